@@ -1,0 +1,15 @@
+//! A stand-in for Amazon Redshift Serverless and for the AWS calls that lead to it.
+//!
+//! Two servers that share one book of database logins:
+//! * [`aws`]: an HTTP endpoint that answers SSM GetParameter, STS AssumeRole and GetCallerIdentity, and Redshift
+//!   Serverless GetCredentials and GetWorkgroup as AWS does, with SigV4 checked, and faults to order.
+//! * [`warehouse`]: Redshift's login dialogue over TLS in front of a real PostgreSQL ([`postgres`]).
+//!
+//! As a library it is the test rig of redshift-iam-proxy; as a program it is the back end of its demo.
+//! Everything listens on loopback only.
+
+pub mod aws;
+pub mod ca;
+pub mod logins;
+pub mod postgres;
+pub mod warehouse;

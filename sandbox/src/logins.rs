@@ -1,0 +1,168 @@
+//! The book of database logins: what GetCredentials minted and the warehouse accepts.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+
+/// A password with no more life than this left is not handed out again.
+const REISSUE_FLOOR: Duration = Duration::from_secs(60);
+
+/// A database user with a temporary password.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Login {
+    /// As the warehouse knows it, for example `IAMR:rs01`.
+    pub user: String,
+    /// Base64 text, as long as AWS's are.
+    pub password: String,
+    /// Checked at login only.
+    pub expires_at: SystemTime,
+}
+
+/// Called with each new login before it is handed out; it may create the user in a real database.
+pub type Provision = Arc<dyn Fn(Login) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// All logins that are honoured, and the clock they are judged by.
+pub struct Logins {
+    provision: Option<Provision>,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    by_user: HashMap<String, Vec<Login>>,
+    clock_ahead: Duration,
+    rotate: bool,
+    life: Option<Duration>,
+}
+
+impl Logins {
+    /// An empty book. `provision` sees every login before its first use.
+    #[must_use]
+    pub fn new(provision: Option<Provision>) -> Arc<Self> {
+        Arc::new(Self { provision, book: Mutex::default() })
+    }
+
+    /// The sandbox's idea of now: the wall clock, plus what [`Logins::advance`] added.
+    pub fn now(&self) -> SystemTime {
+        self.book().now()
+    }
+
+    /// Moves the sandbox's clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.book().clock_ahead += by;
+    }
+
+    /// From now on every mint yields a new password, also where an old one has life left.
+    pub fn rotate(&self) {
+        self.book().rotate = true;
+    }
+
+    /// From now on passwords live this long, whatever is asked for. `None`: as asked for.
+    pub fn set_life(&self, life: Option<Duration>) {
+        self.book().life = life;
+    }
+
+    /// Forgets every login: the warehouse refuses them from now on, and the next mint makes a new one.
+    pub fn revoke_all(&self) {
+        self.book().by_user.clear();
+    }
+
+    /// A login for `user` that lives for `life`: the last one again while over 60 s of it are left.
+    pub async fn mint(&self, user: &str, life: Duration) -> Login {
+        let (login, is_new) = self.book().mint(user, life);
+        if let (true, Some(provision)) = (is_new, &self.provision) {
+            provision(login.clone()).await;
+        }
+        login
+    }
+
+    /// The passwords that would be accepted for `user` now.
+    pub fn valid(&self, user: &str) -> Vec<Login> {
+        let book = self.book();
+        let now = book.now();
+        book.by_user.get(user).into_iter().flatten().filter(|login| login.expires_at > now).cloned().collect()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + self.clock_ahead
+    }
+
+    fn mint(&mut self, user: &str, life: Duration) -> (Login, bool) {
+        let now = self.now();
+        let life = self.life.unwrap_or(life);
+        let rotate = self.rotate;
+        let issued = self.by_user.entry(user.to_owned()).or_default();
+        issued.retain(|login| login.expires_at > now);
+        if let Some(last) = issued.last()
+            && !rotate
+            && last.expires_at > now + REISSUE_FLOOR
+        {
+            return (last.clone(), false);
+        }
+        let login = Login { user: user.to_owned(), password: password(), expires_at: now + life };
+        issued.push(login.clone());
+        (login, true)
+    }
+}
+
+impl fmt::Debug for Logins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logins").finish_non_exhaustive()
+    }
+}
+
+/// 150 random bytes: base64 with `+ / =`, longer than the fixed buffers that have bitten others.
+fn password() -> String {
+    let mut bytes = [0; 151];
+    // Fails only where the system has no entropy source; a constant would still be a working password here.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(900);
+
+    #[tokio::test]
+    async fn a_password_is_handed_out_again_while_over_a_minute_is_left() {
+        let logins = Logins::new(None);
+        let first = logins.mint("IAMR:a", LIFE).await;
+        logins.advance(Duration::from_secs(800));
+        assert_eq!(logins.mint("IAMR:a", LIFE).await, first);
+        logins.advance(Duration::from_secs(50));
+        let second = logins.mint("IAMR:a", LIFE).await;
+        assert_ne!(second.password, first.password);
+        assert_eq!(logins.valid("IAMR:a").len(), 2, "the old one works until it expires");
+    }
+
+    #[tokio::test]
+    async fn an_expired_or_revoked_login_is_not_valid() {
+        let logins = Logins::new(None);
+        logins.mint("IAMR:a", LIFE).await;
+        logins.advance(LIFE);
+        assert_eq!(logins.valid("IAMR:a"), []);
+        logins.mint("IAMR:a", LIFE).await;
+        logins.revoke_all();
+        assert_eq!(logins.valid("IAMR:a"), []);
+    }
+
+    #[tokio::test]
+    async fn rotation_makes_a_new_password_each_time() {
+        let logins = Logins::new(None);
+        logins.rotate();
+        assert_ne!(logins.mint("IAMR:a", LIFE).await.password, logins.mint("IAMR:a", LIFE).await.password);
+    }
+}

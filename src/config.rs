@@ -1,0 +1,199 @@
+//! Configuration: proxy.toml, parsed, validated and typed, with all faults reported together.
+//!
+//! Owns the meaning, default and range of every key. Does not own the live parts built from it: no TLS settings, no
+//! AWS client, no file but those that the keys name.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::connection::{ConnId, ConnSpec, Role};
+pub use self::verifier::Verifier;
+use crate::secret::Secret;
+
+pub mod connection;
+pub mod verifier;
+
+/// Everything proxy.toml says: every value typed, defaults applied, cross-checks done.
+#[derive(Debug)]
+pub struct Config {
+    /// `[listen]`
+    pub listen: Listen,
+    /// `[log]`
+    pub log: Log,
+    /// `[aws]`
+    pub aws: Aws,
+    /// `[upstream]`
+    pub upstream: Upstream,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[credentials]`
+    pub credentials: Credentials,
+    /// `[connections.*]`
+    pub connections: BTreeMap<ConnId, Arc<ConnSpec>>,
+    /// `[users.*]` by name.
+    pub users: BTreeMap<String, Arc<User>>,
+}
+
+/// Where clients are accepted.
+#[derive(Debug)]
+pub struct Listen {
+    /// At least one.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether clients must, may or cannot use TLS.
+    pub tls: TlsMode,
+    /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
+    pub identity: Option<Identity>,
+}
+
+/// `listen.tls.mode`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TlsMode {
+    /// Sessions without TLS are refused (default).
+    Require,
+    /// Both are served.
+    Prefer,
+    /// An SSLRequest is answered with `N`.
+    Disable,
+}
+
+/// The listener's certificate chain and key, as PEM text.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Leaf first.
+    pub cert_pem: String,
+    /// PKCS#8, PKCS#1 or SEC1.
+    pub key_pem: Secret,
+}
+
+/// `[log]`
+#[derive(Debug)]
+pub struct Log {
+    /// How lines are written to stderr.
+    pub format: LogFormat,
+    /// Least severe level written; `RUST_LOG` wins over it.
+    pub level: LogLevel,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `log.level`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `[aws]`
+#[derive(Debug)]
+pub struct Aws {
+    /// `None`: the SDK's chain decides.
+    pub region: Option<String>,
+    /// Replaces the endpoint of every service but those that have an `AWS_ENDPOINT_URL_<SERVICE>`.
+    pub endpoint_url: Option<String>,
+}
+
+/// `[upstream]`
+#[derive(Debug)]
+pub struct Upstream {
+    /// Who may vouch for a warehouse, where its connection does not say.
+    pub ca: Ca,
+    /// DNS + TCP, each address.
+    pub connect_timeout: Duration,
+    /// The TLS handshake.
+    pub tls_timeout: Duration,
+    /// First dial to ReadyForQuery, redials included.
+    pub login_timeout: Duration,
+    /// TCP keepalive on both sides. `None`: off (written `0`).
+    pub keepalive: Option<Duration>,
+}
+
+/// `upstream.ca` and `connections.*.ca`
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Ca {
+    /// Amazon Root CA 1–4 and Starfield G2, built in.
+    Aws,
+    /// The operating system's.
+    System,
+    /// A PEM bundle; the file's text, read at load and known to hold at least one certificate.
+    File {
+        /// Where it was read, for messages.
+        path: PathBuf,
+        /// Its text.
+        pem: Arc<str>,
+    },
+}
+
+/// `[limits]`
+#[derive(Debug)]
+pub struct Limits {
+    /// Authenticated sessions; at least 1.
+    pub max_sessions: usize,
+    /// Clients not yet authenticated; at least 1.
+    pub max_handshakes: usize,
+    /// Accept to authenticated.
+    pub startup_timeout: Duration,
+    /// On SIGTERM: still accepting for so long.
+    pub drain_delay: Duration,
+    /// Then sessions still busy are closed too.
+    pub drain_timeout: Duration,
+}
+
+/// `[credentials]`
+#[derive(Debug)]
+pub struct Credentials {
+    /// A login with less life left is not used; capped at a quarter of the life asked for.
+    pub refresh_margin: Duration,
+    /// First memory of a refusal by AWS; it doubles up to five minutes.
+    pub negative_ttl: Duration,
+    /// One credential flight, its retries included.
+    pub timeout: Duration,
+}
+
+/// One `[users.*]` entry.
+#[derive(Debug)]
+pub struct User {
+    /// A disabled user is answered as one with a wrong password.
+    pub enabled: bool,
+    /// What proves the user.
+    pub password: Password,
+    /// How the password is asked for.
+    pub method: Method,
+    /// Names or globs (`*` any run, `?` one character) of what the user may open.
+    pub connections: Vec<String>,
+}
+
+/// A user's `password`.
+#[derive(Clone, Debug)]
+pub enum Password {
+    /// Stored as PostgreSQL stores it.
+    Verifier(Verifier),
+    /// A reference led to a plain password; it becomes a verifier when the proxy starts.
+    Plain(Secret),
+}
+
+/// `users.*.method`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// SCRAM-SHA-256; cleartext inside TLS for AWS's own drivers.
+    Auto,
+    /// Never cleartext.
+    Scram,
+    /// Always cleartext, inside TLS.
+    Cleartext,
+}
