@@ -1,1 +1,3 @@
-//! x
+//! redshift-iam-proxy
+pub mod config;
+pub mod secret;

@@ -1,0 +1,1 @@
+//! A test CA and the certificates it signs.

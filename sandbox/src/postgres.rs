@@ -1,0 +1,1 @@
+//! A real PostgreSQL in a temporary folder.
