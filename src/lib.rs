@@ -1,3 +1,34 @@
-//! redshift-iam-proxy
+//! A PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials.
+//!
+//! What happens to a connection, in the order in which it happens; [`session`] tells it top to bottom:
+//!
+//! 1. [`listener`] accepts it and deals it to a worker.
+//! 2. [`startup`] leads it through TLS to a startup message, or to a [`cancel`] request.
+//! 3. [`client_auth`] lets the client prove who it is.
+//! 4. [`spec`] says which connection the client means, and whether it may open it; [`slots`] whether there is room.
+//! 5. [`credentials`] has, or fetches, a database login for that connection.
+//! 6. [`upstream`] dials the warehouse, verifies it and logs in.
+//! 7. [`relay`] moves bytes until one side ends.
+
+pub mod app;
+pub mod aws;
+pub mod clock;
 pub mod config;
+pub mod listener;
 pub mod secret;
+pub mod serve;
+
+mod cancel;
+mod client_auth;
+mod credentials;
+mod fault;
+mod handshakes;
+mod relay;
+mod session;
+mod slots;
+mod spec;
+mod startup;
+mod stream;
+mod telemetry;
+mod upstream;
+mod wire;

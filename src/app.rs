@@ -1,0 +1,218 @@
+//! Builds every live part from the configuration once, and owns the order of shutdown.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::aws::Base;
+use crate::cancel::CancelKeys;
+use crate::client_auth::{Accounts, AccountsError};
+use crate::clock::Clock;
+use crate::config::{Config, ConnId};
+use crate::credentials::cache::Logins;
+use crate::credentials::serverless::Serverless;
+use crate::handshakes::Handshakes;
+use crate::listener::{self, Acceptor, Workers};
+use crate::relay::Stop;
+use crate::session::Shared;
+use crate::slots::Slots;
+use crate::spec::Specs;
+use crate::startup::tls::{ServerTls, ServerTlsError};
+use crate::upstream::{ClientTls, ClientTlsError, Route, Timeouts};
+
+/// A running proxy.
+pub struct App {
+    addresses: Vec<SocketAddr>,
+    acceptor: Arc<Acceptor>,
+    /// Stops accepting.
+    closing: CancellationToken,
+    acceptors: TaskTracker,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+}
+
+/// What is live now; all zero when nothing is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Clients not yet authenticated.
+    pub handshakes: usize,
+    /// Places taken under `max_sessions`.
+    pub sessions: usize,
+    /// Keys that a CancelRequest would be forwarded for.
+    pub cancel_keys: usize,
+    /// Connections, whatever their state.
+    pub tasks: usize,
+}
+
+/// Why the proxy did not start.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// The listener's certificate.
+    #[error(transparent)]
+    ServerTls(#[from] ServerTlsError),
+    /// The warehouses' roots.
+    #[error("upstream.ca")]
+    ClientTls(#[from] ClientTlsError),
+    /// Users.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    /// A name that no certificate can have.
+    #[error("connections.{conn_id}.tls_server_name")]
+    ServerName {
+        /// Whose.
+        conn_id: String,
+        /// What is wrong.
+        source: tokio_rustls::rustls::pki_types::InvalidDnsNameError,
+    },
+    /// An address could not be bound.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// A runtime or a signal handler could not be set up.
+    #[error("cannot set up the process")]
+    Process(#[source] std::io::Error),
+}
+
+impl AppError {
+    /// Whether mending the configuration is the way out.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::ServerTls(_) | Self::ClientTls(_) | Self::ServerName { .. } => true,
+            Self::Accounts(_) | Self::Bind { .. } | Self::Process(_) => false,
+        }
+    }
+}
+
+impl App {
+    /// Builds all parts, binds, accepts. The calling runtime is the control runtime: it owns AWS's clients, credential
+    /// flights and the acceptor.
+    ///
+    /// # Errors
+    /// See [`AppError`]; nothing is left running.
+    pub async fn start(config: Config, base: Base, workers: Workers, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+        let tls = ServerTls::new(&config.listen)?;
+        let accounts = Accounts::new(&config.users, tls.salt_key.clone()).await?;
+        let mint = Arc::new(Serverless::new(base, config.credentials.timeout));
+        let stop = Stop::default();
+        let handshakes = Handshakes::new(config.limits.max_handshakes);
+        let shared = Arc::new(Shared {
+            routes: routes(&config)?,
+            tls,
+            accounts,
+            specs: Specs::new(config.connections),
+            logins: Logins::new(mint, clock, Handle::current(), &config.credentials),
+            slots: Slots::new(config.limits.max_sessions),
+            cancels: Arc::new(CancelKeys::default()),
+            stop,
+            startup_timeout: config.limits.startup_timeout,
+            login_timeout: config.upstream.login_timeout,
+        });
+        let acceptor = Arc::new(Acceptor {
+            workers,
+            shared,
+            handshakes,
+            tasks: TaskTracker::new(),
+            keepalive: config.upstream.keepalive,
+        });
+        let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
+        let bind = |address| listener::bind(address).map_err(|source| AppError::Bind { address, source });
+        let listeners = config.listen.addresses.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let mut addresses = Vec::new();
+        for listener in listeners {
+            addresses.extend(listener.local_addr());
+            acceptors.spawn(listener::accept(listener, Arc::clone(&acceptor), closing.clone()));
+        }
+        for address in &addresses {
+            info!(address = address.to_string().as_str(), "listening");
+        }
+        Ok(Self {
+            addresses,
+            acceptor,
+            closing,
+            acceptors,
+            drain_delay: config.limits.drain_delay,
+            drain_timeout: config.limits.drain_timeout,
+        })
+    }
+
+    /// What was bound, in the order of the configuration.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What is live now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let shared = &self.acceptor.shared;
+        Counts {
+            handshakes: self.acceptor.handshakes.taken(),
+            sessions: shared.slots.taken(),
+            cancel_keys: shared.cancels.len(),
+            tasks: self.acceptor.tasks.len(),
+        }
+    }
+
+    /// Ends gracefully: accepts for `drain_delay` more and until nothing is queued, closes the listeners, lets go of
+    /// sessions as they fall idle, and of all after `drain_timeout`. May be cut short by [`App::abort`].
+    pub async fn drain(&self) {
+        info!(sessions = self.counts().sessions, "draining");
+        tokio::time::sleep(self.drain_delay).await;
+        self.closing.cancel();
+        self.acceptors.close();
+        self.acceptors.wait().await;
+        let Stop { when_idle, now } = &self.acceptor.shared.stop;
+        when_idle.cancel();
+        self.acceptor.tasks.close();
+        if tokio::time::timeout(self.drain_timeout, self.acceptor.tasks.wait()).await.is_err() {
+            info!(sessions = self.counts().sessions, "closing sessions that are still busy");
+            now.cancel();
+            self.acceptor.tasks.wait().await;
+        }
+        info!("drained");
+    }
+
+    /// Ends every session now.
+    pub async fn abort(&self) {
+        self.closing.cancel();
+        let Stop { when_idle, now } = &self.acceptor.shared.stop;
+        when_idle.cancel();
+        now.cancel();
+        self.acceptor.tasks.close();
+        self.acceptor.tasks.wait().await;
+    }
+}
+
+/// How each warehouse is reached; connections with the same roots share one TLS configuration.
+fn routes(config: &Config) -> Result<HashMap<ConnId, Arc<Route>>, AppError> {
+    let specs = || config.connections.values();
+    let ca = |spec: &crate::config::ConnSpec| spec.ca.clone().unwrap_or_else(|| config.upstream.ca.clone());
+    let wanted = specs().map(|spec| ca(spec)).collect::<Vec<_>>();
+    let tls = ClientTls::new(wanted.iter())?;
+    let timeouts = Timeouts {
+        connect: config.upstream.connect_timeout,
+        tls: config.upstream.tls_timeout,
+        keepalive: config.upstream.keepalive,
+    };
+    let mut routes = HashMap::new();
+    for spec in specs() {
+        // Every set of roots that a spec names was asked for above.
+        let Some(tls) = tls.get(&ca(spec)) else { continue };
+        let route = Route::new(spec, tls, timeouts)
+            .map_err(|source| AppError::ServerName { conn_id: spec.id.as_str().to_owned(), source })?;
+        routes.insert(spec.id.clone(), Arc::new(route));
+    }
+    Ok(routes)
+}

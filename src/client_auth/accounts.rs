@@ -1,0 +1,187 @@
+//! What a name is checked against: its verifier, or one made up for a name that does not exist.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use super::Users;
+use crate::config::verifier::Verifier;
+use crate::config::{Method, Password, User};
+use crate::secret::Secret;
+
+/// PostgreSQL's own (scram_iterations, SCRAM_SHA_256_DEFAULT_ITERATIONS; RFC 7677 asks for at least as many).
+const ITERATIONS: u32 = 4096;
+
+/// As PostgreSQL makes them (SCRAM_DEFAULT_SALT_LEN), in bytes.
+const SALT_BYTES: usize = 16;
+
+/// All users, each with a verifier.
+pub(crate) struct Accounts {
+    users: BTreeMap<String, (Arc<User>, Arc<Verifier>)>,
+    /// A fake salt is an HMAC of the name under this key, so that it never changes and replicas agree.
+    salt_key: hmac::Key,
+    /// What most verifiers have: a fake one must not stand out.
+    usual_iterations: u32,
+    /// Key derivations under way: thousands of hashes each, so no more than there are cores.
+    pub(super) derivations: Semaphore,
+}
+
+/// What one name is checked against.
+pub(super) struct Account {
+    /// `None`: nobody has this name.
+    pub(super) user: Option<Arc<User>>,
+    pub(super) method: Method,
+    pub(super) verifier: Arc<Verifier>,
+}
+
+/// No verifier could be made.
+#[derive(Debug, Error)]
+pub enum AccountsError {
+    /// The key derivation was stopped.
+    #[error("deriving a verifier from a password")]
+    Derivation(#[source] tokio::task::JoinError),
+}
+
+impl Accounts {
+    /// Gives every user a verifier; a plain password that a reference led to is hashed here, once.
+    ///
+    /// # Errors
+    /// See [`AccountsError`].
+    pub(crate) async fn new(users: &Users, salt_key: hmac::Key) -> Result<Self, AccountsError> {
+        let mut with_verifier = BTreeMap::new();
+        for (name, user) in users {
+            let verifier = match &user.password {
+                Password::Verifier(verifier) => verifier.clone(),
+                Password::Plain(password) => {
+                    let (password, salt) = (password.clone(), salt(&salt_key, name));
+                    tokio::task::spawn_blocking(move || Verifier::derive(&password, &salt, ITERATIONS))
+                        .await
+                        .map_err(AccountsError::Derivation)?
+                }
+            };
+            with_verifier.insert(name.clone(), (Arc::clone(user), Arc::new(verifier)));
+        }
+        let usual_iterations = usual(with_verifier.values().map(|(_, verifier)| verifier.iterations));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self { users: with_verifier, salt_key, usual_iterations, derivations: Semaphore::new(cores) })
+    }
+
+    /// The account of `name`; never fails, and takes as long for a stranger.
+    pub(super) fn find(&self, name: &str) -> Account {
+        let fake = self.fake(name);
+        let Some((user, verifier)) = self.users.get(name) else {
+            return Account { user: None, method: Method::Auto, verifier: Arc::new(fake) };
+        };
+        let verifier = if user.enabled {
+            Arc::clone(verifier)
+        } else {
+            // The right password of a disabled user must not earn the server's proof: that would tell.
+            Arc::new(Verifier { salt: verifier.salt.clone(), iterations: verifier.iterations, ..fake })
+        };
+        Account { user: Some(Arc::clone(user)), method: user.method, verifier }
+    }
+
+    /// A verifier that no password matches.
+    fn fake(&self, name: &str) -> Verifier {
+        let key = |purpose: &[u8]| tag(&self.salt_key, purpose, name);
+        Verifier {
+            iterations: self.usual_iterations,
+            salt: salt(&self.salt_key, name),
+            stored_key: key(b"stored key"),
+            server_key: key(b"server key"),
+        }
+    }
+}
+
+fn salt(key: &hmac::Key, name: &str) -> Vec<u8> {
+    tag(key, b"salt", name).into_iter().take(SALT_BYTES).collect()
+}
+
+fn tag(key: &hmac::Key, purpose: &[u8], name: &str) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
+    context.update(purpose);
+    context.update(&[0]);
+    context.update(name.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+    bytes
+}
+
+/// The most frequent count; PostgreSQL's own where there are no users.
+fn usual(counts: impl Iterator<Item = u32>) -> u32 {
+    let mut seen = HashMap::<u32, usize>::new();
+    for count in counts {
+        *seen.entry(count).or_default() += 1;
+    }
+    seen.into_iter().max_by_key(|&(count, times)| (times, count)).map_or(ITERATIONS, |(count, _)| count)
+}
+
+/// Whether `password` is the one behind `verifier`: thousands of hashes, off the event loop and bounded in number.
+pub(super) async fn matches(accounts: &Accounts, verifier: Arc<Verifier>, password: Secret) -> bool {
+    let Ok(_permit) = accounts.derivations.acquire().await else { return false };
+    tokio::task::spawn_blocking(move || verifier.matches(&password)).await.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, b"test")
+    }
+
+    fn user(password: Password) -> Arc<User> {
+        Arc::new(User { enabled: true, password, method: Method::Auto, connections: Vec::new() })
+    }
+
+    #[tokio::test]
+    async fn replicas_agree_on_what_a_stranger_sees() {
+        let users = Users::new();
+        let (one, two) = (Accounts::new(&users, key()).await.unwrap(), Accounts::new(&users, key()).await.unwrap());
+        let (a, b) = (one.find("stranger").verifier, two.find("stranger").verifier);
+        assert_eq!((&a.salt, a.iterations, a.stored_key), (&b.salt, b.iterations, b.stored_key));
+        assert_eq!((a.salt.len(), a.iterations), (SALT_BYTES, ITERATIONS));
+        assert_ne!(a.salt, one.find("another").verifier.salt);
+    }
+
+    #[tokio::test]
+    async fn a_fake_verifier_has_the_usual_iteration_count_and_matches_nothing() {
+        let password = Secret::new("secret".into());
+        let verifier = |iterations| Password::Verifier(Verifier::derive(&password, b"0123456789abcdef", iterations));
+        let users = [("a", 1000), ("b", 1000), ("c", 4096)].map(|(name, n)| (name.to_owned(), user(verifier(n))));
+        let accounts = Accounts::new(&users.into(), key()).await.unwrap();
+        let stranger = accounts.find("stranger");
+        assert!(stranger.user.is_none());
+        assert_eq!(stranger.verifier.iterations, 1000);
+        assert!(!matches(&accounts, stranger.verifier, password.clone()).await);
+        assert!(matches(&accounts, accounts.find("c").verifier, password).await);
+    }
+
+    #[tokio::test]
+    async fn a_disabled_users_own_password_proves_nothing() {
+        let password = Secret::new("secret".into());
+        let verifier = Verifier::derive(&password, b"0123456789abcdef", 4096);
+        let disabled = User {
+            enabled: false,
+            password: Password::Verifier(verifier.clone()),
+            method: Method::Auto,
+            connections: Vec::new(),
+        };
+        let accounts = Accounts::new(&Users::from([("a".to_owned(), Arc::new(disabled))]), key()).await.unwrap();
+        let account = accounts.find("a");
+        assert_eq!((&account.verifier.salt, account.verifier.iterations), (&verifier.salt, 4096));
+        assert!(!matches(&accounts, account.verifier, password).await);
+    }
+
+    #[tokio::test]
+    async fn a_plain_password_becomes_a_verifier() {
+        let password = Secret::new("pässword".into());
+        let users = Users::from([("a".to_owned(), user(Password::Plain(password.clone())))]);
+        let accounts = Accounts::new(&users, key()).await.unwrap();
+        assert!(matches(&accounts, accounts.find("a").verifier, password).await);
+        assert!(!matches(&accounts, accounts.find("a").verifier, Secret::new("other".into())).await);
+    }
+}

@@ -1,0 +1,25 @@
+//! The password itself, inside TLS, checked against the same verifier.
+
+use std::sync::Arc;
+
+use pgwire::messages::startup::Authentication;
+
+use super::accounts::{Account, Accounts, matches};
+use super::{AuthError, scram};
+use crate::secret::Secret;
+use crate::startup::Client;
+use crate::wire::take_cstr;
+
+/// Asks and checks. redshift_connector sends a Flush right behind its answer: it stays in the buffer and goes upstream
+/// with the client's first bytes, where it does no harm.
+pub(super) async fn prove(client: &mut Client, account: &Account, accounts: &Accounts) -> Result<bool, AuthError> {
+    client.wire.send(&Authentication::CleartextPassword).await?;
+    let frame = scram::answer(client).await?;
+    let mut body = frame.body();
+    let password = match take_cstr(&mut body) {
+        Some(password) if body.is_empty() => Secret::new(password.to_owned()),
+        _ => return Err(AuthError::Protocol("a PasswordMessage")),
+    };
+    drop(frame);
+    Ok(matches(accounts, Arc::clone(&account.verifier), password).await)
+}

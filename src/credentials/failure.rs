@@ -1,0 +1,127 @@
+//! Classing what AWS answers: by code string, since the SDK's types do not tell.
+//!
+//! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless models
+//! ThrottlingException as non-throttling (aws-api.md 0 and 1).
+
+use std::error::Error;
+use std::fmt;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+
+use super::MintError;
+use crate::fault;
+
+/// Codes that say "not now" (the SDKs' standard retry mode, and AWS's common errors).
+const NOT_NOW: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "RequestThrottled",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "TransactionInProgressException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "EC2ThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "InternalServiceError",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    // The base credentials ran out under way: the SDK fetches new ones.
+    "ExpiredToken",
+    "ExpiredTokenException",
+];
+
+/// An error answer's own words, without anything that the request carried.
+#[derive(Debug)]
+struct Words(String);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Words {}
+
+/// Classes a failed call. `hidden` is a secret that the request carried: a validation error would quote it.
+pub(super) fn class<E, R>(operation: &'static str, error: &SdkError<E, R>, hidden: Option<&str>) -> MintError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: fmt::Debug,
+{
+    let answered = error.as_service_error().map(|error| (error.code(), error.message()));
+    let code = match (&answered, error) {
+        (Some((Some(code), _)), _) => (*code).to_owned(),
+        (_, SdkError::TimeoutError(_)) => "timeout".into(),
+        (_, SdkError::DispatchFailure(_)) => "no connection".into(),
+        (_, SdkError::ConstructionFailure(_)) => "request".into(),
+        _ => "unreadable answer".into(),
+    };
+    let text = match answered {
+        Some((_, message)) => message.unwrap_or("no message").to_owned(),
+        None => fault::chain(error),
+    };
+    let text = match hidden {
+        Some(hidden) if !hidden.is_empty() => text.replace(hidden, "…"),
+        _ => text,
+    };
+    let source = Box::new(Words(text));
+    let is_final = answered.is_some_and(|(code, _)| code.is_some_and(|code| !NOT_NOW.contains(&code)))
+        || matches!(error, SdkError::ConstructionFailure(_));
+    if is_final {
+        MintError::Denied { operation, code, source }
+    } else {
+        MintError::Unavailable { operation, code, source }
+    }
+}
+
+/// Bounds of one call; the flight has its own deadline over all.
+pub(crate) fn timeouts(flight: std::time::Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(flight / 4)
+        .operation_attempt_timeout(flight / 2)
+        .operation_timeout(flight)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_redshiftserverless::error::ErrorMetadata;
+    use aws_sdk_redshiftserverless::operation::get_credentials::GetCredentialsError;
+
+    use super::*;
+
+    fn answer(code: &str, message: &str) -> MintError {
+        let meta = ErrorMetadata::builder().code(code).message(message).build();
+        class("GetCredentials", &SdkError::service_error(GetCredentialsError::generic(meta), ()), Some("s3cret"))
+    }
+
+    #[test]
+    fn throttling_is_known_by_its_code() {
+        for code in ["ThrottlingException", "Throttling", "InternalServerException", "RequestLimitExceeded"] {
+            assert!(matches!(answer(code, ""), MintError::Unavailable { .. }), "{code}");
+        }
+        for code in ["AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
+            assert!(matches!(answer(code, ""), MintError::Denied { .. }), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_an_answer_is_hidden() {
+        let error = answer("ValidationError", "Value 's3cret' at 'externalId' failed");
+        assert_eq!(
+            fault::chain(&error),
+            "GetCredentials was refused (ValidationError): Value '…' at 'externalId' failed"
+        );
+    }
+}

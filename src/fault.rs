@@ -1,0 +1,46 @@
+//! How an error is classed and told: the two readers of every error, in one trait.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use crate::wire::refusal::Refusal;
+
+/// Who must act.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// The client: logged at `info`.
+    Client,
+    /// The operator: a right, a name or an address is wrong. `warn`.
+    Operator,
+    /// Nobody at once: AWS or the warehouse is busy or away. `warn`.
+    Unavailable,
+    /// Us. `error`.
+    Internal,
+}
+
+/// An error that ends a login.
+pub(crate) trait Fault: Error {
+    /// How it is classed.
+    fn kind(&self) -> Kind;
+
+    /// What the client reads; `None`: nothing, it is gone or never spoke PostgreSQL.
+    fn refusal(&self) -> Option<Refusal>;
+}
+
+/// The whole chain of causes in one line, for the log.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut last = line.clone();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Transparent wrappers repeat their source's text.
+        if text != last {
+            // Writing to a String cannot fail.
+            let _ = write!(line, ": {text}");
+        }
+        last = text;
+        cause = error.source();
+    }
+    line
+}

@@ -1,0 +1,120 @@
+//! Accepting clients: one acceptor deals connections to the workers, one task each.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use crate::handshakes::Handshakes;
+use crate::session::{self, Shared};
+use crate::upstream;
+
+/// Connections that the kernel holds for us; more than a burst of logins.
+const BACKLOG: i32 = 4096;
+
+/// Pause after an accept that failed for want of file descriptors or memory: they come back by themselves.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Single-threaded runtimes, one per core: a session stays on one of them for life.
+pub struct Workers {
+    handles: Vec<Handle>,
+    next: AtomicUsize,
+}
+
+impl Workers {
+    /// Deals to these in turn.
+    #[must_use]
+    pub fn new(handles: Vec<Handle>) -> Self {
+        Self { handles, next: AtomicUsize::new(0) }
+    }
+
+    /// The runtime we are on does it all: as in tests.
+    #[must_use]
+    pub fn current() -> Self {
+        Self::new(vec![Handle::current()])
+    }
+
+    fn next(&self) -> Option<&Handle> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.handles.get(turn.checked_rem(self.handles.len())?)
+    }
+}
+
+/// What an acceptor needs of the rest.
+pub(crate) struct Acceptor {
+    pub(crate) workers: Workers,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) handshakes: Arc<Handshakes>,
+    /// Every connection's task, so that a shutdown can wait for them.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) keepalive: Option<Duration>,
+}
+
+/// Binds one address.
+///
+/// # Errors
+/// The address is taken, not ours, or not allowed.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts until `closing`, then once more all that is queued.
+pub(crate) async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, closing: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = closing.cancelled() => return,
+        };
+        match accepted {
+            Ok((socket, peer)) => acceptor.deal(socket, peer),
+            Err(error) => {
+                warn!(error = error.to_string().as_str(), "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Acceptor {
+    /// Gives a connection to the next worker.
+    fn deal(&self, socket: TcpStream, peer: SocketAddr) {
+        let prepared = socket
+            .set_nodelay(true)
+            .and_then(|()| upstream::keep_alive(&socket, self.keepalive))
+            .and_then(|()| socket.into_std());
+        // It fails on a socket that is already dead.
+        let Ok(socket) = prepared else { return };
+        let Some(worker) = self.workers.next() else { return };
+        let handshake = self.handshakes.take(peer.ip());
+        let shared = Arc::clone(&self.shared);
+        let session = async move {
+            // Registered anew: every worker has its own reactor.
+            match TcpStream::from_std(socket) {
+                Ok(socket) => session::run(shared, socket, peer, handshake).await,
+                Err(error) => warn!(error = error.to_string().as_str(), "a connection was lost"),
+            }
+        };
+        let session = AssertUnwindSafe(session).catch_unwind().map(|ended| {
+            if ended.is_err() {
+                error!("internal error: a session panicked");
+            }
+        });
+        self.tasks.spawn_on(session, worker);
+    }
+}

@@ -1,0 +1,211 @@
+//! Where messages begin, in both directions, and what that says about the session: idle or not, between messages or
+//! not. Headers are followed, bodies skipped; nothing is kept and nothing is changed.
+
+/// Type byte and length.
+const HEADER_BYTES: usize = 5;
+
+/// Follows one direction's messages.
+#[derive(Default)]
+struct Scanner {
+    header: [u8; HEADER_BYTES],
+    /// Bytes of the header that are there.
+    have: usize,
+    /// Bytes of the body still to come.
+    left: u64,
+    /// The body's first byte is still to come.
+    fresh: bool,
+    /// A length that cannot be: no boundary is known from here on.
+    lost: bool,
+}
+
+/// One message's beginning.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mark {
+    /// The type byte; its length is known.
+    Begins(u8),
+    /// Type byte and first byte of the body.
+    Body(u8, u8),
+}
+
+impl Scanner {
+    /// Goes over the next bytes of the stream, however they are cut.
+    fn follow(&mut self, mut bytes: &[u8], mut mark: impl FnMut(Mark)) {
+        while let Some((&first, rest)) = bytes.split_first()
+            && !self.lost
+        {
+            if self.left > 0 {
+                if std::mem::take(&mut self.fresh) {
+                    mark(Mark::Body(self.header[0], first));
+                }
+                let skipped = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                self.left -= skipped as u64;
+                bytes = bytes.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            if let Some(place) = self.header.get_mut(self.have) {
+                *place = first;
+            }
+            self.have += 1;
+            bytes = rest;
+            if self.have == HEADER_BYTES {
+                let [tag, length @ ..] = self.header;
+                let length = u32::from_be_bytes(length);
+                self.have = 0;
+                self.lost = length < 4;
+                self.left = u64::from(length.saturating_sub(4));
+                self.fresh = true;
+                mark(Mark::Begins(tag));
+            }
+        }
+    }
+
+    fn is_between(&self) -> bool {
+        self.have == 0 && self.left == 0 && !self.lost
+    }
+}
+
+/// Both directions, and what is owed.
+pub(super) struct Dialogue {
+    client: Scanner,
+    upstream: Scanner,
+    /// Answers owed: Query, FunctionCall or Sync sent up and not yet answered by ReadyForQuery.
+    owed: u64,
+    /// Of the last ReadyForQuery.
+    status: u8,
+    /// During COPY FROM STDIN the server ignores Sync.
+    copying_in: bool,
+    goodbye: bool,
+}
+
+impl Default for Dialogue {
+    /// A session that has just become ready.
+    fn default() -> Self {
+        Self {
+            client: Scanner::default(),
+            upstream: Scanner::default(),
+            owed: 0,
+            status: b'I',
+            copying_in: false,
+            goodbye: false,
+        }
+    }
+}
+
+impl Dialogue {
+    /// Takes in what the client sent.
+    pub(super) fn client_sent(&mut self, bytes: &[u8]) {
+        let Self { client, owed, copying_in, goodbye, .. } = self;
+        client.follow(bytes, |mark| match mark {
+            Mark::Begins(b'S') if *copying_in => {}
+            Mark::Begins(b'Q' | b'F' | b'S') => *owed += 1,
+            Mark::Begins(b'c' | b'f') => *copying_in = false,
+            Mark::Begins(b'X') => *goodbye = true,
+            Mark::Begins(_) | Mark::Body(..) => {}
+        });
+    }
+
+    /// Takes in what the warehouse sent.
+    pub(super) fn upstream_sent(&mut self, bytes: &[u8]) {
+        let Self { upstream, owed, status, copying_in, .. } = self;
+        upstream.follow(bytes, |mark| match mark {
+            Mark::Begins(b'G') => *copying_in = true,
+            Mark::Begins(b'E') => *copying_in = false,
+            Mark::Body(b'Z', state) => {
+                *copying_in = false;
+                *owed = owed.saturating_sub(1);
+                *status = state;
+            }
+            Mark::Begins(_) | Mark::Body(..) => {}
+        });
+    }
+
+    /// No answer owed, no transaction open, no half message in either direction.
+    pub(super) fn is_idle(&self) -> bool {
+        self.owed == 0 && self.status == b'I' && self.client.is_between() && self.upstream.is_between()
+    }
+
+    /// A message of our own would reach the client as one.
+    pub(super) fn is_between_messages_to_client(&self) -> bool {
+        self.upstream.is_between()
+    }
+
+    /// Terminate was sent.
+    pub(super) fn client_said_goodbye(&self) -> bool {
+        self.goodbye
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const QUERY: &[u8] = b"Q\0\0\0\x08abc\0";
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+    const IN_TRANSACTION: &[u8] = b"Z\0\0\0\x05T";
+
+    #[test]
+    fn a_session_is_idle_when_all_is_answered_and_nothing_is_half_said() {
+        let mut session = Dialogue::default();
+        assert!(session.is_idle());
+        session.client_sent(QUERY);
+        session.client_sent(QUERY);
+        assert!(!session.is_idle());
+        session.upstream_sent(READY);
+        assert!(!session.is_idle(), "the second query is still owed its answer");
+        session.upstream_sent(IN_TRANSACTION);
+        assert!(!session.is_idle(), "a transaction is open");
+        session.client_sent(QUERY);
+        session.upstream_sent(READY);
+        assert!(session.is_idle());
+        session.client_sent(&QUERY[..3]);
+        assert!(!session.is_idle(), "half a message");
+    }
+
+    #[test]
+    fn a_sync_during_copy_in_is_not_answered() {
+        let mut session = Dialogue::default();
+        session.client_sent(QUERY);
+        session.upstream_sent(b"G\0\0\0\x07\0\0\0");
+        session.client_sent(b"d\0\0\0\x05xS\0\0\0\x04c\0\0\0\x04");
+        session.upstream_sent(READY);
+        assert!(session.is_idle());
+    }
+
+    #[test]
+    fn an_impossible_length_ends_all_knowledge() {
+        let mut session = Dialogue::default();
+        session.upstream_sent(b"Z\0\0\0\x03");
+        session.upstream_sent(READY);
+        assert!(!session.is_idle() && !session.is_between_messages_to_client());
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_do_not_matter(
+            messages in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..20)), 0..20),
+            cuts in prop::collection::vec(1usize..9, 1..50),
+        ) {
+            let (mut stream, mut expected) = (Vec::new(), Vec::new());
+            for (tag, body) in &messages {
+                stream.push(*tag);
+                stream.extend(u32::try_from(4 + body.len()).unwrap().to_be_bytes());
+                stream.extend(body);
+                expected.push(Mark::Begins(*tag));
+                expected.extend(body.first().map(|first| Mark::Body(*tag, *first)));
+            }
+            let (mut scanner, mut marks, mut rest) = (Scanner::default(), Vec::new(), &stream[..]);
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (now, later) = rest.split_at((*cut).min(rest.len()));
+                scanner.follow(now, |mark| marks.push(mark));
+                rest = later;
+            }
+            prop_assert_eq!(marks, expected);
+            prop_assert!(scanner.is_between());
+        }
+    }
+}

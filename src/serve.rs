@@ -1,0 +1,108 @@
+//! The `serve` command: runtimes, signals, and the way out.
+
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use crate::app::{App, AppError};
+use crate::aws::Base;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::listener::Workers;
+use crate::telemetry;
+
+/// Runs the proxy until SIGTERM or SIGINT has drained it.
+///
+/// # Errors
+/// It did not start; see [`AppError`].
+pub fn serve(config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
+    telemetry::start(&config.log, env("RUST_LOG").as_deref());
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    if let Some(url) = &config.aws.endpoint_url {
+        warn!(endpoint_url = url.as_str(), "AWS calls go to this endpoint, not to AWS");
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = Pool::start(cores).map_err(AppError::Process)?;
+    let control = runtime().map_err(AppError::Process)?;
+    let served = control.block_on(run(config, env, workers.handles()));
+    workers.end();
+    served
+}
+
+async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<Handle>) -> Result<(), AppError> {
+    // Before anything is bound: a signal that comes early must not be lost.
+    let mut signals = Signals::new().map_err(AppError::Process)?;
+    let base = Base::from_environment(&config.aws, env).await;
+    let app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)).await?;
+    let signal = signals.next().await;
+    info!(signal, "shutting down");
+    tokio::select! {
+        () = app.drain() => {}
+        signal = signals.next() => {
+            info!(signal, "shutting down now");
+            app.abort().await;
+        }
+    }
+    Ok(())
+}
+
+/// What ends us. SIGINT is Ctrl-C; for both the first one drains, the second does not wait.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// One thread with a single-threaded runtime for each core.
+struct Pool(Vec<(Handle, oneshot::Sender<()>, thread::JoinHandle<()>)>);
+
+impl Pool {
+    fn start(count: usize) -> std::io::Result<Self> {
+        let mut pool = Vec::with_capacity(count);
+        for number in 0..count {
+            let runtime = runtime()?;
+            let handle = runtime.handle().clone();
+            let (end, ended) = oneshot::channel();
+            let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                // A sender that is gone ends it too.
+                let _ = runtime.block_on(ended);
+            })?;
+            pool.push((handle, end, thread));
+        }
+        Ok(Self(pool))
+    }
+
+    fn handles(&self) -> Vec<Handle> {
+        self.0.iter().map(|(handle, ..)| handle.clone()).collect()
+    }
+
+    fn end(self) {
+        for (_, end, thread) in self.0 {
+            drop(end);
+            // A worker that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}

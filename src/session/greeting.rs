@@ -1,0 +1,55 @@
+//! What the client reads between its proof and its first query.
+
+use bytes::{BufMut, BytesMut};
+use pgwire::messages::startup::NegotiateProtocolVersion;
+
+use crate::cancel::CancelKey;
+use crate::startup::request::StartupParams;
+use crate::upstream::UpstreamConn;
+use crate::wire;
+
+pub(super) const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
+
+const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";
+
+/// The newest version that we speak; Redshift knows 3.0 only.
+const PROTOCOL: i32 = 196_608;
+
+/// NegotiateProtocolVersion, for a client that asked for more than 3.0. One that asked for 3.0 never gets it: AWS's
+/// drivers take it for an error; its protocol options are ignored.
+pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
+    (startup.minor > 0).then(|| {
+        let unsupported = startup.protocol_options().map(str::to_owned).collect();
+        wire::encode(&NegotiateProtocolVersion::new(PROTOCOL, unsupported))
+    })
+}
+
+/// ParameterStatus as the warehouse sent them, BackendKeyData with our key, ReadyForQuery: one write.
+pub(super) fn greeting(upstream: &UpstreamConn, key: Option<&CancelKey>) -> BytesMut {
+    let mut greeting = upstream.greeting.clone();
+    if let Some(key) = key {
+        let key = key.to_bytes();
+        greeting.put_u8(b'K');
+        greeting.put_u32(u32::try_from(4 + key.len()).unwrap_or_default());
+        greeting.put_slice(&key);
+    }
+    greeting.put_slice(READY_FOR_QUERY);
+    greeting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn startup(minor: u16, pairs: &[(&str, &str)]) -> StartupParams {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        StartupParams { major: 3, minor, pairs }
+    }
+
+    #[test]
+    fn only_a_client_that_asked_for_more_is_told_the_version() {
+        assert!(negotiate(&startup(0, &[("user", "u"), ("_pq_.compression", "zstd")])).is_none());
+        let negotiated = negotiate(&startup(9999, &[("user", "u"), ("_pq_.grease", "x")])).unwrap();
+        assert_eq!(negotiated, b"v\0\0\0\x18\0\x03\0\0\0\0\0\x01_pq_.grease\0"[..]);
+    }
+}

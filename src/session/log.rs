@@ -1,0 +1,172 @@
+//! The session's events: `login refused`, `session started`, `session ended`.
+//!
+//! Text that comes from the client is passed on as a field, which every format escapes; a user name that matches no
+//! entry is only hashed, since people type passwords there. Session id and client address are on the span.
+
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use super::SessionError;
+use crate::cancel::Cancelled;
+use crate::client_auth::{AuthError, Principal, Reason};
+use crate::fault::{Fault, Kind, chain};
+use crate::relay::{End, Relayed};
+use crate::startup::StartupError;
+use crate::startup::request::StartupParams;
+use crate::upstream::UpstreamConn;
+use crate::wire::WireError;
+
+/// Longest text of a client's that is logged, in characters.
+const MAX_TEXT: usize = 250;
+
+/// What is known of a session so far.
+pub(super) struct Facts {
+    accepted: Instant,
+    started: Instant,
+    user: String,
+    conn_id: String,
+    db_user: String,
+    application_name: String,
+    upstream_pid: u32,
+    warehouse_session_id: String,
+}
+
+/// One event with everything that is known of the session, and then some.
+macro_rules! event {
+    ($level:ident, $facts:expr, $message:literal $(, $field:ident)*) => {
+        $level!(
+            user = $facts.user.as_str(),
+            conn_id = $facts.conn_id.as_str(),
+            db_user = $facts.db_user.as_str(),
+            application_name = $facts.application_name.as_str(),
+            upstream_pid = $facts.upstream_pid,
+            warehouse_session_id = $facts.warehouse_session_id.as_str(),
+            $($field,)*
+            $message
+        )
+    };
+}
+
+impl Facts {
+    /// A connection just accepted.
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            accepted: now,
+            started: now,
+            user: String::new(),
+            conn_id: String::new(),
+            db_user: String::new(),
+            application_name: String::new(),
+            upstream_pid: 0,
+            warehouse_session_id: String::new(),
+        }
+    }
+
+    /// A client that has not proven anything yet.
+    pub(super) fn asked(&mut self, user: &str, startup: &StartupParams) {
+        self.user = unknown(user);
+        self.application_name = startup.get("application_name").unwrap_or_default().chars().take(MAX_TEXT).collect();
+    }
+
+    /// The name is one of ours.
+    pub(super) fn proven(&mut self, principal: &Principal) {
+        self.user.clone_from(&principal.user);
+    }
+
+    pub(super) fn opens(&mut self, conn_id: &str) {
+        conn_id.clone_into(&mut self.conn_id);
+    }
+
+    pub(super) fn logs_in_as(&mut self, db_user: &str) {
+        db_user.clone_into(&mut self.db_user);
+    }
+
+    /// `login refused`, at the level of who must act; a client that just went away is nobody's business.
+    pub(super) fn refused(&mut self, error: &SessionError) {
+        if let SessionError::Auth(AuthError::Failed { user, reason }) = error
+            && *reason != Reason::UnknownUser
+        {
+            self.user.clone_from(user);
+        }
+        let reason = chain(error);
+        let reason = reason.as_str();
+        match error.kind() {
+            Kind::Client if is_departure(error) => event!(debug, self, "login refused", reason),
+            Kind::Client => event!(info, self, "login refused", reason),
+            Kind::Operator | Kind::Unavailable => event!(warn, self, "login refused", reason),
+            Kind::Internal => event!(error, self, "login refused", reason),
+        }
+    }
+
+    /// `session started`.
+    pub(super) fn started(&mut self, upstream: &UpstreamConn) {
+        self.started = Instant::now();
+        self.upstream_pid = upstream.pid;
+        self.warehouse_session_id = upstream.session_id.clone().unwrap_or_default();
+        let login_ms = millis(self.accepted);
+        event!(info, self, "session started", login_ms);
+    }
+
+    /// `session ended`.
+    pub(super) fn ended(&self, relayed: &Relayed) {
+        let end = match (relayed.end, &relayed.error) {
+            (_, Some(_)) => "error",
+            (End::Client, None) => "client",
+            (End::Upstream, None) => "upstream",
+            (End::Drain, None) => "drain",
+        };
+        let error = relayed.error.as_ref().map(|error| chain(error)).unwrap_or_default();
+        let error = error.as_str();
+        let (bytes_up, bytes_down) = (relayed.bytes_up, relayed.bytes_down);
+        let duration_ms = millis(self.started);
+        event!(info, self, "session ended", bytes_up, bytes_down, duration_ms, end, error);
+    }
+}
+
+/// What became of a CancelRequest. A stranger's guesses do not fill the log.
+pub(super) fn cancelled(pid: u32, outcome: &Cancelled) {
+    match outcome {
+        Cancelled::Forwarded => info!(upstream_pid = pid, "cancel forwarded"),
+        Cancelled::Failed(error) => warn!(upstream_pid = pid, error = chain(error).as_str(), "cancel failed"),
+        Cancelled::Unknown | Cancelled::Limited => debug!(?outcome, "cancel ignored"),
+    }
+}
+
+/// A client that left of itself: psql does, to ask for the password; a health check does at once.
+fn is_departure(error: &SessionError) -> bool {
+    match error {
+        SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {
+            matches!(error, WireError::Closed | WireError::Io(_))
+        }
+        SessionError::ClientGone(_) => true,
+        _ => false,
+    }
+}
+
+/// A name that may be a password.
+fn unknown(user: &str) -> String {
+    let hash = digest(&SHA256, user.as_bytes());
+    hash.as_ref().iter().take(4).fold("unknown-".to_owned(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_a_hash() {
+        assert_eq!(unknown("abc"), "unknown-ba7816bf");
+    }
+}

@@ -1,0 +1,125 @@
+//! From an accepted socket to a startup message or a cancel request, TLS on or off.
+//!
+//! Owns the order in which a client may ask for things before it says who it is. Does not judge what it asks for:
+//! that TLS is required is said by the session, where it can still be said in PostgreSQL's words.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::rustls;
+
+use self::request::{Packet, StartupParams};
+use crate::cancel::CancelKey;
+use crate::stream;
+use crate::wire::{Wire, WireError};
+
+pub(crate) mod request;
+pub(crate) mod tls;
+
+/// Answers to SSLRequest and GSSENCRequest (PostgreSQL protocol, "SSL Session Encryption"): one byte each.
+const ACCEPTED: &[u8] = b"S";
+const REFUSED: &[u8] = b"N";
+
+/// What a new connection turned out to be.
+pub(crate) enum Accepted {
+    /// A client that wants a session.
+    Client(Client),
+    /// A CancelRequest: it is answered by closing, in TLS or in clear.
+    Cancel(Wire, CancelKey),
+}
+
+/// A client that has sent its startup message.
+pub(crate) struct Client {
+    pub(crate) wire: Wire,
+    pub(crate) encrypted: bool,
+    pub(crate) startup: StartupParams,
+}
+
+/// Why a connection ended before its startup message. The peer may not speak PostgreSQL at all, so it is told nothing.
+#[derive(Debug, Error)]
+pub(crate) enum StartupError {
+    /// Gone, or a length that no startup packet has.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The TLS handshake failed.
+    #[error("TLS handshake with the client failed")]
+    Tls(#[source] std::io::Error),
+    /// Direct TLS needs ALPN `postgresql`, so that no other protocol can be tricked into talking to us.
+    #[error("direct TLS without ALPN \"postgresql\"")]
+    Alpn,
+    /// Direct TLS to a listener without TLS.
+    #[error("direct TLS, but TLS is disabled here")]
+    TlsDisabled,
+    /// The hole PostgreSQL closed as CVE-2021-23214: such bytes could be anyone's.
+    #[error("bytes were sent ahead of the answer to an encryption request")]
+    PlaintextBehindRequest,
+    /// A second SSLRequest or GSSENCRequest.
+    #[error("encryption was asked for twice")]
+    AskedTwice,
+    /// Not a startup packet.
+    #[error("malformed startup packet: {0}")]
+    Malformed(&'static str),
+}
+
+/// Leads a client to its startup message. The caller sets the deadline.
+///
+/// # Errors
+/// See [`StartupError`]; the connection is to be closed without words.
+pub(crate) async fn accept(socket: TcpStream, tls: &tls::ServerTls) -> Result<Accepted, StartupError> {
+    let mut first = [0];
+    let direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
+    if direct {
+        let config = tls.config.as_ref().ok_or(StartupError::TlsDisabled)?;
+        let stream = tls::handshake(socket, config).await?;
+        if stream.get_ref().1.alpn_protocol() != Some(tls::ALPN) {
+            return Err(StartupError::Alpn);
+        }
+        return encrypted(Wire::new(stream::leg(stream))).await;
+    }
+    in_clear(socket, tls.config.as_ref()).await
+}
+
+/// The part of the dialogue that anyone on the way can read and change.
+async fn in_clear(socket: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) -> Result<Accepted, StartupError> {
+    let mut plain = Wire::new(stream::Io(socket));
+    let (mut ssl_asked, mut gss_asked) = (false, false);
+    loop {
+        match Packet::parse(&plain.startup_packet().await?)? {
+            Packet::SslRequest if ssl_asked => return Err(StartupError::AskedTwice),
+            Packet::GssEncRequest if gss_asked => return Err(StartupError::AskedTwice),
+            Packet::SslRequest | Packet::GssEncRequest if plain.has_more() => {
+                return Err(StartupError::PlaintextBehindRequest);
+            }
+            Packet::SslRequest => {
+                ssl_asked = true;
+                let Some(config) = tls else {
+                    plain.send_bytes(REFUSED).await?;
+                    continue;
+                };
+                plain.send_bytes(ACCEPTED).await?;
+                // Nothing is left in the buffer: checked above, and nothing was read since.
+                let (stream::Io(socket), _) = plain.into_parts();
+                let stream = tls::handshake(socket, config).await?;
+                return encrypted(Wire::new(stream::leg(stream))).await;
+            }
+            Packet::GssEncRequest => {
+                gss_asked = true;
+                plain.send_bytes(REFUSED).await?;
+            }
+            Packet::Cancel(key) => return Ok(Accepted::Cancel(plain.boxed(), key)),
+            Packet::Startup(startup) => {
+                return Ok(Accepted::Client(Client { wire: plain.boxed(), encrypted: false, startup }));
+            }
+        }
+    }
+}
+
+/// Inside TLS only a startup message or a cancel request makes sense.
+async fn encrypted(mut wire: Wire) -> Result<Accepted, StartupError> {
+    match Packet::parse(&wire.startup_packet().await?)? {
+        Packet::Startup(startup) => Ok(Accepted::Client(Client { wire, encrypted: true, startup })),
+        Packet::Cancel(key) => Ok(Accepted::Cancel(wire, key)),
+        Packet::SslRequest | Packet::GssEncRequest => Err(StartupError::AskedTwice),
+    }
+}

@@ -1,0 +1,134 @@
+//! Startup packets: what a client may send before it is known.
+//!
+//! Parsed here and not by pgwire, which loses the order of parameters and lets text that is not UTF-8 through
+//! altered (pgwire-notes.md, pitfall 5).
+
+use super::StartupError;
+use crate::cancel::CancelKey;
+use crate::wire;
+
+/// Request codes in place of a protocol version (pqcomm.h).
+const CANCEL_REQUEST: u32 = 80_877_102;
+const SSL_REQUEST: u32 = 80_877_103;
+const GSSENC_REQUEST: u32 = 80_877_104;
+
+/// The prefix of protocol options; names with it are the protocol's, not the server's.
+const PROTOCOL_OPTION: &str = "_pq_.";
+
+/// A message without a type byte.
+#[derive(Debug)]
+pub(crate) enum Packet {
+    SslRequest,
+    GssEncRequest,
+    Cancel(CancelKey),
+    Startup(StartupParams),
+}
+
+/// A StartupMessage as sent: its version, and its parameters in their order.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct StartupParams {
+    pub(crate) major: u16,
+    pub(crate) minor: u16,
+    /// Names and values; empty unless the version is 3.x, since others have another layout.
+    pub(crate) pairs: Vec<(String, String)>,
+}
+
+impl Packet {
+    /// Reads what follows the length: at least 4 bytes, or it is malformed.
+    pub(super) fn parse(packet: &[u8]) -> Result<Self, StartupError> {
+        let Some((code, body)) = packet.split_at_checked(4) else {
+            return Err(StartupError::Malformed("no request code"));
+        };
+        match wire::peek_u32(code, 0) {
+            SSL_REQUEST if body.is_empty() => Ok(Self::SslRequest),
+            GSSENC_REQUEST if body.is_empty() => Ok(Self::GssEncRequest),
+            SSL_REQUEST | GSSENC_REQUEST => Err(StartupError::Malformed("an encryption request with a body")),
+            CANCEL_REQUEST => CancelKey::parse(body).map(Self::Cancel).ok_or(StartupError::Malformed("cancel request")),
+            version => StartupParams::parse(version, body).map(Self::Startup),
+        }
+    }
+}
+
+impl StartupParams {
+    fn parse(version: u32, mut body: &[u8]) -> Result<Self, StartupError> {
+        let [a, b, c, d] = version.to_be_bytes();
+        let (major, minor) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let mut pairs = Vec::new();
+        if major != 3 {
+            return Ok(Self { major, minor, pairs });
+        }
+        const BAD: StartupError = StartupError::Malformed("parameters are not pairs of UTF-8 C strings");
+        loop {
+            let name = wire::take_cstr(&mut body).ok_or(BAD)?;
+            if name.is_empty() {
+                break;
+            }
+            pairs.push((name.to_owned(), wire::take_cstr(&mut body).ok_or(BAD)?.to_owned()));
+        }
+        if body.is_empty() { Ok(Self { major, minor, pairs }) } else { Err(BAD) }
+    }
+
+    /// The value of a parameter; as in PostgreSQL the last one counts.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The user; absent and empty are the same to PostgreSQL.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.get("user").filter(|user| !user.is_empty())
+    }
+
+    /// The database; the user's name where none is given, as in PostgreSQL.
+    pub(crate) fn database(&self) -> &str {
+        self.get("database").filter(|name| !name.is_empty()).or_else(|| self.user()).unwrap_or_default()
+    }
+
+    /// The protocol options asked for, by name.
+    pub(crate) fn protocol_options(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with(PROTOCOL_OPTION))
+    }
+
+    /// Whether one of AWS's own drivers (JDBC, ODBC, Python) speaks: only they send this (redshift-wire.md 2.1).
+    pub(crate) fn is_aws_driver(&self) -> bool {
+        self.get("client_protocol_version").is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn startup(body: &[u8]) -> Result<Packet, StartupError> {
+        Packet::parse(&[b"\0\x03\0\0", body].concat())
+    }
+
+    #[test]
+    fn parameters_keep_their_order_and_the_last_of_a_name_counts() {
+        let Ok(Packet::Startup(params)) = startup(b"user\0a\0x\0\0user\0b\0\0") else { panic!() };
+        assert_eq!(params.pairs.len(), 3);
+        assert_eq!((params.user(), params.database(), params.get("x")), (Some("b"), "b", Some("")));
+    }
+
+    #[test]
+    fn malformed_packets_are_errors_at_every_cut() {
+        let whole = b"user\0demo\0database\0sales\0\0";
+        assert!(startup(whole).is_ok());
+        for end in 0..whole.len() {
+            assert!(matches!(startup(&whole[..end]), Err(StartupError::Malformed(_))), "{end}");
+        }
+        assert!(startup(b"user\0demo\0\0more").is_err());
+        assert!(startup(b"user\0\xff\0\0").is_err());
+        assert!(Packet::parse(b"\x04\xd2\x16").is_err());
+    }
+
+    #[test]
+    fn requests_are_told_by_their_codes() {
+        assert!(matches!(Packet::parse(b"\x04\xd2\x16\x2f"), Ok(Packet::SslRequest)));
+        assert!(matches!(Packet::parse(b"\x04\xd2\x16\x30"), Ok(Packet::GssEncRequest)));
+        assert!(Packet::parse(b"\x04\xd2\x16\x2fx").is_err());
+        assert!(matches!(Packet::parse(b"\x04\xd2\x16\x2e\0\0\0\x01abcd"), Ok(Packet::Cancel(_))));
+        assert!(Packet::parse(b"\x04\xd2\x16\x2e\0\0\0\x01").is_err());
+        let Ok(Packet::Startup(old)) = Packet::parse(b"\0\x02\0\0anything") else { panic!() };
+        assert_eq!((old.major, old.minor), (2, 0));
+    }
+}

@@ -1,0 +1,106 @@
+//! TLS towards clients: the listener's settings and its side of the handshake.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::NoServerSessionStorage;
+use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_rustls::{TlsAcceptor, server};
+
+use super::StartupError;
+use crate::config::{Identity, Listen, TlsMode};
+
+/// First byte of a TLS handshake record (RFC 8446 section 5.1): what direct TLS begins with.
+pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// PostgreSQL's registered ALPN name.
+pub(super) const ALPN: &[u8] = b"postgresql";
+
+/// The listener's TLS.
+pub(crate) struct ServerTls {
+    /// `None`: SSLRequest is answered with `N`.
+    pub(crate) config: Option<Arc<ServerConfig>>,
+    /// A session in clear is refused.
+    pub(crate) required: bool,
+    /// Known to every replica with the same key, to nobody else: fake salts derive from it.
+    pub(crate) salt_key: aws_lc_rs::hmac::Key,
+}
+
+/// The certificate or key cannot be used.
+#[derive(Debug, Error)]
+pub enum ServerTlsError {
+    /// PEM that does not hold what it should.
+    #[error("listen.tls: not a PEM certificate chain and private key")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    /// rustls refuses the pair.
+    #[error("listen.tls: certificate and key cannot be used")]
+    Pair(#[source] rustls::Error),
+    /// Making the self-signed certificate failed.
+    #[error("cannot make a self-signed certificate")]
+    SelfSigned(#[source] rcgen::Error),
+    /// No randomness.
+    #[error("the system has no randomness")]
+    Randomness,
+}
+
+impl ServerTls {
+    /// Builds what `[listen.tls]` asks for; without a certificate a self-signed one for loopback names.
+    ///
+    /// # Errors
+    /// See [`ServerTlsError`].
+    pub(crate) fn new(listen: &Listen) -> Result<Self, ServerTlsError> {
+        let required = listen.tls == TlsMode::Require;
+        if listen.tls == TlsMode::Disable {
+            let mut key = [0; 32];
+            aws_lc_rs::rand::fill(&mut key).map_err(|aws_lc_rs::error::Unspecified| ServerTlsError::Randomness)?;
+            return Ok(Self { config: None, required, salt_key: salt_key(&key) });
+        }
+        let (chain, key) = match &listen.identity {
+            Some(identity) => from_pem(identity)?,
+            None => self_signed()?,
+        };
+        let salt_key = salt_key(key.secret_der());
+        let mut config =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(ServerTlsError::Pair)?;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        // Clients of a database keep their connections: tickets would be work and memory for nothing.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Self { config: Some(Arc::new(config)), required, salt_key })
+    }
+}
+
+fn salt_key(secret: &[u8]) -> aws_lc_rs::hmac::Key {
+    let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
+    let derived = aws_lc_rs::hmac::sign(&secret, b"redshift-iam-proxy fake salts");
+    aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, derived.as_ref())
+}
+
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn from_pem(identity: &Identity) -> Result<Pair, ServerTlsError> {
+    let chain = CertificateDer::pem_slice_iter(identity.cert_pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(ServerTlsError::Pem)?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.expose().as_bytes()).map_err(ServerTlsError::Pem)?;
+    Ok((chain, key))
+}
+
+/// P-256: an RSA signature would cost more than the rest of a login (performance.md).
+fn self_signed() -> Result<Pair, ServerTlsError> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(names).map_err(ServerTlsError::SelfSigned)?;
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    Ok((vec![made.cert.der().clone()], key.into()))
+}
+
+/// The server's side of a TLS handshake.
+pub(super) async fn handshake(
+    socket: TcpStream,
+    config: &Arc<ServerConfig>,
+) -> Result<server::TlsStream<TcpStream>, StartupError> {
+    TlsAcceptor::from(Arc::clone(config)).accept(socket).await.map_err(StartupError::Tls)
+}

@@ -1,0 +1,98 @@
+//! The seam under login and relay: one leg's bytes, whatever carries them.
+//!
+//! Owns how plain TCP and TLS look alike: read some, write some, close. Handshakes are made by tokio-rustls (see
+//! `startup/tls.rs` and `upstream/tls.rs`), whose types go no further than the constructors here.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// One leg of a session.
+pub(crate) trait Stream: Send {
+    /// Reads some bytes into `into`, which is not empty. 0 = the peer sends no more, by close_notify or without.
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Takes some of `bytes`; they may wait in a buffer until the next [`Stream::poll_flush`].
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Ready when all that was taken is with the kernel.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Flushes, then ends our side (close_notify where there is TLS, then FIN). Reading goes on.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A leg whose kind no longer matters.
+pub(crate) type Leg = Box<dyn Stream>;
+
+/// Boxes what tokio reads and writes as a [`Leg`].
+pub(crate) fn leg(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Leg {
+    Box::new(Io(io))
+}
+
+impl Stream for Leg {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        (**self).poll_read(cx, into)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        (**self).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_close(cx)
+    }
+}
+
+/// Sends all of `bytes` on their way. Not cancel safe: an unknown part may have been sent.
+pub(crate) async fn send(stream: &mut impl Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let taken = poll_fn(|cx| stream.poll_write(cx, bytes)).await?;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(taken..).unwrap_or_default();
+    }
+    poll_fn(|cx| stream.poll_flush(cx)).await
+}
+
+/// Ends our side.
+pub(crate) async fn close(stream: &mut impl Stream) -> io::Result<()> {
+    poll_fn(|cx| stream.poll_close(cx)).await
+}
+
+/// A tokio stream as a [`Stream`]; a socket in clear stays one, so that it can be upgraded.
+pub(crate) struct Io<T>(pub(crate) T);
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for Io<T> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut into = ReadBuf::new(into);
+        match Pin::new(&mut self.0).poll_read(cx, &mut into) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(into.filled().len())),
+            // TLS peers that close without close_notify are common (libpq, JDBC). PostgreSQL's framing tells a
+            // truncated stream from a whole one, so this is an end like any other.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

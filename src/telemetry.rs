@@ -1,0 +1,61 @@
+//! Logging: where lines go, how they look, and what is never in them.
+
+use std::io::IsTerminal;
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// Libraries that print requests, tokens and headers below this level. No setting lifts it.
+const QUIET: &[&str] = &["aws_", "hyper", "h2", "rustls", "tokio_rustls"];
+const QUIET_LEVEL: Level = Level::INFO;
+
+/// Sends all events to stderr. `rust_log` (RUST_LOG) wins over the configured level.
+pub(crate) fn start(log: &Log, rust_log: Option<&str>) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let wanted = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(rust_log.unwrap_or_default());
+    let filter = wanted.and(filter_fn(|metadata| is_shown(metadata.target(), *metadata.level())));
+    let json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = if json {
+        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).boxed()
+    };
+    // A second start in one process (tests) keeps the first.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
+fn is_shown(target: &str, level: Level) -> bool {
+    level <= QUIET_LEVEL || !QUIET.iter().any(|quiet| target.starts_with(quiet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_print_requests_stay_at_info() {
+        for target in ["aws_smithy_runtime::client", "aws_config", "hyper::proto", "hyper_util", "h2", "rustls::check"]
+        {
+            assert!(is_shown(target, Level::INFO), "{target}");
+            assert!(!is_shown(target, Level::DEBUG) && !is_shown(target, Level::TRACE), "{target}");
+        }
+        assert!(is_shown("redshift_iam_proxy::session", Level::TRACE));
+    }
+}

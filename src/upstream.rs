@@ -1,0 +1,201 @@
+//! To the warehouse: dial, TLS, startup, authentication, until it is ready for queries.
+//!
+//! Owns one login on one server. What the login is and whether another one is worth a try is the session's business.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use thiserror::Error;
+use tokio_rustls::rustls;
+
+use crate::cancel::CancelKey;
+use crate::config::ConnSpec;
+use crate::credentials::DbLogin;
+use crate::fault::{Fault, Kind};
+use crate::stream::Leg;
+use crate::wire::refusal::Refusal;
+use crate::wire::{Wire, WireError};
+
+mod auth;
+mod dial;
+mod digest;
+mod errors;
+mod login;
+pub(crate) mod parameters;
+mod tls;
+
+pub(crate) use self::dial::keep_alive;
+pub(crate) use self::errors::ServerError;
+pub(crate) use self::tls::{ClientTls, ClientTlsError};
+
+/// How a warehouse is reached and known: what login and cancel share.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Sent as SNI and verified.
+    pub(crate) server_name: rustls::pki_types::ServerName<'static>,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// Limits of one dial; the login as a whole has its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// DNS + TCP, each address.
+    pub(crate) connect: Duration,
+    /// SSLRequest and the TLS handshake.
+    pub(crate) tls: Duration,
+    /// TCP keepalive; `None`: off.
+    pub(crate) keepalive: Option<Duration>,
+}
+
+/// A session that is ready for queries, and what the warehouse said on the way.
+pub(crate) struct UpstreamConn {
+    wire: Wire,
+    /// The server that answered.
+    pub(crate) address: SocketAddr,
+    /// ParameterStatus and NoticeResponse messages, as they came.
+    pub(crate) greeting: BytesMut,
+    /// The warehouse's pid and key, where it sent any.
+    pub(crate) key: Option<CancelKey>,
+    /// The warehouse's pid; 0 where it sent none.
+    pub(crate) pid: u32,
+    /// ParameterStatus `session_id`, which joins SYS_QUERY_HISTORY.
+    pub(crate) session_id: Option<String>,
+}
+
+/// Why a login did not come about.
+#[derive(Debug, Error)]
+pub(crate) enum UpstreamError {
+    /// The name does not resolve.
+    #[error("cannot resolve {host}")]
+    Resolve { host: String, source: std::io::Error },
+    /// It resolves to nothing that may be dialled.
+    #[error("{host} has no address that may be dialled (link-local, multicast and metadata addresses never are)")]
+    Forbidden { host: String },
+    /// No address answered.
+    #[error("cannot connect to {address}")]
+    Connect { address: SocketAddr, source: std::io::Error },
+    /// The server does not do TLS; a password is never sent without.
+    #[error("{address} refuses TLS (answered {answer:?} to SSLRequest)")]
+    TlsRefused { address: SocketAddr, answer: char },
+    /// Its certificate is not vouched for, not for this name, or not valid now.
+    #[error("the certificate of {address} is not valid for {name}")]
+    Certificate { address: SocketAddr, name: String, source: std::io::Error },
+    /// The handshake failed otherwise, or took too long.
+    #[error("TLS handshake with {address} failed")]
+    Tls { address: SocketAddr, source: std::io::Error },
+    /// It closed the connection or reset it: what a waking workgroup may do.
+    #[error("the warehouse closed the connection during login")]
+    Closed(#[source] WireError),
+    /// It refused the user or password (class 28).
+    #[error("the warehouse refused the login: {0}")]
+    LoginRefused(ServerError),
+    /// It refused for another reason; passed on as sent.
+    #[error("the warehouse refused the session: {0}")]
+    Refused(ServerError),
+    /// It asks for an authentication that we do not answer.
+    #[error("authentication request {0} is not supported")]
+    Authentication(String),
+    /// It broke the protocol.
+    #[error("the warehouse broke the protocol: {0}")]
+    Protocol(&'static str),
+}
+
+impl Route {
+    /// How to reach what `spec` stands for.
+    pub(crate) fn new(
+        spec: &ConnSpec,
+        tls: Arc<rustls::ClientConfig>,
+        timeouts: Timeouts,
+    ) -> Result<Self, rustls::pki_types::InvalidDnsNameError> {
+        Ok(Self {
+            host: spec.host.clone(),
+            port: spec.port,
+            server_name: rustls::pki_types::ServerName::try_from(spec.tls_server_name.clone())?,
+            tls,
+            timeouts,
+        })
+    }
+
+    /// Dials and logs in. `parameters` go into the startup message behind user and database. The caller sets the
+    /// deadline: an idle workgroup wakes inside this step, for a minute at times.
+    pub(crate) async fn open(
+        &self,
+        login: &DbLogin,
+        database: &str,
+        parameters: &[(String, String)],
+    ) -> Result<UpstreamConn, UpstreamError> {
+        let (address, wire) = self.dial().await?;
+        login::log_in(wire, address, login, database, parameters).await
+    }
+
+    /// Sends a CancelRequest inside TLS to the server of the session, and waits until it is taken.
+    pub(crate) async fn cancel(&self, address: SocketAddr, key: &CancelKey) -> Result<(), UpstreamError> {
+        let mut wire = self.dial_address(address).await?;
+        let key = key.to_bytes();
+        let length = u32::try_from(8 + key.len()).unwrap_or_default();
+        let request = [&length.to_be_bytes(), CANCEL_REQUEST, &key].concat();
+        wire.send_bytes(&request).await.map_err(UpstreamError::Closed)?;
+        // The server closes when it has dealt with it; how does not matter.
+        let _ = tokio::time::timeout(self.timeouts.tls, wire.drain()).await;
+        Ok(())
+    }
+}
+
+/// The CancelRequest code (PostgreSQL protocol, "Canceling Requests in Progress").
+const CANCEL_REQUEST: &[u8] = &80_877_102u32.to_be_bytes();
+
+impl UpstreamConn {
+    /// The leg, and what the warehouse sent behind ReadyForQuery.
+    pub(crate) fn into_parts(self) -> (Leg, BytesMut) {
+        self.wire.into_parts()
+    }
+}
+
+impl UpstreamError {
+    /// Whether the login itself was refused, so that a fresh one may do.
+    pub(crate) fn is_login_refused(&self) -> bool {
+        matches!(self, Self::LoginRefused(_))
+    }
+
+    /// Whether it looks like a workgroup that is waking: worth another dial.
+    pub(crate) fn is_reset(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
+/// What a client reads of an [`UpstreamError`] on its way to `conn_id`.
+#[derive(Debug, Error)]
+#[error("connection {conn_id}: {source}")]
+pub(crate) struct OpenError {
+    pub(crate) conn_id: String,
+    pub(crate) source: UpstreamError,
+}
+
+impl Fault for OpenError {
+    fn kind(&self) -> Kind {
+        match self.source {
+            UpstreamError::Closed(_) | UpstreamError::Refused(_) => Kind::Unavailable,
+            _ => Kind::Operator,
+        }
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        Some(match &self.source {
+            UpstreamError::Certificate { .. } => Refusal::bad_certificate(&self.conn_id),
+            UpstreamError::LoginRefused(_) | UpstreamError::Authentication(_) => Refusal::not_available(&self.conn_id),
+            UpstreamError::Refused(error) => return error.as_sent().map(|_| Refusal::internal()),
+            UpstreamError::Resolve { .. }
+            | UpstreamError::Forbidden { .. }
+            | UpstreamError::Connect { .. }
+            | UpstreamError::TlsRefused { .. }
+            | UpstreamError::Tls { .. }
+            | UpstreamError::Closed(_)
+            | UpstreamError::Protocol(_) => Refusal::unreachable(&self.conn_id),
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! DNS, TCP and TLS: a connection to the server that is meant, or none.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls;
+
+use super::{Route, UpstreamError};
+use crate::stream;
+use crate::wire::{Wire, WireError};
+
+/// SSLRequest (PostgreSQL protocol, "SSL Session Encryption").
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+impl Route {
+    /// The first address that answers, in the resolver's order.
+    pub(super) async fn dial(&self) -> Result<(SocketAddr, Wire), UpstreamError> {
+        let unresolved = |source| UpstreamError::Resolve { host: self.host.clone(), source };
+        let addresses = timeout(self.timeouts.connect, lookup_host((self.host.as_str(), self.port)))
+            .await
+            .map_err(|elapsed| unresolved(elapsed.into()))?
+            .map_err(unresolved)?;
+        let mut last = UpstreamError::Forbidden { host: self.host.clone() };
+        for address in addresses.filter(|address| !is_forbidden(address.ip())) {
+            match self.connect(address).await {
+                Ok(socket) => return Ok((address, self.encrypt(socket, address).await?)),
+                Err(source) => last = UpstreamError::Connect { address, source },
+            }
+        }
+        Err(last)
+    }
+
+    /// One server, already known.
+    pub(super) async fn dial_address(&self, address: SocketAddr) -> Result<Wire, UpstreamError> {
+        let socket = self.connect(address).await.map_err(|source| UpstreamError::Connect { address, source })?;
+        self.encrypt(socket, address).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = timeout(self.timeouts.connect, TcpStream::connect(address)).await??;
+        socket.set_nodelay(true)?;
+        keep_alive(&socket, self.timeouts.keepalive)?;
+        Ok(socket)
+    }
+
+    async fn encrypt(&self, socket: TcpStream, address: SocketAddr) -> Result<Wire, UpstreamError> {
+        let failed = |source| UpstreamError::Tls { address, source };
+        match timeout(self.timeouts.tls, self.handshake(socket, address)).await {
+            Ok(wire) => wire,
+            Err(elapsed) => Err(failed(elapsed.into())),
+        }
+    }
+
+    async fn handshake(&self, socket: TcpStream, address: SocketAddr) -> Result<Wire, UpstreamError> {
+        let mut plain = Wire::new(stream::Io(socket));
+        plain.send_bytes(&SSL_REQUEST).await.map_err(UpstreamError::Closed)?;
+        let answer = plain.byte().await.map_err(UpstreamError::Closed)?;
+        if answer != b'S' {
+            return Err(UpstreamError::TlsRefused { address, answer: answer.into() });
+        }
+        // Bytes behind the answer came in clear and could be anyone's: the client's side of CVE-2021-23222.
+        if plain.has_more() {
+            return Err(UpstreamError::Protocol("bytes were sent ahead of the TLS handshake"));
+        }
+        let (stream::Io(socket), _) = plain.into_parts();
+        let connector = TlsConnector::from(self.tls.clone());
+        match connector.connect(self.server_name.clone(), socket).await {
+            Ok(stream) => Ok(Wire::new(stream::leg(stream))),
+            Err(source) if is_certificate_fault(&source) => {
+                Err(UpstreamError::Certificate { address, name: self.server_name.to_str().into_owned(), source })
+            }
+            // A waking or failing server resets here too.
+            Err(source) if source.kind() == io::ErrorKind::ConnectionReset => {
+                Err(UpstreamError::Closed(WireError::Io(source)))
+            }
+            Err(source) => Err(UpstreamError::Tls { address, source }),
+        }
+    }
+}
+
+/// Addresses that no warehouse has, but that are worth an attacker's while: whoever can set a host or a DNS answer
+/// must not make us talk to the instance metadata service.
+fn is_forbidden(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified(),
+        IpAddr::V6(ip) => {
+            ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified() || METADATA.contains(&ip)
+        }
+    }
+}
+
+/// EC2 instance metadata and EKS Pod Identity over IPv6; their IPv4 addresses are link-local.
+const METADATA: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)];
+
+fn is_certificate_fault(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
+}
+
+/// Keepalive before NATs and load balancers forget the flow (an NLB: after 350 s).
+pub(crate) fn keep_alive(socket: &TcpStream, idle: Option<Duration>) -> io::Result<()> {
+    let Some(idle) = idle else { return Ok(()) };
+    let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(idle);
+    socket2::SockRef::from(socket).set_tcp_keepalive(&probes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_are_never_dialled() {
+        for ip in [
+            "169.254.169.254",
+            "169.254.170.23",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "224.0.0.1",
+            "ff02::1",
+            "0.0.0.0",
+            "::",
+            "255.255.255.255",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+        ] {
+            assert!(is_forbidden(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["127.0.0.1", "10.0.0.1", "52.1.2.3", "::1", "fd00:1::254"] {
+            assert!(!is_forbidden(ip.parse().unwrap()), "{ip}");
+        }
+    }
+}

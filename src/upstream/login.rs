@@ -1,0 +1,126 @@
+//! Startup message to ReadyForQuery.
+
+use std::net::SocketAddr;
+
+use bytes::{BufMut, BytesMut};
+
+use super::auth::Authentication;
+use super::{ServerError, UpstreamConn, UpstreamError};
+use crate::cancel::CancelKey;
+use crate::credentials::DbLogin;
+use crate::wire::{Frame, Wire, take_cstr};
+
+/// Longest message taken during login, in bytes: AWS's ODBC driver takes errors of this size.
+const MAX_MESSAGE: usize = 30_000;
+
+/// All that a warehouse may say before it is ready, in bytes.
+const MAX_GREETING: usize = 256 * 1024;
+
+/// Protocol 3.0, whatever the client speaks: Redshift knows no other.
+const PROTOCOL: u32 = 196_608;
+
+/// Logs in over a verified connection. The caller sets the deadline.
+pub(super) async fn log_in(
+    mut wire: Wire,
+    address: SocketAddr,
+    login: &DbLogin,
+    database: &str,
+    parameters: &[(String, String)],
+) -> Result<UpstreamConn, UpstreamError> {
+    wire.send_bytes(&startup_message(&login.user, database, parameters)).await.map_err(UpstreamError::Closed)?;
+    authenticate(&mut wire, login).await?;
+    greeted(wire, address).await
+}
+
+/// StartupMessage: length, version, pairs of C strings, NUL.
+fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) -> BytesMut {
+    let mut message = BytesMut::new();
+    message.put_u32(0);
+    message.put_u32(PROTOCOL);
+    let own = [("user", user), ("database", database)];
+    for (name, value) in own.into_iter().chain(parameters.iter().map(|(name, value)| (&**name, &**value))) {
+        message.put_slice(name.as_bytes());
+        message.put_u8(0);
+        message.put_slice(value.as_bytes());
+        message.put_u8(0);
+    }
+    message.put_u8(0);
+    let length = u32::try_from(message.len()).unwrap_or_default();
+    if let Some(place) = message.get_mut(..4) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+    message
+}
+
+/// Answers what is asked until the server says that it is satisfied.
+async fn authenticate(wire: &mut Wire, login: &DbLogin) -> Result<(), UpstreamError> {
+    let mut authentication = Authentication::new(login);
+    loop {
+        let frame = next(wire).await?;
+        if frame.tag() != b'R' {
+            return Err(UpstreamError::Protocol("no authentication request"));
+        }
+        match authentication.answer(frame.body()).await? {
+            Some(answer) => wire.send_bytes(&answer).await.map_err(UpstreamError::Closed)?,
+            None if authentication.is_ok() => return Ok(()),
+            None => {}
+        }
+    }
+}
+
+/// Collects what follows AuthenticationOk.
+async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, UpstreamError> {
+    let mut greeting = BytesMut::new();
+    let (mut key, mut session_id) = (None, None);
+    loop {
+        let frame = next(&mut wire).await?;
+        match (frame.tag(), frame.body()) {
+            (b'S', body) => {
+                session_id = parameter(body, "session_id").or(session_id);
+                greeting.extend_from_slice(frame.bytes());
+            }
+            (b'N', body) if body.ends_with(&[0]) => greeting.extend_from_slice(frame.bytes()),
+            (b'K', body) if body.len() == 8 => key = CancelKey::parse(body),
+            (b'Z', b"I") => {
+                let pid = key.as_ref().map_or(0, |key: &CancelKey| key.pid);
+                return Ok(UpstreamConn { wire, address, greeting, key, pid, session_id });
+            }
+            _ => return Err(UpstreamError::Protocol("unexpected message before ReadyForQuery")),
+        }
+        if greeting.len() > MAX_GREETING {
+            return Err(UpstreamError::Protocol("too much said before ReadyForQuery"));
+        }
+    }
+}
+
+/// The next message that is no error.
+async fn next(wire: &mut Wire) -> Result<Frame, UpstreamError> {
+    let frame = wire.frame(MAX_MESSAGE).await.map_err(UpstreamError::Closed)?;
+    if frame.tag() != b'E' {
+        return Ok(frame);
+    }
+    let error = ServerError::new(&frame);
+    Err(if error.is_login_refused() { UpstreamError::LoginRefused(error) } else { UpstreamError::Refused(error) })
+}
+
+/// The value of a ParameterStatus of this name; names differ in case between servers.
+fn parameter(mut body: &[u8], wanted: &str) -> Option<String> {
+    let name = take_cstr(&mut body)?;
+    let value = take_cstr(&mut body)?;
+    name.eq_ignore_ascii_case(wanted).then(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// redshift-wire.md 4.3, the startup example.
+    #[test]
+    fn the_startup_vector() {
+        let parameters = [("application_name", "rsgate"), ("client_protocol_version", "2")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = b"\0\0\0\x57\0\x03\0\0user\0IAMR:rs01\0database\0dev\0\
+            application_name\0rsgate\0client_protocol_version\x002\0\0";
+        assert_eq!(startup_message("IAMR:rs01", "dev", &parameters), expected[..]);
+    }
+}

@@ -1,0 +1,253 @@
+//! Reading one message under a size limit, and writing messages.
+//!
+//! Framing is ours and comes first: pgwire's decoders panic on short bodies and look past their own message
+//! (pgwire-notes.md, pitfalls 2–4), so that they only ever see one whole message whose shape has been checked.
+
+use std::future::poll_fn;
+use std::io;
+
+use bytes::{Buf, BytesMut};
+use pgwire::messages::Message;
+use thiserror::Error;
+
+use crate::stream::{self, Leg, Stream};
+
+pub(crate) mod refusal;
+
+/// Longest startup message read, in bytes; PostgreSQL's own bound (MAX_STARTUP_PACKET_LENGTH, pqcomm.h).
+/// Before login a peer is a stranger: nothing it sends may make us allocate more than this.
+pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
+
+/// How much is read at a time during login.
+const READ_BYTES: usize = 4096;
+
+/// A leg, and what was read from it but not used yet.
+pub(crate) struct Wire<S = Leg> {
+    stream: S,
+    buffer: BytesMut,
+}
+
+/// One whole message with a type byte.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Frame {
+    /// Type byte, length and body.
+    bytes: BytesMut,
+}
+
+/// Why no message could be read or written.
+#[derive(Debug, Error)]
+pub(crate) enum WireError {
+    /// The peer went away; in the middle of a message or not.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// A length that no message of this phase can have.
+    #[error("a message announced {0} bytes")]
+    Length(u32),
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl<S: Stream> Wire<S> {
+    /// Nothing read yet.
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, buffer: BytesMut::new() }
+    }
+
+    /// Reads one message without a type byte: the body behind the length, 4 to 9,996 bytes. Cancel safe.
+    pub(crate) async fn startup_packet(&mut self) -> Result<BytesMut, WireError> {
+        self.fill(4).await?;
+        let length = peek_u32(&self.buffer, 0);
+        if !(8..=MAX_STARTUP_BYTES as u64).contains(&u64::from(length)) {
+            return Err(WireError::Length(length));
+        }
+        self.fill(length as usize).await?;
+        let mut packet = self.buffer.split_to(length as usize);
+        packet.advance(4);
+        Ok(packet)
+    }
+
+    /// Reads one message with a type byte, of at most `max` bytes behind that byte. Cancel safe.
+    pub(crate) async fn frame(&mut self, max: usize) -> Result<Frame, WireError> {
+        self.fill(5).await?;
+        let length = peek_u32(&self.buffer, 1);
+        if !(4..=max as u64).contains(&u64::from(length)) {
+            return Err(WireError::Length(length));
+        }
+        self.fill(1 + length as usize).await?;
+        Ok(Frame { bytes: self.buffer.split_to(1 + length as usize) })
+    }
+
+    /// Reads a single byte: the answer to an SSLRequest. Cancel safe.
+    pub(crate) async fn byte(&mut self) -> Result<u8, WireError> {
+        self.fill(1).await?;
+        Ok(self.buffer.get_u8())
+    }
+
+    /// Writes one message of pgwire's and flushes.
+    pub(crate) async fn send(&mut self, message: &impl Message) -> Result<(), WireError> {
+        self.send_bytes(&encode(message)).await
+    }
+
+    /// Writes whole messages and flushes. Not cancel safe: the peer may have half of them.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        Ok(stream::send(&mut self.stream, bytes).await?)
+    }
+
+    /// Says goodbye on our side (close_notify, FIN).
+    pub(crate) async fn close(&mut self) -> Result<(), WireError> {
+        Ok(stream::close(&mut self.stream).await?)
+    }
+
+    /// True where the peer has sent more than was asked for.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Takes and drops what the peer still sends, to the end of its stream.
+    pub(crate) async fn drain(&mut self) -> Result<(), WireError> {
+        loop {
+            self.buffer.clear();
+            match self.fill(1).await {
+                Ok(()) => {}
+                Err(WireError::Closed) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The leg, and what was read but not used: the first bytes of the relay.
+    pub(crate) fn into_parts(self) -> (S, BytesMut) {
+        (self.stream, self.buffer)
+    }
+
+    /// The same, its kind of stream no longer known.
+    pub(crate) fn boxed(self) -> Wire
+    where
+        S: 'static,
+    {
+        Wire { stream: Box::new(self.stream), buffer: self.buffer }
+    }
+
+    /// Reads until `wanted` bytes are there. Cancel safe: what was read stays in the buffer.
+    async fn fill(&mut self, wanted: usize) -> Result<(), WireError> {
+        while self.buffer.len() < wanted {
+            let Self { stream, buffer } = self;
+            let read = poll_fn(|cx| {
+                let held = buffer.len();
+                buffer.resize(held + READ_BYTES, 0);
+                let read = stream.poll_read(cx, buffer.get_mut(held..).unwrap_or_default());
+                buffer.truncate(held + if let std::task::Poll::Ready(Ok(read)) = &read { *read } else { 0 });
+                read
+            });
+            if read.await? == 0 {
+                return Err(WireError::Closed);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Frame {
+    /// The type byte.
+    pub(crate) fn tag(&self) -> u8 {
+        self.bytes.first().copied().unwrap_or_default()
+    }
+
+    /// What follows the length.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.bytes.get(5..).unwrap_or_default()
+    }
+
+    /// The message as it came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self { bytes: BytesMut::from(bytes) }
+    }
+}
+
+/// A message of pgwire's as bytes.
+pub(crate) fn encode(message: &impl Message) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    // Fails only over a size limit (10,000 bytes and more) that no message of ours comes near.
+    let encoded = message.encode(&mut bytes);
+    debug_assert!(encoded.is_ok(), "a message of ours over pgwire's limit");
+    bytes
+}
+
+/// The big-endian number at `at`; 0 where the bytes are not there.
+pub(crate) fn peek_u32(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes)
+}
+
+/// Splits a C string off the front. `None` without a NUL or where the text is not UTF-8.
+pub(crate) fn take_cstr<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let end = bytes.iter().position(|&byte| byte == 0)?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    *bytes = rest.get(1..)?;
+    std::str::from_utf8(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(bytes: &[u8]) -> Wire {
+        let (mut ours, theirs) = tokio::io::duplex(bytes.len().max(1));
+        let bytes = bytes.to_vec();
+        tokio::spawn(async move {
+            // One byte at a time: every split there is.
+            for byte in bytes {
+                if tokio::io::AsyncWriteExt::write_all(&mut ours, &[byte]).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        Wire::new(stream::leg(theirs))
+    }
+
+    #[tokio::test]
+    async fn frames_survive_every_split() {
+        let mut wire = wire(b"p\0\0\0\x06ab\x48\0\0\0\x04");
+        assert_eq!(wire.frame(100).await.unwrap(), Frame::from_bytes(b"p\0\0\0\x06ab"));
+        assert_eq!(wire.frame(100).await.unwrap(), Frame::from_bytes(b"H\0\0\0\x04"));
+        assert!(matches!(wire.frame(100).await, Err(WireError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn impossible_lengths_are_refused_from_the_header_alone() {
+        for length in [0u32, 3, 101, 1 << 31, u32::MAX] {
+            let mut message = vec![b'p'];
+            message.extend(length.to_be_bytes());
+            assert!(matches!(wire(&message).frame(100).await, Err(WireError::Length(l)) if l == length));
+        }
+        for length in [0u32, 3, 4, 7, 10_001, 1 << 31, u32::MAX] {
+            assert!(
+                matches!(wire(&length.to_be_bytes()).startup_packet().await, Err(WireError::Length(l)) if l == length)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_truncated_message_is_a_closed_connection() {
+        let whole = b"\0\0\0\x0c\0\x03\0\0user";
+        for end in 0..whole.len() {
+            assert!(matches!(wire(&whole[..end]).startup_packet().await, Err(WireError::Closed)), "{end}");
+        }
+        assert_eq!(wire(whole).startup_packet().await.unwrap(), b"\0\x03\0\0user"[..]);
+    }
+
+    #[test]
+    fn c_strings_need_their_nul_and_utf_8() {
+        let mut bytes: &[u8] = b"ab\0\0c";
+        assert_eq!(take_cstr(&mut bytes), Some("ab"));
+        assert_eq!(take_cstr(&mut bytes), Some(""));
+        assert_eq!(take_cstr(&mut bytes), None);
+        assert_eq!(take_cstr(&mut &b"\xff\0"[..]), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! What a refused client reads: every SQLSTATE and text of product.md section 4, in one place.
+
+use bytes::BytesMut;
+use pgwire::messages::response::ErrorResponse;
+
+use crate::session::SessionId;
+use crate::wire;
+
+/// How many names a hint lists.
+const HINT_NAMES: usize = 10;
+
+/// An ErrorResponse before it is bytes. The session id is added when it is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Refusal {
+    sqlstate: &'static str,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+}
+
+/// Reading the list is reading the contract.
+impl Refusal {
+    fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Self { sqlstate, message: message.into(), detail: None, hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Unknown user, wrong or disabled password: one answer.
+    pub(crate) fn password_failed(user: &str) -> Self {
+        Self::new("28P01", format!("password authentication failed for user \"{user}\""))
+    }
+
+    pub(crate) fn tls_required() -> Self {
+        Self::new("28000", "TLS is required")
+    }
+
+    pub(crate) fn user_missing() -> Self {
+        Self::new("28000", "no PostgreSQL user name specified in startup packet")
+    }
+
+    /// Unknown or not permitted: one answer. `may_open` is what this user may open.
+    pub(crate) fn not_yours(conn_id: &str, may_open: &[&str]) -> Self {
+        let refusal = Self::new("3D000", format!("connection \"{conn_id}\" does not exist or is not yours"));
+        if may_open.is_empty() {
+            return refusal;
+        }
+        let names = may_open.iter().take(HINT_NAMES).copied().collect::<Vec<_>>();
+        refusal.hint(format!("you may open: {}", names.join(", ")))
+    }
+
+    pub(crate) fn disabled(conn_id: &str) -> Self {
+        Self::new("57P03", format!("connection \"{conn_id}\" is disabled"))
+    }
+
+    /// Throttled, AWS unreachable, deadline.
+    pub(crate) fn not_now(conn_id: &str) -> Self {
+        Self::new("57P03", format!("cannot open \"{conn_id}\" now")).hint("Try again shortly.")
+    }
+
+    pub(crate) fn shutting_down() -> Self {
+        Self::new("57P03", "the proxy is shutting down")
+    }
+
+    /// AWS denied, or the warehouse refused our login.
+    pub(crate) fn not_available(conn_id: &str) -> Self {
+        Self::new("08004", format!("connection \"{conn_id}\" is not available to the proxy"))
+    }
+
+    pub(crate) fn unreachable(conn_id: &str) -> Self {
+        Self::new("08001", format!("could not reach the warehouse for \"{conn_id}\""))
+    }
+
+    pub(crate) fn bad_certificate(conn_id: &str) -> Self {
+        Self::new("08001", format!("the certificate of the warehouse for \"{conn_id}\" is not valid"))
+    }
+
+    /// `cap` is a sentence: which cap is reached.
+    pub(crate) fn too_many_sessions(cap: String) -> Self {
+        Self { detail: Some(cap), ..Self::new("53300", "too many sessions") }
+    }
+
+    pub(crate) fn warehouse_closed() -> Self {
+        Self::new("08006", "the warehouse closed the connection")
+    }
+
+    pub(crate) fn terminated() -> Self {
+        Self::new("57P01", "terminating connection due to administrator command")
+    }
+
+    pub(crate) fn unsupported_protocol(major: u16, minor: u16) -> Self {
+        Self::new("08P01", format!("unsupported protocol version {major}.{minor}"))
+            .hint("The proxy speaks version 3.0 of the PostgreSQL protocol.")
+    }
+
+    /// `expected` says what should have come.
+    pub(crate) fn protocol(expected: &str) -> Self {
+        Self::new("08P01", format!("protocol error: expected {expected}"))
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new("XX000", "internal error")
+    }
+
+    /// The FATAL ErrorResponse, its message ending in the session id that finds the log line.
+    pub(crate) fn encode(&self, session: SessionId) -> BytesMut {
+        let mut fields = vec![
+            (b'S', "FATAL".to_owned()),
+            (b'V', "FATAL".to_owned()),
+            (b'C', self.sqlstate.to_owned()),
+            (b'M', format!("{} (session {session})", self.message)),
+        ];
+        fields.extend(self.detail.clone().map(|detail| (b'D', detail)));
+        fields.extend(self.hint.clone().map(|hint| (b'H', hint)));
+        wire::encode(&ErrorResponse::new(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_ends_with_the_session_id() {
+        let id = SessionId::random();
+        let bytes = Refusal::not_yours("x", &["a", "b"]).encode(id);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let expected = format!(
+            "SFATAL\0VFATAL\0C3D000\0Mconnection \"x\" does not exist or is not yours (session {id})\0Hyou may open: a, b\0\0"
+        );
+        assert!(text.ends_with(&expected), "{text:?}");
+    }
+
+    #[test]
+    fn a_hint_lists_ten_names_at_most() {
+        let names = vec!["z"; 11];
+        let refusal = Refusal::not_yours("x", &names);
+        assert_eq!(refusal.hint.unwrap().matches('z').count(), 10);
+    }
+}
