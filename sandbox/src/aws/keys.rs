@@ -1,0 +1,90 @@
+//! The access keys that are honoured: the base user's, and those that AssumeRole handed out.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::identity::{Caller, base32};
+
+/// How long an expired key is still known, to be refused as expired and not as unknown.
+const KEPT_AFTER_EXPIRY: Duration = Duration::from_secs(3600);
+
+/// What an access key id stands for.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) secret: String,
+    /// Temporary keys come with a token, and with an end.
+    pub(super) session: Option<Session>,
+    pub(super) owner: Caller,
+}
+
+/// What temporary keys have and lasting ones have not.
+#[derive(Clone)]
+pub(super) struct Session {
+    pub(super) token: String,
+    /// By the wall clock, since that is what SDKs compare it with.
+    pub(super) expires_at: SystemTime,
+}
+
+/// All keys, by access key id.
+pub(super) struct Keys(HashMap<String, Key>);
+
+impl Keys {
+    /// With lasting keys for one user.
+    pub(super) fn new(id: String, secret: String, owner: Caller) -> Self {
+        Self(HashMap::from([(id, Key { secret, session: None, owner })]))
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<Key> {
+        self.0.get(id).cloned()
+    }
+
+    /// Makes temporary keys that live for `life` from `now`, and forgets those that expired long ago.
+    pub(super) fn issue(&mut self, owner: Caller, now: SystemTime, life: Duration) -> (String, Key) {
+        self.0.retain(|_, key| key.session.as_ref().is_none_or(|session| session.expires_at + KEPT_AFTER_EXPIRY > now));
+        let id = format!("ASIA{}", base32(&random::<16>()));
+        let secret = STANDARD.encode(random::<30>());
+        // AWS's are of this size, and begin with these characters.
+        let token = format!("IQoJb3JpZ2luX2Vj{}", STANDARD.encode(random::<600>()));
+        let key = Key { secret, session: Some(Session { token, expires_at: now + life }), owner };
+        self.0.insert(id.clone(), key.clone());
+        (id, key)
+    }
+
+    /// Ends all temporary keys at `now`.
+    pub(super) fn expire(&mut self, now: SystemTime) {
+        for session in self.0.values_mut().filter_map(|key| key.session.as_mut()) {
+            session.expires_at = session.expires_at.min(now);
+        }
+    }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Fails only where the system has no entropy source; the keys would still work, for one session at a time.
+    let _ = rand::fill(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_keys_are_fresh_and_known_for_a_while_after_their_end() {
+        let owner = Caller::User { account: "123456789012".to_owned(), name: "u".to_owned() };
+        let mut keys = Keys::new("AKIA".to_owned(), "s".to_owned(), owner.clone());
+        let (now, life) = (SystemTime::UNIX_EPOCH, Duration::from_secs(900));
+        let (first, key) = keys.issue(owner.clone(), now, life);
+        let token = key.session.expect("temporary").token;
+        assert!(first.starts_with("ASIA") && first.len() == 20 && key.secret.len() == 40 && token.len() > 500);
+        let (second, _) = keys.issue(owner.clone(), now + life, life);
+        assert_ne!(first, second);
+        assert!(keys.find(&first).is_some(), "expired, but known");
+        keys.issue(owner, now + life + KEPT_AFTER_EXPIRY, life);
+        assert!(keys.find(&first).is_none() && keys.find("AKIA").is_some());
+    }
+}
