@@ -13,4 +13,5 @@ pub mod ca;
 pub mod error;
 pub mod logins;
 pub mod postgres;
+pub mod sandbox;
 pub mod warehouse;
