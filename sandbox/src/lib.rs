@@ -10,6 +10,8 @@
 
 pub mod aws;
 pub mod ca;
+pub mod error;
 pub mod logins;
 pub mod postgres;
+pub mod sandbox;
 pub mod warehouse;

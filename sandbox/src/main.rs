@@ -1,1 +1,140 @@
-fn main() {}
+//! The program: everything of the sandbox at fixed addresses, until it is told to end.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use redshift_sandbox::aws::AwsOptions;
+use redshift_sandbox::sandbox::Sandbox;
+use redshift_sandbox::warehouse::{Authentication, WarehouseOptions};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A stand-in for Amazon Redshift Serverless and for the AWS calls that lead to it.
+///
+/// Needs the programs of a PostgreSQL server (found in $PG_BIN, /usr/lib/postgresql/*/bin or the PATH). Listens where it
+/// is told to, keeps everything in a temporary folder, and removes that in the end. Not for real data.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves until SIGINT or SIGTERM; prints `ready` on standard output once clients may come.
+    Serve(Serve),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Where the AWS endpoint (HTTP) listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
+    aws: SocketAddr,
+    /// Where the warehouse (Redshift's protocol, TLS only) listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5441")]
+    warehouse: SocketAddr,
+    /// Where to write the CA certificate (PEM) that the warehouse's certificate is signed by; new on each start.
+    #[arg(long, value_name = "FILE")]
+    ca_out: PathBuf,
+    /// How the warehouse asks for passwords.
+    #[arg(long, value_enum, default_value = "cleartext")]
+    auth: Auth,
+    /// Each login waits so long, as if the workgroup had been idle.
+    #[arg(long, value_name = "SECS", default_value_t = 0)]
+    wake_delay: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Auth {
+    /// Code 3, the password itself.
+    Cleartext,
+    /// Code 5.
+    Md5,
+    /// Code 10, SCRAM-SHA-256.
+    Scram,
+    /// Code 13, Redshift's SHA-256 digest.
+    Digest,
+}
+
+impl From<Auth> for Authentication {
+    fn from(auth: Auth) -> Self {
+        match auth {
+            Auth::Cleartext => Self::Cleartext,
+            Auth::Md5 => Self::Md5,
+            Auth::Scram => Self::Scram,
+            Auth::Digest => Self::Digest,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Serve(serve) = Arguments::parse().command;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match run(serve).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let causes = std::iter::successors(error.source(), |cause| cause.source());
+            let chain: String = causes.map(|cause| format!(": {cause}")).collect();
+            eprintln!("redshift-sandbox: {error}{chain}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
+    // From the beginning, so that a signal during the start ends an orderly start instead of leaving PostgreSQL behind.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut aws = AwsOptions { listen: serve.aws, ..AwsOptions::default() };
+    for workgroup in aws.workgroups.values_mut() {
+        // A name that resolves to where the warehouse is, and that its certificate carries.
+        "localhost".clone_into(&mut workgroup.host);
+    }
+    let keys = (aws.access_key_id.clone(), aws.secret_access_key.clone(), aws.region.clone());
+    let warehouse = WarehouseOptions { listen: serve.warehouse, ..WarehouseOptions::default() };
+    let sandbox = Sandbox::start(aws, warehouse).await?;
+    sandbox.warehouse.ask(serve.auth.into());
+    sandbox.warehouse.slow_wake(Duration::from_secs(serve.wake_delay));
+    write_atomically(&serve.ca_out, sandbox.ca.pem())?;
+    describe(&sandbox, &serve.ca_out, &keys);
+    writeln!(io::stdout(), "ready")?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    drop(sandbox);
+    Ok(())
+}
+
+fn describe(sandbox: &Sandbox, ca: &Path, (access_key_id, secret_access_key, region): &(String, String, String)) {
+    let (aws, warehouse, postgres) = (sandbox.aws.url(), sandbox.warehouse.address(), sandbox.postgres.tls_address());
+    let database = sandbox.postgres.database();
+    eprintln!("AWS endpoint   {aws}");
+    eprintln!("warehouse      {warehouse}, TLS as localhost, database {database}");
+    eprintln!("PostgreSQL     {postgres}, TLS as localhost, SCRAM, the same logins and database");
+    eprintln!("CA certificate {}", ca.display());
+    eprintln!("keys           AWS_ACCESS_KEY_ID={access_key_id}");
+    eprintln!("               AWS_SECRET_ACCESS_KEY={secret_access_key}");
+    eprintln!("               AWS_REGION={region} AWS_ENDPOINT_URL={aws}");
+}
+
+/// Whoever finds the file finds all of it.
+fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// A certificate is public: clients of other users may read it.
+fn readable() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+}
