@@ -3,18 +3,127 @@
 //! Owns the meaning, default and range of every key. Does not own the live parts built from it: no TLS settings, no
 //! AWS client, no file but those that the keys name.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use toml::de::DeTable;
+
 pub use self::connection::{ConnId, ConnSpec, Role};
+pub use self::fault::{Fault, Faults};
+use self::reader::Doc;
+pub(crate) use self::users::without_newline;
+use self::value::Reference;
 pub use self::verifier::Verifier;
 use crate::secret::Secret;
 
 pub mod connection;
+mod fault;
+mod keys;
+mod reader;
+mod sections;
+mod users;
+mod value;
 pub mod verifier;
+
+/// What becomes of a key that this version does not know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum UnknownKeys {
+    /// A fault
+    Refuse,
+    /// A warning: for rolling back under a newer file
+    Warn,
+}
+
+/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME` for the text itself.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load_reference(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    unknown_keys: UnknownKeys,
+) -> Result<Config, Faults> {
+    match value::reference(text) {
+        Ok(Reference::File(path) | Reference::Bare(path)) => load(&path, env, unknown_keys),
+        Ok(Reference::Env(name)) => match env(&name) {
+            Some(toml) => parse(&toml, Path::new(text), env, unknown_keys),
+            None => Err(whole(Path::new(text), "this environment variable is not set".to_owned())),
+        },
+        Err(why) => Err(whole(Path::new(text), why.into_owned())),
+    }
+}
+
+/// Loads a file. Paths in it are relative to it; `env` is the environment.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Faults> {
+    let text = reader::read(path).map_err(|why| whole(path, format!("cannot be read: {why}")))?;
+    parse(&text, path, env, unknown_keys)
+}
+
+/// Parses a configuration. `path` is its name in messages, and relative paths start beside it.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn parse(
+    text: &str,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    unknown_keys: UnknownKeys,
+) -> Result<Config, Faults> {
+    let doc = Doc { path, text, env, unknown_keys, faults: RefCell::default(), warnings: RefCell::default() };
+    let config = match DeTable::parse(text) {
+        Ok(table) => Some(read(&doc, table.get_ref())),
+        Err(why) => {
+            // Its `Display` shows the line, which may hold a secret.
+            doc.fault(why.span().map(|span| doc.line_of(span.start)), "", why.message().replace('\n', ", "));
+            None
+        }
+    };
+    let (faults, warnings) = (doc.faults.into_inner(), doc.warnings.into_inner());
+    match config {
+        Some(mut config) if faults.is_empty() => {
+            config.warnings = Faults::new(warnings).iter().map(Fault::to_string).collect();
+            Ok(config)
+        }
+        _ => Err(Faults::new(faults)),
+    }
+}
+
+fn whole(path: &Path, message: String) -> Faults {
+    Faults::new(vec![Fault { file: path.display().to_string(), line: None, key: String::new(), message }])
+}
+
+fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
+    let mut root = doc.root(table);
+    let (credentials, password_duration) = sections::credentials(root.table("credentials"));
+    let entries = root.table("connections").names();
+    let users = root.table("users").names();
+    for (key, left) in [("connections", &entries), ("users", &users)] {
+        if left.is_empty() {
+            doc.warn(None, key, format_args!("there are no {key}: nobody can log in"));
+        }
+    }
+    let names: BTreeSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let config = Config {
+        listen: sections::listen(root.table("listen")),
+        log: sections::log(root.table("log")),
+        aws: sections::aws(root.table("aws")),
+        upstream: sections::upstream(root.table("upstream")),
+        limits: sections::limits(root.table("limits")),
+        credentials,
+        connections: connection::connections(&entries, password_duration),
+        users: users::users(users, &names),
+        warnings: Vec::new(),
+    };
+    root.finish();
+    config
+}
 
 /// Everything proxy.toml says: every value typed, defaults applied, cross-checks done.
 #[derive(Debug)]
@@ -35,6 +144,8 @@ pub struct Config {
     pub connections: BTreeMap<ConnId, Arc<ConnSpec>>,
     /// `[users.*]` by name.
     pub users: BTreeMap<String, Arc<User>>,
+    /// What is odd but no fault, each as `FILE:LINE: KEY: what`; to be logged once at start.
+    pub warnings: Vec<String>,
 }
 
 /// Where clients are accepted.
@@ -176,6 +287,14 @@ pub struct User {
     pub method: Method,
     /// Names or globs (`*` any run, `?` one character) of what the user may open.
     pub connections: Vec<String>,
+}
+
+impl User {
+    /// Whether one of this user's names or globs is that of the connection. Says nothing of `enabled`.
+    #[must_use]
+    pub fn may_open(&self, conn_id: &ConnId) -> bool {
+        self.connections.iter().any(|pattern| value::glob_matches(pattern, conn_id.as_str()))
+    }
 }
 
 /// A user's `password`.

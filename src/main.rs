@@ -1,1 +1,67 @@
-fn main() {}
+//! Arguments → configuration → command → exit code; nothing else. The only place that reads the environment.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+use redshift_iam_proxy::cli::{CONFIGURATION, CheckArgs, Cli, Command, FAILED, USAGE, check, health};
+use redshift_iam_proxy::config::Config;
+use redshift_iam_proxy::{app, hash_password};
+
+fn main() -> ExitCode {
+    let cli = match Cli::from_args(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match &cli.command {
+        None | Some(Command::Serve) => with_config(&cli, |config| done(app::serve(config))),
+        Some(Command::Check(args)) if !args.offline => {
+            tell("live checks come later; use --offline");
+            ExitCode::from(USAGE)
+        }
+        Some(Command::Check(args)) => with_config(&cli, |config| check_offline(&config, args)),
+        Some(Command::HashPassword(args)) => {
+            let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
+            done(hash.run(&mut stdout(), &mut stderr()))
+        }
+        Some(Command::Healthcheck) => with_config(&cli, |config| done(health::check(&config))),
+    }
+}
+
+fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match cli.load(&|name| std::env::var(name).ok()) {
+        Ok(config) => command(config),
+        Err(faults) => {
+            tell(faults);
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}
+
+fn check_offline(config: &Config, args: &CheckArgs) -> ExitCode {
+    for warning in &config.warnings {
+        tell(format_args!("warning: {warning}"));
+    }
+    match check::offline(config, &args.conn_ids) {
+        Ok(told) => done(writeln!(stdout(), "{told}ok")),
+        Err(unknown) => done(Err::<(), _>(unknown)),
+    }
+}
+
+fn done(result: Result<(), impl Error>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain = format!("{chain}: {cause}");
+        source = cause.source();
+    }
+    tell(chain);
+    ExitCode::from(FAILED)
+}
+
+/// To stderr, for people; with nobody there to read, the exit code says it.
+fn tell(message: impl Display) {
+    let _unread = writeln!(stderr(), "{message}");
+}

@@ -1,0 +1,99 @@
+//! The command line: its grammar, and the commands small enough to live beside it.
+//!
+//! Owns names, defaults and exit codes. `serve` is app's, `hash-password` its own module's.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
+
+pub mod check;
+pub mod health;
+
+/// It did not work.
+pub const FAILED: u8 = 1;
+/// The command line is wrong (EX_USAGE of sysexits.h).
+pub const USAGE: u8 = 64;
+/// The configuration is wrong (EX_CONFIG).
+pub const CONFIGURATION: u8 = 78;
+
+/// PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials
+#[derive(Debug, Parser)]
+#[command(name = "redshift-iam-proxy", version)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
+pub struct Cli {
+    /// The configuration: a path, file:PATH, or env:NAME for a variable that holds the text itself
+    #[arg(long, global = true, value_name = "REF", default_value = "proxy.toml")]
+    #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
+    pub config: String,
+
+    /// What becomes of a key in the configuration that this version does not know
+    #[arg(long, global = true, value_enum, default_value_t = UnknownKeys::Refuse)]
+    pub unknown_keys: UnknownKeys,
+
+    /// `serve` when there is none.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the proxy (also with no command)
+    Serve,
+    /// Check the configuration and say what each connection would do
+    Check(CheckArgs),
+    /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
+    HashPassword(HashPasswordArgs),
+    /// Ask the configured address of this host whether it speaks PostgreSQL; for container health checks
+    #[command(hide = true)]
+    Healthcheck,
+}
+
+/// Of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Only these; all when none is given
+    #[arg(value_name = "CONN_ID")]
+    pub conn_ids: Vec<String>,
+
+    /// The configuration alone: no call to AWS, no connection
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Of `hash-password`.
+#[derive(Args, Debug)]
+pub struct HashPasswordArgs {
+    /// Make a random password and print it on stderr
+    #[arg(long)]
+    pub generate: bool,
+
+    /// Use the salt and rounds of this verifier
+    #[arg(long, value_name = "VERIFIER", value_parser = Verifier::parse)]
+    pub like: Option<Verifier>,
+}
+
+impl Cli {
+    /// Parses the arguments, the program's name first.
+    ///
+    /// # Errors
+    /// Help, version or a complaint was printed; the process ends with this code.
+    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        Self::try_parse_from(args).map_err(|why| {
+            // With nowhere to print to, the code is all that is left.
+            let _unprinted = why.print();
+            if why.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        })
+    }
+
+    /// Loads the configuration; `env` is the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
+        config::load_reference(&self.config, env, self.unknown_keys)
+    }
+}

@@ -1,0 +1,111 @@
+//! `check --offline`: what each connection would do, out of the configuration alone. Tells no secret.
+
+use std::fmt::Write;
+
+use crate::config::{Ca, Config, ConnSpec};
+
+/// A paragraph for each connection named, all when `conn_ids` is empty.
+///
+/// # Errors
+/// `Unknown`: the configuration has no connection of that name.
+pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
+    let mut out = String::new();
+    let chosen: Vec<_> = if conn_ids.is_empty() {
+        config.connections.values().collect()
+    } else {
+        let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown(id.clone()));
+        conn_ids.iter().map(find).collect::<Result<_, _>>()?
+    };
+    for spec in chosen {
+        // Writing to a string does not fail.
+        let _infallible = write_one(&mut out, config, spec);
+    }
+    Ok(out)
+}
+
+/// A conn_id that the configuration does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no connection {0:?}")]
+pub struct Unknown(String);
+
+fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Result {
+    let disabled = if spec.enabled { "" } else { " (disabled)" };
+    writeln!(out, "{}{disabled}", spec.id)?;
+    let host = if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() };
+    writeln!(out, "  warehouse:   {host}:{}, database {}", spec.port, spec.database)?;
+    let ca = match spec.ca.as_ref().unwrap_or(&config.upstream.ca) {
+        Ca::Aws => "Amazon's roots".to_owned(),
+        Ca::System => "the system's roots".to_owned(),
+        Ca::File { path, .. } => path.display().to_string(),
+    };
+    writeln!(out, "  TLS:         {}, vouched for by {ca}", spec.tls_server_name)?;
+    let region = spec.region.as_deref().or(config.aws.region.as_deref()).unwrap_or("the SDK's");
+    let secs = spec.password_duration.as_secs();
+    writeln!(out, "  credentials: workgroup {}, Region {region}, for {secs} s", spec.workgroup)?;
+    match &spec.role {
+        None => writeln!(out, "  role:        none, the base identity's own")?,
+        Some(role) => {
+            let external_id = if role.external_id.is_some() { ", with an external id out of SSM" } else { "" };
+            writeln!(out, "  role:        {}{external_id}", role.arn)?;
+        }
+    }
+    let users: Vec<_> = config.users.iter().filter(|(_, user)| user.may_open(&spec.id)).collect();
+    let names =
+        users.iter().map(|(name, user)| if user.enabled { name.to_string() } else { format!("{name} (disabled)") });
+    let names: Vec<_> = names.collect();
+    let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+    writeln!(out, "  open to:     {names}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{UnknownKeys, parse};
+
+    #[test]
+    fn each_connection_is_told_without_its_secrets() {
+        let text = r#"
+            [connections.sales]
+            type = "redshift-serverless"
+            host = "Wg1.123456789012.eu-west-1.redshift-serverless.amazonaws.com"
+            database = "dev"
+            role_arn = "arn:aws:iam::123456789012:role/rs01"
+            external_id = "/planted/name"
+            [connections.six]
+            type = "redshift-serverless"
+            enabled = false
+            host = "::1"
+            workgroup = "wg2"
+            database = "dev"
+            [users.ann]
+            password = "env:PW"
+            connections = ["s*"]
+            [users.bob]
+            enabled = false
+            password = "env:PW"
+            connections = ["sales"]
+        "#;
+        let env = |_: &str| Some("planted-password".to_owned());
+        let config = parse(text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
+        let told = offline(&config, &[]).unwrap();
+        let want = "\
+sales
+  warehouse:   Wg1.123456789012.eu-west-1.redshift-serverless.amazonaws.com:5439, database dev
+  TLS:         Wg1.123456789012.eu-west-1.redshift-serverless.amazonaws.com, vouched for by Amazon's roots
+  credentials: workgroup wg1, Region eu-west-1, for 900 s
+  role:        arn:aws:iam::123456789012:role/rs01, with an external id out of SSM
+  open to:     ann, bob (disabled)
+six (disabled)
+  warehouse:   [::1]:5439, database dev
+  TLS:         ::1, vouched for by Amazon's roots
+  credentials: workgroup wg2, Region the SDK's, for 900 s
+  role:        none, the base identity's own
+  open to:     ann
+";
+        assert_eq!(told, want);
+        assert!(offline(&config, &["six".to_owned()]).unwrap().starts_with("six"));
+        assert!(offline(&config, &["nope".to_owned()]).is_err());
+    }
+}

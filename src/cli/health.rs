@@ -1,0 +1,110 @@
+//! `healthcheck`: whether the proxy of this host answers as PostgreSQL does.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::config::Config;
+
+/// Asks the first address, as a client does who wants TLS, and leaves at the answer.
+///
+/// # Errors
+/// `Unreachable`: no connection, or no answer in time. `Stranger`: something else listens there.
+pub fn check(config: &Config) -> Result<(), Unhealthy> {
+    let address = config.listen.addresses.first().copied().ok_or(Unhealthy::Nowhere)?;
+    ask(reachable(address))
+}
+
+/// Why the proxy is not well.
+#[derive(Debug, thiserror::Error)]
+pub enum Unhealthy {
+    /// Nothing is configured to listen.
+    #[error("there is no address to ask")]
+    Nowhere,
+    /// No connection, or no answer in time.
+    #[error("{address} does not answer")]
+    Unreachable {
+        /// Who was asked.
+        address: SocketAddr,
+        /// How it failed.
+        source: io::Error,
+    },
+    /// Some other program.
+    #[error("what listens at {0} does not speak PostgreSQL")]
+    Stranger(SocketAddr),
+}
+
+/// For the connection, and again for the answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// PostgreSQL, message formats: SSLRequest; its length, and 80877103.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// Where a listener on every address is met from here.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn ask(address: SocketAddr) -> Result<(), Unhealthy> {
+    let answer = || -> io::Result<u8> {
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(&SSL_REQUEST)?;
+        let mut answer = [0];
+        stream.read_exact(&mut answer)?;
+        Ok(u8::from_be_bytes(answer))
+    };
+    match answer() {
+        Ok(b'S' | b'N') => Ok(()),
+        Ok(_) => Err(Unhealthy::Stranger(address)),
+        Err(source) => Err(Unhealthy::Unreachable { address, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn answering(answer: &'static [u8]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 8];
+            stream.read_exact(&mut request).unwrap();
+            assert_eq!(request, SSL_REQUEST);
+            stream.write_all(answer).unwrap();
+        });
+        address
+    }
+
+    #[test]
+    fn only_an_answer_of_postgresql_is_well() {
+        assert!(ask(answering(b"S")).is_ok());
+        assert!(ask(answering(b"N")).is_ok());
+        assert!(matches!(ask(answering(b"H")), Err(Unhealthy::Stranger(_))));
+        assert!(matches!(ask(answering(b"")), Err(Unhealthy::Unreachable { .. })));
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(matches!(ask(free), Err(Unhealthy::Unreachable { .. })));
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_loopback() {
+        for (address, want) in [
+            ("0.0.0.0:5439", "127.0.0.1:5439"),
+            ("[::]:5439", "[::1]:5439"),
+            ("10.0.0.1:1", "10.0.0.1:1"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(reachable(address.parse().unwrap()), want.parse().unwrap());
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! A TOML document read key by key. Unlike serde, it goes on behind a fault, and knows the line of each value.
+//!
+//! Owns lines, dotted keys, `${NAME}`, references, and what becomes of keys nobody asked for. Knows no key's meaning.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::UnknownKeys;
+use super::fault::Fault;
+use super::keys::{NOT_YET, NOT_YET_SUPPORTED};
+use super::value::{self, Parsed, Reference};
+
+/// One file while it is read; collects what is wrong with it.
+pub(super) struct Doc<'a> {
+    /// As the caller named it; relative paths start beside it.
+    pub(super) path: &'a Path,
+    pub(super) text: &'a str,
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) unknown_keys: UnknownKeys,
+    pub(super) faults: RefCell<Vec<Fault>>,
+    pub(super) warnings: RefCell<Vec<Fault>>,
+}
+
+impl<'a> Doc<'a> {
+    /// The document's top table.
+    pub(super) fn root(&'a self, table: &'a DeTable<'a>) -> Table<'a> {
+        Table::new(self, String::new(), "", 1, Some(table))
+    }
+
+    pub(super) fn line_of(&self, offset: usize) -> usize {
+        self.text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+    }
+
+    pub(super) fn fault(&self, line: Option<usize>, key: &str, message: impl Display) {
+        self.faults.borrow_mut().push(self.note(line, key, &message));
+    }
+
+    pub(super) fn warn(&self, line: Option<usize>, key: &str, message: impl Display) {
+        self.warnings.borrow_mut().push(self.note(line, key, &message));
+    }
+
+    fn note(&self, line: Option<usize>, key: &str, message: &dyn Display) -> Fault {
+        let (key, message) = (key.to_owned(), message.to_string());
+        Fault { file: self.path.display().to_string(), line, key, message }
+    }
+}
+
+/// A table whose keys are taken one by one; `finish` then judges those left.
+pub(super) struct Table<'a> {
+    doc: &'a Doc<'a>,
+    /// Dotted; empty at the top.
+    key: String,
+    line: usize,
+    /// Not yet taken.
+    left: Vec<Value<'a>>,
+    /// Asked for, here or not.
+    known: Vec<&'static str>,
+    /// Is something other than a table, which is fault enough: nothing is missing in it.
+    broken: bool,
+}
+
+impl<'a> Table<'a> {
+    fn new(doc: &'a Doc<'a>, key: String, pattern: &str, line: usize, table: Option<&'a DeTable<'a>>) -> Self {
+        let left = table.into_iter().flatten().map(|(name, value)| Value {
+            doc,
+            name: name.get_ref().to_string(),
+            key: join(&key, &quoted(name.get_ref())),
+            pattern: join(pattern, name.get_ref()),
+            line: doc.line_of(if value.get_ref().is_table() { name.span().start } else { value.span().start }),
+            value,
+        });
+        let left = left.collect();
+        Self { doc, key, line, left, known: Vec::new(), broken: false }
+    }
+
+    pub(super) fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
+        self.known.push(name);
+        let at = self.left.iter().position(|value| value.name == name)?;
+        Some(self.left.swap_remove(at))
+    }
+
+    /// Faults when it is missing.
+    pub(super) fn require(&mut self, name: &'static str) -> Option<Value<'a>> {
+        let value = self.take(name);
+        if value.is_none() {
+            self.fault(name, "required");
+        }
+        value
+    }
+
+    /// A table within, empty when it is missing.
+    pub(super) fn table(&mut self, name: &'static str) -> Table<'a> {
+        match self.take(name) {
+            Some(value) => value.table(&value.pattern),
+            None => Table::new(self.doc, join(&self.key, name), "", self.line, None),
+        }
+    }
+
+    /// All that is left, each under a name that the file chose, in the file's order.
+    pub(super) fn names(&mut self) -> Vec<Value<'a>> {
+        let mut all = std::mem::take(&mut self.left);
+        all.sort_by_key(|value| value.line);
+        all
+    }
+
+    /// Drops keys that are nobody's business.
+    pub(super) fn ignore(&mut self, ignored: impl Fn(&str) -> bool) {
+        self.left.retain(|value| !ignored(&value.name));
+    }
+
+    /// A fault of the key `name` that is not there.
+    pub(super) fn fault(&self, name: &str, message: impl Display) {
+        if self.broken {
+            return;
+        }
+        self.doc.fault(Some(self.line), &join(&self.key, name), message);
+    }
+
+    /// Judges the keys that nobody took.
+    pub(super) fn finish(self) {
+        for value in &self.left {
+            if NOT_YET.contains(&value.pattern.as_str()) {
+                value.fault(NOT_YET_SUPPORTED);
+                continue;
+            }
+            let meant = value::nearest(&value.name, self.known.iter().copied());
+            let meant = meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            match self.doc.unknown_keys {
+                UnknownKeys::Refuse => value.fault(format_args!("unknown key{meant}")),
+                UnknownKeys::Warn => value.warn(format_args!("unknown key, ignored{meant}")),
+            }
+        }
+    }
+}
+
+/// One value, with its place. Each reader faults and yields `None` when the value will not do.
+#[derive(Clone)]
+pub(super) struct Value<'a> {
+    doc: &'a Doc<'a>,
+    /// The last part of the key, as it is.
+    pub(super) name: String,
+    key: String,
+    /// The key with `*` in place of names.
+    pattern: String,
+    line: usize,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn fault(&self, message: impl Display) {
+        self.doc.fault(Some(self.line), &self.key, message);
+    }
+
+    pub(super) fn warn(&self, message: impl Display) {
+        self.doc.warn(Some(self.line), &self.key, message);
+    }
+
+    fn keep<T>(&self, parsed: Parsed<T>) -> Option<T> {
+        parsed.map_err(|message| self.fault(message)).ok()
+    }
+
+    fn wrong_type<T>(&self, expected: &str) -> Option<T> {
+        self.fault(format_args!("must be {expected}, not {}", self.value.get_ref().type_str()));
+        None
+    }
+
+    /// A string, its variables put in.
+    pub(super) fn text(&self) -> Option<String> {
+        match self.value.get_ref() {
+            DeValue::String(text) => self.keep(value::expand(text, self.doc.env)),
+            _ => self.wrong_type("a string"),
+        }
+    }
+
+    /// A string, parsed.
+    pub(super) fn parse<T>(&self, parser: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        let text = self.text()?;
+        self.keep(parser(&text))
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        self.parse(|text| {
+            let found = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
+            found.ok_or_else(|| {
+                let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+                format!("must be {}", words.join(" or ")).into()
+            })
+        })
+    }
+
+    pub(super) fn bool(&self) -> Option<bool> {
+        match self.value.get_ref() {
+            DeValue::Boolean(is) => Some(*is),
+            _ => self.wrong_type("true or false"),
+        }
+    }
+
+    /// How many: at least 1, at most 1,000,000.
+    pub(super) fn count(&self) -> Option<usize> {
+        let DeValue::Integer(number) = self.value.get_ref() else { return self.wrong_type("a whole number") };
+        match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(count @ 1..=1_000_000) => usize::try_from(count).ok(),
+            Ok(..=0) => self.keep(Err("must be at least 1".into())),
+            Ok(_) | Err(_) => self.keep(Err("must be at most 1000000".into())),
+        }
+    }
+
+    /// A number, or digits in a string.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self.value.get_ref() {
+            DeValue::Integer(number) => {
+                let number = i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(0);
+                self.keep(value::port(&number.to_string()))
+            }
+            DeValue::String(_) => self.parse(value::port),
+            _ => self.wrong_type("a number"),
+        }
+    }
+
+    /// A duration that `range` accepts.
+    pub(super) fn duration(&self, range: impl Fn(Duration) -> Parsed<Duration>) -> Option<Duration> {
+        let text = match self.value.get_ref() {
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            DeValue::String(_) => self.text()?,
+            _ => return self.wrong_type("a duration"),
+        };
+        self.keep(value::duration(&text).and_then(range))
+    }
+
+    /// The elements of an array.
+    pub(super) fn list(&self) -> Option<Vec<Value<'a>>> {
+        match self.value.get_ref() {
+            DeValue::Array(array) => {
+                let place =
+                    |value: &'a Spanned<_>| Value { line: self.doc.line_of(value.span().start), value, ..self.clone() };
+                Some(array.iter().map(place).collect())
+            }
+            _ => self.wrong_type("a list"),
+        }
+    }
+
+    pub(super) fn is_array(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
+    /// A table; faults and is empty when it is something else. `pattern`: the key with `*` in place of names.
+    pub(super) fn table(&self, pattern: &str) -> Table<'a> {
+        let table = self.value.get_ref().as_table();
+        if table.is_none() {
+            self.wrong_type::<()>("a table");
+        }
+        let opened = Table::new(self.doc, self.key.clone(), pattern, self.line, table);
+        Table { broken: table.is_none(), ..opened }
+    }
+
+    /// The text that a REF in this string leads to. `checked` may still refuse it.
+    pub(super) fn referenced(&self, checked: impl Fn(&str) -> Parsed<()>) -> Option<String> {
+        let text = match self.parse(value::reference)? {
+            Reference::File(path) | Reference::Bare(path) => {
+                let path = self.beside(&path);
+                self.keep(read(&path).map_err(|why| format!("cannot read {}: {why}", path.display()).into()))?
+            }
+            Reference::Env(name) => self.variable(&name)?,
+        };
+        self.keep(checked(&text))?;
+        Some(text)
+    }
+
+    /// What `env:NAME` leads to.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let unset = || format!("environment variable {name} is not set").into();
+        self.keep((self.doc.env)(name).ok_or_else(unset))
+    }
+
+    /// Where a path in this file leads.
+    pub(super) fn beside(&self, path: &Path) -> std::path::PathBuf {
+        self.doc.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+/// Longest file read, in bytes: CA bundles of operating systems are near 250 KiB.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A text file, whole.
+pub(super) fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
+    }
+    Ok(text)
+}
+
+fn join(key: &str, name: &str) -> String {
+    if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
+}
+
+/// A name as it stands in a dotted key; what a terminal must not see is escaped.
+fn quoted(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if bare { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) }
+}

@@ -1,0 +1,192 @@
+//! The fixed tables of proxy.toml: meaning, default and range of each key. Behind a fault, reading goes on with the default.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reader::{Table, Value, read};
+use super::value::{self, Parsed, Reference};
+use super::{Aws, Ca, Credentials, Identity, Limits, Listen, Log, LogFormat, LogLevel, TlsMode, Upstream};
+use crate::secret::Secret;
+
+/// `[listen]`
+pub(super) fn listen(mut table: Table<'_>) -> Listen {
+    let places = addresses(&mut table);
+    let mut tls = table.table("tls");
+    let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
+    // What a refused mode stood for is not known: then nothing is said about what it would have needed.
+    let mode = tls.take("mode").map_or(Some(TlsMode::Require), |mode| mode.choice(&modes));
+    let (cert, key) = (tls.take("cert"), tls.take("key"));
+    let has_identity = cert.is_some() || key.is_some();
+    let identity = identity(cert, key);
+    tls.finish();
+    table.finish();
+    for (address, place) in &places {
+        let Some(place) = place.as_ref().filter(|_| !address.ip().is_loopback()) else { continue };
+        match mode {
+            Some(TlsMode::Disable) => place.warn("clients are served without TLS on an address that is not loopback"),
+            Some(_) if !has_identity => {
+                place.fault(format_args!(
+                    "{address} is not a loopback address: it needs listen.tls.cert and listen.tls.key"
+                ));
+            }
+            _ => {}
+        }
+    }
+    let addresses = places.into_iter().map(|(address, _)| address).collect();
+    Listen { addresses, tls: mode.unwrap_or(TlsMode::Require), identity }
+}
+
+/// With where the file says so; the default is said nowhere.
+fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> {
+    let default = || vec![(SocketAddr::from(([127, 0, 0, 1], 5439)), None)];
+    let Some(given) = table.take("address") else { return default() };
+    let each = if given.is_array() { given.list().unwrap_or_default() } else { vec![given.clone()] };
+    if each.is_empty() {
+        given.fault("must hold at least one address");
+    }
+    let mut places: Vec<(SocketAddr, Option<Value<'a>>)> = Vec::new();
+    for place in each {
+        let Some(address) = place.parse(value::socket_address) else { continue };
+        if address.port() != 0 && places.iter().any(|(other, _)| *other == address) {
+            place.fault(format_args!("{address} is here twice"));
+        }
+        places.push((address, Some(place)));
+    }
+    places
+}
+
+fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => {
+            let (cert_pem, key_pem) = (cert.referenced(value::cert_chain), key.referenced(value::private_key));
+            Some(Identity { cert_pem: cert_pem?, key_pem: Secret::new(key_pem?) })
+        }
+        (Some(cert), None) => {
+            cert.fault("needs listen.tls.key beside it");
+            None
+        }
+        (None, Some(key)) => {
+            key.fault("needs listen.tls.cert beside it");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// `[log]`
+pub(super) fn log(mut table: Table<'_>) -> Log {
+    let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let format = table.take("format").and_then(|format| format.choice(&formats)).unwrap_or(LogFormat::Auto);
+    let level = table.take("level").and_then(|level| level.choice(&levels)).unwrap_or(LogLevel::Info);
+    table.finish();
+    Log { format, level }
+}
+
+/// `[aws]`
+pub(super) fn aws(mut table: Table<'_>) -> Aws {
+    let region = table.take("region").and_then(|region| region.parse(value::region));
+    let endpoint = table.take("endpoint_url");
+    if let Some(endpoint) = &endpoint {
+        endpoint.warn("AWS is called at this address, not at its own");
+    }
+    let endpoint_url = endpoint.and_then(|url| url.parse(value::endpoint_url));
+    table.finish();
+    Aws { region, endpoint_url }
+}
+
+/// `[upstream]`
+pub(super) fn upstream(mut table: Table<'_>) -> Upstream {
+    let upstream = Upstream {
+        ca: table.take("ca").and_then(|value| ca(&value)).unwrap_or(Ca::Aws),
+        connect_timeout: duration(&mut table, "connect_timeout", 10, value::positive),
+        tls_timeout: duration(&mut table, "tls_timeout", 10, value::positive),
+        login_timeout: duration(&mut table, "login_timeout", 120, value::positive),
+        keepalive: Some(duration(&mut table, "keepalive", 60, keepalive)).filter(|interval| !interval.is_zero()),
+    };
+    table.finish();
+    upstream
+}
+
+/// `aws`, `system` or a file with a PEM bundle.
+pub(super) fn ca(value: &Value<'_>) -> Option<Ca> {
+    let text = value.text()?;
+    match text.as_str() {
+        "aws" => return Some(Ca::Aws),
+        "system" => return Some(Ca::System),
+        _ => {}
+    }
+    let path = match value.parse(value::reference)? {
+        Reference::File(path) | Reference::Bare(path) => value.beside(&path),
+        Reference::Env(_) => {
+            value.fault("must be \"aws\", \"system\" or a file");
+            return None;
+        }
+    };
+    let pem = match read(&path) {
+        Ok(pem) => pem,
+        Err(why) => {
+            value.fault(format_args!("cannot read {}: {why}", path.display()));
+            return None;
+        }
+    };
+    if let Err(message) = value::ca_bundle(&pem) {
+        value.fault(format_args!("{}: {message}", path.display()));
+        return None;
+    }
+    Some(Ca::File { path, pem: Arc::from(pem) })
+}
+
+/// Kernels count it in whole seconds.
+fn keepalive(interval: Duration) -> Parsed<Duration> {
+    match interval.as_secs() {
+        0 if !interval.is_zero() => Err("must be 0 (off) or at least 1 s".into()),
+        0..=32_767 => Ok(interval),
+        _ => Err("must be at most 32767 s".into()),
+    }
+}
+
+/// `[limits]`
+pub(super) fn limits(mut table: Table<'_>) -> Limits {
+    let limits = Limits {
+        max_sessions: count(&mut table, "max_sessions", 10_000),
+        max_handshakes: count(&mut table, "max_handshakes", 2_000),
+        startup_timeout: duration(&mut table, "startup_timeout", 15, value::positive),
+        drain_delay: duration(&mut table, "drain_delay", 0, Ok),
+        drain_timeout: duration(&mut table, "drain_timeout", 25, Ok),
+    };
+    table.finish();
+    limits
+}
+
+/// `[credentials]`, and the default that connections take from it.
+pub(super) fn credentials(mut table: Table<'_>) -> (Credentials, Duration) {
+    let password_duration = duration(&mut table, "password_duration", 900, value::password_duration);
+    let credentials = Credentials {
+        refresh_margin: duration(&mut table, "refresh_margin", 120, value::positive),
+        negative_ttl: duration(&mut table, "negative_ttl", 10, value::positive),
+        timeout: duration(&mut table, "timeout", 20, value::positive),
+    };
+    table.finish();
+    (credentials, password_duration)
+}
+
+fn count(table: &mut Table<'_>, name: &'static str, default: usize) -> usize {
+    table.take(name).and_then(|value| value.count()).unwrap_or(default)
+}
+
+fn duration(
+    table: &mut Table<'_>,
+    name: &'static str,
+    default_secs: u64,
+    range: impl Fn(Duration) -> Parsed<Duration>,
+) -> Duration {
+    table.take(name).and_then(|value| value.duration(range)).unwrap_or(Duration::from_secs(default_secs))
+}

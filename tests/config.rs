@@ -1,0 +1,502 @@
+//! proxy.toml: what loads, what is refused, and that all faults are told at once with their lines and without secrets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use redshift_iam_proxy::config::{
+    self, Ca, Config, Faults, LogFormat, LogLevel, Method, Password, TlsMode, UnknownKeys, Verifier,
+};
+use redshift_iam_proxy::secret::Secret;
+use tempfile::TempDir;
+
+/// Faults of a text, one per line, the file's name cut off.
+fn faults(text: &str) -> Vec<String> {
+    told(&parse(text).unwrap_err())
+}
+
+fn told(faults: &Faults) -> Vec<String> {
+    let lines = faults.to_string();
+    lines.lines().map(|line| line.strip_prefix("proxy.toml:").unwrap_or_else(|| panic!("{line}")).to_owned()).collect()
+}
+
+fn parse(text: &str) -> Result<Config, Faults> {
+    config::parse(text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
+}
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "PW" => Some("hunter2-planted".to_owned()),
+        "HOST" => Some("dw".to_owned()),
+        "LEVEL" => Some("debug".to_owned()),
+        _ => None,
+    }
+}
+
+fn verifier(password: &str) -> Verifier {
+    Verifier::derive(&Secret::new(password.to_owned()), b"0123456789abcdef", 4096)
+}
+
+/// A connection that is right, with more lines in it. Its table is the first line.
+fn connection(more: &str) -> String {
+    format!(
+        "[connections.sales]\ntype = \"redshift-serverless\"\nhost = \"h.example.com\"\nworkgroup = \"analytics\"\n\
+         database = \"dev\"\n{more}\n"
+    )
+}
+
+fn spec(more: &str) -> config::ConnSpec {
+    let config = parse(&connection(more)).unwrap_or_else(|faults| panic!("{faults}"));
+    config.connections["sales"].as_ref().clone()
+}
+
+fn self_signed() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// proxy.toml of the repository, beside the files that it names.
+fn sample() -> (TempDir, String) {
+    let dir = TempDir::new().unwrap();
+    let (cert, key) = self_signed();
+    for (path, text) in [("target/demo/ca.crt", &cert), ("certs/server.crt", &cert), ("certs/server.key", &key)] {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("proxy.toml")).unwrap();
+    (dir, text)
+}
+
+fn load_in(dir: &TempDir, text: &str) -> Config {
+    let path = dir.path().join("proxy.toml");
+    fs::write(&path, text).unwrap();
+    config::load(&path, &env, UnknownKeys::Refuse).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn the_sample_loads() {
+    let (dir, text) = sample();
+    let config = load_in(&dir, &text);
+    assert_eq!(config.listen.addresses, ["127.0.0.1:5439".parse().unwrap()]);
+    assert_eq!((config.listen.tls, config.listen.identity.is_none()), (TlsMode::Require, true));
+    assert_eq!(config.aws.endpoint_url.as_deref(), Some("http://127.0.0.1:4566"));
+    assert!(matches!(&config.upstream.ca, Ca::File { path, .. } if path.ends_with("target/demo/ca.crt")));
+    let sales = &config.connections["sales"];
+    assert_eq!((sales.host.as_str(), sales.port, sales.workgroup.as_str()), ("localhost", 5441, "analytics"));
+    let role = sales.role.as_ref().unwrap();
+    assert_eq!(role.arn, "arn:aws:iam::123456789012:role/rs01");
+    assert_eq!(role.external_id.as_deref(), Some("/lava/demo/rs01-external-id"));
+    let demo = &config.users["demo"];
+    assert!(demo.may_open(&sales.id));
+    let Password::Verifier(verifier) = &demo.password else { panic!("{demo:?}") };
+    assert!(verifier.matches(&Secret::new("demo-password".to_owned())));
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("aws.endpoint_url: "), "{:?}", config.warnings);
+}
+
+/// `# key = value` shows the default: with the # taken away, nothing is other than before.
+#[test]
+fn what_the_sample_shows_as_default_is_the_default() {
+    let (dir, text) = sample();
+    let want = format!("{:?}", load_in(&dir, &text));
+    let is_key = |line: &str| {
+        let (key, value) = line.split_once(" = ").unwrap_or_default();
+        !key.is_empty() && !value.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-')
+    };
+    let mut seen = 0;
+    for line in text.lines().filter(|line| line.strip_prefix("# ").is_some_and(is_key)) {
+        let changed = text.replace(&format!("\n{line}\n"), &format!("\n{}\n", &line[2..]));
+        // A line that is there twice is taken twice: each is the default in its own table.
+        assert_ne!(changed, text);
+        assert_eq!(format!("{:?}", load_in(&dir, &changed)), want, "{line}");
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen}");
+}
+
+#[test]
+fn the_examples_in_the_sample_load() {
+    let (dir, text) = sample();
+    let config = load_in(&dir, &text.replace("\n#: ", "\n"));
+    assert!(config.listen.identity.is_some());
+    assert_eq!(config.connections["sales"].ca, Some(Ca::System));
+    assert_eq!(config.connections["sales"].region.as_deref(), Some("ap-southeast-2"));
+}
+
+#[test]
+fn an_empty_file_has_the_defaults_of_the_contract() {
+    let config = parse("").unwrap();
+    assert_eq!(config.listen.addresses, ["127.0.0.1:5439".parse().unwrap()]);
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Auto, LogLevel::Info));
+    assert_eq!(config.upstream.ca, Ca::Aws);
+    let secs = Duration::from_secs;
+    let upstream = &config.upstream;
+    assert_eq!(
+        (upstream.connect_timeout, upstream.tls_timeout, upstream.login_timeout),
+        (secs(10), secs(10), secs(120))
+    );
+    assert_eq!(upstream.keepalive, Some(secs(60)));
+    let limits = &config.limits;
+    assert_eq!((limits.max_sessions, limits.max_handshakes), (10_000, 2_000));
+    assert_eq!((limits.startup_timeout, limits.drain_delay, limits.drain_timeout), (secs(15), secs(0), secs(25)));
+    let credentials = &config.credentials;
+    assert_eq!(
+        (credentials.refresh_margin, credentials.negative_ttl, credentials.timeout),
+        (secs(120), secs(10), secs(20))
+    );
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert!(config.warnings.iter().all(|warning| warning.contains("nobody can log in")));
+}
+
+#[test]
+fn ten_faults_are_told_at_once_each_with_its_line() {
+    let text = r#"[listen]
+address = ["127.0.0.1:5439",
+  "localhost:5439"]
+[limits]
+max_sessions = 0
+max_sesions = 5
+startup_timeout = "soon"
+[connections.sales]
+type = "redshift-serverless"
+host = "h.example.com"
+database = "a:b"
+port = "70000"
+password_duration = "2h"
+[users.demo]
+password = "hunter2 planted"
+connections = ["sales", "salse"]
+groups = ["x"]
+"#;
+    let want = [
+        "3: listen.address: must be IP:PORT, such as \"127.0.0.1:5439\" or \"[::1]:5439\"",
+        "5: limits.max_sessions: must be at least 1",
+        "6: limits.max_sesions: unknown key; did you mean max_sessions?",
+        "7: limits.startup_timeout: must be a duration, such as \"90s\", \"15m\", \"0.5h\" or a number of seconds",
+        "8: connections.sales.workgroup: workgroup is required for a host that is no Redshift name",
+        "11: connections.sales.database: must be 1 to 64 characters: a letter or _, then letters, digits and _ . + @ -",
+        "12: connections.sales.port: must be a port, 1 to 65535",
+        "13: connections.sales.password_duration: 7200 s is out of range: AWS grants 900 to 3600 s (\"15m\" to \"1h\")",
+        "15: users.demo.password: no such file, and not a SCRAM-SHA-256 verifier (entity not found)",
+        "16: users.demo.connections: there is no connection \"salse\"; did you mean \"sales\"?",
+        "17: users.demo.groups: not yet supported",
+    ];
+    assert_eq!(faults(text), want);
+}
+
+#[test]
+fn a_single_fault_is_told_as_it_should_be() {
+    for (text, want) in [
+        ("a = 1", "1: a: unknown key"),
+        ("listn = 1", "1: listn: unknown key; did you mean listen?"),
+        ("listen = 1", "1: listen: must be a table, not integer"),
+        ("[[connections]]", "1: connections: must be a table, not array"),
+        ("[connections]\nsales = 1", "2: connections.sales: must be a table, not integer"),
+        ("[listen]\naddress = []", "2: listen.address: must hold at least one address"),
+        ("[listen]\naddress = [\"[::1]:1\", \"[::1]:1\"]", "2: listen.address: [::1]:1 is here twice"),
+        (
+            "[listen]\naddress = \"0.0.0.0:5439\"",
+            "2: listen.address: 0.0.0.0:5439 is not a loopback address: it needs listen.tls.cert and listen.tls.key",
+        ),
+        ("[listen.tls]\nmode = \"off\"", "2: listen.tls.mode: must be \"require\" or \"prefer\" or \"disable\""),
+        ("[listen.tls]\ncert = \"x\"", "2: listen.tls.cert: needs listen.tls.key beside it"),
+        ("[listen.tls]\nkey = \"x\"", "2: listen.tls.key: needs listen.tls.cert beside it"),
+        ("[log]\nlevel = true", "2: log.level: must be a string, not boolean"),
+        ("[aws]\nregion = \"${NOPE}\"", "2: aws.region: environment variable NOPE is not set"),
+        (
+            "[aws]\nendpoint_url = \"http://example.com\"",
+            "2: aws.endpoint_url: must be https: plain http only goes to a loopback host",
+        ),
+        ("[upstream]\nca = \"ssm:/x\"", "2: upstream.ca: not yet supported"),
+        ("[upstream]\nkeepalive = 0.5", "2: upstream.keepalive: must be 0 (off) or at least 1 s"),
+        ("[upstream]\ntls_timeout = 0", "2: upstream.tls_timeout: must be longer than 0"),
+        ("[limits]\nmax_sessions = 1000001", "2: limits.max_sessions: must be at most 1000000"),
+        ("[limits]\nmax_sessions = \"5\"", "2: limits.max_sessions: must be a whole number, not string"),
+        (
+            "[credentials]\npassword_duration = \"14m\"",
+            "2: credentials.password_duration: 840 s is out of range: AWS grants 900 to 3600 s (\"15m\" to \"1h\")",
+        ),
+        ("[connections.\"\\u001b[1m\"]", "1: connections.\"\\u{1b}[1m\""),
+        ("[users.\"*\"]", "1: users.\"*\": not yet supported"),
+        ("[users.u]", "1: users.u.password: required"),
+        ("[users.u]\npassword = [\"a\", \"b\"]", "2: users.u.password: two passwords: not yet supported"),
+        ("[users.u]\npassword = \"env:NOPE\"", "2: users.u.password: environment variable NOPE is not set"),
+        ("[users.u]\npassword = \"ssm:/x\"", "2: users.u.password: not yet supported"),
+        ("[users.u]\npassword = \"env:PW\"\nauth = \"cert\"", "3: users.u.auth: not yet supported"),
+        ("[users.u]\npassword = \"env:PW\"\nconnections = \"x\"", "3: users.u.connections: must be a list, not string"),
+        (
+            "[users.u]\npassword = \"env:PW\"\nconnections = [\"x\"]",
+            "3: users.u.connections: there is no connection \"x\"",
+        ),
+        ("x = \n", "1: "),
+        ("[a]\nb = 1\nb = 2", "3: duplicate key"),
+    ] {
+        let told = faults(text);
+        assert!(told[0].starts_with(want), "{text}\n{told:#?}");
+        if !text.contains("u001b") {
+            assert_eq!(told.len(), 1, "{text}\n{told:#?}");
+        }
+    }
+}
+
+#[test]
+fn faults_of_a_connection() {
+    for (more, want) in [
+        ("conn_id = \"other\"", "6: connections.sales.conn_id: must be the name of its table, or left out"),
+        ("enabled = \"yes\"", "6: connections.sales.enabled: must be true or false, not string"),
+        ("ssl = \"yes\"", "6: connections.sales.ssl: must be true or false, not string"),
+        ("role_arn = \"rs01\"", "6: connections.sales.role_arn: must be the ARN of a role"),
+        ("role_arn = []", "6: connections.sales.role_arn: a list of roles is not yet supported"),
+        ("region = \"\"", "6: connections.sales.region: must be the name of a Region"),
+        ("port = 0", "6: connections.sales.port: must be a port"),
+        ("port = true", "6: connections.sales.port: must be a number, not boolean"),
+        ("max_sessions = 0", "6: connections.sales.max_sessions: must be at least 1"),
+        ("tls_server_name = \"a b\"", "6: connections.sales.tls_server_name: must be a DNS name"),
+        ("identity = \"per-user\"", "6: connections.sales.identity: \"per-user\" is not yet supported"),
+        ("secret_id = \"x\"", "6: connections.sales.secret_id: not yet supported"),
+        ("tags = { a = \"b\" }", "6: connections.sales.tags: not yet supported"),
+        (
+            "password_durations = 1",
+            "6: connections.sales.password_durations: unknown key; did you mean password_duration?",
+        ),
+    ] {
+        let told = faults(&connection(more));
+        assert!(told.len() == 1 && told[0].starts_with(want), "{more}\n{told:#?}");
+    }
+    let head = "[connections.c]\ndatabase = \"dev\"\n";
+    for (lines, want) in [
+        (
+            "type = \"redshift\"\nhost = \"c.abc.us-east-1.redshift.amazonaws.com\"",
+            "3: connections.c.type: \"redshift\" is not yet supported",
+        ),
+        (
+            "type = \"redshift-serverless\"\nhost = \"c.abc.us-east-1.redshift.amazonaws.com\"",
+            "4: connections.c.host: is a provisioned cluster's name",
+        ),
+        (
+            "type = \"redshift-serverless\"\nhost = \"x.1.eu-west-1.redshift-serverless.amazonaws.com\"",
+            "4: connections.c.host: its first label is no workgroup's name",
+        ),
+        (
+            "type = \"mysql\"\nhost = \"h\"\nworkgroup = \"abc\"",
+            "3: connections.c.type: must be \"redshift-serverless\"",
+        ),
+        ("type = \"redshift-serverless\"\nworkgroup = \"abc\"", "1: connections.c.host: required"),
+        ("host = \"h\"\nworkgroup = \"abc\"", "1: connections.c.type: required"),
+    ] {
+        let told = faults(&format!("{head}{lines}"));
+        assert!(told.len() == 1 && told[0].starts_with(want), "{lines}\n{told:#?}");
+    }
+    for name in ["proxy_admin", "fin-*", " x", ""] {
+        let told = faults(&connection("").replace("sales", &format!("\"{name}\"")));
+        assert_eq!(told.len(), 1, "{name:?} {told:#?}");
+    }
+}
+
+#[test]
+fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
+    let text = r#"
+include = []
+[admin]
+[specs]
+[groups.a]
+[listen]
+public_name = ""
+proxy_protocol_from = []
+sni_suffix = ""
+reuse_port = false
+[listen.tls]
+client_ca = ""
+client_crl = ""
+[limits]
+max_handshakes_per_address = 0
+idle_timeout = 0
+session_lifetime = 0
+ban_after = 1
+ban_window = 1
+ban_time = 1
+ban_exempt = []
+[connections.c]
+type = "redshift-serverless"
+host = "h"
+workgroup = "abc"
+database = "dev"
+cluster_id = ""
+auto_create = false
+db_groups = []
+password = ""
+secret_id = ""
+tags = {}
+web_identity_token_file = ""
+listen = ""
+shared_user_roles = false
+deny_db_users = []
+application_name = ""
+startup_parameters = {}
+[users.u]
+password = "env:PW"
+groups = []
+from = []
+max_sessions = 1
+db_roles = []
+db_user = ""
+password_expires = 2027-01-31
+"#;
+    for unknown_keys in [UnknownKeys::Refuse, UnknownKeys::Warn] {
+        let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
+        let told = told(&faults);
+        assert!(told.iter().all(|line| line.ends_with(": not yet supported")), "{told:#?}");
+        assert_eq!(told.len(), 35, "{told:#?}");
+    }
+}
+
+#[test]
+fn secrets_are_never_told() {
+    let dir = TempDir::new().unwrap();
+    let bad = dir.path().join("bad");
+    fs::write(&bad, "SCRAM-SHA-256$planted").unwrap();
+    for text in [
+        "[users.u]\npassword = \"planted\"".to_owned(),
+        "[users.u]\npassword = \"planted/planted\\u0000\"".to_owned(),
+        "[users.u]\npassword = \"file:planted\"".to_owned(),
+        "[users.u]\npassword = \"secret:planted\"".to_owned(),
+        format!("[users.u]\npassword = \"{}\"", "planted".repeat(1000)),
+        "[users.u]\npassword = \"SCRAM-SHA-256$planted\"".to_owned(),
+        "[users.u]\npassword = \"scram-sha-256$4096:planted$planted:planted\"".to_owned(),
+        "[users.u]\npassword = \"md5planted0123456789012345678901234\"".to_owned(),
+        format!("[users.u]\npassword = '{}'", bad.display()),
+        "[users.u]\npassword = { planted = \"planted\" }".to_owned(),
+        "[users.u]\npassword = \"planted".to_owned(),
+        "[users.u]\npassword = \"planted\" planted".to_owned(),
+        "[log]\nlevel = \"${PW}\"".to_owned(),
+        "[aws]\nregion = \"${PW}\"\nendpoint_url = \"https://planted:planted@example.com\"".to_owned(),
+        connection("password = \"planted\"\nexternal_id = \"planted+planted\""),
+    ] {
+        let faults = parse(&text).unwrap_err();
+        assert!(!faults.to_string().contains("planted"), "{text}\n{faults}");
+        assert!(!format!("{:?}", parse("[users.u]\npassword = \"env:PW\"").unwrap()).contains("planted"));
+    }
+}
+
+#[test]
+fn references_lead_to_verifiers_and_passwords() {
+    let dir = TempDir::new().unwrap();
+    let stored = verifier("pw");
+    fs::write(dir.path().join("plain"), "pw\n").unwrap();
+    fs::write(dir.path().join("two-newlines"), "pw\n\n").unwrap();
+    fs::write(dir.path().join("verifier"), format!("{stored}\n")).unwrap();
+    let text = format!(
+        "[users]\n\
+         a = {{ password = 'plain' }}\n\
+         b = {{ password = 'file:two-newlines' }}\n\
+         c = {{ password = 'env:PW', enabled = false, method = 'scram' }}\n\
+         d = {{ password = 'verifier' }}\n\
+         e = {{ password = '{stored}' }}\n"
+    );
+    let config = load_in(&dir, &text);
+    for (user, want) in [("a", "pw"), ("b", "pw\n"), ("c", "hunter2-planted")] {
+        let Password::Plain(password) = &config.users[user].password else { panic!("{user}") };
+        assert_eq!(password.expose(), want);
+    }
+    for user in ["d", "e"] {
+        let Password::Verifier(verifier) = &config.users[user].password else { panic!("{user}") };
+        assert_eq!(verifier.to_string(), stored.to_string());
+    }
+    let c = &config.users["c"];
+    assert_eq!((c.enabled, c.method, c.connections.len()), (false, Method::Scram, 0));
+
+    fs::write(dir.path().join("plain"), "\n").unwrap();
+    let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err();
+    assert!(faults.to_string().contains("users.a.password: refers to an empty password"), "{faults}");
+}
+
+#[test]
+fn variables_stand_in_any_string() {
+    let config = parse("[log]\nlevel = \"${LEVEL}\"").unwrap();
+    assert_eq!(config.log.level, LogLevel::Debug);
+    let text = connection("").replace("h.example.com", "${HOST}.example.com");
+    assert_eq!(parse(&text).unwrap().connections["sales"].host, "dw.example.com");
+}
+
+#[test]
+fn what_a_redshift_host_tells_need_not_be_said() {
+    let host = "Analytics.123456789012.ap-southeast-2.redshift-serverless.amazonaws.com";
+    let text = connection("").replace("h.example.com", host).replace("workgroup = \"analytics\"\n", "");
+    let config = parse(&text).unwrap_or_else(|faults| panic!("{faults}"));
+    let sales = &config.connections["sales"];
+    assert_eq!((sales.workgroup.as_str(), sales.region.as_deref()), ("analytics", Some("ap-southeast-2")));
+    assert_eq!((sales.port, sales.max_sessions, sales.tls_server_name.as_str()), (5439, 1900, host));
+    let text = text + "workgroup = \"other\"\nregion = \"eu-west-1\"";
+    let sales = parse(&text).unwrap().connections["sales"].clone();
+    assert_eq!((sales.workgroup.as_str(), sales.region.as_deref()), ("other", Some("eu-west-1")));
+}
+
+#[test]
+fn fields_of_lavas_are_accepted() {
+    let plain = spec("");
+    let lava = "conn_id = \"sales\"\nuser = \"adam\"\nsubtype = \"pg8000\"\npreserve_case = true\nowner = \"me\"\n\
+                x-a = 1\nX-B = { c = [] }\nssl = true\ndescription = \"d\"\nidentity = \"shared\"";
+    assert_eq!(spec(lava), plain);
+    assert_eq!(
+        parse(&connection("").replace("redshift-serverless", "Redshift-Serverless")).unwrap().connections.len(),
+        1
+    );
+    assert_eq!(spec("port = \"5440\"").port, 5440);
+    for (text, secs) in [("900", 900), ("\"900\"", 900), ("\"0.5h\"", 1800), ("\" 20 m \"", 1200), ("\"1h\"", 3600)] {
+        assert_eq!(spec(&format!("password_duration = {text}")).password_duration, Duration::from_secs(secs));
+    }
+    let text = format!("credentials.password_duration = \"30m\"\n{}", connection(""));
+    assert_eq!(parse(&text).unwrap().connections["sales"].password_duration, Duration::from_secs(1800));
+}
+
+#[test]
+fn what_is_odd_but_no_fault_is_warned_of() {
+    let warned = |text: &str| parse(text).unwrap_or_else(|faults| panic!("{faults}")).warnings.join("\n");
+    let users = "[users.u]\npassword = \"env:PW\"\nconnections = [\"fin-*\", \"s*\"]";
+    let told = warned(&(connection("ssl = false\nexternal_id = \"/planted\"") + users));
+    let want = "proxy.toml:6: connections.sales.ssl: ignored: TLS to the warehouse is always on and verified\n\
+                proxy.toml:7: connections.sales.external_id: without effect: there is no role_arn\n\
+                proxy.toml:10: users.u.connections: \"fin-*\" matches no connection";
+    assert_eq!(told, want);
+    let told = warned("[listen]\naddress = \"0.0.0.0:5439\"\ntls.mode = \"disable\"");
+    assert!(told.contains("listen.address: clients are served without TLS"), "{told}");
+}
+
+#[test]
+fn unknown_keys_can_be_warnings() {
+    let text = "[limits]\nmax_session = 5\nfuture = 1";
+    let config = config::parse(text, Path::new("p"), &env, UnknownKeys::Warn).unwrap();
+    assert_eq!(config.limits.max_sessions, 10_000);
+    assert_eq!(config.warnings[2], "p:2: limits.max_session: unknown key, ignored; did you mean max_sessions?");
+    assert_eq!(config.warnings[3], "p:3: limits.future: unknown key, ignored");
+}
+
+#[test]
+fn a_certificate_of_ones_own_opens_other_addresses() {
+    let dir = TempDir::new().unwrap();
+    let (cert, key) = self_signed();
+    fs::write(dir.path().join("c"), &cert).unwrap();
+    fs::write(dir.path().join("k"), &key).unwrap();
+    let text = "[listen]\naddress = [\"0.0.0.0:5439\", \"[::]:5439\"]\ntls = { cert = \"c\", key = \"file:k\" }";
+    let identity = load_in(&dir, text).listen.identity.unwrap();
+    assert_eq!((identity.cert_pem.as_str(), identity.key_pem.expose()), (cert.as_str(), key.as_str()));
+
+    fs::write(dir.path().join("proxy.toml"), text.replace("\"c\"", "\"k\"").replace("file:k", "c")).unwrap();
+    let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err().to_string();
+    assert!(faults.contains("listen.tls.cert: holds no certificate"), "{faults}");
+    assert!(faults.contains("listen.tls.key: holds no private key"), "{faults}");
+    assert_eq!(faults.lines().count(), 2, "{faults}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let faults = config::load(Path::new("/nowhere/p.toml"), &env, UnknownKeys::Refuse).unwrap_err();
+    assert!(faults.to_string().starts_with("/nowhere/p.toml: cannot be read: "), "{faults}");
+    let faults = config::load_reference("env:NOPE", &env, UnknownKeys::Refuse).unwrap_err();
+    assert_eq!(faults.to_string(), "env:NOPE: this environment variable is not set");
+    let text = |name: &str| (name == "T").then(|| "[log]\nlevel = \"warn\"".to_owned());
+    let config = config::load_reference("env:T", &text, UnknownKeys::Refuse).unwrap();
+    assert_eq!(config.log.level, LogLevel::Warn);
+}
