@@ -28,7 +28,8 @@ pub(crate) trait Fault: Error {
 }
 
 /// The whole chain of causes in one line, for the log.
-pub(crate) fn chain(error: &dyn Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut last = line.clone();
     let mut cause = error.source();

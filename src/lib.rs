@@ -12,8 +12,11 @@
 
 pub mod app;
 pub mod aws;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod fault;
+pub mod hash_password;
 pub mod listener;
 pub mod secret;
 pub mod serve;
@@ -21,7 +24,6 @@ pub mod serve;
 mod cancel;
 mod client_auth;
 mod credentials;
-mod fault;
 mod handshakes;
 mod relay;
 mod session;

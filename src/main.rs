@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use redshift_iam_proxy::cli::{CONFIGURATION, CheckArgs, Cli, Command, FAILED, USAGE, check, health};
 use redshift_iam_proxy::config::Config;
-use redshift_iam_proxy::{app, hash_password};
+use redshift_iam_proxy::fault::chain;
+use redshift_iam_proxy::{hash_password, serve};
 
 fn main() -> ExitCode {
     let cli = match Cli::from_args(std::env::args_os()) {
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     match &cli.command {
-        None | Some(Command::Serve) => with_config(&cli, |config| done(app::serve(config))),
+        None | Some(Command::Serve) => with_config(&cli, run),
         Some(Command::Check(args)) if !args.offline => {
             tell("live checks come later; use --offline");
             ExitCode::from(USAGE)
@@ -29,8 +30,22 @@ fn main() -> ExitCode {
     }
 }
 
+fn run(config: Config) -> ExitCode {
+    match serve::serve(config, &environment) {
+        Err(error) if error.is_configuration() => {
+            tell(chain(&error));
+            ExitCode::from(CONFIGURATION)
+        }
+        served => done(served),
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
-    match cli.load(&|name| std::env::var(name).ok()) {
+    match cli.load(&environment) {
         Ok(config) => command(config),
         Err(faults) => {
             tell(faults);
@@ -51,13 +66,7 @@ fn check_offline(config: &Config, args: &CheckArgs) -> ExitCode {
 
 fn done(result: Result<(), impl Error>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        chain = format!("{chain}: {cause}");
-        source = cause.source();
-    }
-    tell(chain);
+    tell(chain(&error));
     ExitCode::from(FAILED)
 }
 

@@ -24,9 +24,6 @@ pub fn serve(config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(),
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    if let Some(url) = &config.aws.endpoint_url {
-        warn!(endpoint_url = url.as_str(), "AWS calls go to this endpoint, not to AWS");
-    }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Pool::start(cores).map_err(AppError::Process)?;
     let control = runtime().map_err(AppError::Process)?;

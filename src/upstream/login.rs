@@ -79,7 +79,7 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
                 session_id = parameter(body, "session_id").or(session_id);
                 greeting.extend_from_slice(frame.bytes());
             }
-            (b'N', body) if body.ends_with(&[0]) => greeting.extend_from_slice(frame.bytes()),
+            (b'N', [.., 0]) => greeting.extend_from_slice(frame.bytes()),
             (b'K', body) if body.len() == 8 => key = CancelKey::parse(body),
             (b'Z', b"I") => {
                 let pid = key.as_ref().map_or(0, |key: &CancelKey| key.pid);

@@ -1,7 +1,7 @@
 //! Verified TLS to the warehouse: who may vouch for it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -90,8 +90,8 @@ fn provider() -> CryptoProvider {
 
 fn roots(ca: &Ca) -> Result<RootCertStore, ClientTlsError> {
     match ca {
-        Ca::Aws => from_pem(AWS_ROOTS, "certs/aws-roots.pem".into()),
-        Ca::File { path, pem } => from_pem(pem, path.clone()),
+        Ca::Aws => from_pem(AWS_ROOTS, Path::new("certs/aws-roots.pem")),
+        Ca::File { path, pem } => from_pem(pem, path),
         Ca::System => {
             let found = rustls_native_certs::load_native_certs();
             let mut roots = RootCertStore::empty();
@@ -106,11 +106,11 @@ fn roots(ca: &Ca) -> Result<RootCertStore, ClientTlsError> {
     }
 }
 
-fn from_pem(text: &str, path: PathBuf) -> Result<RootCertStore, ClientTlsError> {
+fn from_pem(text: &str, path: &Path) -> Result<RootCertStore, ClientTlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
-        let certificate = certificate.map_err(|source| ClientTlsError::Pem { path: path.clone(), source })?;
-        roots.add(certificate).map_err(|source| ClientTlsError::Root { path: path.clone(), source })?;
+        let certificate = certificate.map_err(|source| ClientTlsError::Pem { path: path.into(), source })?;
+        roots.add(certificate).map_err(|source| ClientTlsError::Root { path: path.into(), source })?;
     }
     Ok(roots)
 }
