@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::{error::Elapsed, sleep, timeout};
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug, debug_span};
 
 pub(crate) use self::id::SessionId;
 use self::log::Facts;
@@ -92,18 +92,19 @@ struct Held {
 /// Serves one client from accept to close. `handshake` is its place among those not yet authenticated.
 pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, handshake: Handshake) {
     let id = SessionId::random();
-    let span = info_span!("session", session = id.as_str(), client_addr = peer.ip().to_canonical().to_string());
+    // Joins the debug lines of one session; its events carry the id themselves.
+    let span = debug_span!("session", id = id.as_str());
     serve(&shared, socket, peer, id, handshake).instrument(span).await;
 }
 
 async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: SessionId, handshake: Handshake) {
-    let mut facts = Facts::new();
+    let mut facts = Facts::new(id, peer);
     let deadline = tokio::time::Instant::now() + shared.startup_timeout;
     let mut client = match startup_by(shared, deadline, &handshake, startup::accept(socket, &shared.tls)).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(mut wire, key)) => {
             let outcome = shared.cancels.forward(peer.ip(), &key).await;
-            log::cancelled(key.pid, &outcome);
+            log::cancelled(&facts, key.pid, &outcome);
             // libpq 17 reports a failure unless TLS ends with close_notify.
             let _ = wire.close().await;
             return;

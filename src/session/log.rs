@@ -1,15 +1,16 @@
 //! The session's events: `login refused`, `session started`, `session ended`.
 //!
 //! Text that comes from the client is passed on as a field, which every format escapes; a user name that matches no
-//! entry is only hashed, since people type passwords there. Session id and client address are on the span.
+//! entry is only hashed, since people type passwords there.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::SessionError;
+use super::{SessionError, SessionId};
 use crate::cancel::Cancelled;
 use crate::client_auth::{AuthError, Principal, Reason};
 use crate::fault::{Fault, Kind, chain};
@@ -24,6 +25,8 @@ const MAX_TEXT: usize = 250;
 
 /// What is known of a session so far.
 pub(super) struct Facts {
+    session: SessionId,
+    client_addr: String,
     accepted: Instant,
     started: Instant,
     user: String,
@@ -38,6 +41,8 @@ pub(super) struct Facts {
 macro_rules! event {
     ($level:ident, $facts:expr, $message:literal $(, $field:ident)*) => {
         $level!(
+            session = $facts.session.as_str(),
+            client_addr = $facts.client_addr.as_str(),
             user = $facts.user.as_str(),
             conn_id = $facts.conn_id.as_str(),
             db_user = $facts.db_user.as_str(),
@@ -52,9 +57,11 @@ macro_rules! event {
 
 impl Facts {
     /// A connection just accepted.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(session: SessionId, peer: SocketAddr) -> Self {
         let now = Instant::now();
         Self {
+            session,
+            client_addr: peer.ip().to_canonical().to_string(),
             accepted: now,
             started: now,
             user: String::new(),
@@ -128,11 +135,14 @@ impl Facts {
 }
 
 /// What became of a CancelRequest. A stranger's guesses do not fill the log.
-pub(super) fn cancelled(pid: u32, outcome: &Cancelled) {
+pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled) {
+    let client_addr = facts.client_addr.as_str();
     match outcome {
-        Cancelled::Forwarded => info!(upstream_pid = pid, "cancel forwarded"),
-        Cancelled::Failed(error) => warn!(upstream_pid = pid, error = chain(error).as_str(), "cancel failed"),
-        Cancelled::Unknown | Cancelled::Limited => debug!(?outcome, "cancel ignored"),
+        Cancelled::Forwarded => info!(client_addr, upstream_pid = pid, "cancel forwarded"),
+        Cancelled::Failed(error) => {
+            warn!(client_addr, upstream_pid = pid, error = chain(error).as_str(), "cancel failed");
+        }
+        Cancelled::Unknown | Cancelled::Limited => debug!(client_addr, ?outcome, "cancel ignored"),
     }
 }
 

@@ -1,0 +1,126 @@
+//! The main job: a client that knows nothing of AWS reaches a workgroup that takes nothing but IAM credentials.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+mod support;
+
+use std::process::Output;
+
+use redshift_sandbox::warehouse::Authentication;
+use support::{PASSWORD, Rig, Setup, USER, refusal, without_session};
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[tokio::test]
+async fn psql_with_verified_tls_becomes_the_roles_database_user() {
+    let rig = Rig::start().await;
+    assert_eq!(text(&rig.psql("sales", "select current_user").await), "IAMR:rs01");
+    assert_eq!(rig.sandbox().aws.calls("AssumeRole"), 1);
+    let parameters = rig.sandbox().aws.requests("GetCredentials")[0].parameters.clone();
+    assert_eq!(
+        ["workgroupName", "dbName", "durationSeconds"].map(|name| parameters[name].as_str()),
+        ["analytics", "dev", "900"]
+    );
+    rig.wait_until_idle().await;
+}
+
+#[tokio::test]
+async fn every_way_a_warehouse_may_ask_for_the_password() {
+    let rig = Rig::start().await;
+    for way in [Authentication::Cleartext, Authentication::Md5, Authentication::Scram, Authentication::Digest] {
+        rig.sandbox().warehouse.ask(way);
+        let client = rig.connect("sales").await.unwrap_or_else(|error| panic!("{way:?}: {error}"));
+        let row = client.query_one("select current_user::text", &[]).await.unwrap();
+        assert_eq!(row.get::<_, String>(0), "IAMR:rs01", "{way:?}");
+    }
+    assert_eq!(rig.sandbox().aws.calls("GetCredentials"), 1);
+}
+
+#[tokio::test]
+async fn plain_postgresql_with_tls_and_scram_is_a_warehouse_too() {
+    let rig = Rig::with(Setup { plain_postgres: true, ..Setup::default() }).await;
+    assert_eq!(text(&rig.psql("sales", "select current_user").await), "IAMR:rs01");
+}
+
+#[tokio::test]
+async fn wrong_password_unknown_user_and_disabled_user_read_the_same() {
+    let rig = Rig::start().await;
+    for (user, password) in [(USER, "wrong"), ("nobody", PASSWORD), ("leaver", PASSWORD), ("leaver", "wrong")] {
+        let error = rig.connect_as(user, password, "sales").await.unwrap_err();
+        let (sqlstate, message) = refusal(&error);
+        assert_eq!(sqlstate, "28P01", "{user}");
+        assert_eq!(without_session(&message), format!("password authentication failed for user \"{user}\""));
+        let error = error.as_db_error().unwrap();
+        assert_eq!((error.detail(), error.hint()), (None, None));
+    }
+    assert_eq!(rig.sandbox().aws.calls("GetCredentials") + rig.sandbox().warehouse.dials(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_yours_reads_like_one_that_does_not_exist() {
+    let rig = Rig::with(Setup { workgroups: vec!["fin-emea"], ..Setup::default() }).await;
+    let error = rig.connect("nope").await.unwrap_err();
+    let (sqlstate, message) = refusal(&error);
+    assert_eq!(
+        (&*sqlstate, without_session(&message)),
+        ("3D000", "connection \"nope\" does not exist or is not yours")
+    );
+    assert_eq!(error.as_db_error().unwrap().hint(), Some("you may open: fin-emea, sales"));
+    for conn_id in ["nope", "sales"] {
+        let error = rig.connect_as("guest", PASSWORD, conn_id).await.unwrap_err();
+        let (sqlstate, message) = refusal(&error);
+        let expected = format!("connection \"{conn_id}\" does not exist or is not yours");
+        assert_eq!((&*sqlstate, without_session(&message)), ("3D000", &*expected));
+        assert_eq!(error.as_db_error().unwrap().hint(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_connection_is_refused_to_those_who_may_open_it() {
+    let disabled = "[connections.old]\ntype = \"redshift-serverless\"\nhost = \"localhost\"\nworkgroup = \"old\"\n\
+                    database = \"dev\"\nenabled = false\n";
+    let rig = Rig::with(Setup { config: disabled.into(), ..Setup::default() }).await;
+    let (sqlstate, message) = refusal(&rig.connect("old").await.unwrap_err());
+    assert_eq!((&*sqlstate, without_session(&message)), ("57P03", "connection \"old\" is disabled"));
+    assert_eq!(rig.sandbox().aws.calls("GetCredentials"), 0);
+}
+
+#[tokio::test]
+async fn a_session_in_clear_is_refused_where_tls_is_required() {
+    let rig = Rig::start().await;
+    let socket = support::raw::tcp(rig.port()).await;
+    let error = support::login_over(socket, USER, PASSWORD, "sales").await.unwrap_err();
+    let (sqlstate, message) = refusal(&error);
+    assert_eq!((&*sqlstate, without_session(&message)), ("28000", "TLS is required"));
+}
+
+#[tokio::test]
+async fn a_session_in_clear_is_served_where_tls_is_preferred() {
+    let rig = Rig::with(Setup { tls: "prefer", ..Setup::default() }).await;
+    let socket = support::raw::tcp(rig.port()).await;
+    let client = support::login_over(socket, USER, PASSWORD, "sales").await.unwrap();
+    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+}
+
+#[tokio::test]
+async fn caps_on_sessions_say_which_one_is_reached() {
+    let limits = "[limits]\nmax_sessions = 1\n";
+    let rig = Rig::with(Setup { config: limits.into(), ..Setup::default() }).await;
+    let first = rig.connect("sales").await.unwrap();
+    let error = rig.connect("sales").await.unwrap_err();
+    let (sqlstate, message) = refusal(&error);
+    assert_eq!((&*sqlstate, without_session(&message)), ("53300", "too many sessions"));
+    assert_eq!(error.as_db_error().unwrap().detail(), Some("The proxy serves at most 1 sessions."));
+    drop(first);
+    rig.wait_until_idle().await;
+    rig.connect("sales").await.expect("the place is free again");
+}

@@ -1,0 +1,248 @@
+//! The rig: a sandbox (AWS endpoint, Redshift face, PostgreSQL) and a proxy in front of it, in this process or as the
+//! real binary, with psql, tokio-postgres and raw sockets as clients.
+#![allow(dead_code, reason = "every test program uses another part of it")]
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redshift_iam_proxy::app::App;
+use redshift_iam_proxy::aws::Base;
+use redshift_iam_proxy::clock::ManualClock;
+use redshift_iam_proxy::config::{self, Config, UnknownKeys};
+use redshift_iam_proxy::listener::Workers;
+use redshift_sandbox::aws::{AwsOptions, Workgroup};
+use redshift_sandbox::sandbox::Sandbox;
+use redshift_sandbox::warehouse::WarehouseOptions;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio_postgres::NoTls;
+
+pub(crate) mod process;
+pub(crate) mod raw;
+
+/// The user of the rig's configuration, and its password.
+pub(crate) const USER: &str = "demo";
+pub(crate) const PASSWORD: &str = "demo-password";
+
+/// One round, so that a thousand logins cost their clients nothing. Password as above.
+const FAST_VERIFIER_ROUNDS: u32 = 1;
+
+/// What a test may want otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// Sections and keys, appended to the configuration: `[limits]`, `[credentials]`, more connections, …
+    pub(crate) config: String,
+    /// `listen.tls.mode`
+    pub(crate) tls: &'static str,
+    /// Keys of `[upstream]`, besides `ca`.
+    pub(crate) upstream: String,
+    /// Where `connections.sales` leads: the Redshift face, or PostgreSQL itself with TLS and SCRAM.
+    pub(crate) plain_postgres: bool,
+    /// More workgroups that the role may open, beside `analytics`.
+    pub(crate) workgroups: Vec<&'static str>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            config: String::new(),
+            tls: "require",
+            upstream: String::new(),
+            plain_postgres: false,
+            workgroups: Vec::new(),
+        }
+    }
+}
+
+/// The sandbox and a configuration for it.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) keys: (String, String),
+    pub(crate) dir: TempDir,
+    toml: String,
+}
+
+/// A proxy in this process, in front of a sandbox.
+pub(crate) struct Rig {
+    pub(crate) app: App,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) world: World,
+}
+
+impl World {
+    /// Starts the sandbox and writes certificates and configuration into a folder.
+    pub(crate) async fn start(setup: &Setup) -> Self {
+        let mut aws = AwsOptions::default();
+        let analytics = aws.workgroups["analytics"].clone();
+        for name in &setup.workgroups {
+            aws.workgroups.insert((*name).to_owned(), Workgroup { host: "localhost".into(), ..analytics.clone() });
+        }
+        let keys = (aws.access_key_id.clone(), aws.secret_access_key.clone());
+        let sandbox = Sandbox::start(aws, WarehouseOptions::default()).await.unwrap();
+        let dir = TempDir::new().unwrap();
+        let leaf = sandbox.ca.issue(&["localhost", "127.0.0.1"]);
+        std::fs::write(dir.path().join("ca.crt"), sandbox.ca.pem()).unwrap();
+        std::fs::write(dir.path().join("server.crt"), leaf.cert_pem).unwrap();
+        std::fs::write(dir.path().join("server.key"), leaf.key_pem).unwrap();
+        let toml = toml(setup, &sandbox);
+        std::fs::write(dir.path().join("proxy.toml"), &toml).unwrap();
+        Self { sandbox, keys, dir, toml }
+    }
+
+    /// The configuration, loaded as `serve` loads it.
+    pub(crate) fn config(&self) -> Config {
+        let path = self.dir.path().join("proxy.toml");
+        config::parse(&self.toml, &path, &|_| None, UnknownKeys::Refuse).unwrap()
+    }
+
+    /// The CA that signed every certificate of the rig.
+    pub(crate) fn ca_file(&self) -> std::path::PathBuf {
+        self.dir.path().join("ca.crt")
+    }
+
+    /// psql through a port of the proxy, with verified TLS, ready for `-c` and more.
+    pub(crate) fn psql(&self, port: u16) -> Command {
+        psql(port, &self.ca_file())
+    }
+}
+
+impl Rig {
+    /// The usual one.
+    pub(crate) async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// Another one. All of it runs on the calling runtime.
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let world = World::start(&setup).await;
+        let config = world.config();
+        let base = Base::with_keys(&config.aws, &world.keys.0, &world.keys.1).await;
+        let clock = Arc::new(ManualClock::default());
+        let app = App::start(config, base, Workers::current(), clock.clone()).await.unwrap();
+        Self { app, clock, world }
+    }
+
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.world.sandbox
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.app.addresses()[0].port()
+    }
+
+    /// Moves the clocks of the proxy and of the sandbox.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.sandbox().logins.advance(by);
+    }
+
+    /// psql, verified TLS, as the rig's user.
+    pub(crate) async fn psql(&self, conn_id: &str, sql: &str) -> Output {
+        self.world.psql(self.port()).args(["-d", conn_id, "-c", sql]).output().await.unwrap()
+    }
+
+    /// A session by tokio-postgres inside verified TLS, and its connection on a task of its own.
+    pub(crate) async fn connect(&self, conn_id: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        self.connect_as(USER, PASSWORD, conn_id).await
+    }
+
+    /// The same as somebody.
+    pub(crate) async fn connect_as(
+        &self,
+        user: &str,
+        password: &str,
+        conn_id: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let stream = raw::tls(self.port(), self.sandbox().ca.pem()).await;
+        login_over(stream, user, password, conn_id).await
+    }
+
+    /// Until the proxy holds nothing of any session.
+    pub(crate) async fn wait_until_idle(&self) {
+        self.wait_until(|counts| counts == redshift_iam_proxy::app::Counts::default()).await;
+    }
+
+    /// Until the counts are as wanted; fails after a minute.
+    pub(crate) async fn wait_until(&self, wanted: impl Fn(redshift_iam_proxy::app::Counts) -> bool) {
+        for _ in 0..6000 {
+            if wanted(self.app.counts()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("still {:?}", self.app.counts());
+    }
+}
+
+/// tokio-postgres over a stream that is already connected (and encrypted, or not).
+pub(crate) async fn login_over<S>(
+    stream: S,
+    user: &str,
+    password: &str,
+    conn_id: &str,
+) -> Result<tokio_postgres::Client, tokio_postgres::Error>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let mut config = tokio_postgres::Config::new();
+    config.user(user).password(password).dbname(conn_id).ssl_mode(tokio_postgres::config::SslMode::Disable);
+    let (client, connection) = config.connect_raw(stream, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// SQLSTATE and primary message of a refusal.
+pub(crate) fn refusal(error: &tokio_postgres::Error) -> (String, String) {
+    let error = error.as_db_error().unwrap_or_else(|| panic!("no ErrorResponse: {error:?}"));
+    (error.code().code().to_owned(), error.message().to_owned())
+}
+
+/// A refusal's text without its session id, whose form is checked.
+pub(crate) fn without_session(message: &str) -> &str {
+    let (text, id) = message.rsplit_once(" (session ").unwrap_or_else(|| panic!("no session id: {message}"));
+    let id = id.strip_suffix(')').unwrap();
+    assert!(id.len() == 12 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()), "{message}");
+    text
+}
+
+fn psql(port: u16, ca: &Path) -> Command {
+    let mut command = Command::new("psql");
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent");
+    command.env("PGHOST", "localhost").env("PGPORT", port.to_string()).env("PGCONNECT_TIMEOUT", "60");
+    command.env("PGUSER", USER).env("PGPASSWORD", PASSWORD);
+    command.env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", ca);
+    command.args(["-X", "-A", "-t", "-q"]).kill_on_drop(true);
+    command
+}
+
+/// A verifier of [`PASSWORD`] that is cheap to use.
+pub(crate) fn verifier() -> String {
+    let password = redshift_iam_proxy::secret::Secret::new(PASSWORD.into());
+    config::Verifier::derive(&password, b"0123456789abcdef", FAST_VERIFIER_ROUNDS).to_string()
+}
+
+fn toml(setup: &Setup, sandbox: &Sandbox) -> String {
+    let Setup { config, tls, upstream, .. } = setup;
+    let warehouse = if setup.plain_postgres { sandbox.postgres.tls_address() } else { sandbox.warehouse.address() };
+    let (port, aws, verifier) = (warehouse.port(), sandbox.aws.url(), verifier());
+    let connection = |conn_id: &str, workgroup: &str| {
+        format!(
+            "[connections.{conn_id}]\ntype = \"redshift-serverless\"\nhost = \"localhost\"\nport = {port}\n\
+             workgroup = \"{workgroup}\"\ndatabase = \"dev\"\nrole_arn = \"arn:aws:iam::123456789012:role/rs01\"\n\
+             external_id = \"/lava/demo/rs01-external-id\"\n"
+        )
+    };
+    let more = setup.workgroups.iter().map(|name| connection(name, name)).collect::<String>();
+    format!(
+        "[listen]\naddress = \"127.0.0.1:0\"\n[listen.tls]\nmode = \"{tls}\"\ncert = \"server.crt\"\nkey = \"server.key\"\n\
+         [aws]\nregion = \"ap-southeast-2\"\nendpoint_url = \"{aws}\"\n\
+         [upstream]\nca = \"ca.crt\"\n{upstream}\n{}{more}\
+         [users.{USER}]\npassword = \"{verifier}\"\nconnections = [\"*\"]\n\
+         [users.guest]\npassword = \"{verifier}\"\nconnections = []\n\
+         [users.leaver]\npassword = \"{verifier}\"\nenabled = false\nconnections = [\"*\"]\n\
+         {config}\n",
+        connection("sales", "analytics")
+    )
+}

@@ -1,0 +1,94 @@
+//! The real binary, with its log, its memory and its files in view.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::World;
+
+/// A proxy process; killed when dropped.
+pub(crate) struct Proxy {
+    child: Child,
+    pub(crate) port: u16,
+    log: Arc<Mutex<String>>,
+    lines: watch::Receiver<usize>,
+}
+
+impl Proxy {
+    /// Runs `serve` with the world's configuration and waits until it listens.
+    pub(crate) async fn start(world: &World, env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+        command.arg("serve").arg("--config").arg(world.dir.path().join("proxy.toml"));
+        command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+        command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (log, (written, lines)) = (Arc::new(Mutex::new(String::new())), watch::channel(0));
+        let all = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = stderr.next_line().await {
+                let mut all = all.lock().unwrap();
+                all.push_str(&line);
+                all.push('\n');
+                written.send_modify(|count| *count += 1);
+            }
+        });
+        let mut proxy = Self { child, port: 0, log, lines };
+        let line = proxy.wait_for_log("\"listening\"").await;
+        let (_, address) = line.split_once("\"address\":\"127.0.0.1:").unwrap();
+        proxy.port = address.split_once('"').unwrap().0.parse().unwrap();
+        proxy
+    }
+
+    /// The first line that holds `text`, once it is there. Fails when the process ends before, or after a minute.
+    pub(crate) async fn wait_for_log(&mut self, text: &str) -> String {
+        let found = async {
+            loop {
+                let found = self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
+                if let Some(line) = found {
+                    return line;
+                }
+                if self.lines.changed().await.is_err() {
+                    panic!("the log ended without {text}:\n{}", self.log());
+                }
+            }
+        };
+        tokio::time::timeout(super::raw::SOON * 2, found).await.unwrap_or_else(|_| panic!("no {text} in the log"))
+    }
+
+    /// All lines so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Resident memory at its highest, in KiB (VmHWM of proc(5)).
+    pub(crate) fn peak_rss_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    /// Open files.
+    pub(crate) fn fds(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// Sends a signal by its name, as kill(1) knows it.
+    pub(crate) async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Until the process has ended: its exit code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        tokio::time::timeout(super::raw::SOON * 2, self.child.wait()).await.expect("it ends").unwrap().code()
+    }
+}

@@ -1,0 +1,78 @@
+//! Clients that say exactly what a test wants said.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+pub(crate) const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
+pub(crate) const GSSENC_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x30];
+
+/// A deadline for what should happen at once, generous for a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+pub(crate) async fn tcp(port: u16) -> TcpStream {
+    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
+}
+
+pub(crate) fn tls_config(ca_pem: &str) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    config.with_root_certificates(roots).with_no_client_auth()
+}
+
+/// SSLRequest, `S`, handshake.
+pub(crate) async fn tls(port: u16, ca_pem: &str) -> TlsStream<TcpStream> {
+    let mut socket = tcp(port).await;
+    socket.write_all(SSL_REQUEST).await.unwrap();
+    assert_eq!(socket.read_u8().await.unwrap(), b'S');
+    handshake(socket, tls_config(ca_pem)).await.unwrap()
+}
+
+pub(crate) async fn handshake(socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), socket).await
+}
+
+/// A startup message of version 3.`minor`.
+pub(crate) fn startup(minor: u16, pairs: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = [&3u16.to_be_bytes()[..], &minor.to_be_bytes()].concat();
+    for (name, value) in pairs {
+        body.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+    }
+    body.push(0);
+    [&u32::try_from(4 + body.len()).unwrap().to_be_bytes()[..], &body].concat()
+}
+
+/// A message with a type byte.
+pub(crate) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    [&[tag][..], &u32::try_from(4 + body.len()).unwrap().to_be_bytes(), body].concat()
+}
+
+/// Reads one message: type byte and body.
+pub(crate) async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(u8, Vec<u8>)> {
+    let tag = stream.read_u8().await?;
+    let mut body = vec![0; stream.read_u32().await? as usize - 4];
+    stream.read_exact(&mut body).await?;
+    Ok((tag, body))
+}
+
+/// All that comes until the end, by close or reset; fails if there is no end soon.
+pub(crate) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut chunk = [0; 4096];
+    let read = async {
+        while let Ok(read @ 1..) = stream.read(&mut chunk).await {
+            all.extend(&chunk[..read]);
+        }
+    };
+    tokio::time::timeout(SOON, read).await.expect("the proxy closes the connection");
+    all
+}
