@@ -10,6 +10,8 @@
 //! 6. [`upstream`] dials the warehouse, verifies it and logs in.
 //! 7. [`relay`] moves bytes until one side ends.
 
+#![allow(rustdoc::private_intra_doc_links, reason = "the crate is a program: its docs are for its developers")]
+
 pub mod app;
 pub mod aws;
 pub mod cli;

@@ -7,18 +7,23 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use thiserror::Error;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::boundary::Dialogue;
-use self::direction::{Broken, Direction};
+use self::direction::{AtEnd, Broken, Direction};
 use crate::stream::{self, Leg};
 use crate::wire::refusal::Refusal;
 
 mod boundary;
 mod direction;
+
+/// How long the two sides may take to be told that it is over.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// When a session has to end although both sides go on.
 #[derive(Clone, Default)]
@@ -71,8 +76,8 @@ pub(crate) enum RelayError {
 pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> BytesMut) -> Relayed {
     let Legs { client: (mut client, from_client), upstream: (mut upstream, from_upstream) } = legs;
     let mut dialogue = Dialogue::default();
-    let mut up = Direction::new(&from_client);
-    let mut down = Direction::new(&from_upstream);
+    let mut up = Direction::new(&from_client, AtEnd::Close);
+    let mut down = Direction::new(&from_upstream, AtEnd::Leave);
     dialogue.client_sent(&from_client);
     dialogue.upstream_sent(&from_upstream);
 
@@ -96,15 +101,16 @@ pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> By
         End::Upstream => Some(Refusal::warehouse_closed()),
         End::Client => None,
     };
-    if let Some(word) = last_word
-        && dialogue.is_between_messages_to_client()
-        && down.is_empty()
-    {
-        // Best effort: the client may be gone. No more than a buffer's worth, so it cannot hang on a full socket.
-        let _ = stream::send(&mut client, &refuse(&word)).await;
-    }
-    // The same: whoever is still there learns that it is over.
-    let _ = tokio::join!(stream::close(&mut client), stream::close(&mut upstream));
+    // Elsewhere than between two messages it would be taken for a part of one.
+    let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
+    let goodbye = async {
+        if let Some(word) = last_word {
+            stream::send(&mut client, &refuse(&word)).await?;
+        }
+        stream::close(&mut client).await
+    };
+    // Best effort: either may be gone, or not take any more. Whoever is still there learns that it is over.
+    let _ = timeout(GOODBYE, async { tokio::join!(goodbye, stream::close(&mut upstream)) }).await;
     Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
 }
 

@@ -17,14 +17,24 @@ pub(super) struct Direction {
     end: usize,
     /// Written but perhaps not yet with the kernel.
     unflushed: bool,
+    at_end: AtEnd,
     state: State,
     bytes: u64,
+}
+
+/// What becomes of the writing side when the reading side has ended and all is written.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum AtEnd {
+    /// It is closed too: half-close goes through.
+    Close,
+    /// It stays open, for a last word of ours.
+    Leave,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum State {
     Open,
-    /// The reading side has ended; the rest is written, then the writing side is closed.
+    /// The reading side has ended; the rest is written.
     Ending,
     /// The end has been passed on, or a side broke.
     Over,
@@ -39,10 +49,18 @@ pub(super) enum Broken {
 
 impl Direction {
     /// Begins with what was read during login.
-    pub(super) fn new(first: &[u8]) -> Self {
+    pub(super) fn new(first: &[u8], at_end: AtEnd) -> Self {
         let mut buffer = vec![0; BUFFER_BYTES.max(first.len())].into_boxed_slice();
         buffer.iter_mut().zip(first).for_each(|(to, from)| *to = *from);
-        Self { buffer, start: 0, end: first.len(), unflushed: false, state: State::Open, bytes: first.len() as u64 }
+        Self {
+            buffer,
+            start: 0,
+            end: first.len(),
+            unflushed: false,
+            at_end,
+            state: State::Open,
+            bytes: first.len() as u64,
+        }
     }
 
     /// Bytes read so far.
@@ -94,7 +112,13 @@ impl Direction {
             }
             (self.start, self.end) = (0, 0);
             if self.state == State::Ending {
-                return to.poll_close(cx).map_err(Broken::Write);
+                let ended = match self.at_end {
+                    AtEnd::Close => to.poll_close(cx),
+                    AtEnd::Leave => to.poll_flush(cx),
+                };
+                ready!(ended).map_err(Broken::Write)?;
+                self.unflushed = false;
+                return Poll::Ready(Ok(()));
             }
             match from.poll_read(cx, &mut self.buffer).map_err(Broken::Read)? {
                 Poll::Ready(0) => self.state = State::Ending,

@@ -19,8 +19,10 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio_postgres::NoTls;
 
+pub(crate) mod activity;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod session;
 
 /// The user of the rig's configuration, and its password.
 pub(crate) const USER: &str = "demo";

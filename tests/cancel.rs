@@ -1,0 +1,125 @@
+//! CancelRequest: to the right warehouse, in TLS, or nowhere.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+mod support;
+
+use support::activity::Activity;
+use support::raw::{self, until_closed};
+use support::session::{field, log_in};
+use support::{Rig, Setup};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+
+#[tokio::test]
+async fn ctrl_c_in_psql_cancels_in_clear_to_us_and_in_tls_to_the_warehouse() {
+    let rig = Rig::start().await;
+    let activity = Activity::of(rig.sandbox()).await;
+    let mut psql = rig.world.psql(rig.port());
+    let psql = psql.args(["-d", "sales", "-v", "VERBOSITY=verbose", "-c", "select pg_sleep(600)"]);
+    let psql = psql.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    activity.wait_for("PgSleep").await;
+    let pid = psql.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().await.unwrap().success());
+    let output = psql.wait_with_output().await.unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("57014"), "{stderr}");
+    let cancels = rig.sandbox().warehouse.cancels();
+    assert_eq!(cancels.len(), 1);
+    assert!(cancels[0].inside_tls);
+    rig.wait_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_cancel_request_inside_tls_is_taken_too_and_ends_with_close_notify() {
+    let rig = Rig::start().await;
+    let activity = Activity::of(rig.sandbox()).await;
+    let mut session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    session.query("select pg_sleep(600)").await;
+    activity.wait_for("PgSleep").await;
+    let mut cancel = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    cancel.write_all(&session.cancel_request()).await.unwrap();
+    assert_eq!(cancel.read(&mut [0]).await.unwrap(), 0, "an end without close_notify would be an error");
+    let messages = session.until(b'Z').await;
+    let error = messages.iter().find(|(tag, _)| *tag == b'E').expect("an error");
+    assert_eq!(field(&error.1, b'C'), "57014");
+}
+
+#[tokio::test]
+async fn the_client_gets_the_warehouses_pid_and_a_key_of_ours() {
+    let rig = Rig::start().await;
+    let mut session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    session.query("select pg_backend_pid()").await;
+    let messages = session.until(b'Z').await;
+    let (_, row) = messages.iter().find(|(tag, _)| *tag == b'D').unwrap();
+    assert_eq!(String::from_utf8_lossy(&row[6..]), session.key.0.to_string());
+    assert_eq!(session.key.1.len(), 4, "AWS's drivers take no other length");
+}
+
+#[tokio::test]
+async fn a_stray_request_does_nothing() {
+    let rig = Rig::start().await;
+    let session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let mut wrong_key = session.cancel_request();
+    *wrong_key.last_mut().unwrap() ^= 1;
+    let mut wrong_pid = session.cancel_request();
+    wrong_pid[11] ^= 1;
+    for request in [wrong_key, wrong_pid] {
+        send(&rig, &request).await;
+    }
+    assert_eq!(rig.sandbox().warehouse.cancels(), []);
+    assert_eq!(rig.app.counts().sessions, 1);
+}
+
+#[tokio::test]
+async fn a_request_replayed_after_the_session_does_nothing() {
+    let rig = Rig::start().await;
+    let session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let request = session.cancel_request();
+    drop(session);
+    rig.wait_until_idle().await;
+    send(&rig, &request).await;
+    assert_eq!(rig.sandbox().warehouse.cancels(), []);
+}
+
+#[tokio::test]
+async fn guessing_ends_after_twenty_misses_a_minute() {
+    let rig = Rig::start().await;
+    let session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let right = session.cancel_request();
+    let mut wrong = right.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    for _ in 0..19 {
+        send(&rig, &wrong).await;
+    }
+    send(&rig, &right).await;
+    assert_eq!(rig.sandbox().warehouse.cancels().len(), 1, "nineteen misses keep nobody from cancelling");
+    send(&rig, &wrong).await;
+    send(&rig, &right).await;
+    assert_eq!(rig.sandbox().warehouse.cancels().len(), 1, "the guesser is not heard any more");
+}
+
+#[tokio::test]
+async fn a_cancel_takes_no_place_of_a_session() {
+    let rig = Rig::with(Setup { config: "[limits]\nmax_sessions = 1\n".into(), ..Setup::default() }).await;
+    let activity = Activity::of(rig.sandbox()).await;
+    let mut session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    session.query("select pg_sleep(600)").await;
+    activity.wait_for("PgSleep").await;
+    send(&rig, &session.cancel_request()).await;
+    assert_eq!(session.until(b'Z').await[0].0, b'T');
+    assert_eq!(rig.sandbox().warehouse.cancels().len(), 1);
+}
+
+/// Sends a request in clear and waits until it has been dealt with: the answer is the close.
+async fn send(rig: &Rig, request: &[u8]) {
+    let mut socket = raw::tcp(rig.port()).await;
+    socket.write_all(request).await.unwrap();
+    assert_eq!(until_closed(&mut socket).await, b"");
+}

@@ -1,0 +1,110 @@
+//! What the README says is so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+use std::path::Path;
+use std::process::Command;
+
+use redshift_iam_proxy::config::{self, UnknownKeys};
+
+const README: &str = include_str!("../README.md");
+const SAMPLE: &str = include_str!("../proxy.toml");
+const REFUSALS: &str = include_str!("../src/wire/refusal.rs");
+
+/// The fenced blocks of a language, without their indentation.
+fn blocks(language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = README.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == format!("```{language}") {
+            let block = lines.by_ref().take_while(|line| line.trim() != "```");
+            blocks.push(block.map(|line| format!("{}\n", line.trim_start())).collect());
+        }
+    }
+    blocks
+}
+
+/// The rows of the table under a heading, without the head: cells trimmed.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let (_, section) = README.split_once(&format!("## {heading}\n")).expect("the heading");
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    rows.skip(2).map(cells).collect()
+}
+
+/// The texts in backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_configuration_shown_loads() {
+    let blocks = blocks("toml");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        config::parse(&block, Path::new("README.md"), &|_| None, UnknownKeys::Refuse).unwrap();
+    }
+}
+
+#[test]
+fn every_policy_shown_is_json_with_a_version() {
+    let blocks = blocks("json");
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        let policy: serde_json::Value = serde_json::from_str(&block).unwrap();
+        assert_eq!(policy["Version"], "2012-10-17");
+    }
+}
+
+#[test]
+fn the_settings_are_those_of_the_sample() {
+    for row in table("Settings") {
+        for key in row.iter().skip(1).flat_map(|cell| quoted(cell)) {
+            let key = key.replace("x-*", "x-team");
+            let listed = SAMPLE.lines().any(|line| {
+                let line = line.trim_start_matches(['#', ':', ' ']);
+                line.starts_with(&format!("{key} =")) || line == key
+            });
+            assert!(listed, "{key} of {} is not in proxy.toml", row[0]);
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_explained_and_every_explanation_is_of_a_refusal() {
+    let explained = table("What each SQLSTATE means");
+    for row in &explained {
+        assert!(REFUSALS.contains(&format!("\"{}\"", row[0])), "{}", row[0]);
+    }
+    let source = REFUSALS.split("#[cfg(test)]").next().unwrap();
+    let states = source.split("Self::new(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    for state in states {
+        assert!(explained.iter().any(|row| row[0] == state), "{state} is not explained");
+    }
+}
+
+#[test]
+fn the_commands_shown_exist() {
+    let help = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for row in table("Commands") {
+        let command = quoted(&row[0]).next().unwrap().split(' ').next().unwrap();
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}");
+    }
+}
+
+#[test]
+fn the_targets_of_make_exist() {
+    let makefile = include_str!("../Makefile");
+    let targets = README.split("make ").skip(1).filter_map(|rest| rest.split([' ', '`', '\n', ',']).next());
+    let targets = targets.filter(|target| ["demo", "test", "lint", "drivers", "image-check", "dist"].contains(target));
+    for target in targets {
+        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+    }
+}

@@ -1,0 +1,131 @@
+//! SIGTERM: nobody is cut off in the middle of an answer, and nobody is waited for too long.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+mod support;
+
+use support::activity::Activity;
+use support::process::Proxy;
+use support::raw::{self, read_message, until_closed};
+use support::session::{Session, field, log_in};
+use support::{PASSWORD, Setup, USER, World, refusal, without_session};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+async fn start(config: &str) -> (World, Proxy) {
+    let world = World::start(&Setup { config: config.into(), ..Setup::default() }).await;
+    let proxy = Proxy::start(&world, &[]).await;
+    (world, proxy)
+}
+
+async fn session(world: &World, proxy: &Proxy) -> Session<TlsStream<TcpStream>> {
+    log_in(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales", &[]).await
+}
+
+async fn assert_terminated(session: &mut Session<TlsStream<TcpStream>>) {
+    let (tag, body) = read_message(&mut session.stream).await.unwrap();
+    assert_eq!((tag, &*field(&body, b'S'), &*field(&body, b'C')), (b'E', "FATAL", "57P01"));
+    assert_eq!(without_session(&field(&body, b'M')), "terminating connection due to administrator command");
+    assert_eq!(session.stream.read(&mut [0]).await.unwrap(), 0, "close_notify");
+}
+
+#[tokio::test]
+async fn idle_sessions_are_told_and_the_process_ends_with_0() {
+    let (world, mut proxy) = start("").await;
+    let mut idle = session(&world, &proxy).await;
+    proxy.signal("TERM").await;
+    assert_terminated(&mut idle).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_busy_session_gets_its_answer_first() {
+    let (world, mut proxy) = start("").await;
+    let activity = Activity::of(&world.sandbox).await;
+    let mut busy = session(&world, &proxy).await;
+    busy.query("select pg_advisory_lock_shared(1), pg_sleep(1), 'done'").await;
+    activity.wait_for("PgSleep").await;
+    proxy.signal("TERM").await;
+    let messages = busy.until(b'Z').await;
+    assert!(messages.iter().any(|(tag, _)| *tag == b'D'));
+    assert_terminated(&mut busy).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_open_transaction_is_waited_for_until_the_drain_timeout() {
+    let (world, mut proxy) = start("[limits]\ndrain_timeout = \"1s\"\n").await;
+    let mut open = session(&world, &proxy).await;
+    open.query("begin").await;
+    open.until(b'Z').await;
+    proxy.signal("TERM").await;
+    proxy.wait_for_log("\"closing sessions that are still busy\"").await;
+    assert_terminated(&mut open).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait() {
+    let (world, mut proxy) = start("").await;
+    let mut open = session(&world, &proxy).await;
+    open.query("begin").await;
+    open.until(b'Z').await;
+    proxy.signal("TERM").await;
+    proxy.wait_for_log("\"draining\"").await;
+    proxy.signal("TERM").await;
+    assert_terminated(&mut open).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_cuts_a_stalled_client_off() {
+    let (world, mut proxy) = start("").await;
+    let activity = Activity::of(&world.sandbox).await;
+    let mut stalled = session(&world, &proxy).await;
+    stalled.query("select repeat('x', 10000) from generate_series(1, 100000)").await;
+    activity.wait_for("ClientWrite").await;
+    proxy.signal("TERM").await;
+    proxy.wait_for_log("\"draining\"").await;
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit_code().await, Some(0), "though the client takes nothing");
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_logging_in_is_refused() {
+    let (world, mut proxy) = start("").await;
+    world.sandbox.warehouse.sleep_until_woken();
+    let stream = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
+    let waiting = tokio::spawn(support::login_over(stream, USER, PASSWORD, "sales"));
+    world.sandbox.warehouse.wait_for_dials(1).await;
+    proxy.signal("TERM").await;
+    let (sqlstate, message) = refusal(&waiting.await.unwrap().unwrap_err());
+    assert_eq!((&*sqlstate, without_session(&message)), ("57P03", "the proxy is shutting down"));
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_does_not_hold_up_the_end() {
+    let (_world, mut proxy) = start("").await;
+    let mut silent = raw::tcp(proxy.port).await;
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+    assert_eq!(until_closed(&mut silent).await, b"");
+    assert!(TcpStream::connect(("127.0.0.1", proxy.port)).await.is_err());
+}
+
+#[tokio::test]
+async fn the_drain_delay_still_lets_clients_in() {
+    let (world, mut proxy) = start("[limits]\ndrain_delay = \"5s\"\n").await;
+    proxy.signal("TERM").await;
+    proxy.wait_for_log("\"draining\"").await;
+    session(&world, &proxy).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
