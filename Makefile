@@ -4,7 +4,9 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 # Where cargo puts the programs that the scripts start.
 export BIN_DIR := $(or $(CARGO_TARGET_DIR),target)/debug
-PROGRAMS := -p redshift-iam-proxy -p redshift-sandbox
+# Both programs. With one test beside them cargo chooses the features that `cargo test` chooses, and the dependencies, of which
+# the AWS SDK takes minutes, are built once for all targets here.
+PROGRAMS := --workspace --bins --test cli
 
 .DEFAULT_GOAL := help
 # One at a time: the jobs share cargo's lock, the processor and, in the demo, the ports.
