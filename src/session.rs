@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::time::{error::Elapsed, sleep, timeout};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
 use tracing::{Instrument, debug, debug_span};
 
 pub(crate) use self::id::SessionId;
@@ -99,7 +99,7 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr
 
 async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: SessionId, handshake: Handshake) {
     let mut facts = Facts::new(id, peer);
-    let deadline = tokio::time::Instant::now() + shared.startup_timeout;
+    let deadline = Instant::now() + shared.startup_timeout;
     let mut client = match startup_by(shared, deadline, &handshake, startup::accept(socket, &shared.tls)).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(mut wire, key)) => {
@@ -177,11 +177,8 @@ async fn open(
     debug!(user = principal.user.as_str(), conn_id, "opening");
     let route = shared.routes.get(&spec.id).ok_or_else(|| SpecError::Disabled(conn_id.to_owned()))?;
     let parameters = parameters::pass_on(&client.startup);
-    let connecting = timeout(shared.login_timeout, connect(shared, route, &spec, &parameters, facts));
     let mut upstream = tokio::select! {
-        connected = connecting => {
-            connected.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id.to_owned(), source })??
-        }
+        connected = connect(shared, route, &spec, &parameters, facts) => connected?,
         () = shared.stop.when_idle.cancelled() => return Err(SessionError::ShuttingDown),
     };
     let cancel = match upstream.key.take() {
@@ -196,7 +193,8 @@ async fn open(
     Ok((upstream, Held { _cancel: cancel, _slot: slot }))
 }
 
-/// Credential and dial; one fresh login if the warehouse refuses a cached one.
+/// Credential and dial; one fresh login if the warehouse refuses a cached one. A credential has a deadline of its own;
+/// that of the login begins with the first dial.
 async fn connect(
     shared: &Shared,
     route: &Route,
@@ -206,15 +204,17 @@ async fn connect(
 ) -> Result<UpstreamConn, SessionError> {
     let order = Order::new(spec);
     let conn_id = || spec.id.as_str().to_owned();
-    let mut is_retry = false;
+    let mut first_dial = None;
     loop {
         let login = shared.logins.get(&order).await.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
         facts.logs_in_as(&login.user);
-        match dial(route, &login, &spec.database, parameters).await {
+        let is_retry = first_dial.is_some();
+        let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;
+        let dialled = timeout_at(deadline, dial(route, &login, &spec.database, parameters)).await;
+        match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id(), source })? {
             Err(error) if error.is_login_refused() && !is_retry => {
                 debug!(error = crate::fault::chain(&error).as_str(), "a login was refused: fetching another one");
                 shared.logins.forget(&order, &login);
-                is_retry = true;
             }
             outcome => return outcome.map_err(|source| OpenError { conn_id: conn_id(), source }.into()),
         }
@@ -245,12 +245,12 @@ async fn dial(
 /// Bounds a step of a client that is not yet authenticated: by its deadline, and by making room for others.
 async fn startup_by<T, E: Into<SessionError>>(
     shared: &Shared,
-    deadline: tokio::time::Instant,
+    deadline: Instant,
     handshake: &Handshake,
     step: impl Future<Output = Result<T, E>>,
 ) -> Result<T, SessionError> {
     tokio::select! {
-        outcome = tokio::time::timeout_at(deadline, step) => match outcome {
+        outcome = timeout_at(deadline, step) => match outcome {
             Ok(outcome) => outcome.map_err(Into::into),
             Err(elapsed) => Err(SessionError::StartupTimeout(elapsed)),
         },

@@ -23,6 +23,7 @@ mod dial;
 mod digest;
 mod errors;
 mod login;
+mod options;
 pub(crate) mod parameters;
 mod tls;
 
