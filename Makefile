@@ -1,0 +1,59 @@
+# What there is to do here: `make` lists it. All of it works on a fresh Debian or Ubuntu with Rust, with no other step.
+
+# Where rustup puts cargo, for shells that have not read its env file yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+# Where cargo puts the programs that the scripts start.
+export BIN_DIR := $(or $(CARGO_TARGET_DIR),target)/debug
+PROGRAMS := -p redshift-iam-proxy -p redshift-sandbox
+
+.DEFAULT_GOAL := help
+# One at a time: the jobs share cargo's lock, the processor and, in the demo, the ports.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1@\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS=@ read -r target does; do printf 'make %-13s %s\n' "$$target" "$$does"; done
+
+.PHONY: demo
+demo: ## Serve the sandbox's warehouse on 127.0.0.1:5439 until Ctrl-C (DEMO_ONCE=1: log in once and end)
+	@scripts/install.sh demo
+	cargo build --locked $(PROGRAMS)
+	@scripts/demo.sh
+
+.PHONY: test
+test: ## Lint, run all tests, and run the demo once
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory lint
+	cargo test --workspace --locked
+	@# The tests have built both programs.
+	@DEMO_ONCE=1 scripts/demo.sh
+
+.PHONY: drivers
+drivers: ## Log in with each of the PostgreSQL and Redshift drivers
+	@scripts/install.sh drivers
+	cargo build --locked $(PROGRAMS)
+	@target/drivers/venv/bin/python drivers/run.py
+
+.PHONY: lint
+lint: ## rustfmt, clippy and rustdoc, without a warning
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: dist
+dist: ## Build what is shipped: target/dist/redshift-iam-proxy
+	cargo build --profile dist --locked -p redshift-iam-proxy
+
+.PHONY: image-check
+image-check: ## Build the container image and try it; without Docker, do what the Dockerfile says in a folder
+	@scripts/install.sh demo
+	@scripts/image-check.sh
+
+.PHONY: clean-tools
+clean-tools: ## Remove what was installed into target/ (not what cargo built)
+	rm -rf target/tools target/drivers target/demo
