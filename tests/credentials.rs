@@ -142,6 +142,26 @@ async fn a_cached_login_that_the_warehouse_refuses_is_fetched_and_dialled_once_m
 }
 
 #[tokio::test]
+async fn postgresqls_own_code_for_a_refused_login_counts_as_well() {
+    let rig = Rig::start().await;
+    rig.sandbox().warehouse.login_error(1, "28P01", "password authentication failed for user \"IAMR:rs01\"");
+    rig.connect("sales").await.expect("the client notices nothing");
+    assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([2, 2, 2], 2));
+}
+
+#[tokio::test]
+async fn a_refused_login_that_cannot_be_replaced_is_refused_for_the_replacements_reason() {
+    let rig = Rig::start().await;
+    rig.connect("sales").await.unwrap();
+    rig.sandbox().logins.revoke_all();
+    rig.sandbox().aws.fault("GetCredentials", Fault::Throttle, Times::Next(3));
+    assert_refused(&rig.connect("sales").await.unwrap_err(), "57P03", NOT_NOW, HINT);
+    assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([2, 2, 4], 2));
+    rig.connect("sales").await.expect("the refused login is forgotten");
+    assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([3, 3, 5], 3));
+}
+
+#[tokio::test]
 async fn a_hundred_clients_with_the_same_refused_login_cause_one_more_fetch() {
     let rig = rig_for_crowds().await;
     crowd(&rig, 1).join_all().await;
