@@ -19,8 +19,11 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio_postgres::NoTls;
 
+pub(crate) mod frozen;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod scram;
+pub(crate) mod tap;
 
 /// The user of the rig's configuration, and its password.
 pub(crate) const USER: &str = "demo";
