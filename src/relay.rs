@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::trace;
 
 use self::boundary::Dialogue;
 use self::direction::{AtEnd, Broken, Direction};
@@ -71,6 +72,7 @@ pub(crate) enum RelayError {
 /// Relays until the end. `refuse` turns a last word into bytes.
 pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> BytesMut) -> Relayed {
     let Legs { client: (mut client, from_client), upstream: (mut upstream, from_upstream) } = legs;
+    trace!(from_client = from_client.len(), from_upstream = from_upstream.len(), "relaying");
     let mut dialogue = Dialogue::default();
     let mut up = Direction::new(&from_client, AtEnd::Close);
     let mut down = Direction::new(&from_upstream, AtEnd::Leave);

@@ -9,6 +9,7 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use pgwire::messages::Message;
 use thiserror::Error;
+use tracing::trace;
 
 use crate::stream::{self, Leg, Stream};
 
@@ -61,6 +62,7 @@ impl<S: Stream> Wire<S> {
     pub(crate) async fn startup_packet(&mut self) -> Result<BytesMut, WireError> {
         self.fill(4).await?;
         let length = peek_u32(&self.buffer, 0);
+        trace!(length, "startup packet");
         if !(8..=MAX_STARTUP_BYTES as u64).contains(&u64::from(length)) {
             return Err(WireError::Length(length));
         }
@@ -78,7 +80,10 @@ impl<S: Stream> Wire<S> {
             return Err(WireError::Length(length));
         }
         self.fill(1 + length as usize).await?;
-        Ok(Frame { bytes: self.buffer.split_to(1 + length as usize) })
+        let frame = Frame { bytes: self.buffer.split_to(1 + length as usize) };
+        // Without its length, which for one type is a password's.
+        trace!(tag = frame.tag().escape_ascii().to_string().as_str(), "message read");
+        Ok(frame)
     }
 
     /// Reads a single byte: the answer to an SSLRequest. Cancel safe.

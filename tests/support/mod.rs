@@ -20,9 +20,12 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 pub(crate) mod activity;
+pub(crate) mod frozen;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod scram;
 pub(crate) mod session;
+pub(crate) mod tap;
 
 /// The user of the rig's configuration, and its password.
 pub(crate) const USER: &str = "demo";

@@ -146,4 +146,40 @@ pub(crate) fn statuses(messages: &[Message]) -> Vec<(String, String)> {
 pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     stream.write_all(bytes).await.unwrap();
     stream.flush().await.unwrap();
+
+/// A connection, encrypted or not.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// Whatever carries the bytes.
+pub(crate) type Stream = Box<dyn Io>;
+
+/// In clear, or inside TLS by way of an SSLRequest.
+pub(crate) async fn open(port: u16, ca_pem: Option<&str>) -> Stream {
+    match ca_pem {
+        Some(ca_pem) => Box::new(tls(port, ca_pem).await),
+        None => Box::new(tcp(port).await),
+    }
+}
+
+/// Sends as much as is taken: the proxy may have closed before the end of it.
+pub(crate) async fn say(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.flush().await;
+}
+
+/// The field of an ErrorResponse's body, by its code.
+pub(crate) fn field(body: &[u8], code: u8) -> Option<String> {
+    let field = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&code))?;
+    Some(String::from_utf8_lossy(&field[1..]).into_owned())
+}
+
+/// What a TLS client says first, to be cut where a test likes.
+pub(crate) fn client_hello(config: ClientConfig) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
 }

@@ -24,6 +24,9 @@ pub(in crate::config) fn reference(text: &str) -> Parsed<Reference> {
         Some(("file", path)) => Ok(Reference::File(path.into())),
         Some(("env", name)) => Ok(Reference::Env(name.to_owned())),
         _ if text.is_empty() => Err("must not be empty".into()),
+        // Taken for a path it would be shown, and it may be a private key.
+        _ if text.contains("-----BEGIN") => Err("must refer to a PEM text, not be one".into()),
+        _ if text.contains('\n') => Err("must be one line: a reference, not the text itself".into()),
         _ => Ok(Reference::Bare(text.into())),
     }
 }
