@@ -1,17 +1,20 @@
 //! Cancel keys: those given to clients, the warehouse's own behind them, and forwarding a CancelRequest.
 //!
 //! A client gets the warehouse's pid (people and dbt use it) with a key of ours. The key lives as long as its session,
-//! so that a replayed request finds nothing.
+//! so that a request replayed later finds nothing. One replayed during the session cancels again: in clear that is
+//! PostgreSQL's own protocol, and in TLS nobody can read it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use dashmap::DashMap;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::session::SessionId;
 use crate::upstream::{Route, UpstreamError};
 use crate::wire;
 
@@ -52,22 +55,33 @@ impl std::fmt::Debug for CancelKey {
 /// Where a cancel request goes: the very server that the session is on, and its own key there.
 #[derive(Clone, Debug)]
 pub(crate) struct CancelTarget {
-    pub(crate) route: Arc<Route>,
-    pub(crate) address: SocketAddr,
-    pub(crate) key: CancelKey,
+    session: SessionId,
+    route: Arc<Route>,
+    address: SocketAddr,
+    key: CancelKey,
+    /// One at a time: each costs the warehouse a connection.
+    turn: Arc<Semaphore>,
+}
+
+impl CancelTarget {
+    pub(crate) fn new(session: SessionId, route: Arc<Route>, address: SocketAddr, key: CancelKey) -> Self {
+        Self { session, route, address, key, turn: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 /// What became of a CancelRequest.
 #[derive(Debug)]
 pub(crate) enum Cancelled {
-    /// The warehouse has it.
-    Forwarded,
+    /// The warehouse of this session has it.
+    Forwarded(SessionId),
+    /// Another request for this session is on its way; this one is dropped.
+    Already(SessionId),
     /// No session has this key.
     Unknown,
     /// Too many unknown keys from this address.
     Limited,
-    /// The warehouse could not be told.
-    Failed(UpstreamError),
+    /// The warehouse of this session could not be told.
+    Failed(SessionId, UpstreamError),
 }
 
 /// All live keys, and who guesses at them. Shared by all sessions.
@@ -103,6 +117,7 @@ impl CancelKeys {
 
     /// Passes a request on to its session's warehouse, if there is one.
     pub(crate) async fn forward(&self, from: IpAddr, key: &CancelKey) -> Cancelled {
+        let from = neighbourhood(from);
         if self.is_limited(from) {
             return Cancelled::Limited;
         }
@@ -110,9 +125,10 @@ impl CancelKeys {
             self.count_miss(from);
             return Cancelled::Unknown;
         };
+        let Ok(_turn) = target.turn.try_acquire() else { return Cancelled::Already(target.session) };
         match target.route.cancel(target.address, &target.key).await {
-            Ok(()) => Cancelled::Forwarded,
-            Err(error) => Cancelled::Failed(error),
+            Ok(()) => Cancelled::Forwarded(target.session),
+            Err(error) => Cancelled::Failed(target.session, error),
         }
     }
 
@@ -151,6 +167,14 @@ impl CancelKeys {
             (*since, *count) = (Instant::now(), 0);
         }
         *count += 1;
+    }
+}
+
+/// Whom a guess is counted against: the address, in IPv6 its /64, which is one network's to use as it likes.
+fn neighbourhood(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
@@ -82,7 +83,11 @@ impl Cli {
     /// # Errors
     /// Help, version or a complaint was printed; the process ends with this code.
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
-        Self::try_parse_from(args).map_err(|why| {
+        Self::try_parse_from(args).map_err(|mut why| {
+            // What --like refuses may be a password in the wrong place.
+            if why.kind() == ErrorKind::ValueValidation {
+                why.insert(ContextKind::InvalidValue, ContextValue::String("…".into()));
+            }
             // With nowhere to print to, the code is all that is left.
             let _unprinted = why.print();
             if why.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }

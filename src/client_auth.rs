@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thiserror::Error;
+use tracing::debug;
 
 pub(crate) use self::accounts::{Accounts, AccountsError};
 use crate::config::{Method, User};
@@ -63,7 +64,9 @@ pub(crate) enum Reason {
 /// See [`AuthError`].
 pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str) -> Result<Principal, AuthError> {
     let account = accounts.find(user);
-    let proven = match asked_as(account.method, client) {
+    let exchange = asked_as(account.method, client);
+    debug!(?exchange, encrypted = client.encrypted, "asking for a proof");
+    let proven = match exchange {
         Exchange::Scram => scram::prove(client, &account).await?,
         Exchange::Cleartext if client.encrypted => password::prove(client, &account, accounts).await?,
         Exchange::Cleartext => return Err(AuthError::CleartextWithoutTls),
@@ -77,6 +80,7 @@ pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str)
     }
 }
 
+#[derive(Debug)]
 enum Exchange {
     Scram,
     Cleartext,

@@ -7,23 +7,20 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::trace;
 
 use self::boundary::Dialogue;
 use self::direction::{AtEnd, Broken, Direction};
-use crate::stream::{self, Leg};
+use crate::stream::{self, LAST_WORDS, Leg};
 use crate::wire::refusal::Refusal;
 
 mod boundary;
 mod direction;
-
-/// How long the two sides may take to be told that it is over.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// When a session has to end although both sides go on.
 #[derive(Clone, Default)]
@@ -75,6 +72,7 @@ pub(crate) enum RelayError {
 /// Relays until the end. `refuse` turns a last word into bytes.
 pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> BytesMut) -> Relayed {
     let Legs { client: (mut client, from_client), upstream: (mut upstream, from_upstream) } = legs;
+    trace!(from_client = from_client.len(), from_upstream = from_upstream.len(), "relaying");
     let mut dialogue = Dialogue::default();
     let mut up = Direction::new(&from_client, AtEnd::Close);
     let mut down = Direction::new(&from_upstream, AtEnd::Leave);
@@ -90,7 +88,7 @@ pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> By
                 return ended;
             }
             let stopped = now.as_mut().poll(cx).is_ready()
-                || (dialogue.is_idle() && up.is_empty() && when_idle.as_mut().poll(cx).is_ready());
+                || (dialogue.is_idle() && up.is_empty() && down.is_empty() && when_idle.as_mut().poll(cx).is_ready());
             if stopped { Poll::Ready((End::Drain, None)) } else { Poll::Pending }
         })
         .await
@@ -98,19 +96,20 @@ pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> By
 
     let last_word = match end {
         End::Drain => Some(Refusal::terminated()),
-        End::Upstream => Some(Refusal::warehouse_closed()),
-        End::Client => None,
+        // Unless it has given its own reason.
+        End::Upstream if !dialogue.upstream_said_why() => Some(Refusal::warehouse_closed()),
+        End::Client | End::Upstream => None,
     };
     // Elsewhere than between two messages it would be taken for a part of one.
     let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
-    let goodbye = async {
-        if let Some(word) = last_word {
-            stream::send(&mut client, &refuse(&word)).await?;
-        }
-        stream::close(&mut client).await
-    };
     // Best effort: either may be gone, or not take any more. Whoever is still there learns that it is over.
-    let _ = timeout(GOODBYE, async { tokio::join!(goodbye, stream::close(&mut upstream)) }).await;
+    let goodbye = async {
+        match last_word {
+            Some(word) => stream::farewell(&mut client, &refuse(&word)).await,
+            None => drop(timeout(LAST_WORDS, stream::close(&mut client)).await),
+        }
+    };
+    let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));
     Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
 }
 
@@ -125,7 +124,7 @@ fn transfer(
     let received = down.poll(cx, upstream, client, |bytes| dialogue.upstream_sent(bytes));
     match (sent, received) {
         // The warehouse has ended and the client has all of it: nothing that is still sent up can be answered.
-        (_, Poll::Ready(Ok(()))) if up.has_ended() || dialogue.client_said_goodbye() => {
+        (_, Poll::Ready(Ok(()))) if up.is_read_to_end() || dialogue.client_said_goodbye() => {
             Poll::Ready((End::Client, None))
         }
         (_, Poll::Ready(Ok(()))) => Poll::Ready((End::Upstream, None)),

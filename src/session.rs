@@ -1,45 +1,48 @@
 //! One connection from top to bottom: read this first.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use thiserror::Error;
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
-use tokio::time::{error::Elapsed, sleep, timeout};
-use tracing::{Instrument, debug, debug_span};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::{Instrument, debug, debug_span, error};
 
+use self::connect::connect;
+pub(crate) use self::error::SessionError;
 pub(crate) use self::id::SessionId;
 use self::log::Facts;
-use crate::cancel::{CancelKeys, CancelTarget, Registered};
-use crate::client_auth::{self, Accounts, AuthError, Principal};
+use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
+use crate::client_auth::{self, Accounts, Principal};
 use crate::config::{ConnId, ConnSpec};
 use crate::credentials::cache::Logins;
-use crate::credentials::{CredentialError, Order};
-use crate::fault::{Fault, Kind};
 use crate::handshakes::Handshake;
 use crate::relay::{self, Legs, Stop};
-use crate::slots::{Slot, SlotError, Slots};
-use crate::spec::{self, SpecError, Specs};
-use crate::startup::{self, Accepted, Client, StartupError, tls::ServerTls};
-use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError, parameters};
-use crate::wire::refusal::Refusal;
+use crate::slots::{Slot, Slots};
+use crate::spec::{self, Specs};
+use crate::startup::{self, Accepted, Client, tls::ServerTls};
+use crate::stream::LAST_WORDS;
+use crate::upstream::{Route, UpstreamConn, parameters};
+use crate::wire::Wire;
 
+mod connect;
+mod error;
 mod greeting;
 mod id;
 mod log;
 
-/// How often a login that is cut off is dialled again, and the pause before, which doubles: a workgroup may be waking.
-const REDIALS: u32 = 2;
-const REDIAL_PAUSE: Duration = Duration::from_millis(250);
+/// How long a connection that has not said what it wants is kept when we shut down.
+const SILENT_GRACE: Duration = Duration::from_secs(1);
 
 /// What every session shares.
 pub(crate) struct Shared {
     pub(crate) tls: ServerTls,
     pub(crate) accounts: Accounts,
     pub(crate) specs: Specs,
-    pub(crate) routes: std::collections::HashMap<ConnId, Arc<Route>>,
+    pub(crate) routes: HashMap<ConnId, Arc<Route>>,
     pub(crate) logins: Arc<Logins>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) cancels: Arc<CancelKeys>,
@@ -48,39 +51,11 @@ pub(crate) struct Shared {
     pub(crate) login_timeout: Duration,
 }
 
-/// Why a login came to nothing.
-#[derive(Debug, Error)]
-pub(crate) enum SessionError {
-    #[error(transparent)]
-    Startup(#[from] StartupError),
-    #[error("not logged in within the startup timeout")]
-    StartupTimeout(#[source] Elapsed),
-    #[error("the client asked for protocol {0}.{1}")]
-    Version(u16, u16),
-    #[error("too many clients that were not logged in yet (limits.max_handshakes)")]
-    CrowdedOut,
-    #[error("the client named no user")]
-    UserMissing,
-    #[error("the client did not ask for TLS")]
-    TlsRequired,
-    #[error(transparent)]
-    Auth(#[from] AuthError),
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    #[error(transparent)]
-    Slot(#[from] SlotError),
-    #[error(transparent)]
-    Credential(#[from] CredentialError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("connection {conn_id}: not ready within the login timeout")]
-    LoginTimeout { conn_id: String, source: Elapsed },
-    #[error("the client is gone")]
-    ClientGone(#[source] crate::wire::WireError),
-    #[error("the proxy is shutting down")]
-    ShuttingDown,
-    #[error("no randomness for a cancel key")]
-    Randomness,
+/// A client that may open a connection, with its place.
+struct Admitted {
+    principal: Principal,
+    spec: Arc<ConnSpec>,
+    slot: Slot,
 }
 
 /// What is given back when the session ends, on whatever path.
@@ -94,37 +69,40 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr
     let id = SessionId::random();
     // Joins the debug lines of one session; its events carry the id themselves.
     let span = debug_span!("session", id = id.as_str());
-    serve(&shared, socket, peer, id, handshake).instrument(span).await;
+    let served = AssertUnwindSafe(serve(&shared, socket, peer, id, handshake)).catch_unwind().instrument(span);
+    if served.await.is_err() {
+        error!(session = id.as_str(), client_addr = peer.ip().to_string().as_str(), "internal error: a session panicked");
+    }
 }
 
 async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: SessionId, handshake: Handshake) {
     let mut facts = Facts::new(id, peer);
-    let deadline = tokio::time::Instant::now() + shared.startup_timeout;
-    let mut client = match startup_by(shared, deadline, &handshake, startup::accept(socket, &shared.tls)).await {
+    let deadline = Instant::now() + shared.startup_timeout;
+    let accepted = startup_by(deadline, &handshake, startup::accept(socket, &shared.tls));
+    let mut client = match unless(silent_too_long(&shared.stop), accepted).await {
         Ok(Accepted::Client(client)) => client,
-        Ok(Accepted::Cancel(mut wire, key)) => {
-            let outcome = shared.cancels.forward(peer.ip(), &key).await;
-            log::cancelled(&facts, key.pid, &outcome);
-            // libpq 17 reports a failure unless TLS ends with close_notify.
-            let _ = wire.close().await;
-            return;
+        Ok(Accepted::Cancel(wire, key)) => {
+            drop(handshake); // no cap counts a cancel request
+            return cancel(shared, wire, peer, &key, &facts).await;
         }
         // It may not speak PostgreSQL at all: no words.
         Err(error) => return facts.refused(&error),
     };
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in this one place.
-    let opened = match startup_by(shared, deadline, &handshake, admit(shared, &mut client, &mut facts)).await {
+    let admitted = startup_by(deadline, &handshake, admit(shared, &mut client, &mut facts));
+    let opened = match unless(shared.stop.when_idle.cancelled(), admitted).await {
         Ok(admitted) => {
             drop(handshake);
-            open(shared, &mut client, admitted, &mut facts).await
+            open(shared, &mut client, admitted, &mut facts).await.map_err(|error| (error, None))
         }
-        Err(error) => Err(error),
+        // It still takes the place of a client that is not logged in, and loses it like one.
+        Err(error) => Err((error, Some(handshake))),
     };
     let (upstream, held) = match opened {
         Ok(opened) => opened,
-        Err(error) => {
+        Err((error, handshake)) => {
             facts.refused(&error);
-            return refuse(client, &error, id).await;
+            return refuse(client, &error, id, handshake).await;
         }
     };
     facts.started(&upstream);
@@ -134,34 +112,27 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: Session
     facts.ended(&relayed);
 }
 
-/// Who asks, and for what: everything that is decided before AuthenticationOk.
+/// Who asks, and for what: everything up to AuthenticationOk.
 async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Result<Admitted, SessionError> {
     let startup = &client.startup;
     if startup.major != 3 {
         return Err(SessionError::Version(startup.major, startup.minor));
     }
+    let user = startup.user().ok_or(SessionError::UserMissing)?.to_owned();
+    facts.asked(&user, shared.accounts.knows(&user), startup);
     if shared.tls.required && !client.encrypted {
         return Err(SessionError::TlsRequired);
     }
-    let user = startup.user().ok_or(SessionError::UserMissing)?.to_owned();
-    facts.asked(&user, startup);
     if let Some(negotiate) = greeting::negotiate(startup) {
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
     let principal = client_auth::verify(client, &shared.accounts, &user).await?;
-    facts.proven(&principal);
-    let spec = shared.specs.permitted(&principal, client.startup.database())?;
+    let spec = shared.specs.permitted(&principal, client.startup.database())?; // names only, before any look-up
     facts.opens(spec.id.as_str());
     let slot = shared.slots.take(&spec)?;
     spec::enabled(&spec)?;
+    client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
     Ok(Admitted { principal, spec, slot })
-}
-
-/// A client that may open a connection, with its place.
-struct Admitted {
-    principal: Principal,
-    spec: Arc<ConnSpec>,
-    slot: Slot,
 }
 
 /// AuthenticationOk to ReadyForQuery: which login, over which connection.
@@ -172,148 +143,79 @@ async fn open(
     facts: &mut Facts,
 ) -> Result<(UpstreamConn, Held), SessionError> {
     let Admitted { principal, spec, slot } = admitted;
-    client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
     let conn_id = spec.id.as_str();
     debug!(user = principal.user.as_str(), conn_id, "opening");
-    let route = shared.routes.get(&spec.id).ok_or_else(|| SpecError::Disabled(conn_id.to_owned()))?;
+    let route = shared.routes.get(&spec.id).ok_or_else(|| SessionError::NoRoute(conn_id.to_owned()))?;
     let parameters = parameters::pass_on(&client.startup);
-    let connecting = timeout(shared.login_timeout, connect(shared, route, &spec, &parameters, facts));
     let mut upstream = tokio::select! {
-        connected = connecting => {
-            connected.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id.to_owned(), source })??
-        }
+        connected = connect(shared, route, &spec, &parameters, facts) => connected?,
+        gone = client.wire.gone() => return Err(SessionError::ClientGone(gone)),
         () = shared.stop.when_idle.cancelled() => return Err(SessionError::ShuttingDown),
     };
     let cancel = match upstream.key.take() {
         Some(key) => {
-            let target = CancelTarget { route: Arc::clone(route), address: upstream.address, key };
+            let target = CancelTarget::new(facts.session(), Arc::clone(route), upstream.address, key);
             Some(shared.cancels.register(target).ok_or(SessionError::Randomness)?)
         }
         None => None,
     };
     let greeting = greeting::greeting(&upstream, cancel.as_ref().map(Registered::key));
-    client.wire.send_bytes(&greeting).await.map_err(SessionError::ClientGone)?;
+    let greeted = timeout(shared.startup_timeout, client.wire.send_bytes(&greeting)).await;
+    greeted.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
     Ok((upstream, Held { _cancel: cancel, _slot: slot }))
 }
 
-/// Credential and dial; one fresh login if the warehouse refuses a cached one.
-async fn connect(
-    shared: &Shared,
-    route: &Route,
-    spec: &ConnSpec,
-    parameters: &[(String, String)],
-    facts: &mut Facts,
-) -> Result<UpstreamConn, SessionError> {
-    let order = Order::new(spec);
-    let conn_id = || spec.id.as_str().to_owned();
-    let mut is_retry = false;
-    loop {
-        let login = shared.logins.get(&order).await.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
-        facts.logs_in_as(&login.user);
-        match dial(route, &login, &spec.database, parameters).await {
-            Err(error) if error.is_login_refused() && !is_retry => {
-                debug!(error = crate::fault::chain(&error).as_str(), "a login was refused: fetching another one");
-                shared.logins.forget(&order, &login);
-                is_retry = true;
-            }
-            outcome => return outcome.map_err(|source| OpenError { conn_id: conn_id(), source }.into()),
-        }
+/// Tells the client the one reason, if it is owed any.
+async fn refuse(mut client: Client, error: &SessionError, id: SessionId, handshake: Option<Handshake>) {
+    let Some(words) = error.words(id) else { return };
+    let farewell = client.wire.farewell(&words);
+    match handshake {
+        Some(handshake) => tokio::select! {
+            () = farewell => {}
+            () = handshake.given_up() => {}
+        },
+        None => farewell.await,
     }
 }
 
-/// One login, dialled again where the warehouse cuts it off.
-async fn dial(
-    route: &Route,
-    login: &crate::credentials::DbLogin,
-    database: &str,
-    parameters: &[(String, String)],
-) -> Result<UpstreamConn, UpstreamError> {
-    let mut pause = REDIAL_PAUSE;
-    for _ in 0..REDIALS {
-        match route.open(login, database, parameters).await {
-            Err(error) if error.is_reset() => {
-                debug!(error = crate::fault::chain(&error).as_str(), "cut off during login: dialling again");
-            }
-            outcome => return outcome,
-        }
-        sleep(pause).await;
-        pause *= 2;
+/// Serves a CancelRequest: it is passed on, and answered by closing.
+async fn cancel(shared: &Shared, mut wire: Wire, peer: SocketAddr, key: &CancelKey, facts: &Facts) {
+    tokio::select! {
+        outcome = shared.cancels.forward(peer.ip(), key) => log::cancelled(facts, key.pid, &outcome),
+        () = shared.stop.now.cancelled() => {}
     }
-    route.open(login, database, parameters).await
+    // libpq 17 reports a failure unless TLS ends with close_notify.
+    let _ = timeout(LAST_WORDS, wire.close()).await;
 }
 
-/// Bounds a step of a client that is not yet authenticated: by its deadline, and by making room for others.
+/// Bounds a step of a client that is not yet logged in: by its deadline, and by making room for others.
 async fn startup_by<T, E: Into<SessionError>>(
-    shared: &Shared,
-    deadline: tokio::time::Instant,
+    deadline: Instant,
     handshake: &Handshake,
     step: impl Future<Output = Result<T, E>>,
 ) -> Result<T, SessionError> {
     tokio::select! {
-        outcome = tokio::time::timeout_at(deadline, step) => match outcome {
+        outcome = timeout_at(deadline, step) => match outcome {
             Ok(outcome) => outcome.map_err(Into::into),
             Err(elapsed) => Err(SessionError::StartupTimeout(elapsed)),
         },
         () = handshake.given_up() => Err(SessionError::CrowdedOut),
-        () = shared.stop.when_idle.cancelled() => Err(SessionError::ShuttingDown),
     }
 }
 
-/// Tells the client the one reason, as long as it takes it. Best effort: it may be gone.
-async fn refuse(mut client: Client, error: &SessionError, id: SessionId) {
-    let words: Option<BytesMut> = match error {
-        SessionError::Open(OpenError { source: UpstreamError::Refused(error), .. }) => error.as_sent().cloned(),
-        _ => error.refusal().map(|refusal: Refusal| refusal.encode(id)),
-    };
-    let told = async {
-        if let Some(words) = words {
-            client.wire.send_bytes(&words).await?;
-        }
-        client.wire.close().await?;
-        // Unread bytes would turn our close into a reset, and the reset could overtake our words.
-        client.wire.drain().await
-    };
-    let _ = timeout(LAST_WORDS, told).await;
+/// A step that a shutdown ends.
+async fn unless<T>(
+    shutdown: impl Future<Output = ()>,
+    step: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    tokio::select! {
+        outcome = step => outcome,
+        () = shutdown => Err(SessionError::ShuttingDown),
+    }
 }
 
-/// How long a refused client may take to read why.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-impl Fault for SessionError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Startup(_)
-            | Self::StartupTimeout(_)
-            | Self::CrowdedOut
-            | Self::Version(..)
-            | Self::UserMissing
-            | Self::TlsRequired
-            | Self::ClientGone(_)
-            | Self::ShuttingDown => Kind::Client,
-            Self::Auth(error) => error.kind(),
-            Self::Spec(error) => error.kind(),
-            Self::Slot(error) => error.kind(),
-            Self::Credential(error) => error.kind(),
-            Self::Open(error) => error.kind(),
-            Self::LoginTimeout { .. } => Kind::Unavailable,
-            Self::Randomness => Kind::Internal,
-        }
-    }
-
-    fn refusal(&self) -> Option<Refusal> {
-        match self {
-            Self::Startup(_) | Self::StartupTimeout(_) | Self::CrowdedOut | Self::ClientGone(_) => None,
-            Self::Version(major, minor) => Some(Refusal::unsupported_protocol(*major, *minor)),
-            Self::UserMissing => Some(Refusal::user_missing()),
-            Self::TlsRequired => Some(Refusal::tls_required()),
-            Self::Auth(error) => error.refusal(),
-            Self::Spec(error) => error.refusal(),
-            Self::Slot(error) => error.refusal(),
-            Self::Credential(error) => error.refusal(),
-            Self::Open(error) => error.refusal(),
-            Self::LoginTimeout { conn_id, .. } => Some(Refusal::not_now(conn_id)),
-            Self::ShuttingDown => Some(Refusal::shutting_down()),
-            Self::Randomness => Some(Refusal::internal()),
-        }
-    }
+/// A client that was accepted just before the shutdown is to hear of it: its startup message is waited for, not long.
+async fn silent_too_long(stop: &Stop) {
+    stop.when_idle.cancelled().await;
+    sleep(SILENT_GRACE).await;
 }

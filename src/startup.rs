@@ -8,6 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::rustls;
+use tracing::trace;
 
 use self::request::{Packet, StartupParams};
 use crate::cancel::CancelKey;
@@ -72,6 +73,7 @@ pub(crate) async fn accept(socket: TcpStream, tls: &tls::ServerTls) -> Result<Ac
     if direct {
         let config = tls.config.as_ref().ok_or(StartupError::TlsDisabled)?;
         let stream = tls::handshake(socket, config).await?;
+        trace!("direct TLS");
         if stream.get_ref().1.alpn_protocol() != Some(tls::ALPN) {
             return Err(StartupError::Alpn);
         }
@@ -93,6 +95,7 @@ async fn in_clear(socket: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) ->
             }
             Packet::SslRequest => {
                 ssl_asked = true;
+                trace!(offered = tls.is_some(), "SSLRequest");
                 let Some(config) = tls else {
                     plain.send_bytes(REFUSED).await?;
                     continue;
@@ -105,6 +108,7 @@ async fn in_clear(socket: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) ->
             }
             Packet::GssEncRequest => {
                 gss_asked = true;
+                trace!("GSSENCRequest");
                 plain.send_bytes(REFUSED).await?;
             }
             Packet::Cancel(key) => return Ok(Accepted::Cancel(plain.boxed(), key)),

@@ -7,8 +7,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 
 /// One leg of a session.
 pub(crate) trait Stream: Send {
@@ -66,6 +68,27 @@ pub(crate) async fn send(stream: &mut impl Stream, mut bytes: &[u8]) -> io::Resu
 /// Ends our side.
 pub(crate) async fn close(stream: &mut impl Stream) -> io::Result<()> {
     poll_fn(|cx| stream.poll_close(cx)).await
+}
+
+/// How long a peer may take to be told that it is over.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Says the last words, ends our side, and takes what the peer still sends until it ends too: unread bytes would turn
+/// our close into a reset, and the reset could overtake the words. Best effort, for [`LAST_WORDS`]: it may be gone.
+pub(crate) async fn farewell(stream: &mut impl Stream, words: &[u8]) {
+    let said = async {
+        send(stream, words).await?;
+        close(stream).await?;
+        drain(stream).await
+    };
+    let _ = timeout(LAST_WORDS, said).await;
+}
+
+/// Takes and drops what the peer still sends, to the end of its stream.
+pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
+    let mut dropped = [0; 1024];
+    while poll_fn(|cx| stream.poll_read(cx, &mut dropped)).await? > 0 {}
+    Ok(())
 }
 
 /// A tokio stream as a [`Stream`]; a socket in clear stays one, so that it can be upgraded.

@@ -23,6 +23,7 @@ mod dial;
 mod digest;
 mod errors;
 mod login;
+mod options;
 pub(crate) mod parameters;
 mod tls;
 
@@ -170,7 +171,7 @@ impl UpstreamError {
 
 /// What a client reads of an [`UpstreamError`] on its way to `conn_id`.
 #[derive(Debug, Error)]
-#[error("connection {conn_id}: {source}")]
+#[error("connection {conn_id}: no session")]
 pub(crate) struct OpenError {
     pub(crate) conn_id: String,
     pub(crate) source: UpstreamError,

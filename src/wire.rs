@@ -9,6 +9,7 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use pgwire::messages::Message;
 use thiserror::Error;
+use tracing::trace;
 
 use crate::stream::{self, Leg, Stream};
 
@@ -20,6 +21,9 @@ pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
 
 /// How much is read at a time during login.
 const READ_BYTES: usize = 4096;
+
+/// Most that is taken of a peer ahead of its turn, in bytes; the rest waits with the kernel.
+const MAX_EARLY: usize = 64 * 1024;
 
 /// A leg, and what was read from it but not used yet.
 pub(crate) struct Wire<S = Leg> {
@@ -58,6 +62,7 @@ impl<S: Stream> Wire<S> {
     pub(crate) async fn startup_packet(&mut self) -> Result<BytesMut, WireError> {
         self.fill(4).await?;
         let length = peek_u32(&self.buffer, 0);
+        trace!(length, "startup packet");
         if !(8..=MAX_STARTUP_BYTES as u64).contains(&u64::from(length)) {
             return Err(WireError::Length(length));
         }
@@ -75,7 +80,10 @@ impl<S: Stream> Wire<S> {
             return Err(WireError::Length(length));
         }
         self.fill(1 + length as usize).await?;
-        Ok(Frame { bytes: self.buffer.split_to(1 + length as usize) })
+        let frame = Frame { bytes: self.buffer.split_to(1 + length as usize) };
+        // Without its length, which for one type is a password's.
+        trace!(tag = frame.tag().escape_ascii().to_string().as_str(), "message read");
+        Ok(frame)
     }
 
     /// Reads a single byte: the answer to an SSLRequest. Cancel safe.
@@ -106,14 +114,22 @@ impl<S: Stream> Wire<S> {
 
     /// Takes and drops what the peer still sends, to the end of its stream.
     pub(crate) async fn drain(&mut self) -> Result<(), WireError> {
-        loop {
-            self.buffer.clear();
-            match self.fill(1).await {
-                Ok(()) => {}
-                Err(WireError::Closed) => return Ok(()),
-                Err(error) => return Err(error),
+        Ok(stream::drain(&mut self.stream).await?)
+    }
+
+    /// Last words, and the end: see [`stream::farewell`].
+    pub(crate) async fn farewell(&mut self, words: &[u8]) {
+        stream::farewell(&mut self.stream, words).await;
+    }
+
+    /// Resolves when the peer is gone. What it sends until then is kept, but not without bound. Cancel safe.
+    pub(crate) async fn gone(&mut self) -> WireError {
+        while self.buffer.len() < MAX_EARLY {
+            if let Err(error) = self.fill(self.buffer.len() + 1).await {
+                return error;
             }
         }
+        std::future::pending().await
     }
 
     /// The leg, and what was read but not used: the first bytes of the relay.

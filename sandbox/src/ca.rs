@@ -56,12 +56,36 @@ impl Ca {
     /// # Errors
     /// When a name is not ASCII, or the key cannot be made.
     pub fn try_issue(&self, names: &[&str]) -> Result<Leaf, rcgen::Error> {
+        self.sign(Self::server(names)?)
+    }
+
+    /// As [`Ca::issue`], but the certificate's time was over at the end of the last century.
+    ///
+    /// # Panics
+    /// When a name cannot stand in a certificate.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "tests pass constant names")]
+    pub fn issue_expired(&self, names: &[&str]) -> Leaf {
+        let expired = Self::server(names).and_then(|mut params| {
+            params.not_before = rcgen::date_time_ymd(1999, 1, 1);
+            params.not_after = rcgen::date_time_ymd(1999, 12, 31);
+            self.sign(params)
+        });
+        expired.expect("names that a certificate can carry")
+    }
+
+    fn server(names: &[&str]) -> Result<CertificateParams, rcgen::Error> {
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         // Names are looked for in the alternative names only, as in Redshift's certificates; the subject is for people.
         params.distinguished_name = subject("redshift-sandbox");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
+        Ok(params)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "of no use afterwards")]
+    fn sign(&self, params: CertificateParams) -> Result<Leaf, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let cert = params.signed_by(&key, &self.issuer)?;
         Ok(Leaf { cert_pem: cert.pem(), key_pem: key.serialize_pem() })

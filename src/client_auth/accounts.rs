@@ -26,7 +26,7 @@ pub(crate) struct Accounts {
     /// What most verifiers have: a fake one must not stand out.
     usual_iterations: u32,
     /// Key derivations under way: thousands of hashes each, so no more than there are cores.
-    pub(super) derivations: Semaphore,
+    derivations: Arc<Semaphore>,
 }
 
 /// What one name is checked against.
@@ -66,7 +66,12 @@ impl Accounts {
         }
         let usual_iterations = usual(with_verifier.values().map(|(_, verifier)| verifier.iterations));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { users: with_verifier, salt_key, usual_iterations, derivations: Semaphore::new(cores) })
+        Ok(Self { users: with_verifier, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
+    }
+
+    /// Whether somebody has this name: for the log only.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.users.contains_key(name)
     }
 
     /// The account of `name`; never fails, and takes as long for a stranger.
@@ -121,8 +126,13 @@ fn usual(counts: impl Iterator<Item = u32>) -> u32 {
 
 /// Whether `password` is the one behind `verifier`: thousands of hashes, off the event loop and bounded in number.
 pub(super) async fn matches(accounts: &Accounts, verifier: Arc<Verifier>, password: Secret) -> bool {
-    let Ok(_permit) = accounts.derivations.acquire().await else { return false };
-    tokio::task::spawn_blocking(move || verifier.matches(&password)).await.unwrap_or(false)
+    let Ok(permit) = Arc::clone(&accounts.derivations).acquire_owned().await else { return false };
+    let derived = tokio::task::spawn_blocking(move || {
+        // Held to the end of the work, which goes on when the client that asked for it is gone.
+        let _permit = permit;
+        verifier.matches(&password)
+    });
+    derived.await.unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -68,12 +68,16 @@ impl Scanner {
 pub(super) struct Dialogue {
     client: Scanner,
     upstream: Scanner,
-    /// Answers owed: Query, FunctionCall or Sync sent up and not yet answered by ReadyForQuery.
-    owed: u64,
+    /// Answers owed: Query or FunctionCall sent up and not yet answered by ReadyForQuery.
+    queries: u64,
+    /// The same for Sync.
+    syncs: u64,
     /// Of the last ReadyForQuery.
     status: u8,
     /// During COPY FROM STDIN the server ignores Sync.
     copying_in: bool,
+    /// The last message from the warehouse was an ErrorResponse.
+    failed: bool,
     goodbye: bool,
 }
 
@@ -83,7 +87,9 @@ impl Default for Dialogue {
         Self {
             client: Scanner::default(),
             upstream: Scanner::default(),
-            owed: 0,
+            queries: 0,
+            syncs: 0,
+            failed: false,
             status: b'I',
             copying_in: false,
             goodbye: false,
@@ -94,10 +100,11 @@ impl Default for Dialogue {
 impl Dialogue {
     /// Takes in what the client sent.
     pub(super) fn client_sent(&mut self, bytes: &[u8]) {
-        let Self { client, owed, copying_in, goodbye, .. } = self;
+        let Self { client, queries, syncs, copying_in, goodbye, .. } = self;
         client.follow(bytes, |mark| match mark {
             Mark::Begins(b'S') if *copying_in => {}
-            Mark::Begins(b'Q' | b'F' | b'S') => *owed += 1,
+            Mark::Begins(b'Q' | b'F') => *queries += 1,
+            Mark::Begins(b'S') => *syncs += 1,
             Mark::Begins(b'c' | b'f') => *copying_in = false,
             Mark::Begins(b'X') => *goodbye = true,
             Mark::Begins(_) | Mark::Body(..) => {}
@@ -106,27 +113,38 @@ impl Dialogue {
 
     /// Takes in what the warehouse sent.
     pub(super) fn upstream_sent(&mut self, bytes: &[u8]) {
-        let Self { upstream, owed, status, copying_in, .. } = self;
+        let Self { upstream, queries, syncs, status, copying_in, failed, .. } = self;
         upstream.follow(bytes, |mark| match mark {
-            Mark::Begins(b'G') => *copying_in = true,
-            Mark::Begins(b'E') => *copying_in = false,
+            Mark::Begins(tag) => {
+                *failed = tag == b'E';
+                *copying_in = tag == b'G' || (*copying_in && !matches!(tag, b'E' | b'Z'));
+                // Of a COPY by Execute: the Syncs behind it have been sent already, and are ignored.
+                if tag == b'G' && *queries == 0 {
+                    *syncs = 0;
+                }
+            }
             Mark::Body(b'Z', state) => {
-                *copying_in = false;
+                let owed = if *queries > 0 { &mut *queries } else { &mut *syncs };
                 *owed = owed.saturating_sub(1);
                 *status = state;
             }
-            Mark::Begins(_) | Mark::Body(..) => {}
+            Mark::Body(..) => {}
         });
     }
 
     /// No answer owed, no transaction open, no half message in either direction.
     pub(super) fn is_idle(&self) -> bool {
-        self.owed == 0 && self.status == b'I' && self.client.is_between() && self.upstream.is_between()
+        self.queries + self.syncs == 0 && self.status == b'I' && self.client.is_between() && self.upstream.is_between()
     }
 
     /// A message of our own would reach the client as one.
     pub(super) fn is_between_messages_to_client(&self) -> bool {
         self.upstream.is_between()
+    }
+
+    /// The last thing that the warehouse said was an error.
+    pub(super) fn upstream_said_why(&self) -> bool {
+        self.failed
     }
 
     /// Terminate was sent.
@@ -169,6 +187,18 @@ mod tests {
         session.client_sent(QUERY);
         session.upstream_sent(b"G\0\0\0\x07\0\0\0");
         session.client_sent(b"d\0\0\0\x05xS\0\0\0\x04c\0\0\0\x04");
+        session.upstream_sent(READY);
+        assert!(session.is_idle());
+    }
+
+    #[test]
+    fn a_sync_sent_ahead_of_copy_in_is_not_answered_either() {
+        let mut session = Dialogue::default();
+        // Parse, Bind, Execute and Sync at once, as drivers do; then the server asks for the data.
+        session.client_sent(b"P\0\0\0\x04B\0\0\0\x04E\0\0\0\x04S\0\0\0\x04");
+        session.upstream_sent(b"1\0\0\0\x042\0\0\0\x04G\0\0\0\x07\0\0\0");
+        session.client_sent(b"c\0\0\0\x04S\0\0\0\x04");
+        assert!(!session.is_idle());
         session.upstream_sent(READY);
         assert!(session.is_idle());
     }

@@ -5,8 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::stream::Stream;
 
-/// What is held between reading and writing, in bytes: larger gains nothing (performance.md). Untouched pages of it
-/// cost no memory.
+/// What is held between reading and writing, in bytes: larger gains nothing (performance.md).
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Bytes from one leg to the other.
@@ -18,6 +17,7 @@ pub(super) struct Direction {
     /// Written but perhaps not yet with the kernel.
     unflushed: bool,
     at_end: AtEnd,
+    read_to_end: bool,
     state: State,
     bytes: u64,
 }
@@ -58,6 +58,7 @@ impl Direction {
             end: first.len(),
             unflushed: false,
             at_end,
+            read_to_end: false,
             state: State::Open,
             bytes: first.len() as u64,
         }
@@ -73,9 +74,9 @@ impl Direction {
         self.start == self.end && !self.unflushed
     }
 
-    /// The reading side has ended, or either side broke.
-    pub(super) fn has_ended(&self) -> bool {
-        self.state != State::Open
+    /// The reading side has ended, and not just broken off.
+    pub(super) fn is_read_to_end(&self) -> bool {
+        self.read_to_end
     }
 
     /// Moves what can be moved; `seen` gets all that is read. Ready once: when the end has been passed on, or a side
@@ -121,7 +122,10 @@ impl Direction {
                 return Poll::Ready(Ok(()));
             }
             match from.poll_read(cx, &mut self.buffer).map_err(Broken::Read)? {
-                Poll::Ready(0) => self.state = State::Ending,
+                Poll::Ready(0) => {
+                    self.read_to_end = true;
+                    self.state = State::Ending;
+                }
                 Poll::Ready(read) => {
                     self.end = read;
                     self.bytes += read as u64;

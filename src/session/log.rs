@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{SessionError, SessionId};
 use crate::cancel::Cancelled;
-use crate::client_auth::{AuthError, Principal, Reason};
+use crate::client_auth::AuthError;
 use crate::fault::{Fault, Kind, chain};
 use crate::relay::{End, Relayed};
 use crate::startup::StartupError;
@@ -74,14 +74,14 @@ impl Facts {
     }
 
     /// A client that has not proven anything yet.
-    pub(super) fn asked(&mut self, user: &str, startup: &StartupParams) {
-        self.user = unknown(user);
+    pub(super) fn asked(&mut self, user: &str, is_known: bool, startup: &StartupParams) {
+        self.user = if is_known { user.to_owned() } else { unknown(user) };
         self.application_name = startup.get("application_name").unwrap_or_default().chars().take(MAX_TEXT).collect();
     }
 
-    /// The name is one of ours.
-    pub(super) fn proven(&mut self, principal: &Principal) {
-        self.user.clone_from(&principal.user);
+    /// Whose facts these are.
+    pub(super) fn session(&self) -> SessionId {
+        self.session
     }
 
     pub(super) fn opens(&mut self, conn_id: &str) {
@@ -94,11 +94,6 @@ impl Facts {
 
     /// `login refused`, at the level of who must act; a client that just went away is nobody's business.
     pub(super) fn refused(&mut self, error: &SessionError) {
-        if let SessionError::Auth(AuthError::Failed { user, reason }) = error
-            && *reason != Reason::UnknownUser
-        {
-            self.user.clone_from(user);
-        }
         let reason = chain(error);
         let reason = reason.as_str();
         match error.kind() {
@@ -138,9 +133,15 @@ impl Facts {
 pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled) {
     let client_addr = facts.client_addr.as_str();
     match outcome {
-        Cancelled::Forwarded => info!(client_addr, upstream_pid = pid, "cancel forwarded"),
-        Cancelled::Failed(error) => {
-            warn!(client_addr, upstream_pid = pid, error = chain(error).as_str(), "cancel failed");
+        Cancelled::Forwarded(session) => {
+            info!(session = session.as_str(), client_addr, upstream_pid = pid, "cancel forwarded");
+        }
+        Cancelled::Already(session) => {
+            debug!(session = session.as_str(), client_addr, upstream_pid = pid, "cancel already under way");
+        }
+        Cancelled::Failed(session, error) => {
+            let error = chain(error);
+            warn!(session = session.as_str(), client_addr, upstream_pid = pid, error = error.as_str(), "cancel failed");
         }
         Cancelled::Unknown | Cancelled::Limited => debug!(client_addr, ?outcome, "cancel ignored"),
     }
@@ -152,7 +153,6 @@ fn is_departure(error: &SessionError) -> bool {
         SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {
             matches!(error, WireError::Closed | WireError::Io(_))
         }
-        SessionError::ClientGone(_) => true,
         _ => false,
     }
 }

@@ -6,6 +6,9 @@ use bytes::BytesMut;
 
 use crate::wire::{Frame, take_cstr};
 
+/// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule violation.
+const QUOTING: &[&str] = &["22", "42"];
+
 /// An ErrorResponse of the warehouse; fields may be missing, repeated or unknown.
 pub(crate) struct ServerError {
     sqlstate: String,
@@ -43,9 +46,13 @@ impl ServerError {
     }
 }
 
-/// Code and primary message, bounded: they go to the log.
+/// Code and primary message, bounded: they go to the log. Of what is wrong with the client's own parameters the code
+/// alone: the message quotes them, and people put passwords into `options`. The client reads it whole.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if QUOTING.iter().any(|class| self.sqlstate.starts_with(class)) {
+            return write!(f, "{:.5} (a startup parameter of the client)", self.sqlstate);
+        }
         write!(f, "{:.5} {:.500}", self.sqlstate, self.message)
     }
 }
@@ -74,5 +81,14 @@ mod tests {
         assert_eq!(error(b"C28000\0Mcut off").to_string(), "28000 ");
         assert!(error(b"C28000\0Mcut off").as_sent().is_none());
         assert_eq!(error(b"").to_string(), " ");
+    }
+
+    #[test]
+    fn what_quotes_the_client_is_told_by_its_code() {
+        for sqlstate in ["22023", "42601", "42704"] {
+            let error = error(format!("C{sqlstate}\0Minvalid value: \"planted\"\0\0").as_bytes());
+            assert_eq!(error.to_string(), format!("{sqlstate} (a startup parameter of the client)"));
+            assert!(!format!("{error:?}").contains("planted"));
+        }
     }
 }

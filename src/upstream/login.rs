@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::{BufMut, BytesMut};
+use tracing::{debug, trace};
 
 use super::auth::Authentication;
 use super::{ServerError, UpstreamConn, UpstreamError};
 use crate::cancel::CancelKey;
 use crate::credentials::DbLogin;
-use crate::wire::{Frame, Wire, take_cstr};
+use crate::wire::{Frame, Wire, peek_u32, take_cstr};
 
 /// Longest message taken during login, in bytes: AWS's ODBC driver takes errors of this size.
 const MAX_MESSAGE: usize = 30_000;
@@ -29,6 +30,7 @@ pub(super) async fn log_in(
 ) -> Result<UpstreamConn, UpstreamError> {
     wire.send_bytes(&startup_message(&login.user, database, parameters)).await.map_err(UpstreamError::Closed)?;
     authenticate(&mut wire, login).await?;
+    debug!(%address, "the warehouse took the login");
     greeted(wire, address).await
 }
 
@@ -60,6 +62,7 @@ async fn authenticate(wire: &mut Wire, login: &DbLogin) -> Result<(), UpstreamEr
         if frame.tag() != b'R' {
             return Err(UpstreamError::Protocol("no authentication request"));
         }
+        trace!(request = peek_u32(frame.body(), 0), "the warehouse asks");
         match authentication.answer(frame.body()).await? {
             Some(answer) => wire.send_bytes(&answer).await.map_err(UpstreamError::Closed)?,
             None if authentication.is_ok() => return Ok(()),

@@ -1,8 +1,11 @@
 //! Which of a client's startup parameters go to the warehouse, and how.
 //!
 //! Redshift ends a login over a parameter that it does not know (42704), so what newer PostgreSQL clients send is
-//! dropped or mended here. Lists: redshift-wire.md 2.2, 2.4 and 8.2.
+//! dropped or mended here, inside `options` too. Lists: redshift-wire.md 2.2, 2.4 and 8.2.
 
+use tracing::debug;
+
+use super::options;
 use crate::startup::request::StartupParams;
 
 /// Ours to set, or never to be passed on: identity, replication, wire compression's family, native identity providers.
@@ -35,17 +38,39 @@ const MAX_FLOAT_DIGITS: i32 = 2;
 
 /// The parameters to send behind user and database, in the client's order.
 pub(crate) fn pass_on(startup: &StartupParams) -> Vec<(String, String)> {
-    let mut passed = startup.pairs.iter().filter(|(name, value)| is_passed(name, value)).cloned().collect::<Vec<_>>();
-    for (name, value) in &mut passed {
-        if is(name, "extra_float_digits") && value.trim().parse::<i32>().is_ok_and(|digits| digits > MAX_FLOAT_DIGITS) {
-            *value = MAX_FLOAT_DIGITS.to_string();
-        }
+    let mut passed = Vec::new();
+    for (name, value) in &startup.pairs {
+        let mended = if name == OPTIONS { options::mend(value, mend) } else { mend(name, value) };
+        passed.extend(mended.map(|value| (name.clone(), value)));
     }
     // Without it Redshift reports UNICODE, which psycopg 3 does not know.
-    if !passed.iter().any(|(name, _)| is(name, "client_encoding")) {
+    let names_encoding = |(name, value): &(String, String)| {
+        is(name, "client_encoding") || (name == OPTIONS && options::names(value, "client_encoding"))
+    };
+    if !passed.iter().any(names_encoding) {
         passed.push(("client_encoding".into(), "UTF8".into()));
     }
     passed
+}
+
+/// The server's command line; this name is matched exactly.
+const OPTIONS: &str = "options";
+
+/// The value to pass on; `None`: not at all.
+fn mend(name: &str, value: &str) -> Option<String> {
+    if !is_passed(name, value) {
+        // User and database are replaced, which is nothing to tell of.
+        if !is(name, "user") && !is(name, "database") {
+            debug!(name, "a startup parameter is not passed on");
+        }
+        return None;
+    }
+    let too_many = |digits: i32| digits > MAX_FLOAT_DIGITS;
+    if is(name, "extra_float_digits") && value.trim().parse().is_ok_and(too_many) {
+        debug!(name, "a startup parameter is passed on with another value");
+        return Some(MAX_FLOAT_DIGITS.to_string());
+    }
+    Some(value.to_owned())
 }
 
 fn is_passed(name: &str, value: &str) -> bool {
@@ -105,5 +130,12 @@ mod tests {
             passed(&sent),
             owned(&[("extra_float_digits", "2"), ("search_path", "x"), ("client_encoding", "UTF8")])
         );
+    }
+
+    #[test]
+    fn settings_inside_options_are_judged_alike() {
+        let sent = [("options", "-c extra_float_digits=3 --geqo=off -cClient_Encoding=LATIN1")];
+        assert_eq!(passed(&sent), owned(&[("options", "-c extra_float_digits=2 -cClient_Encoding=LATIN1")]));
+        assert_eq!(passed(&[("options", "-c geqo=off")]), owned(&[("client_encoding", "UTF8")]));
     }
 }

@@ -20,9 +20,12 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 pub(crate) mod activity;
+pub(crate) mod frozen;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod scram;
 pub(crate) mod session;
+pub(crate) mod tap;
 
 /// The user of the rig's configuration, and its password.
 pub(crate) const USER: &str = "demo";
@@ -34,7 +37,8 @@ const FAST_VERIFIER_ROUNDS: u32 = 1;
 /// What a test may want otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// Sections and keys, appended to the configuration: `[limits]`, `[credentials]`, more connections, …
+    /// Sections and keys, appended to the configuration: `[limits]`, `[credentials]`, more connections, … `{port}`
+    /// stands for the port of the warehouse.
     pub(crate) config: String,
     /// `listen.tls.mode`
     pub(crate) tls: &'static str,
@@ -44,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) plain_postgres: bool,
     /// More workgroups that the role may open, beside `analytics`.
     pub(crate) workgroups: Vec<&'static str>,
+    /// `aws.endpoint_url`, where it is not to be the sandbox's.
+    pub(crate) aws: Option<String>,
 }
 
 impl Default for Setup {
@@ -54,6 +60,7 @@ impl Default for Setup {
             upstream: String::new(),
             plain_postgres: false,
             workgroups: Vec::new(),
+            aws: None,
         }
     }
 }
@@ -201,6 +208,40 @@ pub(crate) fn refusal(error: &tokio_postgres::Error) -> (String, String) {
     (error.code().code().to_owned(), error.message().to_owned())
 }
 
+/// Checks all that a refused client reads. The session id at the message's end is not among what is given.
+#[track_caller]
+pub(crate) fn assert_refused(error: &tokio_postgres::Error, sqlstate: &str, message: &str, hint: Option<&str>) {
+    let (code, text) = refusal(error);
+    assert_eq!((&*code, without_session(&text)), (sqlstate, message));
+    let error = error.as_db_error().unwrap();
+    assert_eq!((error.severity(), error.detail(), error.hint()), ("FATAL", None, hint));
+}
+
+/// A connection for [`Setup::config`]: like `sales`, where `keys` do not say otherwise. `""` leaves a key out.
+pub(crate) fn connection(conn_id: &str, keys: &[(&str, &str)]) -> String {
+    let mut all = std::collections::BTreeMap::from([
+        ("type", "\"redshift-serverless\""),
+        ("host", "\"localhost\""),
+        ("port", "{port}"),
+        ("workgroup", "\"analytics\""),
+        ("database", "\"dev\""),
+        ("role_arn", "\"arn:aws:iam::123456789012:role/rs01\""),
+        ("external_id", "\"/lava/demo/rs01-external-id\""),
+    ]);
+    all.extend(keys.iter().copied());
+    all.retain(|_, value| !value.is_empty());
+    let keys = all.iter().map(|(key, value)| format!("{key} = {value}\n")).collect::<String>();
+    format!("[connections.{conn_id}]\n{keys}")
+}
+
+/// A port of 127.0.0.1 that stays taken while the socket lives, and refuses whoever connects.
+pub(crate) fn closed_port() -> (tokio::net::TcpSocket, u16) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
+}
+
 /// A refusal's text without its session id, whose form is checked.
 pub(crate) fn without_session(message: &str) -> &str {
     let (text, id) = message.rsplit_once(" (session ").unwrap_or_else(|| panic!("no session id: {message}"));
@@ -228,23 +269,18 @@ pub(crate) fn verifier() -> String {
 fn toml(setup: &Setup, sandbox: &Sandbox) -> String {
     let Setup { config, tls, upstream, .. } = setup;
     let warehouse = if setup.plain_postgres { sandbox.postgres.tls_address() } else { sandbox.warehouse.address() };
-    let (port, aws, verifier) = (warehouse.port(), sandbox.aws.url(), verifier());
-    let connection = |conn_id: &str, workgroup: &str| {
-        format!(
-            "[connections.{conn_id}]\ntype = \"redshift-serverless\"\nhost = \"localhost\"\nport = {port}\n\
-             workgroup = \"{workgroup}\"\ndatabase = \"dev\"\nrole_arn = \"arn:aws:iam::123456789012:role/rs01\"\n\
-             external_id = \"/lava/demo/rs01-external-id\"\n"
-        )
-    };
-    let more = setup.workgroups.iter().map(|name| connection(name, name)).collect::<String>();
-    format!(
+    let verifier = verifier();
+    let aws = setup.aws.clone().unwrap_or_else(|| sandbox.aws.url());
+    let workgroup = |name: &&str| connection(name, &[("workgroup", &format!("\"{name}\""))]);
+    let connections = connection("sales", &[]) + &setup.workgroups.iter().map(workgroup).collect::<String>();
+    let toml = format!(
         "[listen]\naddress = \"127.0.0.1:0\"\n[listen.tls]\nmode = \"{tls}\"\ncert = \"server.crt\"\nkey = \"server.key\"\n\
          [aws]\nregion = \"ap-southeast-2\"\nendpoint_url = \"{aws}\"\n\
-         [upstream]\nca = \"ca.crt\"\n{upstream}\n{}{more}\
+         [upstream]\nca = \"ca.crt\"\n{upstream}\n{connections}\
          [users.{USER}]\npassword = \"{verifier}\"\nconnections = [\"*\"]\n\
          [users.guest]\npassword = \"{verifier}\"\nconnections = []\n\
          [users.leaver]\npassword = \"{verifier}\"\nenabled = false\nconnections = [\"*\"]\n\
-         {config}\n",
-        connection("sales", "analytics")
-    )
+         {config}\n"
+    );
+    toml.replace("{port}", &warehouse.port().to_string())
 }

@@ -38,8 +38,9 @@ impl Proxy {
             }
         });
         let mut proxy = Self { child, port: 0, log, lines };
-        let line = proxy.wait_for_log("\"listening\"").await;
-        let (_, address) = line.split_once("\"address\":\"127.0.0.1:").unwrap();
+        // In either format.
+        let line = proxy.wait_for_log("listening").await;
+        let (_, address) = line.split_once("127.0.0.1:").unwrap();
         proxy.port = address.split_once('"').unwrap().0.parse().unwrap();
         proxy
     }
@@ -79,6 +80,17 @@ impl Proxy {
     /// Open files.
     pub(crate) fn fds(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// Until no more than `wanted` files are open; fails after a minute.
+    pub(crate) async fn wait_for_fds(&self, wanted: usize) {
+        for _ in 0..6000 {
+            if self.fds() <= wanted {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("still {} open files, not {wanted}", self.fds());
     }
 
     /// Sends a signal by its name, as kill(1) knows it.

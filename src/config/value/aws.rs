@@ -1,0 +1,182 @@
+//! Names as AWS has them: regions, databases, workgroups, roles, parameters, endpoints.
+
+use std::time::Duration;
+
+use super::Parsed;
+
+/// `durationSeconds` of GetCredentials: 900–3600 s, cut to whole seconds as lava does.
+pub(in crate::config) fn password_duration(duration: Duration) -> Parsed<Duration> {
+    match duration.as_secs() {
+        secs @ 900..=3600 => Ok(Duration::from_secs(secs)),
+        secs => Err(format!("{secs} s is out of range: AWS grants 900 to 3600 s (\"15m\" to \"1h\")").into()),
+    }
+}
+
+/// An AWS Region's name, by its shape.
+pub(in crate::config) fn region(text: &str) -> Parsed<String> {
+    let shape = (1..=63).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if shape { Ok(text.to_owned()) } else { Err("must be the name of a Region, such as \"ap-southeast-2\"".into()) }
+}
+
+/// A database's name, as GetCredentials takes it.
+pub(in crate::config) fn database(text: &str) -> Parsed<String> {
+    let shape = (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.+@-".contains(&b));
+    let expected = "must be 1 to 64 characters: a letter or _, then letters, digits and _ . + @ -";
+    if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
+}
+
+/// A workgroup's name: 3–64 of `[a-z0-9-]` (Redshift Serverless API, `WorkgroupName`).
+pub(in crate::config) fn workgroup(text: &str) -> Parsed<String> {
+    let shape = (3..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if shape { Ok(text.to_owned()) } else { Err("must be 3 to 64 of a-z, 0-9 and -".into()) }
+}
+
+/// `arn:aws…:iam::ACCOUNT:role/[PATH/]NAME`
+pub(in crate::config) fn role_arn(text: &str) -> Parsed<String> {
+    const EXPECTED: &str = "must be the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME";
+    let mut parts = text.splitn(6, ':');
+    let mut part = || parts.next().unwrap_or_default();
+    let (arn, partition, service, region, account, resource) = (part(), part(), part(), part(), part(), part());
+    let partition = partition == "aws"
+        || partition.strip_prefix("aws-").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
+    let account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    let role = resource.strip_prefix("role/").is_some_and(|path| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        (1..=64).contains(&name.len())
+            && path.len() <= 576
+            && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
+    });
+    let shape = arn == "arn" && partition && service == "iam" && region.is_empty() && account && role;
+    if shape { Ok(text.to_owned()) } else { Err(EXPECTED.into()) }
+}
+
+/// The name or ARN of an SSM parameter.
+pub(in crate::config) fn parameter_name(text: &str) -> Parsed<String> {
+    let shape =
+        (1..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/:".contains(&b));
+    let expected = "must be the name of an SSM parameter that holds the external id, not the id itself";
+    if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
+}
+
+/// What a Redshift endpoint's name tells. `None`: some other name, or an address.
+#[derive(Debug, Eq, PartialEq)]
+pub(in crate::config) enum Endpoint {
+    /// `WORKGROUP.ACCOUNT.REGION.redshift-serverless[-dev].amazonaws.com[.cn]`
+    Serverless {
+        /// The first label, in lower case: DNS does not care, the API does.
+        workgroup: String,
+        /// The third.
+        region: String,
+    },
+    /// `CLUSTER.ID.REGION.redshift.amazonaws.com[.cn]`
+    Provisioned,
+}
+
+/// Reads a host's name as a Redshift endpoint's.
+pub(in crate::config) fn endpoint(host: &str) -> Option<Endpoint> {
+    let host = host.to_ascii_lowercase();
+    let host = host.strip_suffix('.').unwrap_or(&host);
+    let host = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
+    let mut labels = host.split('.');
+    match (labels.next(), labels.next(), labels.next(), labels.next(), labels.next()) {
+        (Some(first), Some(_), Some(region), Some("redshift-serverless" | "redshift-serverless-dev"), None) => {
+            Some(Endpoint::Serverless { workgroup: first.to_owned(), region: region.to_owned() })
+        }
+        (Some(_), Some(_), Some(_), Some("redshift"), None) => Some(Endpoint::Provisioned),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn password_durations_are_in_the_range_of_aws() {
+        for (secs, ok) in [(899.9, false), (900.0, true), (900.9, true), (3600.9, true), (3601.0, false), (0.0, false)]
+        {
+            assert_eq!(password_duration(Duration::from_secs_f64(secs)).is_ok(), ok, "{secs}");
+        }
+        assert_eq!(password_duration(Duration::from_secs_f64(900.9)), Ok(Duration::from_secs(900)));
+        assert!(password_duration(Duration::from_secs(7200)).unwrap_err().contains("7200 s"));
+    }
+
+    #[test]
+    fn names() {
+        for (text, ok) in [
+            ("dev", true),
+            ("_d.e+f@g-1", true),
+            ("", false),
+            ("1dev", false),
+            ("a:b", false),
+            ("a/b", false),
+            ("é", false),
+            (&"d".repeat(64), true),
+            (&"d".repeat(65), false),
+        ] {
+            assert_eq!(database(text).is_ok(), ok, "{text:?}");
+        }
+        for (text, ok) in [("abc", true), ("a-1", true), ("ab", false), ("Abc", false), ("a_b", false)] {
+            assert_eq!(workgroup(text).is_ok(), ok, "{text:?}");
+        }
+        assert!(workgroup(&"w".repeat(64)).is_ok() && workgroup(&"w".repeat(65)).is_err());
+        for (text, ok) in [("eu-west-1", true), ("", false), ("EU", false), ("eu west", false), ("-eu", false)] {
+            assert_eq!(region(text).is_ok(), ok, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn roles_and_parameters() {
+        for text in [
+            "arn:aws:iam::123456789012:role/rs01",
+            "arn:aws-cn:iam::123456789012:role/a/b/rs_01+=,.@-x",
+            "arn:aws-us-gov:iam::123456789012:role/r",
+        ] {
+            assert_eq!(role_arn(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "rs01",
+            "arn:aws:iam::123456789012:user/rs01",
+            "arn:aws:iam::12345678901:role/rs01",
+            "arn:aws:iam:us-east-1:123456789012:role/rs01",
+            "arn:aws:sts::123456789012:role/rs01",
+            "arn:gcp:iam::123456789012:role/rs01",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:role/a/",
+            "arn:aws:iam::123456789012:role/a:b",
+            "arn:aws:iam::123456789012:role/a b",
+            " arn:aws:iam::123456789012:role/a",
+        ] {
+            assert!(role_arn(text).is_err(), "{text:?}");
+        }
+        for (text, ok) in [("/lava/x", true), ("arn:aws:ssm:r:1:parameter/x", true), ("", false), ("s3cr+t=", false)] {
+            assert_eq!(parameter_name(text).is_ok(), ok, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn redshift_endpoints_are_read() {
+        let serverless = |workgroup: &str, region: &str| {
+            Some(Endpoint::Serverless { workgroup: workgroup.into(), region: region.into() })
+        };
+        for (host, want) in [
+            ("Wg.123456789012.us-east-1.redshift-serverless.amazonaws.com", serverless("wg", "us-east-1")),
+            ("wg.1.eu-west-1.redshift-serverless-dev.amazonaws.com.", serverless("wg", "eu-west-1")),
+            ("wg.1.cn-north-1.redshift-serverless.amazonaws.com.cn", serverless("wg", "cn-north-1")),
+            ("c1.abc.us-east-1.redshift.amazonaws.com", Some(Endpoint::Provisioned)),
+            ("wg.us-east-1.redshift-serverless.amazonaws.com", None),
+            ("a.wg.1.us-east-1.redshift-serverless.amazonaws.com", None),
+            ("wg.1.us-east-1.redshift-serverless.amazonaws.com.example.com", None),
+            ("localhost", None),
+            ("10.0.0.1", None),
+        ] {
+            assert_eq!(endpoint(host), want, "{host}");
+        }
+    }
+}

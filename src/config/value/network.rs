@@ -1,0 +1,139 @@
+//! Addresses, ports, hosts and URLs.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rustls::pki_types::ServerName;
+
+use super::Parsed;
+
+/// `IP:PORT`; IPv6 in brackets.
+pub(in crate::config) fn socket_address(text: &str) -> Parsed<SocketAddr> {
+    text.parse().map_err(|_why| "must be IP:PORT, such as \"127.0.0.1:5439\" or \"[::1]:5439\"".into())
+}
+
+/// 1–65535, in digits.
+pub(in crate::config) fn port(text: &str) -> Parsed<u16> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let port = if digits { text.parse().ok().filter(|port| *port != 0) } else { None };
+    port.ok_or("must be a port, 1 to 65535".into())
+}
+
+/// `https://HOST[:PORT][/PATH]`, or `http://` to this host: what is sent there are signed requests and their answers,
+/// which are passwords.
+pub(in crate::config) fn endpoint_url(text: &str) -> Parsed<String> {
+    const EXPECTED: &str = "must be a URL, such as \"https://vpce.example.com\", without user, query or fragment";
+    let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
+    if rest.contains(|c: char| !c.is_ascii_graphic() || matches!(c, '@' | '\\' | '?' | '#' | '%' | '"' | '<' | '>')) {
+        return Err(EXPECTED.into());
+    }
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let (host, after) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some(bracketed) => bracketed,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    if !after.is_empty() {
+        port(after.strip_prefix(':').ok_or(EXPECTED)?)?;
+    }
+    if authority.starts_with('[') != host.contains(':') || ServerName::try_from(host).is_err() {
+        return Err(EXPECTED.into());
+    }
+    let loopback = host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    match scheme.to_ascii_lowercase().as_str() {
+        "https" => Ok(text.to_owned()),
+        "http" if loopback => Ok(text.to_owned()),
+        "http" => Err("must be https: plain http only goes to a loopback host".into()),
+        _ => Err(EXPECTED.into()),
+    }
+}
+
+/// A DNS name or an IP address without brackets.
+pub(in crate::config) fn host(text: &str) -> Parsed<String> {
+    match ServerName::try_from(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("must be a DNS name or an IP address, without port or brackets".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_addresses() {
+        for (text, want) in [("1", Some(1)), ("65535", Some(65535)), ("05439", Some(5439))] {
+            assert_eq!(port(text).ok(), want);
+        }
+        for text in ["", "0", "65536", "+1", "-1", " 1", "5439x", "5.0"] {
+            assert!(port(text).is_err(), "{text:?}");
+        }
+        for (text, ok) in [
+            ("127.0.0.1:5439", true),
+            ("[::1]:0", true),
+            ("127.0.0.1", false),
+            ("localhost:5439", false),
+            ("::1:5439", false),
+            ("", false),
+        ] {
+            assert_eq!(socket_address(text).is_ok(), ok, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn endpoint_urls() {
+        for text in [
+            "https://vpce-1.sts.example.com",
+            "HTTPS://example.com:8443/path",
+            "https://10.0.0.1/",
+            "http://127.0.0.1:4566",
+            "http://127.9.9.9",
+            "http://localhost",
+            "http://LocalHost:80/",
+            "http://[::1]:4566/x",
+            "https://[2001:db8::1]",
+        ] {
+            assert_eq!(endpoint_url(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "localhost:4566",
+            "https://",
+            "https://:443",
+            "ftp://localhost",
+            "http://example.com",
+            "http://10.0.0.1",
+            "http://[2001:db8::1]",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost@example.com",
+            "http://localhost:80@example.com",
+            "http://localhost\\.example.com",
+            "http://localhost:0",
+            "http://localhost:x",
+            "http://localhost?x",
+            "https://a b",
+            "https://[::1",
+            "https://[localhost]",
+            "https://::1",
+            "https://example.com#x",
+        ] {
+            assert!(endpoint_url(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for (text, ok) in [
+            ("dw.example.com", true),
+            ("localhost", true),
+            ("10.0.0.1", true),
+            ("::1", true),
+            ("", false),
+            ("[::1]", false),
+            ("a b", false),
+            ("host:5439", false),
+            ("-a.example", false),
+        ] {
+            assert_eq!(host(text).is_ok(), ok, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Certificates and keys.
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ParsedCertificate;
+
+use super::Parsed;
+
+/// A CA bundle in PEM with at least one certificate that can vouch. Others in it are passed over, as rustls does.
+pub(in crate::config) fn ca_bundle(pem: &str) -> Parsed<()> {
+    let mut store = RootCertStore::empty();
+    for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let cert = cert.map_err(|_why| "holds PEM that is broken")?;
+        // One that cannot be used is not a fault as long as another can.
+        let _unusable = store.add(cert);
+    }
+    if store.is_empty() { Err("holds no certificate in PEM".into()) } else { Ok(()) }
+}
+
+/// A certificate chain in PEM, each certificate well-formed.
+pub(in crate::config) fn cert_chain(pem: &str) -> Parsed<()> {
+    let mut count = 0;
+    for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let cert = cert.map_err(|_why| "holds PEM that is broken")?;
+        ParsedCertificate::try_from(&cert).map_err(|_why| "holds a certificate that is malformed")?;
+        count += 1;
+    }
+    if count == 0 { Err("holds no certificate in PEM".into()) } else { Ok(()) }
+}
+
+/// A private key in PEM. The fault tells nothing of what was there.
+pub(in crate::config) fn private_key(pem: &str) -> Parsed<()> {
+    match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("holds no private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted)".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pem_is_looked_into() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        assert!(ca_bundle(&cert).is_ok() && cert_chain(&cert).is_ok() && private_key(&key).is_ok());
+        assert!(ca_bundle(&key).is_err() && cert_chain(&key).is_err() && private_key(&cert).is_err());
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(ca_bundle(broken).is_err() && cert_chain(broken).is_err());
+        assert!(ca_bundle(&format!("{broken}{cert}")).is_ok(), "one usable root is enough");
+        for text in ["", "nothing", "-----BEGIN CERTIFICATE-----\n"] {
+            assert!(ca_bundle(text).is_err() && cert_chain(text).is_err() && private_key(text).is_err());
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Text itself: references, variables, names, globs, and what was probably meant.
+
+use std::path::PathBuf;
+
+use super::Parsed;
+use crate::config::keys::NOT_YET_SUPPORTED;
+
+/// Where a value is kept, when it is not in the file itself.
+#[derive(Debug, Eq, PartialEq)]
+pub(in crate::config) enum Reference {
+    /// `file:PATH`
+    File(PathBuf),
+    /// A path without `file:`. In a user's `password` this may be a mistyped password, so it is never shown.
+    Bare(PathBuf),
+    /// `env:NAME`
+    Env(String),
+}
+
+/// `file:PATH`, `env:NAME` or a bare path. Relative paths are left as they are.
+pub(in crate::config) fn reference(text: &str) -> Parsed<Reference> {
+    match text.split_once(':') {
+        Some(("ssm" | "secret", _)) => Err(NOT_YET_SUPPORTED.into()),
+        Some(("file" | "env", "")) => Err("must name a file or a variable behind the colon".into()),
+        Some(("file", path)) => Ok(Reference::File(path.into())),
+        Some(("env", name)) => Ok(Reference::Env(name.to_owned())),
+        _ if text.is_empty() => Err("must not be empty".into()),
+        // Taken for a path it would be shown, and it may be a private key.
+        _ if text.contains("-----BEGIN") => Err("must refer to a PEM text, not be one".into()),
+        _ if text.contains('\n') => Err("must be one line: a reference, not the text itself".into()),
+        _ => Ok(Reference::Bare(text.into())),
+    }
+}
+
+/// Puts environment variables in for `${NAME}`. One pass: what a variable holds is taken as it is.
+pub(in crate::config) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Parsed<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let name = after.split_once('}').filter(|(name, _)| is_variable(name));
+        let (name, behind) = name.ok_or("${ must be followed by the name of an environment variable and }")?;
+        let value = env(name).ok_or_else(|| format!("environment variable {name} is not set"))?;
+        out.push_str(before);
+        out.push_str(&value);
+        rest = behind;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What may stand in a name that people read and type: 1–63 bytes, all visible but for blanks within.
+pub(in crate::config) fn visible_name(text: &str) -> Parsed<()> {
+    // Controls, all blanks but the plain one, and what shows nothing or turns the direction of writing.
+    let hidden = |c: char| {
+        c.is_control()
+            || (c.is_whitespace() && c != ' ')
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if !(1..=63).contains(&text.len()) {
+        Err("a name is 1 to 63 bytes long".into())
+    } else if text.contains(hidden) || text.trim() != text {
+        Err("a name is made of visible characters, with no blanks at its ends".into())
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether `name` matches `pattern`: `*` is any run of characters, `?` is one, all else itself.
+pub(in crate::config) fn glob_matches(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut p, mut n) = (0, 0);
+    // Behind the last `*`: where to go on in the pattern, and where in the name it was last tried.
+    let mut retry: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match (pattern.get(p), retry) {
+            (Some('*'), _) => {
+                p += 1;
+                retry = Some((p, n));
+            }
+            (Some(c), _) if *c == '?' || name.get(n) == Some(c) => {
+                p += 1;
+                n += 1;
+            }
+            (_, Some((behind, tried))) => {
+                p = behind;
+                n = tried + 1;
+                retry = Some((behind, n));
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern.iter().skip(p).all(|c| *c == '*')
+}
+
+/// The candidate that was probably meant.
+pub(in crate::config) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let within = (name.chars().count() / 3).clamp(1, 2);
+    let scored = candidates.into_iter().map(|candidate| (edits(name, candidate), candidate));
+    scored.filter(|(edits, _)| *edits <= within).min().map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance, where two neighbours in the wrong order are one edit (optimal string alignment).
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let at = |row: &[usize], n: usize| row.get(n).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let left = at(&next, j) + 1;
+            let mut least = left.min(at(&row, j + 1) + 1).min(at(&row, j) + usize::from(x != y));
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                least = least.min(at(&before, j - 1) + 1);
+            }
+            next.push(least);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    at(&row, b.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references() {
+        assert_eq!(reference("file:a b"), Ok(Reference::File("a b".into())));
+        assert_eq!(reference("/etc/x"), Ok(Reference::Bare("/etc/x".into())));
+        assert_eq!(reference("c:/x"), Ok(Reference::Bare("c:/x".into())));
+        assert_eq!(reference("env:PW"), Ok(Reference::Env("PW".into())));
+        for text in ["ssm:/a", "secret:x#y"] {
+            assert_eq!(reference(text), Err(NOT_YET_SUPPORTED.into()));
+        }
+        for text in ["", "file:", "env:"] {
+            assert!(reference(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn variables_are_put_in_once() {
+        let env = |name: &str| match name {
+            "A" => Some("x${B}".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        for (text, want) in [("", ""), ("$A {A} $", "$A {A} $"), ("${A}", "x${B}"), ("1${A}2${EMPTY}3", "1x${B}23")] {
+            assert_eq!(expand(text, &env).as_deref(), Ok(want));
+        }
+        assert!(expand("a${NOPE}", &env).unwrap_err().contains("NOPE is not set"));
+        for text in ["${", "${}", "${A", "${1}", "${A B}", "${A-x}"] {
+            assert!(expand(text, &env).unwrap_err().contains("must be followed"), "{text}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, name, want) in [
+            ("sales", "sales", true),
+            ("sales", "sale", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("fin-*", "fin-1", true),
+            ("fin-*", "fin", false),
+            ("*-prod", "a-prod-prod", true),
+            ("a*b*c", "axxbyybzc", true),
+            ("a*b*c", "axxbyybz", false),
+            ("?", "ü", true),
+            ("?", "", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(glob_matches(pattern, name), want, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered() {
+        let keys = ["max_sessions", "max_handshakes", "host", "port"];
+        for (name, want) in [
+            ("max_session", Some("max_sessions")),
+            ("hots", Some("host")),
+            ("prot", Some("port")),
+            ("hos", Some("host")),
+            ("zzz", None),
+        ] {
+            assert_eq!(nearest(name, keys), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn visible_names() {
+        for (text, ok) in [
+            ("sales", true),
+            ("Sales Mart 2", true),
+            ("größe", true),
+            ("", false),
+            (" a", false),
+            ("a ", false),
+            ("a\tb", false),
+            ("a\0", false),
+            ("a\u{a0}b", false),
+            ("a\u{202e}b", false),
+        ] {
+            assert_eq!(visible_name(text).is_ok(), ok, "{text:?}");
+        }
+        assert!(visible_name(&"n".repeat(63)).is_ok() && visible_name(&"n".repeat(64)).is_err());
+    }
+}

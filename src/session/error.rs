@@ -1,0 +1,104 @@
+//! Why a session did not come about, and how each cause is classed and told.
+
+use bytes::BytesMut;
+use thiserror::Error;
+use tokio::time::error::Elapsed;
+
+use super::SessionId;
+use crate::client_auth::AuthError;
+use crate::credentials::CredentialError;
+use crate::fault::{Fault, Kind};
+use crate::slots::SlotError;
+use crate::spec::SpecError;
+use crate::startup::StartupError;
+use crate::upstream::{OpenError, UpstreamError};
+use crate::wire::WireError;
+use crate::wire::refusal::Refusal;
+
+/// Why a login came to nothing.
+#[derive(Debug, Error)]
+pub(crate) enum SessionError {
+    #[error(transparent)]
+    Startup(#[from] StartupError),
+    #[error("not logged in within the startup timeout")]
+    StartupTimeout(#[source] Elapsed),
+    #[error("too many clients that were not logged in yet (limits.max_handshakes)")]
+    CrowdedOut,
+    #[error("the client asked for protocol {0}.{1}")]
+    Version(u16, u16),
+    #[error("the client named no user")]
+    UserMissing,
+    #[error("the client did not ask for TLS")]
+    TlsRequired,
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("connection {conn_id}: not ready within the login timeout")]
+    LoginTimeout { conn_id: String, source: Elapsed },
+    #[error("the client is gone before the warehouse was ready")]
+    ClientGone(#[source] WireError),
+    #[error("the proxy is shutting down")]
+    ShuttingDown,
+    #[error("no randomness for a cancel key")]
+    Randomness,
+    #[error("connection {0} has no route")]
+    NoRoute(String),
+}
+
+impl SessionError {
+    /// What the client reads, as bytes. `None`: nothing, it is gone or was never owed a word.
+    pub(super) fn words(&self, id: SessionId) -> Option<BytesMut> {
+        if let Self::Open(OpenError { source: UpstreamError::Refused(error), .. }) = self
+            && let Some(as_sent) = error.as_sent()
+        {
+            return Some(as_sent.clone());
+        }
+        self.refusal().map(|refusal| refusal.encode(id))
+    }
+}
+
+impl Fault for SessionError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Startup(_)
+            | Self::StartupTimeout(_)
+            | Self::CrowdedOut
+            | Self::Version(..)
+            | Self::UserMissing
+            | Self::TlsRequired
+            | Self::ClientGone(_)
+            | Self::ShuttingDown => Kind::Client,
+            Self::Auth(error) => error.kind(),
+            Self::Spec(error) => error.kind(),
+            Self::Slot(error) => error.kind(),
+            Self::Credential(error) => error.kind(),
+            Self::Open(error) => error.kind(),
+            Self::LoginTimeout { .. } => Kind::Unavailable,
+            Self::Randomness | Self::NoRoute(_) => Kind::Internal,
+        }
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Startup(_) | Self::StartupTimeout(_) | Self::CrowdedOut | Self::ClientGone(_) => None,
+            Self::Version(major, minor) => Some(Refusal::unsupported_protocol(*major, *minor)),
+            Self::UserMissing => Some(Refusal::user_missing()),
+            Self::TlsRequired => Some(Refusal::tls_required()),
+            Self::Auth(error) => error.refusal(),
+            Self::Spec(error) => error.refusal(),
+            Self::Slot(error) => error.refusal(),
+            Self::Credential(error) => error.refusal(),
+            Self::Open(error) => error.refusal(),
+            Self::LoginTimeout { conn_id, .. } => Some(Refusal::not_now(conn_id)),
+            Self::ShuttingDown => Some(Refusal::shutting_down()),
+            Self::Randomness | Self::NoRoute(_) => Some(Refusal::internal()),
+        }
+    }
+}

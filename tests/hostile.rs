@@ -1,0 +1,1012 @@
+//! Bad input: it is closed or refused, in the contract's words or in none, and the process lives. After every abuse a
+//! good client logs in, and nothing is left of the others.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+mod support;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use support::frozen::FrozenTime;
+use support::process::Proxy;
+use support::raw::{
+    GSSENC_REQUEST, SSL_REQUEST, Stream, client_hello, field, handshake, message, open, read_message, say, startup,
+    tcp, tls, tls_config, until_closed,
+};
+use support::scram::{Scram, initial_response};
+use support::{PASSWORD, Rig, Setup, USER, World, login_over, without_session};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::JoinSet;
+
+/// Lengths that no parser should trust.
+const LENGTHS: [u32; 6] = [0, 3, 4, i32::MAX as u32, 1 << 31, u32::MAX];
+
+const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// What a client is told before the end.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Verdict {
+    /// Nothing.
+    Silence,
+    /// One FATAL ErrorResponse: SQLSTATE, and text without the session id.
+    Refused(String, String),
+}
+
+impl Verdict {
+    fn refused(sqlstate: &str, message: &str) -> Self {
+        Self::Refused(sqlstate.to_owned(), message.to_owned())
+    }
+
+    fn is(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused(sqlstate, _) if sqlstate == wanted)
+    }
+}
+
+/// Reads to the end. Requests for a proof are passed over; whatever lets a client in fails the test.
+async fn verdict(stream: &mut Stream) -> Verdict {
+    let bytes = until_closed(stream).await;
+    let mut rest = &bytes[..];
+    let mut verdict = Verdict::Silence;
+    while !rest.is_empty() {
+        let length = u32::from_be_bytes(rest[1..5].try_into().unwrap()) as usize;
+        let (message, more) = rest.split_at(1 + length);
+        let (tag, body) = (message[0], &message[5..]);
+        match tag {
+            b'R' if [&[0, 0, 0, 3][..], &[0, 0, 0, 10], &[0, 0, 0, 11]].iter().any(|code| body.starts_with(code)) => {}
+            b'v' => {}
+            b'E' if verdict == Verdict::Silence => {
+                assert_eq!(field(body, b'S').as_deref(), Some("FATAL"));
+                let text = field(body, b'M').unwrap();
+                verdict = Verdict::Refused(field(body, b'C').unwrap(), without_session(&text).to_owned());
+            }
+            _ => panic!("the proxy said {}: {}", char::from(tag), body.escape_ascii()),
+        }
+        rest = more;
+    }
+    verdict
+}
+
+async fn prefer() -> Rig {
+    Rig::with(Setup { tls: "prefer", ..Setup::default() }).await
+}
+
+/// A connection to the rig's proxy.
+async fn connection(rig: &Rig, encrypted: bool) -> Stream {
+    open(rig.port(), encrypted.then(|| rig.sandbox().ca.pem())).await
+}
+
+/// Says it all, then nothing more; what comes of it.
+async fn told(rig: &Rig, encrypted: bool, bytes: &[u8]) -> Verdict {
+    let mut stream = connection(rig, encrypted).await;
+    say(&mut stream, bytes).await;
+    verdict(&mut stream).await
+}
+
+/// The proxy is as it was.
+async fn assert_unharmed(rig: &Rig) {
+    let client = rig.connect("sales").await.expect("a good client gets in");
+    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    drop(client);
+    rig.wait_until_idle().await;
+}
+
+fn demo() -> Vec<u8> {
+    startup(0, &[("user", USER), ("database", "sales")])
+}
+
+/// AWS's drivers are asked for the password itself, inside TLS.
+fn aws_driver() -> Vec<u8> {
+    startup(0, &[("user", USER), ("database", "sales"), ("client_protocol_version", "3")])
+}
+
+/// A client that has been asked for something: after its startup message.
+async fn asked(rig: &Rig, encrypted: bool, startup: &[u8]) -> Stream {
+    let mut stream = connection(rig, encrypted).await;
+    stream.write_all(startup).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
+    stream
+}
+
+/// A client that has been challenged: after its SASLInitialResponse.
+async fn challenged(rig: &Rig, encrypted: bool, scram: &Scram) -> (Stream, String) {
+    let mut stream = asked(rig, encrypted, &demo()).await;
+    stream.write_all(&initial_response(MECHANISM, scram.first().as_bytes())).await.unwrap();
+    stream.flush().await.unwrap();
+    let (tag, body) = read_message(&mut stream).await.unwrap();
+    assert_eq!((tag, &body[..4]), (b'R', &[0, 0, 0, 11][..]));
+    (stream, String::from_utf8(body[4..].to_vec()).unwrap())
+}
+
+fn wrong_password() -> Verdict {
+    Verdict::refused("28P01", &format!("password authentication failed for user \"{USER}\""))
+}
+
+// Startup packets.
+
+#[tokio::test]
+async fn startup_packets_cut_anywhere_are_closed_without_words() {
+    let rig = prefer().await;
+    for encrypted in [false, true] {
+        for packet in [demo(), SSL_REQUEST.to_vec(), GSSENC_REQUEST.to_vec()] {
+            for cut in 0..packet.len() {
+                let mut stream = connection(&rig, encrypted).await;
+                say(&mut stream, &packet[..cut]).await;
+                stream.shutdown().await.unwrap();
+                assert_eq!(verdict(&mut stream).await, Verdict::Silence, "{encrypted} {cut}");
+            }
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn tls_handshakes_cut_anywhere_are_closed() {
+    let rig = prefer().await;
+    let hello = client_hello(tls_config(rig.sandbox().ca.pem()));
+    for direct in [false, true] {
+        for cut in (1..hello.len()).step_by(7) {
+            let mut socket = tcp(rig.port()).await;
+            if !direct {
+                socket.write_all(SSL_REQUEST).await.unwrap();
+                assert_eq!(socket.read_u8().await.unwrap(), b'S');
+            }
+            say(&mut socket, &hello[..cut]).await;
+            socket.shutdown().await.unwrap();
+            let said = until_closed(&mut socket).await;
+            // An alert, if anything.
+            assert!(said.is_empty() || said[0] == 0x15, "{cut}: {said:?}");
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+/// Sends every byte by itself.
+struct Drip<S> {
+    stream: S,
+    wait: bool,
+}
+
+impl<S> Drip<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, wait: false }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Drip<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.wait = !self.wait;
+        if self.wait {
+            // What was taken goes out by itself, and the proxy has its turn.
+            cx.waker().wake_by_ref();
+            return match Pin::new(&mut self.stream).poll_flush(cx)? {
+                Poll::Ready(()) | Poll::Pending => Poll::Pending,
+            };
+        }
+        let one = bytes.len().min(1);
+        Pin::new(&mut self.stream).poll_write(cx, &bytes[..one])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Drip<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+#[tokio::test]
+async fn a_login_split_at_every_byte_succeeds() {
+    let rig = prefer().await;
+    for encrypted in [false, true] {
+        let mut socket = tcp(rig.port()).await;
+        socket.set_nodelay(true).unwrap();
+        let client = if encrypted {
+            Drip::new(&mut socket).write_all(SSL_REQUEST).await.unwrap();
+            assert_eq!(socket.read_u8().await.unwrap(), b'S');
+            let stream = handshake(socket, tls_config(rig.sandbox().ca.pem())).await.unwrap();
+            login_over(Drip::new(stream), USER, PASSWORD, "sales").await
+        } else {
+            login_over(Drip::new(socket), USER, PASSWORD, "sales").await
+        };
+        let client = client.unwrap_or_else(|error| panic!("{encrypted}: {error}"));
+        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    }
+    rig.wait_until_idle().await;
+}
+
+#[tokio::test]
+async fn a_tls_handshake_split_at_every_byte_succeeds() {
+    let rig = Rig::start().await;
+    let socket = tcp(rig.port()).await;
+    socket.set_nodelay(true).unwrap();
+    let mut config = tls_config(rig.sandbox().ca.pem());
+    config.alpn_protocols = vec![b"postgresql".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let stream = connector.connect("localhost".try_into().unwrap(), Drip::new(socket)).await.unwrap();
+    let client = login_over(stream, USER, PASSWORD, "sales").await.unwrap();
+    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    drop(client);
+    rig.wait_until_idle().await;
+}
+
+/// A startup message of so many bytes.
+fn startup_of(bytes: usize, fill: &str) -> Vec<u8> {
+    let pairs = |padding: &str| match fill {
+        "user" => startup(0, &[("user", padding), ("database", "sales")]),
+        "database" => startup(0, &[("user", USER), ("database", padding)]),
+        _ => startup(0, &[("user", USER), ("database", "sales"), (fill, padding)]),
+    };
+    let packet = pairs(&"x".repeat(bytes - pairs("").len()));
+    assert_eq!(packet.len(), bytes);
+    packet
+}
+
+#[tokio::test]
+async fn startup_packets_over_10_000_bytes_are_closed_without_words() {
+    let rig = prefer().await;
+    for encrypted in [false, true] {
+        for fill in ["user", "database", "application_name", "options"] {
+            for bytes in [10_001, 65_536] {
+                let verdict = told(&rig, encrypted, &startup_of(bytes, fill)).await;
+                assert_eq!(verdict, Verdict::Silence, "{encrypted} {fill} {bytes}");
+            }
+            // The largest that is taken.
+            drop(asked(&rig, encrypted, &startup_of(10_000, fill)).await);
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn impossible_lengths_of_startup_packets_are_closed_without_words() {
+    let rig = prefer().await;
+    for encrypted in [false, true] {
+        for length in LENGTHS.into_iter().chain([5, 7]) {
+            for behind in [&b""[..], &demo()[4..]] {
+                let packet = [&length.to_be_bytes()[..], behind].concat();
+                assert_eq!(told(&rig, encrypted, &packet).await, Verdict::Silence, "{encrypted} {length}");
+            }
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn malformed_startup_messages_are_closed_without_words() {
+    let rig = prefer().await;
+    let packet = |body: &[u8]| [&u32::try_from(4 + body.len()).unwrap().to_be_bytes()[..], body].concat();
+    for encrypted in [false, true] {
+        for body in [
+            // No end, no value, something behind the end, not UTF-8.
+            &b"\0\x03\0\0"[..],
+            b"\0\x03\0\0user\0demo\0",
+            b"\0\x03\0\0user\0\0database",
+            b"\0\x03\0\0user\0demo\0\0more",
+            b"\0\x03\0\0user\0d\xffmo\0\0",
+            b"\0\x03\0\0user\0\xc3\0\0",
+            b"\0\x03\0\0\xff\0demo\0\0",
+            // Requests with the wrong body.
+            b"\x04\xd2\x16\x2fx",
+            b"\x04\xd2\x16\x30x",
+            b"\x04\xd2\x16\x2e",
+            b"\x04\xd2\x16\x2e\0\0\0\x01",
+            b"\x04\xd2\x16\x2e\0\0\0\x01abc",
+        ] {
+            let packet = packet(body);
+            assert_eq!(told(&rig, encrypted, &packet).await, Verdict::Silence, "{}", body.escape_ascii());
+        }
+        // Cancel requests for nobody look the same, whatever the key; one that is too long as well.
+        for key in [4, 32, 256, 257, 4000] {
+            let packet = packet(&[b"\x04\xd2\x16\x2e\0\0\0\x01", &vec![7; key][..]].concat());
+            assert_eq!(told(&rig, encrypted, &packet).await, Verdict::Silence, "{key}");
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn other_protocols_are_closed_without_words() {
+    let rig = Rig::start().await;
+    for bytes in [
+        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n",
+        b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\x03\0\0\0",
+        b"Q\0\0\0\x0dselect 1\0",
+    ] {
+        assert_eq!(told(&rig, false, bytes).await, Verdict::Silence, "{}", bytes.escape_ascii());
+        assert_eq!(told(&rig, true, bytes).await, Verdict::Silence, "{}", bytes.escape_ascii());
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn versions_other_than_three_are_named_in_the_refusal() {
+    let rig = prefer().await;
+    for encrypted in [false, true] {
+        for (major, minor) in [(2, 0), (4, 0), (1, 0), (0, 0), (2, 1), (1234, 5681), (65_535, 65_535)] {
+            let (major, minor) = (u16::to_be_bytes(major), u16::to_be_bytes(minor));
+            let mut packet = demo();
+            packet[4..6].copy_from_slice(&major);
+            packet[6..8].copy_from_slice(&minor);
+            let (major, minor) = (u16::from_be_bytes(major), u16::from_be_bytes(minor));
+            let expected = Verdict::refused("08P01", &format!("unsupported protocol version {major}.{minor}"));
+            assert_eq!(told(&rig, encrypted, &packet).await, expected);
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn protocol_2_0_is_refused_in_clear_where_tls_is_required() {
+    let rig = Rig::start().await;
+    let packet = [&296u32.to_be_bytes()[..], &[0, 2, 0, 0], &[0; 288]].concat();
+    assert_eq!(told(&rig, false, &packet).await, Verdict::refused("08P01", "unsupported protocol version 2.0"));
+    assert_eq!(told(&rig, false, &demo()).await, Verdict::refused("28000", "TLS is required"));
+    assert_unharmed(&rig).await;
+}
+
+// Encryption requests.
+
+#[tokio::test]
+async fn encryption_may_be_asked_for_in_either_order() {
+    let rig = Rig::start().await;
+    let mut socket = tcp(rig.port()).await;
+    socket.write_all(GSSENC_REQUEST).await.unwrap();
+    assert_eq!(socket.read_u8().await.unwrap(), b'N');
+    socket.write_all(SSL_REQUEST).await.unwrap();
+    assert_eq!(socket.read_u8().await.unwrap(), b'S');
+    let stream = handshake(socket, tls_config(rig.sandbox().ca.pem())).await.unwrap();
+    login_over(stream, USER, PASSWORD, "sales").await.unwrap();
+    rig.wait_until_idle().await;
+
+    let rig = Rig::with(Setup { tls: "disable", ..Setup::default() }).await;
+    for requests in [&[SSL_REQUEST, GSSENC_REQUEST][..], &[GSSENC_REQUEST, SSL_REQUEST], &[SSL_REQUEST], &[]] {
+        let mut socket = tcp(rig.port()).await;
+        for request in requests {
+            socket.write_all(request).await.unwrap();
+            assert_eq!(socket.read_u8().await.unwrap(), b'N');
+        }
+        let client = login_over(socket, USER, PASSWORD, "sales").await.unwrap();
+        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    }
+    rig.wait_until_idle().await;
+}
+
+#[tokio::test]
+async fn encryption_asked_for_twice_is_closed() {
+    let rig = Rig::with(Setup { tls: "disable", ..Setup::default() }).await;
+    for requests in [
+        &[SSL_REQUEST, SSL_REQUEST][..],
+        &[GSSENC_REQUEST, GSSENC_REQUEST],
+        &[SSL_REQUEST, GSSENC_REQUEST, SSL_REQUEST],
+        &[GSSENC_REQUEST, SSL_REQUEST, GSSENC_REQUEST],
+    ] {
+        let mut socket = tcp(rig.port()).await;
+        let (last, before) = requests.split_last().unwrap();
+        for request in before {
+            socket.write_all(request).await.unwrap();
+            assert_eq!(socket.read_u8().await.unwrap(), b'N');
+        }
+        say(&mut socket, last).await;
+        assert_eq!(until_closed(&mut socket).await, b"");
+    }
+    login_over(tcp(rig.port()).await, USER, PASSWORD, "sales").await.unwrap();
+    rig.wait_until_idle().await;
+
+    let rig = Rig::start().await;
+    for request in [SSL_REQUEST, GSSENC_REQUEST] {
+        assert_eq!(told(&rig, true, request).await, Verdict::Silence);
+    }
+    let mut socket = tcp(rig.port()).await;
+    for _ in 0..2 {
+        say(&mut socket, GSSENC_REQUEST).await;
+    }
+    assert!([&b""[..], b"N"].contains(&&until_closed(&mut socket).await[..]));
+    assert_unharmed(&rig).await;
+}
+
+/// CVE-2021-23214, CVE-2021-3935, CVE-2021-43766: such bytes must not count as said inside TLS, nor be answered.
+#[tokio::test]
+async fn bytes_ahead_of_the_answer_to_an_encryption_request_are_closed() {
+    for mode in ["require", "prefer", "disable"] {
+        let rig = Rig::with(Setup { tls: mode, ..Setup::default() }).await;
+        let hello = client_hello(tls_config(rig.sandbox().ca.pem()));
+        for request in [SSL_REQUEST, GSSENC_REQUEST] {
+            for ahead in [
+                &demo()[..],
+                &message(b'Q', b"select 1\0"),
+                &message(b'p', b"password\0"),
+                &hello,
+                SSL_REQUEST,
+                GSSENC_REQUEST,
+                b"\0",
+            ] {
+                let mut socket = tcp(rig.port()).await;
+                say(&mut socket, &[request, ahead].concat()).await;
+                assert_eq!(until_closed(&mut socket).await, b"", "{mode} {}", ahead.escape_ascii());
+            }
+        }
+        if mode == "disable" {
+            login_over(tcp(rig.port()).await, USER, PASSWORD, "sales").await.unwrap();
+            rig.wait_until_idle().await;
+        } else {
+            assert_unharmed(&rig).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_follows_the_answer_in_clear_is_not_taken_for_tls() {
+    let rig = prefer().await;
+    for bytes in [demo(), message(b'Q', b"select 1\0"), SSL_REQUEST.to_vec(), vec![0x16; 2000]] {
+        let mut socket = tcp(rig.port()).await;
+        socket.write_all(SSL_REQUEST).await.unwrap();
+        assert_eq!(socket.read_u8().await.unwrap(), b'S');
+        say(&mut socket, &bytes).await;
+        socket.shutdown().await.unwrap();
+        let said = until_closed(&mut socket).await;
+        assert!(said.is_empty() || said[0] == 0x15, "{said:?}");
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn direct_tls_needs_alpn_postgresql() {
+    let rig = Rig::start().await;
+    for offered in [&["postgresql"][..], &["h2", "postgresql"]] {
+        let mut config = tls_config(rig.sandbox().ca.pem());
+        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let stream = handshake(tcp(rig.port()).await, config).await.unwrap();
+        let client = login_over(stream, USER, PASSWORD, "sales").await.unwrap();
+        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    }
+    for offered in [&[][..], &["h2"], &["http/1.1", "h2"], &["postgres"]] {
+        let mut config = tls_config(rig.sandbox().ca.pem());
+        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        // With a strange name the handshake itself fails.
+        let Ok(mut stream) = handshake(tcp(rig.port()).await, config).await else { continue };
+        say(&mut stream, &demo()).await;
+        assert_eq!(until_closed(&mut stream).await, b"", "{offered:?}");
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn direct_tls_is_closed_without_words_where_tls_is_disabled() {
+    let rig = Rig::with(Setup { tls: "disable", ..Setup::default() }).await;
+    let mut socket = tcp(rig.port()).await;
+    say(&mut socket, &client_hello(tls_config(rig.sandbox().ca.pem()))).await;
+    assert_eq!(until_closed(&mut socket).await, b"");
+    login_over(tcp(rig.port()).await, USER, PASSWORD, "sales").await.unwrap();
+    rig.wait_until_idle().await;
+}
+
+// Names.
+
+#[tokio::test]
+async fn odd_user_names_are_refused_like_any_stranger() {
+    let rig = prefer().await;
+    for encrypted in [false, true] {
+        for pairs in [&[("database", "sales")][..], &[("user", ""), ("database", "sales")], &[]] {
+            let expected = Verdict::refused("28000", "no PostgreSQL user name specified in startup packet");
+            assert_eq!(told(&rig, encrypted, &startup(0, pairs)).await, expected);
+        }
+        let longest = "u".repeat(10_000 - startup(0, &[("user", "")]).len());
+        let names =
+            [&"u".repeat(9_000), &longest, "ü", "a\nb", "\u{1b}[31m", "'; drop table x; --", "*", "{user}", " "];
+        for user in names {
+            let mut stream = asked(&rig, encrypted, &startup(0, &[("user", user)])).await;
+            let scram = Scram::default();
+            say(&mut stream, &initial_response(MECHANISM, scram.first().as_bytes())).await;
+            let (_, body) = read_message(&mut stream).await.unwrap();
+            let last = scram.last(std::str::from_utf8(&body[4..]).unwrap(), PASSWORD);
+            say(&mut stream, &message(b'p', last.as_bytes())).await;
+            let expected = format!("password authentication failed for user \"{user}\"");
+            assert_eq!(verdict(&mut stream).await, Verdict::refused("28P01", &expected));
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn odd_database_names_are_connections_that_do_not_exist() {
+    let rig = prefer().await;
+    let longest = "d".repeat(10_000 - startup(0, &[("user", USER), ("database", "")]).len() - 40);
+    let names = ["a\nb", "\u{1b}[2J", "\u{7f}", "sales ", "SALES", "../sales", "*", "sa*", "sales\r", &longest];
+    for database in names {
+        let (sqlstate, message) = support::refusal(&rig.connect(database).await.unwrap_err());
+        let expected = format!("connection \"{database}\" does not exist or is not yours");
+        assert_eq!((&*sqlstate, without_session(&message)), ("3D000", &*expected));
+    }
+    assert_eq!(rig.sandbox().aws.calls("AssumeRole") + rig.sandbox().warehouse.dials(), 0);
+    assert_unharmed(&rig).await;
+}
+
+// The proof.
+
+/// CVE-2026-107350: a startup packet in the midst of SCRAM must not become another login.
+#[tokio::test]
+async fn nothing_but_the_answer_to_a_challenge_goes_on_with_scram() {
+    let rig = prefer().await;
+    let cancel = [&16u32.to_be_bytes()[..], b"\x04\xd2\x16\x2e\0\0\0\x01abcd"].concat();
+    let intruders = [
+        ("the same startup message", demo()),
+        ("a startup message for another user", startup(0, &[("user", "guest"), ("database", "sales")])),
+        ("one of 3.2", startup(2, &[("user", USER), ("database", "sales")])),
+        ("SSLRequest", SSL_REQUEST.to_vec()),
+        ("GSSENCRequest", GSSENC_REQUEST.to_vec()),
+        ("CancelRequest", cancel),
+        ("Query", message(b'Q', b"select 1\0")),
+        ("Parse", message(b'P', b"\0select 1\0\0\0")),
+        ("Flush", message(b'H', b"")),
+        ("Sync", message(b'S', b"")),
+        ("Terminate", message(b'X', b"")),
+        ("CopyData", message(b'd', b"x")),
+        ("a type that there is not", message(0xff, b"x")),
+    ];
+    for encrypted in [false, true] {
+        for (name, intruder) in &intruders {
+            for in_between in [false, true] {
+                let scram = Scram::default();
+                let (mut stream, rest) = if in_between {
+                    let (stream, challenge) = challenged(&rig, encrypted, &scram).await;
+                    let last = scram.last(&challenge, PASSWORD);
+                    (stream, message(b'p', last.as_bytes()))
+                } else {
+                    let first = initial_response(MECHANISM, scram.first().as_bytes());
+                    (asked(&rig, encrypted, &demo()).await, first)
+                };
+                // What would be right, but for the intruder ahead of it.
+                say(&mut stream, &[&intruder[..], &rest, &message(b'Q', b"select 1\0")].concat()).await;
+                stream.shutdown().await.unwrap();
+                let verdict = verdict(&mut stream).await;
+                assert!(verdict == Verdict::Silence || verdict.is("08P01"), "{name} {in_between}: {verdict:?}");
+            }
+        }
+    }
+    assert_eq!(rig.sandbox().warehouse.dials(), 0);
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn impossible_lengths_of_answers_are_refused() {
+    let rig = Rig::start().await;
+    let length_refused = Verdict::refused("08P01", "protocol error: expected a message of a possible length");
+    for length in LENGTHS.into_iter().chain([10_001]) {
+        let header = [&b"p"[..], &length.to_be_bytes()].concat();
+        let mut password = asked(&rig, true, &aws_driver()).await;
+        let mut first = asked(&rig, true, &demo()).await;
+        let (mut second, _) = challenged(&rig, true, &Scram::default()).await;
+        for (name, stream) in [("password", &mut password), ("first", &mut first), ("second", &mut second)] {
+            say(stream, &header).await;
+            let verdict = verdict(stream).await;
+            if length == 4 {
+                // Possible, but an empty answer.
+                assert!(verdict.is("08P01") || verdict == wrong_password(), "{name}: {verdict:?}");
+            } else {
+                assert_eq!(verdict, length_refused, "{name} {length}");
+            }
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn a_password_of_any_length_that_fits_is_just_wrong() {
+    let rig = Rig::start().await;
+    for bytes in [0, 1, 1000, 10_000 - 5] {
+        let mut stream = asked(&rig, true, &aws_driver()).await;
+        let password = [&vec![b'x'; bytes][..], b"\0"].concat();
+        say(&mut stream, &message(b'p', &password)).await;
+        assert_eq!(verdict(&mut stream).await, wrong_password(), "{bytes}");
+    }
+    let mut stream = asked(&rig, true, &aws_driver()).await;
+    say(&mut stream, &message(b'p', &[&[b'x'; 9996][..], b"\0"].concat())).await;
+    assert!(verdict(&mut stream).await.is("08P01"));
+    for malformed in [&b""[..], b"demo-password", b"demo-password\0x", b"\0demo-password\0", b"demo\xffpassword\0"] {
+        let mut stream = asked(&rig, true, &aws_driver()).await;
+        say(&mut stream, &message(b'p', malformed)).await;
+        let expected = Verdict::refused("08P01", "protocol error: expected a PasswordMessage");
+        assert_eq!(verdict(&mut stream).await, expected, "{}", malformed.escape_ascii());
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn a_password_is_never_asked_for_in_clear() {
+    let config =
+        format!("[users.plain]\npassword = \"{}\"\nmethod = \"cleartext\"\nconnections = [\"*\"]", support::verifier());
+    let rig = Rig::with(Setup { tls: "prefer", config, ..Setup::default() }).await;
+    let mut stream = connection(&rig, false).await;
+    stream.write_all(&aws_driver()).await.unwrap();
+    let (tag, body) = read_message(&mut stream).await.unwrap();
+    assert_eq!((tag, &body[..4]), (b'R', &[0, 0, 0, 10][..]), "SASL");
+    drop(stream);
+    let packet = startup(0, &[("user", "plain"), ("database", "sales")]);
+    assert_eq!(told(&rig, false, &packet).await, Verdict::refused("28000", "TLS is required"));
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn malformed_sasl_initial_responses_are_refused() {
+    let rig = prefer().await;
+    let first = Scram::default().first();
+    let with_length =
+        |length: u32| message(b'p', &[&b"SCRAM-SHA-256\0"[..], &length.to_be_bytes(), first.as_bytes()].concat());
+    let right = u32::try_from(first.len()).unwrap();
+    let malformed = [
+        message(b'p', b""),
+        message(b'p', b"\0"),
+        message(b'p', b"SCRAM-SHA-256"),
+        message(b'p', b"SCRAM-SHA-256\0"),
+        message(b'p', b"SCRAM-SHA-256\0\0\0\0"),
+        message(b'p', b"SCRAM-SHA-256\0\xff\xff\xff\xff"),
+        message(b'p', b"SCRAM\xff\0\0\0\0\x01x"),
+        with_length(0),
+        with_length(right - 1),
+        with_length(right + 1),
+        with_length(u32::MAX),
+        with_length(1 << 31),
+        with_length(i32::MAX as u32),
+        initial_response("SCRAM-SHA-256-PLUS", first.as_bytes()),
+        initial_response("SCRAM-SHA-1", first.as_bytes()),
+        initial_response("scram-sha-256", first.as_bytes()),
+        initial_response("PLAIN", b"\0demo\0demo-password"),
+        initial_response("", first.as_bytes()),
+        initial_response(&"X".repeat(5000), first.as_bytes()),
+    ];
+    let expected = Verdict::refused("08P01", "protocol error: expected a SASLInitialResponse for SCRAM-SHA-256");
+    for (at, response) in malformed.iter().enumerate() {
+        let mut stream = asked(&rig, at % 2 == 0, &demo()).await;
+        say(&mut stream, response).await;
+        assert_eq!(verdict(&mut stream).await, expected, "{}", response.escape_ascii());
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn garbage_for_a_first_scram_message_reads_like_a_wrong_password() {
+    let rig = prefer().await;
+    let huge = format!("n,,n=,r={}", "n".repeat(9_900));
+    let garbage: &[&[u8]] = &[
+        b"",
+        b"n",
+        b",",
+        b",,",
+        b",,,,,,,,",
+        b"n,,",
+        b"n,,n=",
+        b"n,,n=,",
+        b"n,,n=,r=",
+        b"n,,r=abc",
+        b"x,,n=,r=abc",
+        b"n,a=guest,n=,r=abc",
+        b"n,,m=ext,n=,r=abc",
+        b"p=tls-server-end-point,,n=,r=abc",
+        b"p=tls-unique,,n=,r=abc",
+        b"p=,,n=,r=abc",
+        b"n,,n=\xff,r=abc",
+        b"\0\0\0\0",
+        b"n,,n=,r=a\0b",
+        b"n,,n=,r=abc,r=def",
+        huge.as_bytes(),
+        &[0xff; 9_000],
+        &[b','; 9_000],
+    ];
+    for (at, first) in garbage.iter().enumerate() {
+        let mut stream = asked(&rig, at % 2 == 0, &demo()).await;
+        say(&mut stream, &initial_response(MECHANISM, first)).await;
+        // Some are taken; then a proof is owed, and this is none.
+        say(&mut stream, &message(b'p', b"c=biws,r=abc,p=AAAA")).await;
+        let verdict = verdict(&mut stream).await;
+        assert_eq!(verdict, wrong_password(), "{}", first.escape_ascii());
+    }
+    assert_eq!(rig.sandbox().warehouse.dials(), 0);
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn garbage_for_a_second_scram_message_reads_like_a_wrong_password() {
+    let rig = prefer().await;
+    let scram = Scram::default();
+    let garbage = |challenge: &str| -> Vec<Vec<u8>> {
+        let nonce = support::scram::part(challenge, "r=");
+        let right = scram.last(challenge, PASSWORD);
+        let (unproven, proof) = right.split_once(",p=").unwrap();
+        let mut texts = vec![
+            scram.last(challenge, "wrong"),
+            // Another nonce, ours alone, none; each with a proof that covers it.
+            scram.last_with("biws", "abc", challenge, PASSWORD),
+            scram.last_with("biws", &scram.nonce, challenge, PASSWORD),
+            scram.last_with("biws", "", challenge, PASSWORD),
+            scram.last_with("biws", &format!("{nonce}x"), challenge, PASSWORD),
+            // Another channel binding than was announced: `y,,`, `p=…,,`, none, not base64.
+            scram.last_with("eSws", nonce, challenge, PASSWORD),
+            scram.last_with("cD10bHMtc2VydmVyLWVuZC1wb2ludCwsYWJj", nonce, challenge, PASSWORD),
+            scram.last_with("", nonce, challenge, PASSWORD),
+            scram.last_with("!!!!", nonce, challenge, PASSWORD),
+            unproven.to_owned(),
+            format!("{unproven},p="),
+            format!("{unproven},p=AAAA"),
+            format!("{unproven},p={}", "A".repeat(43) + "="),
+            format!("{unproven},p=!{proof}"),
+            format!("{unproven},p={proof}{}", "A".repeat(8000)),
+            "c=biws".to_owned(),
+            "c=biws,r=".to_owned(),
+            ",,,".to_owned(),
+            "=,=,=".to_owned(),
+            String::new(),
+            "e=other-error".to_owned(),
+            "x".repeat(9_990),
+        ];
+        texts.push(format!("{},p={}", scram.first(), proof));
+        let mut all: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
+        all.extend([vec![0xff; 9_000], vec![0; 100], b"c=biws,r=\xff,p=\xff".to_vec()]);
+        all
+    };
+    let count = garbage("r=x,s=AAAA,i=1").len();
+    for at in 0..count {
+        let (mut stream, challenge) = challenged(&rig, at % 2 == 0, &scram).await;
+        let last = &garbage(&challenge)[at];
+        say(&mut stream, &message(b'p', last)).await;
+        assert_eq!(verdict(&mut stream).await, wrong_password(), "{at} {}", last.escape_ascii());
+    }
+    assert_eq!(rig.sandbox().warehouse.dials(), 0);
+    assert_unharmed(&rig).await;
+}
+
+/// Each with the password's own proof: what is wrong is what the proof is bound to, or a demand that is not met.
+#[tokio::test]
+async fn a_right_proof_does_not_mend_a_wrong_first_message() {
+    let rig = Rig::start().await;
+    for gs2 in ["p=tls-server-end-point,,", "p=tls-unique,,", "p=,,", "x,,", "n,,m=ext,"] {
+        let mut stream = asked(&rig, true, &demo()).await;
+        let scram = Scram { gs2: gs2.into(), ..Scram::default() };
+        say(&mut stream, &initial_response(MECHANISM, scram.first().as_bytes())).await;
+        let (tag, body) = read_message(&mut stream).await.unwrap();
+        if tag == b'R' {
+            let last = scram.last(std::str::from_utf8(&body[4..]).unwrap(), PASSWORD);
+            say(&mut stream, &message(b'p', last.as_bytes())).await;
+            assert_eq!(verdict(&mut stream).await, wrong_password(), "{gs2}");
+        } else {
+            assert_eq!((tag, field(&body, b'C').as_deref()), (b'E', Some("28P01")), "{gs2}");
+        }
+    }
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn an_answer_to_one_challenge_does_not_answer_another() {
+    let rig = Rig::start().await;
+    let scram = Scram::default();
+    let (_first, challenge) = challenged(&rig, true, &scram).await;
+    let (mut second, another) = challenged(&rig, true, &scram).await;
+    assert_ne!(challenge, another, "the server's nonce is new each time");
+    say(&mut second, &message(b'p', scram.last(&challenge, PASSWORD).as_bytes())).await;
+    assert_eq!(verdict(&mut second).await, wrong_password());
+}
+
+#[tokio::test]
+async fn a_client_that_could_bind_channels_but_sees_no_offer_gets_in() {
+    let rig = Rig::start().await;
+    let scram = Scram { gs2: "y,,".into(), ..Scram::default() };
+    let (mut stream, challenge) = challenged(&rig, true, &scram).await;
+    say(&mut stream, &message(b'p', scram.last(&challenge, PASSWORD).as_bytes())).await;
+    let (tag, body) = read_message(&mut stream).await.unwrap();
+    assert_eq!((tag, &body[..4]), (b'R', &[0, 0, 0, 12][..]));
+    let (tag, body) = read_message(&mut stream).await.unwrap();
+    assert_eq!((tag, &body[..]), (b'R', &[0, 0, 0, 0][..]));
+}
+
+// Time and number.
+
+#[tokio::test]
+async fn clients_that_stop_are_closed_at_the_startup_timeout_and_not_before() {
+    let rig = prefer().await;
+    // The credential is there: what follows needs no timer.
+    assert_unharmed(&rig).await;
+    let hello = client_hello(tls_config(rig.sandbox().ca.pem()));
+    let time = FrozenTime::start().await;
+    let mut clients: Vec<(&str, Stream)> = Vec::new();
+    clients.push(("says nothing", connection(&rig, false).await));
+    for (name, bytes) in [
+        ("stops in a length", &demo()[..2]),
+        ("stops in a startup message", &demo()[..20]),
+        ("stops in a direct TLS handshake", &hello[..50]),
+        ("stops in the header of one", &hello[..3]),
+    ] {
+        let mut stream = connection(&rig, false).await;
+        say(&mut stream, bytes).await;
+        clients.push((name, stream));
+    }
+    for (name, bytes) in [("stops ahead of the TLS handshake", &b""[..]), ("stops inside it", &hello[..50])] {
+        let mut stream = connection(&rig, false).await;
+        stream.write_all(SSL_REQUEST).await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), b'S');
+        say(&mut stream, bytes).await;
+        clients.push((name, stream));
+    }
+    for encrypted in [false, true] {
+        clients.push(("stops ahead of its answer", asked(&rig, encrypted, &demo()).await));
+        let mut stream = asked(&rig, encrypted, &demo()).await;
+        say(&mut stream, &initial_response(MECHANISM, Scram::default().first().as_bytes())[..30]).await;
+        clients.push(("stops in its answer", stream));
+        clients.push(("stops after the challenge", challenged(&rig, encrypted, &Scram::default()).await.0));
+        let (mut stream, challenge) = challenged(&rig, encrypted, &Scram::default()).await;
+        say(&mut stream, &message(b'p', Scram::default().last(&challenge, PASSWORD).as_bytes())[..60]).await;
+        clients.push(("stops in its proof", stream));
+    }
+    clients.push(("says nothing inside TLS", connection(&rig, true).await));
+    clients.push(("stops ahead of its password", asked(&rig, true, &aws_driver()).await));
+    let all_wait = || rig.app.counts().tasks == clients.len() && rig.app.counts().handshakes == clients.len();
+    time.wait_until(all_wait).await;
+
+    time.advance(Duration::from_millis(14_995)).await;
+    let good = rig.connect("sales").await.expect("others are not kept out");
+    assert_eq!(good.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    drop(good);
+    time.wait_until(all_wait).await;
+    for (name, stream) in &mut clients {
+        let mut byte = [0];
+        let read =
+            tokio::select! { biased; read = stream.read(&mut byte) => Some(read), () = std::future::ready(()) => None };
+        assert!(read.is_none(), "{name}: {read:?}");
+    }
+
+    time.advance(Duration::from_millis(10)).await;
+    for (name, stream) in &mut clients {
+        assert_eq!(until_closed(stream).await, b"", "{name}");
+    }
+    drop(clients);
+    time.wait_until(|| rig.app.counts() == redshift_iam_proxy::app::Counts::default()).await;
+    drop(time);
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn a_client_that_drips_bytes_has_no_more_time_than_others() {
+    let rig = prefer().await;
+    let time = FrozenTime::start().await;
+    let mut stream = connection(&rig, false).await;
+    let packet = startup_of(5_000, "application_name");
+    for bytes in packet.chunks(1).take(16) {
+        time.wait_until(|| rig.app.counts().handshakes == 1).await;
+        say(&mut stream, bytes).await;
+        time.advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(until_closed(&mut stream).await, b"");
+    drop(stream);
+    time.wait_until(|| rig.app.counts() == redshift_iam_proxy::app::Counts::default()).await;
+}
+
+#[tokio::test]
+async fn when_all_handshakes_are_taken_the_oldest_goes() {
+    let rig = Rig::with(Setup { config: "[limits]\nmax_handshakes = 3\n".into(), ..Setup::default() }).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut socket = tcp(rig.port()).await;
+        socket.write_all(SSL_REQUEST).await.unwrap();
+        assert_eq!(socket.read_u8().await.unwrap(), b'S');
+        waiting.push(socket);
+    }
+    assert_eq!(rig.app.counts().handshakes, 3);
+    waiting.push(tcp(rig.port()).await);
+    assert_eq!(until_closed(&mut waiting.remove(0)).await, b"", "the oldest");
+    rig.wait_until(|counts| counts.handshakes == 3 && counts.tasks == 3).await;
+
+    // A good client is the youngest; the oldest makes room again, the others stay.
+    let client = rig.connect("sales").await.expect("a good client gets in");
+    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(until_closed(&mut waiting.remove(0)).await, b"", "the next oldest");
+    rig.wait_until(|counts| (counts.handshakes, counts.sessions, counts.tasks) == (2, 1, 3)).await;
+    let stream = handshake(waiting.remove(0), tls_config(rig.sandbox().ca.pem())).await.unwrap();
+    login_over(stream, USER, PASSWORD, "sales").await.expect("one that waited may go on");
+    drop((client, waiting));
+    assert_unharmed(&rig).await;
+}
+
+// Leaks.
+
+/// One of the ways to leave before one is known.
+async fn abort(port: u16, ca_pem: &str, hello: &[u8], way: usize) {
+    let mut socket = tcp(port).await;
+    if way % 2 == 1 {
+        // A reset rather than an end.
+        socket.set_zero_linger().unwrap();
+    }
+    match way % 10 {
+        0 | 1 => {}
+        2 => say(&mut socket, &SSL_REQUEST[..4]).await,
+        3 => say(&mut socket, SSL_REQUEST).await,
+        4 => {
+            say(&mut socket, SSL_REQUEST).await;
+            assert_eq!(socket.read_u8().await.unwrap(), b'S');
+            say(&mut socket, &hello[..hello.len() / 2]).await;
+        }
+        5 => say(&mut socket, &hello[..hello.len() / 2]).await,
+        6 => say(&mut socket, &demo()).await,
+        7 => {
+            say(&mut socket, &demo()).await;
+            assert_eq!(read_message(&mut socket).await.unwrap().0, b'R');
+            say(&mut socket, &initial_response(MECHANISM, Scram::default().first().as_bytes())).await;
+            assert_eq!(read_message(&mut socket).await.unwrap().0, b'R');
+        }
+        8 => {
+            say(&mut socket, SSL_REQUEST).await;
+            assert_eq!(socket.read_u8().await.unwrap(), b'S');
+            let mut stream = handshake(socket, tls_config(ca_pem)).await.unwrap();
+            say(&mut stream, &demo()).await;
+        }
+        _ => {
+            let mut stream = tls(port, ca_pem).await;
+            say(&mut stream, &demo()).await;
+            assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
+            say(&mut stream, &initial_response(MECHANISM, Scram::default().first().as_bytes())).await;
+            assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
+        }
+    }
+}
+
+/// 10,000 clients that leave, 50 at a time.
+async fn abort_10_000(port: u16, ca_pem: &str) {
+    let hello = client_hello(tls_config(ca_pem));
+    let mut clients = JoinSet::new();
+    for first in 0..50 {
+        let (ca_pem, hello) = (ca_pem.to_owned(), hello.clone());
+        clients.spawn(async move {
+            for turn in 0..200 {
+                abort(port, &ca_pem, &hello, first + turn).await;
+            }
+        });
+    }
+    while let Some(done) = clients.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_10_000_aborted_handshakes() {
+    let rig = prefer().await;
+    assert_unharmed(&rig).await;
+    let before = rig.app.counts();
+    abort_10_000(rig.port(), rig.sandbox().ca.pem()).await;
+    rig.wait_until(|counts| counts == before).await;
+    assert_unharmed(&rig).await;
+}
+
+#[tokio::test]
+async fn no_file_of_the_process_is_left_open_by_10_000_aborted_handshakes() {
+    let world = World::start(&Setup { tls: "prefer", ..Setup::default() }).await;
+    let mut proxy = Proxy::start(&world, &[]).await;
+    let ca_pem = world.sandbox.ca.pem();
+    let login = async || login_over(tls(proxy.port, ca_pem).await, USER, PASSWORD, "sales").await.unwrap();
+    let held = login().await;
+    let before = proxy.fds();
+    abort_10_000(proxy.port, ca_pem).await;
+    proxy.wait_for_fds(before).await;
+    assert_eq!(held.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    drop(login().await);
+    proxy.wait_for_fds(before).await;
+    drop(held);
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}

@@ -1,0 +1,64 @@
+//! A wire that listens: what a proxy and the AWS endpoint say to each other, secrets included.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+/// Forwards to one address, and keeps all that went by. Ends when dropped.
+pub(crate) struct Tap {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<u8>>>,
+    task: AbortHandle,
+}
+
+impl Tap {
+    /// `url`: `http://ADDRESS`.
+    pub(crate) async fn start(url: &str) -> Self {
+        let target: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&heard);
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let Ok(far) = TcpStream::connect(target).await else { return };
+                let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                tokio::spawn(copy(near_in, far_out, Arc::clone(&all)));
+                tokio::spawn(copy(far_in, near_out, Arc::clone(&all)));
+            }
+        });
+        Self { address, heard, task: task.abort_handle() }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All texts that went by between `begin` and the next of `ends`.
+    pub(crate) fn all_between(&self, begin: &str, ends: &[char]) -> Vec<String> {
+        let heard = String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned();
+        heard.split(begin).skip(1).map(|rest| rest.split(ends).next().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: Arc<Mutex<Vec<u8>>>) {
+    let mut chunk = vec![0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut chunk).await {
+        heard.lock().unwrap().extend_from_slice(&chunk[..read]);
+        if to.write_all(&chunk[..read]).await.is_err() {
+            return;
+        }
+    }
+    // The other side may be gone.
+    let _ = to.shutdown().await;
+}
