@@ -22,7 +22,7 @@ LABEL org.opencontainers.image.title="redshift-iam-proxy" \
       org.opencontainers.image.description="PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=builder /src/target/dist/redshift-iam-proxy /usr/local/bin/redshift-iam-proxy
-COPY LICENSE /usr/share/doc/redshift-iam-proxy/LICENSE
+COPY --chmod=644 LICENSE /usr/share/doc/redshift-iam-proxy/LICENSE
 ENV REDSHIFT_IAM_PROXY_CONFIG=/etc/redshift-iam-proxy/proxy.toml
 USER nonroot
 EXPOSE 5439

@@ -7,6 +7,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# The one of Docker's builds; modes of files in the image depend on it.
+umask 022
+
 repository=$PWD
 profile=${IMAGE_CHECK_PROFILE:-dist}
 case $profile in
@@ -99,11 +102,17 @@ while read -r instruction rest; do
         ;;
     2:COPY)
         read -r -a words <<<"$rest"
-        if [ "${words[0]}" = --from=builder ]; then
-            copy "$builder" "$final" "${words[@]:1}"
-        else
-            copy "$context" "$final" "${words[@]}"
-        fi
+        from=$context mode=''
+        while [[ ${words[0]} == --* ]]; do
+            case ${words[0]} in
+            --from=builder) from=$builder ;;
+            --chmod=*) mode=${words[0]#*=} ;;
+            *) die "this script does not know COPY ${words[0]}" ;;
+            esac
+            words=("${words[@]:1}")
+        done
+        copy "$from" "$final" "${words[@]}"
+        [ -z "$mode" ] || chmod "$mode" "$final${words[-1]}"
         ;;
     2:ENV) environment+=("$rest") ;;
     2:USER) user=$rest ;;
