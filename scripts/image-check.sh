@@ -53,8 +53,9 @@ mkdir -p "$context" "$builder" "$final"
 
 # The context is what .dockerignore lets through: nothing (*), but for what it names (!).
 [ "$(grep -v '^#' .dockerignore | head -n 1)" = '*' ] || die ".dockerignore should exclude all (*) first"
+# With new times: cargo, which goes by them, would take an older build for one of these sources.
 while read -r entry; do
-    cp -a --parents "$entry" "$context"
+    cp -r --preserve=mode --parents "$entry" "$context"
 done < <(sed -n 's/^!//p' .dockerignore)
 
 # copy FROM TO ITEM... DESTINATION, in the folders FROM and TO; of a folder its content, as COPY does.
