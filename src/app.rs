@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::aws::Base;
 use crate::cancel::CancelKeys;
@@ -26,6 +26,9 @@ use crate::slots::Slots;
 use crate::spec::Specs;
 use crate::startup::tls::{ServerTls, ServerTlsError};
 use crate::upstream::{ClientTls, ClientTlsError, Route, Timeouts};
+
+/// How long sessions may take to end once they have been told to.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// A running proxy.
 pub struct App {
@@ -179,7 +182,7 @@ impl App {
         if tokio::time::timeout(self.drain_timeout, self.acceptor.tasks.wait()).await.is_err() {
             info!(sessions = self.counts().sessions, "closing sessions that are still busy");
             now.cancel();
-            self.acceptor.tasks.wait().await;
+            self.wait_at_last().await;
         }
         info!("drained");
     }
@@ -191,7 +194,14 @@ impl App {
         when_idle.cancel();
         now.cancel();
         self.acceptor.tasks.close();
-        self.acceptor.tasks.wait().await;
+        self.wait_at_last().await;
+    }
+
+    /// Everything has been told to end at once; what does not is left behind.
+    async fn wait_at_last(&self) {
+        if tokio::time::timeout(LAST_WAIT, self.acceptor.tasks.wait()).await.is_err() {
+            warn!(connections = self.acceptor.tasks.len(), "some connections did not end");
+        }
     }
 }
 

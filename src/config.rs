@@ -96,7 +96,10 @@ pub fn parse(
 }
 
 fn whole(path: &Path, message: String) -> Faults {
-    Faults::new(vec![Fault { file: path.display().to_string(), line: None, key: String::new(), message }])
+    // What has lines is no path but the configuration itself, with all that is in it.
+    let file = Some(path.display().to_string()).filter(|path| !path.contains('\n'));
+    let file = file.unwrap_or_else(|| "the configuration".to_owned());
+    Faults::new(vec![Fault { file, line: None, key: String::new(), message }])
 }
 
 fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
@@ -110,19 +113,33 @@ fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
         }
     }
     let names: BTreeSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let listen = sections::listen(root.table("listen"));
+    endpoints_of_the_environment(doc);
     let config = Config {
-        listen: sections::listen(root.table("listen")),
+        users: users::users(users, &names, listen.tls),
+        listen,
         log: sections::log(root.table("log")),
         aws: sections::aws(root.table("aws")),
         upstream: sections::upstream(root.table("upstream")),
         limits: sections::limits(root.table("limits")),
         credentials,
         connections: connection::connections(&entries, password_duration),
-        users: users::users(users, &names),
         warnings: Vec::new(),
     };
     root.finish();
     config
+}
+
+/// What the AWS SDK reads by itself is held to the rules of `aws.endpoint_url`.
+fn endpoints_of_the_environment(doc: &Doc<'_>) {
+    for service in ["", "_REDSHIFT_SERVERLESS", "_SSM", "_STS"] {
+        let name = format!("AWS_ENDPOINT_URL{service}");
+        match (doc.env)(&name).map(|url| value::endpoint_url(&url)) {
+            None => {}
+            Some(Ok(_)) => doc.warn(None, &name, "this environment variable has AWS called at another address"),
+            Some(Err(message)) => doc.fault(None, &name, format_args!("(environment) {message}")),
+        }
+    }
 }
 
 /// Everything proxy.toml says: every value typed, defaults applied, cross-checks done.

@@ -33,7 +33,10 @@ impl HashPassword {
             agreed(&ask("Password: ")?, &ask("Again: ")?)?
         } else {
             let mut bytes = Zeroizing::new(Vec::new());
-            stdin.lock().take(MAX_INPUT_BYTES).read_to_end(&mut bytes)?;
+            let read = stdin.lock().take(MAX_INPUT_BYTES + 1).read_to_end(&mut bytes)?;
+            if u64::try_from(read).is_ok_and(|read| read > MAX_INPUT_BYTES) {
+                return Err(HashError::TooLong);
+            }
             piped(&bytes)?
         };
         let verifier = self.verifier(&password)?;
@@ -69,6 +72,9 @@ pub enum HashError {
     /// Clients send text without NUL; such a password could never be typed.
     #[error("a password is UTF-8 text without NUL")]
     NotText,
+    /// More than a client can send.
+    #[error("a password of more than 9990 bytes is refused: no client could send it")]
+    TooLong,
     /// No randomness from the system.
     #[error("the system gave no random bytes")]
     Random,
@@ -80,8 +86,8 @@ pub enum HashError {
 /// PostgreSQL's own (SCRAM_SHA_256_DEFAULT_ITERATIONS).
 const ITERATIONS: u32 = 4096;
 
-/// More than any password; a wrong file in the pipe ends here.
-const MAX_INPUT_BYTES: u64 = 64 * 1024;
+/// What a client can send: PostgreSQL's own bound on password messages is near it. A wrong file in the pipe ends here.
+const MAX_INPUT_BYTES: u64 = 9_990;
 
 /// Length and letters of a generated password: about 190 bits, no letter that a shell, a URL or an INI file minds.
 const GENERATED_CHARS: usize = 32;

@@ -2,17 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::handshakes::Handshakes;
 use crate::session::{self, Shared};
@@ -49,6 +48,9 @@ impl Workers {
     }
 }
 
+/// Pause between two warnings of it.
+const WARN_PAUSE: Duration = Duration::from_secs(10);
+
 /// What an acceptor needs of the rest.
 pub(crate) struct Acceptor {
     pub(crate) workers: Workers,
@@ -67,6 +69,10 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // As PostgreSQL does: [::] beside 0.0.0.0 would be refused otherwise.
+        socket.set_only_v6(true)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -75,29 +81,41 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts until `closing`, then once more all that is queued.
 pub(crate) async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, closing: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            accepted = listener.accept() => accepted,
-            () = closing.cancelled() => return,
-        };
-        match accepted {
-            Ok((socket, peer)) => acceptor.deal(socket, peer),
-            Err(error) => {
-                warn!(error = error.to_string().as_str(), "accept failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+    let accepting = async {
+        let mut warned: Option<Instant> = None;
+        loop {
+            match listener.accept().await {
+                Ok((socket, peer)) => acceptor.deal(socket.into_std(), peer),
+                Err(error) => {
+                    if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
+                        warn!(error = error.to_string().as_str(), "accept failed");
+                        warned = Some(Instant::now());
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = closing.cancelled() => {}
+    }
+    // It does not block: the queue ends with an error.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((socket, peer)) = listener.accept() {
+            acceptor.deal(socket.set_nonblocking(true).map(|()| socket), peer);
         }
     }
 }
 
 impl Acceptor {
     /// Gives a connection to the next worker.
-    fn deal(&self, socket: TcpStream, peer: SocketAddr) {
-        let prepared = socket
-            .set_nodelay(true)
-            .and_then(|()| upstream::keep_alive(&socket, self.keepalive))
-            .and_then(|()| socket.into_std());
+    fn deal(&self, socket: io::Result<std::net::TcpStream>, peer: SocketAddr) {
+        let prepared = socket.and_then(|socket| {
+            socket.set_nodelay(true)?;
+            upstream::keep_alive(&socket, self.keepalive)?;
+            Ok(socket)
+        });
         // It fails on a socket that is already dead.
         let Ok(socket) = prepared else { return };
         let Some(worker) = self.workers.next() else { return };
@@ -110,11 +128,6 @@ impl Acceptor {
                 Err(error) => warn!(error = error.to_string().as_str(), "a connection was lost"),
             }
         };
-        let session = AssertUnwindSafe(session).catch_unwind().map(|ended| {
-            if ended.is_err() {
-                error!("internal error: a session panicked");
-            }
-        });
         self.tasks.spawn_on(session, worker);
     }
 }

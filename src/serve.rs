@@ -28,6 +28,8 @@ pub fn serve(config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(),
     let workers = Pool::start(cores).map_err(AppError::Process)?;
     let control = runtime().map_err(AppError::Process)?;
     let served = control.block_on(run(config, env, workers.handles()));
+    // A name look-up cannot be stopped, and is not waited for.
+    control.shutdown_background();
     workers.end();
     served
 }
@@ -85,6 +87,7 @@ impl Pool {
             let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 // A sender that is gone ends it too.
                 let _ = runtime.block_on(ended);
+                runtime.shutdown_background();
             })?;
             pool.push((handle, end, thread));
         }

@@ -71,7 +71,11 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr
     let span = debug_span!("session", id = id.as_str());
     let served = AssertUnwindSafe(serve(&shared, socket, peer, id, handshake)).catch_unwind().instrument(span);
     if served.await.is_err() {
-        error!(session = id.as_str(), client_addr = peer.ip().to_string().as_str(), "internal error: a session panicked");
+        error!(
+            session = id.as_str(),
+            client_addr = peer.ip().to_string().as_str(),
+            "internal error: a session panicked"
+        );
     }
 }
 

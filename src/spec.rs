@@ -17,7 +17,7 @@ pub(crate) struct Specs(BTreeMap<ConnId, Arc<ConnSpec>>);
 #[derive(Debug, Error)]
 pub(crate) enum SpecError {
     /// Unknown or not permitted: the client reads the same of both.
-    #[error("connection {asked:?} does not exist or the user has no right to it")]
+    #[error("connection {:?} does not exist or the user has no right to it", clip(asked))]
     NotYours { asked: String, may_open: Vec<String> },
     /// Switched off.
     #[error("connection {0} is disabled")]
@@ -43,6 +43,11 @@ impl Specs {
             }),
         }
     }
+}
+
+/// As much of a client's text as a conn_id can have.
+fn clip(asked: &str) -> String {
+    asked.chars().take(63).collect()
 }
 
 /// Refuses what is switched off.

@@ -15,6 +15,10 @@ use crate::config::{Log, LogFormat, LogLevel};
 const QUIET: &[&str] = &["aws_", "hyper", "h2", "rustls", "tokio_rustls"];
 const QUIET_LEVEL: Level = Level::INFO;
 
+/// What prints a profile's roles whole, external ids included, at any level (aws-config 1.13, `repr` and `provider`).
+/// What goes wrong there comes back as the error of the call.
+const SILENT: &[&str] = &["aws_config::profile", "aws_config::sts"];
+
 /// Sends all events to stderr. `rust_log` (RUST_LOG) wins over the configured level.
 pub(crate) fn start(log: &Log, rust_log: Option<&str>) {
     let level = match log.level {
@@ -42,7 +46,8 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) {
 }
 
 fn is_shown(target: &str, level: Level) -> bool {
-    level <= QUIET_LEVEL || !QUIET.iter().any(|quiet| target.starts_with(quiet))
+    let of = |targets: &[&str]| targets.iter().any(|prefix| target.starts_with(prefix));
+    !of(SILENT) && (level <= QUIET_LEVEL || !of(QUIET))
 }
 
 #[cfg(test)]
@@ -57,5 +62,6 @@ mod tests {
             assert!(!is_shown(target, Level::DEBUG) && !is_shown(target, Level::TRACE), "{target}");
         }
         assert!(is_shown("redshift_iam_proxy::session", Level::TRACE));
+        assert!(!is_shown("aws_config::profile::credentials", Level::ERROR));
     }
 }

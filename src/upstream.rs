@@ -165,7 +165,7 @@ impl UpstreamError {
 
     /// Whether it looks like a workgroup that is waking: worth another dial.
     pub(crate) fn is_reset(&self) -> bool {
-        matches!(self, Self::Closed(_))
+        matches!(self, Self::Closed(WireError::Closed | WireError::Io(_)))
     }
 }
 
@@ -189,8 +189,9 @@ impl Fault for OpenError {
         Some(match &self.source {
             UpstreamError::Certificate { .. } => Refusal::bad_certificate(&self.conn_id),
             UpstreamError::LoginRefused(_) | UpstreamError::Authentication(_) => Refusal::not_available(&self.conn_id),
-            UpstreamError::Refused(error) => return error.as_sent().map(|_| Refusal::internal()),
-            UpstreamError::Resolve { .. }
+            // A refusal that can be read is passed on as sent; this one cannot.
+            UpstreamError::Refused(_)
+            | UpstreamError::Resolve { .. }
             | UpstreamError::Forbidden { .. }
             | UpstreamError::Connect { .. }
             | UpstreamError::TlsRefused { .. }

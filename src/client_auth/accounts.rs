@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use thiserror::Error;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::Users;
 use crate::config::verifier::Verifier;
@@ -64,6 +65,7 @@ impl Accounts {
             };
             with_verifier.insert(name.clone(), (Arc::clone(user), Arc::new(verifier)));
         }
+        warn_of_odd_ones(&with_verifier);
         let usual_iterations = usual(with_verifier.values().map(|(_, verifier)| verifier.iterations));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { users: with_verifier, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
@@ -98,6 +100,23 @@ impl Accounts {
             stored_key: key(b"stored key"),
             server_key: key(b"server key"),
         }
+    }
+}
+
+/// A stranger is answered like most users: those that are not like most can be told from strangers.
+fn warn_of_odd_ones(users: &BTreeMap<String, (Arc<User>, Arc<Verifier>)>) {
+    let rounds = usual(users.values().map(|(_, verifier)| verifier.iterations));
+    for (name, (user, verifier)) in users {
+        let what = if verifier.iterations != rounds {
+            "its verifier has another iteration count than most"
+        } else if verifier.salt.len() != SALT_BYTES {
+            "its verifier has a salt of another length than 16 bytes"
+        } else if user.method != Method::Auto {
+            "its method is not auto"
+        } else {
+            continue;
+        };
+        warn!(user = name.as_str(), "{what}: strangers can find out that this user exists");
     }
 }
 

@@ -60,7 +60,11 @@ fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity>
     match (cert, key) {
         (Some(cert), Some(key)) => {
             let (cert_pem, key_pem) = (cert.referenced(value::cert_chain), key.referenced(value::private_key));
-            Some(Identity { cert_pem: cert_pem?, key_pem: Secret::new(key_pem?) })
+            let (cert_pem, key_pem) = (cert_pem?, Secret::new(key_pem?));
+            if let Err(message) = value::key_pair(&cert_pem, key_pem.expose()) {
+                key.fault(message);
+            }
+            Some(Identity { cert_pem, key_pem })
         }
         (Some(cert), None) => {
             cert.fault("needs listen.tls.key beside it");

@@ -9,11 +9,15 @@ use super::keys::NOT_YET_SUPPORTED;
 use super::reader::{Table, Value, read};
 use super::value::{self, Reference};
 use super::verifier::{self, Verifier};
-use super::{Method, Password, User};
+use super::{Method, Password, TlsMode, User};
 use crate::secret::Secret;
 
 /// All users, each entry already taken out of its table. `connections`: every name under `[connections]`, so that a fault there makes no second one here.
-pub(super) fn users(entries: Vec<Value<'_>>, connections: &BTreeSet<String>) -> BTreeMap<String, Arc<User>> {
+pub(super) fn users(
+    entries: Vec<Value<'_>>,
+    connections: &BTreeSet<String>,
+    tls: TlsMode,
+) -> BTreeMap<String, Arc<User>> {
     let mut users = BTreeMap::new();
     for entry in entries {
         if entry.name == "*" {
@@ -23,14 +27,14 @@ pub(super) fn users(entries: Vec<Value<'_>>, connections: &BTreeSet<String>) -> 
         if let Err(message) = value::visible_name(&entry.name) {
             entry.fault(message);
         }
-        if let Some(user) = user(entry.table("users.*"), connections) {
+        if let Some(user) = user(entry.table("users.*"), connections, tls) {
             users.insert(entry.name, Arc::new(user));
         }
     }
     users
 }
 
-fn user(mut table: Table<'_>, connections: &BTreeSet<String>) -> Option<User> {
+fn user(mut table: Table<'_>, connections: &BTreeSet<String>, tls: TlsMode) -> Option<User> {
     let enabled = table.take("enabled").and_then(|is| is.bool()).unwrap_or(true);
     if let Some(auth) = table.take("auth") {
         auth.parse(|text| match text {
@@ -41,6 +45,9 @@ fn user(mut table: Table<'_>, connections: &BTreeSet<String>) -> Option<User> {
     }
     let methods = [("auto", Method::Auto), ("scram", Method::Scram), ("cleartext", Method::Cleartext)];
     let method = table.take("method").and_then(|method| method.choice(&methods)).unwrap_or(Method::Auto);
+    if method == Method::Cleartext && tls == TlsMode::Disable {
+        table.fault("method", "cleartext is only asked for inside TLS, and listen.tls.mode is disable");
+    }
     let password = table.require("password").and_then(|value| password(&value));
     let opens = table.take("connections");
     let opens = opens.and_then(|value| value.list()).unwrap_or_default();

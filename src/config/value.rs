@@ -7,7 +7,7 @@ pub(super) use self::aws::{
     Endpoint, database, endpoint, parameter_name, password_duration, region, role_arn, workgroup,
 };
 pub(super) use self::network::{endpoint_url, host, port, socket_address};
-pub(super) use self::pem::{ca_bundle, cert_chain, private_key};
+pub(super) use self::pem::{ca_bundle, cert_chain, key_pair, private_key};
 pub(super) use self::text::{Reference, expand, glob_matches, nearest, reference, visible_name};
 pub(super) use self::time::{duration, positive};
 

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
 use super::MintError;
@@ -36,7 +37,7 @@ const NOT_NOW: &[&str] = &[
     "InternalServiceError",
     "ServiceUnavailable",
     "ServiceUnavailableException",
-    // The base credentials ran out under way: the SDK fetches new ones.
+    // The base credentials ran out under way; they are renewed by their expiry.
     "ExpiredToken",
     "ExpiredTokenException",
 ];
@@ -54,10 +55,9 @@ impl fmt::Display for Words {
 impl Error for Words {}
 
 /// Classes a failed call. `hidden` is a secret that the request carried: a validation error would quote it.
-pub(super) fn class<E, R>(operation: &'static str, error: &SdkError<E, R>, hidden: Option<&str>) -> MintError
+pub(super) fn class<E>(operation: &'static str, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> MintError
 where
     E: ProvideErrorMetadata + Error + 'static,
-    R: fmt::Debug,
 {
     let answered = error.as_service_error().map(|error| (error.code(), error.message()));
     let code = match (&answered, error) {
@@ -76,8 +76,9 @@ where
         _ => text,
     };
     let source = Box::new(Words(text));
-    let is_final = answered.is_some_and(|(code, _)| code.is_some_and(|code| !NOT_NOW.contains(&code)))
-        || matches!(error, SdkError::ConstructionFailure(_));
+    let is_server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
+    let is_refusal = answered.is_some_and(|(code, _)| code.is_some_and(|code| !NOT_NOW.contains(&code)));
+    let is_final = is_refusal && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_));
     if is_final {
         MintError::Denied { operation, code, source }
     } else {
@@ -103,7 +104,20 @@ mod tests {
 
     fn answer(code: &str, message: &str) -> MintError {
         let meta = ErrorMetadata::builder().code(code).message(message).build();
-        class("GetCredentials", &SdkError::service_error(GetCredentialsError::generic(meta), ()), Some("s3cret"))
+        answer_with(400, meta)
+    }
+
+    fn answer_with(status: u16, meta: ErrorMetadata) -> MintError {
+        let response = HttpResponse::new(status.try_into().unwrap(), "".into());
+        let error = SdkError::service_error(GetCredentialsError::generic(meta), response);
+        class("GetCredentials", &error, Some("s3cret"))
+    }
+
+    #[test]
+    fn a_fault_of_the_server_is_never_final() {
+        let meta = ErrorMetadata::builder().code("NewlyInvented").build();
+        assert!(matches!(answer_with(500, meta.clone()), MintError::Unavailable { .. }));
+        assert!(matches!(answer_with(400, meta), MintError::Denied { .. }));
     }
 
     #[test]

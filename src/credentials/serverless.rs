@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::failure::{class, timeouts};
 use super::{DbLogin, MintError, MintLogin, Order};
-use crate::aws::{Base, Clients};
+use crate::aws::Base;
 use crate::config::Role;
 use crate::secret::Secret;
 
@@ -38,12 +38,13 @@ impl Serverless {
 
     async fn mint_login(&self, order: &Order) -> Result<DbLogin, MintError> {
         const OPERATION: &str = "GetCredentials";
-        let clients = self.base.clients(order.region.as_deref());
         let identity = match &order.role {
-            Some(role) => under(assume(&clients, role).await?),
+            Some(role) => under(self.assume(role).await?),
             None => Builder::new(),
         };
-        let answer = clients
+        let answer = self
+            .base
+            .clients(order.region.as_deref())
             .redshift_serverless
             .get_credentials()
             .workgroup_name(&order.workgroup)
@@ -62,6 +63,54 @@ impl Serverless {
             expires_at: Some(expires_at.try_into().map_err(|_range| unusable("an expiration out of range"))?),
         })
     }
+
+    /// In the proxy's own Region: the workgroup's may be another.
+    async fn assume(&self, role: &Role) -> Result<Credentials, MintError> {
+        const OPERATION: &str = "AssumeRole";
+        let external_id = match &role.external_id {
+            Some(parameter) => Some(self.external_id(parameter).await?),
+            None => None,
+        };
+        let external_id = external_id.as_ref().map(Secret::expose);
+        let answer = self
+            .base
+            .clients(None)
+            .sts
+            .assume_role()
+            .role_arn(&role.arn)
+            .role_session_name(ROLE_SESSION_NAME)
+            .duration_seconds(ROLE_SESSION_SECS)
+            .set_external_id(external_id.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| class(OPERATION, &error, external_id))?;
+        let session = answer
+            .credentials
+            .ok_or(MintError::Unusable { operation: OPERATION, what: "the answer has no credentials" })?;
+        let expires_at = session.expiration.try_into().ok();
+        let token = Some(session.session_token);
+        Ok(Credentials::new(session.access_key_id, session.secret_access_key, token, expires_at, OPERATION))
+    }
+
+    /// Reads the SSM parameter that holds the external id: in its ARN's Region, or the proxy's own.
+    async fn external_id(&self, parameter: &str) -> Result<Secret, MintError> {
+        const OPERATION: &str = "GetParameter";
+        let answer = self
+            .base
+            .clients(region_of_arn(parameter))
+            .ssm
+            .get_parameter()
+            .name(parameter)
+            .with_decryption(true)
+            .send()
+            .await
+            .map_err(|error| class(OPERATION, &error, None))?;
+        let value = answer.parameter.and_then(|parameter| parameter.value).map(Secret::new);
+        value.filter(|value| is_external_id(value.expose())).ok_or(MintError::Unusable {
+            operation: OPERATION,
+            what: "the parameter's value is no external id (2-1224 of A-Z a-z 0-9 _ + = , . @ : / -)",
+        })
+    }
 }
 
 /// The role's identity in place of the base's, for one call: a new one each time, not to be kept in a cache.
@@ -69,47 +118,9 @@ fn under(role: Credentials) -> Builder {
     Builder::new().credentials_provider(role).identity_cache(IdentityCache::no_cache())
 }
 
-async fn assume(clients: &Clients, role: &Role) -> Result<Credentials, MintError> {
-    const OPERATION: &str = "AssumeRole";
-    let external_id = match &role.external_id {
-        Some(parameter) => Some(read_external_id(clients, parameter).await?),
-        None => None,
-    };
-    let external_id = external_id.as_ref().map(Secret::expose);
-    let answer = clients
-        .sts
-        .assume_role()
-        .role_arn(&role.arn)
-        .role_session_name(ROLE_SESSION_NAME)
-        .duration_seconds(ROLE_SESSION_SECS)
-        .set_external_id(external_id.map(str::to_owned))
-        .send()
-        .await
-        .map_err(|error| class(OPERATION, &error, external_id))?;
-    let session = answer
-        .credentials
-        .ok_or(MintError::Unusable { operation: OPERATION, what: "the answer has no credentials" })?;
-    let expires_at = session.expiration.try_into().ok();
-    let token = Some(session.session_token);
-    Ok(Credentials::new(session.access_key_id, session.secret_access_key, token, expires_at, OPERATION))
-}
-
-/// Reads the SSM parameter that holds the external id.
-async fn read_external_id(clients: &Clients, parameter: &str) -> Result<Secret, MintError> {
-    const OPERATION: &str = "GetParameter";
-    let answer = clients
-        .ssm
-        .get_parameter()
-        .name(parameter)
-        .with_decryption(true)
-        .send()
-        .await
-        .map_err(|error| class(OPERATION, &error, None))?;
-    let value = answer.parameter.and_then(|parameter| parameter.value).map(Secret::new);
-    value.filter(|value| is_external_id(value.expose())).ok_or(MintError::Unusable {
-        operation: OPERATION,
-        what: "the parameter's value is no external id (2-1224 of A-Z a-z 0-9 _ + = , . @ : / -)",
-    })
+/// `arn:PARTITION:ssm:REGION:ACCOUNT:parameter/NAME`; `None` for a plain name.
+fn region_of_arn(parameter: &str) -> Option<&str> {
+    parameter.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
 impl MintLogin for Serverless {
@@ -121,6 +132,13 @@ impl MintLogin for Serverless {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parameter_is_read_where_its_arn_says() {
+        assert_eq!(region_of_arn("/lava/prod/id"), None);
+        assert_eq!(region_of_arn("arn:aws:ssm:eu-west-1:123456789012:parameter/x"), Some("eu-west-1"));
+        assert_eq!(region_of_arn("arn:aws:ssm"), None);
+    }
 
     #[test]
     fn external_ids_are_checked_before_they_are_sent() {

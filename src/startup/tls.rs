@@ -41,9 +41,6 @@ pub enum ServerTlsError {
     /// Making the self-signed certificate failed.
     #[error("cannot make a self-signed certificate")]
     SelfSigned(#[source] rcgen::Error),
-    /// No randomness.
-    #[error("the system has no randomness")]
-    Randomness,
 }
 
 impl ServerTls {
@@ -52,19 +49,22 @@ impl ServerTls {
     /// # Errors
     /// See [`ServerTlsError`].
     pub(crate) fn new(listen: &Listen) -> Result<Self, ServerTlsError> {
-        let required = listen.tls == TlsMode::Require;
-        if listen.tls == TlsMode::Disable {
-            let mut key = [0; 32];
-            aws_lc_rs::rand::fill(&mut key).map_err(|aws_lc_rs::error::Unspecified| ServerTlsError::Randomness)?;
-            return Ok(Self { config: None, required, salt_key: salt_key(&key) });
-        }
         let (chain, key) = match &listen.identity {
             Some(identity) => from_pem(identity)?,
             None => self_signed()?,
         };
         let salt_key = salt_key(key.secret_der());
-        let mut config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(ServerTlsError::Pair)?;
+        let required = listen.tls == TlsMode::Require;
+        if listen.tls == TlsMode::Disable {
+            return Ok(Self { config: None, required, salt_key });
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(ServerTlsError::Pair)?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(ServerTlsError::Pair)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Clients of a database keep their connections: tickets would be work and memory for nothing.
         config.send_tls13_tickets = 0;

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use pgwire::messages::startup::{Password, SASLInitialResponse, SASLResponse};
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 
+use super::UpstreamError;
 use super::digest::{DigestRequest, md5};
-use super::{UpstreamError, WireError};
 use crate::credentials::DbLogin;
 use crate::wire::{self, take_cstr};
 
@@ -113,7 +113,7 @@ async fn scram_final(mut scram: Box<ScramSha256>, data: &[u8]) -> Result<(State,
     let data = data.to_vec();
     let proved = tokio::task::spawn_blocking(move || scram.update(&data).map(|()| scram)).await;
     let scram = proved
-        .map_err(|join| UpstreamError::Closed(WireError::Io(join.into())))?
+        .map_err(|_panic| UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"))?
         .map_err(|_scram| UpstreamError::Protocol("SCRAM: malformed challenge"))?;
     let response = wire::encode(&SASLResponse::new(scram.message().to_vec().into()));
     Ok((State::ScramFinal(scram), Some(response)))

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -73,10 +74,8 @@ impl Route {
             Err(source) if is_certificate_fault(&source) => {
                 Err(UpstreamError::Certificate { address, name: self.server_name.to_str().into_owned(), source })
             }
-            // A waking or failing server resets here too.
-            Err(source) if source.kind() == io::ErrorKind::ConnectionReset => {
-                Err(UpstreamError::Closed(WireError::Io(source)))
-            }
+            // A waking or failing server cuts off here too.
+            Err(source) if is_cut_off(&source) => Err(UpstreamError::Closed(WireError::Io(source))),
             Err(source) => Err(UpstreamError::Tls { address, source }),
         }
     }
@@ -102,8 +101,13 @@ fn is_certificate_fault(error: &io::Error) -> bool {
     matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
 }
 
+fn is_cut_off(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
+}
+
 /// Keepalive before NATs and load balancers forget the flow (an NLB: after 350 s).
-pub(crate) fn keep_alive(socket: &TcpStream, idle: Option<Duration>) -> io::Result<()> {
+pub(crate) fn keep_alive(socket: &impl AsFd, idle: Option<Duration>) -> io::Result<()> {
     let Some(idle) = idle else { return Ok(()) };
     let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(idle);
     socket2::SockRef::from(socket).set_tcp_keepalive(&probes)

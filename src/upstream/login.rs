@@ -9,7 +9,7 @@ use super::auth::Authentication;
 use super::{ServerError, UpstreamConn, UpstreamError};
 use crate::cancel::CancelKey;
 use crate::credentials::DbLogin;
-use crate::wire::{Frame, Wire, peek_u32, take_cstr};
+use crate::wire::{Frame, MAX_STARTUP_BYTES, Wire, peek_u32, take_cstr};
 
 /// Longest message taken during login, in bytes: AWS's ODBC driver takes errors of this size.
 const MAX_MESSAGE: usize = 30_000;
@@ -28,7 +28,11 @@ pub(super) async fn log_in(
     database: &str,
     parameters: &[(String, String)],
 ) -> Result<UpstreamConn, UpstreamError> {
-    wire.send_bytes(&startup_message(&login.user, database, parameters)).await.map_err(UpstreamError::Closed)?;
+    let message = startup_message(&login.user, database, parameters);
+    if message.len() > MAX_STARTUP_BYTES {
+        return Err(UpstreamError::Protocol("the client's startup parameters leave no room for user and database"));
+    }
+    wire.send_bytes(&message).await.map_err(UpstreamError::Closed)?;
     authenticate(&mut wire, login).await?;
     debug!(%address, "the warehouse took the login");
     greeted(wire, address).await

@@ -146,6 +146,7 @@ pub(crate) fn statuses(messages: &[Message]) -> Vec<(String, String)> {
 pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     stream.write_all(bytes).await.unwrap();
     stream.flush().await.unwrap();
+}
 
 /// A connection, encrypted or not.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}

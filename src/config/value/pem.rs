@@ -4,16 +4,16 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 
 use super::Parsed;
 
-/// A CA bundle in PEM with at least one certificate that can vouch. Others in it are passed over, as rustls does.
+/// A CA bundle in PEM: at least one certificate, and each can vouch for others.
 pub(in crate::config) fn ca_bundle(pem: &str) -> Parsed<()> {
     let mut store = RootCertStore::empty();
     for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let cert = cert.map_err(|_why| "holds PEM that is broken")?;
-        // One that cannot be used is not a fault as long as another can.
-        let _unusable = store.add(cert);
+        store.add(cert).map_err(|_why| "holds a certificate that cannot be a root")?;
     }
     if store.is_empty() { Err("holds no certificate in PEM".into()) } else { Ok(()) }
 }
@@ -34,6 +34,18 @@ pub(in crate::config) fn private_key(pem: &str) -> Parsed<()> {
     match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
         Ok(_) => Ok(()),
         Err(_) => Err("holds no private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted)".into()),
+    }
+}
+
+/// That a chain and a key, each well-formed, belong together.
+pub(in crate::config) fn key_pair(cert_pem: &str, key_pem: &str) -> Parsed<()> {
+    let chain = CertificateDer::pem_slice_iter(cert_pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let pair = (chain, PrivateKeyDer::from_pem_slice(key_pem.as_bytes()));
+    let (Ok(chain), Ok(key)) = pair else { return Ok(()) };
+    match CertifiedKey::from_der(chain, key, &rustls::crypto::aws_lc_rs::default_provider()) {
+        Ok(_) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err("is not the key of listen.tls.cert".into()),
+        Err(_) => Err("is of a kind that cannot be used".into()),
     }
 }
 
