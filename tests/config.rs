@@ -491,6 +491,45 @@ fn a_certificate_of_ones_own_opens_other_addresses() {
 }
 
 #[test]
+fn a_key_of_another_certificate_is_a_fault_with_its_line() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("c"), self_signed().0).unwrap();
+    fs::write(dir.path().join("k"), self_signed().1).unwrap();
+    let path = dir.path().join("proxy.toml");
+    fs::write(&path, "[listen.tls]\ncert = \"c\"\nkey = \"k\"\n").unwrap();
+    let faults = config::load(&path, &env, UnknownKeys::Refuse).unwrap_err().to_string();
+    assert!(faults.ends_with("proxy.toml:3: listen.tls.key: is not the key of listen.tls.cert"), "{faults}");
+}
+
+#[test]
+fn endpoints_of_the_environment_are_held_to_the_same_rules() {
+    let load = |url: &str| {
+        let env = |name: &str| (name == "AWS_ENDPOINT_URL_STS").then(|| url.to_owned());
+        config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
+    };
+    let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("AWS_ENDPOINT_URL_STS: ")), "{warnings:?}");
+    let faults = load("http://sts.example.com").unwrap_err().to_string();
+    assert!(faults.contains("AWS_ENDPOINT_URL_STS: (environment) "), "{faults}");
+}
+
+#[test]
+fn a_configuration_in_place_of_its_path_is_not_shown() {
+    let faults = config::load_reference("[users.a]\npassword = \"planted\"\n", &env, UnknownKeys::Refuse);
+    let faults = faults.unwrap_err().to_string();
+    assert!(!faults.contains("planted"), "{faults}");
+}
+
+#[test]
+fn cleartext_without_tls_is_a_fault() {
+    let verifier = verifier("x");
+    let text =
+        format!("[listen.tls]\nmode = \"disable\"\n[users.a]\npassword = \"{verifier}\"\nmethod = \"cleartext\"\n");
+    let faults = faults(&text);
+    assert!(faults[0].contains("users.a.method: cleartext is only asked for inside TLS"), "{faults:?}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let faults = config::load(Path::new("/nowhere/p.toml"), &env, UnknownKeys::Refuse).unwrap_err();
     assert!(faults.to_string().starts_with("/nowhere/p.toml: cannot be read: "), "{faults}");

@@ -112,6 +112,18 @@ async fn a_session_in_clear_is_served_where_tls_is_preferred() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_while_the_warehouse_wakes_gives_its_place_back() {
+    let rig = Rig::start().await;
+    rig.sandbox().warehouse.sleep_until_woken();
+    let stream = support::raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let waiting = tokio::spawn(support::login_over(stream, USER, PASSWORD, "sales"));
+    rig.sandbox().warehouse.wait_for_dials(1).await;
+    assert_eq!(rig.app.counts().sessions, 1);
+    waiting.abort();
+    rig.wait_until_idle().await;
+}
+
+#[tokio::test]
 async fn caps_on_sessions_say_which_one_is_reached() {
     let limits = "[limits]\nmax_sessions = 1\n";
     let rig = Rig::with(Setup { config: limits.into(), ..Setup::default() }).await;

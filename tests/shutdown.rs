@@ -60,6 +60,21 @@ async fn a_busy_session_gets_its_answer_first() {
 }
 
 #[tokio::test]
+async fn a_result_that_is_on_its_way_is_delivered_whole() {
+    let (world, mut proxy) = start("").await;
+    let activity = Activity::of(&world.sandbox).await;
+    let mut busy = session(&world, &proxy).await;
+    busy.query("select repeat('x', 10000) from generate_series(1, 2000)").await;
+    activity.wait_for("ClientWrite").await;
+    proxy.signal("TERM").await;
+    proxy.wait_for_log("\"draining\"").await;
+    let messages = busy.until(b'Z').await;
+    assert_eq!(messages.iter().filter(|(tag, _)| *tag == b'D').count(), 2000);
+    assert_terminated(&mut busy).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+#[tokio::test]
 async fn an_open_transaction_is_waited_for_until_the_drain_timeout() {
     let (world, mut proxy) = start("[limits]\ndrain_timeout = \"1s\"\n").await;
     let mut open = session(&world, &proxy).await;

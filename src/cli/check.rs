@@ -87,7 +87,7 @@ mod tests {
             password = "env:PW"
             connections = ["sales"]
         "#;
-        let env = |_: &str| Some("planted-password".to_owned());
+        let env = |name: &str| (name == "PW").then(|| "planted-password".to_owned());
         let config = parse(text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
         let told = offline(&config, &[]).unwrap();
         let want = "\

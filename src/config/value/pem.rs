@@ -61,7 +61,10 @@ mod tests {
         assert!(ca_bundle(&key).is_err() && cert_chain(&key).is_err() && private_key(&cert).is_err());
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(ca_bundle(broken).is_err() && cert_chain(broken).is_err());
-        assert!(ca_bundle(&format!("{broken}{cert}")).is_ok(), "one usable root is enough");
+        assert!(ca_bundle(&format!("{cert}{broken}")).is_err(), "as when the proxy starts");
+        assert!(key_pair(&cert, &key).is_ok());
+        let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        assert!(key_pair(&cert, &other.signing_key.serialize_pem()).is_err());
         for text in ["", "nothing", "-----BEGIN CERTIFICATE-----\n"] {
             assert!(ca_bundle(text).is_err() && cert_chain(text).is_err() && private_key(text).is_err());
         }
