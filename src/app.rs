@@ -74,6 +74,9 @@ pub enum AppError {
         /// What is wrong.
         source: tokio_rustls::rustls::pki_types::InvalidDnsNameError,
     },
+    /// The AWS SDK would panic at its first call.
+    #[error("there are no CA certificates to verify AWS by: install ca-certificates, or set SSL_CERT_FILE")]
+    NoRoots,
     /// An address could not be bound.
     #[error("cannot listen on {address}")]
     Bind {
@@ -93,7 +96,7 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::ServerTls(_) | Self::ClientTls(_) | Self::ServerName { .. } => true,
-            Self::Accounts(_) | Self::Bind { .. } | Self::Process(_) => false,
+            Self::Accounts(_) | Self::NoRoots | Self::Bind { .. } | Self::Process(_) => false,
         }
     }
 }

@@ -37,6 +37,9 @@ pub fn serve(config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(),
 async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<Handle>) -> Result<(), AppError> {
     // Before anything is bound: a signal that comes early must not be lost.
     let mut signals = Signals::new().map_err(AppError::Process)?;
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        return Err(AppError::NoRoots);
+    }
     let base = Base::from_environment(&config.aws, env).await;
     let app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)).await?;
     let signal = signals.next().await;

@@ -48,6 +48,19 @@ connections = ["sales"]
 "#;
 
 #[test]
+fn a_system_without_ca_certificates_is_told_what_to_do() {
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::write(dir.path().join("proxy.toml"), "[listen]\naddress = \"127.0.0.1:0\"\n").unwrap();
+    std::fs::write(dir.path().join("none.pem"), "").unwrap();
+    let mut serve = std::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+    let serve = serve.args(["serve", "--config"]).arg(dir.path().join("proxy.toml")).env_clear();
+    let output = serve.env("SSL_CERT_FILE", dir.path().join("none.pem")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("install ca-certificates, or set SSL_CERT_FILE"), "{told}");
+}
+
+#[test]
 fn help_and_version_are_no_faults() {
     for args in [["--help"].as_slice(), &["--version"], &["help"], &["check", "--help"], &["hash-password", "--help"]] {
         let output = run(args, "", &[]);

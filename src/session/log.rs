@@ -4,6 +4,7 @@
 //! entry is only hashed, since people type passwords there.
 
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -153,6 +154,8 @@ fn is_departure(error: &SessionError) -> bool {
         SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {
             matches!(error, WireError::Closed | WireError::Io(_))
         }
+        // Gone behind the answer to its SSLRequest.
+        SessionError::Startup(StartupError::Tls(error)) => error.kind() == ErrorKind::UnexpectedEof,
         _ => false,
     }
 }
