@@ -13,7 +13,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use support::raw::{self, Message, message, query, send, startup, statuses};
+use support::raw::{self, Message, message, send, startup};
+use support::session::{log_in, query, statuses};
 use support::{PASSWORD, Rig, USER};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -27,7 +28,7 @@ const OK: &[u8] = &[0; 4];
 async fn through(rig: &Rig, minor: u16, pairs: &[(&str, &str)]) -> (Tls, Vec<Message>) {
     let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
     let all = [&[("user", USER), ("database", "sales")], pairs].concat();
-    let messages = raw::log_in(&mut stream, &startup(minor, &all), PASSWORD).await;
+    let messages = log_in(&mut stream, &startup(minor, &all), PASSWORD).await;
     let (tag, body) = messages.last().unwrap();
     assert_eq!((*tag, &**body), (b'Z', &b"I"[..]), "{}", String::from_utf8_lossy(body));
     (stream, messages)
@@ -38,7 +39,7 @@ async fn directly(rig: &Rig, pairs: &[(&str, &str)]) -> Vec<Message> {
     let login = rig.sandbox().logins.mint("IAMR:rs01", Duration::from_secs(900)).await;
     let mut stream = raw::tls(rig.sandbox().warehouse.address().port(), rig.sandbox().ca.pem()).await;
     let all = [&[("user", &*login.user), ("database", "dev")], pairs].concat();
-    raw::log_in(&mut stream, &startup(0, &all), &login.password).await
+    log_in(&mut stream, &startup(0, &all), &login.password).await
 }
 
 /// What the warehouse got of a client that sent these.
@@ -114,7 +115,7 @@ async fn an_aws_driver_is_asked_for_the_password_and_its_parameters_are_answered
     assert_eq!(raw::read_message(&mut stream).await.unwrap(), (b'R', vec![0, 0, 0, 3]));
     let password = message(b'p', &[PASSWORD.as_bytes(), b"\0"].concat());
     // The rest of the dialogue, which begins with AuthenticationOk.
-    let messages = raw::log_in(&mut stream, &[password, message(b'H', b"")].concat(), "").await;
+    let messages = log_in(&mut stream, &[password, message(b'H', b"")].concat(), "").await;
     assert_eq!(messages[0], (b'R', OK.to_vec()));
     assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())));
     let statuses = statuses(&messages).into_iter().collect::<BTreeMap<_, _>>();

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use support::activity::Activity;
 use support::process::Proxy;
-use support::raw::{self, read_message, until_closed};
-use support::session::{field, log_in};
+use support::raw::{self, field, read_message, until_closed};
+use support::session::Session;
 use support::{PASSWORD, Rig, Setup, USER, World, without_session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -79,7 +79,7 @@ async fn two_hundred_mb_of_copy_in_arrive_whole() {
 #[tokio::test]
 async fn a_client_that_ends_its_side_still_gets_its_results() {
     let rig = Rig::start().await;
-    let mut session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
     session.query("select lpad(n::text, 100, '0') from generate_series(1, 20000) n").await;
     session.stream.shutdown().await.unwrap();
     let rows = session.until(b'Z').await.iter().filter(|(tag, _)| *tag == b'D').count();
@@ -92,7 +92,7 @@ async fn a_client_that_ends_its_side_still_gets_its_results() {
 #[tokio::test]
 async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
     let rig = Rig::start().await;
-    let mut session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
     rig.sandbox().warehouse.close_sessions();
     let (tag, body) = read_message(&mut session.stream).await.unwrap();
     assert_eq!((tag, &*field(&body, b'S'), &*field(&body, b'C')), (b'E', "FATAL", "08006"));
@@ -104,7 +104,7 @@ async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
 #[tokio::test]
 async fn a_client_that_says_goodbye_hears_nothing_more() {
     let rig = Rig::start().await;
-    let mut session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
     session.stream.write_all(&raw::message(b'X', b"")).await.unwrap();
     assert_eq!(until_closed(&mut session.stream).await, b"");
     rig.wait_until_idle().await;
@@ -114,7 +114,7 @@ async fn a_client_that_says_goodbye_hears_nothing_more() {
 async fn a_client_that_is_reset_frees_the_warehouse() {
     let rig = Rig::start().await;
     let activity = Activity::of(rig.sandbox()).await;
-    let session = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
     assert_eq!(activity.sessions().await, 1);
     let (socket, _) = session.stream.into_inner();
     socket.set_zero_linger().unwrap();
@@ -128,7 +128,7 @@ async fn a_client_that_is_reset_frees_the_warehouse() {
 async fn a_stalled_client_is_nobody_elses_business() {
     let rig = Rig::start().await;
     let activity = Activity::of(rig.sandbox()).await;
-    let mut stalled = log_in(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales", &[]).await;
+    let mut stalled = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
     stalled.query("select repeat('x', 10000) from generate_series(1, 100000)").await;
     activity.wait_for("ClientWrite").await;
     let other = rig.connect("sales").await.unwrap();

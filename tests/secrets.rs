@@ -267,7 +267,7 @@ impl Scene {
                 }
                 b'Z' => return Login { stream, key, sqlstate: None },
                 b'E' => {
-                    let sqlstate = field(&body, b'C');
+                    let sqlstate = Some(field(&body, b'C'));
                     self.replies.extend(until_closed(&mut stream).await);
                     return Login { stream, key, sqlstate };
                 }

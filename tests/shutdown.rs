@@ -12,8 +12,8 @@ mod support;
 
 use support::activity::Activity;
 use support::process::Proxy;
-use support::raw::{self, read_message, until_closed};
-use support::session::{Session, field, log_in};
+use support::raw::{self, field, read_message, until_closed};
+use support::session::Session;
 use support::{PASSWORD, Setup, USER, World, refusal, without_session};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -26,7 +26,7 @@ async fn start(config: &str) -> (World, Proxy) {
 }
 
 async fn session(world: &World, proxy: &Proxy) -> Session<TlsStream<TcpStream>> {
-    log_in(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales", &[]).await
+    Session::open(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales").await
 }
 
 async fn assert_terminated(session: &mut Session<TlsStream<TcpStream>>) {

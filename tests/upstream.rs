@@ -15,6 +15,7 @@ use std::time::Duration;
 use redshift_sandbox::aws::{Fault, Times};
 use redshift_sandbox::ca::Ca;
 use support::raw::{self, message};
+use support::session::log_in;
 use support::{PASSWORD, Rig, Setup, USER, assert_refused};
 
 const UNREACHABLE: &str = "could not reach the warehouse for \"sales\"";
@@ -165,9 +166,9 @@ async fn other_errors_of_the_warehouse_are_passed_on_as_sent() {
         let startup = raw::startup(0, &[("user", USER), ("database", "sales")]);
         let mut through = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
         let mut itself = raw::tls(warehouse.address().port(), rig.sandbox().ca.pem()).await;
-        let told = raw::log_in(&mut through, &startup, PASSWORD).await;
+        let told = log_in(&mut through, &startup, PASSWORD).await;
         warehouse.login_error(1, sqlstate, text);
-        assert_eq!(told.last(), raw::log_in(&mut itself, &startup, "").await.last(), "{sqlstate}");
+        assert_eq!(told.last(), log_in(&mut itself, &startup, "").await.last(), "{sqlstate}");
         assert_eq!(raw::until_closed(&mut through).await, b"");
     }
     assert_eq!(rig.sandbox().aws.calls("GetCredentials"), 1);

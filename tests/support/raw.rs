@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -57,8 +56,11 @@ pub(crate) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &u32::try_from(4 + body.len()).unwrap().to_be_bytes(), body].concat()
 }
 
-/// Reads one message: type byte and body.
-pub(crate) async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(u8, Vec<u8>)> {
+/// A message's type byte and body.
+pub(crate) type Message = (u8, Vec<u8>);
+
+/// Reads one message.
+pub(crate) async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Message> {
     let tag = stream.read_u8().await?;
     let mut body = vec![0; stream.read_u32().await? as usize - 4];
     stream.read_exact(&mut body).await?;
@@ -76,71 +78,6 @@ pub(crate) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u
     };
     tokio::time::timeout(SOON, read).await.expect("the proxy closes the connection");
     all
-}
-
-/// A message's type byte and body.
-pub(crate) type Message = (u8, Vec<u8>);
-
-/// Sends a startup message and answers what is asked: all messages, up to ReadyForQuery or an ErrorResponse.
-pub(crate) async fn log_in<S>(stream: &mut S, startup: &[u8], password: &str) -> Vec<Message>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let dialogue = async {
-        send(stream, startup).await;
-        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-        let mut messages = Vec::new();
-        loop {
-            let (tag, body) = read_message(stream).await.unwrap();
-            match (tag, &*body) {
-                (b'R', [0, 0, 0, 3]) => send(stream, &message(b'p', &[password.as_bytes(), b"\0"].concat())).await,
-                (b'R', [0, 0, 0, 10, ..]) => {
-                    let length = u32::try_from(scram.message().len()).unwrap().to_be_bytes();
-                    let first = [SCRAM_SHA_256.as_bytes(), b"\0", &length, scram.message()].concat();
-                    send(stream, &message(b'p', &first)).await;
-                }
-                (b'R', [0, 0, 0, 11, challenge @ ..]) => {
-                    scram.update(challenge).unwrap();
-                    send(stream, &message(b'p', scram.message())).await;
-                }
-                (b'R', [0, 0, 0, 12, proof @ ..]) => scram.finish(proof).unwrap(),
-                _ => {}
-            }
-            messages.push((tag, body));
-            if matches!(tag, b'Z' | b'E') {
-                return messages;
-            }
-        }
-    };
-    tokio::time::timeout(SOON, dialogue).await.expect("ready, or refused")
-}
-
-/// The one value that a simple query yields, as text.
-pub(crate) async fn query<S>(stream: &mut S, sql: &str) -> String
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    send(stream, &message(b'Q', &[sql.as_bytes(), b"\0"].concat())).await;
-    let mut value = None;
-    loop {
-        match read_message(stream).await.unwrap() {
-            // DataRow of one column: count, length, value.
-            (b'D', row) => value = Some(String::from_utf8(row[6..].to_vec()).unwrap()),
-            (b'E', error) => panic!("{}", String::from_utf8_lossy(&error)),
-            (b'Z', _) => return value.expect("a row"),
-            _ => {}
-        }
-    }
-}
-
-/// Names and values of the ParameterStatus messages, in their order.
-pub(crate) fn statuses(messages: &[Message]) -> Vec<(String, String)> {
-    let statuses = messages.iter().filter(|(tag, _)| *tag == b'S');
-    let pair = |body: &[u8]| {
-        let mut texts = body.split(|&byte| byte == 0).map(|text| String::from_utf8(text.to_vec()).unwrap());
-        (texts.next().unwrap(), texts.next().unwrap())
-    };
-    statuses.map(|(_, body)| pair(body)).collect()
 }
 
 pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
@@ -171,9 +108,10 @@ pub(crate) async fn say(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
 }
 
 /// The field of an ErrorResponse's body, by its code.
-pub(crate) fn field(body: &[u8], code: u8) -> Option<String> {
-    let field = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&code))?;
-    Some(String::from_utf8_lossy(&field[1..]).into_owned())
+#[track_caller]
+pub(crate) fn field(body: &[u8], code: u8) -> String {
+    let field = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&code)).expect("the field");
+    String::from_utf8(field[1..].to_vec()).unwrap()
 }
 
 /// What a TLS client says first, to be cut where a test likes.

@@ -1,9 +1,9 @@
-//! A logged-in session in raw messages, for what no driver does.
+//! Logins and sessions in raw messages, for what no driver does.
 
-use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::raw::{message, read_message, startup};
+use super::raw::{Message, SOON, message, read_message, send, startup};
 use super::{PASSWORD, USER};
 
 /// A session that is ready for queries.
@@ -11,59 +11,38 @@ pub(crate) struct Session<S> {
     pub(crate) stream: S,
     /// pid and secret of BackendKeyData.
     pub(crate) key: (u32, Vec<u8>),
-    /// ParameterStatus, in order.
-    pub(crate) parameters: Vec<(String, String)>,
-}
-
-/// Logs in by SCRAM as the rig's user, with these parameters besides.
-pub(crate) async fn log_in<S>(mut stream: S, conn_id: &str, more: &[(&str, &str)]) -> Session<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let pairs = [&[("user", USER), ("database", conn_id)][..], more].concat();
-    stream.write_all(&startup(0, &pairs)).await.unwrap();
-    let (tag, body) = read_message(&mut stream).await.unwrap();
-    assert_eq!((tag, &body[..]), (b'R', &b"\0\0\0\x0aSCRAM-SHA-256\0\0"[..]));
-    let mut scram = ScramSha256::new(PASSWORD.as_bytes(), ChannelBinding::unsupported());
-    let first = scram.message();
-    let initial = [b"SCRAM-SHA-256\0", &u32::try_from(first.len()).unwrap().to_be_bytes()[..], first].concat();
-    stream.write_all(&message(b'p', &initial)).await.unwrap();
-    let (_, challenge) = read_message(&mut stream).await.unwrap();
-    scram.update(&challenge[4..]).unwrap();
-    stream.write_all(&message(b'p', scram.message())).await.unwrap();
-    let (_, proof) = read_message(&mut stream).await.unwrap();
-    scram.finish(&proof[4..]).unwrap();
-    assert_eq!(read_message(&mut stream).await.unwrap(), (b'R', vec![0; 4]));
-    greeted(stream).await
-}
-
-/// Reads ParameterStatus, BackendKeyData and ReadyForQuery.
-pub(crate) async fn greeted<S: AsyncRead + Unpin>(mut stream: S) -> Session<S> {
-    let (mut key, mut parameters) = (None, Vec::new());
-    loop {
-        match read_message(&mut stream).await.unwrap() {
-            (b'S', body) => {
-                let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8(text.to_vec()).unwrap());
-                parameters.push((texts.next().unwrap(), texts.next().unwrap()));
-            }
-            (b'K', body) => key = Some((u32::from_be_bytes(body[..4].try_into().unwrap()), body[4..].to_vec())),
-            (b'Z', body) => {
-                assert_eq!(body, b"I");
-                return Session { stream, key: key.expect("BackendKeyData"), parameters };
-            }
-            other => panic!("unexpected {other:?}"),
-        }
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// Logs in by SCRAM as the rig's user.
+    pub(crate) async fn open(mut stream: S, conn_id: &str) -> Self {
+        let startup = startup(0, &[("user", USER), ("database", conn_id)]);
+        let messages = log_in(&mut stream, &startup, PASSWORD).await;
+        assert_eq!(messages[0], (b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0".to_vec()));
+        assert!(messages.len() > 4, "refused: {messages:?}");
+        // Challenge, proof, AuthenticationOk.
+        let starts = |at: usize, code: u8| messages[at].0 == b'R' && messages[at].1.starts_with(&[0, 0, 0, code]);
+        assert!(starts(1, 11) && starts(2, 12), "{messages:?}");
+        assert_eq!(messages[3], (b'R', vec![0; 4]));
+        let mut key = None;
+        for (tag, body) in &messages[4..] {
+            match tag {
+                b'S' => {}
+                b'K' => key = Some((u32::from_be_bytes(body[..4].try_into().unwrap()), body[4..].to_vec())),
+                b'Z' => assert_eq!(body, b"I"),
+                _ => panic!("unexpected {}: {}", char::from(*tag), body.escape_ascii()),
+            }
+        }
+        Self { stream, key: key.expect("BackendKeyData") }
+    }
+
     /// Sends a simple Query.
     pub(crate) async fn query(&mut self, sql: &str) {
         self.stream.write_all(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).await.unwrap();
     }
 
     /// Messages up to the next of this type, which comes last.
-    pub(crate) async fn until(&mut self, tag: u8) -> Vec<(u8, Vec<u8>)> {
+    pub(crate) async fn until(&mut self, tag: u8) -> Vec<Message> {
         let mut messages = Vec::new();
         loop {
             messages.push(read_message(&mut self.stream).await.unwrap());
@@ -81,8 +60,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 }
 
-/// The fields of an ErrorResponse by their codes.
-pub(crate) fn field(body: &[u8], code: u8) -> String {
-    let field = body.split(|byte| *byte == 0).find(|field| field.first() == Some(&code)).expect("the field");
-    String::from_utf8(field[1..].to_vec()).unwrap()
+/// Sends a startup message and answers what is asked: all messages, up to ReadyForQuery or an ErrorResponse.
+pub(crate) async fn log_in<S>(stream: &mut S, startup: &[u8], password: &str) -> Vec<Message>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let dialogue = async {
+        send(stream, startup).await;
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        let mut messages = Vec::new();
+        loop {
+            let (tag, body) = read_message(stream).await.unwrap();
+            match (tag, &*body) {
+                (b'R', [0, 0, 0, 3]) => send(stream, &message(b'p', &[password.as_bytes(), b"\0"].concat())).await,
+                (b'R', [0, 0, 0, 10, ..]) => {
+                    let length = u32::try_from(scram.message().len()).unwrap().to_be_bytes();
+                    let first = [SCRAM_SHA_256.as_bytes(), b"\0", &length, scram.message()].concat();
+                    send(stream, &message(b'p', &first)).await;
+                }
+                (b'R', [0, 0, 0, 11, challenge @ ..]) => {
+                    scram.update(challenge).unwrap();
+                    send(stream, &message(b'p', scram.message())).await;
+                }
+                (b'R', [0, 0, 0, 12, proof @ ..]) => scram.finish(proof).unwrap(),
+                _ => {}
+            }
+            messages.push((tag, body));
+            if matches!(tag, b'Z' | b'E') {
+                return messages;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, dialogue).await.expect("ready, or refused")
+}
+
+/// The one value that a simple query yields, as text.
+pub(crate) async fn query<S>(stream: &mut S, sql: &str) -> String
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    send(stream, &message(b'Q', &[sql.as_bytes(), b"\0"].concat())).await;
+    let mut value = None;
+    loop {
+        match read_message(stream).await.unwrap() {
+            // DataRow of one column: count, length, value.
+            (b'D', row) => value = Some(String::from_utf8(row[6..].to_vec()).unwrap()),
+            (b'E', error) => panic!("{}", String::from_utf8_lossy(&error)),
+            (b'Z', _) => return value.expect("a row"),
+            _ => {}
+        }
+    }
+}
+
+/// Names and values of the ParameterStatus messages, in their order.
+pub(crate) fn statuses(messages: &[Message]) -> Vec<(String, String)> {
+    let statuses = messages.iter().filter(|(tag, _)| *tag == b'S');
+    let pair = |body: &[u8]| {
+        let mut texts = body.split(|&byte| byte == 0).map(|text| String::from_utf8(text.to_vec()).unwrap());
+        (texts.next().unwrap(), texts.next().unwrap())
+    };
+    statuses.map(|(_, body)| pair(body)).collect()
 }
