@@ -11,125 +11,23 @@
 
 mod support;
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use support::drip::Drip;
 use support::frozen::FrozenTime;
+use support::hostile::{
+    LENGTHS, MECHANISM, Verdict, asked, assert_unharmed, aws_driver, challenged, connection, demo, prefer, startup_of,
+    told, verdict, wrong_password,
+};
 use support::process::Proxy;
 use support::raw::{
-    GSSENC_REQUEST, SSL_REQUEST, Stream, client_hello, field, handshake, message, open, read_message, say, startup,
-    tcp, tls, tls_config, until_closed,
+    GSSENC_REQUEST, SSL_REQUEST, Stream, client_hello, field, handshake, message, read_message, say, startup, tcp, tls,
+    tls_config, until_closed,
 };
 use support::scram::{Scram, initial_response};
 use support::{PASSWORD, Rig, Setup, USER, World, login_over, without_session};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
-
-/// Lengths that no parser should trust.
-const LENGTHS: [u32; 6] = [0, 3, 4, i32::MAX as u32, 1 << 31, u32::MAX];
-
-const MECHANISM: &str = "SCRAM-SHA-256";
-
-/// What a client is told before the end.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Verdict {
-    /// Nothing.
-    Silence,
-    /// One FATAL ErrorResponse: SQLSTATE, and text without the session id.
-    Refused(String, String),
-}
-
-impl Verdict {
-    fn refused(sqlstate: &str, message: &str) -> Self {
-        Self::Refused(sqlstate.to_owned(), message.to_owned())
-    }
-
-    fn is(&self, wanted: &str) -> bool {
-        matches!(self, Self::Refused(sqlstate, _) if sqlstate == wanted)
-    }
-}
-
-/// Reads to the end. Requests for a proof are passed over; whatever lets a client in fails the test.
-async fn verdict(stream: &mut Stream) -> Verdict {
-    let bytes = until_closed(stream).await;
-    let mut rest = &bytes[..];
-    let mut verdict = Verdict::Silence;
-    while !rest.is_empty() {
-        let length = u32::from_be_bytes(rest[1..5].try_into().unwrap()) as usize;
-        let (message, more) = rest.split_at(1 + length);
-        let (tag, body) = (message[0], &message[5..]);
-        match tag {
-            b'R' if [&[0, 0, 0, 3][..], &[0, 0, 0, 10], &[0, 0, 0, 11]].iter().any(|code| body.starts_with(code)) => {}
-            b'v' => {}
-            b'E' if verdict == Verdict::Silence => {
-                assert_eq!(field(body, b'S'), "FATAL");
-                verdict = Verdict::refused(&field(body, b'C'), without_session(&field(body, b'M')));
-            }
-            _ => panic!("the proxy said {}: {}", char::from(tag), body.escape_ascii()),
-        }
-        rest = more;
-    }
-    verdict
-}
-
-async fn prefer() -> Rig {
-    Rig::with(Setup { tls: "prefer", ..Setup::default() }).await
-}
-
-/// A connection to the rig's proxy.
-async fn connection(rig: &Rig, encrypted: bool) -> Stream {
-    open(rig.port(), encrypted.then(|| rig.sandbox().ca.pem())).await
-}
-
-/// Says it all, then nothing more; what comes of it.
-async fn told(rig: &Rig, encrypted: bool, bytes: &[u8]) -> Verdict {
-    let mut stream = connection(rig, encrypted).await;
-    say(&mut stream, bytes).await;
-    verdict(&mut stream).await
-}
-
-/// The proxy is as it was.
-async fn assert_unharmed(rig: &Rig) {
-    let client = rig.connect("sales").await.expect("a good client gets in");
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
-    drop(client);
-    rig.wait_until_idle().await;
-}
-
-fn demo() -> Vec<u8> {
-    startup(0, &[("user", USER), ("database", "sales")])
-}
-
-/// AWS's drivers are asked for the password itself, inside TLS.
-fn aws_driver() -> Vec<u8> {
-    startup(0, &[("user", USER), ("database", "sales"), ("client_protocol_version", "3")])
-}
-
-/// A client that has been asked for something: after its startup message.
-async fn asked(rig: &Rig, encrypted: bool, startup: &[u8]) -> Stream {
-    let mut stream = connection(rig, encrypted).await;
-    stream.write_all(startup).await.unwrap();
-    stream.flush().await.unwrap();
-    assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
-    stream
-}
-
-/// A client that has been challenged: after its SASLInitialResponse.
-async fn challenged(rig: &Rig, encrypted: bool, scram: &Scram) -> (Stream, String) {
-    let mut stream = asked(rig, encrypted, &demo()).await;
-    stream.write_all(&initial_response(MECHANISM, scram.first().as_bytes())).await.unwrap();
-    stream.flush().await.unwrap();
-    let (tag, body) = read_message(&mut stream).await.unwrap();
-    assert_eq!((tag, &body[..4]), (b'R', &[0, 0, 0, 11][..]));
-    (stream, String::from_utf8(body[4..].to_vec()).unwrap())
-}
-
-fn wrong_password() -> Verdict {
-    Verdict::refused("28P01", &format!("password authentication failed for user \"{USER}\""))
-}
-
-// Startup packets.
 
 #[tokio::test]
 async fn startup_packets_cut_anywhere_are_closed_without_words() {
@@ -168,47 +66,6 @@ async fn tls_handshakes_cut_anywhere_are_closed() {
     assert_unharmed(&rig).await;
 }
 
-/// Sends every byte by itself.
-struct Drip<S> {
-    stream: S,
-    wait: bool,
-}
-
-impl<S> Drip<S> {
-    fn new(stream: S) -> Self {
-        Self { stream, wait: false }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Drip<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.wait = !self.wait;
-        if self.wait {
-            // What was taken goes out by itself, and the proxy has its turn.
-            cx.waker().wake_by_ref();
-            return match Pin::new(&mut self.stream).poll_flush(cx)? {
-                Poll::Ready(()) | Poll::Pending => Poll::Pending,
-            };
-        }
-        let one = bytes.len().min(1);
-        Pin::new(&mut self.stream).poll_write(cx, &bytes[..one])
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Drip<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
-    }
-}
-
 #[tokio::test]
 async fn a_login_split_at_every_byte_succeeds() {
     let rig = prefer().await;
@@ -242,18 +99,6 @@ async fn a_tls_handshake_split_at_every_byte_succeeds() {
     assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
     drop(client);
     rig.wait_until_idle().await;
-}
-
-/// A startup message of so many bytes.
-fn startup_of(bytes: usize, fill: &str) -> Vec<u8> {
-    let pairs = |padding: &str| match fill {
-        "user" => startup(0, &[("user", padding), ("database", "sales")]),
-        "database" => startup(0, &[("user", USER), ("database", padding)]),
-        _ => startup(0, &[("user", USER), ("database", "sales"), (fill, padding)]),
-    };
-    let packet = pairs(&"x".repeat(bytes - pairs("").len()));
-    assert_eq!(packet.len(), bytes);
-    packet
 }
 
 #[tokio::test]
@@ -362,8 +207,6 @@ async fn protocol_2_0_is_refused_in_clear_where_tls_is_required() {
     assert_eq!(told(&rig, false, &demo()).await, Verdict::refused("28000", "TLS is required"));
     assert_unharmed(&rig).await;
 }
-
-// Encryption requests.
 
 #[tokio::test]
 async fn encryption_may_be_asked_for_in_either_order() {
@@ -499,8 +342,6 @@ async fn direct_tls_is_closed_without_words_where_tls_is_disabled() {
     rig.wait_until_idle().await;
 }
 
-// Names.
-
 #[tokio::test]
 async fn odd_user_names_are_refused_like_any_stranger() {
     let rig = prefer().await;
@@ -539,8 +380,6 @@ async fn odd_database_names_are_connections_that_do_not_exist() {
     assert_eq!(rig.sandbox().aws.calls("AssumeRole") + rig.sandbox().warehouse.dials(), 0);
     assert_unharmed(&rig).await;
 }
-
-// The proof.
 
 /// CVE-2026-107350: a startup packet in the midst of SCRAM must not become another login.
 #[tokio::test]
@@ -816,8 +655,6 @@ async fn a_client_that_could_bind_channels_but_sees_no_offer_gets_in() {
     assert_eq!((tag, &body[..]), (b'R', &[0, 0, 0, 0][..]));
 }
 
-// Time and number.
-
 #[tokio::test]
 async fn clients_that_stop_are_closed_at_the_startup_timeout_and_not_before() {
     let rig = prefer().await;
@@ -922,8 +759,6 @@ async fn when_all_handshakes_are_taken_the_oldest_goes() {
     drop((client, waiting));
     assert_unharmed(&rig).await;
 }
-
-// Leaks.
 
 /// One of the ways to leave before one is known.
 async fn abort(port: u16, ca_pem: &str, hello: &[u8], way: usize) {

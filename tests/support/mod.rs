@@ -20,7 +20,9 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 pub(crate) mod activity;
+pub(crate) mod drip;
 pub(crate) mod frozen;
+pub(crate) mod hostile;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scram;
