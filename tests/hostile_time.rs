@@ -1,5 +1,4 @@
-//! Bad input: it is closed or refused, in the contract's words or in none, and the process lives. After every abuse a
-//! good client logs in, and nothing is left of the others.
+//! Hostile in time and number: clients that stop, that drip, that come all at once, that leave by the thousand.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
