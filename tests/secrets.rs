@@ -11,126 +11,22 @@
 
 mod support;
 
-use std::fmt::Write;
 use std::process::{Output, Stdio};
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use redshift_iam_proxy::config::Verifier;
-use redshift_iam_proxy::secret::Secret;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use redshift_sandbox::aws::{Fault, Times};
 use redshift_sandbox::ca::Ca;
 use redshift_sandbox::warehouse::Authentication;
 use serde_json::Value;
 use support::process::Proxy;
-use support::raw::{Stream, field, message, open, read_message, say, startup, until_closed};
-use support::scram::{Scram, initial_response, part};
-use support::tap::Tap;
-use support::{PASSWORD, Setup, USER, World};
+use support::raw::{message, open, say, startup, until_closed};
+use support::scene::{Scene, TRACE, TYPED_AS_USER, WRONG_PASSWORD, assert_clean, query, whole_log};
+use support::scram::initial_response;
+use support::secrets::{ODD_PASSWORD, Secrets, add_number, unescaped};
+use support::{PASSWORD, USER};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-
-const TRACE: &[(&str, &str)] = &[("RUST_LOG", "trace")];
-
-/// A password with everything that has to be escaped somewhere.
-const ODD_PASSWORD: &str = r#"pl+nt/ed=pa%ss "w\rd-7f3a'"#;
-
-/// Not the password of anybody.
-const WRONG_PASSWORD: &str = r#"wr+ng/pl=nt%d "p\ss-91c4'"#;
-
-/// A password that somebody types where a name is asked for.
-const TYPED_AS_USER: &str = r#"typ+d/in=th%e "wr\ng-field-55e0'"#;
-
-const EXTERNAL_ID: &str = "sandbox-external-id-5f0c";
-
-/// What must not be seen, each in every spelling.
-#[derive(Default)]
-struct Secrets(Vec<(String, Vec<String>)>);
-
-impl Secrets {
-    fn add(&mut self, name: &str, secret: impl AsRef<[u8]>) {
-        self.0.push((name.to_owned(), spellings(secret.as_ref())));
-    }
-
-    /// The names of those that `text` holds.
-    fn found_in(&self, text: &str) -> Vec<&str> {
-        let holds = |spellings: &Vec<String>| spellings.iter().any(|spelling| text.contains(spelling));
-        self.0.iter().filter(|(_, spellings)| holds(spellings)).map(|(name, _)| name.as_str()).collect()
-    }
-
-    #[track_caller]
-    fn assert_absent(&self, what: &str, text: &str) {
-        let found = self.found_in(text);
-        let lines: Vec<_> = text.lines().filter(|line| !self.found_in(line).is_empty()).take(5).collect();
-        assert!(found.is_empty(), "{what} holds {found:?}:\n{}", lines.join("\n"));
-    }
-}
-
-/// Too short a text is found by chance.
-const SHORTEST: usize = 8;
-
-/// Every way in which bytes may come to stand in a text.
-fn spellings(secret: &[u8]) -> Vec<String> {
-    let lossy = String::from_utf8_lossy(secret).into_owned();
-    let mut all = vec![lossy.clone()];
-    let debug = format!("{lossy:?}");
-    all.push(debug[1..debug.len() - 1].to_owned());
-    all.push(serde_json::to_string(&lossy).unwrap());
-    all.push(secret.escape_ascii().to_string());
-    let hex = |upper: bool| {
-        secret.iter().fold(String::new(), |mut hex, byte| {
-            if upper { write!(hex, "{byte:02X}") } else { write!(hex, "{byte:02x}") }.unwrap();
-            hex
-        })
-    };
-    all.extend([hex(false), hex(true)]);
-    // `{:?}` of bytes.
-    all.push(secret.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
-    for space in ["%20", "+"] {
-        all.push(secret.iter().fold(String::new(), |mut url, &byte| {
-            match byte {
-                b' ' => url.push_str(space),
-                b'-' | b'.' | b'_' | b'~' => url.push(byte.into()),
-                byte if byte.is_ascii_alphanumeric() => url.push(byte.into()),
-                byte => write!(url, "%{byte:02X}").unwrap(),
-            }
-            url
-        }));
-    }
-    // Base64 of it alone, and of any text that it stands in: three alignments, without the letters that it shares.
-    for ahead in 0..3 {
-        let shifted = [&vec![0; ahead][..], secret].concat();
-        let (first, last) = ((ahead * 8).div_ceil(6), shifted.len() * 8 / 6);
-        for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
-            all.push(encoded[first..last].to_owned());
-        }
-    }
-    all.retain(|spelling| spelling.len() >= SHORTEST);
-    all.sort();
-    all.dedup();
-    assert!(!all.is_empty(), "a secret too short to be looked for");
-    all
-}
-
-/// A log, and once more all its texts without JSON's own escapes.
-fn unescaped(log: &str) -> String {
-    fn texts(value: &Value, all: &mut String) {
-        match value {
-            Value::String(text) => {
-                all.push_str(text);
-                all.push('\n');
-            }
-            Value::Array(values) => values.iter().for_each(|value| texts(value, all)),
-            Value::Object(members) => members.values().for_each(|value| texts(value, all)),
-            _ => {}
-        }
-    }
-    let mut all = log.to_owned();
-    for line in log.lines().filter_map(|line| serde_json::from_str(line).ok()) {
-        texts(&line, &mut all);
-    }
-    all
-}
 
 #[test]
 fn the_search_finds_every_spelling() {
@@ -151,164 +47,6 @@ fn the_search_finds_every_spelling() {
         assert_eq!(secrets.found_in(&format!("ahead {text} behind")), ["odd"], "{text}");
     }
     assert!(secrets.found_in("nothing to be seen here").is_empty());
-}
-
-/// The world with users of the odd password, and the proxy's AWS calls within hearing.
-struct Scene {
-    world: World,
-    tap: Tap,
-    secrets: Secrets,
-    /// All that clients read.
-    replies: Vec<u8>,
-}
-
-const WORKGROUPS: [&str; 9] =
-    ["throttled", "denied", "failing", "garbled", "cut", "assume", "stranger", "nonsense", "parameter"];
-
-impl Scene {
-    async fn new(more: &str) -> Self {
-        let verifier = Verifier::derive(&Secret::new(ODD_PASSWORD.into()), b"fedcba9876543210", 1).to_string();
-        let config = format!(
-            "{more}\n[users.odd]\npassword = \"{verifier}\"\nconnections = [\"*\"]\n\
-             [users.plain]\npassword = \"{verifier}\"\nmethod = \"cleartext\"\nconnections = [\"*\"]\n\
-             [users.stored]\npassword = \"file:stored-password\"\nconnections = [\"*\"]\n"
-        );
-        let world = World::start(&Setup { config, workgroups: WORKGROUPS.to_vec(), ..Setup::default() }).await;
-        std::fs::write(world.dir.path().join("stored-password"), ODD_PASSWORD).unwrap();
-        let tap = Tap::start(&world.sandbox.aws.url()).await;
-        let path = world.dir.path().join("proxy.toml");
-        let toml = std::fs::read_to_string(&path).unwrap().replace(&world.sandbox.aws.url(), &tap.url());
-        std::fs::write(&path, toml).unwrap();
-
-        let mut secrets = Secrets::default();
-        secrets.add("client password", ODD_PASSWORD);
-        secrets.add("client password", PASSWORD);
-        secrets.add("wrong password", WRONG_PASSWORD);
-        for verifier in [&verifier, &support::verifier()] {
-            let (_, keys) = verifier.rsplit_once('$').unwrap();
-            for (name, key) in ["stored key", "server key"].into_iter().zip(keys.split(':')) {
-                secrets.add(name, STANDARD.decode(key).unwrap());
-            }
-        }
-        secrets.add("external id", EXTERNAL_ID);
-        secrets.add("AWS secret access key", &world.keys.1);
-        let key = std::fs::read_to_string(world.dir.path().join("server.key")).unwrap();
-        let lines: Vec<_> = key.lines().filter(|line| !line.starts_with('-')).collect();
-        for line in &lines {
-            secrets.add("private key", line);
-        }
-        // Its scalar too, however it is cut: PKCS#8 of P-256 holds it at bytes 36 to 68.
-        secrets.add("private key", &STANDARD.decode(lines.concat()).unwrap()[36..68]);
-        Self { world, tap, secrets, replies: Vec::new() }
-    }
-
-    /// What went between the proxy and AWS.
-    fn add_aws_secrets(&mut self) {
-        let all = |begin: &str, ends: &[char]| {
-            let all = self.tap.all_between(begin, ends);
-            assert!(!all.is_empty(), "nobody said {begin}");
-            all
-        };
-        let heard = [
-            ("secret key of a role session", all("<SecretAccessKey>", &['<'])),
-            ("session token", all("<SessionToken>", &['<'])),
-            ("session token in a header", all("x-amz-security-token: ", &['\r'])),
-            ("database password", all("\"dbPassword\":\"", &['"'])),
-            ("signature", all("Signature=", &['\r', ',', ' '])),
-            ("Authorization header", all("authorization: AWS4-HMAC-SHA256 ", &['\r'])),
-        ];
-        for (name, texts) in heard {
-            for text in texts {
-                self.secrets.add(name, text);
-            }
-        }
-    }
-
-    /// Starts a session as `odd` would, by SCRAM.
-    async fn scram(&mut self, port: u16, user: &str, password: &str, conn_id: &str, more: &[(&str, &str)]) -> Login {
-        let pairs = [&[("user", user), ("database", conn_id)][..], more].concat();
-        let mut stream = open(port, Some(self.world.sandbox.ca.pem())).await;
-        say(&mut stream, &startup(0, &pairs)).await;
-        assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
-        let scram = Scram::default();
-        say(&mut stream, &initial_response("SCRAM-SHA-256", scram.first().as_bytes())).await;
-        let (_, body) = read_message(&mut stream).await.unwrap();
-        self.replies.extend_from_slice(&body);
-        let challenge = String::from_utf8(body[4..].to_vec()).unwrap();
-        let last = scram.last(&challenge, password);
-        self.secrets.add("client-final message", &last);
-        self.secrets.add("client's proof", part(&last, "p="));
-        say(&mut stream, &message(b'p', last.as_bytes())).await;
-        self.read_greeting(stream).await
-    }
-
-    /// The same with the password itself.
-    async fn cleartext(&mut self, port: u16, user: &str, password: &str, more: &[(&str, &str)]) -> Login {
-        let pairs = [&[("user", user), ("database", "sales")][..], more].concat();
-        let mut stream = open(port, Some(self.world.sandbox.ca.pem())).await;
-        say(&mut stream, &startup(0, &pairs)).await;
-        assert_eq!(read_message(&mut stream).await.unwrap(), (b'R', vec![0, 0, 0, 3]));
-        say(&mut stream, &message(b'p', &[password.as_bytes(), b"\0"].concat())).await;
-        self.read_greeting(stream).await
-    }
-
-    async fn read_greeting(&mut self, mut stream: Stream) -> Login {
-        let mut key = Vec::new();
-        loop {
-            let (tag, body) = read_message(&mut stream).await.unwrap();
-            self.replies.extend_from_slice(&body);
-            match tag {
-                b'K' => {
-                    add_number(&mut self.secrets, &body[4..]);
-                    key = body;
-                }
-                b'S' if body.starts_with(b"driver_token\0") => {
-                    self.secrets.add("driver_token", &body[13..body.len() - 1]);
-                }
-                b'Z' => return Login { stream, key, sqlstate: None },
-                b'E' => {
-                    let sqlstate = Some(field(&body, b'C'));
-                    self.replies.extend(until_closed(&mut stream).await);
-                    return Login { stream, key, sqlstate };
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// A login that is to fail so.
-    async fn refused(&mut self, proxy: &mut Proxy, conn_id: &str, sqlstate: &str) {
-        let login = self.scram(proxy.port, "odd", ODD_PASSWORD, conn_id, &[]).await;
-        assert_eq!(login.sqlstate.as_deref(), Some(sqlstate), "{conn_id}\n{}", proxy.log());
-    }
-}
-
-/// Ends the proxy: its log, to the last line.
-async fn whole_log(proxy: &mut Proxy) -> String {
-    proxy.signal("TERM").await;
-    assert_eq!(proxy.exit_code().await, Some(0));
-    proxy.wait_for_log("drained").await;
-    proxy.log()
-}
-
-struct Login {
-    stream: Stream,
-    /// Body of BackendKeyData.
-    key: Vec<u8>,
-    /// Of its refusal.
-    sqlstate: Option<String>,
-}
-
-/// A cancel key, also as the number that it may be printed as.
-fn add_number(secrets: &mut Secrets, key: &[u8]) {
-    let hex = key.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    let mut all = vec![hex.clone(), hex.to_uppercase()];
-    let number = u32::from_be_bytes(key.try_into().unwrap());
-    all.extend([number.to_string(), number.cast_signed().to_string()]);
-    all.push(key.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
-    all.push(STANDARD.encode(key));
-    all.retain(|spelling| spelling.len() >= SHORTEST);
-    secrets.0.push(("cancel key".to_owned(), all));
 }
 
 /// Our own lines are there, and those of libraries that print requests are not.
@@ -338,35 +76,6 @@ fn assert_levels(log: &str) {
         let is_fine = line["level"] == "DEBUG" || line["level"] == "TRACE";
         assert!(!(is_quiet && is_fine), "{line}");
     }
-}
-
-const QUERY: &str = "select 'query-text-d41d8cd9'";
-const PARAMETER: &str = "query-parameter-8f00b204";
-
-/// Simple and extended, then goodbye.
-async fn query(login: &mut Login) {
-    let parse = message(b'P', &[b"\0", QUERY.as_bytes(), b" || $1::text\0\0\0"].concat());
-    let length = u32::try_from(PARAMETER.len()).unwrap().to_be_bytes();
-    let bind = message(b'B', &[b"\0\0\0\0\0\x01", &length[..], PARAMETER.as_bytes(), b"\0\0"].concat());
-    let simple = message(b'Q', &[QUERY.as_bytes(), b"\0"].concat());
-    let all = [simple, parse, bind, message(b'E', b"\0\0\0\0\0"), message(b'S', b""), message(b'X', b"")].concat();
-    say(&mut login.stream, &all).await;
-    let answer = until_closed(&mut login.stream).await;
-    assert!(answer.windows(PARAMETER.len()).any(|text| text == PARAMETER.as_bytes()), "{}", answer.escape_ascii());
-}
-
-/// What a log may hold least of all, and no client either.
-fn assert_clean(scene: &mut Scene, log: &str) {
-    scene.add_aws_secrets();
-    let mut in_log = Secrets(scene.secrets.0.clone());
-    in_log.add("query text", "query-text-d41d8cd9");
-    in_log.add("query parameter", PARAMETER);
-    in_log.add("password for a user name", TYPED_AS_USER);
-    in_log.assert_absent("the log", &unescaped(log));
-    // These are the client's own.
-    let own = ["driver_token", "cancel key"];
-    let in_replies = Secrets(scene.secrets.0.iter().filter(|(name, _)| !own.contains(&&**name)).cloned().collect());
-    in_replies.assert_absent("a reply", &String::from_utf8_lossy(&scene.replies));
 }
 
 #[tokio::test]

@@ -25,7 +25,9 @@ pub(crate) mod frozen;
 pub(crate) mod hostile;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod scene;
 pub(crate) mod scram;
+pub(crate) mod secrets;
 pub(crate) mod session;
 pub(crate) mod tap;
 

@@ -1,0 +1,205 @@
+//! A running proxy with secrets all over it, for the families that look for them in its log and its replies.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use redshift_iam_proxy::config::Verifier;
+use redshift_iam_proxy::secret::Secret;
+
+use super::process::Proxy;
+use super::raw::{Stream, field, message, open, read_message, say, startup, until_closed};
+use super::scram::{Scram, initial_response, part};
+use super::secrets::{ODD_PASSWORD, Secrets, add_number, unescaped};
+use super::tap::Tap;
+use super::{PASSWORD, Setup, World};
+
+pub(crate) const TRACE: &[(&str, &str)] = &[("RUST_LOG", "trace")];
+
+/// Not the password of anybody.
+pub(crate) const WRONG_PASSWORD: &str = r#"wr+ng/pl=nt%d "p\ss-91c4'"#;
+
+/// A password that somebody types where a name is asked for.
+pub(crate) const TYPED_AS_USER: &str = r#"typ+d/in=th%e "wr\ng-field-55e0'"#;
+
+const EXTERNAL_ID: &str = "sandbox-external-id-5f0c";
+
+/// The world with users of the odd password, and the proxy's AWS calls within hearing.
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    tap: Tap,
+    pub(crate) secrets: Secrets,
+    /// All that clients read.
+    pub(crate) replies: Vec<u8>,
+}
+
+const WORKGROUPS: [&str; 9] =
+    ["throttled", "denied", "failing", "garbled", "cut", "assume", "stranger", "nonsense", "parameter"];
+
+impl Scene {
+    pub(crate) async fn new(more: &str) -> Self {
+        let verifier = Verifier::derive(&Secret::new(ODD_PASSWORD.into()), b"fedcba9876543210", 1).to_string();
+        let config = format!(
+            "{more}\n[users.odd]\npassword = \"{verifier}\"\nconnections = [\"*\"]\n\
+             [users.plain]\npassword = \"{verifier}\"\nmethod = \"cleartext\"\nconnections = [\"*\"]\n\
+             [users.stored]\npassword = \"file:stored-password\"\nconnections = [\"*\"]\n"
+        );
+        let world = World::start(&Setup { config, workgroups: WORKGROUPS.to_vec(), ..Setup::default() }).await;
+        std::fs::write(world.dir.path().join("stored-password"), ODD_PASSWORD).unwrap();
+        let tap = Tap::start(&world.sandbox.aws.url()).await;
+        let path = world.dir.path().join("proxy.toml");
+        let toml = std::fs::read_to_string(&path).unwrap().replace(&world.sandbox.aws.url(), &tap.url());
+        std::fs::write(&path, toml).unwrap();
+
+        let mut secrets = Secrets::default();
+        secrets.add("client password", ODD_PASSWORD);
+        secrets.add("client password", PASSWORD);
+        secrets.add("wrong password", WRONG_PASSWORD);
+        for verifier in [&verifier, &super::verifier()] {
+            let (_, keys) = verifier.rsplit_once('$').unwrap();
+            for (name, key) in ["stored key", "server key"].into_iter().zip(keys.split(':')) {
+                secrets.add(name, STANDARD.decode(key).unwrap());
+            }
+        }
+        secrets.add("external id", EXTERNAL_ID);
+        secrets.add("AWS secret access key", &world.keys.1);
+        let key = std::fs::read_to_string(world.dir.path().join("server.key")).unwrap();
+        let lines: Vec<_> = key.lines().filter(|line| !line.starts_with('-')).collect();
+        for line in &lines {
+            secrets.add("private key", line);
+        }
+        // Its scalar too, however it is cut: PKCS#8 of P-256 holds it at bytes 36 to 68.
+        secrets.add("private key", &STANDARD.decode(lines.concat()).unwrap()[36..68]);
+        Self { world, tap, secrets, replies: Vec::new() }
+    }
+
+    /// What went between the proxy and AWS.
+    fn add_aws_secrets(&mut self) {
+        let all = |begin: &str, ends: &[char]| {
+            let all = self.tap.all_between(begin, ends);
+            assert!(!all.is_empty(), "nobody said {begin}");
+            all
+        };
+        let heard = [
+            ("secret key of a role session", all("<SecretAccessKey>", &['<'])),
+            ("session token", all("<SessionToken>", &['<'])),
+            ("session token in a header", all("x-amz-security-token: ", &['\r'])),
+            ("database password", all("\"dbPassword\":\"", &['"'])),
+            ("signature", all("Signature=", &['\r', ',', ' '])),
+            ("Authorization header", all("authorization: AWS4-HMAC-SHA256 ", &['\r'])),
+        ];
+        for (name, texts) in heard {
+            for text in texts {
+                self.secrets.add(name, text);
+            }
+        }
+    }
+
+    /// Starts a session as `odd` would, by SCRAM.
+    pub(crate) async fn scram(
+        &mut self,
+        port: u16,
+        user: &str,
+        password: &str,
+        conn_id: &str,
+        more: &[(&str, &str)],
+    ) -> Login {
+        let pairs = [&[("user", user), ("database", conn_id)][..], more].concat();
+        let mut stream = open(port, Some(self.world.sandbox.ca.pem())).await;
+        say(&mut stream, &startup(0, &pairs)).await;
+        assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
+        let scram = Scram::default();
+        say(&mut stream, &initial_response("SCRAM-SHA-256", scram.first().as_bytes())).await;
+        let (_, body) = read_message(&mut stream).await.unwrap();
+        self.replies.extend_from_slice(&body);
+        let challenge = String::from_utf8(body[4..].to_vec()).unwrap();
+        let last = scram.last(&challenge, password);
+        self.secrets.add("client-final message", &last);
+        self.secrets.add("client's proof", part(&last, "p="));
+        say(&mut stream, &message(b'p', last.as_bytes())).await;
+        self.read_greeting(stream).await
+    }
+
+    /// The same with the password itself.
+    pub(crate) async fn cleartext(&mut self, port: u16, user: &str, password: &str, more: &[(&str, &str)]) -> Login {
+        let pairs = [&[("user", user), ("database", "sales")][..], more].concat();
+        let mut stream = open(port, Some(self.world.sandbox.ca.pem())).await;
+        say(&mut stream, &startup(0, &pairs)).await;
+        assert_eq!(read_message(&mut stream).await.unwrap(), (b'R', vec![0, 0, 0, 3]));
+        say(&mut stream, &message(b'p', &[password.as_bytes(), b"\0"].concat())).await;
+        self.read_greeting(stream).await
+    }
+
+    async fn read_greeting(&mut self, mut stream: Stream) -> Login {
+        let mut key = Vec::new();
+        loop {
+            let (tag, body) = read_message(&mut stream).await.unwrap();
+            self.replies.extend_from_slice(&body);
+            match tag {
+                b'K' => {
+                    add_number(&mut self.secrets, &body[4..]);
+                    key = body;
+                }
+                b'S' if body.starts_with(b"driver_token\0") => {
+                    self.secrets.add("driver_token", &body[13..body.len() - 1]);
+                }
+                b'Z' => return Login { stream, key, sqlstate: None },
+                b'E' => {
+                    let sqlstate = Some(field(&body, b'C'));
+                    self.replies.extend(until_closed(&mut stream).await);
+                    return Login { stream, key, sqlstate };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A login that is to fail so.
+    pub(crate) async fn refused(&mut self, proxy: &mut Proxy, conn_id: &str, sqlstate: &str) {
+        let login = self.scram(proxy.port, "odd", ODD_PASSWORD, conn_id, &[]).await;
+        assert_eq!(login.sqlstate.as_deref(), Some(sqlstate), "{conn_id}\n{}", proxy.log());
+    }
+}
+
+pub(crate) struct Login {
+    pub(crate) stream: Stream,
+    /// Body of BackendKeyData.
+    pub(crate) key: Vec<u8>,
+    /// Of its refusal.
+    pub(crate) sqlstate: Option<String>,
+}
+
+/// Ends the proxy: its log, to the last line.
+pub(crate) async fn whole_log(proxy: &mut Proxy) -> String {
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+    proxy.wait_for_log("drained").await;
+    proxy.log()
+}
+
+const QUERY: &str = "select 'query-text-d41d8cd9'";
+const PARAMETER: &str = "query-parameter-8f00b204";
+
+/// Simple and extended, then goodbye.
+pub(crate) async fn query(login: &mut Login) {
+    let parse = message(b'P', &[b"\0", QUERY.as_bytes(), b" || $1::text\0\0\0"].concat());
+    let length = u32::try_from(PARAMETER.len()).unwrap().to_be_bytes();
+    let bind = message(b'B', &[b"\0\0\0\0\0\x01", &length[..], PARAMETER.as_bytes(), b"\0\0"].concat());
+    let simple = message(b'Q', &[QUERY.as_bytes(), b"\0"].concat());
+    let all = [simple, parse, bind, message(b'E', b"\0\0\0\0\0"), message(b'S', b""), message(b'X', b"")].concat();
+    say(&mut login.stream, &all).await;
+    let answer = until_closed(&mut login.stream).await;
+    assert!(answer.windows(PARAMETER.len()).any(|text| text == PARAMETER.as_bytes()), "{}", answer.escape_ascii());
+}
+
+/// What a log may hold least of all, and no client either.
+pub(crate) fn assert_clean(scene: &mut Scene, log: &str) {
+    scene.add_aws_secrets();
+    let mut in_log = Secrets(scene.secrets.0.clone());
+    in_log.add("query text", "query-text-d41d8cd9");
+    in_log.add("query parameter", PARAMETER);
+    in_log.add("password for a user name", TYPED_AS_USER);
+    in_log.assert_absent("the log", &unescaped(log));
+    // These are the client's own.
+    let own = ["driver_token", "cancel key"];
+    let in_replies = Secrets(scene.secrets.0.iter().filter(|(name, _)| !own.contains(&&**name)).cloned().collect());
+    in_replies.assert_absent("a reply", &String::from_utf8_lossy(&scene.replies));
+}

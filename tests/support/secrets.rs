@@ -1,0 +1,111 @@
+//! Secrets, and the search for them in any spelling.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+/// A password with everything that has to be escaped somewhere.
+pub(crate) const ODD_PASSWORD: &str = r#"pl+nt/ed=pa%ss "w\rd-7f3a'"#;
+
+/// What must not be seen, each in every spelling.
+#[derive(Default)]
+pub(crate) struct Secrets(pub(crate) Vec<(String, Vec<String>)>);
+
+impl Secrets {
+    pub(crate) fn add(&mut self, name: &str, secret: impl AsRef<[u8]>) {
+        self.0.push((name.to_owned(), spellings(secret.as_ref())));
+    }
+
+    /// The names of those that `text` holds.
+    pub(crate) fn found_in(&self, text: &str) -> Vec<&str> {
+        let holds = |spellings: &Vec<String>| spellings.iter().any(|spelling| text.contains(spelling));
+        self.0.iter().filter(|(_, spellings)| holds(spellings)).map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_absent(&self, what: &str, text: &str) {
+        let found = self.found_in(text);
+        let lines: Vec<_> = text.lines().filter(|line| !self.found_in(line).is_empty()).take(5).collect();
+        assert!(found.is_empty(), "{what} holds {found:?}:\n{}", lines.join("\n"));
+    }
+}
+
+/// A cancel key, also as the number that it may be printed as.
+pub(crate) fn add_number(secrets: &mut Secrets, key: &[u8]) {
+    let hex = key.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let mut all = vec![hex.clone(), hex.to_uppercase()];
+    let number = u32::from_be_bytes(key.try_into().unwrap());
+    all.extend([number.to_string(), number.cast_signed().to_string()]);
+    all.push(key.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
+    all.push(STANDARD.encode(key));
+    all.retain(|spelling| spelling.len() >= SHORTEST);
+    secrets.0.push(("cancel key".to_owned(), all));
+}
+
+/// Too short a text is found by chance.
+const SHORTEST: usize = 8;
+
+/// Every way in which bytes may come to stand in a text.
+fn spellings(secret: &[u8]) -> Vec<String> {
+    let lossy = String::from_utf8_lossy(secret).into_owned();
+    let mut all = vec![lossy.clone()];
+    let debug = format!("{lossy:?}");
+    all.push(debug[1..debug.len() - 1].to_owned());
+    all.push(serde_json::to_string(&lossy).unwrap());
+    all.push(secret.escape_ascii().to_string());
+    let hex = |upper: bool| {
+        secret.iter().fold(String::new(), |mut hex, byte| {
+            if upper { write!(hex, "{byte:02X}") } else { write!(hex, "{byte:02x}") }.unwrap();
+            hex
+        })
+    };
+    all.extend([hex(false), hex(true)]);
+    // `{:?}` of bytes.
+    all.push(secret.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
+    for space in ["%20", "+"] {
+        all.push(secret.iter().fold(String::new(), |mut url, &byte| {
+            match byte {
+                b' ' => url.push_str(space),
+                b'-' | b'.' | b'_' | b'~' => url.push(byte.into()),
+                byte if byte.is_ascii_alphanumeric() => url.push(byte.into()),
+                byte => write!(url, "%{byte:02X}").unwrap(),
+            }
+            url
+        }));
+    }
+    // Base64 of it alone, and of any text that it stands in: three alignments, without the letters that it shares.
+    for ahead in 0..3 {
+        let shifted = [&vec![0; ahead][..], secret].concat();
+        let (first, last) = ((ahead * 8).div_ceil(6), shifted.len() * 8 / 6);
+        for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
+            all.push(encoded[first..last].to_owned());
+        }
+    }
+    all.retain(|spelling| spelling.len() >= SHORTEST);
+    all.sort();
+    all.dedup();
+    assert!(!all.is_empty(), "a secret too short to be looked for");
+    all
+}
+
+/// A log, and once more all its texts without JSON's own escapes.
+pub(crate) fn unescaped(log: &str) -> String {
+    fn texts(value: &Value, all: &mut String) {
+        match value {
+            Value::String(text) => {
+                all.push_str(text);
+                all.push('\n');
+            }
+            Value::Array(values) => values.iter().for_each(|value| texts(value, all)),
+            Value::Object(members) => members.values().for_each(|value| texts(value, all)),
+            _ => {}
+        }
+    }
+    let mut all = log.to_owned();
+    for line in log.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        texts(&line, &mut all);
+    }
+    all
+}
