@@ -270,52 +270,6 @@ async fn startup_parameters_are_not_logged_even_where_the_warehouse_quotes_them(
     planted_only.assert_absent("the log", &unescaped(&log));
 }
 
-/// Lines of its own, escapes that a terminal obeys, quotes that end a JSON text.
-const HOSTILE_TEXT: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\r\n2026-01-01T00:00:00Z  INFO FORGED\u{1b}[2J\u{7}\u{202e}\",\"a\":\"b\\";
-
-async fn hostile_texts(scene: &mut Scene, proxy: &mut Proxy) -> String {
-    let port = proxy.port;
-    for (user, conn_id, application_name) in
-        [(HOSTILE_TEXT, "sales", HOSTILE_TEXT), ("odd", HOSTILE_TEXT, HOSTILE_TEXT), ("odd", "sales", HOSTILE_TEXT)]
-    {
-        let mut login = scene.scram(port, user, ODD_PASSWORD, conn_id, &[("application_name", application_name)]).await;
-        if login.sqlstate.is_none() {
-            query(&mut login).await;
-        }
-    }
-    let log = whole_log(proxy).await;
-    for line in log.lines() {
-        assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}' && !line.starts_with('{')), "{line:?}");
-        assert!(!line.starts_with("2026-01-01T00:00:00Z  INFO FORGED"), "{line}");
-    }
-    log
-}
-
-#[tokio::test]
-async fn client_text_is_escaped_in_json() {
-    let mut scene = Scene::new("[log]\nformat = \"json\"\n").await;
-    let mut proxy = Proxy::start(&scene.world, TRACE).await;
-    let log = hostile_texts(&mut scene, &mut proxy).await;
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    assert!(lines.iter().all(|line| line["message"] != "FORGED" && line["target"].is_string()));
-    let started = lines.iter().find(|line| line["message"] == "session started").unwrap();
-    assert_eq!(started["application_name"], HOSTILE_TEXT);
-    assert_clean(&mut scene, &log);
-}
-
-#[tokio::test]
-async fn client_text_is_escaped_in_text() {
-    let mut scene = Scene::new("[log]\nformat = \"text\"\n").await;
-    let mut proxy = Proxy::start(&scene.world, TRACE).await;
-    let log = hostile_texts(&mut scene, &mut proxy).await;
-    let is_line =
-        |line: &&str| [" TRACE ", " DEBUG ", "  INFO ", "  WARN ", " ERROR "].iter().any(|l| line.contains(l));
-    assert!(log.lines().all(|line| is_line(&line)), "{log}");
-    assert!(log.contains(&format!("application_name={HOSTILE_TEXT:?}")), "{log}");
-    assert!(log.contains("DEBUG") && log.contains("TRACE"));
-    assert_clean(&mut scene, &log);
-}
-
 async fn run(args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
     command.args(args).env_clear().env("RUST_LOG", "trace").envs(env.iter().copied());
