@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, Ca, Config, Faults, LogFormat, LogLevel, Method, Password, TlsMode, UnknownKeys, Verifier,
+    self, Ca, Config, Faults, LogFormat, LogLevel, Method, Password, UnknownKeys, Verifier,
 };
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
@@ -56,73 +56,10 @@ fn self_signed() -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
-/// proxy.toml of the repository, beside the files that it names.
-fn sample() -> (TempDir, String) {
-    let dir = TempDir::new().unwrap();
-    let (cert, key) = self_signed();
-    for (path, text) in [("target/demo/ca.crt", &cert), ("certs/server.crt", &cert), ("certs/server.key", &key)] {
-        let path = dir.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("proxy.toml")).unwrap();
-    (dir, text)
-}
-
 fn load_in(dir: &TempDir, text: &str) -> Config {
     let path = dir.path().join("proxy.toml");
     fs::write(&path, text).unwrap();
     config::load(&path, &env, UnknownKeys::Refuse).unwrap_or_else(|faults| panic!("{faults}"))
-}
-
-#[test]
-fn the_sample_loads() {
-    let (dir, text) = sample();
-    let config = load_in(&dir, &text);
-    assert_eq!(config.listen.addresses, ["127.0.0.1:5439".parse().unwrap()]);
-    assert_eq!((config.listen.tls, config.listen.identity.is_none()), (TlsMode::Require, true));
-    assert_eq!(config.aws.endpoint_url.as_deref(), Some("http://127.0.0.1:4566"));
-    assert!(matches!(&config.upstream.ca, Ca::File { path, .. } if path.ends_with("target/demo/ca.crt")));
-    let sales = &config.connections["sales"];
-    assert_eq!((sales.host.as_str(), sales.port, sales.workgroup.as_str()), ("localhost", 5441, "analytics"));
-    let role = sales.role.as_ref().unwrap();
-    assert_eq!(role.arn, "arn:aws:iam::123456789012:role/rs01");
-    assert_eq!(role.external_id.as_deref(), Some("/lava/demo/rs01-external-id"));
-    let demo = &config.users["demo"];
-    assert!(demo.may_open(&sales.id));
-    let Password::Verifier(verifier) = &demo.password else { panic!("{demo:?}") };
-    assert!(verifier.matches(&Secret::new("demo-password".to_owned())));
-    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
-    assert!(config.warnings[0].contains("aws.endpoint_url: "), "{:?}", config.warnings);
-}
-
-/// `# key = value` shows the default: with the # taken away, nothing is other than before.
-#[test]
-fn what_the_sample_shows_as_default_is_the_default() {
-    let (dir, text) = sample();
-    let want = format!("{:?}", load_in(&dir, &text));
-    let is_key = |line: &str| {
-        let (key, value) = line.split_once(" = ").unwrap_or_default();
-        !key.is_empty() && !value.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-')
-    };
-    let mut seen = 0;
-    for line in text.lines().filter(|line| line.strip_prefix("# ").is_some_and(is_key)) {
-        let changed = text.replace(&format!("\n{line}\n"), &format!("\n{}\n", &line[2..]));
-        // A line that is there twice is taken twice: each is the default in its own table.
-        assert_ne!(changed, text);
-        assert_eq!(format!("{:?}", load_in(&dir, &changed)), want, "{line}");
-        seen += 1;
-    }
-    assert!(seen > 30, "{seen}");
-}
-
-#[test]
-fn the_examples_in_the_sample_load() {
-    let (dir, text) = sample();
-    let config = load_in(&dir, &text.replace("\n#: ", "\n"));
-    assert!(config.listen.identity.is_some());
-    assert_eq!(config.connections["sales"].ca, Some(Ca::System));
-    assert_eq!(config.connections["sales"].region.as_deref(), Some("ap-southeast-2"));
 }
 
 #[test]
