@@ -72,7 +72,7 @@ pub enum AppError {
         /// Whose.
         conn_id: String,
         /// What is wrong.
-        source: tokio_rustls::rustls::pki_types::InvalidDnsNameError,
+        source: rustls::pki_types::InvalidDnsNameError,
     },
     /// The AWS SDK would panic at its first call.
     #[error("there are no CA certificates to verify AWS by: install ca-certificates, or set SSL_CERT_FILE")]

@@ -137,3 +137,6 @@ fn transfer(
         (Poll::Ready(Ok(()) | Err(Broken::Write(_))) | Poll::Pending, Poll::Pending) => Poll::Pending,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,12 @@ struct Admitted {
     slot: Slot,
 }
 
+/// A session that is ready for queries.
+struct Ready {
+    legs: Legs,
+    held: Held,
+}
+
 /// What is given back when the session ends, on whatever path.
 struct Held {
     _cancel: Option<Registered>,
@@ -81,39 +87,60 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr
 
 async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: SessionId, handshake: Handshake) {
     let mut facts = Facts::new(id, peer);
+    // Boxed, since a session spends its life in the relay and is not to carry the room for a login through it.
+    let Some(Ready { legs, held }) = Box::pin(log_in(shared, socket, peer, &mut facts, handshake)).await else {
+        return;
+    };
+    let relayed = relay::run(legs, &shared.stop, |word| word.encode(id)).await;
+    drop(held);
+    facts.ended(&relayed);
+}
+
+/// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been dealt with.
+async fn log_in(
+    shared: &Shared,
+    socket: TcpStream,
+    peer: SocketAddr,
+    facts: &mut Facts,
+    handshake: Handshake,
+) -> Option<Ready> {
     let deadline = Instant::now() + shared.startup_timeout;
     let accepted = startup_by(deadline, &handshake, startup::accept(socket, &shared.tls));
     let mut client = match unless(silent_too_long(&shared.stop), accepted).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(wire, key)) => {
             drop(handshake); // no cap counts a cancel request
-            return cancel(shared, wire, peer, &key, &facts).await;
+            cancel(shared, wire, peer, &key, facts).await;
+            return None;
         }
         // It may not speak PostgreSQL at all: no words.
-        Err(error) => return facts.refused(&error),
+        Err(error) => {
+            facts.refused(&error);
+            return None;
+        }
     };
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in this one place.
-    let admitted = startup_by(deadline, &handshake, admit(shared, &mut client, &mut facts));
+    let admitted = startup_by(deadline, &handshake, admit(shared, &mut client, facts));
     let opened = match unless(shared.stop.when_idle.cancelled(), admitted).await {
         Ok(admitted) => {
             drop(handshake);
-            open(shared, &mut client, admitted, &mut facts).await.map_err(|error| (error, None))
+            open(shared, &mut client, admitted, facts).await.map_err(|error| (error, None))
         }
         // It still takes the place of a client that is not logged in, and loses it like one.
         Err(error) => Err((error, Some(handshake))),
     };
-    let (upstream, held) = match opened {
-        Ok(opened) => opened,
+    match opened {
+        Ok((upstream, held)) => {
+            facts.started(&upstream);
+            let legs = Legs { client: client.wire.into_parts(), upstream: upstream.into_parts() };
+            Some(Ready { legs, held })
+        }
         Err((error, handshake)) => {
             facts.refused(&error);
-            return refuse(client, &error, id, handshake).await;
+            refuse(client, &error, facts.session(), handshake).await;
+            None
         }
-    };
-    facts.started(&upstream);
-    let legs = Legs { client: client.wire.into_parts(), upstream: upstream.into_parts() };
-    let relayed = relay::run(legs, &shared.stop, |word| word.encode(id)).await;
-    drop(held);
-    facts.ended(&relayed);
+    }
 }
 
 /// Who asks, and for what: everything up to AuthenticationOk.

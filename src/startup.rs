@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio_rustls::rustls;
 use tracing::trace;
 
 use self::request::{Packet, StartupParams};
@@ -72,12 +71,12 @@ pub(crate) async fn accept(socket: TcpStream, tls: &tls::ServerTls) -> Result<Ac
     let direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
     if direct {
         let config = tls.config.as_ref().ok_or(StartupError::TlsDisabled)?;
-        let stream = tls::handshake(socket, config).await?;
+        let stream = stream::tls::accept(socket, config).await.map_err(StartupError::Tls)?;
         trace!("direct TLS");
-        if stream.get_ref().1.alpn_protocol() != Some(tls::ALPN) {
+        if stream.alpn_protocol() != Some(tls::ALPN) {
             return Err(StartupError::Alpn);
         }
-        return encrypted(Wire::new(stream::leg(stream))).await;
+        return encrypted(Wire::new(stream)).await;
     }
     in_clear(socket, tls.config.as_ref()).await
 }
@@ -103,8 +102,8 @@ async fn in_clear(socket: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) ->
                 plain.send_bytes(ACCEPTED).await?;
                 // Nothing is left in the buffer: checked above, and nothing was read since.
                 let (stream::Io(socket), _) = plain.into_parts();
-                let stream = tls::handshake(socket, config).await?;
-                return encrypted(Wire::new(stream::leg(stream))).await;
+                let stream = stream::tls::accept(socket, config).await.map_err(StartupError::Tls)?;
+                return encrypted(Wire::new(stream)).await;
             }
             Packet::GssEncRequest => {
                 gss_asked = true;

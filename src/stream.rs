@@ -1,7 +1,6 @@
 //! The seam under login and relay: one leg's bytes, whatever carries them.
 //!
-//! Owns how plain TCP and TLS look alike: read some, write some, close. Handshakes are made by tokio-rustls (see
-//! `startup/tls.rs` and `upstream/tls.rs`), whose types go no further than the constructors here.
+//! Owns how plain TCP ([`Io`]) and TLS ([`tls`]) look alike: read some, write some, close.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,6 +10,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
+
+pub(crate) mod backlog;
+pub(crate) mod scratch;
+pub(crate) mod tls;
 
 /// One leg of a session.
 pub(crate) trait Stream: Send {
@@ -29,11 +32,6 @@ pub(crate) trait Stream: Send {
 
 /// A leg whose kind no longer matters.
 pub(crate) type Leg = Box<dyn Stream>;
-
-/// Boxes what tokio reads and writes as a [`Leg`].
-pub(crate) fn leg(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Leg {
-    Box::new(Io(io))
-}
 
 impl Stream for Leg {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -99,9 +97,6 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for Io<T> {
         let mut into = ReadBuf::new(into);
         match Pin::new(&mut self.0).poll_read(cx, &mut into) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(into.filled().len())),
-            // TLS peers that close without close_notify are common (libpq, JDBC). PostgreSQL's framing tells a
-            // truncated stream from a whole one, so this is an end like any other.
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => Poll::Pending,
         }

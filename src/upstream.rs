@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use thiserror::Error;
-use tokio_rustls::rustls;
 
 use crate::cancel::CancelKey;
 use crate::config::ConnSpec;

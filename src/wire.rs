@@ -224,7 +224,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         });
-        Wire::new(stream::leg(theirs))
+        Wire::new(Box::new(stream::Io(theirs)))
     }
 
     #[tokio::test]

@@ -4,16 +4,16 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use crate::stream::Stream;
+use crate::stream::backlog::Backlog;
+use crate::stream::scratch::Scratch;
 
-/// What is held between reading and writing, in bytes: larger gains nothing (performance.md).
-const BUFFER_BYTES: usize = 64 * 1024;
+/// Buffers moved in one go before the other sessions of the thread have their turn.
+const ROUNDS: usize = 4;
 
-/// Bytes from one leg to the other.
+/// Bytes from one leg to the other. Holds none of them unless the writing side stalls.
 pub(super) struct Direction {
-    buffer: Box<[u8]>,
-    /// Held bytes are `buffer[start..end]`.
-    start: usize,
-    end: usize,
+    /// Read, but not taken by the writing side: while there is any, nothing more is read.
+    held: Backlog,
     /// Written but perhaps not yet with the kernel.
     unflushed: bool,
     at_end: AtEnd,
@@ -50,18 +50,9 @@ pub(super) enum Broken {
 impl Direction {
     /// Begins with what was read during login.
     pub(super) fn new(first: &[u8], at_end: AtEnd) -> Self {
-        let mut buffer = vec![0; BUFFER_BYTES.max(first.len())].into_boxed_slice();
-        buffer.iter_mut().zip(first).for_each(|(to, from)| *to = *from);
-        Self {
-            buffer,
-            start: 0,
-            end: first.len(),
-            unflushed: false,
-            at_end,
-            read_to_end: false,
-            state: State::Open,
-            bytes: first.len() as u64,
-        }
+        let mut held = Backlog::default();
+        held.push(first);
+        Self { held, unflushed: false, at_end, read_to_end: false, state: State::Open, bytes: first.len() as u64 }
     }
 
     /// Bytes read so far.
@@ -71,7 +62,7 @@ impl Direction {
 
     /// Nothing is held back.
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end && !self.unflushed
+        self.held.is_empty() && !self.unflushed
     }
 
     /// The reading side has ended, and not just broken off.
@@ -103,15 +94,11 @@ impl Direction {
         to: &mut impl Stream,
         mut seen: impl FnMut(&[u8]),
     ) -> Poll<Result<(), Broken>> {
-        loop {
-            while let Some(held) = self.buffer.get(self.start..self.end).filter(|held| !held.is_empty()) {
-                match ready!(to.poll_write(cx, held)).map_err(Broken::Write)? {
-                    0 => return Poll::Ready(Err(Broken::Write(io::ErrorKind::WriteZero.into()))),
-                    taken => self.start += taken,
-                }
-                self.unflushed = true;
+        for _ in 0..ROUNDS {
+            while !self.held.is_empty() {
+                let taken = ready!(self.poll_write(cx, to, None)).map_err(Broken::Write)?;
+                self.held.consume(taken);
             }
-            (self.start, self.end) = (0, 0);
             if self.state == State::Ending {
                 let ended = match self.at_end {
                     AtEnd::Close => to.poll_close(cx),
@@ -121,16 +108,10 @@ impl Direction {
                 self.unflushed = false;
                 return Poll::Ready(Ok(()));
             }
-            match from.poll_read(cx, &mut self.buffer).map_err(Broken::Read)? {
-                Poll::Ready(0) => {
-                    self.read_to_end = true;
-                    self.state = State::Ending;
-                }
-                Poll::Ready(read) => {
-                    self.end = read;
-                    self.bytes += read as u64;
-                    seen(self.buffer.get(..read).unwrap_or_default());
-                }
+            let mut scratch = Scratch::take();
+            let buffer = scratch.payload();
+            let read = match from.poll_read(cx, buffer).map_err(Broken::Read)? {
+                Poll::Ready(read) => read,
                 Poll::Pending => {
                     // Only now: as long as more comes in at once, records fill up better without.
                     if self.unflushed {
@@ -139,7 +120,39 @@ impl Direction {
                     }
                     return Poll::Pending;
                 }
+            };
+            if read == 0 {
+                self.read_to_end = true;
+                self.state = State::Ending;
+                continue;
+            }
+            self.bytes += read as u64;
+            let mut rest = buffer.get(..read).unwrap_or_default();
+            seen(rest);
+            while !rest.is_empty() {
+                match self.poll_write(cx, to, Some(rest)).map_err(Broken::Write)? {
+                    Poll::Ready(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                    Poll::Pending => {
+                        self.held.push(rest);
+                        return Poll::Pending;
+                    }
+                }
             }
         }
+        // Others have their turn; then it goes on.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Writes some of `bytes`, or of what is held.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut impl Stream,
+        bytes: Option<&[u8]>,
+    ) -> Poll<io::Result<usize>> {
+        let taken = ready!(to.poll_write(cx, bytes.unwrap_or(self.held.bytes())))?;
+        self.unflushed = true;
+        Poll::Ready(if taken == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(taken) })
     }
 }

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::NoServerSessionStorage;
+use rustls::{self, ServerConfig};
 use thiserror::Error;
-use tokio::net::TcpStream;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::server::NoServerSessionStorage;
-use tokio_rustls::rustls::{self, ServerConfig};
-use tokio_rustls::{TlsAcceptor, server};
 
-use super::StartupError;
 use crate::config::{Identity, Listen, TlsMode};
 
 /// First byte of a TLS handshake record (RFC 8446 section 5.1): what direct TLS begins with.
@@ -95,12 +92,4 @@ fn self_signed() -> Result<Pair, ServerTlsError> {
     let made = rcgen::generate_simple_self_signed(names).map_err(ServerTlsError::SelfSigned)?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     Ok((vec![made.cert.der().clone()], key.into()))
-}
-
-/// The server's side of a TLS handshake.
-pub(super) async fn handshake(
-    socket: TcpStream,
-    config: &Arc<ServerConfig>,
-) -> Result<server::TlsStream<TcpStream>, StartupError> {
-    TlsAcceptor::from(Arc::clone(config)).accept(socket).await.map_err(StartupError::Tls)
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls;
 
 use super::{Route, UpstreamError};
 use crate::stream;
@@ -68,9 +66,8 @@ impl Route {
             return Err(UpstreamError::Protocol("bytes were sent ahead of the TLS handshake"));
         }
         let (stream::Io(socket), _) = plain.into_parts();
-        let connector = TlsConnector::from(self.tls.clone());
-        match connector.connect(self.server_name.clone(), socket).await {
-            Ok(stream) => Ok(Wire::new(stream::leg(stream))),
+        match stream::tls::connect(socket, &self.tls, self.server_name.clone()).await {
+            Ok(stream) => Ok(Wire::new(stream)),
             Err(source) if is_certificate_fault(&source) => {
                 Err(UpstreamError::Certificate { address, name: self.server_name.to_str().into_owned(), source })
             }

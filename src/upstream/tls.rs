@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{self, ClientConfig, RootCertStore};
 use thiserror::Error;
-use tokio_rustls::rustls::crypto::CryptoProvider;
-use tokio_rustls::rustls::crypto::aws_lc_rs::{self, cipher_suite};
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::config::Ca;
 

@@ -1,0 +1,41 @@
+//! Buffers that belong to the thread, not to the session: an idle session holds none.
+
+use std::cell::RefCell;
+
+/// Bytes of payload in a scratch buffer; more gains nothing (performance.md).
+pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Room for what TLS adds to that: five records of up to 29 bytes more, a KeyUpdate, an alert.
+const RECORD_ROOM: usize = 1024;
+
+thread_local! {
+    /// Those not in use; the uses on a thread nest a few deep.
+    static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer on loan. It is not cleared between uses: what is in it is for its user to keep apart.
+pub(crate) struct Scratch(Box<[u8]>);
+
+impl Scratch {
+    /// Takes one of the thread's buffers; makes one where all are in use.
+    pub(crate) fn take() -> Self {
+        let free = FREE.with_borrow_mut(Vec::pop);
+        Self(free.unwrap_or_else(|| vec![0; SCRATCH_BYTES + RECORD_ROOM].into_boxed_slice()))
+    }
+
+    /// The first [`SCRATCH_BYTES`].
+    pub(crate) fn payload(&mut self) -> &mut [u8] {
+        self.0.get_mut(..SCRATCH_BYTES).unwrap_or_default()
+    }
+
+    /// All of it, room for records included.
+    pub(crate) fn records(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        FREE.with_borrow_mut(|free| free.push(std::mem::take(&mut self.0)));
+    }
+}
