@@ -27,7 +27,7 @@ demo: ## Serve the sandbox's warehouse on 127.0.0.1:5439 until Ctrl-C (DEMO_ONCE
 test: ## Lint, run all tests, and run the demo once
 	@scripts/install.sh test
 	@$(MAKE) --no-print-directory lint
-	cargo test --workspace --locked
+	ulimit -Sn "$$(ulimit -Hn)" && cargo test --workspace --locked
 	@# The tests have built both programs.
 	@DEMO_ONCE=1 scripts/demo.sh
 

@@ -61,7 +61,7 @@ pub enum AppError {
     #[error(transparent)]
     ServerTls(#[from] ServerTlsError),
     /// The warehouses' roots.
-    #[error("upstream.ca")]
+    #[error("upstream.ca or a connection's ca")]
     ClientTls(#[from] ClientTlsError),
     /// Users.
     #[error(transparent)]

@@ -76,6 +76,11 @@ impl Base {
         Arc::clone(&self.clients.entry(region.map(str::to_owned)).or_insert_with(|| Arc::new(self.make(region))))
     }
 
+    /// The clients of the base's own region, or of `otherwise` where it has none.
+    pub(crate) fn home_clients(&self, otherwise: Option<&str>) -> Arc<Clients> {
+        self.clients(if self.config.region().is_none() { otherwise } else { None })
+    }
+
     fn make(&self, region: Option<&str>) -> Clients {
         let mut config = self.config.to_builder();
         if let Some(region) = region {

@@ -60,7 +60,7 @@ pub struct CheckArgs {
     #[arg(value_name = "CONN_ID")]
     pub conn_ids: Vec<String>,
 
-    /// The configuration alone: no call to AWS, no connection
+    /// The configuration alone: no call to AWS, no connection. Needed: live checks are not there yet
     #[arg(long)]
     pub offline: bool,
 }

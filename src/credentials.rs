@@ -108,3 +108,19 @@ impl Fault for CredentialError {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_flight_is_our_fault_and_a_deadline_is_nobodys() {
+        let told = |error| {
+            let error = CredentialError { conn_id: "x".into(), source: std::sync::Arc::new(error) };
+            (error.kind(), error.refusal())
+        };
+        assert_eq!(told(MintError::Lost), (Kind::Internal, Some(Refusal::internal())));
+        let deadline = MintError::Deadline(Duration::from_secs(20));
+        assert_eq!(told(deadline), (Kind::Unavailable, Some(Refusal::not_now("x"))));
+    }
+}

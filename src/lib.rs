@@ -27,6 +27,7 @@ mod cancel;
 mod client_auth;
 mod credentials;
 mod handshakes;
+mod nofile;
 mod relay;
 mod session;
 mod slots;

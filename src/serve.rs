@@ -13,17 +13,18 @@ use crate::aws::Base;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::listener::Workers;
-use crate::telemetry;
+use crate::{nofile, telemetry};
 
 /// Runs the proxy until SIGTERM or SIGINT has drained it.
 ///
 /// # Errors
 /// It did not start; see [`AppError`].
-pub fn serve(config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
+pub fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
     telemetry::start(&config.log, env("RUST_LOG").as_deref());
     for warning in &config.warnings {
         warn!("{warning}");
     }
+    config.limits.max_sessions = nofile::fit(config.limits.max_sessions, config.limits.max_handshakes);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Pool::start(cores).map_err(AppError::Process)?;
     let control = runtime().map_err(AppError::Process)?;
@@ -58,17 +59,25 @@ async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => warn!("SIGHUP: reload is not yet supported; the configuration stays"),
+            }
         }
     }
 }

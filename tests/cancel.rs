@@ -15,7 +15,6 @@ use support::raw::{self, field, until_closed};
 use support::session::Session;
 use support::{Rig, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 
 #[tokio::test]
 async fn ctrl_c_in_psql_cancels_in_clear_to_us_and_in_tls_to_the_warehouse() {
@@ -25,8 +24,7 @@ async fn ctrl_c_in_psql_cancels_in_clear_to_us_and_in_tls_to_the_warehouse() {
     let psql = psql.args(["-d", "sales", "-v", "VERBOSITY=verbose", "-c", "select pg_sleep(600)"]);
     let psql = psql.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
     activity.wait_for("PgSleep").await;
-    let pid = psql.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().await.unwrap().success());
+    support::process::signal(psql.id().unwrap(), "INT").await;
     let output = psql.wait_with_output().await.unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(stderr.contains("57014"), "{stderr}");
@@ -114,7 +112,8 @@ async fn a_cancel_takes_no_place_of_a_session() {
     activity.wait_for("PgSleep").await;
     send(&rig, &session.cancel_request()).await;
     assert_eq!(session.until(b'Z').await[0].0, b'T');
-    assert_eq!(rig.sandbox().warehouse.cancels().len(), 1);
+    let cancels = rig.sandbox().warehouse.cancels();
+    assert!(cancels.len() == 1 && cancels[0].inside_tls, "{cancels:?}");
 }
 
 /// Sends a request in clear and waits until it has been dealt with: the answer is the close.

@@ -76,6 +76,7 @@ async fn a_hanging_call_holds_up_nobody_elses_and_outlives_the_client_that_cause
 
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
+    rig.wait_until(|counts| counts.sessions == 3).await;
     rig.sandbox().aws.clear_faults();
     for other in others {
         other.await.unwrap().unwrap();

@@ -10,10 +10,13 @@
 
 mod support;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::process::Proxy;
 use support::scene::{Scene, TRACE, assert_clean, query, whole_log};
 use support::secrets::ODD_PASSWORD;
+use support::session::Session;
+use support::{Setup, World, raw};
+use tokio::io::AsyncWriteExt;
 
 /// Lines of its own, escapes that a terminal obeys, quotes that end a JSON text.
 const HOSTILE_TEXT: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\r\n2026-01-01T00:00:00Z  INFO FORGED\u{1b}[2J\u{7}\u{202e}\",\"a\":\"b\\";
@@ -59,4 +62,43 @@ async fn client_text_is_escaped_in_text() {
     assert!(log.contains(&format!("application_name={HOSTILE_TEXT:?}")), "{log}");
     assert!(log.contains("DEBUG") && log.contains("TRACE"));
     assert_clean(&mut scene, &log);
+}
+
+#[tokio::test]
+async fn the_events_of_a_session_say_who_where_and_how_much() {
+    let world = World::start(&Setup::default()).await;
+    let mut proxy = Proxy::start(&world, &[]).await;
+    let open = async |port| Session::open(raw::tls(port, world.sandbox.ca.pem()).await, "sales").await;
+
+    let mut session = open(proxy.port).await;
+    session.query("select 1").await;
+    session.until(b'Z').await;
+    session.stream.write_all(&raw::message(b'X', b"")).await.unwrap();
+    let (started, ended) = (event(&mut proxy, "session started").await, event(&mut proxy, "session ended").await);
+    for event in [&started, &ended] {
+        assert_eq!(event["client_addr"], "127.0.0.1");
+        assert_eq!(
+            (&event["user"], &event["conn_id"], &event["db_user"]),
+            (&json!("demo"), &json!("sales"), &json!("IAMR:rs01"))
+        );
+        assert_eq!(event["upstream_pid"], session.key.0);
+        assert_eq!(event["warehouse_session_id"].as_str().unwrap().len(), 36, "a UUID");
+        assert_eq!((event["session"].as_str().unwrap().len(), &event["session"]), (12, &started["session"]));
+    }
+    assert!(started["login_ms"].is_u64() && ended["duration_ms"].is_u64());
+    // A Query of 14 bytes, a Terminate of 5.
+    assert_eq!((&ended["bytes_up"], &ended["end"], &ended["error"]), (&json!(19), &json!("client"), &json!("")));
+    assert!(ended["bytes_down"].as_u64().unwrap() > 19);
+
+    let _second = open(proxy.port).await;
+    world.sandbox.warehouse.close_sessions();
+    proxy.wait_for_log("\"end\":\"upstream\"").await;
+    let _third = open(proxy.port).await;
+    proxy.signal("TERM").await;
+    proxy.wait_for_log("\"end\":\"drain\"").await;
+}
+
+/// The first event of this name, as JSON.
+async fn event(proxy: &mut Proxy, name: &str) -> Value {
+    serde_json::from_str(&proxy.wait_for_log(&format!("\"message\":\"{name}\"")).await).unwrap()
 }

@@ -13,7 +13,8 @@ mod support;
 use std::process::Output;
 
 use redshift_sandbox::warehouse::Authentication;
-use support::{PASSWORD, Rig, Setup, USER, refusal, without_session};
+use support::process::Proxy;
+use support::{PASSWORD, Rig, Setup, USER, World, refusal, without_session};
 
 fn text(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -135,4 +136,39 @@ async fn caps_on_sessions_say_which_one_is_reached() {
     drop(first);
     rig.wait_until_idle().await;
     rig.connect("sales").await.expect("the place is free again");
+}
+
+#[tokio::test]
+async fn a_connection_has_a_cap_of_its_own() {
+    let small = support::connection("small", &[("max_sessions", "1")]);
+    let rig = Rig::with(Setup { config: small, ..Setup::default() }).await;
+    let _first = rig.connect("small").await.unwrap();
+    let error = rig.connect("small").await.unwrap_err();
+    assert_eq!(refusal(&error).0, "53300");
+    assert_eq!(error.as_db_error().unwrap().detail(), Some("Connection \"small\" has at most 1 sessions."));
+    rig.connect("sales").await.expect("another connection has room");
+}
+
+#[tokio::test]
+async fn as_many_sessions_as_the_limit_on_open_files_allows() {
+    let world = World::start(&Setup::default()).await;
+    let mut proxy = Proxy::start_with_files(&world, 274).await;
+    let warning = proxy.wait_for_log("limits.max_sessions is cut").await;
+    assert!(warning.contains("\"fitting\":2"), "{warning}");
+    let connect = async || {
+        let stream = support::raw::tls(proxy.port, world.sandbox.ca.pem()).await;
+        support::login_over(stream, USER, PASSWORD, "sales").await
+    };
+    let _held = (connect().await.unwrap(), connect().await.unwrap());
+    assert_eq!(refusal(&connect().await.unwrap_err()).0, "53300");
+}
+
+#[tokio::test]
+async fn without_a_region_of_its_own_the_proxy_asks_in_the_connections() {
+    let mut world = World::start(&Setup::default()).await;
+    world.edit("region = \"ap-southeast-2\"", "");
+    world.edit("workgroup = \"analytics\"", "workgroup = \"analytics\"\nregion = \"ap-southeast-2\"");
+    let proxy = Proxy::start(&world, &[]).await;
+    let output = world.psql(proxy.port).args(["-d", "sales", "-c", "select current_user"]).output().await.unwrap();
+    assert_eq!(text(&output), "IAMR:rs01");
 }

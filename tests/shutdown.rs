@@ -87,6 +87,16 @@ async fn an_open_transaction_is_waited_for_until_the_drain_timeout() {
 }
 
 #[tokio::test]
+async fn a_hangup_ends_nothing() {
+    let (world, mut proxy) = start("").await;
+    let mut idle = session(&world, &proxy).await;
+    proxy.signal("HUP").await;
+    proxy.wait_for_log("reload is not yet supported").await;
+    idle.query("select 1").await;
+    assert!(idle.until(b'Z').await.iter().any(|(tag, _)| *tag == b'D'));
+}
+
+#[tokio::test]
 async fn a_second_signal_does_not_wait() {
     let (world, mut proxy) = start("").await;
     let mut open = session(&world, &proxy).await;

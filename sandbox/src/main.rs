@@ -90,6 +90,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
+    // Two files a session; what the system does not allow is noticed when it is needed.
+    let _limit = rlimit::increase_nofile_limit(u64::MAX);
     // From the beginning, so that a signal during the start ends an orderly start instead of leaving PostgreSQL behind.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut aws = AwsOptions { listen: serve.aws, ..AwsOptions::default() };

@@ -83,6 +83,9 @@ impl Warehouse {
         let names: Vec<&str> = options.names.iter().map(String::as_str).collect();
         let acceptor = tls::acceptor(&ca.try_issue(&names)?)?;
         let unusable = |source| StartError::Listen { address: options.listen, source };
+        if !options.listen.ip().is_loopback() {
+            return Err(unusable(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a loopback address")));
+        }
         let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let shared = Arc::new(Shared {

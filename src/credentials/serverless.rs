@@ -39,7 +39,7 @@ impl Serverless {
     async fn mint_login(&self, order: &Order) -> Result<DbLogin, MintError> {
         const OPERATION: &str = "GetCredentials";
         let identity = match &order.role {
-            Some(role) => under(self.assume(role).await?),
+            Some(role) => under(self.assume(role, order.region.as_deref()).await?),
             None => Builder::new(),
         };
         let answer = self
@@ -64,17 +64,17 @@ impl Serverless {
         })
     }
 
-    /// In the proxy's own Region: the workgroup's may be another.
-    async fn assume(&self, role: &Role) -> Result<Credentials, MintError> {
+    /// In the proxy's own Region, or the workgroup's where it has none.
+    async fn assume(&self, role: &Role, region: Option<&str>) -> Result<Credentials, MintError> {
         const OPERATION: &str = "AssumeRole";
         let external_id = match &role.external_id {
-            Some(parameter) => Some(self.external_id(parameter).await?),
+            Some(parameter) => Some(self.external_id(parameter, region).await?),
             None => None,
         };
         let external_id = external_id.as_ref().map(Secret::expose);
         let answer = self
             .base
-            .clients(None)
+            .home_clients(region)
             .sts
             .assume_role()
             .role_arn(&role.arn)
@@ -92,12 +92,14 @@ impl Serverless {
         Ok(Credentials::new(session.access_key_id, session.secret_access_key, token, expires_at, OPERATION))
     }
 
-    /// Reads the SSM parameter that holds the external id: in its ARN's Region, or the proxy's own.
-    async fn external_id(&self, parameter: &str) -> Result<Secret, MintError> {
+    /// Reads the SSM parameter that holds the external id: in its ARN's Region, or as [`Self::assume`].
+    async fn external_id(&self, parameter: &str, region: Option<&str>) -> Result<Secret, MintError> {
         const OPERATION: &str = "GetParameter";
-        let answer = self
-            .base
-            .clients(region_of_arn(parameter))
+        let clients = match region_of_arn(parameter) {
+            Some(region) => self.base.clients(Some(region)),
+            None => self.base.home_clients(region),
+        };
+        let answer = clients
             .ssm
             .get_parameter()
             .name(parameter)

@@ -87,6 +87,8 @@ pub(crate) struct Rig {
 impl World {
     /// Starts the sandbox and writes certificates and configuration into a folder.
     pub(crate) async fn start(setup: &Setup) -> Self {
+        // A thousand sessions through proxy and warehouse in one process; login shells allow 1024 files.
+        rlimit::increase_nofile_limit(u64::MAX).unwrap();
         let mut aws = AwsOptions::default();
         let analytics = aws.workgroups["analytics"].clone();
         for name in &setup.workgroups {
@@ -108,6 +110,13 @@ impl World {
     pub(crate) fn config(&self) -> Config {
         let path = self.dir.path().join("proxy.toml");
         config::parse(&self.toml, &path, &|_| None, UnknownKeys::Refuse).unwrap()
+    }
+
+    /// Changes the configuration file.
+    pub(crate) fn edit(&mut self, from: &str, to: &str) {
+        assert!(self.toml.contains(from), "{from}");
+        self.toml = self.toml.replacen(from, to, 1);
+        std::fs::write(self.dir.path().join("proxy.toml"), &self.toml).unwrap();
     }
 
     /// The CA that signed every certificate of the rig.

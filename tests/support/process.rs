@@ -9,6 +9,14 @@ use tokio::sync::watch;
 
 use super::World;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_redshift-iam-proxy");
+
+/// Sends a signal by its name. The shell's own `kill`: a small system has no other.
+pub(crate) async fn signal(pid: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]).status().await.unwrap();
+    assert!(sent.success());
+}
+
 /// A proxy process; killed when dropped.
 pub(crate) struct Proxy {
     child: Child,
@@ -20,7 +28,17 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Runs `serve` with the world's configuration and waits until it listens.
     pub(crate) async fn start(world: &World, env: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+        Self::run(Command::new(BINARY), world, env).await
+    }
+
+    /// The same under a hard limit on open files.
+    pub(crate) async fn start_with_files(world: &World, open_files: u32) -> Self {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {open_files}; exec \"$0\" \"$@\""), BINARY]);
+        Self::run(limited, world, &[]).await
+    }
+
+    async fn run(mut command: Command, world: &World, env: &[(&str, &str)]) -> Self {
         command.arg("serve").arg("--config").arg(world.dir.path().join("proxy.toml"));
         command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
         command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
@@ -95,8 +113,7 @@ impl Proxy {
 
     /// Sends a signal by its name, as kill(1) knows it.
     pub(crate) async fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().await.unwrap();
-        assert!(sent.success());
+        signal(self.pid(), name).await;
     }
 
     /// Until the process has ended: its exit code.
