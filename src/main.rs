@@ -1,4 +1,4 @@
-//! Arguments → configuration → command → exit code; nothing else. The only place that reads the environment.
+//! Arguments → configuration → command → exit code; nothing else. The environment of our own is read here.
 
 use std::error::Error;
 use std::fmt::Display;

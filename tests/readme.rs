@@ -74,6 +74,12 @@ fn the_settings_are_those_of_the_sample() {
             assert!(listed, "{key} of {} is not in proxy.toml", row[0]);
         }
     }
+    let (_, section) = README.split_once("## Settings\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let keys = SAMPLE.lines().filter_map(|line| line.trim_start_matches(['#', ':', ' ']).split_once(" = "));
+    for (key, _) in keys.filter(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
+        assert!(section.contains(&format!("`{key}`")), "{key} of proxy.toml is not in the README");
+    }
 }
 
 #[test]
