@@ -134,10 +134,10 @@ async fn run_sandbox(serve: Serve, signals: &mut Signals) -> Result<(), Box<dyn 
 }
 
 async fn run_aws(alone: AwsAlone, signals: &mut Signals) -> Result<(), Box<dyn std::error::Error>> {
-    let [user, password]: [String; 2] = alone.login.try_into().map_err(|_| "--static takes a user and a password")?;
+    let [user, password] = alone.login.as_slice() else { return Err("--static takes a user and a password".into()) };
     let options = AwsOptions { listen: alone.listen, ..AwsOptions::default() };
     let keys = Keys::of(&options);
-    let aws = Aws::start(options, Logins::fixed(&user, password)).await;
+    let aws = Aws::start(options, Logins::fixed(user, password)).await;
     let aws = aws.map_err(|source| StartError::Listen { address: alone.listen, source })?;
     eprintln!("AWS endpoint   {}, every login is {user}'s", aws.url());
     keys.describe(&aws);
