@@ -37,6 +37,13 @@ drivers: ## Log in with each of the PostgreSQL and Redshift drivers
 	cargo build --locked $(PROGRAMS)
 	@target/drivers/venv/bin/python drivers/run.py
 
+.PHONY: bench
+bench: ## Measure the proxy beside PgBouncer and HAProxy: target/bench/report.md, in an hour (QUICK=1: whether it works)
+	@scripts/install.sh bench
+	cargo build --release --locked --workspace
+	@target/bench-venv/bin/python -c '' 2>/dev/null && python=target/bench-venv/bin/python || python=python3; \
+	  BENCH_BIN_DIR=$(or $(CARGO_TARGET_DIR),target)/release $$python bench/bench.py run $(if $(QUICK),--quick)
+
 .PHONY: lint
 lint: ## rustfmt, clippy and rustdoc, without a warning
 	cargo fmt --all --check
@@ -58,4 +65,4 @@ image-check: ## Build the container image and try it; without Docker, do what th
 
 .PHONY: clean-tools
 clean-tools: ## Remove what was installed into target/ (not what cargo built)
-	rm -rf target/tools target/drivers target/demo
+	rm -rf target/tools target/drivers target/demo target/bench-venv

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the demo, the tests or the drivers need and is not there yet, on Debian 12 or 13 and Ubuntu 22.04 or 24.04
-# with Rust. Looks before it installs: where all is there it says nothing, takes no time and needs no network.
+# Installs what the demo, the tests, the drivers or the benchmarks need and is not there yet, on Debian 12 or 13 and Ubuntu
+# 22.04 or 24.04 with Rust. Looks before it installs: where all is there it says nothing, takes no time and needs no network.
 #
-#   scripts/install.sh [demo|test|drivers]      (demo by default; the other two include it)
+#   scripts/install.sh [demo|test|drivers|bench]      (demo by default; the others include it)
 #
-# Programs come by apt-get, as root or through sudo. All else goes into target/: tools/ (the AWS CLI, for the tests) and
-# drivers/ (the drivers and their runtimes).
+# Programs come by apt-get, as root or through sudo. All else goes into target/: tools/ (the AWS CLI, for the tests),
+# drivers/ (the drivers and their runtimes) and bench-venv/ (what draws the plots).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,8 +18,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 mode=${1:-demo}
 case $mode in
-demo | test | drivers) ;;
-*) die "usage: scripts/install.sh [demo|test|drivers]" ;;
+demo | test | drivers | bench) ;;
+*) die "usage: scripts/install.sh [demo|test|drivers|bench]" ;;
 esac
 
 # ---- What is there? ----
@@ -44,6 +44,14 @@ has_libpq_headers() {
     has cc && has pg_config &&
         printf '#include <libpq-fe.h>\n' | cc -I"$(pg_config --includedir)" -x c -E -o /dev/null - 2>/dev/null
 }
+
+has_openssl_headers() {
+    has cc && printf '#include <openssl/ssl.h>\n' | cc -x c -E -o /dev/null - 2>/dev/null
+}
+
+# Debian puts it where the PATH of users does not lead.
+has_haproxy() { has haproxy || [ -x /usr/sbin/haproxy ]; }
+has_pgbouncer() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
 has_ca_certificates() {
     local file
@@ -125,6 +133,12 @@ install_packages() {
     if [ "${#rest[@]}" -gt 0 ]; then
         apt_install "${rest[@]}" || die "apt-get could not install ${rest[*]}"
     fi
+    # Debian starts these as well; the benchmarks start their own.
+    for package in haproxy pgbouncer; do
+        if [[ " ${rest[*]} " = *" $package "* ]] && [ -d /run/systemd/system ]; then
+            as_root systemctl disable --quiet --now "$package" || say "$package was installed, and goes on as a service"
+        fi
+    done
     if [ "${#rest[@]}" -lt "${#missing[@]}" ]; then
         install_postgres_server || die "apt-get could not install postgresql"
     fi
@@ -140,9 +154,14 @@ need util-linux has setpriv
 if [ "$mode" != demo ]; then
     python >/dev/null || missing+=(python3 python3-venv)
 fi
-if [ "$mode" = drivers ]; then
+if [ "$mode" = drivers ] || [ "$mode" = bench ]; then
     need libpq-dev has_libpq_headers
     need openssl has openssl
+fi
+if [ "$mode" = bench ]; then
+    need haproxy has_haproxy
+    need libssl-dev has_openssl_headers
+    need pgbouncer has_pgbouncer
 fi
 [ "${#missing[@]}" = 0 ] || install_packages
 
@@ -187,8 +206,8 @@ venv() {
     up_to_date "$folder" "$hash" && return
     say "$folder: pip install -r $pins"
     rm -rf "$folder"
-    "$interpreter" -m venv "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins"
+    "$interpreter" -m venv "$folder" || return
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins" || return
     printf '%s\n' "$hash" >"$folder/.stamp"
 }
 
@@ -223,5 +242,9 @@ drivers)
     venv target/drivers/venv drivers/requirements.txt
     venv target/drivers/venv-rsc drivers/redshift-connector.txt
     node_packages
+    ;;
+bench)
+    lock
+    venv target/bench-venv bench/requirements.txt || say "no matplotlib: there will be no plots"
     ;;
 esac

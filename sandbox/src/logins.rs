@@ -29,7 +29,14 @@ pub type Provision = Arc<dyn Fn(Login) -> Pin<Box<dyn Future<Output = ()> + Send
 /// All logins that are honoured, and the clock they are judged by.
 pub struct Logins {
     provision: Option<Provision>,
+    fixed: Option<Fixed>,
     book: Mutex<Book>,
+}
+
+/// What everybody gets.
+struct Fixed {
+    user: String,
+    password: String,
 }
 
 #[derive(Default)]
@@ -44,7 +51,14 @@ impl Logins {
     /// An empty book. `provision` sees every login before its first use.
     #[must_use]
     pub fn new(provision: Option<Provision>) -> Arc<Self> {
-        Arc::new(Self { provision, book: Mutex::default() })
+        Arc::new(Self { provision, fixed: None, book: Mutex::default() })
+    }
+
+    /// A book with one user and one password, which every mint yields, whoever it is for. Only the expiry is new, each time.
+    #[must_use]
+    pub fn fixed(user: impl Into<String>, password: impl Into<String>) -> Arc<Self> {
+        let fixed = Some(Fixed { user: user.into(), password: password.into() });
+        Arc::new(Self { provision: None, fixed, book: Mutex::default() })
     }
 
     /// The sandbox's idea of now: the wall clock, plus what [`Logins::advance`] added.
@@ -74,6 +88,9 @@ impl Logins {
 
     /// A login for `user` that lives for `life`: the last one again while over 60 s of it are left.
     pub async fn mint(&self, user: &str, life: Duration) -> Login {
+        if let Some(Fixed { user, password }) = &self.fixed {
+            return self.book().enter(user, password, life);
+        }
         let (login, is_new) = self.book().mint(user, life);
         if let (true, Some(provision)) = (is_new, &self.provision) {
             provision(login.clone()).await;
@@ -99,20 +116,24 @@ impl Book {
     }
 
     fn mint(&mut self, user: &str, life: Duration) -> (Login, bool) {
-        let now = self.now();
-        let life = self.life.unwrap_or(life);
-        let rotate = self.rotate;
-        let issued = self.by_user.entry(user.to_owned()).or_default();
-        issued.retain(|login| login.expires_at > now);
-        if let Some(last) = issued.last()
-            && !rotate
-            && last.expires_at > now + REISSUE_FLOOR
-        {
-            return (last.clone(), false);
+        let floor = self.now() + REISSUE_FLOOR;
+        let last = self.by_user.get(user).and_then(|issued| issued.last());
+        match last.filter(|last| !self.rotate && last.expires_at > floor) {
+            Some(last) => (last.clone(), false),
+            None => (self.enter(user, &password(), life), true),
         }
-        let login = Login { user: user.to_owned(), password: password(), expires_at: now + life };
+    }
+
+    /// A new entry; the expired ones of this user go.
+    fn enter(&mut self, user: &str, password: &str, life: Duration) -> Login {
+        let now = self.now();
+        let expires_at = now + self.life.unwrap_or(life);
+        let login = Login { user: user.to_owned(), password: password.to_owned(), expires_at };
+        let issued = self.by_user.entry(user.to_owned()).or_default();
+        // One entry a password: the same one anew lives on.
+        issued.retain(|old| old.expires_at > now && old.password != password);
         issued.push(login.clone());
-        (login, true)
+        login
     }
 }
 
@@ -157,6 +178,18 @@ mod tests {
         logins.mint("IAMR:a", LIFE).await;
         logins.revoke_all();
         assert_eq!(logins.valid("IAMR:a"), []);
+    }
+
+    #[tokio::test]
+    async fn a_fixed_login_is_everybody_s_and_lives_anew_with_each_mint() {
+        let logins = Logins::fixed("up", "secret");
+        let first = logins.mint("IAMR:a", LIFE).await;
+        assert_eq!((first.user.as_str(), first.password.as_str()), ("up", "secret"));
+        logins.advance(Duration::from_secs(10));
+        let second = logins.mint("IAMR:b", LIFE).await;
+        assert_eq!((second.user.as_str(), second.password.as_str()), ("up", "secret"));
+        assert!(second.expires_at >= first.expires_at + Duration::from_secs(10));
+        assert_eq!((logins.valid("up"), logins.valid("IAMR:a")), (vec![second], vec![]));
     }
 
     #[tokio::test]

@@ -111,8 +111,8 @@ fn warn_of_odd_ones(users: &BTreeMap<String, (Arc<User>, Arc<Verifier>)>) {
             "its verifier has another iteration count than most"
         } else if verifier.salt.len() != SALT_BYTES {
             "its verifier has a salt of another length than 16 bytes"
-        } else if user.method != Method::Auto {
-            "its method is not auto"
+        } else if user.method == Method::Cleartext {
+            "its method is cleartext"
         } else {
             continue;
         };

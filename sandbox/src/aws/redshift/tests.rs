@@ -3,6 +3,8 @@ use hyper::header::HeaderValue;
 
 use super::*;
 use crate::aws::identity::RoleArn;
+use crate::aws::options::AwsOptions;
+use crate::logins::Logins;
 
 fn rs01() -> Caller {
     let role = RoleArn::parse("arn:aws:iam::123456789012:role/rs01").unwrap();
@@ -34,6 +36,15 @@ async fn a_permitted_role_gets_a_login_that_the_book_knows() {
     assert_eq!(answer["dbPassword"], valid[0].password.as_str());
     assert_eq!(answer["expiration"].as_f64(), Some(epoch_seconds(valid[0].expires_at)));
     assert!(answer["nextRefreshTime"].as_f64() < answer["expiration"].as_f64());
+}
+
+#[tokio::test]
+async fn a_fixed_login_is_handed_out_with_the_usual_life() {
+    let world = World::new(AwsOptions::default(), Logins::fixed("up", "secret"));
+    let answer = get(&world, &rs01(), json!({ "workgroupName": "analytics" })).await.unwrap();
+    assert_eq!((answer["dbUser"].as_str(), answer["dbPassword"].as_str()), (Some("up"), Some("secret")));
+    let left = answer["expiration"].as_f64().unwrap() - epoch_seconds(world.logins.now());
+    assert!((890.0..=900.0).contains(&left), "{left}");
 }
 
 #[tokio::test]
