@@ -14,7 +14,7 @@ use dashmap::DashMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::session::SessionId;
+use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};
 use crate::wire;
 

@@ -13,8 +13,8 @@ pub(crate) use self::accounts::{Accounts, AccountsError};
 use crate::config::{Method, User};
 use crate::fault::{Fault, Kind};
 use crate::startup::Client;
-use crate::wire::WireError;
 use crate::wire::refusal::Refusal;
+use crate::wire::{Frame, WireError};
 
 mod accounts;
 mod password;
@@ -78,6 +78,13 @@ pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str)
         Some(_) if !proven => failed(Reason::WrongPassword),
         Some(rights) => Ok(Principal { user: user.to_owned(), rights }),
     }
+}
+
+/// The next message, if it is one that answers a challenge. Anything else, a second startup packet above all, has no
+/// place here (CVE-2026-107350).
+async fn answer(client: &mut Client) -> Result<Frame, AuthError> {
+    let frame = client.wire.frame(MAX_ANSWER).await?;
+    if frame.tag() == b'p' { Ok(frame) } else { Err(AuthError::Protocol("an answer to the authentication request")) }
 }
 
 #[derive(Debug)]

@@ -30,6 +30,7 @@ mod handshakes;
 mod nofile;
 mod relay;
 mod session;
+mod session_id;
 mod slots;
 mod spec;
 mod startup;

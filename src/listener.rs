@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::handshakes::Handshakes;
 use crate::session::{self, Shared};
-use crate::upstream;
+use crate::stream;
 
 /// Connections that the kernel holds for us; more than a burst of logins.
 const BACKLOG: i32 = 4096;
@@ -113,7 +113,7 @@ impl Acceptor {
     fn deal(&self, socket: io::Result<std::net::TcpStream>, peer: SocketAddr) {
         let prepared = socket.and_then(|socket| {
             socket.set_nodelay(true)?;
-            upstream::keep_alive(&socket, self.keepalive)?;
+            stream::keep_alive(&socket, self.keepalive)?;
             Ok(socket)
         });
         // It fails on a socket that is already dead.

@@ -13,7 +13,6 @@ use tracing::{Instrument, debug, debug_span, error};
 
 use self::connect::connect;
 pub(crate) use self::error::SessionError;
-pub(crate) use self::id::SessionId;
 use self::log::Facts;
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, Principal};
@@ -21,6 +20,7 @@ use crate::config::{ConnId, ConnSpec};
 use crate::credentials::cache::Logins;
 use crate::handshakes::Handshake;
 use crate::relay::{self, Legs, Stop};
+use crate::session_id::SessionId;
 use crate::slots::{Slot, Slots};
 use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, tls::ServerTls};
@@ -31,7 +31,6 @@ use crate::wire::Wire;
 mod connect;
 mod error;
 mod greeting;
-mod id;
 mod log;
 
 /// How long a connection that has not said what it wants is kept when we shut down.
@@ -178,14 +177,14 @@ async fn open(
     debug!(user = principal.user.as_str(), conn_id, "opening");
     let route = shared.routes.get(&spec.id).ok_or_else(|| SessionError::NoRoute(conn_id.to_owned()))?;
     let parameters = parameters::pass_on(&client.startup);
-    let mut upstream = tokio::select! {
+    let upstream = tokio::select! {
         connected = connect(shared, route, &spec, &parameters, facts) => connected?,
         gone = client.wire.gone() => return Err(SessionError::ClientGone(gone)),
         () = shared.stop.when_idle.cancelled() => return Err(SessionError::ShuttingDown),
     };
-    let cancel = match upstream.key.take() {
+    let cancel = match &upstream.key {
         Some(key) => {
-            let target = CancelTarget::new(facts.session(), Arc::clone(route), upstream.address, key);
+            let target = CancelTarget::new(facts.session(), Arc::clone(route), upstream.address, key.clone());
             Some(shared.cancels.register(target).ok_or(SessionError::Randomness)?)
         }
         None => None,

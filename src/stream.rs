@@ -4,8 +4,9 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -89,17 +90,21 @@ pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
     Ok(())
 }
 
+/// Keepalive before NATs and load balancers forget the flow (an NLB: after 350 s).
+pub(crate) fn keep_alive(socket: &impl AsFd, idle: Option<Duration>) -> io::Result<()> {
+    let Some(idle) = idle else { return Ok(()) };
+    let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(idle);
+    socket2::SockRef::from(socket).set_tcp_keepalive(&probes)
+}
+
 /// A tokio stream as a [`Stream`]; a socket in clear stays one, so that it can be upgraded.
 pub(crate) struct Io<T>(pub(crate) T);
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for Io<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut into = ReadBuf::new(into);
-        match Pin::new(&mut self.0).poll_read(cx, &mut into) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(into.filled().len())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut into))?;
+        Poll::Ready(Ok(into.filled().len()))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

@@ -15,7 +15,7 @@ use crate::credentials::DbLogin;
 use crate::fault::{Fault, Kind};
 use crate::stream::Leg;
 use crate::wire::refusal::Refusal;
-use crate::wire::{Wire, WireError};
+use crate::wire::{self, Wire, WireError};
 
 mod auth;
 mod dial;
@@ -26,7 +26,6 @@ mod options;
 pub(crate) mod parameters;
 mod tls;
 
-pub(crate) use self::dial::keep_alive;
 pub(crate) use self::errors::ServerError;
 pub(crate) use self::tls::{ClientTls, ClientTlsError};
 
@@ -61,8 +60,6 @@ pub(crate) struct UpstreamConn {
     pub(crate) greeting: BytesMut,
     /// The warehouse's pid and key, where it sent any.
     pub(crate) key: Option<CancelKey>,
-    /// The warehouse's pid; 0 where it sent none.
-    pub(crate) pid: u32,
     /// ParameterStatus `session_id`, which joins SYS_QUERY_HISTORY.
     pub(crate) session_id: Option<String>,
 }
@@ -136,9 +133,7 @@ impl Route {
     /// Sends a CancelRequest inside TLS to the server of the session, and waits until it is taken.
     pub(crate) async fn cancel(&self, address: SocketAddr, key: &CancelKey) -> Result<(), UpstreamError> {
         let mut wire = self.dial_address(address).await?;
-        let key = key.to_bytes();
-        let length = u32::try_from(8 + key.len()).unwrap_or_default();
-        let request = [&length.to_be_bytes(), CANCEL_REQUEST, &key].concat();
+        let request = wire::packet(&[&wire::CANCEL_REQUEST.to_be_bytes()[..], &key.to_bytes()].concat());
         wire.send_bytes(&request).await.map_err(UpstreamError::Closed)?;
         // The server closes when it has dealt with it; how does not matter.
         let _ = tokio::time::timeout(self.timeouts.tls, wire.drain()).await;
@@ -146,10 +141,12 @@ impl Route {
     }
 }
 
-/// The CancelRequest code (PostgreSQL protocol, "Canceling Requests in Progress").
-const CANCEL_REQUEST: &[u8] = &80_877_102u32.to_be_bytes();
-
 impl UpstreamConn {
+    /// The warehouse's pid; 0 where it sent none.
+    pub(crate) fn pid(&self) -> u32 {
+        self.key.as_ref().map_or(0, |key| key.pid)
+    }
+
     /// The leg, and what the warehouse sent behind ReadyForQuery.
     pub(crate) fn into_parts(self) -> (Leg, BytesMut) {
         self.wire.into_parts()

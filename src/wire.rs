@@ -19,6 +19,14 @@ pub(crate) mod refusal;
 /// Before login a peer is a stranger: nothing it sends may make us allocate more than this.
 pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
 
+/// The newest version of the protocol that we speak; Redshift knows no other.
+pub(crate) const PROTOCOL_3_0: u32 = 196_608;
+
+/// Request codes in place of a protocol version (pqcomm.h).
+pub(crate) const CANCEL_REQUEST: u32 = 80_877_102;
+pub(crate) const SSL_REQUEST: u32 = 80_877_103;
+pub(crate) const GSSENC_REQUEST: u32 = 80_877_104;
+
 /// How much is read at a time during login.
 const READ_BYTES: usize = 4096;
 
@@ -193,6 +201,18 @@ pub(crate) fn encode(message: &impl Message) -> BytesMut {
     let encoded = message.encode(&mut bytes);
     debug_assert!(encoded.is_ok(), "a message of ours over pgwire's limit");
     bytes
+}
+
+/// A message of our own making: type byte, length, body.
+pub(crate) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    [&[tag][..], &packet(body)].concat()
+}
+
+/// The same without a type byte, as before login.
+pub(crate) fn packet(body: &[u8]) -> Vec<u8> {
+    // Bodies of ours are far from 4 GiB.
+    let length = u32::try_from(4 + body.len()).unwrap_or_default();
+    [&length.to_be_bytes()[..], body].concat()
 }
 
 /// The big-endian number at `at`; 0 where the bytes are not there.

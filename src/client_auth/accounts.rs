@@ -65,8 +65,8 @@ impl Accounts {
             };
             with_verifier.insert(name.clone(), (Arc::clone(user), Arc::new(verifier)));
         }
-        warn_of_odd_ones(&with_verifier);
         let usual_iterations = usual(with_verifier.values().map(|(_, verifier)| verifier.iterations));
+        warn_of_odd_ones(&with_verifier, usual_iterations);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { users: with_verifier, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
     }
@@ -104,10 +104,9 @@ impl Accounts {
 }
 
 /// A stranger is answered like most users: those that are not like most can be told from strangers.
-fn warn_of_odd_ones(users: &BTreeMap<String, (Arc<User>, Arc<Verifier>)>) {
-    let rounds = usual(users.values().map(|(_, verifier)| verifier.iterations));
+fn warn_of_odd_ones(users: &BTreeMap<String, (Arc<User>, Arc<Verifier>)>, usual_iterations: u32) {
     for (name, (user, verifier)) in users {
-        let what = if verifier.iterations != rounds {
+        let what = if verifier.iterations != usual_iterations {
             "its verifier has another iteration count than most"
         } else if verifier.salt.len() != SALT_BYTES {
             "its verifier has a salt of another length than 16 bytes"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pgwire::messages::startup::Authentication;
 
 use super::accounts::{Account, Accounts, matches};
-use super::{AuthError, scram};
+use super::{AuthError, answer};
 use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;
@@ -14,7 +14,7 @@ use crate::wire::take_cstr;
 /// with the client's first bytes, where it does no harm.
 pub(super) async fn prove(client: &mut Client, account: &Account, accounts: &Accounts) -> Result<bool, AuthError> {
     client.wire.send(&Authentication::CleartextPassword).await?;
-    let frame = scram::answer(client).await?;
+    let frame = answer(client).await?;
     let mut body = frame.body();
     let password = match take_cstr(&mut body) {
         Some(password) if body.is_empty() => Secret::new(password.to_owned()),

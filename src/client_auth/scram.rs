@@ -8,7 +8,7 @@ use pgwire::messages::startup::Authentication;
 use tracing::trace;
 
 use super::accounts::Account;
-use super::{AuthError, MAX_ANSWER};
+use super::{AuthError, answer};
 use crate::startup::Client;
 use crate::wire::{self, Frame, take_cstr};
 
@@ -36,13 +36,6 @@ pub(super) async fn prove(client: &mut Client, account: &Account) -> Result<bool
     let Ok(server_proof) = exchange.on_client_final_message(frame.body()) else { return Ok(false) };
     client.wire.send(&Authentication::SASLFinal(server_proof.into())).await?;
     Ok(true)
-}
-
-/// The next message, if it is one that answers a challenge. Anything else, a second startup packet above all, has no
-/// place here (CVE-2026-107350).
-pub(super) async fn answer(client: &mut Client) -> Result<Frame, AuthError> {
-    let frame = client.wire.frame(MAX_ANSWER).await?;
-    if frame.tag() == b'p' { Ok(frame) } else { Err(AuthError::Protocol("an answer to the authentication request")) }
 }
 
 /// SASLInitialResponse: mechanism, length, client-first message.

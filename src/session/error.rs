@@ -4,10 +4,10 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 
-use super::SessionId;
 use crate::client_auth::AuthError;
 use crate::credentials::CredentialError;
 use crate::fault::{Fault, Kind};
+use crate::session_id::SessionId;
 use crate::slots::SlotError;
 use crate::spec::SpecError;
 use crate::startup::StartupError;

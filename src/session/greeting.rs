@@ -1,6 +1,6 @@
 //! What the client reads between its proof and its first query.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use pgwire::messages::startup::NegotiateProtocolVersion;
 
 use crate::cancel::CancelKey;
@@ -12,15 +12,12 @@ pub(super) const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
 const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";
 
-/// The newest version that we speak; Redshift knows 3.0 only.
-const PROTOCOL: i32 = 196_608;
-
 /// NegotiateProtocolVersion, for a client that asked for more than 3.0. One that asked for 3.0 never gets it: AWS's
 /// drivers take it for an error; its protocol options are ignored.
 pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
     (startup.minor > 0).then(|| {
         let unsupported = startup.protocol_options().map(str::to_owned).collect();
-        wire::encode(&NegotiateProtocolVersion::new(PROTOCOL, unsupported))
+        wire::encode(&NegotiateProtocolVersion::new(wire::PROTOCOL_3_0.cast_signed(), unsupported))
     })
 }
 
@@ -28,12 +25,9 @@ pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
 pub(super) fn greeting(upstream: &UpstreamConn, key: Option<&CancelKey>) -> BytesMut {
     let mut greeting = upstream.greeting.clone();
     if let Some(key) = key {
-        let key = key.to_bytes();
-        greeting.put_u8(b'K');
-        greeting.put_u32(u32::try_from(4 + key.len()).unwrap_or_default());
-        greeting.put_slice(&key);
+        greeting.extend_from_slice(&wire::message(b'K', &key.to_bytes()));
     }
-    greeting.put_slice(READY_FOR_QUERY);
+    greeting.extend_from_slice(READY_FOR_QUERY);
     greeting
 }
 

@@ -11,11 +11,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::{SessionError, SessionId};
+use super::SessionError;
 use crate::cancel::Cancelled;
 use crate::client_auth::AuthError;
 use crate::fault::{Fault, Kind, chain};
 use crate::relay::{End, Relayed};
+use crate::session_id::SessionId;
 use crate::startup::StartupError;
 use crate::startup::request::StartupParams;
 use crate::upstream::UpstreamConn;
@@ -108,7 +109,7 @@ impl Facts {
     /// `session started`.
     pub(super) fn started(&mut self, upstream: &UpstreamConn) {
         self.started = Instant::now();
-        self.upstream_pid = upstream.pid;
+        self.upstream_pid = upstream.pid();
         self.warehouse_session_id = upstream.session_id.clone().unwrap_or_default();
         let login_ms = millis(self.accepted);
         event!(info, self, "session started", login_ms);

@@ -5,12 +5,7 @@
 
 use super::StartupError;
 use crate::cancel::CancelKey;
-use crate::wire;
-
-/// Request codes in place of a protocol version (pqcomm.h).
-const CANCEL_REQUEST: u32 = 80_877_102;
-const SSL_REQUEST: u32 = 80_877_103;
-const GSSENC_REQUEST: u32 = 80_877_104;
+use crate::wire::{self, CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST};
 
 /// The prefix of protocol options; names with it are the protocol's, not the server's.
 const PROTOCOL_OPTION: &str = "_pq_.";

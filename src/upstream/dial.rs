@@ -2,18 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
-use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::{Route, UpstreamError};
 use crate::stream;
-use crate::wire::{Wire, WireError};
-
-/// SSLRequest (PostgreSQL protocol, "SSL Session Encryption").
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+use crate::wire::{self, Wire, WireError};
 
 impl Route {
     /// The first address that answers, in the resolver's order.
@@ -42,7 +37,7 @@ impl Route {
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = timeout(self.timeouts.connect, TcpStream::connect(address)).await??;
         socket.set_nodelay(true)?;
-        keep_alive(&socket, self.timeouts.keepalive)?;
+        stream::keep_alive(&socket, self.timeouts.keepalive)?;
         Ok(socket)
     }
 
@@ -56,7 +51,7 @@ impl Route {
 
     async fn handshake(&self, socket: TcpStream, address: SocketAddr) -> Result<Wire, UpstreamError> {
         let mut plain = Wire::new(stream::Io(socket));
-        plain.send_bytes(&SSL_REQUEST).await.map_err(UpstreamError::Closed)?;
+        plain.send_bytes(&wire::packet(&wire::SSL_REQUEST.to_be_bytes())).await.map_err(UpstreamError::Closed)?;
         let answer = plain.byte().await.map_err(UpstreamError::Closed)?;
         if answer != b'S' {
             return Err(UpstreamError::TlsRefused { address, answer: answer.into() });
@@ -101,13 +96,6 @@ fn is_certificate_fault(error: &io::Error) -> bool {
 fn is_cut_off(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
-}
-
-/// Keepalive before NATs and load balancers forget the flow (an NLB: after 350 s).
-pub(crate) fn keep_alive(socket: &impl AsFd, idle: Option<Duration>) -> io::Result<()> {
-    let Some(idle) = idle else { return Ok(()) };
-    let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(idle);
-    socket2::SockRef::from(socket).set_tcp_keepalive(&probes)
 }
 
 #[cfg(test)]

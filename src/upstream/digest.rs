@@ -40,8 +40,7 @@ impl<'a> DigestRequest<'a> {
         let inner = digest(&SHA256, &[password.expose().as_bytes(), self.salt].concat());
         let outer = digest(&SHA256, &[inner.as_ref(), self.server_nonce, client_nonce].concat());
         let body = [&prefixed(outer.as_ref())[..], &prefixed(client_nonce)].concat();
-        let length = u32::try_from(4 + body.len()).unwrap_or_default();
-        [&[DIGEST_RESPONSE][..], &length.to_be_bytes(), &body].concat()
+        wire::message(DIGEST_RESPONSE, &body)
     }
 }
 

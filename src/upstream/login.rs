@@ -9,16 +9,13 @@ use super::auth::Authentication;
 use super::{ServerError, UpstreamConn, UpstreamError};
 use crate::cancel::CancelKey;
 use crate::credentials::DbLogin;
-use crate::wire::{Frame, MAX_STARTUP_BYTES, Wire, peek_u32, take_cstr};
+use crate::wire::{self, Frame, MAX_STARTUP_BYTES, Wire, peek_u32, take_cstr};
 
 /// Longest message taken during login, in bytes: AWS's ODBC driver takes errors of this size.
 const MAX_MESSAGE: usize = 30_000;
 
 /// All that a warehouse may say before it is ready, in bytes.
 const MAX_GREETING: usize = 256 * 1024;
-
-/// Protocol 3.0, whatever the client speaks: Redshift knows no other.
-const PROTOCOL: u32 = 196_608;
 
 /// Logs in over a verified connection. The caller sets the deadline.
 pub(super) async fn log_in(
@@ -38,11 +35,10 @@ pub(super) async fn log_in(
     greeted(wire, address).await
 }
 
-/// StartupMessage: length, version, pairs of C strings, NUL.
-fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) -> BytesMut {
+/// StartupMessage: length, version (3.0, whatever the client speaks), pairs of C strings, NUL.
+fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) -> Vec<u8> {
     let mut message = BytesMut::new();
-    message.put_u32(0);
-    message.put_u32(PROTOCOL);
+    message.put_u32(wire::PROTOCOL_3_0);
     let own = [("user", user), ("database", database)];
     for (name, value) in own.into_iter().chain(parameters.iter().map(|(name, value)| (&**name, &**value))) {
         message.put_slice(name.as_bytes());
@@ -51,11 +47,7 @@ fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) 
         message.put_u8(0);
     }
     message.put_u8(0);
-    let length = u32::try_from(message.len()).unwrap_or_default();
-    if let Some(place) = message.get_mut(..4) {
-        place.copy_from_slice(&length.to_be_bytes());
-    }
-    message
+    wire::packet(&message)
 }
 
 /// Answers what is asked until the server says that it is satisfied.
@@ -89,8 +81,7 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
             (b'N', [.., 0]) => greeting.extend_from_slice(frame.bytes()),
             (b'K', body) if body.len() == 8 => key = CancelKey::parse(body),
             (b'Z', b"I") => {
-                let pid = key.as_ref().map_or(0, |key: &CancelKey| key.pid);
-                return Ok(UpstreamConn { wire, address, greeting, key, pid, session_id });
+                return Ok(UpstreamConn { wire, address, greeting, key, session_id });
             }
             _ => return Err(UpstreamError::Protocol("unexpected message before ReadyForQuery")),
         }

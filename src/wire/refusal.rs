@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use pgwire::messages::response::ErrorResponse;
 
-use crate::session::SessionId;
+use crate::session_id::SessionId;
 use crate::wire;
 
 /// How many names a hint lists.
