@@ -20,11 +20,12 @@ use crate::credentials::cache::Logins;
 use crate::credentials::serverless::Serverless;
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
-use crate::relay::Stop;
+use crate::relay;
 use crate::session::Shared;
 use crate::slots::Slots;
 use crate::spec::Specs;
 use crate::startup::tls::{ServerTls, ServerTlsError};
+use crate::stop::{Phase, Stop};
 use crate::upstream::{ClientTls, ClientTlsError, Route, Timeouts};
 
 /// How long sessions may take to end once they have been told to.
@@ -111,7 +112,10 @@ impl App {
         let tls = ServerTls::new(&config.listen)?;
         let accounts = Accounts::new(&config.users, tls.salt_key.clone()).await?;
         let mint = Arc::new(Serverless::new(base, config.credentials.timeout));
-        let stop = Stop::default();
+        let limits = relay::Limits {
+            idle_timeout: config.limits.idle_timeout,
+            session_lifetime: config.limits.session_lifetime,
+        };
         let handshakes = Handshakes::new(config.limits.max_handshakes);
         let shared = Arc::new(Shared {
             routes: routes(&config)?,
@@ -121,7 +125,8 @@ impl App {
             logins: Logins::new(mint, clock, Handle::current(), &config.credentials),
             slots: Slots::new(config.limits.max_sessions),
             cancels: Arc::new(CancelKeys::default()),
-            stop,
+            stop: Stop::default(),
+            limits,
             startup_timeout: config.limits.startup_timeout,
             login_timeout: config.upstream.login_timeout,
         });
@@ -179,12 +184,12 @@ impl App {
         self.closing.cancel();
         self.acceptors.close();
         self.acceptors.wait().await;
-        let Stop { when_idle, now } = &self.acceptor.shared.stop;
-        when_idle.cancel();
+        let stop = &self.acceptor.shared.stop;
+        stop.enter(Phase::WhenIdle);
         self.acceptor.tasks.close();
         if tokio::time::timeout(self.drain_timeout, self.acceptor.tasks.wait()).await.is_err() {
             info!(sessions = self.counts().sessions, "closing sessions that are still busy");
-            now.cancel();
+            stop.enter(Phase::Now);
             self.wait_at_last().await;
         }
         info!("drained");
@@ -193,9 +198,7 @@ impl App {
     /// Ends every session now.
     pub async fn abort(&self) {
         self.closing.cancel();
-        let Stop { when_idle, now } = &self.acceptor.shared.stop;
-        when_idle.cancel();
-        now.cancel();
+        self.acceptor.shared.stop.enter(Phase::Now);
         self.acceptor.tasks.close();
         self.wait_at_last().await;
     }

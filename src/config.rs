@@ -276,6 +276,10 @@ pub struct Limits {
     pub max_handshakes: usize,
     /// Accept to authenticated.
     pub startup_timeout: Duration,
+    /// No bytes either way, outside a transaction; `None`: off.
+    pub idle_timeout: Option<Duration>,
+    /// Ready to the first idle moment after so long; `None`: off.
+    pub session_lifetime: Option<Duration>,
     /// On SIGTERM: still accepting for so long.
     pub drain_delay: Duration,
     /// Then sessions still busy are closed too.

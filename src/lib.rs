@@ -34,6 +34,7 @@ mod session_id;
 mod slots;
 mod spec;
 mod startup;
+mod stop;
 mod stream;
 mod telemetry;
 mod upstream;

@@ -3,7 +3,7 @@
 //! Owns back-pressure (one buffer a direction: what is not taken stops the reading), half-close, and the last word to
 //! the client, which is only said between two whole messages. Knows of messages only where they begin.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -11,25 +11,19 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tracing::trace;
 
 use self::boundary::Dialogue;
 use self::direction::{AtEnd, Broken, Direction};
+use self::ending::Ending;
+pub(crate) use self::ending::Limits;
+use crate::stop::Stop;
 use crate::stream::{self, LAST_WORDS, Leg};
 use crate::wire::refusal::Refusal;
 
 mod boundary;
 mod direction;
-
-/// When a session has to end although both sides go on.
-#[derive(Clone, Default)]
-pub(crate) struct Stop {
-    /// As soon as it is idle.
-    pub(crate) when_idle: CancellationToken,
-    /// At once.
-    pub(crate) now: CancellationToken,
-}
+mod ending;
 
 /// Both legs, each with what was read of it during login.
 pub(crate) struct Legs {
@@ -46,6 +40,10 @@ pub(crate) enum End {
     Upstream,
     /// We did, at a shutdown.
     Drain,
+    /// We did, after its lifetime.
+    Lifetime,
+    /// We did, after a time of silence.
+    Idle,
 }
 
 /// What a relay did.
@@ -70,32 +68,26 @@ pub(crate) enum RelayError {
 }
 
 /// Relays until the end. `refuse` turns a last word into bytes.
-pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> BytesMut) -> Relayed {
-    let Legs { client: (mut client, from_client), upstream: (mut upstream, from_upstream) } = legs;
-    trace!(from_client = from_client.len(), from_upstream = from_upstream.len(), "relaying");
-    let mut dialogue = Dialogue::default();
-    let mut up = Direction::new(&from_client, AtEnd::Close);
-    let mut down = Direction::new(&from_upstream, AtEnd::Leave);
-    dialogue.client_sent(&from_client);
-    dialogue.upstream_sent(&from_upstream);
-
+pub(crate) async fn run(legs: Legs, stop: &Stop, limits: Limits, refuse: impl Fn(&Refusal) -> BytesMut) -> Relayed {
+    let (mut client, mut upstream, mut flow) = Flow::begin(legs);
     let (end, error) = {
-        let mut when_idle = pin!(stop.when_idle.cancelled());
-        let mut now = pin!(stop.now.cancelled());
+        let changed = pin!(stop.changed());
+        let mut ending = Ending::new(stop, changed, limits);
         poll_fn(|cx| {
-            let ended = transfer(cx, (&mut client, &mut up), (&mut upstream, &mut down), &mut dialogue);
+            let before = flow.bytes();
+            let ended = flow.transfer(cx, &mut client, &mut upstream);
             if ended.is_ready() {
                 return ended;
             }
-            let stopped = now.as_mut().poll(cx).is_ready()
-                || (dialogue.is_idle() && up.is_empty() && down.is_empty() && when_idle.as_mut().poll(cx).is_ready());
-            if stopped { Poll::Ready((End::Drain, None)) } else { Poll::Pending }
+            ending.poll(cx, flow.bytes() != before, flow.is_idle()).map(|end| (end, None))
         })
         .await
     };
+    let Flow { up, down, dialogue } = flow;
 
     let last_word = match end {
-        End::Drain => Some(Refusal::terminated()),
+        End::Drain | End::Lifetime => Some(Refusal::terminated()),
+        End::Idle => Some(Refusal::idle_timeout()),
         // Unless it has given its own reason.
         End::Upstream if !dialogue.upstream_said_why() => Some(Refusal::warehouse_closed()),
         End::Client | End::Upstream => None,
@@ -113,28 +105,62 @@ pub(crate) async fn run(legs: Legs, stop: &Stop, refuse: impl Fn(&Refusal) -> By
     Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
 }
 
-/// Moves what can be moved in both directions. Ready when the session is over.
-fn transfer(
-    cx: &mut Context<'_>,
-    (client, up): (&mut Leg, &mut Direction),
-    (upstream, down): (&mut Leg, &mut Direction),
-    dialogue: &mut Dialogue,
-) -> Poll<(End, Option<RelayError>)> {
-    let sent = up.poll(cx, client, upstream, |bytes| dialogue.client_sent(bytes));
-    let received = down.poll(cx, upstream, client, |bytes| dialogue.upstream_sent(bytes));
-    match (sent, received) {
-        // The warehouse has ended and the client has all of it: nothing that is still sent up can be answered.
-        (_, Poll::Ready(Ok(()))) if up.is_read_to_end() || dialogue.client_said_goodbye() => {
-            Poll::Ready((End::Client, None))
+/// What goes on between the two legs.
+struct Flow {
+    up: Direction,
+    down: Direction,
+    dialogue: Dialogue,
+}
+
+impl Flow {
+    /// Begins with what was read during login, whose buffers go.
+    fn begin(legs: Legs) -> (Leg, Leg, Self) {
+        let Legs { client: (client, from_client), upstream: (upstream, from_upstream) } = legs;
+        trace!(from_client = from_client.len(), from_upstream = from_upstream.len(), "relaying");
+        let up = Direction::new(&from_client, AtEnd::Close);
+        let down = Direction::new(&from_upstream, AtEnd::Leave);
+        let mut dialogue = Dialogue::default();
+        dialogue.client_sent(&from_client);
+        dialogue.upstream_sent(&from_upstream);
+        (client, upstream, Self { up, down, dialogue })
+    }
+
+    /// Moves what can be moved in both directions. Ready when the session is over.
+    fn transfer(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Leg,
+        upstream: &mut Leg,
+    ) -> Poll<(End, Option<RelayError>)> {
+        let Self { up, down, dialogue } = self;
+        let sent = up.poll(cx, client, upstream, |bytes| dialogue.client_sent(bytes));
+        let received = down.poll(cx, upstream, client, |bytes| dialogue.upstream_sent(bytes));
+        match (sent, received) {
+            // The warehouse has ended and the client has all of it: nothing that is still sent up can be answered.
+            (_, Poll::Ready(Ok(()))) if up.is_read_to_end() || dialogue.client_said_goodbye() => {
+                Poll::Ready((End::Client, None))
+            }
+            (_, Poll::Ready(Ok(()))) => Poll::Ready((End::Upstream, None)),
+            (_, Poll::Ready(Err(Broken::Read(error)))) => {
+                Poll::Ready((End::Upstream, Some(RelayError::Upstream(error))))
+            }
+            (_, Poll::Ready(Err(Broken::Write(error)))) | (Poll::Ready(Err(Broken::Read(error))), _) => {
+                Poll::Ready((End::Client, Some(RelayError::Client(error))))
+            }
+            // A client that has ended still gets its results; and what the warehouse said before it stopped taking is
+            // still to be read. Its end ends the session.
+            (Poll::Ready(Ok(()) | Err(Broken::Write(_))) | Poll::Pending, Poll::Pending) => Poll::Pending,
         }
-        (_, Poll::Ready(Ok(()))) => Poll::Ready((End::Upstream, None)),
-        (_, Poll::Ready(Err(Broken::Read(error)))) => Poll::Ready((End::Upstream, Some(RelayError::Upstream(error)))),
-        (_, Poll::Ready(Err(Broken::Write(error)))) | (Poll::Ready(Err(Broken::Read(error))), _) => {
-            Poll::Ready((End::Client, Some(RelayError::Client(error))))
-        }
-        // A client that has ended still gets its results; and what the warehouse said before it stopped taking is
-        // still to be read. Its end ends the session.
-        (Poll::Ready(Ok(()) | Err(Broken::Write(_))) | Poll::Pending, Poll::Pending) => Poll::Pending,
+    }
+
+    /// Read so far, both ways.
+    fn bytes(&self) -> u64 {
+        self.up.bytes() + self.down.bytes()
+    }
+
+    /// Nothing is owed, open, half said or held back.
+    fn is_idle(&self) -> bool {
+        self.dialogue.is_idle() && self.up.is_empty() && self.down.is_empty()
     }
 }
 

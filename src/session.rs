@@ -19,11 +19,12 @@ use crate::client_auth::{self, Accounts, Principal};
 use crate::config::{ConnId, ConnSpec};
 use crate::credentials::cache::Logins;
 use crate::handshakes::Handshake;
-use crate::relay::{self, Legs, Stop};
+use crate::relay::{self, Legs, Limits};
 use crate::session_id::SessionId;
 use crate::slots::{Slot, Slots};
 use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, tls::ServerTls};
+use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
 use crate::upstream::{Route, UpstreamConn, parameters};
 use crate::wire::Wire;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Slots>,
     pub(crate) cancels: Arc<CancelKeys>,
     pub(crate) stop: Stop,
+    pub(crate) limits: Limits,
     pub(crate) startup_timeout: Duration,
     pub(crate) login_timeout: Duration,
 }
@@ -90,7 +92,7 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: Session
     let Some(Ready { legs, held }) = Box::pin(log_in(shared, socket, peer, &mut facts, handshake)).await else {
         return;
     };
-    let relayed = relay::run(legs, &shared.stop, |word| word.encode(id)).await;
+    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id)).await;
     drop(held);
     facts.ended(&relayed);
 }
@@ -120,7 +122,7 @@ async fn log_in(
     };
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in this one place.
     let admitted = startup_by(deadline, &handshake, admit(shared, &mut client, facts));
-    let opened = match unless(shared.stop.when_idle.cancelled(), admitted).await {
+    let opened = match unless(shared.stop.reached(Phase::WhenIdle), admitted).await {
         Ok(admitted) => {
             drop(handshake);
             open(shared, &mut client, admitted, facts).await.map_err(|error| (error, None))
@@ -180,7 +182,7 @@ async fn open(
     let upstream = tokio::select! {
         connected = connect(shared, route, &spec, &parameters, facts) => connected?,
         gone = client.wire.gone() => return Err(SessionError::ClientGone(gone)),
-        () = shared.stop.when_idle.cancelled() => return Err(SessionError::ShuttingDown),
+        () = shared.stop.reached(Phase::WhenIdle) => return Err(SessionError::ShuttingDown),
     };
     let cancel = match &upstream.key {
         Some(key) => {
@@ -212,7 +214,7 @@ async fn refuse(mut client: Client, error: &SessionError, id: SessionId, handsha
 async fn cancel(shared: &Shared, mut wire: Wire, peer: SocketAddr, key: &CancelKey, facts: &Facts) {
     tokio::select! {
         outcome = shared.cancels.forward(peer.ip(), key) => log::cancelled(facts, key.pid, &outcome),
-        () = shared.stop.now.cancelled() => {}
+        () = shared.stop.reached(Phase::Now) => {}
     }
     // libpq 17 reports a failure unless TLS ends with close_notify.
     let _ = timeout(LAST_WORDS, wire.close()).await;
@@ -246,6 +248,6 @@ async fn unless<T>(
 
 /// A client that was accepted just before the shutdown is to hear of it: its startup message is waited for, not long.
 async fn silent_too_long(stop: &Stop) {
-    stop.when_idle.cancelled().await;
+    stop.reached(Phase::WhenIdle).await;
     sleep(SILENT_GRACE).await;
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
+use self::scratch::Scratch;
+
 pub(crate) mod backlog;
 pub(crate) mod scratch;
 pub(crate) mod tls;
@@ -85,8 +87,7 @@ pub(crate) async fn farewell(stream: &mut impl Stream, words: &[u8]) {
 
 /// Takes and drops what the peer still sends, to the end of its stream.
 pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
-    let mut dropped = [0; 1024];
-    while poll_fn(|cx| stream.poll_read(cx, &mut dropped)).await? > 0 {}
+    while poll_fn(|cx| stream.poll_read(cx, Scratch::take().payload())).await? > 0 {}
     Ok(())
 }
 

@@ -14,8 +14,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "listen.tls.client_ca",
     "listen.tls.client_crl",
     "limits.max_handshakes_per_address",
-    "limits.idle_timeout",
-    "limits.session_lifetime",
     "limits.ban_after",
     "limits.ban_window",
     "limits.ban_time",

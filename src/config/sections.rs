@@ -113,7 +113,7 @@ pub(super) fn upstream(mut table: Table<'_>) -> Upstream {
         connect_timeout: duration(&mut table, "connect_timeout", 10, value::positive),
         tls_timeout: duration(&mut table, "tls_timeout", 10, value::positive),
         login_timeout: duration(&mut table, "login_timeout", 120, value::positive),
-        keepalive: Some(duration(&mut table, "keepalive", 60, keepalive)).filter(|interval| !interval.is_zero()),
+        keepalive: or_off(duration(&mut table, "keepalive", 60, keepalive)),
     };
     table.finish();
     upstream
@@ -163,6 +163,8 @@ pub(super) fn limits(mut table: Table<'_>) -> Limits {
         max_sessions: count(&mut table, "max_sessions", 10_000),
         max_handshakes: count(&mut table, "max_handshakes", 2_000),
         startup_timeout: duration(&mut table, "startup_timeout", 15, value::positive),
+        idle_timeout: or_off(duration(&mut table, "idle_timeout", 0, Ok)),
+        session_lifetime: or_off(duration(&mut table, "session_lifetime", 0, Ok)),
         drain_delay: duration(&mut table, "drain_delay", 0, Ok),
         drain_timeout: duration(&mut table, "drain_timeout", 25, Ok),
     };
@@ -193,4 +195,9 @@ fn duration(
     range: impl Fn(Duration) -> Parsed<Duration>,
 ) -> Duration {
     table.take(name).and_then(|value| value.duration(range)).unwrap_or(Duration::from_secs(default_secs))
+}
+
+/// 0 = off.
+fn or_off(duration: Duration) -> Option<Duration> {
+    Some(duration).filter(|duration| !duration.is_zero())
 }

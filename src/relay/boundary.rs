@@ -76,8 +76,10 @@ pub(super) struct Dialogue {
     status: u8,
     /// During COPY FROM STDIN the server ignores Sync.
     copying_in: bool,
-    /// The last message from the warehouse was an ErrorResponse.
-    failed: bool,
+    /// Those of this COPY, taken for ignored. If it fails before the server comes to them, they are answered after all.
+    ignored: u64,
+    /// The warehouse's last message, but for those that may come at any time.
+    last: u8,
     goodbye: bool,
 }
 
@@ -89,7 +91,8 @@ impl Default for Dialogue {
             upstream: Scanner::default(),
             queries: 0,
             syncs: 0,
-            failed: false,
+            ignored: 0,
+            last: b'Z',
             status: b'I',
             copying_in: false,
             goodbye: false,
@@ -100,9 +103,9 @@ impl Default for Dialogue {
 impl Dialogue {
     /// Takes in what the client sent.
     pub(super) fn client_sent(&mut self, bytes: &[u8]) {
-        let Self { client, queries, syncs, copying_in, goodbye, .. } = self;
+        let Self { client, queries, syncs, copying_in, ignored, goodbye, .. } = self;
         client.follow(bytes, |mark| match mark {
-            Mark::Begins(b'S') if *copying_in => {}
+            Mark::Begins(b'S') if *copying_in => *ignored += 1,
             Mark::Begins(b'Q' | b'F') => *queries += 1,
             Mark::Begins(b'S') => *syncs += 1,
             Mark::Begins(b'c' | b'f') => *copying_in = false,
@@ -113,20 +116,35 @@ impl Dialogue {
 
     /// Takes in what the warehouse sent.
     pub(super) fn upstream_sent(&mut self, bytes: &[u8]) {
-        let Self { upstream, queries, syncs, status, copying_in, failed, .. } = self;
+        let Self { upstream, queries, syncs, status, copying_in, ignored, last, .. } = self;
         upstream.follow(bytes, |mark| match mark {
+            // Notice, NotificationResponse, ParameterStatus: at any time, and no answer.
+            Mark::Begins(b'N' | b'A' | b'S') => {}
+            Mark::Begins(b'Z') => *copying_in = false,
             Mark::Begins(tag) => {
-                *failed = tag == b'E';
-                *copying_in = tag == b'G' || (*copying_in && !matches!(tag, b'E' | b'Z'));
-                // Of a COPY by Execute: the Syncs behind it have been sent already, and are ignored.
-                if tag == b'G' && *queries == 0 {
-                    *syncs = 0;
+                *last = tag;
+                match tag {
+                    b'G' => {
+                        *copying_in = true;
+                        // Those behind the COPY have been sent already, as by Execute: they are ignored too.
+                        *ignored = std::mem::take(syncs);
+                    }
+                    b'C' => *ignored = 0,
+                    b'E' => *copying_in = false,
+                    _ => {}
                 }
             }
             Mark::Body(b'Z', state) => {
-                let owed = if *queries > 0 { &mut *queries } else { &mut *syncs };
+                // A query is answered by more than this; a Sync may be by nothing else.
+                let is_bare = *last == b'Z';
+                let owed = match (&mut *queries, &mut *syncs, &mut *ignored) {
+                    (queries @ 1.., ..) if !is_bare => queries,
+                    (_, syncs @ 1.., _) => syncs,
+                    (_, _, ignored @ 1..) => ignored,
+                    (queries, ..) => queries,
+                };
                 *owed = owed.saturating_sub(1);
-                *status = state;
+                (*last, *status) = (b'Z', state);
             }
             Mark::Body(..) => {}
         });
@@ -144,7 +162,7 @@ impl Dialogue {
 
     /// The last thing that the warehouse said was an error.
     pub(super) fn upstream_said_why(&self) -> bool {
-        self.failed
+        self.last == b'E'
     }
 
     /// Terminate was sent.
@@ -162,6 +180,8 @@ mod tests {
     const QUERY: &[u8] = b"Q\0\0\0\x08abc\0";
     const READY: &[u8] = b"Z\0\0\0\x05I";
     const IN_TRANSACTION: &[u8] = b"Z\0\0\0\x05T";
+    const COMPLETE: &[u8] = b"C\0\0\0\x06S\0";
+    const NOTICE: &[u8] = b"N\0\0\0\x05\0";
 
     #[test]
     fn a_session_is_idle_when_all_is_answered_and_nothing_is_half_said() {
@@ -170,12 +190,12 @@ mod tests {
         session.client_sent(QUERY);
         session.client_sent(QUERY);
         assert!(!session.is_idle());
-        session.upstream_sent(READY);
+        session.upstream_sent(&[COMPLETE, READY].concat());
         assert!(!session.is_idle(), "the second query is still owed its answer");
-        session.upstream_sent(IN_TRANSACTION);
+        session.upstream_sent(&[COMPLETE, IN_TRANSACTION].concat());
         assert!(!session.is_idle(), "a transaction is open");
         session.client_sent(QUERY);
-        session.upstream_sent(READY);
+        session.upstream_sent(&[COMPLETE, READY].concat());
         assert!(session.is_idle());
         session.client_sent(&QUERY[..3]);
         assert!(!session.is_idle(), "half a message");
@@ -187,7 +207,7 @@ mod tests {
         session.client_sent(QUERY);
         session.upstream_sent(b"G\0\0\0\x07\0\0\0");
         session.client_sent(b"d\0\0\0\x05xS\0\0\0\x04c\0\0\0\x04");
-        session.upstream_sent(READY);
+        session.upstream_sent(&[COMPLETE, READY].concat());
         assert!(session.is_idle());
     }
 
@@ -201,6 +221,48 @@ mod tests {
         assert!(!session.is_idle());
         session.upstream_sent(READY);
         assert!(session.is_idle());
+    }
+
+    #[test]
+    fn a_sync_that_races_the_failure_of_a_copy_does_not_pass_for_a_query() {
+        let mut session = Dialogue::default();
+        session.client_sent(QUERY);
+        session.upstream_sent(b"G\0\0\0\x07\0\0\0");
+        session.client_sent(b"d\0\0\0\x05xS\0\0\0\x04c\0\0\0\x04");
+        session.client_sent(QUERY);
+        // The COPY failed before the server read the Sync, which it now answers.
+        session.upstream_sent(&[b"E\0\0\0\x05\0", READY, NOTICE, READY].concat());
+        assert!(!session.is_idle(), "the second query is still owed its answer");
+        session.upstream_sent(&[COMPLETE, READY].concat());
+        assert!(session.is_idle());
+    }
+
+    #[test]
+    fn answers_are_counted_in_whatever_order_queries_and_syncs_were_sent() {
+        let sync = b"S\0\0\0\x04";
+        let done = [COMPLETE, READY].concat();
+        for (sent, answers) in [
+            ([&sync[..], QUERY], [READY, &done]),
+            ([QUERY, sync], [&done, READY]),
+            ([sync, sync], [READY, READY]),
+            ([QUERY, QUERY], [&done, &done]),
+        ] {
+            let mut session = Dialogue::default();
+            session.client_sent(&sent.concat());
+            session.upstream_sent(answers[0]);
+            assert!(!session.is_idle(), "{sent:?}");
+            session.upstream_sent(answers[1]);
+            assert!(session.is_idle(), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_of_the_warehouse_is_known_by_what_it_says_last() {
+        let mut session = Dialogue::default();
+        session.upstream_sent(&[b"E\0\0\0\x05\0", NOTICE].concat());
+        assert!(session.upstream_said_why());
+        session.upstream_sent(READY);
+        assert!(!session.upstream_said_why());
     }
 
     #[test]

@@ -122,6 +122,8 @@ impl Facts {
             (End::Client, None) => "client",
             (End::Upstream, None) => "upstream",
             (End::Drain, None) => "drain",
+            (End::Lifetime, None) => "lifetime",
+            (End::Idle, None) => "idle",
         };
         let error = relayed.error.as_ref().map(|error| chain(error)).unwrap_or_default();
         let error = error.as_str();

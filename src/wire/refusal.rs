@@ -91,6 +91,10 @@ impl Refusal {
         Self::new("57P01", "terminating connection due to administrator command")
     }
 
+    pub(crate) fn idle_timeout() -> Self {
+        Self::new("57P05", "terminating connection due to idle timeout")
+    }
+
     pub(crate) fn unsupported_protocol(major: u16, minor: u16) -> Self {
         Self::new("08P01", format!("unsupported protocol version {major}.{minor}"))
             .hint("The proxy speaks version 3.0 of the PostgreSQL protocol.")

@@ -1,0 +1,135 @@
+//! `idle_timeout` and `session_lifetime`: sessions that are idle are ended, and told so; no others.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::activity::Activity;
+use support::frozen::FrozenTime;
+use support::process::Proxy;
+use support::raw::{self, field, read_message};
+use support::session::Session;
+use support::{Rig, Setup, World, without_session};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const IDLE: (&str, &str) = ("57P05", "terminating connection due to idle timeout");
+const TERMINATED: (&str, &str) = ("57P01", "terminating connection due to administrator command");
+
+type Tls = Session<TlsStream<TcpStream>>;
+
+async fn rig(limits: &str) -> Rig {
+    Rig::with(Setup { config: format!("[limits]\n{limits}\n"), ..Setup::default() }).await
+}
+
+async fn open(rig: &Rig) -> Tls {
+    Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await
+}
+
+/// One FATAL error, then close_notify.
+async fn assert_told(session: &mut Tls, (sqlstate, text): (&str, &str)) {
+    let (tag, body) = read_message(&mut session.stream).await.unwrap();
+    assert_eq!((tag, &*field(&body, b'S'), &*field(&body, b'C')), (b'E', "FATAL", sqlstate));
+    assert_eq!(without_session(&field(&body, b'M')), text);
+    assert_eq!(session.stream.read(&mut [0]).await.unwrap(), 0, "close_notify");
+}
+
+async fn run(session: &mut Tls, sql: &str) {
+    session.query(sql).await;
+    session.until(b'Z').await;
+}
+
+fn holds(rig: &Rig, sessions: usize) -> impl Fn() -> bool {
+    move || rig.app.counts().sessions == sessions
+}
+
+#[tokio::test]
+async fn a_silent_session_is_ended_ten_minutes_after_its_last_byte() {
+    let rig = rig("idle_timeout = \"10m\"").await;
+    let mut session = open(&rig).await;
+    let time = FrozenTime::start().await;
+    time.advance(9 * MINUTE).await;
+    run(&mut session, "select 1").await;
+    time.advance(9 * MINUTE).await;
+    assert!(holds(&rig, 1)());
+    time.advance(MINUTE).await;
+    assert_told(&mut session, IDLE).await;
+    drop(session);
+    time.wait_until(holds(&rig, 0)).await;
+}
+
+#[tokio::test]
+async fn transactions_and_queries_are_not_silence() {
+    let rig = rig("idle_timeout = \"10m\"").await;
+    let activity = Activity::of(rig.sandbox()).await;
+    let (mut holder, mut waiter) = (open(&rig).await, open(&rig).await);
+    let time = FrozenTime::start().await;
+    run(&mut holder, "begin; select pg_advisory_xact_lock(7)").await;
+    waiter.query("select pg_advisory_xact_lock(7)").await;
+    activity.wait_for("advisory").await;
+    for _ in 0..10 {
+        time.advance(9 * MINUTE).await;
+    }
+    assert!(holds(&rig, 2)());
+    run(&mut holder, "commit").await;
+    waiter.until(b'Z').await;
+    time.advance(9 * MINUTE).await;
+    assert!(holds(&rig, 2)());
+    time.advance(MINUTE).await;
+    assert_told(&mut holder, IDLE).await;
+    assert_told(&mut waiter, IDLE).await;
+}
+
+#[tokio::test]
+async fn pipelined_queries_are_all_answered_before_an_aged_session_ends() {
+    let rig = rig("session_lifetime = \"1h\"").await;
+    let activity = Activity::of(rig.sandbox()).await;
+    let (mut holder, mut aged) = (open(&rig).await, open(&rig).await);
+    let time = FrozenTime::start().await;
+    run(&mut holder, "begin; select pg_advisory_xact_lock(7)").await;
+    // The first of the two is slow: between its answer and the next the session is not idle.
+    let first = raw::message(b'Q', b"select pg_advisory_xact_lock(7)\0");
+    let second = raw::message(b'Q', b"select count(*) from generate_series(1, 1000000)\0");
+    raw::send(&mut aged.stream, &[first, second].concat()).await;
+    activity.wait_for("advisory").await;
+    time.advance(61 * MINUTE).await;
+    assert!(holds(&rig, 2)());
+    run(&mut holder, "commit").await;
+    assert_told(&mut holder, TERMINATED).await;
+    aged.until(b'Z').await;
+    let messages = aged.until(b'Z').await;
+    assert!(messages.iter().any(|(tag, row)| *tag == b'D' && row.ends_with(b"1000000")));
+    assert_told(&mut aged, TERMINATED).await;
+}
+
+#[tokio::test]
+async fn neither_is_a_limit_unless_it_is_set() {
+    let rig = Rig::start().await;
+    let mut session = open(&rig).await;
+    let time = FrozenTime::start().await;
+    time.advance(365 * 24 * 60 * MINUTE).await;
+    run(&mut session, "select 1").await;
+    drop(time);
+}
+
+#[tokio::test]
+async fn the_log_says_which_it_was() {
+    for (limit, end) in [("idle_timeout", "idle"), ("session_lifetime", "lifetime")] {
+        let config = format!("[limits]\n{limit} = \"0.2s\"\n");
+        let world = World::start(&Setup { config, ..Setup::default() }).await;
+        let mut proxy = Proxy::start(&world, &[]).await;
+        let _session: Tls = Session::open(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales").await;
+        let line = proxy.wait_for_log("session ended").await;
+        assert!(line.contains(&format!("\"end\":\"{end}\"")), "{line}");
+    }
+}
