@@ -94,15 +94,20 @@ pub(crate) async fn run(legs: Legs, stop: &Stop, limits: Limits, refuse: impl Fn
     };
     // Elsewhere than between two messages it would be taken for a part of one.
     let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
-    // Best effort: either may be gone, or not take any more. Whoever is still there learns that it is over.
+    // Boxed, since a session is not to carry the room for its end through its life.
+    Box::pin(part(client, upstream, last_word.map(|word| refuse(&word)))).await;
+    Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
+}
+
+/// Ends both legs, best effort: either may be gone, or not take any more. Whoever is still there learns that it is over.
+async fn part(mut client: Leg, mut upstream: Leg, last_word: Option<BytesMut>) {
     let goodbye = async {
         match last_word {
-            Some(word) => stream::farewell(&mut client, &refuse(&word)).await,
+            Some(word) => stream::farewell(&mut client, &word).await,
             None => drop(timeout(LAST_WORDS, stream::close(&mut client)).await),
         }
     };
     let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));
-    Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
 }
 
 /// What goes on between the two legs.
