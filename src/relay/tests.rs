@@ -20,12 +20,30 @@ use crate::stream::Io;
 #[derive(Clone, Debug)]
 struct Plan {
     bytes: Vec<u8>,
-    /// Sizes of its writes, over and over.
-    writes: Vec<usize>,
+    /// Its writes, over and over.
+    writes: Vec<Step>,
+    /// Its reads.
+    reads: Vec<Step>,
     /// A KeyUpdate before every so many writes; 0: never.
     key_update_every: usize,
     /// Sizes of the pieces that the network makes of its ciphertext, over and over.
     cuts: Vec<usize>,
+}
+
+/// Some bytes, behind a pause: so many times everybody else has a turn.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    pause: usize,
+    size: usize,
+}
+
+impl Step {
+    async fn begin(self) -> usize {
+        for _ in 0..self.pause {
+            tokio::task::yield_now().await;
+        }
+        self.size
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -37,19 +55,31 @@ struct Case {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
+    let message = (any::<u8>(), prop_oneof![0usize..60, 0usize..20_000]);
     let bytes = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..500),
+        prop::collection::vec(message, 0..60).prop_map(|messages| messages.into_iter().flat_map(encoded).collect()),
         // More than one scratch buffer, and than a socket takes at once.
-        (any::<u8>(), 1usize..600_000)
+        (any::<u8>(), 1usize..300_000)
             .prop_map(|(seed, length)| { (0..251).cycle().take(length).map(|at| seed.wrapping_add(at)).collect() }),
     ];
-    let sizes = || prop::collection::vec(prop_oneof![1usize..40, 1usize..40_000], 1..8);
-    (bytes, sizes(), 0usize..4, sizes()).prop_map(|(bytes, writes, key_update_every, cuts)| Plan {
-        bytes,
-        writes,
-        key_update_every,
-        cuts,
-    })
+    let sizes = || prop_oneof![1usize..40, 1usize..40_000];
+    let pauses = prop_oneof![3 => Just(0), 1 => 0usize..30];
+    let steps = move || {
+        let step = (pauses.clone(), sizes()).prop_map(|(pause, size)| Step { pause, size });
+        prop::collection::vec(step, 1..8)
+    };
+    (bytes, steps(), steps(), 0usize..4, prop::collection::vec(sizes(), 1..8)).prop_map(
+        |(bytes, writes, reads, key_update_every, cuts)| Plan { bytes, writes, reads, key_update_every, cuts },
+    )
+}
+
+/// A message of this type, with a body of so many bytes.
+fn encoded((tag, length): (u8, usize)) -> Vec<u8> {
+    let mut message = vec![tag];
+    message.extend(u32::try_from(4 + length).unwrap().to_be_bytes());
+    message.extend((0..251).cycle().take(length));
+    message
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -97,17 +127,18 @@ async fn exchange(case: &Case) -> (Vec<u8>, Vec<u8>) {
             let connector = TlsConnector::from(client_config.clone());
             let tls = connector.connect(name(), client_socket).await.unwrap();
             let (reader, writer) = Half::pair(tls);
-            tokio::join!(write(writer, &case.client, update_client_keys), read(reader)).1
+            tokio::join!(write(writer, &case.client, update_client_keys), read(reader, &case.client)).1
         } else {
             let (reader, writer) = client_socket.into_split();
-            tokio::join!(write(writer, &case.client, |_| ()), read(reader)).1
+            tokio::join!(write(writer, &case.client, |_| ()), read(reader, &case.client)).1
         }
     };
     let upstream = async {
         let tls = TlsAcceptor::from(server_config.clone()).accept(upstream_socket).await.unwrap();
         let (reader, writer) = Half::pair(tls);
         // It ends when the client has: the end of the warehouse is the end of the session.
-        let (mut writer, got) = tokio::join!(write_all(writer, &case.upstream, update_server_keys), read(reader));
+        let (mut writer, got) =
+            tokio::join!(write_all(writer, &case.upstream, update_server_keys), read(reader, &case.upstream));
         writer.shutdown().await.unwrap();
         got
     };
@@ -170,14 +201,14 @@ async fn write<W: AsyncWrite + Unpin>(writer: W, plan: &Plan, update_keys: impl 
 
 async fn write_all<W: AsyncWrite + Unpin>(mut writer: W, plan: &Plan, update_keys: impl Fn(&mut W)) -> W {
     let mut rest = &plan.bytes[..];
-    for (number, size) in plan.writes.iter().cycle().enumerate() {
+    for (number, step) in plan.writes.iter().cycle().enumerate() {
         if rest.is_empty() {
             break;
         }
         if plan.key_update_every > 0 && number % plan.key_update_every == 0 {
             update_keys(&mut writer);
         }
-        let (now, later) = rest.split_at((*size).min(rest.len()));
+        let (now, later) = rest.split_at(step.begin().await.min(rest.len()));
         writer.write_all(now).await.unwrap();
         writer.flush().await.unwrap();
         rest = later;
@@ -185,9 +216,15 @@ async fn write_all<W: AsyncWrite + Unpin>(mut writer: W, plan: &Plan, update_key
     writer
 }
 
-async fn read(mut reader: impl AsyncRead + Unpin) -> Vec<u8> {
-    let mut all = Vec::new();
-    reader.read_to_end(&mut all).await.unwrap();
+async fn read(mut reader: impl AsyncRead + Unpin, plan: &Plan) -> Vec<u8> {
+    let (mut all, mut piece) = (Vec::new(), vec![0; 40_000]);
+    for step in plan.reads.iter().cycle() {
+        let size = step.begin().await;
+        match reader.read(&mut piece[..size]).await.unwrap() {
+            0 => break,
+            read => all.extend_from_slice(&piece[..read]),
+        }
+    }
     all
 }
 
