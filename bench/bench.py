@@ -6,8 +6,8 @@
   bench/bench.py list
 
 `make bench` installs what it needs, builds the proxy and runs all of it. Each measurement is taken of all entries in
-turn, round after round, in the opposite order every second time; of all rounds the medians count, and only their ratios
-compare. In FOLDER (target/bench): report.md, results.json (every figure) and, if this Python has matplotlib, plots.
+turn, round after round, in the opposite order every second time; of all rounds the medians count. Only ratios compare:
+each is taken within a round, and the median of those is shown. In FOLDER (target/bench): report.md, results.json (every figure) and, if this Python has matplotlib, plots.
 
   query     pgbench -S, 1 and 16 clients, simple and prepared
   bulk      COPY out and in, of 8 kB rows and of narrow ones, through PostgreSQL
@@ -144,10 +144,14 @@ class Bench:
         def measure(proxy, leg, case, turn):
             direction, sql, size = cases[case]
             sizes = [size, ROW_BYTES] if direction == "copyin" else []
+            server = self.lab.servers[port]
+            before = cpu_secs(server, with_ended=True)
             answer, used = self.load(proxy, direction, proxy.dsn(leg), sql, *sizes)
+            server_used = cpu_secs(server, with_ended=True) - before
             gigabytes = answer["bytes"] / 1e9
             figures = {"mb_s": answer["mb_s"], "cpu_s_per_gb": used / gigabytes}
             figures["client_cpu_s_per_gb"] = answer["client_cpu_s"] / gigabytes
+            figures["server_cpu_s_per_gb"] = server_used / gigabytes
             self.record(bench, f"{case} {leg}", proxy.name, turn, **figures)
 
         with self.up(self.of(bench), port) as running:

@@ -166,13 +166,13 @@ def tree(pid):
     return found
 
 
-def cpu_secs(process):
-    """User and system time of a process and those below it; 0 for None."""
+def cpu_secs(process, with_ended=False):
+    """User and system time of a process and those below it, with those of its children that have ended; 0 for None."""
     ticks = 0
     for pid in tree(process.pid) if process else []:
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += sum(map(int, fields[11 : 15 if with_ended and pid == process.pid else 13]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -206,6 +206,8 @@ class Lab:
         self.load, self.fake = self.folder / "load", self.folder / "fakepg"
         self.ca, self.cert, self.key = (self.folder / name for name in ("ca.crt", "server.crt", "server.key"))
         self.postgres_port = self.fake_port = None
+        # By port.
+        self.servers = {}
 
     def __enter__(self):
         try:
@@ -311,6 +313,7 @@ class Lab:
     def start_fake(self):
         self.fake_port = free_port()
         process = self.spawn([self.fake, self.fake_port, self.cert, self.key], "fakepg.log")
+        self.servers[self.fake_port] = process
         self.wait_for(self.fake_port, process, "fakepg.log")
 
     def start_postgres(self):
@@ -333,6 +336,7 @@ class Lab:
         (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 md5\n")
         # SIGINT is its fast shutdown; SIGTERM would wait for clients.
         process = self.spawn([self.programs / "postgres", "-D", data], "postgres.log", True, signal.SIGINT)
+        self.servers[self.postgres_port] = process
         self.wait_for(self.postgres_port, process, "postgres.log")
 
         def psql(database, sql):

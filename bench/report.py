@@ -33,7 +33,7 @@ cost it where they were found."""
 # What each table shows of a benchmark, and the figure whose ratios it adds.
 COLUMNS = {
     "query": ("tps", {"p50_us": "p50 µs", "p99_us": "p99 µs", "tps": "tps", "cpu_us_per_query": "proxy CPU µs/query"}),
-    "bulk": ("mb_s", {"mb_s": "MB/s", "cpu_s_per_gb": "proxy CPU s/GB", "client_cpu_s_per_gb": "client CPU s/GB"}),
+    "bulk": ("mb_s", {"mb_s": "MB/s", "cpu_s_per_gb": "proxy CPU s/GB", "client_cpu_s_per_gb": "client", "server_cpu_s_per_gb": "server"}),
     "connect": (
         "rate",
         {
@@ -64,28 +64,33 @@ class Medians:
     """Of all rounds."""
 
     def __init__(self, records):
-        gathered = {}
+        rounds = {}
         for record in records:
-            place = gathered.setdefault((record["bench"], record["case"]), {}).setdefault(record["entry"], {})
+            place = rounds.setdefault((record["bench"], record["case"]), {}).setdefault(record["entry"], {})
             for name, value in record.items():
                 if name not in ("bench", "case", "entry", "round"):
-                    place.setdefault(name, []).append(value)
-        self.cases = {}
-        for case, found in gathered.items():
-            for entry, figures in found.items():
-                medians = {name: statistics.median(values) for name, values in figures.items()}
-                self.cases.setdefault(case, {})[entry] = medians
+                    place.setdefault(name, {})[record["round"]] = value
+        self.rounds = rounds
+        self.cases = {
+            case: {
+                entry: {name: statistics.median(values.values()) for name, values in figures.items()}
+                for entry, figures in found.items()
+            }
+            for case, found in rounds.items()
+        }
 
     def get(self, bench, case, entry, name):
         return self.cases.get((bench, case), {}).get(entry, {}).get(name)
 
+    def compared(self, bench, case, entry, base, name, how):
+        """The median of what `how` says of the two in each round: a machine that is slower for a while is so for both."""
+        ours, theirs = (self.rounds.get((bench, case), {}).get(one, {}).get(name, {}) for one in (entry, base))
+        both = [how(value, theirs[turn]) for turn, value in ours.items() if turn in theirs]
+        return statistics.median(both) if both and None not in both else None
+
     def sizes(self, bench):
         """The numbers in the names of its cases, for they differ by --quick."""
         return sorted({int(case.split("=")[1].split()[0]) for name, case in self.cases if name == bench})
-
-
-def minus(one, other):
-    return None if one is None or other is None else one - other
 
 
 def ratio(one, other):
@@ -125,7 +130,7 @@ def goals(medians):
         return lambda entry: medians.get(bench, case, entry, name)
 
     def over(base, bench, case, name, how=ratio):
-        return lambda entry: how(medians.get(bench, case, entry, name), medians.get(bench, case, base, name))
+        return lambda entry: medians.compared(bench, case, entry, base, name, how)
 
     def scale(entry, bench, case, name, there):
         """By what this entry costs here, and cost where the bounds were found (performance.md)."""
@@ -154,7 +159,7 @@ def goals(medians):
     for leg, bounds, there in (("plain", (30, 25), 138), ("tls", (60, 45), 108)):
         what = ("query", f"simple c=1 {leg}", "p50_us")
         quantity = f"1 client, {LEGS[leg]}: p50 over direct-tls, µs"
-        add(4, quantity, AT_MOST, bounds, over(BASE, *what, minus), scale(BASE, *what, there))
+        add(4, quantity, AT_MOST, bounds, over(BASE, *what, operator.sub), scale(BASE, *what, there))
     for leg, cpu, there, tps in (("plain", (33, 28), 38.7, (0.85, 0.9)), ("tls", (36, 30), 57.4, (0.75, 0.8))):
         clients, case = f"16 clients, {LEGS[leg]}", f"simple c=16 {leg}"
         what = ("query", case, "cpu_us_per_query")
@@ -196,7 +201,7 @@ def goals_table(medians):
     return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *(goal.row(peers) for goal in goals(medians))]
 
 
-def case_table(bench, found):
+def case_table(medians, bench, case, found):
     compared, columns = COLUMNS[bench]
     columns = {name: title for name, title in columns.items() if any(name in figures for figures in found.values())}
     bases = [entry for entry in (BASE, PEER, FRESH) if found.get(entry, {}).get(compared)]
@@ -204,7 +209,7 @@ def case_table(bench, found):
     lines = ["| entry | " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) + 1)]
     for entry, figures in found.items():
         cells = [shown(figures.get(name)) for name in columns]
-        cells += [shown(ratio(figures.get(compared), found[base][compared])) for base in bases]
+        cells += [shown(medians.compared(bench, case, entry, base, compared, ratio)) for base in bases]
         lines.append(f"| {entry} | " + " | ".join(cells) + " |")
     return lines
 
@@ -226,7 +231,7 @@ def write(folder):
         cases = {case: found for (name, case), found in medians.cases.items() if name == bench}
         lines += [f"## {bench}", ""] if cases else []
         for case, found in cases.items():
-            lines += [f"**{case}**", "", *case_table(bench, found), ""]
+            lines += [f"**{case}**", "", *case_table(medians, bench, case, found), ""]
     (folder / "report.md").write_text("\n".join(lines))
 
 

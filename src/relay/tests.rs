@@ -16,6 +16,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::*;
 use crate::stream::Io;
 
+mod merging;
+
 /// What one peer does.
 #[derive(Clone, Debug)]
 struct Plan {
