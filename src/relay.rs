@@ -19,6 +19,8 @@ use self::direction::{AtEnd, Broken, Direction};
 use crate::stream::{self, LAST_WORDS, Leg};
 use crate::wire::refusal::Refusal;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 mod boundary;
 mod direction;
 
