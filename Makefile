@@ -44,10 +44,17 @@ bench: ## Measure the proxy beside PgBouncer and HAProxy: target/bench/report.md
 	@target/bench-venv/bin/python -c '' 2>/dev/null && python=target/bench-venv/bin/python || python=python3; \
 	  BENCH_BIN_DIR=$(or $(CARGO_TARGET_DIR),target)/release $$python bench/bench.py run $(if $(QUICK),--quick)
 
+.PHONY: micro
+micro: ## Measure the relay's inner loops, and what following the messages costs: a minute, when all is built
+	@scripts/install.sh demo
+	cargo bench --locked --features bench --bench relay
+
 .PHONY: lint
 lint: ## rustfmt, clippy and rustdoc, without a warning
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@# By itself: with this feature, code that only the benchmarks use is not dead.
+	cargo clippy --workspace --features bench --bench relay --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 .PHONY: fmt

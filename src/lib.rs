@@ -39,3 +39,7 @@ mod stream;
 mod telemetry;
 mod upstream;
 mod wire;
+
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use relay::bench;

@@ -21,6 +21,8 @@ use crate::stop::Stop;
 use crate::stream::{self, LAST_WORDS, Leg};
 use crate::wire::refusal::Refusal;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 mod boundary;
 mod direction;
 mod ending;

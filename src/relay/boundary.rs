@@ -30,9 +30,11 @@ enum Mark {
 impl Scanner {
     /// Goes over the next bytes of the stream, however they are cut.
     fn follow(&mut self, mut bytes: &[u8], mut mark: impl FnMut(Mark)) {
-        while let Some((&first, rest)) = bytes.split_first()
-            && !self.lost
-        {
+        while !self.lost {
+            if self.is_between() {
+                bytes = follow_whole(bytes, &mut mark);
+            }
+            let Some((&first, rest)) = bytes.split_first() else { break };
             if self.left > 0 {
                 if std::mem::take(&mut self.fresh) {
                     mark(Mark::Body(self.header[0], first));
@@ -62,6 +64,23 @@ impl Scanner {
     fn is_between(&self) -> bool {
         self.have == 0 && self.left == 0 && !self.lost
     }
+}
+
+/// Goes over messages that are there from the first byte to the last, as most are: nothing is to be remembered, so that
+/// each takes a third of the time (`make micro`; with narrow rows it tells). What is left begins with half a message or an
+/// impossible one.
+fn follow_whole<'b>(mut bytes: &'b [u8], mark: &mut impl FnMut(Mark)) -> &'b [u8] {
+    while let Some((&[tag, length @ ..], behind)) = bytes.split_first_chunk::<HEADER_BYTES>()
+        && let Some(length) = u32::from_be_bytes(length).checked_sub(4)
+        && let Some((body, rest)) = behind.split_at_checked(length as usize)
+    {
+        mark(Mark::Begins(tag));
+        if let Some(&first) = body.first() {
+            mark(Mark::Body(tag, first));
+        }
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Both directions, and what is owed.
@@ -271,13 +290,18 @@ mod tests {
         session.upstream_sent(b"Z\0\0\0\x03");
         session.upstream_sent(READY);
         assert!(!session.is_idle() && !session.is_between_messages_to_client());
+
+        let mut session = Dialogue::default();
+        session.upstream_sent(&[READY, b"Z\0\0\0\x03", READY].concat());
+        assert!(!session.is_idle() && !session.is_between_messages_to_client(), "behind a whole message");
     }
 
     proptest! {
         #[test]
         fn cuts_do_not_matter(
             messages in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..20)), 0..20),
-            cuts in prop::collection::vec(1usize..9, 1..50),
+            // Within headers, and with several whole messages between them.
+            cuts in prop::collection::vec(prop_oneof![1usize..9, 9usize..90], 1..50),
         ) {
             let (mut stream, mut expected) = (Vec::new(), Vec::new());
             for (tag, body) in &messages {
