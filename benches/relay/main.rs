@@ -1,6 +1,6 @@
 //! `make micro`: the relay's two inner loops, following messages and moving bytes; and what the first adds to the second.
 //!
-//! `cargo bench --features bench --bench relay -- scanner` (or `record_path`, `boundary_cost`) measures that alone.
+//! `cargo bench --features bench --bench relay -- scanner` (or `record_path`, `decrypt`, `boundary_cost`) measures that alone.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -23,6 +23,7 @@ use self::traffic::Traffic;
 mod boundary_cost;
 mod rig;
 mod traffic;
+mod ways;
 
 /// What a relay reads at most at once.
 const CHUNK_BYTES: usize = 64 * 1024;

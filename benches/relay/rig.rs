@@ -156,7 +156,7 @@ async fn pair() -> (tokio::net::TcpStream, TcpStream) {
     (ours, peer)
 }
 
-fn configs() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+pub(crate) fn configs() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
