@@ -31,6 +31,11 @@ test: ## Lint, run all tests, and run the demo once
 	@# The tests have built both programs.
 	@DEMO_ONCE=1 scripts/demo.sh
 
+.PHONY: soak
+soak: ## Let a thousand sessions come and go for ten minutes; memory and files have to come back (SOAK_SECS: how long)
+	@scripts/install.sh test
+	ulimit -Sn "$$(ulimit -Hn)" && SOAK_SECS=$(or $(SOAK_SECS),600) cargo test --locked --test soak -- --nocapture
+
 .PHONY: drivers
 drivers: ## Log in with each of the PostgreSQL and Redshift drivers
 	@scripts/install.sh drivers

@@ -183,6 +183,8 @@ class Bench:
                 kept = ("rate", "first_p50_ms", "first_p99_ms", "p50_ms", "p99_ms", "errors")
                 figures = {name: answer[name] for name in kept} | {"cpu_ms": used / answer["n"] * 1e3}
                 figures["client_cpu_ms"] = answer["client_cpu_s"] / answer["n"] * 1e3
+                if answer["errors"]:
+                    self.failed(f"connect {proxy.name} {leg} {server} c={threads}", f"{answer['errors']} errors")
                 self.record("connect", f"{server} c={threads} {leg}", proxy.name, turn, **figures)
 
             with self.up(self.of("connect"), port) as running:
@@ -224,6 +226,8 @@ class Bench:
         if opened["open"] < count:
             # Memory by session is right, but not of as many as was asked for.
             self.failed(f"idle {proxy.name} {leg}", f"{opened['open']} of {count} sessions opened: {log.read_text()}")
+        if answered < opened["open"]:
+            self.failed(f"idle {proxy.name} {leg}", f"{answered} of {opened['open']} sessions still answered")
         each = max(opened["open"], 1)
         return {
             "open": opened["open"],

@@ -52,9 +52,9 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Relayed {
     pub(crate) end: End,
-    /// From the client.
+    /// Read from the client.
     pub(crate) bytes_up: u64,
-    /// To the client.
+    /// Read from the warehouse.
     pub(crate) bytes_down: u64,
     /// A side that broke rather than ended.
     pub(crate) error: Option<RelayError>,
@@ -97,16 +97,17 @@ pub(crate) async fn run(legs: Legs, stop: &Stop, limits: Limits, refuse: impl Fn
     // Elsewhere than between two messages it would be taken for a part of one.
     let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
     // Boxed, since a session is not to carry the room for its end through its life.
-    Box::pin(part(client, upstream, last_word.map(|word| refuse(&word)))).await;
+    Box::pin(part(client, upstream, end, last_word.map(|word| refuse(&word)))).await;
     Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
 }
 
 /// Ends both legs, best effort: either may be gone, or not take any more. Whoever is still there learns that it is over.
-async fn part(mut client: Leg, mut upstream: Leg, last_word: Option<BytesMut>) {
+async fn part(mut client: Leg, mut upstream: Leg, end: End, last_word: Option<BytesMut>) {
     let goodbye = async {
-        match last_word {
-            Some(word) => stream::farewell(&mut client, &word).await,
-            None => drop(timeout(LAST_WORDS, stream::close(&mut client)).await),
+        match end {
+            End::Client => drop(timeout(LAST_WORDS, stream::close(&mut client)).await),
+            // The warehouse may have said the last word, and it is to arrive like ours.
+            _ => stream::farewell(&mut client, last_word.as_deref().unwrap_or_default()).await,
         }
     };
     let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));
@@ -154,9 +155,18 @@ impl Flow {
             (_, Poll::Ready(Err(Broken::Write(error)))) | (Poll::Ready(Err(Broken::Read(error))), _) => {
                 Poll::Ready((End::Client, Some(RelayError::Client(error))))
             }
-            // A client that has ended still gets its results; and what the warehouse said before it stopped taking is
-            // still to be read. Its end ends the session.
-            (Poll::Ready(Ok(()) | Err(Broken::Write(_))) | Poll::Pending, Poll::Pending) => Poll::Pending,
+            // What the warehouse said before it stopped taking is still to be read; its end will follow.
+            (Poll::Ready(Err(Broken::Write(error))), Poll::Pending) if is_gone(&error) => Poll::Pending,
+            (Poll::Ready(Err(Broken::Write(error))), Poll::Pending) => {
+                Poll::Ready((End::Upstream, Some(RelayError::Upstream(error))))
+            }
+            // A client that has ended still gets its results, and then there is nothing to wait for.
+            (Poll::Ready(Ok(())) | Poll::Pending, Poll::Pending)
+                if up.is_over() && dialogue.is_answered() && down.is_empty() =>
+            {
+                Poll::Ready((End::Client, None))
+            }
+            (Poll::Ready(Ok(())) | Poll::Pending, Poll::Pending) => Poll::Pending,
         }
     }
 
@@ -169,6 +179,12 @@ impl Flow {
     fn is_idle(&self) -> bool {
         self.dialogue.is_idle() && self.up.is_empty() && self.down.is_empty()
     }
+}
+
+/// The other side has ended, and not we.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut)
 }
 
 #[cfg(test)]

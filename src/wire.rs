@@ -16,7 +16,7 @@ use crate::stream::{self, Leg, Stream};
 pub(crate) mod refusal;
 
 /// Longest startup message read, in bytes; PostgreSQL's own bound (MAX_STARTUP_PACKET_LENGTH, pqcomm.h).
-/// Before login a peer is a stranger: nothing it sends may make us allocate more than this.
+/// Who sends one is a stranger: it may not make us allocate more than this.
 pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
 
 /// The newest version of the protocol that we speak; Redshift knows no other.

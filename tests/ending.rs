@@ -113,6 +113,31 @@ async fn pipelined_queries_are_all_answered_before_an_aged_session_ends() {
 }
 
 #[tokio::test]
+async fn a_copy_that_waits_for_data_is_not_idle() {
+    let rig = rig("idle_timeout = \"10m\"\nsession_lifetime = \"1h\"").await;
+    let mut session = open(&rig).await;
+    run(&mut session, "create temporary table t (n int)").await;
+    let time = FrozenTime::start().await;
+    // By Execute, whose Sync the server ignores: it waits for one more.
+    let copy = [
+        raw::message(b'P', b"\0copy t from stdin\0\0\0"),
+        raw::message(b'B', &[0; 8]),
+        raw::message(b'E', &[0; 5]),
+        raw::message(b'S', b""),
+    ];
+    raw::send(&mut session.stream, &copy.concat()).await;
+    session.until(b'G').await;
+    time.advance(61 * MINUTE).await;
+    raw::send(&mut session.stream, &raw::message(b'd', b"1\n")).await;
+    time.advance(61 * MINUTE).await;
+    assert!(holds(&rig, 1)());
+    raw::send(&mut session.stream, &[raw::message(b'c', b""), raw::message(b'S', b"")].concat()).await;
+    let messages = session.until(b'Z').await;
+    assert_eq!(messages[0], (b'C', b"COPY 1\0".to_vec()));
+    assert_told(&mut session, TERMINATED).await;
+}
+
+#[tokio::test]
 async fn neither_is_a_limit_unless_it_is_set() {
     let rig = Rig::start().await;
     let mut session = open(&rig).await;
@@ -125,7 +150,7 @@ async fn neither_is_a_limit_unless_it_is_set() {
 #[tokio::test]
 async fn the_log_says_which_it_was() {
     for (limit, end) in [("idle_timeout", "idle"), ("session_lifetime", "lifetime")] {
-        let config = format!("[limits]\n{limit} = \"0.2s\"\n");
+        let config = format!("[limits]\n{limit} = \"1s\"\n");
         let world = World::start(&Setup { config, ..Setup::default() }).await;
         let mut proxy = Proxy::start(&world, &[]).await;
         let _session: Tls = Session::open(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales").await;

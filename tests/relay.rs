@@ -14,17 +14,26 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, stream};
 use support::activity::Activity;
 use support::process::Proxy;
-use support::raw::{self, field, read_message, until_closed};
+use support::raw::{self, SOON, encrypt, field, read_message, tls_config, until_closed};
 use support::session::Session;
+use support::stand_in::{ENDLESS, StandIn, ask};
 use support::{PASSWORD, Rig, Setup, USER, World, without_session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
 
 /// 8 KiB and a newline; as many rows make a GiB.
 const ROW: usize = 8192;
 const GIB_ROWS: usize = 1 << 17;
+
+/// Clients that read nothing, and what the proxy may hold for each: a buffer that was read, and one that was encrypted,
+/// each of 64 KiB and what TLS adds to it.
+const STALLED: usize = 200;
+const TWO_BUFFERS_KIB: u64 = 2 * (64 + 1);
 
 /// What `lpad(n::text, 8192, '0')` gives, as COPY writes it.
 fn row(n: usize) -> String {
@@ -124,15 +133,52 @@ async fn a_client_that_is_reset_frees_the_warehouse() {
     tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the server's session ends");
 }
 
-#[tokio::test]
-async fn a_stalled_client_is_nobody_elses_business() {
-    let rig = Rig::start().await;
-    let activity = Activity::of(rig.sandbox()).await;
-    let mut stalled = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
-    stalled.query("select repeat('x', 10000) from generate_series(1, 100000)").await;
-    activity.wait_for("ClientWrite").await;
-    let other = rig.connect("sales").await.unwrap();
-    for n in 0..100 {
-        assert_eq!(other.query_one("select $1::int", &[&n]).await.unwrap().get::<_, i32>(0), n);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_stalled_clients_hold_two_buffers_each_and_nobody_else_up() {
+    let mut world = World::start(&Setup::default()).await;
+    let stand_in = StandIn::replace(&mut world, 2 * STALLED).await;
+    let proxy = Proxy::start(&world, &[]).await;
+    let tls = tls_config(world.sandbox.ca.pem());
+    // Sessions are dealt to the workers in turn: others on every one.
+    let workers = std::thread::available_parallelism().unwrap().get();
+    let mut others: Vec<_> = stream::iter(0..workers).then(|_| narrow(proxy.port, &tls)).collect().await;
+    let opening = (0..STALLED).map(|_| narrow(proxy.port, &tls));
+    let mut stalled: Vec<_> = stream::iter(opening).buffer_unordered(32).collect().await;
+    let before = proxy.rss_kib();
+
+    for session in &mut stalled {
+        session.query(ENDLESS).await;
     }
+    // They are stalled when others have been served for a while and nothing of the endless results has moved.
+    let stall = async {
+        loop {
+            let sent = stand_in.endless();
+            for n in 0..1000 {
+                for other in &mut others {
+                    ask(other, n).await;
+                }
+            }
+            if sent.0 == STALLED && stand_in.endless() == sent {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(2 * SOON, stall).await.expect("a result that nobody reads comes to a halt");
+    let held = (proxy.peak_rss_kib() - before) / STALLED as u64;
+    assert!(held <= TWO_BUFFERS_KIB, "{held} KiB for each");
+    // Who reads again gets what was held, and more.
+    for _ in 0..10_000 {
+        stalled[0].until(b'D').await;
+    }
+}
+
+/// A session whose client's system takes in little, and the proxy's for it: a result soon waits in the proxy. It would
+/// be megabytes otherwise, of which the kernel has not enough for hundreds.
+async fn narrow(port: u16, tls: &ClientConfig) -> Session<TlsStream<TcpStream>> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    // Send buffers are sized in segments, which are of 64 KiB on loopback.
+    socket2::SockRef::from(&socket).set_tcp_mss(1024).unwrap();
+    let socket = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+    Session::open(encrypt(socket, tls.clone()).await, "sales").await
 }

@@ -150,10 +150,14 @@ pub(super) fn ca(value: &Value<'_>) -> Option<Ca> {
 
 /// Kernels count it in whole seconds.
 fn keepalive(interval: Duration) -> Parsed<Duration> {
-    match interval.as_secs() {
-        0 if !interval.is_zero() => Err("must be 0 (off) or at least 1 s".into()),
-        0..=32_767 => Ok(interval),
-        _ => Err("must be at most 32767 s".into()),
+    if interval.as_secs() > 32_767 { Err("must be at most 32767 s".into()) } else { off_or_a_second(interval) }
+}
+
+/// Less would be a mistake.
+fn off_or_a_second(limit: Duration) -> Parsed<Duration> {
+    match limit.as_secs() {
+        0 if !limit.is_zero() => Err("must be 0 (off) or at least 1 s".into()),
+        _ => Ok(limit),
     }
 }
 
@@ -163,8 +167,8 @@ pub(super) fn limits(mut table: Table<'_>) -> Limits {
         max_sessions: count(&mut table, "max_sessions", 10_000),
         max_handshakes: count(&mut table, "max_handshakes", 2_000),
         startup_timeout: duration(&mut table, "startup_timeout", 15, value::positive),
-        idle_timeout: or_off(duration(&mut table, "idle_timeout", 0, Ok)),
-        session_lifetime: or_off(duration(&mut table, "session_lifetime", 0, Ok)),
+        idle_timeout: or_off(duration(&mut table, "idle_timeout", 0, off_or_a_second)),
+        session_lifetime: or_off(duration(&mut table, "session_lifetime", 0, off_or_a_second)),
         drain_delay: duration(&mut table, "drain_delay", 0, Ok),
         drain_timeout: duration(&mut table, "drain_timeout", 25, Ok),
     };

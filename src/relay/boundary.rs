@@ -91,6 +91,8 @@ pub(super) struct Dialogue {
     queries: u64,
     /// The same for Sync.
     syncs: u64,
+    /// Parse, Bind, Execute, … were sent, and no Sync behind them: a portal may run on, in a transaction of its own.
+    unsynced: bool,
     /// Of the last ReadyForQuery.
     status: u8,
     /// During COPY FROM STDIN the server ignores Sync.
@@ -110,6 +112,7 @@ impl Default for Dialogue {
             upstream: Scanner::default(),
             queries: 0,
             syncs: 0,
+            unsynced: false,
             ignored: 0,
             last: b'Z',
             status: b'I',
@@ -122,12 +125,14 @@ impl Default for Dialogue {
 impl Dialogue {
     /// Takes in what the client sent.
     pub(super) fn client_sent(&mut self, bytes: &[u8]) {
-        let Self { client, queries, syncs, copying_in, ignored, goodbye, .. } = self;
+        let Self { client, queries, syncs, unsynced, copying_in, ignored, goodbye, .. } = self;
         client.follow(bytes, |mark| match mark {
             Mark::Begins(b'S') if *copying_in => *ignored += 1,
-            Mark::Begins(b'Q' | b'F') => *queries += 1,
-            Mark::Begins(b'S') => *syncs += 1,
-            Mark::Begins(b'c' | b'f') => *copying_in = false,
+            Mark::Begins(b'Q' | b'F') => (*queries, *unsynced) = (*queries + 1, false),
+            Mark::Begins(b'S') => (*syncs, *unsynced) = (*syncs + 1, false),
+            Mark::Begins(b'P' | b'B' | b'E' | b'D' | b'C') => *unsynced = true,
+            // A COPY by Execute waits for one more Sync.
+            Mark::Begins(b'c' | b'f') => (*copying_in, *unsynced) = (false, *queries == 0),
             Mark::Begins(b'X') => *goodbye = true,
             Mark::Begins(_) | Mark::Body(..) => {}
         });
@@ -171,7 +176,12 @@ impl Dialogue {
 
     /// No answer owed, no transaction open, no half message in either direction.
     pub(super) fn is_idle(&self) -> bool {
-        self.queries + self.syncs == 0 && self.status == b'I' && self.client.is_between() && self.upstream.is_between()
+        self.is_answered() && self.status == b'I' && self.client.is_between()
+    }
+
+    /// The warehouse owes no answer, not even the rest of one.
+    pub(super) fn is_answered(&self) -> bool {
+        self.queries + self.syncs == 0 && !self.unsynced && !self.copying_in && self.upstream.is_between()
     }
 
     /// A message of our own would reach the client as one.
@@ -179,7 +189,7 @@ impl Dialogue {
         self.upstream.is_between()
     }
 
-    /// The last thing that the warehouse said was an error.
+    /// The last thing that the warehouse said was an error: as a rule, why it ends the session.
     pub(super) fn upstream_said_why(&self) -> bool {
         self.last == b'E'
     }
@@ -236,8 +246,11 @@ mod tests {
         // Parse, Bind, Execute and Sync at once, as drivers do; then the server asks for the data.
         session.client_sent(b"P\0\0\0\x04B\0\0\0\x04E\0\0\0\x04S\0\0\0\x04");
         session.upstream_sent(b"1\0\0\0\x042\0\0\0\x04G\0\0\0\x07\0\0\0");
-        session.client_sent(b"c\0\0\0\x04S\0\0\0\x04");
-        assert!(!session.is_idle());
+        assert!(!session.is_idle(), "it waits for data");
+        session.client_sent(b"d\0\0\0\x05xc\0\0\0\x04");
+        assert!(!session.is_idle(), "it waits for Sync");
+        session.client_sent(b"S\0\0\0\x04");
+        assert!(!session.is_idle(), "it owes an answer");
         session.upstream_sent(READY);
         assert!(session.is_idle());
     }
@@ -273,6 +286,19 @@ mod tests {
             session.upstream_sent(answers[1]);
             assert!(session.is_idle(), "{sent:?}");
         }
+    }
+
+    #[test]
+    fn what_is_flushed_but_not_synced_is_not_idle() {
+        let mut session = Dialogue::default();
+        session.client_sent(b"P\0\0\0\x04B\0\0\0\x04E\0\0\0\x04H\0\0\0\x04");
+        session.upstream_sent(b"1\0\0\0\x042\0\0\0\x04");
+        assert!(!session.is_idle(), "the portal runs");
+        session.upstream_sent(COMPLETE);
+        assert!(!session.is_idle(), "its transaction is open");
+        session.client_sent(b"S\0\0\0\x04");
+        session.upstream_sent(READY);
+        assert!(session.is_idle());
     }
 
     #[test]

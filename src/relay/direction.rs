@@ -70,6 +70,11 @@ impl Direction {
         self.read_to_end
     }
 
+    /// The end has been passed on: the reading side has ended, and all of it is written.
+    pub(super) fn is_over(&self) -> bool {
+        self.read_to_end && self.state == State::Over
+    }
+
     /// Moves what can be moved; `seen` gets all that is read. Ready once: when the end has been passed on, or a side
     /// broke. Pending from then on.
     pub(super) fn poll(

@@ -1,10 +1,11 @@
 //! What ends a session although both sides go on: a shutdown, its age, or silence.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::futures::Notified;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::End;
@@ -19,8 +20,8 @@ pub(crate) struct Limits {
     pub(crate) session_lifetime: Option<Duration>,
 }
 
-/// Watches for the end of one session. Costs two comparisons for each time that bytes are moved: timer and
-/// notification are only looked at when they have something to say.
+/// Watches for the end of one session. Timer and notification are only looked at when they have something to say: each
+/// time that bytes are moved costs a few comparisons, and with an `idle_timeout` a look at the clock.
 pub(super) struct Ending<'s, 'p> {
     stop: &'s Stop,
     /// The phase last seen. The next is waited for by `changed`.
@@ -82,7 +83,8 @@ impl<'s, 'p> Ending<'s, 'p> {
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>, is_new: bool) {
-        if is_new || self.stop.phase() != self.phase {
+        // During a shutdown always: a phase may have been seen ahead of its notification, which is yet to be taken.
+        if is_new || self.phase != Phase::Serving || self.stop.phase() != self.phase {
             // Registered first and read then, so that no change falls in between.
             while self.changed.as_mut().poll(cx).is_ready() {
                 self.changed.set(self.stop.changed());
@@ -95,7 +97,9 @@ impl<'s, 'p> Ending<'s, 'p> {
     fn poll_timer(&mut self, cx: &mut Context<'_>, is_new: bool) -> Option<End> {
         let mut is_silent = false;
         let has_news = is_new || self.timer.as_ref().is_some_and(|timer| timer.is_elapsed());
-        while has_news && self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+        // Out of tokio's budget it would not register, and nobody would ask it again.
+        let mut is_up = |timer: &mut Pin<Box<Sleep>>| pin!(unconstrained(timer.as_mut())).poll(cx).is_ready();
+        while has_news && self.timer.as_mut().is_some_and(&mut is_up) {
             let now = Instant::now();
             self.is_aged |= has_passed(self.limits.session_lifetime, self.started, now);
             is_silent = has_passed(self.limits.idle_timeout, self.active, now);

@@ -15,7 +15,7 @@ use super::SessionError;
 use crate::cancel::Cancelled;
 use crate::client_auth::AuthError;
 use crate::fault::{Fault, Kind, chain};
-use crate::relay::{End, Relayed};
+use crate::relay::{End, RelayError, Relayed};
 use crate::session_id::SessionId;
 use crate::startup::StartupError;
 use crate::startup::request::StartupParams;
@@ -115,7 +115,7 @@ impl Facts {
         event!(info, self, "session started", login_ms);
     }
 
-    /// `session ended`.
+    /// `session ended`, at the level of who must act.
     pub(super) fn ended(&self, relayed: &Relayed) {
         let end = match (relayed.end, &relayed.error) {
             (_, Some(_)) => "error",
@@ -129,7 +129,14 @@ impl Facts {
         let error = error.as_str();
         let (bytes_up, bytes_down) = (relayed.bytes_up, relayed.bytes_down);
         let duration_ms = millis(self.started);
-        event!(info, self, "session ended", bytes_up, bytes_down, duration_ms, end, error);
+        match relayed.error {
+            Some(RelayError::Upstream(_)) => {
+                event!(warn, self, "session ended", bytes_up, bytes_down, duration_ms, end, error);
+            }
+            Some(RelayError::Client(_)) | None => {
+                event!(info, self, "session ended", bytes_up, bytes_down, duration_ms, end, error);
+            }
+        }
     }
 }
 

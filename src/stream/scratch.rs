@@ -5,7 +5,7 @@ use std::cell::RefCell;
 /// Bytes of payload in a scratch buffer; more gains nothing (performance.md).
 pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// Room for what TLS adds to that: five records of up to 29 bytes more, a KeyUpdate, an alert.
+/// Room for what TLS adds to that: four records of up to 29 bytes more, a KeyUpdate, an alert.
 const RECORD_ROOM: usize = 1024;
 
 thread_local! {

@@ -23,9 +23,6 @@ use super::scratch::{SCRATCH_BYTES, Scratch};
 
 mod side;
 
-/// Most ciphertext that is kept undecoded: a handshake message is at most 64 KiB, a record 16 KiB.
-const MAX_UNDECODED: usize = 128 * 1024;
-
 /// One side of a TLS session on a socket.
 pub(crate) struct Tls<S> {
     socket: TcpStream,
@@ -94,7 +91,13 @@ impl<S: Side> Tls<S> {
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
         let mut scratch = Scratch::take();
         let room = scratch.payload();
+        // Of a stranger no more is taken than may be kept.
+        let most = if self.side.is_handshaking() { S::MAX_UNDECODED } else { SCRATCH_BYTES };
+        let room = room.get_mut(..most.min(SCRATCH_BYTES)).unwrap_or_default();
         let held = self.undecoded.bytes().len();
+        if held >= S::MAX_UNDECODED {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a TLS message without end")));
+        }
         let Some((front, back)) = room.split_at_mut_checked(held).filter(|(_, back)| !back.is_empty()) else {
             return self.poll_receive_long(cx, into);
         };
@@ -112,9 +115,6 @@ impl<S: Side> Tls<S> {
 
     /// The same for a handshake message that is longer than a scratch buffer.
     fn poll_receive_long(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
-        if self.undecoded.bytes().len() > MAX_UNDECODED {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a TLS message without end")));
-        }
         let mut back = ReadBuf::new(self.undecoded.grow(SCRATCH_BYTES));
         let read = Pin::new(&mut self.socket).poll_read(cx, &mut back);
         let received = back.filled().len();
@@ -187,7 +187,9 @@ impl<S: Side> Tls<S> {
                     if let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
                         let _ = encode(data, &mut self.unsent);
                     }
-                    break Err(error);
+                    // And is not to be asked again: it would see the same record, and say the same.
+                    (self.ended, self.closed) = (true, true);
+                    return Err(error);
                 }
             }
         };
@@ -240,7 +242,7 @@ impl<S: Side> Stream for Tls<S> {
                 return Poll::Ready(Ok(0));
             }
             let received = self.poll_receive(cx, into);
-            // What rustls answers by itself, as to a KeyUpdate, does not wait for a write of ours.
+            // What rustls says by itself, as an alert, does not wait for a write of ours.
             if let Poll::Ready(Err(error)) = self.poll_unsent(cx) {
                 return Poll::Ready(Err(error));
             }

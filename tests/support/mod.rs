@@ -29,6 +29,7 @@ pub(crate) mod scene;
 pub(crate) mod scram;
 pub(crate) mod secrets;
 pub(crate) mod session;
+pub(crate) mod stand_in;
 pub(crate) mod tap;
 
 /// The user of the rig's configuration, and its password.
@@ -253,6 +254,13 @@ pub(crate) fn closed_port() -> (tokio::net::TcpSocket, u16) {
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let port = socket.local_addr().unwrap().port();
     (socket, port)
+}
+
+/// Raises the limit on open files, of which a test needs so many, as does the proxy that it starts. Fails where the
+/// hard limit is lower: a smaller test would show less than its name says.
+pub(crate) fn require_open_files(count: u64) {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    assert!(limit >= count, "this test needs {count} open files: the hard limit, {limit}, is too low (ulimit -Hn)");
 }
 
 /// A refusal's text without its session id, whose form is checked.

@@ -88,10 +88,19 @@ impl Proxy {
         self.child.id().expect("it runs")
     }
 
-    /// Resident memory at its highest, in KiB (VmHWM of proc(5)).
+    /// Resident memory, in KiB (VmRSS of proc(5)).
+    pub(crate) fn rss_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// Resident memory at its highest, in KiB (VmHWM).
     pub(crate) fn peak_rss_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 

@@ -29,12 +29,15 @@ pub(crate) fn tls_config(ca_pem: &str) -> ClientConfig {
     config.with_root_certificates(roots).with_no_client_auth()
 }
 
-/// SSLRequest, `S`, handshake.
 pub(crate) async fn tls(port: u16, ca_pem: &str) -> TlsStream<TcpStream> {
-    let mut socket = tcp(port).await;
+    encrypt(tcp(port).await, tls_config(ca_pem)).await
+}
+
+/// SSLRequest, `S`, handshake.
+pub(crate) async fn encrypt(mut socket: TcpStream, config: ClientConfig) -> TlsStream<TcpStream> {
     socket.write_all(SSL_REQUEST).await.unwrap();
     assert_eq!(socket.read_u8().await.unwrap(), b'S');
-    handshake(socket, tls_config(ca_pem)).await.unwrap()
+    handshake(socket, config).await.unwrap()
 }
 
 pub(crate) async fn handshake(socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {

@@ -1,7 +1,7 @@
 //! Logins and sessions in raw messages, for what no driver does.
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::raw::{Message, SOON, message, read_message, send, startup};
 use super::{PASSWORD, USER};
@@ -38,7 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Sends a simple Query.
     pub(crate) async fn query(&mut self, sql: &str) {
-        self.stream.write_all(&message(b'Q', &[sql.as_bytes(), b"\0"].concat())).await.unwrap();
+        send(&mut self.stream, &message(b'Q', &[sql.as_bytes(), b"\0"].concat())).await;
     }
 
     /// Messages up to the next of this type, which comes last.

@@ -10,6 +10,10 @@ pub(crate) trait Side: Send {
     /// rustls's own bookkeeping.
     type Data;
 
+    /// Most ciphertext that is kept undecoded: half a record (16 KiB and its header), or a handshake message in several
+    /// records (64 KiB).
+    const MAX_UNDECODED: usize;
+
     /// Advances the connection by what has come; see `UnbufferedConnectionCommon::process_tls_records`.
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
@@ -18,6 +22,9 @@ pub(crate) trait Side: Send {
 
 impl Side for Client {
     type Data = rustls::client::ClientConnectionData;
+
+    /// A chain of certificates is long.
+    const MAX_UNDECODED: usize = 128 * 1024;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
@@ -30,6 +37,9 @@ impl Side for Client {
 
 impl Side for Server {
     type Data = rustls::server::ServerConnectionData;
+
+    /// Strangers send it, thousands at once: as much as a ClientHello and a record need.
+    const MAX_UNDECODED: usize = 32 * 1024;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
