@@ -43,7 +43,7 @@ drivers: ## Log in with each of the PostgreSQL and Redshift drivers
 	@target/drivers/venv/bin/python drivers/run.py
 
 .PHONY: bench
-bench: ## Measure the proxy beside PgBouncer and HAProxy: target/bench/report.md, in an hour (QUICK=1: whether it works)
+bench: ## Measure the proxy beside PgBouncer and HAProxy: target/bench/report.md, in 40 minutes (QUICK=1: whether it works)
 	@scripts/install.sh bench
 	cargo build --release --locked --workspace
 	@target/bench-venv/bin/python -c '' 2>/dev/null && python=target/bench-venv/bin/python || python=python3; \
