@@ -15,16 +15,14 @@ use std::time::Duration;
 use support::activity::Activity;
 use support::frozen::FrozenTime;
 use support::process::Proxy;
-use support::raw::{self, field, read_message};
-use support::session::Session;
-use support::{Rig, Setup, World, without_session};
-use tokio::io::AsyncReadExt;
+use support::raw;
+use support::session::{Session, TERMINATED};
+use support::{Rig, Setup, World};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const IDLE: (&str, &str) = ("57P05", "terminating connection due to idle timeout");
-const TERMINATED: (&str, &str) = ("57P01", "terminating connection due to administrator command");
 
 type Tls = Session<TlsStream<TcpStream>>;
 
@@ -34,14 +32,6 @@ async fn rig(limits: &str) -> Rig {
 
 async fn open(rig: &Rig) -> Tls {
     Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await
-}
-
-/// One FATAL error, then close_notify.
-async fn assert_told(session: &mut Tls, (sqlstate, text): (&str, &str)) {
-    let (tag, body) = read_message(&mut session.stream).await.unwrap();
-    assert_eq!((tag, &*field(&body, b'S'), &*field(&body, b'C')), (b'E', "FATAL", sqlstate));
-    assert_eq!(without_session(&field(&body, b'M')), text);
-    assert_eq!(session.stream.read(&mut [0]).await.unwrap(), 0, "close_notify");
 }
 
 async fn run(session: &mut Tls, sql: &str) {
@@ -63,7 +53,7 @@ async fn a_silent_session_is_ended_ten_minutes_after_its_last_byte() {
     time.advance(9 * MINUTE).await;
     assert!(holds(&rig, 1)());
     time.advance(MINUTE).await;
-    assert_told(&mut session, IDLE).await;
+    session.assert_told(IDLE).await;
     drop(session);
     time.wait_until(holds(&rig, 0)).await;
 }
@@ -86,8 +76,8 @@ async fn transactions_and_queries_are_not_silence() {
     time.advance(9 * MINUTE).await;
     assert!(holds(&rig, 2)());
     time.advance(MINUTE).await;
-    assert_told(&mut holder, IDLE).await;
-    assert_told(&mut waiter, IDLE).await;
+    holder.assert_told(IDLE).await;
+    waiter.assert_told(IDLE).await;
 }
 
 #[tokio::test]
@@ -105,11 +95,11 @@ async fn pipelined_queries_are_all_answered_before_an_aged_session_ends() {
     time.advance(61 * MINUTE).await;
     assert!(holds(&rig, 2)());
     run(&mut holder, "commit").await;
-    assert_told(&mut holder, TERMINATED).await;
+    holder.assert_told(TERMINATED).await;
     aged.until(b'Z').await;
     let messages = aged.until(b'Z').await;
     assert!(messages.iter().any(|(tag, row)| *tag == b'D' && row.ends_with(b"1000000")));
-    assert_told(&mut aged, TERMINATED).await;
+    aged.assert_told(TERMINATED).await;
 }
 
 #[tokio::test]
@@ -134,7 +124,7 @@ async fn a_copy_that_waits_for_data_is_not_idle() {
     raw::send(&mut session.stream, &[raw::message(b'c', b""), raw::message(b'S', b"")].concat()).await;
     let messages = session.until(b'Z').await;
     assert_eq!(messages[0], (b'C', b"COPY 1\0".to_vec()));
-    assert_told(&mut session, TERMINATED).await;
+    session.assert_told(TERMINATED).await;
 }
 
 #[tokio::test]

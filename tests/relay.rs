@@ -17,10 +17,10 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use support::activity::Activity;
 use support::process::Proxy;
-use support::raw::{self, SOON, encrypt, field, read_message, tls_config, until_closed};
+use support::raw::{self, SOON, encrypt, tls_config, until_closed};
 use support::session::Session;
 use support::stand_in::{ENDLESS, StandIn, ask};
-use support::{PASSWORD, Rig, Setup, USER, World, without_session};
+use support::{PASSWORD, Rig, Setup, USER, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
@@ -103,10 +103,7 @@ async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
     let rig = Rig::start().await;
     let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
     rig.sandbox().warehouse.close_sessions();
-    let (tag, body) = read_message(&mut session.stream).await.unwrap();
-    assert_eq!((tag, &*field(&body, b'S'), &*field(&body, b'C')), (b'E', "FATAL", "08006"));
-    assert_eq!(without_session(&field(&body, b'M')), "the warehouse closed the connection");
-    assert_eq!(session.stream.read(&mut [0]).await.unwrap(), 0, "close_notify");
+    session.assert_told(("08006", "the warehouse closed the connection")).await;
     rig.wait_until_idle().await;
 }
 

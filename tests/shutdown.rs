@@ -12,10 +12,9 @@ mod support;
 
 use support::activity::Activity;
 use support::process::Proxy;
-use support::raw::{self, field, read_message, until_closed};
-use support::session::Session;
+use support::raw::{self, until_closed};
+use support::session::{Session, TERMINATED};
 use support::{PASSWORD, Setup, USER, World, refusal, without_session};
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -29,19 +28,12 @@ async fn session(world: &World, proxy: &Proxy) -> Session<TlsStream<TcpStream>> 
     Session::open(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales").await
 }
 
-async fn assert_terminated(session: &mut Session<TlsStream<TcpStream>>) {
-    let (tag, body) = read_message(&mut session.stream).await.unwrap();
-    assert_eq!((tag, &*field(&body, b'S'), &*field(&body, b'C')), (b'E', "FATAL", "57P01"));
-    assert_eq!(without_session(&field(&body, b'M')), "terminating connection due to administrator command");
-    assert_eq!(session.stream.read(&mut [0]).await.unwrap(), 0, "close_notify");
-}
-
 #[tokio::test]
 async fn idle_sessions_are_told_and_the_process_ends_with_0() {
     let (world, mut proxy) = start("").await;
     let mut idle = session(&world, &proxy).await;
     proxy.signal("TERM").await;
-    assert_terminated(&mut idle).await;
+    idle.assert_told(TERMINATED).await;
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 
@@ -55,7 +47,7 @@ async fn a_busy_session_gets_its_answer_first() {
     proxy.signal("TERM").await;
     let messages = busy.until(b'Z').await;
     assert!(messages.iter().any(|(tag, _)| *tag == b'D'));
-    assert_terminated(&mut busy).await;
+    busy.assert_told(TERMINATED).await;
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 
@@ -70,7 +62,7 @@ async fn a_result_that_is_on_its_way_is_delivered_whole() {
     proxy.wait_for_log("\"draining\"").await;
     let messages = busy.until(b'Z').await;
     assert_eq!(messages.iter().filter(|(tag, _)| *tag == b'D').count(), 2000);
-    assert_terminated(&mut busy).await;
+    busy.assert_told(TERMINATED).await;
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 
@@ -82,7 +74,7 @@ async fn an_open_transaction_is_waited_for_until_the_drain_timeout() {
     open.until(b'Z').await;
     proxy.signal("TERM").await;
     proxy.wait_for_log("\"closing sessions that are still busy\"").await;
-    assert_terminated(&mut open).await;
+    open.assert_told(TERMINATED).await;
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 
@@ -105,7 +97,7 @@ async fn a_second_signal_does_not_wait() {
     proxy.signal("TERM").await;
     proxy.wait_for_log("\"draining\"").await;
     proxy.signal("TERM").await;
-    assert_terminated(&mut open).await;
+    open.assert_told(TERMINATED).await;
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 

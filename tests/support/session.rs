@@ -1,10 +1,13 @@
 //! Logins and sessions in raw messages, for what no driver does.
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::raw::{Message, SOON, message, read_message, send, startup};
-use super::{PASSWORD, USER};
+use super::raw::{Message, SOON, field, message, read_message, send, startup};
+use super::{PASSWORD, USER, without_session};
+
+/// What a session hears that we end: SQLSTATE and text.
+pub(crate) const TERMINATED: (&str, &str) = ("57P01", "terminating connection due to administrator command");
 
 /// A session that is ready for queries.
 pub(crate) struct Session<S> {
@@ -50,6 +53,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 return messages;
             }
         }
+    }
+
+    /// Reads what a session is ended with: one FATAL error, then close_notify.
+    pub(crate) async fn assert_told(&mut self, (sqlstate, text): (&str, &str)) {
+        let (tag, body) = read_message(&mut self.stream).await.unwrap();
+        assert_eq!((tag, &*field(&body, b'S'), &*field(&body, b'C')), (b'E', "FATAL", sqlstate));
+        assert_eq!(without_session(&field(&body, b'M')), text);
+        assert_eq!(self.stream.read(&mut [0]).await.unwrap(), 0, "close_notify");
     }
 
     /// The CancelRequest for this session.
