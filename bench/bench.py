@@ -7,7 +7,8 @@
 
 `make bench` installs what it needs, builds the proxy and runs all of it. Each measurement is taken of all entries in
 turn, round after round, in the opposite order every second time; of all rounds the medians count. Only ratios compare:
-each is taken within a round, and the median of those is shown. In FOLDER (target/bench): report.md, results.json (every figure) and, if this Python has matplotlib, plots.
+each is taken within a round, and the median of those is shown. In FOLDER (target/bench): report.md, results.json (every
+figure) and, if this Python has matplotlib, plots.
 
   query     pgbench -S, 1 and 16 clients, simple and prepared
   bulk      COPY out and in, of 8 kB rows and of narrow ones, through PostgreSQL

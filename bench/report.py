@@ -33,7 +33,15 @@ cost it where they were found."""
 # What each table shows of a benchmark, and the figure whose ratios it adds.
 COLUMNS = {
     "query": ("tps", {"p50_us": "p50 µs", "p99_us": "p99 µs", "tps": "tps", "cpu_us_per_query": "proxy CPU µs/query"}),
-    "bulk": ("mb_s", {"mb_s": "MB/s", "cpu_s_per_gb": "proxy CPU s/GB", "client_cpu_s_per_gb": "client", "server_cpu_s_per_gb": "server"}),
+    "bulk": (
+        "mb_s",
+        {
+            "mb_s": "MB/s",
+            "cpu_s_per_gb": "proxy CPU s/GB",
+            "client_cpu_s_per_gb": "client",
+            "server_cpu_s_per_gb": "server",
+        },
+    ),
     "connect": (
         "rate",
         {

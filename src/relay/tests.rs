@@ -170,6 +170,24 @@ async fn exchange(case: &Case) -> (Relayed, Vec<u8>, Vec<u8>) {
     (relayed, at_upstream, at_client)
 }
 
+/// Two TLS legs, and their peers, past the handshakes.
+async fn session() -> (Legs, tokio_rustls::client::TlsStream<TcpStream>, tokio_rustls::server::TlsStream<TcpStream>) {
+    let (client_config, mut server_config) = configs(&[&rustls::version::TLS13]);
+    // As the proxy's listener. They look like application data.
+    Arc::make_mut(&mut server_config).send_tls13_tickets = 0;
+    let name = || ServerName::try_from("localhost").unwrap();
+    let ((our_client_side, client), (our_upstream_side, upstream)) = (pair().await, pair().await);
+    let (client_leg, client, upstream_leg, upstream) = tokio::join!(
+        stream::tls::accept(our_client_side, &server_config),
+        TlsConnector::from(client_config.clone()).connect(name(), client),
+        stream::tls::connect(our_upstream_side, &client_config, name()),
+        TlsAcceptor::from(server_config.clone()).accept(upstream),
+    );
+    let (client_leg, upstream_leg) = (client_leg.unwrap(), upstream_leg.unwrap());
+    let legs = Legs { client: (client_leg, BytesMut::new()), upstream: (upstream_leg, BytesMut::new()) };
+    (legs, client.unwrap(), upstream.unwrap())
+}
+
 /// Half of a TLS stream whose session is still within reach.
 struct Half<T>(Arc<Mutex<T>>);
 

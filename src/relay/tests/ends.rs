@@ -2,22 +2,6 @@
 
 use super::*;
 
-/// A relay between two TLS legs, and the sockets of its peers, past their handshakes.
-async fn session() -> (Legs, tokio_rustls::client::TlsStream<TcpStream>, tokio_rustls::server::TlsStream<TcpStream>) {
-    let (client_config, server_config) = configs(&[&rustls::version::TLS13]);
-    let name = || ServerName::try_from("localhost").unwrap();
-    let ((our_client_side, client), (our_upstream_side, upstream)) = (pair().await, pair().await);
-    let (client_leg, client, upstream_leg, upstream) = tokio::join!(
-        stream::tls::accept(our_client_side, &server_config),
-        TlsConnector::from(client_config.clone()).connect(name(), client),
-        stream::tls::connect(our_upstream_side, &client_config, name()),
-        TlsAcceptor::from(server_config.clone()).accept(upstream),
-    );
-    let (client_leg, upstream_leg) = (client_leg.unwrap(), upstream_leg.unwrap());
-    let legs = Legs { client: (client_leg, BytesMut::new()), upstream: (upstream_leg, BytesMut::new()) };
-    (legs, client.unwrap(), upstream.unwrap())
-}
-
 async fn relay(legs: Legs) -> Relayed {
     run(legs, &Stop::default(), Limits::default(), |_| LAST_WORD.into()).await
 }

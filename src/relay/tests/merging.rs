@@ -1,7 +1,5 @@
 //! Small records of the warehouse's reach a TLS client as few large ones.
 
-use rustls::ServerConnection;
-
 use super::*;
 
 /// What PostgreSQL sends when it flushes after every row.
@@ -20,37 +18,9 @@ fn application_records(mut ciphertext: &[u8]) -> usize {
 
 #[tokio::test]
 async fn records_that_come_together_go_on_as_one() {
-    let (client_config, mut server_config) = configs(&[&rustls::version::TLS13]);
-    // They look like application data.
-    Arc::make_mut(&mut server_config).send_tls13_tickets = 0;
-    let name = ServerName::try_from("localhost").unwrap();
-    let (our_client_side, client_socket) = pair().await;
-    let (our_upstream_side, mut upstream_socket) = pair().await;
-
-    let client = async {
-        let tls = TlsConnector::from(client_config.clone()).connect(name.clone(), client_socket).await.unwrap();
-        tls.into_inner()
-    };
-    let warehouse = async {
-        let mut session = ServerConnection::new(server_config.clone()).unwrap();
-        while session.is_handshaking() {
-            let mut received = [0; 4096];
-            let read = upstream_socket.read(&mut received).await.unwrap();
-            session.read_tls(&mut &received[..read]).unwrap();
-            session.process_new_packets().unwrap();
-            let mut answer = Vec::new();
-            while session.wants_write() {
-                session.write_tls(&mut answer).unwrap();
-            }
-            upstream_socket.write_all(&answer).await.unwrap();
-        }
-        session
-    };
-    let upstream = stream::tls::connect(our_upstream_side, &client_config, name.clone());
-    let (upstream, mut session) = tokio::join!(upstream, warehouse);
-    let (client_leg, (mut client_socket, _)) =
-        tokio::join!(stream::tls::accept(our_client_side, &server_config), client);
-
+    let (legs, client, upstream) = session().await;
+    let (mut client_socket, _) = client.into_inner();
+    let (mut upstream_socket, mut session) = upstream.into_inner();
     let mut together = Vec::new();
     for _ in 0..RECORDS {
         io::Write::write_all(&mut session.writer(), &RECORD).unwrap();
@@ -63,7 +33,6 @@ async fn records_that_come_together_go_on_as_one() {
     assert!(together.len() < stream::scratch::SCRATCH_BYTES);
     upstream_socket.write_all(&together).await.unwrap();
 
-    let legs = Legs { client: (client_leg.unwrap(), BytesMut::new()), upstream: (upstream.unwrap(), BytesMut::new()) };
     let stop = Stop::default();
     let mut arrived = Vec::new();
     let read = client_socket.read_to_end(&mut arrived);
