@@ -189,14 +189,19 @@ impl Rig {
 
     /// Until the counts are as wanted; fails after a minute.
     pub(crate) async fn wait_until(&self, wanted: impl Fn(redshift_iam_proxy::app::Counts) -> bool) {
-        for _ in 0..6000 {
-            if wanted(self.app.counts()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("still {:?}", self.app.counts());
+        until("the counts", || self.app.counts(), |counts| wanted(*counts)).await;
     }
+}
+
+/// Looks until what is seen is as `wanted`; fails after a minute with what was seen last.
+pub(crate) async fn until<T: std::fmt::Debug>(name: &str, look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) {
+    for _ in 0..6000 {
+        if wanted(&look()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited for {name}: still {:?}", look());
 }
 
 /// tokio-postgres over a stream that is already connected (and encrypted, or not).

@@ -111,13 +111,7 @@ impl Proxy {
 
     /// Until no more than `wanted` files are open; fails after a minute.
     pub(crate) async fn wait_for_fds(&self, wanted: usize) {
-        for _ in 0..6000 {
-            if self.fds() <= wanted {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("still {} open files, not {wanted}", self.fds());
+        super::until(&format!("{wanted} open files"), || self.fds(), |open| *open <= wanted).await;
     }
 
     /// Sends a signal by its name, as kill(1) knows it.

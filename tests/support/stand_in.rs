@@ -70,13 +70,7 @@ impl StandIn {
 
     /// Until so many sessions are logged in; fails after a minute.
     pub(crate) async fn wait_for_sessions(&self, wanted: usize) {
-        for _ in 0..6000 {
-            if self.sessions() == wanted {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("still {} sessions, not {wanted}", self.sessions());
+        super::until(&format!("{wanted} sessions"), || self.sessions(), |sessions| *sessions == wanted).await;
     }
 
     /// How many endless results there have been, and how many bytes of them were taken.
