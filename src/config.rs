@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-pub use self::connection::{ConnId, ConnSpec, Role};
+pub use self::connection::{Bounds, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse};
 pub use self::fault::{Fault, Faults};
 use self::reader::Doc;
 pub(crate) use self::users::without_newline;
@@ -124,6 +124,7 @@ fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
         limits: sections::limits(root.table("limits")),
         credentials,
         connections: connection::connections(&entries, password_duration),
+        specs: None,
         warnings: Vec::new(),
     };
     root.finish();
@@ -159,6 +160,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// `[connections.*]`
     pub connections: BTreeMap<ConnId, Arc<ConnSpec>>,
+    /// `[specs]`; `None`: the file's own connections are all there are.
+    pub specs: Option<SpecsTable>,
     /// `[users.*]` by name.
     pub users: BTreeMap<String, Arc<User>>,
     /// What is odd but no fault, each as `FILE:LINE: KEY: what`; to be logged once at start.
@@ -297,6 +300,17 @@ pub struct Credentials {
     pub timeout: Duration,
 }
 
+/// `[specs]`: lava's own table as a second source of connections.
+#[derive(Debug)]
+pub struct SpecsTable {
+    /// Its name.
+    pub dynamodb_table: String,
+    /// How long an item is believed.
+    pub refresh: Duration,
+    /// What its writers may say.
+    pub bounds: Arc<Bounds>,
+}
+
 /// One `[users.*]` entry.
 #[derive(Debug)]
 pub struct User {
@@ -306,15 +320,34 @@ pub struct User {
     pub password: Password,
     /// How the password is asked for.
     pub method: Method,
-    /// Names or globs (`*` any run, `?` one character) of what the user may open.
-    pub connections: Vec<String>,
+    /// What the user may open: its own rights and its groups'.
+    pub connections: Vec<Right>,
+    /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a `per-user` login.
+    pub db_roles: Vec<String>,
+    /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
+    pub db_user: Option<String>,
+}
+
+/// One name or glob of connections.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Right {
+    /// `*` is any run of characters, `?` is one.
+    pub pattern: String,
+    /// The group that has it. `None`: the user's own.
+    pub group: Option<String>,
 }
 
 impl User {
     /// Whether one of this user's names or globs is that of the connection. Says nothing of `enabled`.
     #[must_use]
     pub fn may_open(&self, conn_id: &ConnId) -> bool {
-        self.connections.iter().any(|pattern| value::glob_matches(pattern, conn_id.as_str()))
+        self.right_to(conn_id).is_some()
+    }
+
+    /// The first right that covers the connection.
+    #[must_use]
+    pub fn right_to(&self, conn_id: &ConnId) -> Option<&Right> {
+        self.connections.iter().find(|right| value::glob_matches(&right.pattern, conn_id.as_str()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 
-use crate::config::{ConnSpec, Role};
+use crate::config::{ConnSpec, RoleHop};
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use crate::wire::refusal::Refusal;
@@ -31,7 +31,7 @@ pub(crate) struct Order {
     pub(crate) region: Option<String>,
     pub(crate) workgroup: String,
     pub(crate) database: String,
-    pub(crate) role: Option<Role>,
+    pub(crate) role: Option<RoleHop>,
     /// 900–3600 s, the range GetCredentials accepts (configuration has checked it).
     pub(crate) life: Duration,
 }
@@ -41,9 +41,9 @@ impl Order {
     pub(crate) fn new(spec: &ConnSpec) -> Self {
         Self {
             region: spec.region.clone(),
-            workgroup: spec.workgroup.clone(),
-            database: spec.database.clone(),
-            role: spec.role.clone(),
+            workgroup: spec.workgroup.clone().unwrap_or_default(),
+            database: spec.database.clone().unwrap_or_default(),
+            role: spec.role_hops.last().cloned(),
             life: spec.password_duration,
         }
     }

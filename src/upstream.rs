@@ -109,10 +109,12 @@ impl Route {
         tls: Arc<rustls::ClientConfig>,
         timeouts: Timeouts,
     ) -> Result<Self, rustls::pki_types::InvalidDnsNameError> {
+        let host = spec.host.clone().unwrap_or_default();
+        let server_name = spec.tls_server_name.clone().unwrap_or_else(|| host.clone());
         Ok(Self {
-            host: spec.host.clone(),
-            port: spec.port,
-            server_name: rustls::pki_types::ServerName::try_from(spec.tls_server_name.clone())?,
+            host,
+            port: spec.port.unwrap_or(5439),
+            server_name: rustls::pki_types::ServerName::try_from(server_name)?,
             tls,
             timeouts,
         })

@@ -44,9 +44,10 @@ fn the_sample_loads() {
     assert_eq!(config.aws.endpoint_url.as_deref(), Some("http://127.0.0.1:4566"));
     assert!(matches!(&config.upstream.ca, Ca::File { path, .. } if path.ends_with("target/demo/ca.crt")));
     let sales = &config.connections["sales"];
-    assert_eq!((sales.host.as_str(), sales.port, sales.workgroup.as_str()), ("localhost", 5441, "analytics"));
-    let role = sales.role.as_ref().unwrap();
-    assert_eq!(role.arn, "arn:aws:iam::123456789012:role/rs01");
+    let place = (sales.host.as_deref(), sales.port, sales.workgroup.as_deref());
+    assert_eq!(place, (Some("localhost"), Some(5441), Some("analytics")));
+    let [role] = &sales.role_hops[..] else { panic!("one role") };
+    assert_eq!(role.role_arn, "arn:aws:iam::123456789012:role/rs01");
     assert_eq!(role.external_id.as_deref(), Some("/lava/demo/rs01-external-id"));
     let demo = &config.users["demo"];
     assert!(demo.may_open(&sales.id));

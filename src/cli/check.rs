@@ -31,22 +31,28 @@ pub struct Unknown(String);
 fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Result {
     let disabled = if spec.enabled { "" } else { " (disabled)" };
     writeln!(out, "{}{disabled}", spec.id)?;
-    let host = if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() };
-    writeln!(out, "  warehouse:   {host}:{}, database {}", spec.port, spec.database)?;
+    let host = spec.host.as_deref().unwrap_or_default();
+    let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let database = spec.database.as_deref().unwrap_or_default();
+    writeln!(out, "  warehouse:   {shown}:{}, database {database}", spec.port.unwrap_or(5439))?;
     let ca = match spec.ca.as_ref().unwrap_or(&config.upstream.ca) {
         Ca::Aws => "Amazon's roots".to_owned(),
         Ca::System => "the system's roots".to_owned(),
         Ca::File { path, .. } => path.display().to_string(),
     };
-    writeln!(out, "  TLS:         {}, vouched for by {ca}", spec.tls_server_name)?;
+    writeln!(out, "  TLS:         {}, vouched for by {ca}", spec.tls_server_name.as_deref().unwrap_or(host))?;
     let region = spec.region.as_deref().or(config.aws.region.as_deref()).unwrap_or("the SDK's");
     let secs = spec.password_duration.as_secs();
-    writeln!(out, "  credentials: workgroup {}, Region {region}, for {secs} s", spec.workgroup)?;
-    match &spec.role {
+    writeln!(
+        out,
+        "  credentials: workgroup {}, Region {region}, for {secs} s",
+        spec.workgroup.as_deref().unwrap_or_default()
+    )?;
+    match spec.role_hops.last() {
         None => writeln!(out, "  role:        none, the base identity's own")?,
         Some(role) => {
             let external_id = if role.external_id.is_some() { ", with an external id out of SSM" } else { "" };
-            writeln!(out, "  role:        {}{external_id}", role.arn)?;
+            writeln!(out, "  role:        {}{external_id}", role.role_arn)?;
         }
     }
     let users: Vec<_> = config.users.iter().filter(|(_, user)| user.may_open(&spec.id)).collect();

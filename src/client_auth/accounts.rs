@@ -162,7 +162,14 @@ mod tests {
     }
 
     fn user(password: Password) -> Arc<User> {
-        Arc::new(User { enabled: true, password, method: Method::Auto, connections: Vec::new() })
+        Arc::new(User {
+            enabled: true,
+            password,
+            method: Method::Auto,
+            connections: Vec::new(),
+            db_roles: Vec::new(),
+            db_user: None,
+        })
     }
 
     #[tokio::test]
@@ -197,6 +204,8 @@ mod tests {
             password: Password::Verifier(verifier.clone()),
             method: Method::Auto,
             connections: Vec::new(),
+            db_roles: Vec::new(),
+            db_user: None,
         };
         let accounts = Accounts::new(&Users::from([("a".to_owned(), Arc::new(disabled))]), key()).await.unwrap();
         let account = accounts.find("a");

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,42 +66,104 @@ pub enum BadConnId {
     Reserved,
 }
 
-/// What a conn_id stands for. Facts and defaults: lava's connection spec, and product.md section 3.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+/// What a conn_id stands for: what its source says, before a secret fills what is missing. Facts and defaults: lava's
+/// connection spec (connection-spec.md 2), and product.md section 3.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConnSpec {
     /// Its name.
     pub id: ConnId,
+    /// `type`
+    pub warehouse: Warehouse,
     /// A disabled connection is refused after the proof of the user.
     pub enabled: bool,
-    /// DNS name or address to dial.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// The name to send as SNI and to verify; the host, unless the spec says otherwise.
-    pub tls_server_name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// For people.
+    pub owner: Option<String>,
+    /// DNS name or address to dial. `None`: the secret's, or what GetWorkgroup or DescribeClusters says.
+    pub host: Option<String>,
+    /// TCP port. `None`: as the host; at last 5439.
+    pub port: Option<u16>,
+    /// The real database, sent upstream and to the credential API. `None`: the secret's.
+    pub database: Option<String>,
+    /// The database user: that of a stored password, or the `DbUser` of GetClusterCredentials.
+    pub user: Option<String>,
+    /// The NAME of the SSM parameter that holds the password: no IAM credentials then.
+    pub password: Option<String>,
+    /// Name or ARN of the Secrets Manager secret that fills the fields not given here.
+    pub secret_id: Option<String>,
+    /// `workgroupName`: 3–64 of `[a-z0-9-]`. `None`: the first label of a Redshift endpoint's name.
+    pub workgroup: Option<String>,
+    /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`. `None`: the first label of a Redshift endpoint's name.
+    pub cluster_id: Option<String>,
+    /// `None`: the one in the host's name, `[aws] region`, or the SDK's chain.
+    pub region: Option<String>,
+    /// The roles to assume one after the other; the last one decides the `IAMR:` name. Empty: the base identity's own.
+    pub role_hops: Vec<RoleHop>,
+    /// The first hop is by AssumeRoleWithWebIdentity with this file's token; only with `role_hops`.
+    pub web_identity_token_file: Option<PathBuf>,
+    /// STS session tags of the last hop.
+    pub tags: BTreeMap<String, String>,
+    /// GetClusterCredentials `AutoCreate`.
+    pub auto_create: bool,
+    /// GetClusterCredentials `DbGroups`.
+    pub db_groups: Vec<String>,
+    /// `durationSeconds` of the credential API: 900–3600 s.
+    pub password_duration: Duration,
+    /// Who the login is for.
+    pub identity: LoginIdentity,
+    /// Users with different `db_roles` over one role are accepted, though they share one `IAMR:` user.
+    pub shared_user_roles: bool,
+    /// Database users that no `per-user` login on a provisioned cluster may be for.
+    pub deny_db_users: Vec<String>,
+    /// The name to send as SNI and to verify. `None`: the host.
+    pub tls_server_name: Option<String>,
     /// Who may vouch for this warehouse, where not `[upstream] ca`.
     pub ca: Option<Ca>,
-    /// The real database, sent upstream and to GetCredentials.
-    pub database: String,
-    /// `workgroupName` of GetCredentials: 3–64 of `[a-z0-9-]`.
-    pub workgroup: String,
-    /// The spec's own, or the one in a Redshift host name. `None`: `[aws] region`, or the SDK's chain.
-    pub region: Option<String>,
-    /// The role to assume before GetCredentials; it decides the `IAMR:` name.
-    pub role: Option<Role>,
-    /// `durationSeconds` of GetCredentials: 900–3600 s.
-    pub password_duration: Duration,
     /// Sessions of this process on this connection; at least 1.
     pub max_sessions: usize,
+    /// What bounds whoever wrote it. `None`: the configuration file, which nothing bounds.
+    pub bounds: Option<Arc<Bounds>>,
 }
 
-/// A role to assume.
+/// `connections.*.type`
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Warehouse {
+    /// `redshift-serverless`: a workgroup.
+    Serverless,
+    /// `redshift`: a provisioned cluster.
+    Provisioned,
+}
+
+/// `connections.*.identity`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LoginIdentity {
+    /// One login for all users.
+    Shared,
+    /// One login for each user: the STS session, its `RedshiftDbRoles` tag, or the `DbUser` are the user's own.
+    PerUser,
+}
+
+/// One role to assume.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Role {
+pub struct RoleHop {
     /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`
-    pub arn: String,
+    pub role_arn: String,
     /// The name of the SSM parameter that holds the external id.
     pub external_id: Option<String>,
+}
+
+/// What a writer of `[specs] dynamodb_table` may say; checked after the item is merged with its secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Globs of conn_ids: only these are asked for.
+    pub conn_ids: Vec<String>,
+    /// Globs of the roles that may be assumed.
+    pub roles: Vec<String>,
+    /// What the names of SSM parameters and secrets begin with.
+    pub parameter_prefix: String,
+    /// Globs of the hosts that may be dialled.
+    pub hosts: Vec<String>,
 }
 
 /// `[connections.*]`, each entry already taken out of its table.
@@ -144,28 +207,45 @@ fn spec(id: Option<ConnId>, mut table: Table<'_>, password_duration: Duration) -
     without_effect(&mut table);
     table.finish();
 
-    let host = host?;
     // A name in a certificate has no dot at its end.
     let tls_server_name = match tls_name {
-        Some(name) => name?,
-        None => host.trim_end_matches('.').to_owned(),
+        Some(name) => Some(name?),
+        None => host.as_ref().map(|host| host.trim_end_matches('.').to_owned()),
     };
     kind?;
     Some(ConnSpec {
         id: id?,
+        warehouse: Warehouse::Serverless,
         enabled,
-        host,
-        port: port?,
+        description: None,
+        owner: None,
+        host: Some(host?),
+        port: Some(port?),
+        database: Some(database?),
+        user: None,
+        password: None,
+        secret_id: None,
+        workgroup: Some(workgroup?),
+        cluster_id: None,
+        region: region?,
+        role_hops: role?,
+        web_identity_token_file: None,
+        tags: BTreeMap::new(),
+        auto_create: false,
+        db_groups: Vec::new(),
+        password_duration: password_duration?,
+        identity: LoginIdentity::Shared,
+        shared_user_roles: false,
+        deny_db_users: DENY_DB_USERS.map(str::to_owned).to_vec(),
         tls_server_name,
         ca: ca?,
-        database: database?,
-        workgroup: workgroup?,
-        region: region?,
-        role: role?,
-        password_duration: password_duration?,
         max_sessions: max_sessions?,
+        bounds: None,
     })
 }
+
+/// Superusers that a cluster has from the start.
+const DENY_DB_USERS: [&str; 3] = ["awsuser", "admin", "rdsdb"];
 
 /// What a workgroup takes is 2000 connections; some are left to others.
 const MAX_SESSIONS_SERVERLESS: usize = 1900;
@@ -215,14 +295,14 @@ fn workgroup(
 }
 
 /// `None`: a fault was told.
-fn role(table: &mut Table<'_>) -> Option<Option<Role>> {
+fn role(table: &mut Table<'_>) -> Option<Vec<RoleHop>> {
     let external_id = table.take("external_id");
     let checked = external_id.as_ref().map(|name| name.parse(value::parameter_name));
     let Some(arn) = table.take("role_arn") else {
         if let Some(external_id) = external_id {
             external_id.warn("without effect: there is no role_arn");
         }
-        return checked.is_none_or(|name| name.is_some()).then_some(None);
+        return checked.is_none_or(|name| name.is_some()).then_some(Vec::new());
     };
     if arn.is_array() {
         arn.fault(format_args!("a list of roles is {NOT_YET_SUPPORTED}"));
@@ -233,7 +313,7 @@ fn role(table: &mut Table<'_>) -> Option<Option<Role>> {
         Some(name) => Some(name?),
         None => None,
     };
-    Some(Some(Role { arn: arn?, external_id }))
+    Some(vec![RoleHop { role_arn: arn?, external_id }])
 }
 
 /// Keys of lava's that mean nothing here, or nothing for this type: checked, then dropped.

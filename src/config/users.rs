@@ -9,7 +9,7 @@ use super::keys::NOT_YET_SUPPORTED;
 use super::reader::{Table, Value, read};
 use super::value::{self, Reference};
 use super::verifier::{self, Verifier};
-use super::{Method, Password, TlsMode, User};
+use super::{Method, Password, Right, TlsMode, User};
 use crate::secret::Secret;
 
 /// All users, each entry already taken out of its table. `connections`: every name under `[connections]`, so that a fault there makes no second one here.
@@ -51,9 +51,13 @@ fn user(mut table: Table<'_>, connections: &BTreeSet<String>, tls: TlsMode) -> O
     let password = table.require("password").and_then(|value| password(&value));
     let opens = table.take("connections");
     let opens = opens.and_then(|value| value.list()).unwrap_or_default();
-    let opens: Vec<_> = opens.iter().filter_map(|value| opened(value, connections)).collect();
+    let opens: Vec<_> = opens
+        .iter()
+        .filter_map(|value| opened(value, connections))
+        .map(|pattern| Right { pattern, group: None })
+        .collect();
     table.finish();
-    Some(User { enabled, password: password?, method, connections: opens })
+    Some(User { enabled, password: password?, method, connections: opens, db_roles: Vec::new(), db_user: None })
 }
 
 /// One name or glob of `connections`.

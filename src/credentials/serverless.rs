@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::failure::{class, timeouts};
 use super::{DbLogin, MintError, MintLogin, Order};
 use crate::aws::Base;
-use crate::config::Role;
+use crate::config::RoleHop;
 use crate::secret::Secret;
 
 /// Life of a role session: it is used for one call, and a chained one may not live over an hour.
@@ -65,7 +65,7 @@ impl Serverless {
     }
 
     /// In the proxy's own Region, or the workgroup's where it has none.
-    async fn assume(&self, role: &Role, region: Option<&str>) -> Result<Credentials, MintError> {
+    async fn assume(&self, role: &RoleHop, region: Option<&str>) -> Result<Credentials, MintError> {
         const OPERATION: &str = "AssumeRole";
         let external_id = match &role.external_id {
             Some(parameter) => Some(self.external_id(parameter, region).await?),
@@ -77,7 +77,7 @@ impl Serverless {
             .home_clients(region)
             .sts
             .assume_role()
-            .role_arn(&role.arn)
+            .role_arn(&role.role_arn)
             .role_session_name(ROLE_SESSION_NAME)
             .duration_seconds(ROLE_SESSION_SECS)
             .set_external_id(external_id.map(str::to_owned))

@@ -33,7 +33,8 @@ pub(super) async fn connect(
         facts.logs_in_as(&login.user);
         let is_retry = first_dial.is_some();
         let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;
-        let dialled = timeout_at(deadline, dial(route, &login, &spec.database, parameters)).await;
+        let dialled =
+            timeout_at(deadline, dial(route, &login, spec.database.as_deref().unwrap_or_default(), parameters)).await;
         match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id(), source })? {
             Err(error) if error.is_login_refused() && !is_retry => {
                 debug!(error = chain(&error).as_str(), "a login was refused: fetching another one");
