@@ -1,6 +1,5 @@
 //! Builds every live part from the configuration once, and owns the order of shutdown.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +14,8 @@ use crate::aws::Base;
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
-use crate::config::{Config, ConnId};
-use crate::credentials::cache::Logins;
-use crate::credentials::serverless::Serverless;
+use crate::config::Config;
+use crate::credentials::Logins;
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
 use crate::relay;
@@ -26,7 +24,7 @@ use crate::slots::Slots;
 use crate::spec::Specs;
 use crate::startup::tls::{ServerTls, ServerTlsError};
 use crate::stop::{Phase, Stop};
-use crate::upstream::{ClientTls, ClientTlsError, Route, Timeouts};
+use crate::upstream::{ClientTls, ClientTlsError, Routes, Timeouts};
 
 /// How long sessions may take to end once they have been told to.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -67,14 +65,6 @@ pub enum AppError {
     /// Users.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
-    /// A name that no certificate can have.
-    #[error("connections.{conn_id}.tls_server_name")]
-    ServerName {
-        /// Whose.
-        conn_id: String,
-        /// What is wrong.
-        source: rustls::pki_types::InvalidDnsNameError,
-    },
     /// The AWS SDK would panic at its first call.
     #[error("there are no CA certificates to verify AWS by: install ca-certificates, or set SSL_CERT_FILE")]
     NoRoots,
@@ -96,7 +86,7 @@ impl AppError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::ServerTls(_) | Self::ClientTls(_) | Self::ServerName { .. } => true,
+            Self::ServerTls(_) | Self::ClientTls(_) => true,
             Self::Accounts(_) | Self::NoRoots | Self::Bind { .. } | Self::Process(_) => false,
         }
     }
@@ -111,7 +101,6 @@ impl App {
     pub async fn start(config: Config, base: Base, workers: Workers, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let tls = ServerTls::new(&config.listen)?;
         let accounts = Accounts::new(&config.users, tls.salt_key.clone()).await?;
-        let mint = Arc::new(Serverless::new(base, config.credentials.timeout));
         let limits = relay::Limits {
             idle_timeout: config.limits.idle_timeout,
             session_lifetime: config.limits.session_lifetime,
@@ -119,10 +108,10 @@ impl App {
         let handshakes = Handshakes::new(config.limits.max_handshakes);
         let shared = Arc::new(Shared {
             routes: routes(&config)?,
+            logins: Logins::new(base, &config.credentials, &clock, &Handle::current(), None),
             tls,
             accounts,
             specs: Specs::new(config.connections),
-            logins: Logins::new(mint, clock, Handle::current(), &config.credentials),
             slots: Slots::new(config.limits.max_sessions),
             cancels: Arc::new(CancelKeys::default()),
             stop: Stop::default(),
@@ -211,24 +200,14 @@ impl App {
     }
 }
 
-/// How each warehouse is reached; connections with the same roots share one TLS configuration.
-fn routes(config: &Config) -> Result<HashMap<ConnId, Arc<Route>>, AppError> {
-    let specs = || config.connections.values();
-    let ca = |spec: &crate::config::ConnSpec| spec.ca.clone().unwrap_or_else(|| config.upstream.ca.clone());
-    let wanted = specs().map(|spec| ca(spec)).collect::<Vec<_>>();
-    let tls = ClientTls::new(wanted.iter())?;
+/// How warehouses are reached, whichever connection they belong to.
+pub(crate) fn routes(config: &Config) -> Result<Routes, AppError> {
+    let of_their_own = config.connections.values().filter_map(|spec| spec.ca.as_ref());
+    let tls = ClientTls::new(of_their_own.chain([&config.upstream.ca]))?;
     let timeouts = Timeouts {
         connect: config.upstream.connect_timeout,
         tls: config.upstream.tls_timeout,
         keepalive: config.upstream.keepalive,
     };
-    let mut routes = HashMap::new();
-    for spec in specs() {
-        // Every set of roots that a spec names was asked for above.
-        let Some(tls) = tls.get(&ca(spec)) else { continue };
-        let route = Route::new(spec, tls, timeouts)
-            .map_err(|source| AppError::ServerName { conn_id: spec.id.as_str().to_owned(), source })?;
-        routes.insert(spec.id.clone(), Arc::new(route));
-    }
-    Ok(routes)
+    Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts })
 }

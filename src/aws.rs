@@ -1,6 +1,6 @@
 //! The base AWS identity, and one set of clients for each region.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -10,31 +10,23 @@ use dashmap::DashMap;
 
 use crate::config::Aws;
 
-/// Tries of one call, the first included; the SDK waits between them with full jitter.
-const ATTEMPTS: u32 = 3;
-
 /// How to call AWS. Its HTTP connections belong to the runtime that calls.
 #[derive(Debug)]
 pub struct Base {
     config: SdkConfig,
-    endpoints: Endpoints,
-    /// By region; as many as configuration names. A client is dear to make: it loads trust anchors.
+    endpoints: Arc<Endpoints>,
+    /// By region; as many as configuration names.
     clients: DashMap<Option<String>, Arc<Clients>>,
-}
-
-/// The services that the proxy calls, in one region, under the base identity.
-#[derive(Debug)]
-pub(crate) struct Clients {
-    pub(crate) redshift_serverless: aws_sdk_redshiftserverless::Client,
-    pub(crate) ssm: aws_sdk_ssm::Client,
-    pub(crate) sts: aws_sdk_sts::Client,
 }
 
 /// Where services are, most specific first: `AWS_ENDPOINT_URL_<SERVICE>`, `[aws] endpoint_url`. `None`: where the SDK
 /// says, by `AWS_ENDPOINT_URL` or its own rules. Left alone, the SDK would let the second win over the first.
 #[derive(Debug)]
 struct Endpoints {
+    dynamodb: Option<String>,
+    redshift: Option<String>,
     redshift_serverless: Option<String>,
+    secrets_manager: Option<String>,
     ssm: Option<String>,
     sts: Option<String>,
 }
@@ -57,16 +49,21 @@ impl Base {
             loader = loader.region(Region::new(region.clone()));
         }
         let endpoint = |service: &str| env(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| aws.endpoint_url.clone());
-        let endpoints = Endpoints {
+        let endpoints = Arc::new(Endpoints {
+            dynamodb: endpoint("DYNAMODB"),
+            redshift: endpoint("REDSHIFT"),
             redshift_serverless: endpoint("REDSHIFT_SERVERLESS"),
+            secrets_manager: endpoint("SECRETS_MANAGER"),
             ssm: endpoint("SSM"),
             sts: endpoint("STS"),
-        };
-        let config = loader.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS)).load().await;
+        });
+        // Trying again is the gate's business: it knows what is throttled, and who else is waiting.
+        let config = loader.retry_config(RetryConfig::disabled()).load().await;
         Self { config, endpoints, clients: DashMap::new() }
     }
 
     /// The same with bounds on every call.
+    #[must_use]
     pub(crate) fn with_timeouts(self, timeouts: TimeoutConfig) -> Self {
         Self { config: self.config.into_builder().timeout_config(timeouts).build(), ..self }
     }
@@ -76,9 +73,14 @@ impl Base {
         Arc::clone(&self.clients.entry(region.map(str::to_owned)).or_insert_with(|| Arc::new(self.make(region))))
     }
 
-    /// The clients of the base's own region, or of `otherwise` where it has none.
-    pub(crate) fn home_clients(&self, otherwise: Option<&str>) -> Arc<Clients> {
-        self.clients(if self.config.region().is_none() { otherwise } else { None })
+    /// The base's own region, or `otherwise` where it has none: `None` is the base's own.
+    pub(crate) fn home<'r>(&self, otherwise: Option<&'r str>) -> Option<&'r str> {
+        otherwise.filter(|_| self.config.region().is_none())
+    }
+
+    /// The name of the region that [`Base::clients`] means, where one is known.
+    pub(crate) fn region_name<'r>(&'r self, region: Option<&'r str>) -> Option<&'r str> {
+        region.or_else(|| self.config.region().map(Region::as_ref))
     }
 
     fn make(&self, region: Option<&str>) -> Clients {
@@ -86,23 +88,52 @@ impl Base {
         if let Some(region) = region {
             config.set_region(Region::new(region.to_owned()));
         }
-        let config = config.build();
-        let mut redshift_serverless = aws_sdk_redshiftserverless::config::Builder::from(&config);
-        let mut ssm = aws_sdk_ssm::config::Builder::from(&config);
-        let mut sts = aws_sdk_sts::config::Builder::from(&config);
-        if let Some(url) = &self.endpoints.redshift_serverless {
-            redshift_serverless.set_endpoint_url(Some(url.clone()));
-        }
-        if let Some(url) = &self.endpoints.ssm {
-            ssm.set_endpoint_url(Some(url.clone()));
-        }
-        if let Some(url) = &self.endpoints.sts {
-            sts.set_endpoint_url(Some(url.clone()));
-        }
         Clients {
-            redshift_serverless: aws_sdk_redshiftserverless::Client::from_conf(redshift_serverless.build()),
-            ssm: aws_sdk_ssm::Client::from_conf(ssm.build()),
-            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            config: config.build(),
+            endpoints: Arc::clone(&self.endpoints),
+            dynamodb: OnceLock::new(),
+            redshift: OnceLock::new(),
+            redshift_serverless: OnceLock::new(),
+            secrets_manager: OnceLock::new(),
+            ssm: OnceLock::new(),
+            sts: OnceLock::new(),
         }
     }
+}
+
+/// The services that the proxy calls, in one region, under the base identity. A client is dear to make, and most
+/// configurations need few of them: each is made at its first call.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    config: SdkConfig,
+    endpoints: Arc<Endpoints>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    redshift: OnceLock<aws_sdk_redshift::Client>,
+    redshift_serverless: OnceLock<aws_sdk_redshiftserverless::Client>,
+    secrets_manager: OnceLock<aws_sdk_secretsmanager::Client>,
+    ssm: OnceLock<aws_sdk_ssm::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+}
+
+macro_rules! client {
+    ($service:ident, $sdk:ident) => {
+        pub(crate) fn $service(&self) -> &$sdk::Client {
+            self.$service.get_or_init(|| {
+                let mut config = $sdk::config::Builder::from(&self.config);
+                if let Some(url) = &self.endpoints.$service {
+                    config.set_endpoint_url(Some(url.clone()));
+                }
+                $sdk::Client::from_conf(config.build())
+            })
+        }
+    };
+}
+
+impl Clients {
+    client!(dynamodb, aws_sdk_dynamodb);
+    client!(redshift, aws_sdk_redshift);
+    client!(redshift_serverless, aws_sdk_redshiftserverless);
+    client!(secrets_manager, aws_sdk_secretsmanager);
+    client!(ssm, aws_sdk_ssm);
+    client!(sts, aws_sdk_sts);
 }

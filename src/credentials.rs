@@ -1,19 +1,42 @@
-//! Database logins derived from IAM: what one is, and who mints it.
+//! Database logins: from IAM, SSM or Secrets Manager, each fetched once for however many want it.
+//!
+//! [`Logins`] is all that sessions see. A [`plan`] merges the spec with its secret; what is not known yet is fetched by
+//! [`stored`], [`roles`] and [`mint`], each behind a cache of the [`engine`](crate::engine), each call through
+//! [`calls`].
 
-use std::error::Error;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use futures_util::future::BoxFuture;
-use thiserror::Error;
-
-use crate::config::{ConnSpec, RoleHop};
-use crate::fault::{Fault, Kind};
+use crate::engine::Perishable;
 use crate::secret::Secret;
-use crate::wire::refusal::Refusal;
 
-pub(crate) mod cache;
-pub(crate) mod failure;
-pub(crate) mod serverless;
+/// A builder that has one call made under other keys than the base's: not to be kept in a cache of the SDK's.
+macro_rules! under {
+    ($sdk:ident, $keys:expr) => {
+        match $keys {
+            None => $sdk::config::Builder::new(),
+            Some(keys) => $sdk::config::Builder::new()
+                .credentials_provider(keys.clone())
+                .identity_cache($sdk::config::IdentityCache::no_cache()),
+        }
+    };
+}
+
+pub(crate) mod calls;
+mod error;
+mod failure;
+mod logins;
+mod mint;
+mod order;
+mod plan;
+mod roles;
+mod secret_fields;
+mod stored;
+
+pub(crate) use self::error::{Call, CredentialError, MintError};
+pub(crate) use self::logins::{Logins, Opening};
+
+/// Redshift's port, where nothing says another.
+pub(crate) const DEFAULT_PORT: u16 = 5439;
 
 /// A database user and its password.
 #[derive(Debug)]
@@ -25,102 +48,8 @@ pub(crate) struct DbLogin {
     pub(crate) expires_at: Option<SystemTime>,
 }
 
-/// Everything that shapes a credential, and nothing else: the cache's key.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Order {
-    pub(crate) region: Option<String>,
-    pub(crate) workgroup: String,
-    pub(crate) database: String,
-    pub(crate) role: Option<RoleHop>,
-    /// 900–3600 s, the range GetCredentials accepts (configuration has checked it).
-    pub(crate) life: Duration,
-}
-
-impl Order {
-    /// What has to be asked for to open `spec`.
-    pub(crate) fn new(spec: &ConnSpec) -> Self {
-        Self {
-            region: spec.region.clone(),
-            workgroup: spec.workgroup.clone().unwrap_or_default(),
-            database: spec.database.clone().unwrap_or_default(),
-            role: spec.role_hops.last().cloned(),
-            life: spec.password_duration,
-        }
-    }
-}
-
-/// Mints logins.
-pub(crate) trait MintLogin: Send + Sync {
-    /// Fetches a new login, all calls included. The expiry returned is AWS's wall clock; the cache subtracts its
-    /// margin, callers do not.
-    fn mint<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<DbLogin, MintError>>;
-}
-
-/// Why no login was minted.
-#[derive(Debug, Error)]
-pub(crate) enum MintError {
-    /// AWS refused for good: a right, a name or a value is wrong.
-    #[error("{operation} was refused ({code})")]
-    Denied { operation: &'static str, code: String, source: Box<dyn Error + Send + Sync> },
-    /// Throttled, unreachable or failing: another time it may do.
-    #[error("{operation} failed ({code})")]
-    Unavailable { operation: &'static str, code: String, source: Box<dyn Error + Send + Sync> },
-    /// An answer, or a stored value, that cannot be used.
-    #[error("{operation}: {what}")]
-    Unusable { operation: &'static str, what: &'static str },
-    /// The flight's deadline passed.
-    #[error("no credential within {}s", .0.as_secs_f32())]
-    Deadline(Duration),
-    /// The flight panicked or was stopped.
-    #[error("the credential flight was lost")]
-    Lost,
-}
-
-impl MintError {
-    /// Worth remembering: asking again at once would only spend quota.
-    pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::Denied { .. } | Self::Unusable { .. })
-    }
-}
-
-/// A [`MintError`] on the way to a connection. The error is shared by all who waited for the same flight.
-#[derive(Debug, Error)]
-#[error("connection {conn_id}: no credential")]
-pub(crate) struct CredentialError {
-    pub(crate) conn_id: String,
-    pub(crate) source: std::sync::Arc<MintError>,
-}
-
-impl Fault for CredentialError {
-    fn kind(&self) -> Kind {
-        match *self.source {
-            MintError::Denied { .. } | MintError::Unusable { .. } => Kind::Operator,
-            MintError::Unavailable { .. } | MintError::Deadline(_) => Kind::Unavailable,
-            MintError::Lost => Kind::Internal,
-        }
-    }
-
-    fn refusal(&self) -> Option<Refusal> {
-        Some(match *self.source {
-            MintError::Denied { .. } | MintError::Unusable { .. } => Refusal::not_available(&self.conn_id),
-            MintError::Unavailable { .. } | MintError::Deadline(_) => Refusal::not_now(&self.conn_id),
-            MintError::Lost => Refusal::internal(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lost_flight_is_our_fault_and_a_deadline_is_nobodys() {
-        let told = |error| {
-            let error = CredentialError { conn_id: "x".into(), source: std::sync::Arc::new(error) };
-            (error.kind(), error.refusal())
-        };
-        assert_eq!(told(MintError::Lost), (Kind::Internal, Some(Refusal::internal())));
-        let deadline = MintError::Deadline(Duration::from_secs(20));
-        assert_eq!(told(deadline), (Kind::Unavailable, Some(Refusal::not_now("x"))));
+impl Perishable for DbLogin {
+    fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
     }
 }

@@ -1,6 +1,5 @@
 //! One connection from top to bottom: read this first.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,8 +15,8 @@ pub(crate) use self::error::SessionError;
 use self::log::Facts;
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, Principal};
-use crate::config::{ConnId, ConnSpec};
-use crate::credentials::cache::Logins;
+use crate::config::ConnSpec;
+use crate::credentials::Logins;
 use crate::handshakes::Handshake;
 use crate::relay::{self, Legs, Limits};
 use crate::session_id::SessionId;
@@ -26,7 +25,7 @@ use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
-use crate::upstream::{Route, UpstreamConn, parameters};
+use crate::upstream::{Routes, UpstreamConn, parameters};
 use crate::wire::Wire;
 
 mod connect;
@@ -42,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) tls: ServerTls,
     pub(crate) accounts: Accounts,
     pub(crate) specs: Specs,
-    pub(crate) routes: HashMap<ConnId, Arc<Route>>,
+    pub(crate) routes: Routes,
     pub(crate) logins: Arc<Logins>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) cancels: Arc<CancelKeys>,
@@ -177,16 +176,15 @@ async fn open(
     let Admitted { principal, spec, slot } = admitted;
     let conn_id = spec.id.as_str();
     debug!(user = principal.user.as_str(), conn_id, "opening");
-    let route = shared.routes.get(&spec.id).ok_or_else(|| SessionError::NoRoute(conn_id.to_owned()))?;
     let parameters = parameters::pass_on(&client.startup);
-    let upstream = tokio::select! {
-        connected = connect(shared, route, &spec, &parameters, facts) => connected?,
+    let (route, upstream) = tokio::select! {
+        connected = connect(shared, &spec, &principal, &parameters, facts) => connected?,
         gone = client.wire.gone() => return Err(SessionError::ClientGone(gone)),
         () = shared.stop.reached(Phase::WhenIdle) => return Err(SessionError::ShuttingDown),
     };
     let cancel = match &upstream.key {
         Some(key) => {
-            let target = CancelTarget::new(facts.session(), Arc::clone(route), upstream.address, key.clone());
+            let target = CancelTarget::new(facts.session(), route, upstream.address, key.clone());
             Some(shared.cancels.register(target).ok_or(SessionError::Randomness)?)
         }
         None => None,

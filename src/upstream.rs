@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 
 use crate::cancel::CancelKey;
-use crate::config::ConnSpec;
+use crate::config::Ca;
 use crate::credentials::DbLogin;
 use crate::fault::{Fault, Kind};
 use crate::stream::Leg;
@@ -73,6 +73,12 @@ pub(crate) enum UpstreamError {
     /// It resolves to nothing that may be dialled.
     #[error("{host} has no address that may be dialled (link-local, multicast and metadata addresses never are)")]
     Forbidden { host: String },
+    /// No certificate can be for this name.
+    #[error("{host} is no name that a certificate can have")]
+    ServerName { host: String, source: rustls::pki_types::InvalidDnsNameError },
+    /// Ours: the connection's roots were not loaded.
+    #[error("the roots of this connection were not loaded")]
+    Roots,
     /// No address answered.
     #[error("cannot connect to {address}")]
     Connect { address: SocketAddr, source: std::io::Error },
@@ -102,24 +108,39 @@ pub(crate) enum UpstreamError {
     Protocol(&'static str),
 }
 
-impl Route {
-    /// How to reach what `spec` stands for.
-    pub(crate) fn new(
-        spec: &ConnSpec,
-        tls: Arc<rustls::ClientConfig>,
-        timeouts: Timeouts,
-    ) -> Result<Self, rustls::pki_types::InvalidDnsNameError> {
-        let host = spec.host.clone().unwrap_or_default();
-        let server_name = spec.tls_server_name.clone().unwrap_or_else(|| host.clone());
-        Ok(Self {
-            host,
-            port: spec.port.unwrap_or(5439),
-            server_name: rustls::pki_types::ServerName::try_from(server_name)?,
-            tls,
-            timeouts,
-        })
-    }
+/// Where a warehouse is, and what its certificate has to say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// The name to send as SNI and to verify.
+    pub(crate) server_name: String,
+}
 
+/// How warehouses are reached: one TLS configuration, and with it one session store, for each set of roots.
+pub(crate) struct Routes {
+    pub(crate) tls: ClientTls,
+    /// For connections that name none of their own.
+    pub(crate) ca: Ca,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl Routes {
+    /// The way to a target. `ca`: the connection's own, one that `tls` was made for.
+    ///
+    /// # Errors
+    /// `ServerName`, `Roots`.
+    pub(crate) fn to(&self, target: Target, ca: Option<&Ca>) -> Result<Route, UpstreamError> {
+        let Target { host, port, server_name } = target;
+        let tls = self.tls.get(ca.unwrap_or(&self.ca)).ok_or(UpstreamError::Roots)?;
+        match rustls::pki_types::ServerName::try_from(server_name) {
+            Ok(server_name) => Ok(Route { host, port, server_name, tls, timeouts: self.timeouts }),
+            Err(source) => Err(UpstreamError::ServerName { host, source }),
+        }
+    }
+}
+
+impl Route {
     /// Dials and logs in. `parameters` go into the startup message behind user and database. The caller sets the
     /// deadline: an idle workgroup wakes inside this step, for a minute at times.
     pub(crate) async fn open(
@@ -178,6 +199,7 @@ pub(crate) struct OpenError {
 impl Fault for OpenError {
     fn kind(&self) -> Kind {
         match self.source {
+            UpstreamError::Roots => Kind::Internal,
             UpstreamError::Closed(_) | UpstreamError::Refused(_) => Kind::Unavailable,
             _ => Kind::Operator,
         }
@@ -185,12 +207,14 @@ impl Fault for OpenError {
 
     fn refusal(&self) -> Option<Refusal> {
         Some(match &self.source {
+            UpstreamError::Roots => Refusal::internal(),
             UpstreamError::Certificate { .. } => Refusal::bad_certificate(&self.conn_id),
             UpstreamError::LoginRefused(_) | UpstreamError::Authentication(_) => Refusal::not_available(&self.conn_id),
             // A refusal that can be read is passed on as sent; this one cannot.
             UpstreamError::Refused(_)
             | UpstreamError::Resolve { .. }
             | UpstreamError::Forbidden { .. }
+            | UpstreamError::ServerName { .. }
             | UpstreamError::Connect { .. }
             | UpstreamError::TlsRefused { .. }
             | UpstreamError::Tls { .. }

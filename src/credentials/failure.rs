@@ -10,11 +10,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
-use super::MintError;
+use super::{Call, MintError};
 use crate::fault;
 
-/// Codes that say "not now" (the SDKs' standard retry mode, and AWS's common errors).
-const NOT_NOW: &[&str] = &[
+/// Codes that say "slower": what standard retry mode takes for throttling.
+const THROTTLING: &[&str] = &[
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -29,6 +29,10 @@ const NOT_NOW: &[&str] = &[
     "SlowDown",
     "PriorRequestNotComplete",
     "EC2ThrottledException",
+];
+
+/// Codes that say "not now" (the SDKs' standard retry mode, and AWS's common errors).
+const TRANSIENT: &[&str] = &[
     "RequestTimeout",
     "RequestTimeoutException",
     "InternalFailure",
@@ -41,6 +45,11 @@ const NOT_NOW: &[&str] = &[
     "ExpiredToken",
     "ExpiredTokenException",
 ];
+
+/// Whether calls have to become fewer.
+fn is_throttling(code: &str) -> bool {
+    THROTTLING.contains(&code)
+}
 
 /// An error answer's own words, without anything that the request carried.
 #[derive(Debug)]
@@ -55,7 +64,7 @@ impl fmt::Display for Words {
 impl Error for Words {}
 
 /// Classes a failed call. `hidden` is a secret that the request carried: a validation error would quote it.
-pub(super) fn class<E>(operation: &'static str, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> MintError
+pub(super) fn class<E>(call: &Call, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> MintError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -77,12 +86,16 @@ where
     };
     let source = Box::new(Words(text));
     let is_server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
-    let is_refusal = answered.is_some_and(|(code, _)| code.is_some_and(|code| !NOT_NOW.contains(&code)));
-    let is_final = is_refusal && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_));
+    let is_refused =
+        answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !TRANSIENT.contains(&code)));
+    let is_final = is_refused && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_));
+    let call = call.clone();
     if is_final {
-        MintError::Denied { operation, code, source }
+        MintError::Denied { call, code, source }
+    } else if is_throttling(&code) {
+        MintError::Throttled { call, code, source }
     } else {
-        MintError::Unavailable { operation, code, source }
+        MintError::Unavailable { call, code, source }
     }
 }
 
@@ -110,7 +123,7 @@ mod tests {
     fn answer_with(status: u16, meta: ErrorMetadata) -> MintError {
         let response = HttpResponse::new(status.try_into().unwrap(), "".into());
         let error = SdkError::service_error(GetCredentialsError::generic(meta), response);
-        class("GetCredentials", &error, Some("s3cret"))
+        class(&Call::new("GetCredentials", "wg"), &error, Some("s3cret"))
     }
 
     #[test]
@@ -123,7 +136,8 @@ mod tests {
     #[test]
     fn throttling_is_known_by_its_code() {
         for code in ["ThrottlingException", "Throttling", "InternalServerException", "RequestLimitExceeded"] {
-            assert!(matches!(answer(code, ""), MintError::Unavailable { .. }), "{code}");
+            assert!(!answer(code, "").is_final(), "{code}");
+            assert_eq!(answer(code, "").is_throttled(), code != "InternalServerException", "{code}");
         }
         for code in ["AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
             assert!(matches!(answer(code, ""), MintError::Denied { .. }), "{code}");
@@ -135,7 +149,7 @@ mod tests {
         let error = answer("ValidationError", "Value 's3cret' at 'externalId' failed");
         assert_eq!(
             fault::chain(&error),
-            "GetCredentials was refused (ValidationError): Value '…' at 'externalId' failed"
+            "GetCredentials wg was refused (ValidationError): Value '…' at 'externalId' failed"
         );
     }
 }

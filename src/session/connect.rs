@@ -1,5 +1,6 @@
 //! From a permitted connection to a warehouse that is ready: credential and dial, and what is worth another try.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -7,8 +8,9 @@ use tracing::debug;
 
 use super::log::Facts;
 use super::{SessionError, Shared};
+use crate::client_auth::Principal;
 use crate::config::ConnSpec;
-use crate::credentials::{CredentialError, DbLogin, Order};
+use crate::credentials::{CredentialError, DbLogin};
 use crate::fault::chain;
 use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError};
 
@@ -20,27 +22,28 @@ const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 /// with the first dial.
 pub(super) async fn connect(
     shared: &Shared,
-    route: &Route,
     spec: &ConnSpec,
+    principal: &Principal,
     parameters: &[(String, String)],
     facts: &mut Facts,
-) -> Result<UpstreamConn, SessionError> {
-    let order = Order::new(spec);
+) -> Result<(Arc<Route>, UpstreamConn), SessionError> {
     let conn_id = || spec.id.as_str().to_owned();
+    let failed = |source| OpenError { conn_id: conn_id(), source };
     let mut first_dial = None;
     loop {
-        let login = shared.logins.get(&order).await.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
-        facts.logs_in_as(&login.user);
+        let opening = shared.logins.open(spec, principal).await;
+        let opening = opening.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
+        facts.logs_in_as(&opening.login.user);
+        let route = shared.routes.to(opening.target.clone(), spec.ca.as_ref()).map_err(failed)?;
         let is_retry = first_dial.is_some();
         let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;
-        let dialled =
-            timeout_at(deadline, dial(route, &login, spec.database.as_deref().unwrap_or_default(), parameters)).await;
+        let dialled = timeout_at(deadline, dial(&route, &opening.login, &opening.database, parameters)).await;
         match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id(), source })? {
-            Err(error) if error.is_login_refused() && !is_retry => {
+            Err(error) if error.is_login_refused() && shared.logins.refused(&opening) && !is_retry => {
                 debug!(error = chain(&error).as_str(), "a login was refused: fetching another one");
-                shared.logins.forget(&order, &login);
             }
-            outcome => return outcome.map_err(|source| OpenError { conn_id: conn_id(), source }.into()),
+            Err(error) => return Err(failed(error).into()),
+            Ok(upstream) => return Ok((Arc::new(route), upstream)),
         }
     }
 }

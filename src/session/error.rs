@@ -48,8 +48,6 @@ pub(crate) enum SessionError {
     ShuttingDown,
     #[error("no randomness for a cancel key")]
     Randomness,
-    #[error("connection {0} has no route")]
-    NoRoute(String),
 }
 
 impl SessionError {
@@ -81,7 +79,7 @@ impl Fault for SessionError {
             Self::Credential(error) => error.kind(),
             Self::Open(error) => error.kind(),
             Self::LoginTimeout { .. } => Kind::Unavailable,
-            Self::Randomness | Self::NoRoute(_) => Kind::Internal,
+            Self::Randomness => Kind::Internal,
         }
     }
 
@@ -98,7 +96,7 @@ impl Fault for SessionError {
             Self::Open(error) => error.refusal(),
             Self::LoginTimeout { conn_id, .. } => Some(Refusal::not_now(conn_id)),
             Self::ShuttingDown => Some(Refusal::shutting_down()),
-            Self::Randomness | Self::NoRoute(_) => Some(Refusal::internal()),
+            Self::Randomness => Some(Refusal::internal()),
         }
     }
 }

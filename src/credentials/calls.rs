@@ -1,0 +1,79 @@
+//! Every call to AWS goes through here: named, bounded, tried again where that helps, and told to who watches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sts::config::http::HttpResponse;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::Instant;
+
+use super::error::{Call, MintError};
+use super::failure::{class, timeouts};
+use crate::aws::{Base, Clients};
+use crate::engine::gate::{Gate, Place};
+use crate::engine::jitter::Jitter;
+use crate::secret::Secret;
+
+/// Sees each call when it is over: `check` does.
+pub(crate) trait Observer: Send + Sync {
+    /// `took` is the call's whole time, its retries included.
+    fn called(&self, call: &Call, took: Duration, outcome: Result<(), &MintError>);
+}
+
+/// How AWS is called.
+pub(crate) struct Calls {
+    base: Base,
+    gate: Gate,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl Calls {
+    /// `flight` bounds each attempt, and all attempts of one call.
+    pub(crate) fn new(base: Base, flight: Duration, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { base: base.with_timeouts(timeouts(flight)), gate: Gate::new(Jitter::random()), observer }
+    }
+
+    /// The clients of a region (default: the base's own).
+    pub(crate) fn clients(&self, region: Option<&str>) -> Arc<Clients> {
+        self.base.clients(region)
+    }
+
+    /// The base's own region, or `otherwise` where it has none.
+    pub(crate) fn home<'r>(&self, otherwise: Option<&'r str>) -> Option<&'r str> {
+        self.base.home(otherwise)
+    }
+
+    /// Makes one call, and takes what is needed from the answer. `account`, `region`: whose quota it spends. `hidden`: a
+    /// secret in the request, which an answer may quote. `read` says what is wrong with an answer that will not do.
+    pub(crate) async fn make<T, U, E, F>(
+        &self,
+        call: &Call,
+        (account, region): (Option<&str>, Option<&str>),
+        hidden: Option<&Secret>,
+        send: impl Fn() -> F,
+        read: impl FnOnce(T) -> Result<U, &'static str>,
+    ) -> Result<U, MintError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let place = Place { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
+        let since = Instant::now();
+        let attempt = || {
+            let sent = send();
+            async move { sent.await.map_err(|error| class(call, &error, hidden.map(Secret::expose))) }
+        };
+        let answered = self.gate.call(&place, attempt).await;
+        let outcome = answered
+            .and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: call.clone(), what }));
+        self.tell(call, since, outcome.as_ref().err());
+        outcome
+    }
+
+    /// Also of a step that calls nobody.
+    pub(crate) fn tell(&self, call: &Call, since: Instant, error: Option<&MintError>) {
+        if let Some(observer) = &self.observer {
+            observer.called(call, since.elapsed(), error.map_or(Ok(()), Err));
+        }
+    }
+}

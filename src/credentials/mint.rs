@@ -1,0 +1,206 @@
+//! The three calls that mint a login, and the two that find a warehouse, each under the identity that the spec says.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_redshift::operation::describe_clusters::DescribeClustersOutput;
+use aws_sdk_redshift::operation::get_cluster_credentials::GetClusterCredentialsOutput;
+use aws_sdk_redshift::operation::get_cluster_credentials_with_iam::GetClusterCredentialsWithIamOutput;
+use aws_sdk_redshiftserverless::operation::get_credentials::GetCredentialsOutput;
+use aws_sdk_redshiftserverless::operation::get_workgroup::GetWorkgroupOutput;
+use aws_sdk_sts::config::Credentials;
+use aws_sdk_sts::primitives::DateTime;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::DbLogin;
+use super::calls::Calls;
+use super::error::{Call, MintError};
+use super::order::{Chain, LoginCall, Order};
+use super::roles::{Identity, SessionKey};
+use crate::engine::{Cache, Fetch, Perishable};
+use crate::secret::Secret;
+
+/// Codes that say that a role session, or the base's keys, have run out before their time.
+const EXPIRED: [&str; 4] =
+    ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"];
+
+/// Mints logins and finds warehouses.
+pub(crate) struct Minter {
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) sessions: Arc<Cache<SessionKey, Identity>>,
+}
+
+/// What to look an endpoint up by: the key of their cache.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) caller: Chain,
+    pub(crate) region: Option<String>,
+    pub(crate) name: WarehouseName,
+}
+
+/// A warehouse's name at AWS.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum WarehouseName {
+    /// `workgroupName`
+    Workgroup(String),
+    /// `ClusterIdentifier`
+    Cluster(String),
+}
+
+/// Where a warehouse is, as AWS says.
+#[derive(Debug)]
+pub(crate) struct FoundAt {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// How long an endpoint is believed.
+pub(crate) const FOUND_BELIEVED: Duration = Duration::from_secs(600);
+
+impl Perishable for FoundAt {
+    fn expires_at(&self) -> Option<SystemTime> {
+        None
+    }
+}
+
+impl Minter {
+    /// Asks under the identity of `caller`; once more under a new session where the one there was has run out early.
+    async fn under<T, F>(
+        &self,
+        caller: &Chain,
+        region: Option<&str>,
+        ask: impl Fn(Option<Credentials>) -> F,
+    ) -> Result<T, MintError>
+    where
+        F: Future<Output = Result<T, MintError>>,
+    {
+        if caller.0.is_empty() {
+            return ask(None).await;
+        }
+        let key = SessionKey::new(caller, self.calls.home(region));
+        let identity = self.sessions.get(&key).await.map_err(MintError::Needed)?;
+        match ask(identity.keys().cloned()).await {
+            Err(error) if error.code().is_some_and(|code| EXPIRED.contains(&code)) && self.sessions.refused(&key, &identity) => {
+                let identity = self.sessions.get(&key).await.map_err(MintError::Needed)?;
+                ask(identity.keys().cloned()).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn mint(&self, order: &Order) -> Result<DbLogin, MintError> {
+        self.under(&order.caller, order.region.as_deref(), |keys| self.ask_login(order, keys)).await
+    }
+
+    async fn ask_login(&self, order: &Order, keys: Option<Credentials>) -> Result<DbLogin, MintError> {
+        let region = order.region.as_deref();
+        let clients = self.calls.clients(region);
+        let quota = (order.caller.account(), region);
+        // 900–3600 fits.
+        let secs = i32::try_from(order.life.as_secs()).unwrap_or(900);
+        match &order.call {
+            LoginCall::Workgroup { workgroup, database } => {
+                let call = Call::new("GetCredentials", workgroup);
+                let send = || {
+                    let request = clients.redshift_serverless().get_credentials();
+                    let request = request.workgroup_name(workgroup).db_name(database).duration_seconds(secs);
+                    request.customize().config_override(under!(aws_sdk_redshiftserverless, keys.as_ref())).send()
+                };
+                let read = |answer: GetCredentialsOutput| login(answer.db_user, answer.db_password, answer.expiration);
+                self.calls.make(&call, quota, None, send, read).await
+            }
+            LoginCall::Cluster { cluster_id, database, user, auto_create, groups } => {
+                let call = Call::new("GetClusterCredentials", cluster_id);
+                let send = || {
+                    let request = clients.redshift().get_cluster_credentials().cluster_identifier(cluster_id);
+                    let request = request.db_name(database).db_user(user).auto_create(*auto_create);
+                    let groups = Some(groups.clone()).filter(|groups| !groups.is_empty());
+                    let request = request.set_db_groups(groups).duration_seconds(secs);
+                    request.customize().config_override(under!(aws_sdk_redshift, keys.as_ref())).send()
+                };
+                let read =
+                    |answer: GetClusterCredentialsOutput| login(answer.db_user, answer.db_password, answer.expiration);
+                self.calls.make(&call, quota, None, send, read).await
+            }
+            LoginCall::ClusterByIam { cluster_id, database } => {
+                let call = Call::new("GetClusterCredentialsWithIAM", cluster_id);
+                let send = || {
+                    let request = clients.redshift().get_cluster_credentials_with_iam().cluster_identifier(cluster_id);
+                    let request = request.db_name(database).duration_seconds(secs);
+                    request.customize().config_override(under!(aws_sdk_redshift, keys.as_ref())).send()
+                };
+                let read = |answer: GetClusterCredentialsWithIamOutput| {
+                    login(answer.db_user, answer.db_password, answer.expiration)
+                };
+                self.calls.make(&call, quota, None, send, read).await
+            }
+        }
+    }
+
+    async fn find(&self, wanted: &Wanted) -> Result<FoundAt, MintError> {
+        self.under(&wanted.caller, wanted.region.as_deref(), |keys| self.ask_endpoint(wanted, keys)).await
+    }
+
+    async fn ask_endpoint(&self, wanted: &Wanted, keys: Option<Credentials>) -> Result<FoundAt, MintError> {
+        let region = wanted.region.as_deref();
+        let clients = self.calls.clients(region);
+        let quota = (wanted.caller.account(), region);
+        match &wanted.name {
+            WarehouseName::Workgroup(name) => {
+                let call = Call::new("GetWorkgroup", name);
+                let send = || {
+                    let request = clients.redshift_serverless().get_workgroup().workgroup_name(name);
+                    request.customize().config_override(under!(aws_sdk_redshiftserverless, keys.as_ref())).send()
+                };
+                let read = |answer: GetWorkgroupOutput| {
+                    let endpoint = answer.workgroup.and_then(|workgroup| workgroup.endpoint);
+                    let endpoint = endpoint.ok_or("the workgroup has no endpoint (yet)")?;
+                    found_at(endpoint.address, endpoint.port)
+                };
+                self.calls.make(&call, quota, None, send, read).await
+            }
+            WarehouseName::Cluster(name) => {
+                let call = Call::new("DescribeClusters", name);
+                let send = || {
+                    let request = clients.redshift().describe_clusters().cluster_identifier(name);
+                    request.customize().config_override(under!(aws_sdk_redshift, keys.as_ref())).send()
+                };
+                let read = |answer: DescribeClustersOutput| {
+                    let cluster = answer.clusters.unwrap_or_default().into_iter().next();
+                    let cluster = cluster.ok_or("the answer has no cluster")?;
+                    let endpoint = cluster.endpoint.ok_or("the cluster has no endpoint (yet)")?;
+                    found_at(endpoint.address, endpoint.port)
+                };
+                self.calls.make(&call, quota, None, send, read).await
+            }
+        }
+    }
+}
+
+fn login(user: Option<String>, password: Option<String>, until: Option<DateTime>) -> Result<DbLogin, &'static str> {
+    let until = until.ok_or("the answer has no expiration")?;
+    Ok(DbLogin {
+        user: user.ok_or("the answer has no database user")?,
+        password: Secret::new(password.ok_or("the answer has no password")?),
+        expires_at: Some(until.try_into().map_err(|_range| "an expiration out of range")?),
+    })
+}
+
+fn found_at(host: Option<String>, port: Option<i32>) -> Result<FoundAt, &'static str> {
+    let host = host.filter(|host| !host.is_empty()).ok_or("the endpoint has no address")?;
+    let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
+    Ok(FoundAt { host, port: port.ok_or("the endpoint has no port")? })
+}
+
+impl Fetch<Order, DbLogin> for Minter {
+    fn fetch<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<DbLogin, MintError>> {
+        self.mint(order).boxed()
+    }
+}
+
+impl Fetch<Wanted, FoundAt> for Minter {
+    fn fetch<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<FoundAt, MintError>> {
+        self.find(wanted).boxed()
+    }
+}

@@ -1,0 +1,124 @@
+//! What is asked of AWS for a login: the cache's keys.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// What CloudTrail shows as the caller's session, where it is nobody's in particular.
+pub(crate) const ROLE_SESSION_NAME: &str = "redshift-iam-proxy";
+
+/// Everything that shapes a login, and nothing else: the key of the cache of logins.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Order {
+    /// Who asks.
+    pub(crate) caller: Chain,
+    /// Of the warehouse. `None`: the base's own.
+    pub(crate) region: Option<String>,
+    pub(crate) call: LoginCall,
+    /// 900–3600 s, the range of the API (configuration has checked it).
+    pub(crate) life: Duration,
+    /// The user of a `per-user` login, by its raw name: what is made of it for AWS may be another's too.
+    pub(crate) principal: Option<String>,
+}
+
+/// The call that mints.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum LoginCall {
+    /// Redshift Serverless GetCredentials.
+    Workgroup { workgroup: String, database: String },
+    /// GetClusterCredentials.
+    Cluster { cluster_id: String, database: String, user: String, auto_create: bool, groups: Vec<String> },
+    /// GetClusterCredentialsWithIAM: the database user is the caller.
+    ClusterByIam { cluster_id: String, database: String },
+}
+
+/// The identity that a call is made under: the role sessions taken one from the other. Empty: the base identity's own.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(crate) struct Chain(pub(crate) Vec<Hop>);
+
+/// One role session to take, under the session before.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Hop {
+    /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`
+    pub(crate) role_arn: String,
+    /// The name of the SSM parameter that holds the external id.
+    pub(crate) external_id: Option<String>,
+    /// `RoleSessionName`: 2–64 of `[\w+=,.@-]`.
+    pub(crate) session_name: String,
+    /// STS session tags, in order of their keys.
+    pub(crate) tags: Vec<(String, String)>,
+    /// By AssumeRoleWithWebIdentity with this file's token.
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+impl Chain {
+    /// The last hop, and the chain that takes it.
+    pub(crate) fn last(&self) -> Option<(&Hop, Self)> {
+        let (last, before) = self.0.split_last()?;
+        Some((last, Self(before.to_vec())))
+    }
+
+    /// The account whose quota is spent: the last role's. `None`: the base identity's.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.0.last().and_then(|hop| hop.role_arn.split(':').nth(4))
+    }
+}
+
+/// A client's user as `RoleSessionName`: word characters and `=,.@-`, the rest `.` (as lava cleans), and 8 hex of the
+/// name's SHA-256 behind it where that changed the name or it was not 2–64 long: two users never share a session name.
+pub(crate) fn session_name(user: &str) -> String {
+    const LONGEST: usize = 64;
+    const MARK: usize = 9;
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
+    let mut name: String = user.chars().map(|c| if is_allowed(c) { c } else { '.' }).collect();
+    if name == user && (2..=LONGEST).contains(&name.len()) {
+        return name;
+    }
+    name.truncate(LONGEST - MARK);
+    let hash = digest(&SHA256, user.as_bytes());
+    hash.as_ref().iter().take(4).fold(name + "-", |mut name, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_named_after_its_user_and_no_other() {
+        for (user, want) in [
+            ("ann", "ann"),
+            ("ann_1=,.@-", "ann_1=,.@-"),
+            ("ab", "ab"),
+            ("a", "a-ca978112"),
+            ("a+b", "a.b-300273da"),
+            ("ann lee", "ann.lee-e4959174"),
+            ("é", ".-4a99557e"),
+        ] {
+            assert_eq!(session_name(user), want);
+        }
+        assert_eq!(session_name(&"x".repeat(64)), "x".repeat(64));
+        let long = session_name(&"x".repeat(65));
+        assert_eq!((long.len(), &long[..55]), (64, &*"x".repeat(55)));
+        assert_ne!(session_name("a b"), session_name("a.b"));
+        assert_ne!(session_name("a b"), session_name("a/b"));
+    }
+
+    #[test]
+    fn the_account_is_the_last_roles() {
+        let hop = |account: &str| Hop {
+            role_arn: format!("arn:aws:iam::{account}:role/r"),
+            external_id: None,
+            session_name: ROLE_SESSION_NAME.into(),
+            tags: Vec::new(),
+            token_file: None,
+        };
+        assert_eq!(Chain::default().account(), None);
+        assert_eq!(Chain(vec![hop("111111111111"), hop("222222222222")]).account(), Some("222222222222"));
+    }
+}

@@ -1,0 +1,165 @@
+//! A spec merged with its secret: where to dial, and which login is needed. lava's precedence, field by field: what the
+//! spec says, then its secret, then IAM (connection-spec.md 3).
+
+use std::sync::Arc;
+
+use super::error::MintError;
+use super::mint::WarehouseName;
+use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME, session_name};
+use super::secret_fields::Fields;
+use super::stored::{Place, Stored};
+use crate::client_auth::Principal;
+use crate::config::{self, ConnSpec, Endpoint, LoginIdentity, Warehouse};
+use crate::secret::Secret;
+
+/// What is known of a connection before anything is looked up or minted for it.
+pub(crate) struct Plan {
+    /// `None`: to be looked up by `name`.
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) database: String,
+    /// `None`: neither given nor to be read from the host.
+    pub(crate) name: Option<WarehouseName>,
+    pub(crate) region: Option<String>,
+    /// Who asks AWS for an endpoint.
+    pub(crate) caller: Chain,
+    pub(crate) login: LoginPlan,
+}
+
+/// Where the login comes from.
+pub(crate) enum LoginPlan {
+    /// A user and a stored password, and what it was read from.
+    Stored { user: String, password: Secret, place: Place, stored: Arc<Stored> },
+    /// A login to be minted.
+    Minted(Order),
+}
+
+/// A password out of a store.
+pub(crate) struct StoredPassword {
+    pub(crate) password: Secret,
+    pub(crate) place: Place,
+    pub(crate) stored: Arc<Stored>,
+}
+
+impl Plan {
+    /// `password`: what the spec's or the secret's leads to.
+    ///
+    /// # Errors
+    /// `Spec`: something is missing in both, or cannot be.
+    pub(crate) fn new(
+        spec: &ConnSpec,
+        principal: &Principal,
+        secret: Fields,
+        password: Option<StoredPassword>,
+    ) -> Result<Self, MintError> {
+        let wrong = |what: &str| MintError::Spec(what.to_owned());
+        let host = spec.host.clone().or(secret.host);
+        let database = spec.database.clone().or(secret.database).ok_or_else(|| wrong("there is no database"))?;
+        let user = spec.user.clone().or(secret.user);
+        let endpoint = host.as_deref().and_then(config::endpoint);
+        let region = spec.region.clone().or_else(|| endpoint.as_ref().map(|endpoint| endpoint.region().to_owned()));
+        let name = name(spec, endpoint);
+        let caller = chain(spec, principal);
+        let login = match password {
+            Some(StoredPassword { password, place, stored }) => LoginPlan::Stored {
+                user: user.ok_or_else(|| wrong("there is a password but no user"))?,
+                password,
+                place,
+                stored,
+            },
+            None => LoginPlan::Minted(Order {
+                caller: caller.clone(),
+                region: region.clone(),
+                call: call(spec, principal, name.clone(), database.clone(), user)?,
+                life: spec.password_duration,
+                principal: (spec.identity == LoginIdentity::PerUser).then(|| principal.user.clone()),
+            }),
+        };
+        if host.is_none() && name.is_none() {
+            return Err(wrong("there is no host, and nothing to look it up by"));
+        }
+        Ok(Self { host, port: spec.port.or(secret.port), database, name, region, caller, login })
+    }
+}
+
+/// lava's first-label rule, where the host is an endpoint's name of the spec's kind.
+fn name(spec: &ConnSpec, endpoint: Option<Endpoint>) -> Option<WarehouseName> {
+    match spec.warehouse {
+        Warehouse::Serverless => spec.workgroup.clone().or(match endpoint {
+            Some(Endpoint::Serverless { workgroup, .. }) => Some(workgroup),
+            Some(Endpoint::Provisioned { .. }) | None => None,
+        }).map(WarehouseName::Workgroup),
+        Warehouse::Provisioned => spec.cluster_id.clone().or(match endpoint {
+            Some(Endpoint::Provisioned { cluster_id, .. }) => Some(cluster_id),
+            Some(Endpoint::Serverless { .. }) | None => None,
+        }).map(WarehouseName::Cluster),
+    }
+}
+
+fn call(
+    spec: &ConnSpec,
+    principal: &Principal,
+    name: Option<WarehouseName>,
+    database: String,
+    user: Option<String>,
+) -> Result<LoginCall, MintError> {
+    let per_user = spec.identity == LoginIdentity::PerUser;
+    Ok(match name {
+        Some(WarehouseName::Workgroup(workgroup)) => LoginCall::Workgroup { workgroup, database },
+        Some(WarehouseName::Cluster(cluster_id)) => {
+            let user = if per_user { Some(own_user(spec, principal)?) } else { user };
+            match user {
+                Some(user) => {
+                    let (auto_create, groups) = (spec.auto_create, spec.db_groups.clone());
+                    LoginCall::Cluster { cluster_id, database, user, auto_create, groups }
+                }
+                None => LoginCall::ClusterByIam { cluster_id, database },
+            }
+        }
+        None => {
+            let key = match spec.warehouse {
+                Warehouse::Serverless => "workgroup",
+                Warehouse::Provisioned => "cluster_id",
+            };
+            return Err(MintError::Spec(format!("the host is no Redshift name: {key} is needed")));
+        }
+    })
+}
+
+/// The `DbUser` of a `per-user` login. Configuration has checked it for every user it knows.
+fn own_user(spec: &ConnSpec, principal: &Principal) -> Result<String, MintError> {
+    let user = principal.rights.db_user.as_ref().unwrap_or(&principal.user);
+    if !config::is_db_user(user) {
+        return Err(MintError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
+    }
+    if spec.deny_db_users.contains(user) {
+        return Err(MintError::Spec("deny_db_users forbids a login as this user".to_owned()));
+    }
+    Ok(user.clone())
+}
+
+fn chain(spec: &ConnSpec, principal: &Principal) -> Chain {
+    let is_own = spec.identity == LoginIdentity::PerUser && spec.warehouse == Warehouse::Serverless;
+    let last = spec.role_hops.len().saturating_sub(1);
+    let hops = spec.role_hops.iter().enumerate().map(|(at, hop)| {
+        let (mut tags, mut name) = (Vec::new(), ROLE_SESSION_NAME.to_owned());
+        if at == last {
+            tags.extend(spec.tags.iter().map(|(key, value)| (key.clone(), value.clone())));
+            if is_own {
+                name = session_name(&principal.user);
+                let roles = &principal.rights.db_roles;
+                if !roles.is_empty() {
+                    tags.retain(|(key, _)| key != DB_ROLES);
+                    tags.push((DB_ROLES.to_owned(), roles.join(":")));
+                    tags.sort();
+                }
+            }
+        }
+        let token_file = spec.web_identity_token_file.clone().filter(|_| at == 0);
+        Hop { role_arn: hop.role_arn.clone(), external_id: hop.external_id.clone(), session_name: name, tags, token_file }
+    });
+    Chain(hops.collect())
+}
+
+/// The session tag that grants database roles (aws-api.md 1).
+const DB_ROLES: &str = "RedshiftDbRoles";

@@ -1,0 +1,319 @@
+//! The identities that calls are made under: role sessions, each taken under the one before, shared by all who need it.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_sts::config::Credentials;
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
+use aws_sdk_sts::types::Tag;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::calls::Calls;
+use super::error::{Call, MintError};
+use super::order::{Chain, Hop, ROLE_SESSION_NAME};
+use super::stored::{Place, Stored};
+use crate::engine::{Cache, Fetch, Perishable};
+use crate::secret::Secret;
+
+/// Life of a role session, the least there is: it is used for few calls, and a chained one may not live over an hour.
+const SESSION_SECS: i32 = 900;
+
+/// Longest web identity token, in bytes (STS API reference, `WebIdentityToken`).
+const MAX_TOKEN_BYTES: u64 = 20_000;
+
+/// What a role session stands on: the key of their cache.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct SessionKey {
+    chain: Chain,
+    /// Of STS.
+    region: Option<String>,
+}
+
+/// An identity to call under.
+#[derive(Debug)]
+pub(crate) enum Identity {
+    /// The base identity: it already is the role.
+    Base,
+    /// A role session.
+    Session(Credentials),
+}
+
+/// Who the base identity is.
+#[derive(Debug)]
+pub(crate) struct CallerArn(String);
+
+/// Takes role sessions.
+pub(crate) struct Roles {
+    calls: Arc<Calls>,
+    stored: Arc<Cache<Place, Stored>>,
+    base: Arc<Cache<Option<String>, CallerArn>>,
+    /// Where the sessions before are found: the cache that this fills.
+    sessions: OnceLock<Weak<Cache<SessionKey, Identity>>>,
+}
+
+/// Finds out who the base identity is.
+pub(crate) struct WhoAmI(pub(crate) Arc<Calls>);
+
+impl SessionKey {
+    /// `region`: where to call STS, where the base has no region of its own.
+    pub(crate) fn new(chain: &Chain, region: Option<&str>) -> Self {
+        Self { chain: chain.clone(), region: region.map(str::to_owned) }
+    }
+}
+
+impl Identity {
+    /// `None`: the base's own.
+    pub(crate) fn keys(&self) -> Option<&Credentials> {
+        match self {
+            Self::Base => None,
+            Self::Session(keys) => Some(keys),
+        }
+    }
+}
+
+impl Perishable for Identity {
+    fn expires_at(&self) -> Option<SystemTime> {
+        self.keys().and_then(Credentials::expiry)
+    }
+}
+
+impl Perishable for CallerArn {
+    fn expires_at(&self) -> Option<SystemTime> {
+        None
+    }
+}
+
+impl Roles {
+    pub(crate) fn new(
+        calls: Arc<Calls>,
+        stored: Arc<Cache<Place, Stored>>,
+        base: Arc<Cache<Option<String>, CallerArn>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { calls, stored, base, sessions: OnceLock::new() })
+    }
+
+    /// Says which cache this fills.
+    pub(crate) fn fills(&self, sessions: &Arc<Cache<SessionKey, Identity>>) {
+        // A second call would change nothing.
+        let _ = self.sessions.set(Arc::downgrade(sessions));
+    }
+
+    async fn take(&self, key: &SessionKey) -> Result<Identity, MintError> {
+        let Some((hop, before)) = key.chain.last() else { return Ok(Identity::Base) };
+        let region = key.region.as_deref();
+        if let Some(file) = &hop.token_file {
+            let since = Instant::now();
+            let token = token(file).await.map_err(|source| MintError::TokenFile { path: file.clone(), source });
+            self.calls.tell(&Call::new("token file", &file.display().to_string()), since, token.as_ref().err());
+            return self.by_web_identity(hop, &token?, region).await;
+        }
+        if before.0.is_empty() && self.is_base(hop, region).await? {
+            return Ok(Identity::Base);
+        }
+        let external_id = match &hop.external_id {
+            Some(name) => Some(self.external_id(name, region).await?),
+            None => None,
+        };
+        let before = match self.sessions.get().and_then(Weak::upgrade) {
+            Some(sessions) if !before.0.is_empty() => {
+                Some(sessions.get(&SessionKey { chain: before, region: key.region.clone() }).await.map_err(MintError::Needed)?)
+            }
+            _ => None,
+        };
+        self.assume(hop, before.as_deref().and_then(Identity::keys), external_id.as_ref(), region).await
+    }
+
+    /// Whether there is nothing to assume: the base identity is a session of the role already, and neither tags nor a
+    /// session name of somebody's own are asked for.
+    async fn is_base(&self, hop: &Hop, region: Option<&str>) -> Result<bool, MintError> {
+        if !hop.tags.is_empty() || hop.session_name != ROLE_SESSION_NAME {
+            return Ok(false);
+        }
+        let base = self.base.get(&region.map(str::to_owned)).await.map_err(MintError::Needed)?;
+        Ok(is_session_of(&base.0, &hop.role_arn))
+    }
+
+    async fn external_id(&self, name: &str, region: Option<&str>) -> Result<Secret, MintError> {
+        let place = Place::parameter(name, region);
+        let stored = self.stored.get(&place).await.map_err(MintError::Needed)?;
+        if is_external_id(stored.text.expose()) {
+            return Ok(stored.text.clone());
+        }
+        Err(MintError::Unusable {
+            call: place.call(),
+            what: "the parameter's value is no external id (2-1224 of A-Z a-z 0-9 _ + = , . @ : / -)",
+        })
+    }
+
+    async fn assume(
+        &self,
+        hop: &Hop,
+        under: Option<&Credentials>,
+        external_id: Option<&Secret>,
+        region: Option<&str>,
+    ) -> Result<Identity, MintError> {
+        let call = Call::new("AssumeRole", &hop.role_arn);
+        let clients = self.calls.clients(region);
+        let tags = hop.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let unbuilt = |_unset| MintError::Unusable { call: call.clone(), what: "a session tag cannot be built" };
+        let tags = tags.collect::<Result<Vec<_>, _>>().map_err(unbuilt)?;
+        let send = || {
+            let request = clients
+                .sts()
+                .assume_role()
+                .role_arn(&hop.role_arn)
+                .role_session_name(&hop.session_name)
+                .duration_seconds(SESSION_SECS)
+                .set_external_id(external_id.map(|id| id.expose().to_owned()))
+                .set_tags(Some(tags.clone()).filter(|tags| !tags.is_empty()));
+            request.customize().config_override(under!(aws_sdk_sts, under)).send()
+        };
+        let read = |answer: AssumeRoleOutput| session(answer.credentials);
+        self.calls.make(&call, (account(&hop.role_arn), region), external_id, send, read).await
+    }
+
+    /// The token is the caller: nothing is signed.
+    async fn by_web_identity(&self, hop: &Hop, token: &Secret, region: Option<&str>) -> Result<Identity, MintError> {
+        let call = Call::new("AssumeRoleWithWebIdentity", &hop.role_arn);
+        let clients = self.calls.clients(region);
+        let send = || {
+            let request = clients.sts().assume_role_with_web_identity().role_arn(&hop.role_arn);
+            request
+                .role_session_name(&hop.session_name)
+                .web_identity_token(token.expose())
+                .duration_seconds(SESSION_SECS)
+                .send()
+        };
+        let read = |answer: AssumeRoleWithWebIdentityOutput| session(answer.credentials);
+        self.calls.make(&call, (account(&hop.role_arn), region), Some(token), send, read).await
+    }
+}
+
+impl Fetch<SessionKey, Identity> for Roles {
+    fn fetch<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Identity, MintError>> {
+        self.take(key).boxed()
+    }
+}
+
+impl Fetch<Option<String>, CallerArn> for WhoAmI {
+    fn fetch<'a>(&'a self, region: &'a Option<String>) -> BoxFuture<'a, Result<CallerArn, MintError>> {
+        async move {
+            let call = Call::new("GetCallerIdentity", "");
+            let clients = self.0.clients(region.as_deref());
+            let send = || clients.sts().get_caller_identity().send();
+            let read = |answer: aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput| {
+                answer.arn.map(CallerArn).ok_or("the answer has no ARN")
+            };
+            self.0.make(&call, (None, region.as_deref()), None, send, read).await
+        }
+        .boxed()
+    }
+}
+
+impl CallerArn {
+    /// As GetCallerIdentity tells it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn session(session: Option<aws_sdk_sts::types::Credentials>) -> Result<Identity, &'static str> {
+    let session = session.ok_or("the answer has no credentials")?;
+    let expires_at = SystemTime::try_from(session.expiration).map_err(|_range| "an expiration out of range")?;
+    let token = Some(session.session_token);
+    let keys = Credentials::new(session.access_key_id, session.secret_access_key, token, Some(expires_at), "role");
+    Ok(Identity::Session(keys))
+}
+
+/// A token file, less the blanks at its ends; read anew for each session, since it rotates.
+async fn token(file: &std::path::Path) -> std::io::Result<Secret> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let read = tokio::fs::File::open(file).await?.take(MAX_TOKEN_BYTES + 1).read_to_string(&mut text).await?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_TOKEN_BYTES {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "longer than 20000 bytes"));
+    }
+    let token = text.trim();
+    if token.len() < 4 {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "holds no token"));
+    }
+    Ok(Secret::new(token.to_owned()))
+}
+
+/// `ExternalId` of AssumeRole: 2–1224 of these (STS API reference). Checked here, since STS's refusal would quote it.
+fn is_external_id(text: &str) -> bool {
+    (2..=1224).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte))
+}
+
+fn account(role_arn: &str) -> Option<&str> {
+    role_arn.split(':').nth(4)
+}
+
+/// Whether `caller` (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`) is a session of the role. The path of a role is
+/// not in its sessions' ARNs; names are unique without it.
+fn is_session_of(caller: &str, role_arn: &str) -> bool {
+    let name = |arn: &str, kind: &str| -> Option<(String, String, String)> {
+        let mut parts = arn.splitn(6, ':').skip(1);
+        let (partition, _service, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let rest = parts.next()?.strip_prefix(kind)?;
+        let name = if kind == "role/" { rest.rsplit('/').next()? } else { rest.split('/').next()? };
+        Some((partition.to_owned(), account.to_owned(), name.to_owned()))
+    };
+    let role = name(role_arn, "role/");
+    role.is_some() && name(caller, "assumed-role/") == role
+}
+
+/// How long it is believed who the base identity is.
+pub(crate) const BASE_BELIEVED: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn external_ids_are_checked_before_they_are_sent() {
+        assert!(is_external_id("ab"));
+        assert!(is_external_id("0123-Ab_+=,.@:/"));
+        for bad in ["", "a", "with space", "new\nline", "ü1", &"x".repeat(1225)] {
+            assert!(!is_external_id(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_known_by_partition_account_and_name() {
+        let caller = "arn:aws:sts::123456789012:assumed-role/etl/eks-pod-1";
+        for (role, want) in [
+            ("arn:aws:iam::123456789012:role/etl", true),
+            ("arn:aws:iam::123456789012:role/service/path/etl", true),
+            ("arn:aws:iam::123456789012:role/etl/other", false),
+            ("arn:aws:iam::210987654321:role/etl", false),
+            ("arn:aws-cn:iam::123456789012:role/etl", false),
+            ("arn:aws:iam::123456789012:role/eks-pod-1", false),
+        ] {
+            assert_eq!(is_session_of(caller, role), want, "{role}");
+        }
+        assert!(!is_session_of("arn:aws:iam::123456789012:user/etl", "arn:aws:iam::123456789012:role/etl"));
+        assert!(!is_session_of("", "arn:aws:iam::123456789012:user/etl"));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_read_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        assert_eq!(token(&file).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        for (text, want) in [("a.b.c\n", Some("a.b.c")), (" a.b.c ", Some("a.b.c")), ("", None), (" \n", None)] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(token(&file).await.ok().as_ref().map(Secret::expose), want, "{text:?}");
+        }
+        std::fs::write(&file, "x".repeat(20_000)).unwrap();
+        assert!(token(&file).await.is_ok());
+        std::fs::write(&file, "x".repeat(20_001)).unwrap();
+        assert!(token(&file).await.is_err());
+        std::fs::write(&file, [0xff, 0xfe, 0xff, 0xfe]).unwrap();
+        assert!(token(&file).await.is_err());
+    }
+}

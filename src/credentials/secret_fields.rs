@@ -1,0 +1,127 @@
+//! What a Secrets Manager secret fills in (connection-spec.md 4).
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::config;
+use crate::secret::Secret;
+
+/// The fields of a secret that mean something here.
+#[derive(Default)]
+pub(crate) struct Fields {
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) database: Option<String>,
+}
+
+/// What is wrong with a secret's text; never the text itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct BadSecret(pub(crate) &'static str);
+
+impl Fields {
+    /// Reads a JSON object. Keys that mean nothing here are passed over, as lava does.
+    ///
+    /// # Errors
+    /// It is no object, or a value will not do.
+    pub(crate) fn parse(text: &Secret) -> Result<Self, BadSecret> {
+        let value: Value = serde_json::from_str(text.expose()).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
+        let Value::Object(object) = value else { return Err(BadSecret("the secret is not a JSON object")) };
+        let host = string(&object, "host", "the secret's host is no string")?;
+        let database = string(&object, "dbname", "the secret's dbname is no string")?;
+        let user = string(&object, "username", "the secret's username is no string")?;
+        let is_user = |user: &String| (1..=128).contains(&user.len()) && !user.contains('\0');
+        let password = string(&object, "password", "the secret's password is no string")?;
+        if password.as_ref().is_some_and(|password| password.is_empty() || password.contains('\0')) {
+            return Err(BadSecret("the secret's password is empty, or holds a NUL"));
+        }
+        Ok(Self {
+            user: checked(user, |user| is_user(&user).then_some(user), "the secret's username is no user's name")?,
+            password: password.map(Secret::new),
+            host: checked(host, |host| config::checked::host(&host).ok(), "the secret's host is no host")?,
+            port: port(&object)?,
+            database: checked(
+                database,
+                |name| config::checked::database(&name).ok(),
+                "the secret's dbname is no database's name",
+            )?,
+        })
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fields").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+fn string(object: &Map<String, Value>, key: &str, otherwise: &'static str) -> Result<Option<String>, BadSecret> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(BadSecret(otherwise)),
+    }
+}
+
+fn checked<T>(
+    text: Option<String>,
+    check: impl Fn(String) -> Option<T>,
+    otherwise: &'static str,
+) -> Result<Option<T>, BadSecret> {
+    text.map(|text| check(text).ok_or(BadSecret(otherwise))).transpose()
+}
+
+/// A number, or digits in a string.
+fn port(object: &Map<String, Value>) -> Result<Option<u16>, BadSecret> {
+    let text = match object.get("port") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => return Err(BadSecret("the secret's port is no number")),
+    };
+    config::checked::port(&text).map(Some).map_err(|_why| BadSecret("the secret's port is no port"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Fields, BadSecret> {
+        Fields::parse(&Secret::new(text.to_owned()))
+    }
+
+    #[test]
+    fn the_fields_of_a_rotated_secret() {
+        let text = r#"{"username":"u","password":"p","host":"dw.example.com","port":5439,"dbname":"fin",
+            "dbClusterIdentifier":"dw1","engine":"redshift","x":[1]}"#;
+        let fields = parse(text).unwrap();
+        assert_eq!((fields.user.as_deref(), fields.host.as_deref()), (Some("u"), Some("dw.example.com")));
+        assert_eq!((fields.port, fields.database.as_deref()), (Some(5439), Some("fin")));
+        assert_eq!(fields.password.as_ref().map(Secret::expose), Some("p"));
+        assert_eq!(parse(r#"{"port":"5440","host":null}"#).unwrap().port, Some(5440));
+        assert!(parse("{}").unwrap().password.is_none());
+        assert!(!format!("{fields:?}").contains('p') || !format!("{fields:?}").contains("\"p\""));
+    }
+
+    #[test]
+    fn a_secret_that_will_not_do() {
+        for (text, want) in [
+            ("hunter2", "the secret is not JSON"),
+            ("", "the secret is not JSON"),
+            ("[1]", "the secret is not a JSON object"),
+            ("\"hunter2\"", "the secret is not a JSON object"),
+            (r#"{"password":1}"#, "the secret's password is no string"),
+            (r#"{"password":""}"#, "the secret's password is empty, or holds a NUL"),
+            (r#"{"port":0}"#, "the secret's port is no port"),
+            (r#"{"port":true}"#, "the secret's port is no number"),
+            (r#"{"port":"x"}"#, "the secret's port is no port"),
+            (r#"{"host":"a b"}"#, "the secret's host is no host"),
+            (r#"{"dbname":"a/b"}"#, "the secret's dbname is no database's name"),
+            (r#"{"username":""}"#, "the secret's username is no user's name"),
+        ] {
+            assert_eq!(parse(text).err(), Some(BadSecret(want)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Stored values: SSM parameters and Secrets Manager secrets, read with the base identity.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+use aws_sdk_ssm::types::ParameterType;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::calls::Calls;
+use super::error::{Call, MintError};
+use crate::engine::{Fetch, Perishable};
+use crate::secret::Secret;
+
+/// How long a stored value is believed (as lava does).
+pub(crate) const BELIEVED: Duration = Duration::from_secs(120);
+
+/// Where a value is stored: the key of their cache.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Place {
+    /// An SSM parameter, by name or ARN.
+    Parameter { name: String, region: Option<String> },
+    /// A Secrets Manager secret, by name or ARN.
+    Secret { id: String, region: Option<String> },
+}
+
+/// What was stored there.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) text: Secret,
+    /// A SecureString, or a secret: what may hold a password.
+    pub(crate) is_secure: bool,
+}
+
+impl Perishable for Stored {
+    fn expires_at(&self) -> Option<SystemTime> {
+        None
+    }
+}
+
+/// Reads them.
+pub(crate) struct Reader(pub(crate) Arc<Calls>);
+
+impl Place {
+    /// `name` in its ARN's region, else in the base's own, else in `otherwise`.
+    pub(crate) fn parameter(name: &str, otherwise: Option<&str>) -> Self {
+        Self::Parameter { name: name.to_owned(), region: region_of(name, otherwise) }
+    }
+
+    /// As [`Place::parameter`].
+    pub(crate) fn secret(id: &str, otherwise: Option<&str>) -> Self {
+        Self::Secret { id: id.to_owned(), region: region_of(id, otherwise) }
+    }
+
+    /// The call that reads it.
+    pub(crate) fn call(&self) -> Call {
+        match self {
+            Self::Parameter { name, .. } => Call::new("GetParameter", name),
+            Self::Secret { id, .. } => Call::new("GetSecretValue", id),
+        }
+    }
+}
+
+/// `arn:PARTITION:SERVICE:REGION:ACCOUNT:…`
+fn region_of(name: &str, otherwise: Option<&str>) -> Option<String> {
+    let arn = name.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2)).filter(|region| !region.is_empty());
+    arn.or(otherwise).map(str::to_owned)
+}
+
+impl Reader {
+    async fn read(&self, place: &Place) -> Result<Stored, MintError> {
+        let call = place.call();
+        match place {
+            Place::Parameter { name, region } => {
+                let clients = self.0.clients(region.as_deref());
+                let send = || clients.ssm().get_parameter().name(name).with_decryption(true).send();
+                let read = |answer: GetParameterOutput| {
+                    let parameter = answer.parameter.ok_or("the answer has no parameter")?;
+                    let is_secure = parameter.r#type == Some(ParameterType::SecureString);
+                    let text = parameter.value.ok_or("the answer has no value")?;
+                    Ok(Stored { text: Secret::new(text), is_secure })
+                };
+                self.0.make(&call, (None, region.as_deref()), None, send, read).await
+            }
+            Place::Secret { id, region } => {
+                let clients = self.0.clients(region.as_deref());
+                let send = || clients.secrets_manager().get_secret_value().secret_id(id).send();
+                let read = |answer: GetSecretValueOutput| {
+                    let text = answer.secret_string.ok_or("the secret is binary, not text")?;
+                    Ok(Stored { text: Secret::new(text), is_secure: true })
+                };
+                self.0.make(&call, (None, region.as_deref()), None, send, read).await
+            }
+        }
+    }
+}
+
+impl Fetch<Place, Stored> for Reader {
+    fn fetch<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Stored, MintError>> {
+        self.read(place).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_where_its_arn_says() {
+        for (name, otherwise, want) in [
+            ("/lava/prod/id", None, None),
+            ("/lava/prod/id", Some("us-east-1"), Some("us-east-1")),
+            ("arn:aws:ssm:eu-west-1:123456789012:parameter/x", Some("us-east-1"), Some("eu-west-1")),
+            ("arn:aws:ssm", None, None),
+            ("arn:aws:secretsmanager::1:secret:x", None, None),
+        ] {
+            assert_eq!(region_of(name, otherwise).as_deref(), want, "{name}");
+        }
+    }
+}
