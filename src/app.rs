@@ -16,7 +16,7 @@ use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
 use crate::config::{Config, ConnId};
-use crate::credentials::cache::Logins;
+use crate::credentials::cache::logins;
 use crate::credentials::serverless::Serverless;
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
@@ -122,7 +122,7 @@ impl App {
             tls,
             accounts,
             specs: Specs::new(config.connections),
-            logins: Logins::new(mint, clock, Handle::current(), &config.credentials),
+            logins: logins(mint, clock, Handle::current(), &config.credentials),
             slots: Slots::new(config.limits.max_sessions),
             cancels: Arc::new(CancelKeys::default()),
             stop: Stop::default(),

@@ -81,6 +81,11 @@ impl MintError {
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Denied { .. } | Self::Unusable { .. })
     }
+
+    /// Calls have to become fewer.
+    pub(crate) fn is_throttled(&self) -> bool {
+        matches!(self, Self::Unavailable { code, .. } if failure::is_throttling(code))
+    }
 }
 
 /// A [`MintError`] on the way to a connection. The error is shared by all who waited for the same flight.

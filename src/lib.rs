@@ -26,6 +26,7 @@ pub mod serve;
 mod cancel;
 mod client_auth;
 mod credentials;
+mod engine;
 mod handshakes;
 mod nofile;
 mod relay;

@@ -13,8 +13,8 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use super::MintError;
 use crate::fault;
 
-/// Codes that say "not now" (the SDKs' standard retry mode, and AWS's common errors).
-const NOT_NOW: &[&str] = &[
+/// Codes that say "slower": what standard retry mode takes for throttling.
+const THROTTLING: &[&str] = &[
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -29,6 +29,10 @@ const NOT_NOW: &[&str] = &[
     "SlowDown",
     "PriorRequestNotComplete",
     "EC2ThrottledException",
+];
+
+/// Codes that say "not now" (the SDKs' standard retry mode, and AWS's common errors).
+const TRANSIENT: &[&str] = &[
     "RequestTimeout",
     "RequestTimeoutException",
     "InternalFailure",
@@ -41,6 +45,11 @@ const NOT_NOW: &[&str] = &[
     "ExpiredToken",
     "ExpiredTokenException",
 ];
+
+/// Whether calls have to become fewer.
+pub(super) fn is_throttling(code: &str) -> bool {
+    THROTTLING.contains(&code)
+}
 
 /// An error answer's own words, without anything that the request carried.
 #[derive(Debug)]
@@ -77,8 +86,9 @@ where
     };
     let source = Box::new(Words(text));
     let is_server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
-    let is_refusal = answered.is_some_and(|(code, _)| code.is_some_and(|code| !NOT_NOW.contains(&code)));
-    let is_final = is_refusal && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_));
+    let is_refused =
+        answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !TRANSIENT.contains(&code)));
+    let is_final = is_refused && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_));
     if is_final {
         MintError::Denied { operation, code, source }
     } else {
@@ -124,6 +134,7 @@ mod tests {
     fn throttling_is_known_by_its_code() {
         for code in ["ThrottlingException", "Throttling", "InternalServerException", "RequestLimitExceeded"] {
             assert!(matches!(answer(code, ""), MintError::Unavailable { .. }), "{code}");
+            assert_eq!(answer(code, "").is_throttled(), code != "InternalServerException", "{code}");
         }
         for code in ["AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
             assert!(matches!(answer(code, ""), MintError::Denied { .. }), "{code}");

@@ -35,9 +35,8 @@ pub(super) async fn connect(
         let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;
         let dialled = timeout_at(deadline, dial(route, &login, &spec.database, parameters)).await;
         match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id(), source })? {
-            Err(error) if error.is_login_refused() && !is_retry => {
+            Err(error) if error.is_login_refused() && !is_retry && shared.logins.refused(&order, &login) => {
                 debug!(error = chain(&error).as_str(), "a login was refused: fetching another one");
-                shared.logins.forget(&order, &login);
             }
             outcome => return outcome.map_err(|source| OpenError { conn_id: conn_id(), source }.into()),
         }
