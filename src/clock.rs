@@ -36,3 +36,29 @@ impl Clock for ManualClock {
         SystemClock.now() + *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A wall clock that goes with tokio's, also while that is paused, and may be set forward on its own as if the machine
+/// had been suspended.
+#[cfg(test)]
+pub(crate) struct TokioClock {
+    began: (SystemTime, tokio::time::Instant),
+    ahead: Mutex<Duration>,
+}
+
+#[cfg(test)]
+impl TokioClock {
+    pub(crate) fn start() -> Self {
+        Self { began: (SystemClock.now(), tokio::time::Instant::now()), ahead: Mutex::default() }
+    }
+
+    pub(crate) fn suspend(&self, by: Duration) {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) += by;
+    }
+}
+
+#[cfg(test)]
+impl Clock for TokioClock {
+    fn now(&self) -> SystemTime {
+        self.began.0 + self.began.1.elapsed() + *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -373,13 +373,47 @@ pub enum Method {
 
 // STUB until merge
 #[derive(Clone)]
-pub(crate) enum Endpoint { Serverless { workgroup: String, region: String }, Provisioned { cluster_id: String, region: String } }
-impl Endpoint { pub(crate) fn region(&self) -> &str { match self { Self::Serverless { region, .. } | Self::Provisioned { region, .. } => region } } }
-pub(crate) fn endpoint(host: &str) -> Option<Endpoint> { match value::endpoint(host)? { value::Endpoint::Serverless { workgroup, region } => Some(Endpoint::Serverless { workgroup, region }), value::Endpoint::Provisioned => None } }
-pub(crate) fn is_db_user(_: &str) -> bool { true }
-pub(crate) mod checked { use super::value; pub(crate) fn host(t: &str) -> Result<String, ()> { value::host(t).map_err(|_| ()) } pub(crate) fn database(t: &str) -> Result<String, ()> { value::database(t).map_err(|_| ()) } pub(crate) fn port(t: &str) -> Result<u16, ()> { value::port(t).map_err(|_| ()) } }
+pub(crate) enum Endpoint {
+    Serverless { workgroup: String, region: String },
+    Provisioned { cluster_id: String, region: String },
+}
+impl Endpoint {
+    pub(crate) fn region(&self) -> &str {
+        match self {
+            Self::Serverless { region, .. } | Self::Provisioned { region, .. } => region,
+        }
+    }
+}
+pub(crate) fn endpoint(host: &str) -> Option<Endpoint> {
+    match value::endpoint(host)? {
+        value::Endpoint::Serverless { workgroup, region } => Some(Endpoint::Serverless { workgroup, region }),
+        value::Endpoint::Provisioned => None,
+    }
+}
+pub(crate) fn is_db_user(_: &str) -> bool {
+    true
+}
+pub(crate) mod checked {
+    use super::value;
+    pub(crate) fn host(t: &str) -> Result<String, ()> {
+        value::host(t).map_err(|_| ())
+    }
+    pub(crate) fn database(t: &str) -> Result<String, ()> {
+        value::database(t).map_err(|_| ())
+    }
+    pub(crate) fn port(t: &str) -> Result<u16, ()> {
+        value::port(t).map_err(|_| ())
+    }
+}
 /// x
 #[derive(Debug, thiserror::Error)]
 #[error("bounds")]
 pub struct BoundsError;
-impl Bounds { pub(crate) fn check_names(&self, _: &ConnSpec) -> Result<(), BoundsError> { Ok(()) }  pub(crate) fn check_host(&self, _: &str) -> Result<(), BoundsError> { Ok(()) } }
+impl Bounds {
+    pub(crate) fn check_names(&self, _: &ConnSpec) -> Result<(), BoundsError> {
+        Ok(())
+    }
+    pub(crate) fn check_host(&self, _: &str) -> Result<(), BoundsError> {
+        Ok(())
+    }
+}

@@ -107,14 +107,28 @@ async fn a_login_serves_until_two_minutes_before_its_end_and_needs_no_aws_for_it
     for operation in CALLS {
         rig.sandbox().aws.fault(operation, Fault::Deny, Times::Always);
     }
-    rig.advance(Duration::from_secs(700));
-    rig.connect("sales").await.expect("200 s are left");
+    rig.advance(Duration::from_secs(600));
+    rig.connect("sales").await.expect("300 s are left");
     assert_eq!(calls(&rig), [1, 1, 1]);
     rig.sandbox().aws.clear_faults();
-    rig.advance(Duration::from_secs(90));
+    rig.advance(Duration::from_secs(190));
     rig.connect("sales").await.expect("110 s were left");
     rig.connect("sales").await.expect("the new one is kept");
     assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([2, 2, 2], 4));
+}
+
+#[tokio::test]
+async fn a_login_in_use_is_replaced_ahead_of_its_end() {
+    let rig = Rig::start().await;
+    rig.connect("sales").await.unwrap();
+    rig.sandbox().aws.fault("GetCredentials", Fault::Hang, Times::Always);
+    rig.advance(Duration::from_secs(720));
+    rig.connect("sales").await.expect("not held up by the refresh");
+    rig.sandbox().aws.wait_for_calls("GetCredentials", 2).await;
+    rig.sandbox().aws.clear_faults();
+    rig.advance(Duration::from_secs(100));
+    rig.connect("sales").await.unwrap();
+    assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([2, 2, 2], 3));
 }
 
 #[tokio::test]
@@ -178,6 +192,11 @@ async fn a_warehouse_that_refuses_every_login_is_dialled_twice() {
     assert_refused(&rig.connect("sales").await.unwrap_err(), "08004", NOT_AVAILABLE, None);
     // One for the cache, which was cold, and one for the login that was refused.
     assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([2, 2, 2], 2));
+    // While that is remembered, no call of AWS for each attempt.
+    for dials in 3..=5 {
+        assert_refused(&rig.connect("sales").await.unwrap_err(), "08004", NOT_AVAILABLE, None);
+        assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([2, 2, 2], dials));
+    }
     rig.wait_until_idle().await;
 }
 

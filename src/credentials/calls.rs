@@ -57,15 +57,16 @@ impl Calls {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let place = Place { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
+        let place =
+            Place { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
         let since = Instant::now();
         let attempt = || {
             let sent = send();
             async move { sent.await.map_err(|error| class(call, &error, hidden.map(Secret::expose))) }
         };
         let answered = self.gate.call(&place, attempt).await;
-        let outcome = answered
-            .and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: call.clone(), what }));
+        let outcome =
+            answered.and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: call.clone(), what }));
         self.tell(call, since, outcome.as_ref().err());
         outcome
     }

@@ -80,12 +80,12 @@ impl MintError {
     /// Worth remembering: asking again at once would only spend quota.
     pub(crate) fn is_final(&self) -> bool {
         match self.root() {
-            Self::Denied { .. } | Self::Unusable { .. } | Self::TokenFile { .. } | Self::Spec(_) | Self::Bounds(_) => true,
-            Self::Throttled { .. }
-            | Self::Unavailable { .. }
-            | Self::Deadline(_)
-            | Self::Lost
-            | Self::Needed(_) => false,
+            Self::Denied { .. } | Self::Unusable { .. } | Self::TokenFile { .. } | Self::Spec(_) | Self::Bounds(_) => {
+                true
+            }
+            Self::Throttled { .. } | Self::Unavailable { .. } | Self::Deadline(_) | Self::Lost | Self::Needed(_) => {
+                false
+            }
         }
     }
 

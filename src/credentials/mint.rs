@@ -81,7 +81,10 @@ impl Minter {
         let key = SessionKey::new(caller, self.calls.home(region));
         let identity = self.sessions.get(&key).await.map_err(MintError::Needed)?;
         match ask(identity.keys().cloned()).await {
-            Err(error) if error.code().is_some_and(|code| EXPIRED.contains(&code)) && self.sessions.refused(&key, &identity) => {
+            Err(error)
+                if error.code().is_some_and(|code| EXPIRED.contains(&code))
+                    && self.sessions.refused(&key, &identity) =>
+            {
                 let identity = self.sessions.get(&key).await.map_err(MintError::Needed)?;
                 ask(identity.keys().cloned()).await
             }

@@ -85,14 +85,22 @@ impl Plan {
 /// lava's first-label rule, where the host is an endpoint's name of the spec's kind.
 fn name(spec: &ConnSpec, endpoint: Option<Endpoint>) -> Option<WarehouseName> {
     match spec.warehouse {
-        Warehouse::Serverless => spec.workgroup.clone().or(match endpoint {
-            Some(Endpoint::Serverless { workgroup, .. }) => Some(workgroup),
-            Some(Endpoint::Provisioned { .. }) | None => None,
-        }).map(WarehouseName::Workgroup),
-        Warehouse::Provisioned => spec.cluster_id.clone().or(match endpoint {
-            Some(Endpoint::Provisioned { cluster_id, .. }) => Some(cluster_id),
-            Some(Endpoint::Serverless { .. }) | None => None,
-        }).map(WarehouseName::Cluster),
+        Warehouse::Serverless => spec
+            .workgroup
+            .clone()
+            .or(match endpoint {
+                Some(Endpoint::Serverless { workgroup, .. }) => Some(workgroup),
+                Some(Endpoint::Provisioned { .. }) | None => None,
+            })
+            .map(WarehouseName::Workgroup),
+        Warehouse::Provisioned => spec
+            .cluster_id
+            .clone()
+            .or(match endpoint {
+                Some(Endpoint::Provisioned { cluster_id, .. }) => Some(cluster_id),
+                Some(Endpoint::Serverless { .. }) | None => None,
+            })
+            .map(WarehouseName::Cluster),
     }
 }
 
@@ -156,7 +164,13 @@ fn chain(spec: &ConnSpec, principal: &Principal) -> Chain {
             }
         }
         let token_file = spec.web_identity_token_file.clone().filter(|_| at == 0);
-        Hop { role_arn: hop.role_arn.clone(), external_id: hop.external_id.clone(), session_name: name, tags, token_file }
+        Hop {
+            role_arn: hop.role_arn.clone(),
+            external_id: hop.external_id.clone(),
+            session_name: name,
+            tags,
+            token_file,
+        }
     });
     Chain(hops.collect())
 }

@@ -119,9 +119,12 @@ impl Roles {
             None => None,
         };
         let before = match self.sessions.get().and_then(Weak::upgrade) {
-            Some(sessions) if !before.0.is_empty() => {
-                Some(sessions.get(&SessionKey { chain: before, region: key.region.clone() }).await.map_err(MintError::Needed)?)
-            }
+            Some(sessions) if !before.0.is_empty() => Some(
+                sessions
+                    .get(&SessionKey { chain: before, region: key.region.clone() })
+                    .await
+                    .map_err(MintError::Needed)?,
+            ),
             _ => None,
         };
         self.assume(hop, before.as_deref().and_then(Identity::keys), external_id.as_ref(), region).await

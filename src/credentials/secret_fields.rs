@@ -27,7 +27,8 @@ impl Fields {
     /// # Errors
     /// It is no object, or a value will not do.
     pub(crate) fn parse(text: &Secret) -> Result<Self, BadSecret> {
-        let value: Value = serde_json::from_str(text.expose()).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
+        let value: Value =
+            serde_json::from_str(text.expose()).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
         let Value::Object(object) = value else { return Err(BadSecret("the secret is not a JSON object")) };
         let host = string(&object, "host", "the secret's host is no string")?;
         let database = string(&object, "dbname", "the secret's dbname is no string")?;

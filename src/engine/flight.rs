@@ -1,0 +1,83 @@
+//! One fetch, from its start to what its slot and its waiters are told.
+
+use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::slot::{Flight, Held, Outcome, Slot};
+use super::{Cache, Perishable};
+use crate::credentials::MintError;
+use crate::fault;
+
+impl<K, V> Cache<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Perishable + Send + Sync + 'static,
+{
+    /// Starts the one flight of a slot that has none. Its keeper is at an end: the landing needs another one.
+    pub(super) fn launch(self: &Arc<Self>, key: &K, slot: &mut Slot<V>) -> Flight<V> {
+        let (landed, flight) = watch::channel(None);
+        slot.flight = Some(flight.clone());
+        slot.keeper = None;
+        self.control.spawn(Arc::clone(self).fly(key.clone(), landed));
+        flight
+    }
+
+    async fn fly(self: Arc<Self>, key: K, landed: watch::Sender<Option<Outcome<V>>>) {
+        debug!(name = self.source.name(&key), "fetching");
+        let fetch = async { self.source.fetch(&key).await };
+        let outcome = match AssertUnwindSafe(timeout(self.policy.timeout, fetch)).catch_unwind().await {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(_elapsed)) => Err(MintError::Deadline(self.policy.timeout)),
+            Err(_panic) => Err(MintError::Lost),
+        };
+        // First the slot, then the waiters: whoever comes in between finds the outcome, not a flight that is over.
+        let outcome = self.land(&key, outcome);
+        landed.send_replace(Some(outcome));
+    }
+
+    fn land(self: &Arc<Self>, key: &K, outcome: Result<V, MintError>) -> Outcome<V> {
+        let now = self.now();
+        let landed = match outcome {
+            Ok(value) => {
+                let value = Arc::new(value);
+                let held = Held::new(Arc::clone(&value), now, &self.policy, &self.jitter);
+                if held.is_none() {
+                    warn!(name = self.source.name(key), "what was fetched has too little life: used once");
+                }
+                Ok((value, held))
+            }
+            Err(error) => {
+                debug!(name = self.source.name(key), error = fault::chain(&error).as_str(), "a fetch failed");
+                Err(Arc::new(error))
+            }
+        };
+        let told = {
+            let mut slot = self.slots.entry(key.clone()).or_default();
+            // Those who waited have just used it; behind a refresh there are none.
+            if slot.held.is_none() {
+                self.touch(&slot);
+            }
+            let told = match landed {
+                Ok((value, held)) => {
+                    slot.landed(held);
+                    Ok(value)
+                }
+                Err(error) => slot.failed(error, now, &self.policy, &self.jitter),
+            };
+            slot.keeper = Some(self.keep(key));
+            told
+        };
+        self.make_room();
+        told
+    }
+}
+
+pub(super) fn lost<V>() -> Outcome<V> {
+    Err(Arc::new(MintError::Lost))
+}

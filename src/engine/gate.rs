@@ -1,0 +1,86 @@
+//! The way that every call of AWS takes: so many at a time to one account in one region, and again what failed for now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::jitter::Jitter;
+use crate::credentials::MintError;
+use crate::fault;
+
+/// Calls in flight to one place, those that pause between two tries included.
+const PERMITS: usize = 8;
+
+/// Places remembered; those with a call in flight or waiting stay beyond it.
+const PLACES: usize = 1024;
+
+/// Longest pause before the second try; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Longest pause of all.
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Tries of a call that fails for now without being throttled.
+const TRIES: u32 = 3;
+
+/// What AWS counts calls by. `None`: the base identity's own.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) account: Option<String>,
+    pub(crate) region: Option<String>,
+}
+
+/// All ways in. First come, first served, at each place.
+pub(crate) struct Gate {
+    places: DashMap<Place, Arc<Semaphore>>,
+    jitter: Jitter,
+}
+
+impl Gate {
+    pub(crate) fn new(jitter: Jitter) -> Self {
+        Self { places: DashMap::new(), jitter }
+    }
+
+    /// Calls when it is this call's turn. What is throttled is tried until the caller drops this; what fails for now,
+    /// thrice. Pauses are taken inside: a place that throttles gets slower, and nobody overtakes. Cancel safe.
+    ///
+    /// # Errors
+    /// That of the last attempt.
+    pub(crate) async fn call<T, F>(&self, place: &Place, attempt: impl Fn() -> F) -> Result<T, MintError>
+    where
+        F: Future<Output = Result<T, MintError>>,
+    {
+        let permits = self.permits(place);
+        // Nothing closes it.
+        let _turn = permits.acquire().await;
+        let (mut longest, mut failures) = (FIRST_PAUSE, 0);
+        loop {
+            let error = match attempt().await {
+                Err(error) if error.is_throttled() => error,
+                Err(error) if !error.is_final() && failures + 1 < TRIES => {
+                    failures += 1;
+                    error
+                }
+                outcome => return outcome,
+            };
+            let pause = self.jitter.up_to(longest);
+            debug!(?place, error = fault::chain(&error).as_str(), ?pause, "a call failed: once more");
+            sleep(pause).await;
+            longest = (longest * 2).min(LAST_PAUSE);
+        }
+    }
+
+    fn permits(&self, place: &Place) -> Arc<Semaphore> {
+        if let Some(permits) = self.places.get(place) {
+            return Arc::clone(&permits);
+        }
+        if self.places.len() >= PLACES {
+            self.places.retain(|_, permits| Arc::strong_count(permits) > 1);
+        }
+        Arc::clone(&self.places.entry(place.clone()).or_insert_with(|| Arc::new(Semaphore::new(PERMITS))))
+    }
+}

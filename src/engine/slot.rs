@@ -1,0 +1,275 @@
+//! All that is known of one key, and what follows from it at a given time.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::jitter::Jitter;
+use super::keeper::Keeper;
+use super::{Freshness, Perishable, Policy};
+use crate::credentials::MintError;
+
+/// Longest memory of a refusal; and how long a failure is known that stops nothing any more.
+const MEMORY: Duration = Duration::from_secs(300);
+
+/// Pauses between attempts to replace a value that is still handed out: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
+
+/// How far chance moves a refresh or a pause, as a share of it.
+const SPREAD: f64 = 0.05;
+
+/// For ever, with room to add to it.
+const ALWAYS: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// What a key has come to, shared by all who wait for it.
+pub(super) type Outcome<V> = Result<Arc<V>, Arc<MintError>>;
+
+/// To wait for a flight.
+pub(super) type Flight<V> = watch::Receiver<Option<Outcome<V>>>;
+
+/// One time on both clocks. The wall clock goes on while a machine is suspended, and may be set back; tokio's does
+/// neither.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) tokio: Instant,
+    pub(super) wall: SystemTime,
+}
+
+impl Moment {
+    /// Time gone by since, on the clock that saw more of it.
+    fn since(self, earlier: Self) -> Duration {
+        self.tokio.duration_since(earlier.tokio).max(self.wall.duration_since(earlier.wall).unwrap_or_default())
+    }
+}
+
+pub(super) struct Slot<V> {
+    pub(super) held: Option<Held<V>>,
+    /// The one flight for this key.
+    pub(super) flight: Option<Flight<V>>,
+    /// The last final refusal by AWS.
+    denial: Option<Memory<Arc<MintError>>>,
+    /// The last value that the warehouse refused. Weak: its secret goes, its address is not used again.
+    distrust: Option<Memory<Weak<V>>>,
+    /// The last failure, if nothing has landed since; its time is the pause before a held value is tried again.
+    pub(super) trouble: Option<Memory<Arc<MintError>>>,
+    /// When it was last asked for: a count of all that was.
+    pub(super) last_use: AtomicU64,
+    pub(super) keeper: Option<Keeper>,
+}
+
+/// A value that is handed out.
+pub(super) struct Held<V> {
+    pub(super) value: Arc<V>,
+    landed: Moment,
+    /// Until it is to be fetched again, since it landed.
+    fresh_for: Duration,
+    /// Until it is not handed out any more, since it landed.
+    served_for: Duration,
+    was_used: AtomicBool,
+}
+
+/// Something to be remembered for a time that doubles when it happens again.
+pub(super) struct Memory<T> {
+    pub(super) of: T,
+    since: Moment,
+    /// Without chance, so that it can be doubled.
+    step: Duration,
+    lasts: Duration,
+}
+
+/// What `get` does about a key.
+pub(super) enum Verdict<V> {
+    Serve(Arc<V>),
+    /// Serve, and fetch in the background.
+    Refresh(Arc<V>),
+    Join(Flight<V>),
+    Refuse(Arc<MintError>),
+    Fetch,
+}
+
+/// What a key's keeper does about it.
+pub(super) enum Next {
+    /// Nothing: the landing will see to it.
+    Flies,
+    Refresh,
+    Wake(Instant),
+    Forget,
+}
+
+impl<V> Default for Slot<V> {
+    fn default() -> Self {
+        Self {
+            held: None,
+            flight: None,
+            denial: None,
+            distrust: None,
+            trouble: None,
+            last_use: AtomicU64::new(0),
+            keeper: None,
+        }
+    }
+}
+
+impl<V> Slot<V> {
+    pub(super) fn judge(&self, now: Moment, freshness: Freshness) -> Verdict<V> {
+        let held = self.held.as_ref().filter(|held| held.is_served(now));
+        let waits = matches!(freshness, Freshness::Within { .. });
+        match (held, &self.flight) {
+            (Some(held), _) if held.is_fresh(now) || self.is_pausing(now) => Verdict::Serve(held.hand_out()),
+            (Some(held), Some(_)) if !waits => Verdict::Serve(held.hand_out()),
+            (Some(held), None) if !waits => Verdict::Refresh(held.hand_out()),
+            (_, Some(flight)) => Verdict::Join(flight.clone()),
+            (Some(_), None) => Verdict::Fetch,
+            (None, None) => match &self.denial {
+                Some(denial) if denial.lasts(now) => Verdict::Refuse(Arc::clone(&denial.of)),
+                Some(_) | None => Verdict::Fetch,
+            },
+        }
+    }
+
+    /// A flight has landed; `None`: with something not to be kept.
+    pub(super) fn landed(&mut self, held: Option<Held<V>>) {
+        (self.flight, self.held, self.denial, self.trouble) = (None, held, None, None);
+    }
+
+    /// A flight has failed. What those are told who waited for it.
+    pub(super) fn failed(
+        &mut self,
+        error: Arc<MintError>,
+        now: Moment,
+        policy: &Policy,
+        jitter: &Jitter,
+    ) -> Outcome<V> {
+        self.flight = None;
+        let ends_all = error.is_final() && matches!(policy.freshness, Freshness::Within { .. });
+        self.held.take_if(|held| ends_all || !held.is_served(now));
+        let step = self.trouble.as_ref().map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
+        let lasts = jitter.around(step, SPREAD);
+        self.trouble = Some(Memory { of: Arc::clone(&error), since: now, step, lasts });
+        match &self.held {
+            Some(held) => Ok(Arc::clone(&held.value)),
+            None if error.is_final() => {
+                self.denial = Some(Memory::again(Arc::clone(&error), now, self.denial.as_ref(), policy.negative_ttl));
+                Err(error)
+            }
+            None => Err(error),
+        }
+    }
+
+    /// The warehouse has refused this value. Whether another one is worth a try.
+    pub(super) fn refused(&mut self, value: &Arc<V>, now: Moment, policy: &Policy) -> bool {
+        if self.held.as_ref().is_some_and(|held| !Arc::ptr_eq(&held.value, value)) {
+            return true;
+        }
+        let value = Arc::downgrade(value);
+        // Nothing is held, and another is on its way or has yet to be asked for.
+        let is_told_again = self.distrust.as_ref().is_some_and(|last| last.of.ptr_eq(&value));
+        if is_told_again || self.held.is_none() && self.flight.is_some() {
+            return true;
+        }
+        // While the last refusal is remembered, what is here has been fetched because of it.
+        if self.distrust.as_ref().is_some_and(|last| last.lasts(now)) {
+            return false;
+        }
+        self.held = None;
+        self.distrust = Some(Memory::again(value, now, self.distrust.as_ref(), policy.negative_ttl));
+        true
+    }
+
+    /// Whether nothing is left: a flight goes on.
+    pub(super) fn forget(&mut self) -> bool {
+        let flight = self.flight.take();
+        let is_empty = flight.is_none();
+        *self = Self { flight, ..Self::default() };
+        is_empty
+    }
+
+    pub(super) fn next(&self, now: Moment, freshness: Freshness) -> Next {
+        if self.flight.is_some() {
+            return Next::Flies;
+        }
+        let held = self.held.as_ref().filter(|held| held.is_served(now));
+        let refresh = match (held, freshness) {
+            (Some(held), Freshness::Ahead) if held.is_fresh(now) => Some(held.landed.tokio + held.fresh_for),
+            (Some(held), Freshness::Ahead) if held.was_used.load(Ordering::Relaxed) => match &self.trouble {
+                Some(trouble) if trouble.lasts(now) => Some(trouble.since.tokio + trouble.lasts),
+                Some(_) | None => return Next::Refresh,
+            },
+            (Some(_) | None, Freshness::Ahead | Freshness::Within { .. }) => None,
+        };
+        let ends = [
+            held.map(|held| held.landed.tokio + held.served_for),
+            self.denial.as_ref().map(Memory::end),
+            self.distrust.as_ref().map(Memory::end),
+            self.trouble.as_ref().map(Memory::end),
+        ];
+        match ends.into_iter().flatten().max() {
+            Some(end) if end > now.tokio => Next::Wake(refresh.map_or(end, |refresh| refresh.min(end))),
+            Some(_) | None => Next::Forget,
+        }
+    }
+
+    fn is_pausing(&self, now: Moment) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.lasts(now))
+    }
+}
+
+impl<V: Perishable> Held<V> {
+    /// `None`: it has too little life to be kept.
+    pub(super) fn new(value: Arc<V>, landed: Moment, policy: &Policy, jitter: &Jitter) -> Option<Self> {
+        let granted = match value.expires_at() {
+            Some(at) => at.duration_since(landed.wall).unwrap_or_default().min(ALWAYS),
+            None => ALWAYS,
+        };
+        if granted <= policy.least_life {
+            return None;
+        }
+        let life = granted - policy.margin.min(granted / 4);
+        let (fresh_for, served_for) = match policy.freshness {
+            Freshness::Ahead if granted == ALWAYS => (ALWAYS, ALWAYS),
+            // Where the margin is a quarter, three quarters would be too late.
+            Freshness::Ahead => (jitter.around((granted / 4 * 3).min(life / 10 * 9), SPREAD), life),
+            Freshness::Within { believed, stale_for } => {
+                let believed = value.believed(believed).min(life);
+                (believed, believed.saturating_add(stale_for).min(life))
+            }
+        };
+        Some(Self { value, landed, fresh_for, served_for, was_used: AtomicBool::new(false) })
+    }
+}
+
+impl<V> Held<V> {
+    fn is_fresh(&self, now: Moment) -> bool {
+        now.since(self.landed) < self.fresh_for
+    }
+
+    fn is_served(&self, now: Moment) -> bool {
+        now.since(self.landed) < self.served_for
+    }
+
+    fn hand_out(&self) -> Arc<V> {
+        self.was_used.store(true, Ordering::Relaxed);
+        Arc::clone(&self.value)
+    }
+}
+
+impl<T> Memory<T> {
+    /// Twice as long as the last one, if that has not been over for long.
+    fn again(of: T, now: Moment, last: Option<&Self>, first: Duration) -> Self {
+        let last = last.filter(|last| now.since(last.since) < last.lasts + MEMORY);
+        let lasts = last.map_or(first, |last| (last.step * 2).min(MEMORY));
+        Self { of, since: now, step: lasts, lasts }
+    }
+
+    fn lasts(&self, now: Moment) -> bool {
+        now.since(self.since) < self.lasts
+    }
+
+    /// Until then it counts if it happens again.
+    fn end(&self) -> Instant {
+        self.since.tokio + self.lasts + MEMORY
+    }
+}

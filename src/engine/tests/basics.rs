@@ -1,0 +1,117 @@
+//! Flights, their waiters, and the memory of what failed.
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_waiters_over_a_hundred_keys_share_a_hundred_flights() {
+    let rig = rig(AHEAD, []);
+    let keys = (0..10_000).map(|at| at % 100).collect::<Vec<_>>();
+    let all = join_all(keys.iter().map(|key| rig.cache.get(key))).await;
+    assert!(keys.iter().zip(all).all(|(key, value)| value.unwrap().key == *key));
+    assert_eq!(rig.calls(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_flight_holds_up_nobody_elses() {
+    let rig = rig(AHEAD, [Plan::Hang]);
+    let hanging = tokio::spawn({
+        let cache = Arc::clone(&rig.cache);
+        async move { cache.get(&2).await }
+    });
+    pass(secs(1)).await;
+    let began = Instant::now();
+    assert!(rig.get().await.is_ok());
+    assert_eq!(began.elapsed().as_secs(), 1);
+    assert!(matches!(*hanging.await.unwrap().unwrap_err(), MintError::Deadline(_)));
+    assert_eq!(began.elapsed().as_secs(), 19);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_leaves_aborts_nobody() {
+    let rig = rig(AHEAD, []);
+    let first = timeout(Duration::from_millis(500), rig.get()).await;
+    assert!(first.is_err(), "it left while the call was under way");
+    assert_eq!((rig.serial().await, rig.calls()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_panics_is_an_error_and_the_next_one_flies() {
+    let rig = rig(AHEAD, [Plan::Panic]);
+    assert!(matches!(*rig.get().await.unwrap_err(), MintError::Lost));
+    assert!(rig.get().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_is_remembered_twice_as_long_each_time_and_at_most_five_minutes() {
+    let rig = rig(AHEAD, []);
+    rig.usually(Plan::Deny);
+    for (at, memory) in [10, 20, 40, 80, 160, 300, 300].into_iter().enumerate() {
+        assert!(rig.get().await.unwrap_err().is_final());
+        let calls = at as u64 + 1;
+        assert_eq!(rig.calls(), calls, "the memory of the one before is over");
+        pass(secs(memory - 1)).await;
+        assert!(rig.at_once().unwrap().is_err());
+        assert_eq!(rig.calls(), calls, "remembered for {memory} s");
+        pass(secs(1)).await;
+    }
+    rig.usually(Plan::Life(900));
+    assert!(rig.get().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_long_ago_counts_for_nothing() {
+    let rig = rig(AHEAD, [Plan::Deny, Plan::Deny]);
+    assert!(rig.get().await.is_err());
+    pass(secs(400)).await;
+    assert_eq!(rig.cache.len(), 0);
+    assert!(rig.get().await.is_err());
+    pass(secs(10)).await;
+    assert!(rig.get().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_not_final_fails_its_waiters_at_once_and_is_not_remembered() {
+    let rig = rig(AHEAD, [Plan::Throttle]);
+    let all = join_all((0..10).map(|_| rig.get())).await;
+    assert!(all.iter().all(Result::is_err));
+    assert!(rig.cache.snapshot(&1).unwrap().last_error.is_some());
+    assert!(rig.get().await.is_ok());
+    assert!(rig.cache.snapshot(&1).unwrap().last_error.is_none());
+    assert_eq!(rig.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_value_with_too_short_a_life_is_for_those_who_waited() {
+    let rig = rig(AHEAD, [Plan::Life(60)]);
+    let all = join_all((0..10).map(|_| rig.get())).await;
+    assert!(all.into_iter().all(|value| value.unwrap().serial == 1));
+    assert_eq!((rig.serial().await, rig.serial().await), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_forgotten_is_fetched_again_and_its_flight_goes_on() {
+    let rig = rig(AHEAD, []);
+    assert_eq!(rig.serial().await, 1);
+    rig.cache.forget(&1);
+    assert_eq!(rig.cache.len(), 0);
+    let (serial, ()) = tokio::join!(rig.serial(), async { rig.cache.forget(&1) });
+    assert_eq!((serial, rig.serial().await, rig.calls()), (2, 2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_shows_what_a_key_has_come_to() {
+    let rig = rig(AHEAD, [Plan::Deny]);
+    assert!(rig.cache.snapshot(&1).is_none());
+    assert!(rig.at_once().is_none());
+    assert!(rig.cache.snapshot(&1).unwrap().is_in_flight);
+    assert!(rig.get().await.is_err());
+    let denied = rig.cache.snapshot(&1).unwrap();
+    assert_eq!((denied.is_in_flight, denied.last_error.unwrap().is_final(), denied.expires_at), (false, true, None));
+    pass(secs(10)).await;
+    let value = rig.get().await.unwrap();
+    let (key, held) = rig.cache.snapshots().pop().unwrap();
+    assert_eq!((key, held.expires_at, held.last_error.is_none()), (1, value.expires_at, true));
+}

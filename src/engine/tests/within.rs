@@ -1,0 +1,64 @@
+//! What is believed for a while.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn what_is_believed_no_longer_is_waited_for() {
+    let rig = rig(WITHIN, []);
+    assert_eq!(rig.serial().await, 1);
+    pass(secs(59)).await;
+    assert_eq!(rig.at_once().unwrap().unwrap().serial, 1);
+    pass(secs(1)).await;
+    assert!(rig.at_once().is_none());
+    assert_eq!(rig.serial().await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_nobody_uses_and_its_memory_comes_back() {
+    let rig = rig(WITHIN, []);
+    assert_eq!(rig.serial().await, 1);
+    pass(secs(359)).await;
+    assert_eq!((rig.calls(), rig.cache.len()), (1, 1));
+    pass(secs(2)).await;
+    assert_eq!((rig.calls(), rig.cache.len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_old_value_serves_while_the_source_fails_and_not_for_ever() {
+    let rig = rig(WITHIN, []);
+    assert_eq!(rig.serial().await, 1);
+    rig.usually(Plan::Throttle);
+    pass(secs(60)).await;
+    assert!(rig.at_once().is_none(), "one waits");
+    assert_eq!(rig.serial().await, 1);
+    assert_eq!(rig.at_once().unwrap().unwrap().serial, 1, "and the next does not, for a while");
+    // Some of them wait for a second.
+    let end = tokio::time::Instant::now() + secs(297);
+    while tokio::time::Instant::now() < end {
+        assert_eq!(rig.serial().await, 1);
+        pass(Duration::from_millis(500)).await;
+    }
+    let tries = rig.calls() - 1;
+    assert!((5..=12).contains(&tries), "{tries}");
+    pass(secs(5)).await;
+    assert!(rig.get().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_refusal_ends_belief() {
+    let rig = rig(WITHIN, [Plan::Life(900), Plan::Deny]);
+    assert_eq!(rig.serial().await, 1);
+    pass(secs(60)).await;
+    assert!(rig.get().await.unwrap_err().is_final());
+    assert!(rig.at_once().unwrap().is_err());
+    pass(secs(10)).await;
+    assert_eq!(rig.serial().await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_says_how_long_it_is_believed() {
+    let rig = rig(WITHIN, []);
+    assert_eq!(rig.cache.get(&MISSING).await.unwrap().serial, 1);
+    pass(secs(10)).await;
+    assert_eq!(rig.cache.get(&MISSING).await.unwrap().serial, 2);
+}
