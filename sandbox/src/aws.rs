@@ -1,11 +1,17 @@
-//! The AWS endpoint: SSM, STS and Redshift Serverless on one loopback address, as far as a login needs them.
+//! The AWS endpoint: all of AWS that leads to a login, on one loopback address.
 //!
-//! One HTTP/1.1 endpoint for all three, to be given to SDKs and the CLI as `endpoint_url` (or `AWS_ENDPOINT_URL`).
-//! It answers SSM GetParameter, STS AssumeRole and GetCallerIdentity, Redshift Serverless GetCredentials and
-//! GetWorkgroup; everything else is refused as AWS refuses an unknown operation. Signatures (Version 4, in the
-//! `Authorization` header) are checked, and so are the documented bounds of parameters. There are no IAM policies, but
-//! an external id per role and a list of callers per workgroup. Every signed caller may read every parameter; session
-//! policies, MFA, presigned URLs and custom domain names have no counterpart here.
+//! One HTTP/1.1 endpoint for all services, to be given to SDKs and the CLI as `endpoint_url` (or `AWS_ENDPOINT_URL`).
+//! It answers
+//! * SSM GetParameter, Secrets Manager GetSecretValue, DynamoDB GetItem and Scan,
+//! * STS AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity,
+//! * Redshift Serverless GetCredentials and GetWorkgroup,
+//! * Redshift GetClusterCredentials, GetClusterCredentialsWithIAM and DescribeClusters.
+//!
+//! Everything else is refused as AWS refuses an unknown operation, and so are parameters that have no counterpart here.
+//! Signatures (Version 4, in the `Authorization` header) are checked, and so are the documented bounds of parameters.
+//! There are no IAM policies, but a rule per role and a list of callers per workgroup and cluster. Every signed caller
+//! may read every parameter, secret and table; session policies, MFA, presigned URLs and custom domain names have no
+//! counterpart here.
 //!
 //! Tests order faults, and look at what arrived.
 
@@ -13,6 +19,7 @@ mod authenticate;
 mod call;
 mod constraint;
 mod dispatch;
+mod dynamodb;
 mod encoding;
 mod faults;
 mod identity;
@@ -23,7 +30,10 @@ mod options;
 mod redshift;
 mod refusal;
 mod reply;
+mod secrets;
 mod server;
+mod serverless;
+mod service;
 mod sigv4;
 mod ssm;
 mod sts;
@@ -41,7 +51,9 @@ use self::faults::Faults;
 pub use self::faults::{Fault, Times};
 use self::journal::Journal;
 pub use self::journal::Request;
-pub use self::options::{AwsOptions, Parameter, ParameterKind, RoleRule, Workgroup};
+pub use self::options::{
+    AwsOptions, Cluster, Parameter, ParameterKind, RoleRule, SecretValue, Skew, WebIdentity, Workgroup,
+};
 use self::server::{Server, bind};
 use self::world::World;
 use crate::logins::Logins;
@@ -86,6 +98,12 @@ impl Aws {
         self.server.journal.requests(operation)
     }
 
+    /// The requests for all operations, in the order of their arrival, refused ones included: the last 10,000 of each.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Request> {
+        self.server.journal.all()
+    }
+
     /// Resolves as soon as `count` requests for this operation have arrived since the start. Cancel safe.
     pub async fn wait_for_calls(&self, operation: &str, count: usize) {
         self.server.journal.wait_for(operation, count).await;
@@ -110,6 +128,66 @@ impl Aws {
     pub fn put_parameter(&self, name: &str, value: &str) {
         let parameter = Parameter { value: value.to_owned(), kind: ParameterKind::SecureString };
         self.server.world.put_parameter(name, parameter);
+    }
+
+    /// Removes a parameter; nothing happens if there is none.
+    pub fn remove_parameter(&self, name: &str) {
+        self.server.world.remove_parameter(name);
+    }
+
+    /// Adds a secret, or a new version of it.
+    pub fn put_secret(&self, name: &str, value: SecretValue) {
+        self.server.world.put_secret(name, value);
+    }
+
+    /// Removes a secret; nothing happens if there is none.
+    pub fn remove_secret(&self, name: &str) {
+        self.server.world.remove_secret(name);
+    }
+
+    /// Adds an empty DynamoDB table with the partition key `conn_id`, in place of one of that name.
+    pub fn put_table(&self, name: &str) {
+        self.server.world.put_table(name);
+    }
+
+    /// Removes a DynamoDB table; nothing happens if there is none.
+    pub fn remove_table(&self, name: &str) {
+        self.server.world.remove_table(name);
+    }
+
+    /// Adds or replaces an item, which is in DynamoDB's typed form: `{"conn_id": {"S": "sales"}, …}`.
+    ///
+    /// # Panics
+    /// When there is no such table, or the item has no `conn_id` of type S.
+    pub fn put_item(&self, table: &str, item: serde_json::Value) {
+        let put = self.server.world.with_table(table, |table| table.put(item));
+        assert_eq!(put, Some(true), "{table} is no table, or the item has no conn_id");
+    }
+
+    /// Removes the item with this `conn_id`; nothing happens if there is none.
+    pub fn delete_item(&self, table: &str, conn_id: &str) {
+        self.server.world.with_table(table, |table| table.remove(conn_id));
+    }
+
+    /// From now on a Scan of this table answers with at most so many items. `None`: as many as fit into 1 MiB.
+    pub fn set_page_size(&self, table: &str, items: Option<usize>) {
+        self.server.world.with_table(table, |table| table.page(items));
+    }
+
+    /// Adds or replaces a cluster.
+    pub fn put_cluster(&self, name: &str, cluster: Cluster) {
+        self.server.world.put_cluster(name, cluster);
+    }
+
+    /// Adds or replaces a web identity token, for AssumeRoleWithWebIdentity: 4 to 20,000 characters.
+    pub fn put_web_identity(&self, token: &str, identity: WebIdentity) {
+        self.server.world.put_web_identity(token, identity);
+    }
+
+    /// Sets the endpoint's clock: from five minutes on, what is signed by the machine's clock is refused. Keys and web
+    /// identities are judged by it too, and the `Date` of answers is of it.
+    pub fn skew(&self, skew: Skew) {
+        self.server.world.skew(skew);
     }
 
     /// Adds or replaces a workgroup.

@@ -180,7 +180,7 @@ async fn bounds_unknown_names_and_missing_permissions_are_told_apart() {
         (&GET_CREDENTIALS, "(AccessDeniedException)"),
         (&["ssm", "get-parameter", "--name", "/none"], "(ParameterNotFound)"),
         (&["redshift-serverless", "list-workgroups"], "(UnknownOperationException)"),
-        (&["redshift", "describe-clusters"], "(InvalidAction)"),
+        (&["redshift", "describe-tags"], "(InvalidAction)"),
     ] {
         let refusal = cli(&aws, &base, arguments).await.unwrap_err();
         assert!(refusal.contains(code), "{arguments:?}: {refusal}");

@@ -20,9 +20,9 @@ use super::call::Call;
 use super::dispatch::Ended;
 use super::faults::Faults;
 use super::journal::Journal;
-use super::operation::Protocol;
 use super::refusal::Refusal;
 use super::reply::request_id;
+use super::service::Service;
 use super::world::World;
 
 /// The largest request body that is read. AWS's limits for these services are lower.
@@ -91,18 +91,18 @@ impl Server {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "");
-                return Ok(refusal.reply(Protocol::of(&head.headers), &id).into_response(&id));
+                return Ok(refusal.reply(Service::of(&head.headers, ""), &id).into_response(&id, self.world.now()));
             }
             Err(_) => return Err(Closed), // the client went away
         };
         let call = Call::read(&head.headers, head.uri.query().unwrap_or_default(), &body);
         let reply = match self.answer(&head, &body, &call, &id).await {
             Ok(reply) => reply,
-            Err(Ended::Refused(refusal)) => refusal.reply(call.protocol, &id),
+            Err(Ended::Refused(refusal)) => refusal.reply(call.service, &id),
             Err(Ended::Closed) => return Err(Closed),
         };
         debug!(operation = call.name, status = reply.status.as_u16(), code = reply.error_type, "answered");
-        Ok(reply.into_response(&id))
+        Ok(reply.into_response(&id, self.world.now()))
     }
 }
 
