@@ -13,16 +13,20 @@
 //! may read every parameter, secret and table; session policies, MFA, presigned URLs and custom domain names have no
 //! counterpart here.
 //!
-//! Tests order faults, and look at what arrived.
+//! Beside it there can be the endpoints that a container or an instance gets its credentials from, whose sessions are
+//! callers here. Tests order faults, and look at what arrived.
 
 mod authenticate;
 mod call;
 mod constraint;
+mod container;
 mod dispatch;
 mod dynamodb;
 mod encoding;
 mod faults;
+mod http;
 mod identity;
+mod instance;
 mod journal;
 mod keys;
 mod operation;
@@ -38,6 +42,7 @@ mod sigv4;
 mod ssm;
 mod sts;
 mod timestamp;
+mod vending;
 mod world;
 
 use std::fmt;
@@ -45,16 +50,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::task::AbortHandle;
-
+use self::container::Agent;
+pub use self::container::ContainerCredentials;
 use self::faults::Faults;
 pub use self::faults::{Fault, Times};
+use self::http::Serving;
+pub use self::instance::InstanceMetadata;
 use self::journal::Journal;
 pub use self::journal::Request;
 pub use self::options::{
     AwsOptions, Cluster, Parameter, ParameterKind, RoleRule, SecretValue, Skew, WebIdentity, Workgroup,
 };
-use self::server::{Server, bind};
+use self::server::Server;
 use self::world::World;
 use crate::logins::Logins;
 
@@ -62,7 +69,7 @@ use crate::logins::Logins;
 pub struct Aws {
     address: SocketAddr,
     server: Arc<Server>,
-    task: AbortHandle,
+    _serving: Serving,
 }
 
 impl Aws {
@@ -71,12 +78,16 @@ impl Aws {
     /// # Errors
     /// `InvalidInput` if the address is not a loopback one; otherwise what binding it says.
     pub async fn start(options: AwsOptions, logins: Arc<Logins>) -> io::Result<Self> {
-        let listener = bind(options.listen).await?;
-        let address = listener.local_addr()?;
+        let listen = options.listen;
         let world = World::new(options, logins);
         let server = Arc::new(Server { world, faults: Faults::default(), journal: Journal::default() });
-        let task = tokio::spawn(Arc::clone(&server).run(listener)).abort_handle();
-        Ok(Self { address, server, task })
+        let at = Arc::clone(&server);
+        let serving = Serving::start(listen, move |request| {
+            let at = Arc::clone(&at);
+            async move { at.respond(request).await }
+        });
+        let serving = serving.await?;
+        Ok(Self { address: serving.address, server, _serving: serving })
     }
 
     /// The endpoint's URL, `http://127.0.0.1:PORT`.
@@ -184,6 +195,32 @@ impl Aws {
         self.server.world.put_web_identity(token, identity);
     }
 
+    /// Starts an EKS Pod Identity Agent that hands out sessions of this role to who knows the token. They have the tags
+    /// of such sessions, which are transitive: a role that is assumed from there has to allow `sts:TagSession`.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is not the ARN of a role; otherwise what binding a port says.
+    pub async fn pod_identity(&self, role_arn: &str, token: &str) -> io::Result<ContainerCredentials> {
+        ContainerCredentials::start(Arc::clone(&self.server), Agent::PodIdentity, role_arn, token).await
+    }
+
+    /// Starts a container credentials endpoint as ECS has it, which hands out sessions of this role to who knows the
+    /// token. They have no tags.
+    ///
+    /// # Errors
+    /// As [`Aws::pod_identity`].
+    pub async fn container_credentials(&self, role_arn: &str, token: &str) -> io::Result<ContainerCredentials> {
+        ContainerCredentials::start(Arc::clone(&self.server), Agent::Ecs, role_arn, token).await
+    }
+
+    /// Starts the metadata service of an EC2 instance whose profile has this role.
+    ///
+    /// # Errors
+    /// As [`Aws::pod_identity`].
+    pub async fn instance_metadata(&self, role_arn: &str) -> io::Result<InstanceMetadata> {
+        InstanceMetadata::start(Arc::clone(&self.server), role_arn).await
+    }
+
     /// Sets the endpoint's clock: from five minutes on, what is signed by the machine's clock is refused. Keys and web
     /// identities are judged by it too, and the `Date` of answers is of it.
     pub fn skew(&self, skew: Skew) {
@@ -209,12 +246,6 @@ impl Aws {
     /// clock, as SDKs see it, and not by [`Logins::advance`].)
     pub fn expire_sessions(&self) {
         self.server.world.expire_sessions();
-    }
-}
-
-impl Drop for Aws {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -13,6 +13,8 @@ use crate::logins::Logins;
 /// Everything there is. Shared by all connections.
 pub(super) struct World {
     pub(super) account: String,
+    /// The first of the Regions.
+    pub(super) region: String,
     /// Shared with the warehouse, which honours what is minted here.
     pub(super) logins: Arc<Logins>,
     tables: Mutex<Tables>,
@@ -56,7 +58,7 @@ impl World {
         let stored = |parameter| Stored { parameter, version: 1, modified };
         let secret = |value| StoredSecret { value, version: 1, created: modified };
         let tables = Tables {
-            regions: BTreeSet::from([options.region]),
+            regions: BTreeSet::from([options.region.clone()]),
             parameters: options.parameters.into_iter().map(|(name, parameter)| (name, stored(parameter))).collect(),
             roles: options.roles,
             workgroups: options.workgroups,
@@ -67,7 +69,7 @@ impl World {
             skew: Skew::None,
             keys: Keys::new(options.access_key_id, options.secret_access_key, user),
         };
-        Self { account: options.account, logins, tables: Mutex::new(tables) }
+        Self { account: options.account, region: options.region, logins, tables: Mutex::new(tables) }
     }
 
     /// The endpoint's time, by which signatures, keys and web identities are judged.
