@@ -120,6 +120,7 @@ async fn a_login_serves_until_two_minutes_before_its_end_and_needs_no_aws_for_it
 #[tokio::test]
 async fn a_login_in_use_is_replaced_ahead_of_its_end() {
     let rig = Rig::start().await;
+    rig.sandbox().logins.rotate();
     rig.connect("sales").await.unwrap();
     rig.sandbox().aws.fault("GetCredentials", Fault::Hang, Times::Always);
     rig.advance(Duration::from_secs(720));
