@@ -159,7 +159,7 @@ impl<V: Perishable> Snapshot<V> {
         Self {
             expires_at: value.as_ref().and_then(|value| value.expires_at()),
             value,
-            last_error: slot.trouble.as_ref().map(|trouble| Arc::clone(&trouble.of)),
+            last_error: slot.trouble.as_ref().and_then(|trouble| trouble.of.clone()),
             is_in_flight: slot.flight.is_some(),
         }
     }

@@ -65,7 +65,7 @@ where
             }
             let told = match landed {
                 Ok((value, held)) => {
-                    slot.landed(held);
+                    slot.landed(held, now, &self.policy, &self.jitter);
                     Ok(value)
                 }
                 Err(error) => slot.failed(error, now, &self.policy, &self.jitter),

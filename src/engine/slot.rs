@@ -53,8 +53,9 @@ pub(super) struct Slot<V> {
     denial: Option<Memory<Arc<MintError>>>,
     /// The last value that the warehouse refused. Weak: its secret goes, its address is not used again.
     distrust: Option<Memory<Weak<V>>>,
-    /// The last failure, if nothing has landed since; its time is the pause before a held value is tried again.
-    pub(super) trouble: Option<Memory<Arc<MintError>>>,
+    /// The last failure, if nothing better has landed since; it lasts for the pause before a held value is fetched
+    /// again. `None`: it brought nothing that would last longer.
+    pub(super) trouble: Option<Memory<Option<Arc<MintError>>>>,
     /// When it was last asked for: a count of all that was.
     pub(super) last_use: AtomicU64,
     pub(super) keeper: Option<Keeper>,
@@ -130,11 +131,6 @@ impl<V> Slot<V> {
         }
     }
 
-    /// A flight has landed; `None`: with something not to be kept.
-    pub(super) fn landed(&mut self, held: Option<Held<V>>) {
-        (self.flight, self.held, self.denial, self.trouble) = (None, held, None, None);
-    }
-
     /// A flight has failed. What those are told who waited for it.
     pub(super) fn failed(
         &mut self,
@@ -146,9 +142,7 @@ impl<V> Slot<V> {
         self.flight = None;
         let ends_all = error.is_final() && matches!(policy.freshness, Freshness::Within { .. });
         self.held.take_if(|held| ends_all || !held.is_served(now));
-        let step = self.trouble.as_ref().map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
-        let lasts = jitter.around(step, SPREAD);
-        self.trouble = Some(Memory { of: Arc::clone(&error), since: now, step, lasts });
+        self.pause(Some(Arc::clone(&error)), now, jitter);
         match &self.held {
             Some(held) => Ok(Arc::clone(&held.value)),
             None if error.is_final() => {
@@ -212,8 +206,31 @@ impl<V> Slot<V> {
         }
     }
 
+    fn pause(&mut self, failure: Option<Arc<MintError>>, now: Moment, jitter: &Jitter) {
+        let step = self.trouble.as_ref().map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
+        self.trouble = Some(Memory { of: failure, since: now, step, lasts: jitter.around(step, SPREAD) });
+    }
+
     fn is_pausing(&self, now: Moment) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| trouble.lasts(now))
+    }
+}
+
+impl<V: Perishable> Slot<V> {
+    /// A flight has landed; `fresh` is what may be kept of it. AWS may hand out one login until it ends: one that does
+    /// not outlive what is held is not worth asking for again soon.
+    pub(super) fn landed(&mut self, fresh: Option<Held<V>>, now: Moment, policy: &Policy, jitter: &Jitter) {
+        (self.flight, self.denial) = (None, None);
+        let ends = |held: &Held<V>| held.value.expires_at();
+        let is_better = |held: &Held<V>| match (ends(held), fresh.as_ref().map(ends)) {
+            (Some(at), Some(Some(later))) => later > at,
+            (_, fresh) => fresh.is_some(),
+        };
+        let is_ahead = matches!(policy.freshness, Freshness::Ahead);
+        match &self.held {
+            Some(held) if is_ahead && held.is_served(now) && !is_better(held) => self.pause(None, now, jitter),
+            Some(_) | None => (self.held, self.trouble) = (fresh, None),
+        }
     }
 }
 
