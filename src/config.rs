@@ -3,20 +3,22 @@
 //! Owns the meaning, default and range of every key. Does not own the live parts built from it: no TLS settings, no
 //! AWS client, no file but those that the keys name.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::de::DeTable;
-
-pub use self::connection::{Bounds, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse};
+pub use self::connection::{
+    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse, connection_from_item,
+};
 pub use self::fault::{Fault, Faults};
 use self::reader::Doc;
+pub use self::tree::ItemValue;
+use self::tree::{Node, Place};
 pub(crate) use self::users::without_newline;
 use self::value::Reference;
+pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
 pub use self::verifier::Verifier;
 use crate::secret::Secret;
 
@@ -25,8 +27,9 @@ mod fault;
 mod keys;
 mod reader;
 mod sections;
+mod tree;
 mod users;
-mod value;
+pub(crate) mod value;
 pub mod verifier;
 
 /// What becomes of a key that this version does not know.
@@ -76,22 +79,21 @@ pub fn parse(
     env: &dyn Fn(&str) -> Option<String>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Faults> {
-    let doc = Doc { path, text, env, unknown_keys, faults: RefCell::default(), warnings: RefCell::default() };
-    let config = match DeTable::parse(text) {
-        Ok(table) => Some(read(&doc, table.get_ref())),
-        Err(why) => {
-            // Its `Display` shows the line, which may hold a secret.
-            doc.fault(why.span().map(|span| doc.line_of(span.start)), "", why.message().replace('\n', ", "));
+    let doc = Doc::new(path, Some(env), unknown_keys);
+    let config = match tree::from_toml(text, 0) {
+        Ok(root) => Some(read(&doc, &root)),
+        Err((place, message)) => {
+            doc.fault(place, "", message);
             None
         }
     };
-    let (faults, warnings) = (doc.faults.into_inner(), doc.warnings.into_inner());
+    let (faults, warnings) = doc.told();
     match config {
         Some(mut config) if faults.is_empty() => {
-            config.warnings = Faults::new(warnings).iter().map(Fault::to_string).collect();
+            config.warnings = warnings.iter().map(Fault::to_string).collect();
             Ok(config)
         }
-        _ => Err(Faults::new(faults)),
+        _ => Err(faults),
     }
 }
 
@@ -99,17 +101,17 @@ fn whole(path: &Path, message: String) -> Faults {
     // What has lines is no path but the configuration itself, with all that is in it.
     let file = Some(path.display().to_string()).filter(|path| !path.contains('\n'));
     let file = file.unwrap_or_else(|| "the configuration".to_owned());
-    Faults::new(vec![Fault { file, line: None, key: String::new(), message }])
+    Faults::new(vec![(Place::WHOLE, Fault { file, line: None, key: String::new(), message })])
 }
 
-fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
-    let mut root = doc.root(table);
+fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
+    let mut root = doc.root(root);
     let (credentials, password_duration) = sections::credentials(root.table("credentials"));
     let entries = root.table("connections").names();
     let users = root.table("users").names();
     for (key, left) in [("connections", &entries), ("users", &users)] {
         if left.is_empty() {
-            doc.warn(None, key, format_args!("there are no {key}: nobody can log in"));
+            doc.warn(Place::WHOLE, key, format_args!("there are no {key}: nobody can log in"));
         }
     }
     let names: BTreeSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
@@ -133,12 +135,12 @@ fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
 
 /// What the AWS SDK reads by itself is held to the rules of `aws.endpoint_url`.
 fn endpoints_of_the_environment(doc: &Doc<'_>) {
-    for service in ["", "_REDSHIFT_SERVERLESS", "_SSM", "_STS"] {
+    for service in ["", "_REDSHIFT_SERVERLESS", "_REDSHIFT", "_SSM", "_STS", "_SECRETS_MANAGER", "_DYNAMODB"] {
         let name = format!("AWS_ENDPOINT_URL{service}");
-        match (doc.env)(&name).map(|url| value::endpoint_url(&url)) {
+        match doc.env.and_then(|env| env(&name)).map(|url| value::endpoint_url(&url)) {
             None => {}
-            Some(Ok(_)) => doc.warn(None, &name, "this environment variable has AWS called at another address"),
-            Some(Err(message)) => doc.fault(None, &name, format_args!("(environment) {message}")),
+            Some(Ok(_)) => doc.warn(Place::WHOLE, &name, "this environment variable has AWS called at another address"),
+            Some(Err(message)) => doc.fault(Place::WHOLE, &name, format_args!("(environment) {message}")),
         }
     }
 }
@@ -347,7 +349,7 @@ impl User {
     /// The first right that covers the connection.
     #[must_use]
     pub fn right_to(&self, conn_id: &ConnId) -> Option<&Right> {
-        self.connections.iter().find(|right| value::glob_matches(&right.pattern, conn_id.as_str()))
+        self.connections.iter().find(|right| glob_matches(&right.pattern, conn_id.as_str()))
     }
 }
 

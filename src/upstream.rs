@@ -110,7 +110,8 @@ impl Route {
         timeouts: Timeouts,
     ) -> Result<Self, rustls::pki_types::InvalidDnsNameError> {
         let host = spec.host.clone().unwrap_or_default();
-        let server_name = spec.tls_server_name.clone().unwrap_or_else(|| host.clone());
+        // A name in a certificate has no dot at its end.
+        let server_name = spec.tls_server_name.as_ref().unwrap_or(&host).trim_end_matches('.').to_owned();
         Ok(Self {
             host,
             port: spec.port.unwrap_or(5439),

@@ -41,7 +41,7 @@ pub(super) fn listen(mut table: Table<'_>) -> Listen {
 fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> {
     let default = || vec![(SocketAddr::from(([127, 0, 0, 1], 5439)), None)];
     let Some(given) = table.take("address") else { return default() };
-    let each = if given.is_array() { given.list().unwrap_or_default() } else { vec![given.clone()] };
+    let each = if given.is_list() { given.list().unwrap_or_default() } else { vec![given.clone()] };
     if each.is_empty() {
         given.fault("must hold at least one address");
     }

@@ -80,7 +80,7 @@ fn opened(value: &Value<'_>, connections: &BTreeSet<String>) -> Option<String> {
 
 /// A verifier, or a reference to a verifier or a password. Nothing here repeats the text: it may be a password.
 fn password(value: &Value<'_>) -> Option<Password> {
-    if value.is_array() {
+    if value.is_list() {
         value.fault("two passwords: not yet supported");
         return None;
     }

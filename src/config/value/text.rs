@@ -7,7 +7,7 @@ use crate::config::keys::NOT_YET_SUPPORTED;
 
 /// Where a value is kept, when it is not in the file itself.
 #[derive(Debug, Eq, PartialEq)]
-pub(in crate::config) enum Reference {
+pub(crate) enum Reference {
     /// `file:PATH`
     File(PathBuf),
     /// A path without `file:`. In a user's `password` this may be a mistyped password, so it is never shown.
@@ -17,7 +17,7 @@ pub(in crate::config) enum Reference {
 }
 
 /// `file:PATH`, `env:NAME` or a bare path. Relative paths are left as they are.
-pub(in crate::config) fn reference(text: &str) -> Parsed<Reference> {
+pub(crate) fn reference(text: &str) -> Parsed<Reference> {
     match text.split_once(':') {
         Some(("ssm" | "secret", _)) => Err(NOT_YET_SUPPORTED.into()),
         Some(("file" | "env", "")) => Err("must name a file or a variable behind the colon".into()),
@@ -32,7 +32,7 @@ pub(in crate::config) fn reference(text: &str) -> Parsed<Reference> {
 }
 
 /// Puts environment variables in for `${NAME}`. One pass: what a variable holds is taken as it is.
-pub(in crate::config) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Parsed<String> {
+pub(crate) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Parsed<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -53,15 +53,20 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// What may stand in a name that people read and type: 1–63 bytes, all visible but for blanks within.
-pub(in crate::config) fn visible_name(text: &str) -> Parsed<()> {
+pub(crate) fn visible_name(text: &str) -> Parsed<()> {
+    visible(text, 63)
+}
+
+/// 1 to `longest` bytes, all visible but for blanks within.
+pub(crate) fn visible(text: &str, longest: usize) -> Parsed<()> {
     // Controls, all blanks but the plain one, and what shows nothing or turns the direction of writing.
     let hidden = |c: char| {
         c.is_control()
             || (c.is_whitespace() && c != ' ')
             || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
-    if !(1..=63).contains(&text.len()) {
-        Err("a name is 1 to 63 bytes long".into())
+    if !(1..=longest).contains(&text.len()) {
+        Err(format!("a name is 1 to {longest} bytes long").into())
     } else if text.contains(hidden) || text.trim() != text {
         Err("a name is made of visible characters, with no blanks at its ends".into())
     } else {
@@ -70,7 +75,7 @@ pub(in crate::config) fn visible_name(text: &str) -> Parsed<()> {
 }
 
 /// Whether `name` matches `pattern`: `*` is any run of characters, `?` is one, all else itself.
-pub(in crate::config) fn glob_matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob_matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);
@@ -98,7 +103,7 @@ pub(in crate::config) fn glob_matches(pattern: &str, name: &str) -> bool {
 }
 
 /// The candidate that was probably meant.
-pub(in crate::config) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let within = (name.chars().count() / 3).clamp(1, 2);
     let scored = candidates.into_iter().map(|candidate| (edits(name, candidate), candidate));
     scored.filter(|(edits, _)| *edits <= within).min().map(|(_, candidate)| candidate)
