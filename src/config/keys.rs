@@ -5,8 +5,8 @@
 pub(super) const NOT_YET: &[&str] = &[
     "include",
     "admin",
-    "specs",
-    "groups",
+    "groups.*.from",
+    "groups.*.max_sessions",
     "listen.public_name",
     "listen.proxy_protocol_from",
     "listen.sni_suffix",
@@ -21,11 +21,8 @@ pub(super) const NOT_YET: &[&str] = &[
     "connections.*.listen",
     "connections.*.application_name",
     "connections.*.startup_parameters",
-    "users.*.groups",
     "users.*.from",
     "users.*.max_sessions",
-    "users.*.db_roles",
-    "users.*.db_user",
     "users.*.password_expires",
 ];
 

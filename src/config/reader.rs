@@ -8,11 +8,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::UnknownKeys;
 use super::fault::{Fault, Faults};
 use super::keys::{NOT_YET, NOT_YET_SUPPORTED};
 use super::tree::{Data, Node, Place};
 use super::value::{self, Parsed, Reference};
+use super::{Material, UnknownKeys};
+use crate::secret::Secret;
 
 /// A configuration while it is read; collects what is wrong with it.
 pub(super) struct Doc<'a> {
@@ -288,17 +289,30 @@ impl<'a> Value<'a> {
         Table { broken, ..opened }
     }
 
-    /// The text that a REF in this string leads to. `checked` may still refuse it.
-    pub(super) fn referenced(&self, checked: impl Fn(&str) -> Parsed<()>) -> Option<String> {
-        let text = match self.parse(value::reference)? {
-            Reference::File(path) | Reference::Bare(path) => {
-                let path = self.beside(&path);
-                self.keep(read(&path).map_err(|why| format!("cannot read {}: {why}", path.display()).into()))?
+    /// What a REF in this string leads to. `checked` may still refuse what is here already.
+    pub(super) fn referenced(&self, checked: impl Fn(&str) -> Parsed<()>) -> Option<Material> {
+        let from = self.place_of(self.parse(value::reference)?);
+        let text = match &from {
+            Reference::File(path) => {
+                self.keep(read_file(path).map_err(|why| format!("cannot read {}: {why}", path.display()).into()))?
             }
-            Reference::Env(name) => self.variable(&name)?,
+            Reference::Env(name) => self.variable(name)?,
+            Reference::Remote(_) => return Some(Material { from, text: None }),
         };
-        self.keep(checked(&text))?;
-        Some(text)
+        let text = Secret::new(text);
+        self.keep(checked(text.expose()))?;
+        Some(Material { from, text: Some(text) })
+    }
+
+    /// A reference that holds wherever it is read: its path starts beside this file, and is absolute.
+    pub(super) fn place_of(&self, reference: Reference) -> Reference {
+        match reference {
+            Reference::File(path) => {
+                let path = self.beside(&path);
+                Reference::File(std::path::absolute(&path).unwrap_or(path))
+            }
+            Reference::Env(_) | Reference::Remote(_) => reference,
+        }
     }
 
     /// What `env:NAME` leads to.
@@ -316,8 +330,11 @@ impl<'a> Value<'a> {
 /// Longest file read, in bytes: CA bundles of operating systems are near 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A text file, whole.
-pub(super) fn read(path: &Path) -> std::io::Result<String> {
+/// A text file, whole, up to 4 MiB: every file that the configuration names is read so.
+///
+/// # Errors
+/// As [`std::fs::File`]; `FileTooLarge`.
+pub fn read_file(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let read = std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {

@@ -55,6 +55,13 @@ pub(crate) fn role_arn(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err(EXPECTED.into()) }
 }
 
+/// A DynamoDB table's name.
+pub(crate) fn dynamodb_table(text: &str) -> Parsed<String> {
+    let shape =
+        (3..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if shape { Ok(text.to_owned()) } else { Err("must be 3 to 255 of letters, digits and _ . -".into()) }
+}
+
 /// A cluster's identifier: 1–63 of `[a-z0-9-]`.
 pub(crate) fn cluster_id(text: &str) -> Parsed<String> {
     let shape = (1..=63).contains(&text.len())
@@ -78,7 +85,7 @@ pub(crate) fn parameter(text: &str) -> Parsed<String> {
 }
 
 /// 1–2048 of what names, versions, labels and ARNs are made of (SSM API, `GetParameter`).
-fn is_parameter(text: &str) -> bool {
+pub(crate) fn is_parameter(text: &str) -> bool {
     (1..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/:".contains(&b))
 }
 
