@@ -97,7 +97,7 @@ fn name(spec: &ConnSpec, endpoint: Option<Endpoint>) -> Option<WarehouseName> {
             .cluster_id
             .clone()
             .or(match endpoint {
-                Some(Endpoint::Provisioned { cluster_id, .. }) => Some(cluster_id),
+                Some(Endpoint::Provisioned { cluster, .. }) => Some(cluster),
                 Some(Endpoint::Serverless { .. }) | None => None,
             })
             .map(WarehouseName::Cluster),
@@ -137,7 +137,7 @@ fn call(
 /// The `DbUser` of a `per-user` login. Configuration has checked it for every user it knows.
 fn own_user(spec: &ConnSpec, principal: &Principal) -> Result<String, MintError> {
     let user = principal.rights.db_user.as_ref().unwrap_or(&principal.user);
-    if !config::is_db_user(user) {
+    if config::value::db_user(user).is_err() {
         return Err(MintError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
     }
     if spec.deny_db_users.contains(user) {

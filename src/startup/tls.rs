@@ -29,6 +29,9 @@ pub(crate) struct ServerTls {
 /// The certificate or key cannot be used.
 #[derive(Debug, Error)]
 pub enum ServerTlsError {
+    /// AWS keeps it.
+    #[error("listen.tls.{0}: a certificate or key out of ssm: or secret: is not yet supported")]
+    Remote(&'static str),
     /// PEM that does not hold what it should.
     #[error("listen.tls: not a PEM certificate chain and private key")]
     Pem(#[source] rustls::pki_types::pem::Error),
@@ -79,10 +82,12 @@ fn salt_key(secret: &[u8]) -> aws_lc_rs::hmac::Key {
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn from_pem(identity: &Identity) -> Result<Pair, ServerTlsError> {
-    let chain = CertificateDer::pem_slice_iter(identity.cert_pem.as_bytes())
+    let cert_pem = identity.cert.text.as_ref().ok_or(ServerTlsError::Remote("cert"))?.expose();
+    let key_pem = identity.key.text.as_ref().ok_or(ServerTlsError::Remote("key"))?.expose();
+    let chain = CertificateDer::pem_slice_iter(cert_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(ServerTlsError::Pem)?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.expose().as_bytes()).map_err(ServerTlsError::Pem)?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(ServerTlsError::Pem)?;
     Ok((chain, key))
 }
 

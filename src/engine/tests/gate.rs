@@ -25,7 +25,11 @@ async fn call(gate: &Gate, failures: impl IntoIterator<Item = MintError>) -> (Re
 }
 
 fn failing() -> MintError {
-    MintError::Unavailable { call: Call::new("x", ""), code: "InternalFailure".into(), source: Box::new(std::fmt::Error) }
+    MintError::Unavailable {
+        call: Call::new("x", ""),
+        code: "InternalFailure".into(),
+        source: Box::new(std::fmt::Error),
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,92 @@
+//! What whoever writes lava's table may have the proxy do.
+
+use thiserror::Error;
+
+use super::{ConnId, ConnSpec};
+use crate::config::glob_matches;
+
+/// What a writer of `[specs] dynamodb_table` may say; checked after the item is merged with its secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Globs of conn_ids: only these are asked for.
+    pub conn_ids: Vec<String>,
+    /// Globs of the roles that may be assumed.
+    pub roles: Vec<String>,
+    /// What the names of SSM parameters and secrets begin with.
+    pub parameter_prefix: String,
+    /// Globs of the hosts that may be dialled.
+    pub hosts: Vec<String>,
+}
+
+/// A spec oversteps its bounds. The text names the key and the bound.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum BoundsError {
+    /// A role that no glob covers.
+    #[error("role_arn {0} is not covered by specs.roles")]
+    Role(String),
+    /// A parameter outside the prefix, or an ARN, which may lead into another account.
+    #[error("{key}: the parameter's name does not begin with specs.parameter_prefix")]
+    Parameter {
+        /// `password` or `external_id`
+        key: &'static str,
+    },
+    /// A secret outside the prefix.
+    #[error("secret_id: the secret's name does not begin with specs.parameter_prefix")]
+    Secret,
+    /// A host that no glob covers.
+    #[error("host {0} is not covered by specs.hosts")]
+    Host(String),
+}
+
+impl Bounds {
+    /// Whether the table is asked for this conn_id at all.
+    #[must_use]
+    pub fn cover(&self, conn_id: &ConnId) -> bool {
+        self.conn_ids.iter().any(|glob| glob_matches(glob, conn_id.as_str()))
+    }
+
+    /// Holds what is about to be dialled to the bounds, whoever named it: the spec, its secret, or AWS.
+    ///
+    /// # Errors
+    /// `Host`.
+    pub fn check_host(&self, host: &str) -> Result<(), BoundsError> {
+        let dialled = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let covered = self.hosts.iter().any(|glob| glob_matches(&glob.to_ascii_lowercase(), &dialled));
+        if covered { Ok(()) } else { Err(BoundsError::Host(host.to_owned())) }
+    }
+
+    /// Holds a spec's names to the bounds: before anything is read by them.
+    ///
+    /// # Errors
+    /// `Role`, `Parameter`, `Secret`.
+    pub fn check_names(&self, spec: &ConnSpec) -> Result<(), BoundsError> {
+        for hop in &spec.role_hops {
+            if !self.roles.iter().any(|glob| glob_matches(glob, &hop.role_arn)) {
+                return Err(BoundsError::Role(hop.role_arn.clone()));
+            }
+        }
+        let external_ids = spec.role_hops.iter().filter_map(|hop| hop.external_id.as_ref());
+        let named = external_ids.map(|name| ("external_id", name));
+        for (key, name) in named.chain(spec.password.iter().map(|name| ("password", name))) {
+            if !name.starts_with(&self.parameter_prefix) {
+                return Err(BoundsError::Parameter { key });
+            }
+        }
+        match spec.secret_id.as_deref().map(secret_name) {
+            Some(name) if !name.starts_with(&self.parameter_prefix) => Err(BoundsError::Secret),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The name in `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX`; another ARN has none.
+fn secret_name(id: &str) -> &str {
+    if !id.starts_with("arn:") {
+        return id;
+    }
+    let mut parts = id.splitn(7, ':').skip(2);
+    match (parts.next(), parts.nth(2), parts.next()) {
+        (Some("secretsmanager"), Some("secret"), Some(name)) => name,
+        _ => "",
+    }
+}
