@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 
 pub(crate) use self::cache::Cache;
+#[expect(unused_imports, reason = "for the console and metrics")]
+pub(crate) use self::cache::Snapshot;
 use crate::credentials::MintError;
 
 mod cache;

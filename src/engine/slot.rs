@@ -276,8 +276,9 @@ impl<V> Held<V> {
 impl<T> Memory<T> {
     /// Twice as long as the last one, if that has not been over for long.
     fn again(of: T, now: Moment, last: Option<&Self>, first: Duration) -> Self {
+        let first = first.min(ALWAYS);
         let last = last.filter(|last| now.since(last.since) < last.lasts + MEMORY);
-        let lasts = last.map_or(first, |last| (last.step * 2).min(MEMORY));
+        let lasts = last.map_or(first, |last| (last.step * 2).min(MEMORY.max(first)));
         Self { of, since: now, step: lasts, lasts }
     }
 

@@ -21,6 +21,7 @@ mod gate;
 mod model;
 mod room;
 mod storm;
+mod threads;
 mod warehouse;
 mod within;
 
@@ -28,6 +29,8 @@ mod within;
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     Life(u64),
+    /// In no time.
+    Quick(u64),
     Deny,
     Throttle,
     Panic,
@@ -77,9 +80,12 @@ impl Fake {
         let serial = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let planned = self.plans.lock().unwrap().pop_front();
         let plan = planned.unwrap_or(*self.usual.lock().unwrap());
-        tokio::time::sleep(secs(1)).await;
         match plan {
-            Plan::Life(life) => Ok(Value::new(key, serial, self.clock.now(), secs(life))),
+            Plan::Quick(_) => tokio::task::yield_now().await,
+            _ => tokio::time::sleep(secs(1)).await,
+        }
+        match plan {
+            Plan::Life(life) | Plan::Quick(life) => Ok(Value::new(key, serial, self.clock.now(), secs(life))),
             Plan::Deny => Err(denied()),
             Plan::Throttle => Err(throttled()),
             Plan::Panic => panic!("planned"),

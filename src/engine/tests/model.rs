@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use super::*;
 
-const KEYS: u32 = 12;
+const KEYS: u32 = 5;
 
 #[derive(Clone, Debug)]
 enum Op {
     Get(u32),
-    /// What AWS does from now on.
+    /// What AWS does from then on.
     Aws(Plan),
     Pass(Duration),
     Suspend(Duration),
@@ -141,12 +141,12 @@ fn check(policy: Policy, ops: Vec<Op>) {
 
 proptest! {
     #[test]
-    fn refreshed_ahead(cap in prop_oneof![Just(1_usize), Just(4), Just(100)], ops in prop::collection::vec(op(), 0..80)) {
+    fn refreshed_ahead(cap in prop_oneof![Just(1_usize), Just(3), Just(100)], ops in prop::collection::vec(op(), 0..120)) {
         check(Policy { cap, ..AHEAD }, ops);
     }
 
     #[test]
-    fn believed_for_a_while(cap in prop_oneof![Just(4_usize), Just(100)], ops in prop::collection::vec(op(), 0..80)) {
+    fn believed_for_a_while(cap in prop_oneof![Just(3_usize), Just(100)], ops in prop::collection::vec(op(), 0..120)) {
         check(Policy { cap, ..WITHIN }, ops);
     }
 }
