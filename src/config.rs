@@ -28,6 +28,7 @@ use crate::secret::Secret;
 
 pub mod connection;
 mod fault;
+mod include;
 mod keys;
 mod reader;
 mod sections;
@@ -86,13 +87,8 @@ pub fn parse(
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Faults> {
     let doc = Doc::new(path, Some(env), unknown_keys);
-    let config = match tree::from_toml(text, 0) {
-        Ok(root) => Some(read(&doc, &root)),
-        Err((place, message)) => {
-            doc.fault(place, "", message);
-            None
-        }
-    };
+    let root = include::gather(&doc, text);
+    let config = root.as_ref().map(|root| read(&doc, root));
     let (faults, warnings) = doc.told();
     match config {
         Some(mut config) if faults.is_empty() => {
@@ -112,6 +108,7 @@ fn whole(path: &Path, message: String) -> Faults {
 
 fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let mut root = doc.root(root);
+    let _gathered = root.take("include");
     let (credentials, password_duration) = sections::credentials(root.table("credentials"));
     let entries = root.table("connections").names();
     let user_entries = root.table("users").names();

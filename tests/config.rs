@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, Ca, Config, Faults, LogFormat, LogLevel, Method, Password, UnknownKeys, Verifier,
+    self, BadPassword, Ca, Config, Faults, Identity, LogFormat, LogLevel, Method, Password, Reference, Remote,
+    UnknownKeys, Verifier,
 };
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
@@ -113,7 +114,7 @@ groups = ["x"]
         "13: connections.sales.password_duration: 7200 s is out of range: AWS grants 900 to 3600 s (\"15m\" to \"1h\")",
         "15: users.demo.password: no such file, and not a SCRAM-SHA-256 verifier (entity not found)",
         "16: users.demo.connections: there is no connection \"salse\"; did you mean \"sales\"?",
-        "17: users.demo.groups: not yet supported",
+        "17: users.demo.groups: there is no group \"x\"",
     ];
     assert_eq!(faults(text), want);
 }
@@ -141,7 +142,7 @@ fn a_single_fault_is_told_as_it_should_be() {
             "[aws]\nendpoint_url = \"http://example.com\"",
             "2: aws.endpoint_url: must be https: plain http only goes to a loopback host",
         ),
-        ("[upstream]\nca = \"ssm:/x\"", "2: upstream.ca: not yet supported"),
+        ("[upstream]\nca = \"ssm:/x\"", "2: upstream.ca: must be \"aws\", \"system\" or a file"),
         ("[upstream]\nkeepalive = 0.5", "2: upstream.keepalive: must be 0 (off) or at least 1 s"),
         ("[upstream]\ntls_timeout = 0", "2: upstream.tls_timeout: must be longer than 0"),
         ("[limits]\nmax_sessions = 1000001", "2: limits.max_sessions: must be at most 1000000"),
@@ -155,7 +156,12 @@ fn a_single_fault_is_told_as_it_should_be() {
         ("[users.u]", "1: users.u.password: required"),
         ("[users.u]\npassword = [\"a\", \"b\"]", "2: users.u.password: two passwords: not yet supported"),
         ("[users.u]\npassword = \"env:NOPE\"", "2: users.u.password: environment variable NOPE is not set"),
-        ("[users.u]\npassword = \"ssm:/x\"", "2: users.u.password: not yet supported"),
+        ("[users.u]\npassword = \"ssm:/x/{user}\"", "2: users.u.password: {user} is not yet supported"),
+        ("[users.u]\npassword = \"ssm:\"", "2: users.u.password: must name an SSM parameter behind the colon"),
+        (
+            "[users.u]\npassword = \"secret:#\"",
+            "2: users.u.password: must name a Secrets Manager secret behind the colon",
+        ),
         ("[users.u]\npassword = \"env:PW\"\nauth = \"cert\"", "3: users.u.auth: not yet supported"),
         ("[users.u]\npassword = \"env:PW\"\nconnections = \"x\"", "3: users.u.connections: must be a list, not string"),
         (
@@ -176,10 +182,10 @@ fn a_single_fault_is_told_as_it_should_be() {
 #[test]
 fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
     let text = r#"
-include = []
 [admin]
-[specs]
 [groups.a]
+from = []
+max_sessions = 1
 [listen]
 public_name = ""
 proxy_protocol_from = []
@@ -204,18 +210,15 @@ application_name = ""
 startup_parameters = {}
 [users.u]
 password = "env:PW"
-groups = []
 from = []
 max_sessions = 1
-db_roles = []
-db_user = ""
 password_expires = 2027-01-31
 "#;
     for unknown_keys in [UnknownKeys::Refuse, UnknownKeys::Warn] {
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
         let told = told(&faults);
         assert!(told.iter().all(|line| line.ends_with(": not yet supported")), "{told:#?}");
-        assert_eq!(told.len(), 24, "{told:#?}");
+        assert_eq!(told.len(), 20, "{told:#?}");
     }
 }
 
@@ -228,7 +231,7 @@ fn secrets_are_never_told() {
         "[users.u]\npassword = \"planted\"".to_owned(),
         "[users.u]\npassword = \"planted/planted\\u0000\"".to_owned(),
         "[users.u]\npassword = \"file:planted\"".to_owned(),
-        "[users.u]\npassword = \"secret:planted\"".to_owned(),
+        "[users.u]\npassword = \"secret:planted planted\"".to_owned(),
         format!("[users.u]\npassword = \"{}\"", "planted".repeat(1000)),
         "[users.u]\npassword = \"SCRAM-SHA-256$planted\"".to_owned(),
         "[users.u]\npassword = \"scram-sha-256$4096:planted$planted:planted\"".to_owned(),
@@ -271,12 +274,54 @@ fn references_lead_to_verifiers_and_passwords() {
         let Password::Verifier(verifier) = &config.users[user].password else { panic!("{user}") };
         assert_eq!(verifier.to_string(), stored.to_string());
     }
+    let from = |user: &str| config.users[user].password_from.clone();
+    assert_eq!(from("a"), Some(Reference::File(dir.path().join("plain"))));
+    assert_eq!((from("c"), from("e")), (Some(Reference::Env("PW".to_owned())), None));
     let c = &config.users["c"];
     assert_eq!((c.enabled, c.method, c.connections.len()), (false, Method::Scram, 0));
 
     fs::write(dir.path().join("plain"), "\n").unwrap();
     let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err();
     assert!(faults.to_string().contains("users.a.password: refers to an empty password"), "{faults}");
+}
+
+#[test]
+fn what_aws_keeps_is_read_later() {
+    let secret = |key: Option<&str>| Remote::Secret { id: "prod/x".to_owned(), key: key.map(str::to_owned) };
+    let text = "listen.tls = { cert = \"ssm:/tls/cert\", key = \"secret:prod/x#key\" }\nlisten.address = \"0.0.0.0:5439\"\n\
+                [users]\na = { password = \"ssm:/users/a\" }\nb = { password = \"secret:prod/x\" }";
+    let config = parse(text).unwrap_or_else(|faults| panic!("{faults}"));
+    let identity = config.listen.identity.unwrap();
+    assert_eq!(identity.cert.from, Reference::Remote(Remote::Parameter("/tls/cert".to_owned())));
+    assert_eq!(identity.key.from, Reference::Remote(secret(Some("key"))));
+    assert!(identity.cert.text.is_none() && identity.key.text.is_none());
+    for (user, want) in [("a", Remote::Parameter("/users/a".to_owned())), ("b", secret(None))] {
+        let Password::Remote(remote) = &config.users[user].password else { panic!("{user}") };
+        assert_eq!(*remote, want);
+        assert_eq!(config.users[user].password_from, Some(Reference::Remote(want)));
+    }
+    let faults = config::load_reference("ssm:/proxy.toml", &env, UnknownKeys::Refuse).unwrap_err();
+    assert_eq!(faults.to_string(), "ssm:/proxy.toml: not yet supported");
+}
+
+#[test]
+fn what_was_read_later_is_checked_as_at_load() {
+    let stored = |text: &str| Password::from_stored(&Secret::new(text.to_owned()));
+    assert!(matches!(stored("pw\r\n"), Ok(Password::Plain(password)) if password.expose() == "pw"));
+    assert!(matches!(stored(&verifier("pw").to_string()), Ok(Password::Verifier(_))));
+    assert_eq!(stored("\n").unwrap_err(), BadPassword::Empty);
+    assert_eq!(stored("a\0").unwrap_err(), BadPassword::Empty);
+    assert!(matches!(stored("SCRAM-SHA-256$planted"), Err(why) if !why.to_string().contains("planted")));
+
+    let ((cert, key), other) = (self_signed(), self_signed().1);
+    let check = |cert: &str, key: &str| {
+        let checked = Identity::check(&Secret::new(cert.to_owned()), &Secret::new(key.to_owned()));
+        checked.map_err(|why| why.to_string())
+    };
+    assert_eq!(check(&cert, &key), Ok(()));
+    assert_eq!(check(&cert, &other), Err("listen.tls.key: is not the key of listen.tls.cert".to_owned()));
+    assert_eq!(check(&key, &key), Err("listen.tls.cert: holds no certificate in PEM".to_owned()));
+    assert!(check(&cert, "planted").unwrap_err().starts_with("listen.tls.key: holds no private key"));
 }
 
 #[test]
@@ -316,8 +361,10 @@ fn a_certificate_of_ones_own_opens_other_addresses() {
     fs::write(dir.path().join("c"), &cert).unwrap();
     fs::write(dir.path().join("k"), &key).unwrap();
     let text = "[listen]\naddress = [\"0.0.0.0:5439\", \"[::]:5439\"]\ntls = { cert = \"c\", key = \"file:k\" }";
+    let shown = |material: &config::Material| material.text.as_ref().unwrap().expose().to_owned();
     let identity = load_in(&dir, text).listen.identity.unwrap();
-    assert_eq!((identity.cert_pem.as_str(), identity.key_pem.expose()), (cert.as_str(), key.as_str()));
+    assert_eq!((shown(&identity.cert), shown(&identity.key)), (cert, key));
+    assert_eq!(identity.key.from, Reference::File(dir.path().join("k")));
 
     fs::write(dir.path().join("proxy.toml"), text.replace("\"c\"", "\"k\"").replace("file:k", "c")).unwrap();
     let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err().to_string();

@@ -1,14 +1,12 @@
-//! Connection specs: every field of `[connections.*]`, what the fields need of each other, and items of lava's table.
+//! Connection specs: every field of `[connections.*]`, and what the fields need of each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, Bounds, BoundsError, Config, ConnId, ConnSpec, Faults, ItemValue, LoginIdentity, RoleHop, UnknownKeys,
-    Warehouse,
+    self, Config, ConnId, ConnSpec, Faults, LoginIdentity, RoleHop, UnknownKeys, Warehouse,
 };
 
 const WORKGROUP: &str = "Analytics.123456789012.ap-southeast-2.redshift-serverless.amazonaws.com";

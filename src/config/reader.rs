@@ -93,7 +93,7 @@ impl<'a> Table<'a> {
         let left = entries.iter().map(|(name, node)| Value {
             doc,
             name: name.clone(),
-            key: join(&key, &quoted(name)),
+            key: dotted(&key, name),
             pattern: join(pattern, name),
             node,
         });
@@ -341,6 +341,11 @@ pub fn read_file(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
     }
     Ok(text)
+}
+
+/// The key of `name` in the table `key`.
+pub(super) fn dotted(key: &str, name: &str) -> String {
+    join(key, &quoted(name))
 }
 
 fn join(key: &str, name: &str) -> String {
