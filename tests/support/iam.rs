@@ -69,7 +69,8 @@ pub(crate) fn fill(document: &str, values: &[(&str, &str)]) -> Value {
 /// (In one account either would do at times; asking for both finds what is missing in one.)
 pub(crate) fn allows(policies: &Policies, call: &Call) -> Decision {
     let web_identity = call.action.eq_ignore_ascii_case("sts:AssumeRoleWithWebIdentity");
-    let assumes = web_identity || ["sts:AssumeRole", "sts:TagSession"].iter().any(|a| call.action.eq_ignore_ascii_case(a));
+    let assumes =
+        web_identity || ["sts:AssumeRole", "sts:TagSession"].iter().any(|a| call.action.eq_ignore_ascii_case(a));
     if !web_identity {
         let own = policies.identity.iter().filter(|(arn, _)| same_identity(arn, &call.principal));
         let own: Vec<_> = own.flat_map(|(_, policy)| statements(policy)).collect();
@@ -191,7 +192,7 @@ fn compare(operator: &str, wanted: &[&str], found: Option<&[String]>) -> bool {
     };
     let matches = |value: &String| {
         let same = |wanted: &&str| match operator.as_str() {
-            "StringEquals" | "StringEqual" => wanted == value,
+            "StringEquals" => wanted == value,
             "StringEqualsIgnoreCase" => wanted.eq_ignore_ascii_case(value),
             "StringLike" | "ArnLike" | "ArnEquals" => glob(wanted, value),
             "Bool" => wanted.eq_ignore_ascii_case(value),
@@ -217,7 +218,7 @@ pub(crate) struct Seen {
     pub(crate) operation: String,
     /// The caller's ARN; empty for what is not signed.
     pub(crate) caller: String,
-    /// The tags of the caller's session; those that are transitive go along with AssumeRole.
+    /// The tags of the caller's session.
     pub(crate) caller_tags: BTreeMap<String, String>,
     pub(crate) region: String,
     /// As the sandbox's journal has them: `a.b` for what is nested, `a.1` for elements of JSON lists.

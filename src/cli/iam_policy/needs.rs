@@ -33,7 +33,7 @@ pub(super) struct Role {
 /// Everything that the document will say.
 pub(super) struct Needs<'a> {
     pub(super) config: &'a Config,
-    pub(super) principal: Option<&'a Principal>,
+    pub(super) principal: Option<Principal>,
     pub(super) proxy: Policy,
     /// By ARN, or by the glob of ARNs that `[specs]` allows.
     pub(super) roles: BTreeMap<String, Role>,
@@ -45,7 +45,8 @@ pub(super) struct Needs<'a> {
 
 impl<'a> Needs<'a> {
     pub(super) fn new(config: &'a Config, principal: Option<&'a Principal>) -> Self {
-        let account = principal.map(|principal| principal.account.clone());
+        let principal = principal.map(|principal| with_path(principal, config));
+        let account = principal.as_ref().map(|principal| principal.account.clone());
         let account = account.or_else(|| own_account(config)).unwrap_or_else(|| PROXY_ACCOUNT.to_owned());
         let (proxy, roles, sql) = (Policy::default(), BTreeMap::new(), Sql::default());
         Self { config, principal, proxy, roles, sql, account, notes: Vec::new() }
@@ -73,7 +74,7 @@ impl<'a> Needs<'a> {
 
     /// Who calls with a session of this role: the proxy itself, where it is this role.
     pub(super) fn session_of(&self, role: &str) -> Caller {
-        if self.principal.is_some_and(|principal| principal.is_role(role)) {
+        if self.principal.as_ref().is_some_and(|principal| principal.is_role(role)) {
             Caller::Proxy
         } else {
             Caller::Role(role.to_owned())
@@ -82,7 +83,7 @@ impl<'a> Needs<'a> {
 
     /// How a trust policy names the caller.
     pub(super) fn trusted(&mut self, caller: &Caller) -> String {
-        match (caller, self.principal) {
+        match (caller, &self.principal) {
             (Caller::Role(arn), _) => arn.clone(),
             (Caller::Proxy, Some(principal)) => principal.arn.clone(),
             (Caller::Proxy, None) => {
@@ -130,14 +131,16 @@ impl<'a> Needs<'a> {
     fn partition(&self) -> String {
         let roles = self.config.connections.values().flat_map(|spec| &spec.role_hops);
         let by_role = || roles.filter_map(|hop| partition_of(&hop.role_arn)).next().unwrap_or("aws").to_owned();
-        self.principal.map_or_else(by_role, |principal| principal.partition.clone())
+        self.principal.as_ref().map_or_else(by_role, |principal| principal.partition.clone())
     }
 
     /// The whole document.
     pub(super) fn json(mut self) -> Json {
         self.note_sizes();
         if self.proxy.is_empty() {
-            self.note("The proxy itself needs no permission: IAM takes no policy without statements, so leave `proxy` out.");
+            self.note(
+                "The proxy itself needs no permission: IAM takes no policy without statements, so leave `proxy` out.",
+            );
         }
         let roles = self.roles.iter().map(|(arn, role)| {
             let own = self.session_of(arn) == Caller::Proxy;
@@ -179,6 +182,15 @@ impl<'a> Needs<'a> {
             }
         }
         notes.into_iter().for_each(|note| self.note(note));
+    }
+}
+
+/// A session's ARN has lost its role's path, which the configuration may tell.
+fn with_path(principal: &Principal, config: &Config) -> Principal {
+    let mut hops = config.connections.values().flat_map(|spec| &spec.role_hops);
+    match hops.find(|hop| principal.path_unknown && principal.is_role(&hop.role_arn)) {
+        Some(hop) => Principal { arn: hop.role_arn.clone(), path_unknown: false, ..principal.clone() },
+        None => principal.clone(),
     }
 }
 

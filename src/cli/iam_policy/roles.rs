@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::needs::{Caller, Needs};
 use super::policy::{Condition, Policy};
+use super::principal::Kind;
 use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
 
 /// The tag by which a session brings database roles along.
@@ -58,8 +59,11 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
         needs.permissions(caller).allow("sts:TagSession", role, condition.clone());
         needs.role(role).trust.trust("sts:TagSession", trusted.clone(), condition);
     }
-    needs.note("Under EKS Pod Identity, whose session tags are transitive, both sides of every sts:AssumeRole also need sts:TagSession for the keys eks-cluster-arn, eks-cluster-name, kubernetes-namespace, kubernetes-service-account, kubernetes-pod-name and kubernetes-pod-uid, beside those listed here.");
     note_path(needs, caller);
+    if needs.principal.as_ref().is_some_and(|principal| principal.kind == Kind::User) {
+        return;
+    }
+    needs.note("Under EKS Pod Identity, whose session tags are transitive, both sides of every sts:AssumeRole also need sts:TagSession for the keys eks-cluster-arn, eks-cluster-name, kubernetes-namespace, kubernetes-service-account, kubernetes-pod-name and kubernetes-pod-uid, beside those listed here.");
 }
 
 /// Stands for the value of that parameter.
@@ -101,10 +105,10 @@ fn note_web_identity(needs: &mut Needs<'_>) {
 
 /// A session's ARN has lost the path of its role.
 fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
-    if let (Caller::Proxy, Some(principal)) = (caller, needs.principal.filter(|principal| principal.path_unknown)) {
+    let principal = needs.principal.as_ref().filter(|principal| principal.path_unknown);
+    if let (Caller::Proxy, Some(arn)) = (caller, principal.map(|principal| principal.arn.clone())) {
         needs.note(format!(
-            "{} was made of a session's ARN, which does not tell a role's path: if it has one, give the role's own ARN with --principal.",
-            principal.arn
+            "{arn} was made of a session's ARN, which does not tell a role's path: if it has one, give the role's own ARN with --principal."
         ));
     }
 }

@@ -29,9 +29,10 @@ pub(super) struct Prefix<'a>(pub(super) &'a str);
 fn stored<'a>(_config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {
-        // A web identity is asked for no external id.
+        // A web identity is asked for no external id. With a stored password no role is assumed at all.
         let by_token = usize::from(spec.web_identity_token_file.is_some());
-        let external_ids = spec.role_hops.iter().skip(by_token).filter_map(|hop| hop.external_id.clone());
+        let hops = if spec.password.is_some() { &[] } else { spec.role_hops.as_slice() };
+        let external_ids = hops.iter().skip(by_token).filter_map(|hop| hop.external_id.clone());
         let parameters = external_ids.chain(spec.password.clone()).map(Stored::Parameter);
         let secret = spec.secret_id.clone().map(Stored::Secret);
         all.extend(parameters.chain(secret).map(|stored| (stored, Some(&**spec))));

@@ -24,11 +24,8 @@ struct Login {
     user: String,
 }
 
-/// What `caller` calls to log in to the spec's warehouse, and to find it.
+/// What `caller` calls to log in to the spec's warehouse with IAM credentials, and to find it.
 pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller) {
-    if spec.password.is_some() {
-        return;
-    }
     if spec.secret_id.is_some() {
         needs.note(format!(
             "If the secret of {} holds a password, no credentials are asked of IAM for it, and their statements and SQL can go; if it holds no host, the host is looked up, which needs GetWorkgroup or DescribeClusters as well.",
@@ -137,7 +134,7 @@ fn is_db_user(name: &str) -> bool {
 fn database(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
     match &spec.database {
         Some(database) => database.clone(),
-        None if spec.warehouse == Warehouse::Serverless => "that the secret names".to_owned(),
+        None if spec.warehouse == Warehouse::Serverless => "(named by the secret)".to_owned(),
         None => {
             let placeholder = format!("DATABASE-IN-SECRET-OF-{}", connection(spec));
             needs.note(format!("{placeholder} stands for the secret's dbname."));
@@ -148,7 +145,7 @@ fn database(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
 
 /// Whom the warehouse sees: the caller's own identity.
 fn iam_user(needs: &mut Needs<'_>, caller: &Caller) -> String {
-    match (caller, needs.principal) {
+    match (caller, &needs.principal) {
         (Caller::Role(arn), _) => format!("IAMR:{}", role_name(arn)),
         (Caller::Proxy, Some(principal)) => match principal.kind {
             Kind::Role => format!("IAMR:{}", principal.name),
