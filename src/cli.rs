@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+use self::iam_policy::Principal;
 use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
 
 pub mod check;
 pub mod health;
+pub mod iam_policy;
 
 /// It did not work.
 pub const FAILED: u8 = 1;
@@ -46,6 +48,8 @@ pub enum Command {
     Serve,
     /// Check the configuration and say what each connection would do
     Check(CheckArgs),
+    /// Print the least IAM policies that the configuration needs, and the SQL for its database users, as JSON
+    IamPolicy(IamPolicyArgs),
     /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
     HashPassword(HashPasswordArgs),
     /// Ask the configured address of this host whether it speaks PostgreSQL; for container health checks
@@ -63,6 +67,18 @@ pub struct CheckArgs {
     /// The configuration alone: no call to AWS, no connection. Needed: live checks are not there yet
     #[arg(long)]
     pub offline: bool,
+}
+
+/// Of `iam-policy`.
+#[derive(Args, Debug)]
+pub struct IamPolicyArgs {
+    /// Only these; all when none is given
+    #[arg(value_name = "CONN_ID")]
+    pub conn_ids: Vec<String>,
+
+    /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts get-caller-identity` prints it
+    #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
+    pub principal: Option<Principal>,
 }
 
 /// Of `hash-password`.

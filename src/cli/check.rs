@@ -1,6 +1,7 @@
 //! `check --offline`: what each connection would do, out of the configuration alone. Tells no secret.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::config::{Ca, Config, ConnSpec, LoginIdentity, Warehouse};
 
@@ -10,13 +11,7 @@ use crate::config::{Ca, Config, ConnSpec, LoginIdentity, Warehouse};
 /// `Unknown`: the configuration has no connection of that name.
 pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
     let mut out = String::new();
-    let chosen: Vec<_> = if conn_ids.is_empty() {
-        config.connections.values().collect()
-    } else {
-        let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown(id.clone()));
-        conn_ids.iter().map(find).collect::<Result<_, _>>()?
-    };
-    for spec in chosen {
+    for spec in chosen(config, conn_ids)? {
         // Writing to a string does not fail.
         let _infallible = write_one(&mut out, config, spec);
     }
@@ -25,6 +20,15 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
             writeln!(out, "and {} out of table {}", specs.bounds.conn_ids.join(", "), specs.dynamodb_table);
     }
     Ok(out)
+}
+
+/// The connections named; all when none is.
+pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<&'a Arc<ConnSpec>>, Unknown> {
+    if conn_ids.is_empty() {
+        return Ok(config.connections.values().collect());
+    }
+    let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown(id.clone()));
+    conn_ids.iter().map(find).collect()
 }
 
 /// A conn_id that the configuration does not have.
