@@ -16,8 +16,10 @@ mod cache;
 mod flight;
 #[cfg_attr(not(test), expect(dead_code, reason = "for those who mint"))]
 pub(crate) mod gate;
+mod held;
 pub(crate) mod jitter;
 mod keeper;
+mod memory;
 mod room;
 mod slot;
 #[cfg(test)]
