@@ -15,8 +15,10 @@ use crate::credentials::MintError;
 mod cache;
 mod flight;
 pub(crate) mod gate;
+mod held;
 pub(crate) mod jitter;
 mod keeper;
+mod memory;
 mod room;
 mod slot;
 #[cfg(test)]

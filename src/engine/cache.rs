@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::flight::lost;
 use super::jitter::Jitter;
-use super::slot::{Flight, Moment, Outcome, Slot, Verdict};
+use super::memory::Moment;
+use super::slot::{Flight, Outcome, Slot, Verdict};
 use super::{Fetch, Perishable, Policy};
 use crate::clock::Clock;
 use crate::credentials::MintError;
