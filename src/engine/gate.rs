@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use super::jitter::Jitter;
@@ -38,6 +38,9 @@ pub(crate) struct Place {
 pub(crate) struct Gate {
     places: DashMap<Place, Arc<Lane>>,
     jitter: Jitter,
+    /// How long a call that is throttled is tried again, counted from its turn on. Less than its caller waits, so that
+    /// the caller hears of it.
+    patience: Duration,
 }
 
 /// The way in at one place. Both are fair.
@@ -49,12 +52,11 @@ struct Lane {
 }
 
 impl Gate {
-    pub(crate) fn new(jitter: Jitter) -> Self {
-        Self { places: DashMap::new(), jitter }
+    pub(crate) fn new(jitter: Jitter, patience: Duration) -> Self {
+        Self { places: DashMap::new(), jitter, patience }
     }
 
-    /// Calls when it is this call's turn. What is throttled is tried until the caller drops this; what fails for now,
-    /// thrice. It keeps its turn while it pauses: a place that throttles gets slower, and is not stormed. Cancel safe.
+    /// Calls when it is this call's turn. What is throttled is tried while patience lasts; what fails for now, thrice. It keeps its turn while it pauses: a place that throttles gets slower, and is not stormed. Cancel safe.
     ///
     /// # Errors
     /// That of the last attempt.
@@ -66,11 +68,16 @@ impl Gate {
         // Nothing closes it.
         let _turn = lane.permits.acquire().await;
         let (mut longest, mut failures, mut again) = (FIRST_PAUSE, 0, None);
+        let give_up = Instant::now() + self.patience;
         loop {
             let error = match attempt().await {
                 Err(error) if error.is_throttled() => {
                     if again.is_none() {
-                        again = Some(lane.again.lock().await);
+                        let Ok(turn) = timeout_at(give_up, lane.again.lock()).await else { return Err(error) };
+                        again = Some(turn);
+                    }
+                    if Instant::now() >= give_up {
+                        return Err(error);
                     }
                     error
                 }

@@ -115,7 +115,8 @@ mod tests {
             "[connections.c]\ntype = \"redshift-serverless\"\nhost = \"h\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n{more}"
         );
         let config = parse(&text, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
-        bounds().check(&config.connections["c"], host)
+        bounds().check_names(&config.connections["c"])?;
+        bounds().check_host(host)
     }
 
     #[test]

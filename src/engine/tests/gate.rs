@@ -33,8 +33,17 @@ fn failing() -> MintError {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_throttled_for_too_long_is_told_as_that() {
+    let gate = Gate::new(Jitter::fixed(1), secs(15));
+    let began = Instant::now();
+    let told = gate.call(&Place::default(), || async { Err::<(), _>(throttled()) }).await;
+    assert!(told.unwrap_err().is_throttled());
+    assert!((secs(15)..secs(20)).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_throttled_is_tried_until_it_is_not_with_pauses_that_grow_to_five_seconds() {
-    let gate = Gate::new(Jitter::fixed(1));
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let began = Instant::now();
     let (outcome, tries) = call(&gate, (0..100).map(|_| throttled())).await;
     assert!(outcome.is_ok());
@@ -45,7 +54,7 @@ async fn what_is_throttled_is_tried_until_it_is_not_with_pauses_that_grow_to_fiv
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_for_now_is_tried_thrice_and_what_is_refused_once() {
-    let gate = Gate::new(Jitter::fixed(1));
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
     assert!(matches!(call(&gate, [failing(), failing()]).await, (Ok(()), 3)));
     assert!(matches!(call(&gate, [failing(), failing(), failing()]).await, (Err(_), 3)));
     assert!(matches!(call(&gate, [throttled(), failing(), throttled(), failing()]).await, (Ok(()), 5)));
@@ -54,7 +63,7 @@ async fn what_fails_for_now_is_tried_thrice_and_what_is_refused_once() {
 
 #[tokio::test(start_paused = true)]
 async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
-    let (gate, most, now) = (Gate::new(Jitter::fixed(1)), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (gate, most, now) = (Gate::new(Jitter::fixed(1), secs(3600)), AtomicUsize::new(0), AtomicUsize::new(0));
     let order = Mutex::new(Vec::new());
     let began = Instant::now();
     let here = join_all((0..80).map(|at| {
@@ -81,7 +90,7 @@ async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
 
 #[tokio::test(start_paused = true)]
 async fn who_leaves_gives_its_turn_back() {
-    let gate = Gate::new(Jitter::fixed(1));
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let here = place("1");
     let hanging = join_all((0..20).map(|_| gate.call(&here, std::future::pending::<Result<(), MintError>>)));
     assert!(tokio::time::timeout(secs(1), hanging).await.is_err());
@@ -90,7 +99,7 @@ async fn who_leaves_gives_its_turn_back() {
 
 #[tokio::test(start_paused = true)]
 async fn places_are_not_remembered_for_ever() {
-    let gate = Gate::new(Jitter::fixed(1));
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let there = place("busy");
     let busy = gate.call(&there, std::future::pending::<Result<(), MintError>>);
     tokio::pin!(busy);

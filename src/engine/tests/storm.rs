@@ -45,7 +45,7 @@ struct Storm {
 async fn storm(timeout: Duration, seed: u64) -> Storm {
     let clock = Arc::new(TokioClock::start());
     let slow = Arc::new(Slow {
-        gate: Gate::new(Jitter::fixed(seed)),
+        gate: Gate::new(Jitter::fixed(seed), secs(3600)),
         admitted: Mutex::default(),
         calls: AtomicU64::new(0),
         clock: Arc::clone(&clock),
