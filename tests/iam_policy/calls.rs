@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::support::Rig;
 use crate::support::iam::{Call, Decision, Policies, Seen, World, allows, decide, fill};
 use crate::{SET_UPS, built, printed};
 
@@ -493,4 +494,22 @@ fn table() {
             },
         ],
     );
+}
+
+#[tokio::test]
+async fn what_a_login_really_calls_is_allowed() {
+    let rig = Rig::start().await;
+    rig.connect("sales").await.unwrap();
+    let aws = &rig.sandbox().aws;
+    let operations = ["GetParameter", "AssumeRole", "GetCredentials"];
+    let seen: Vec<_> = operations.iter().map(|name| Seen::of(name, &aws.requests(name)[0])).collect();
+    let proxy = seen[0].caller.as_str();
+    let external_id = seen[1].parameters["ExternalId"].as_str();
+    let placeholders =
+        [("EXTERNAL-ID-IN-/lava/demo/rs01-external-id", external_id), ("WORKGROUP-UUID-OF-analytics", "uuid-1")];
+    let document = fill(&printed(&rig.world.config(), &["sales"], Some(proxy)), &[&KEYS[..], &placeholders].concat());
+    let policies = Policies::of_document(&document, proxy);
+    for seen in seen {
+        assert_eq!(decide(&policies, &seen, &world()), Decision::Allowed, "{seen:?}");
+    }
 }
