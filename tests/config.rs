@@ -386,14 +386,17 @@ fn a_key_of_another_certificate_is_a_fault_with_its_line() {
 
 #[test]
 fn endpoints_of_the_environment_are_held_to_the_same_rules() {
-    let load = |url: &str| {
-        let env = |name: &str| (name == "AWS_ENDPOINT_URL_STS").then(|| url.to_owned());
-        config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
-    };
-    let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("AWS_ENDPOINT_URL_STS: ")), "{warnings:?}");
-    let faults = load("http://sts.example.com").unwrap_err().to_string();
-    assert!(faults.contains("AWS_ENDPOINT_URL_STS: (environment) "), "{faults}");
+    for service in ["", "_STS", "_SSM", "_REDSHIFT", "_REDSHIFT_SERVERLESS", "_SECRETS_MANAGER", "_DYNAMODB"] {
+        let variable = format!("AWS_ENDPOINT_URL{service}");
+        let load = |url: &str| {
+            let env = |name: &str| (name == variable).then(|| url.to_owned());
+            config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
+        };
+        let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
+        assert!(warnings.iter().any(|warning| warning.contains(&format!("{variable}: "))), "{warnings:?}");
+        let faults = load("http://sts.example.com").unwrap_err().to_string();
+        assert!(faults.contains(&format!("{variable}: (environment) ")), "{faults}");
+    }
 }
 
 #[test]
