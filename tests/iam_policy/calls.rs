@@ -66,7 +66,7 @@ fn check(policies: &Policies, cases: &[Case]) {
             denied(&case.seen(changes));
         }
         if !case.caller.is_empty() {
-            let account = case.caller.splitn(6, ':').nth(4).unwrap();
+            let account = case.caller.split(':').nth(4).unwrap();
             denied(&Seen { caller: case.caller.replace(account, "000000000000"), ..seen.clone() });
             denied(&Seen { caller: format!("arn:aws:sts::{account}:assumed-role/stranger/s"), ..seen.clone() });
             if !case.operation.starts_with("AssumeRole") {

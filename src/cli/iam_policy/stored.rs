@@ -95,7 +95,10 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
         }
         Stored::Secret(name) => {
             let arn = home.arn("secretsmanager", &format!("secret:{name}-??????"));
-            needs.note("-?????? at the end of a secret's ARN stands for the six characters that Secrets Manager adds to its name.");
+            needs.note(
+                "-?????? at the end of a secret's ARN stands for the six characters that Secrets Manager \
+                adds to its name.",
+            );
             needs.proxy.allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
             keys.add(home, Store::Secrets, Match::Glob, arn);
         }
@@ -158,7 +161,8 @@ impl Keys {
             );
             needs.proxy.allow("kms:Decrypt", place.arn("kms", &format!("key/{key}")), condition);
             needs.note(format!(
-                "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list several); under AWS's own key, alias/aws/{service}, the statement can go."
+                "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list \
+                    several); under AWS's own key, alias/aws/{service}, the statement can go."
             ));
         }
     }
