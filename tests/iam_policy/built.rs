@@ -178,6 +178,7 @@ fn users() -> BTreeMap<String, Arc<User>> {
             connections: connections.iter().map(right).collect(),
             db_roles: db_roles.iter().map(|role| (*role).to_owned()).collect(),
             db_user: db_user.map(str::to_owned),
+            password_from: None,
         };
         (name.to_owned(), Arc::new(user))
     };

@@ -244,7 +244,7 @@ impl Seen {
         Self {
             operation: operation.to_owned(),
             caller: request.caller.clone(),
-            caller_tags: BTreeMap::new(),
+            caller_tags: request.caller_tags.clone(),
             region: request.region.clone(),
             parameters: request.parameters.clone(),
         }
