@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::iam_policy::Principal;
 use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
+use crate::references;
 
 pub mod check;
 pub mod health;
@@ -27,7 +28,7 @@ pub const CONFIGURATION: u8 = 78;
 #[command(name = "redshift-iam-proxy", version)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
 pub struct Cli {
-    /// The configuration: a path, file:PATH, or env:NAME for a variable that holds the text itself
+    /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the text itself
     #[arg(long, global = true, value_name = "REF", default_value = "proxy.toml")]
     #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
     pub config: String,
@@ -115,6 +116,6 @@ impl Cli {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-        config::load_reference(&self.config, env, self.unknown_keys)
+        config::load_reference(&self.config, env, &|remote| references::fetch(remote, env), self.unknown_keys)
     }
 }

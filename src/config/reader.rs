@@ -22,6 +22,8 @@ type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Doc<'a> {
     /// The first is what the caller gave; those it includes are behind it.
     files: RefCell<Vec<PathBuf>>,
+    /// Where relative paths in the first one start.
+    folder: PathBuf,
     /// `None`: what `${` begins is no variable, but text.
     pub(super) env: Option<Env<'a>>,
     unknown_keys: UnknownKeys,
@@ -30,10 +32,10 @@ pub(super) struct Doc<'a> {
 }
 
 impl<'a> Doc<'a> {
-    /// `path`: its first file as the caller named it.
-    pub(super) fn new(path: &Path, env: Option<Env<'a>>, unknown_keys: UnknownKeys) -> Self {
+    /// `path`: its first file as the caller named it. Paths in it start in `folder`.
+    pub(super) fn new(path: &Path, folder: &Path, env: Option<Env<'a>>, unknown_keys: UnknownKeys) -> Self {
         let files = RefCell::new(vec![path.to_owned()]);
-        Self { files, env, unknown_keys, faults: RefCell::default(), warnings: RefCell::default() }
+        Self { files, folder: folder.to_owned(), env, unknown_keys, faults: RefCell::default(), warnings: RefCell::default() }
     }
 
     /// Faults and warnings, each in the order of files and lines.
@@ -326,7 +328,11 @@ impl<'a> Value<'a> {
 
     /// Where a path in this file leads.
     pub(super) fn beside(&self, path: &Path) -> PathBuf {
-        self.doc.file(self.node.place).parent().unwrap_or(Path::new("")).join(path)
+        let place = self.node.place;
+        match place.file {
+            0 => self.doc.folder.join(path),
+            _ => self.doc.file(place).parent().unwrap_or(Path::new("")).join(path),
+        }
     }
 }
 

@@ -49,7 +49,7 @@ pub fn connection_from_item(
     bounds: &Arc<Bounds>,
     password_duration: Duration,
 ) -> Result<ConnSpec, Faults> {
-    let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), None, UnknownKeys::Refuse);
+    let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), Path::new(""), None, UnknownKeys::Refuse);
     let strangers = item.keys().filter(|name| !FIELDS.contains(&name.as_str()) && !is_ignored(name));
     for name in strangers.take(MAX_TOLD) {
         doc.fault(
