@@ -314,7 +314,8 @@ fn a_configuration_that_aws_keeps_is_read_by_its_reference() {
         Ok(Secret::new("[log]\nlevel = \"warn\"\n[upstream]\nca = \"nowhere/ca.crt\"".to_owned()))
     };
     let faults = config::load_reference("secret:prod/proxy#toml", &env, &kept, UnknownKeys::Refuse).unwrap_err();
-    let told = "secret:prod/proxy#toml:4: upstream.ca: cannot read nowhere/ca.crt: No such file or directory (os error 2)";
+    let told =
+        "secret:prod/proxy#toml:4: upstream.ca: cannot read nowhere/ca.crt: No such file or directory (os error 2)";
     assert_eq!(faults.to_string(), told, "paths start in the working directory");
     let faults = config::load_reference("ssm:/proxy.toml", &env, &nothing, UnknownKeys::Refuse).unwrap_err();
     assert_eq!(faults.to_string(), "ssm:/proxy.toml: cannot be read: nothing there");

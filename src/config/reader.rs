@@ -35,7 +35,14 @@ impl<'a> Doc<'a> {
     /// `path`: its first file as the caller named it. Paths in it start in `folder`.
     pub(super) fn new(path: &Path, folder: &Path, env: Option<Env<'a>>, unknown_keys: UnknownKeys) -> Self {
         let files = RefCell::new(vec![path.to_owned()]);
-        Self { files, folder: folder.to_owned(), env, unknown_keys, faults: RefCell::default(), warnings: RefCell::default() }
+        Self {
+            files,
+            folder: folder.to_owned(),
+            env,
+            unknown_keys,
+            faults: RefCell::default(),
+            warnings: RefCell::default(),
+        }
     }
 
     /// Faults and warnings, each in the order of files and lines.
