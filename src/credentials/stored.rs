@@ -105,6 +105,13 @@ impl Fetch<Place, Stored> for StoreReader {
     fn fetch<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Stored, MintError>> {
         self.read(place).boxed()
     }
+
+    fn name<'k>(&self, place: &'k Place) -> &'k str {
+        match place {
+            Place::Parameter { name, .. } => name,
+            Place::Secret { id, .. } => id,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::Rig;
 use crate::support::iam::{Call, Decision, Policies, Seen, World, allows, decide, fill};
-use crate::{SET_UPS, built, printed};
+use crate::{SET_UPS, configured, printed};
 
 /// A request with what differs from it, each to be denied: parameters put in place of its own, `""` for none.
 struct Case {
@@ -37,7 +37,7 @@ impl Case {
 
 fn policies(name: &str, placeholders: &[(&str, &str)]) -> Policies {
     let (_, principal) = SET_UPS.into_iter().find(|(known, _)| *known == name).unwrap();
-    let document: Value = fill(&printed(&built::config(name), &[], Some(principal)), placeholders);
+    let document: Value = fill(&printed(&configured(name), &[], Some(principal)), placeholders);
     Policies::of_document(&document, principal)
 }
 
