@@ -1,4 +1,4 @@
-//! The book of database logins: what GetCredentials minted and the warehouse accepts.
+//! The book of database logins: what GetCredentials and its kin minted and the warehouse accepts.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,8 +15,10 @@ const REISSUE_FLOOR: Duration = Duration::from_secs(60);
 /// A database user with a temporary password.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Login {
-    /// As the warehouse knows it, for example `IAMR:rs01`.
+    /// What a client gives at login, for example `IAMR:rs01` or `IAMA:adam:readers`.
     pub user: String,
+    /// The user that a session of it is in the database: `IAMR:rs01`, `adam`.
+    pub role: String,
     /// Base64 text, as long as AWS's are.
     pub password: String,
     /// Checked at login only.
@@ -88,14 +90,27 @@ impl Logins {
 
     /// A login for `user` that lives for `life`: the last one again while over 60 s of it are left.
     pub async fn mint(&self, user: &str, life: Duration) -> Login {
+        self.mint_as(user, user, life).await
+    }
+
+    /// The same, for a login whose sessions are `role`'s in the database.
+    pub async fn mint_as(&self, user: &str, role: &str, life: Duration) -> Login {
         if let Some(Fixed { user, password }) = &self.fixed {
-            return self.book().enter(user, password, life);
+            return self.book().enter(user, user, password, life);
         }
-        let (login, is_new) = self.book().mint(user, life);
+        let (login, is_new) = self.book().mint(user, role, life);
         if let (true, Some(provision)) = (is_new, &self.provision) {
             provision(login.clone()).await;
         }
         login
+    }
+
+    /// A login that looks like any other and is not honoured: what AWS gives for a database user that does not exist.
+    #[must_use]
+    pub fn hollow(&self, user: &str, role: &str, life: Duration) -> Login {
+        let book = self.book();
+        let expires_at = book.now() + book.life.unwrap_or(life);
+        Login { user: user.to_owned(), role: role.to_owned(), password: password(), expires_at }
     }
 
     /// The passwords that would be accepted for `user` now.
@@ -115,23 +130,24 @@ impl Book {
         SystemTime::now() + self.clock_ahead
     }
 
-    fn mint(&mut self, user: &str, life: Duration) -> (Login, bool) {
+    fn mint(&mut self, user: &str, role: &str, life: Duration) -> (Login, bool) {
         let floor = self.now() + REISSUE_FLOOR;
         let last = self.by_user.get(user).and_then(|issued| issued.last());
-        match last.filter(|last| !self.rotate && last.expires_at > floor) {
+        match last.filter(|last| !self.rotate && last.expires_at > floor && last.role == role) {
             Some(last) => (last.clone(), false),
-            None => (self.enter(user, &password(), life), true),
+            None => (self.enter(user, role, &password(), life), true),
         }
     }
 
     /// A new entry; the expired ones of this user go.
-    fn enter(&mut self, user: &str, password: &str, life: Duration) -> Login {
+    fn enter(&mut self, user: &str, role: &str, password: &str, life: Duration) -> Login {
         let now = self.now();
         let expires_at = now + self.life.unwrap_or(life);
-        let login = Login { user: user.to_owned(), password: password.to_owned(), expires_at };
-        let issued = self.by_user.entry(user.to_owned()).or_default();
+        let (user, role, password) = (user.to_owned(), role.to_owned(), password.to_owned());
+        let login = Login { user, role, password, expires_at };
+        let issued = self.by_user.entry(login.user.clone()).or_default();
         // One entry a password: the same one anew lives on.
-        issued.retain(|old| old.expires_at > now && old.password != password);
+        issued.retain(|old| old.expires_at > now && old.password != login.password);
         issued.push(login.clone());
         login
     }
@@ -197,5 +213,22 @@ mod tests {
         let logins = Logins::new(None);
         logins.rotate();
         assert_ne!(logins.mint("IAMR:a", LIFE).await.password, logins.mint("IAMR:a", LIFE).await.password);
+    }
+
+    #[tokio::test]
+    async fn a_hollow_login_is_not_honoured() {
+        let logins = Logins::new(None);
+        let hollow = logins.hollow("IAM:eve", "eve", LIFE);
+        assert!(hollow.password.len() > 100 && hollow.expires_at > logins.now());
+        assert_eq!(logins.valid("IAM:eve"), []);
+    }
+
+    #[tokio::test]
+    async fn one_user_may_be_several_in_the_database() {
+        let logins = Logins::new(None);
+        let first = logins.mint("IAM:proxy", LIFE).await;
+        let second = logins.mint_as("IAM:proxy", "proxy", LIFE).await;
+        assert_eq!((first.role.as_str(), second.role.as_str()), ("IAM:proxy", "proxy"));
+        assert_ne!(first.password, second.password);
     }
 }

@@ -24,15 +24,17 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts PostgreSQL, the warehouse in front of it, and the AWS endpoint whose workgroups lead there: the port of
-    /// every workgroup becomes the warehouse's, and its host a name in the warehouse's certificate.
+    /// Starts PostgreSQL, the warehouse in front of it, and the AWS endpoint whose workgroups and clusters lead there:
+    /// the port of each becomes the warehouse's, and its host a name in the warehouse's certificate. Those that are put
+    /// later have to be given both.
     ///
     /// # Errors
     /// When any part does not start; the others are ended again.
     pub async fn start(mut aws: AwsOptions, mut warehouse: WarehouseOptions) -> Result<Self, StartError> {
-        for workgroup in aws.workgroups.values() {
-            if !warehouse.names.contains(&workgroup.host) {
-                warehouse.names.push(workgroup.host.clone());
+        let clusters = aws.clusters.values().map(|cluster| &cluster.host);
+        for host in aws.workgroups.values().map(|workgroup| &workgroup.host).chain(clusters) {
+            if !warehouse.names.contains(host) {
+                warehouse.names.push(host.clone());
             }
         }
         let ca = Ca::new();
@@ -41,6 +43,9 @@ impl Sandbox {
         let warehouse = Warehouse::start(warehouse, Arc::clone(&postgres), &ca, Arc::clone(&logins)).await?;
         for workgroup in aws.workgroups.values_mut() {
             workgroup.port = warehouse.address().port();
+        }
+        for cluster in aws.clusters.values_mut() {
+            cluster.port = warehouse.address().port();
         }
         let address = aws.listen;
         let aws = Aws::start(aws, Arc::clone(&logins)).await;

@@ -7,79 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
-use std::env;
-use std::ffi::OsString;
-use std::path::Path;
+mod support;
 
 use redshift_sandbox::aws::{Aws, AwsOptions, Fault, Times};
 use redshift_sandbox::logins::Logins;
 use serde_json::Value;
-use tokio::process::Command;
+use support::cli::{ATTEMPTS, Keys, cli};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 const PARAMETER: &str = "/lava/demo/rs01-external-id";
-
-/// Two attempts are enough to see that it tries again.
-const ATTEMPTS: usize = 2;
-
-struct Keys {
-    id: String,
-    secret: String,
-    token: Option<String>,
-}
-
-impl Keys {
-    fn base() -> Self {
-        let AwsOptions { access_key_id: id, secret_access_key: secret, .. } = AwsOptions::default();
-        Self { id, secret, token: None }
-    }
-
-    /// From the answer to `assume-role`.
-    fn of_session(answer: &Value) -> Self {
-        let member = |name: &str| answer["Credentials"][name].as_str().expect(name).to_owned();
-        Self { id: member("AccessKeyId"), secret: member("SecretAccessKey"), token: Some(member("SessionToken")) }
-    }
-}
-
-/// `$AWS_CLI`, or the one among the workspace's tools, or the one on the PATH. If none works, the test fails.
-fn program() -> OsString {
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/aws");
-    match env::var_os("AWS_CLI") {
-        Some(program) => program,
-        None if tool.exists() => tool.into(),
-        None => "aws".into(),
-    }
-}
-
-/// Runs the CLI without anyone's own configuration. The answer, or what it says on stderr.
-async fn cli(aws: &Aws, keys: &Keys, arguments: &[&str]) -> Result<Value, String> {
-    let mut command = Command::new(program());
-    command.args(arguments).args(["--endpoint-url", &aws.url(), "--output", "json"]).env_clear().kill_on_drop(true);
-    // Where it finds itself and its Python.
-    command.envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, env::var_os(name)?))));
-    command.envs([
-        ("AWS_ACCESS_KEY_ID", keys.id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", &keys.secret),
-        ("AWS_DEFAULT_REGION", "ap-southeast-2"),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_PAGER", ""),
-        ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
-        ("AWS_RETRY_MODE", "standard"),
-        ("AWS_MAX_ATTEMPTS", &ATTEMPTS.to_string()),
-        ("NO_PROXY", "127.0.0.1"),
-    ]);
-    if let Some(token) = &keys.token {
-        command.env("AWS_SESSION_TOKEN", token);
-    }
-    let output = command.output().await.expect("no AWS CLI: set AWS_CLI, or put `aws` on the PATH");
-    if output.status.success() {
-        Ok(serde_json::from_slice(&output.stdout).expect("JSON"))
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-}
 
 async fn start() -> (Aws, std::sync::Arc<Logins>) {
     let logins = Logins::new(None);
@@ -180,7 +116,7 @@ async fn bounds_unknown_names_and_missing_permissions_are_told_apart() {
         (&GET_CREDENTIALS, "(AccessDeniedException)"),
         (&["ssm", "get-parameter", "--name", "/none"], "(ParameterNotFound)"),
         (&["redshift-serverless", "list-workgroups"], "(UnknownOperationException)"),
-        (&["redshift", "describe-clusters"], "(InvalidAction)"),
+        (&["redshift", "describe-tags"], "(InvalidAction)"),
     ] {
         let refusal = cli(&aws, &base, arguments).await.unwrap_err();
         assert!(refusal.contains(code), "{arguments:?}: {refusal}");

@@ -303,3 +303,22 @@ async fn sessions_are_dropped_to_order_and_with_the_warehouse() {
     drop(rig.warehouse);
     client.0.read_u8().await.unwrap_err();
 }
+
+#[tokio::test]
+async fn a_login_of_a_cluster_is_its_database_user_s() {
+    let rig = Rig::start().await;
+    let life = Duration::from_secs(900);
+    for user in ["IAM:adam", "IAMA:adam:readers:writers"] {
+        let login = rig.logins.mint_as(user, "adam", life).await;
+        let mut psql = rig.psql(rig.warehouse.address().port(), &login.password);
+        let output = psql.env("PGUSER", user).args(["-c", "select current_user"]).output().await.unwrap();
+        assert_eq!(text(&output.stdout), "adam", "{}", text(&output.stderr));
+        let startup = rig.warehouse.startups().pop().unwrap();
+        assert!(startup.contains(&("user".to_owned(), user.to_owned())), "{startup:?}");
+    }
+    let hollow = rig.logins.hollow("IAM:eve", "eve", life);
+    let mut psql = rig.psql(rig.warehouse.address().port(), &hollow.password);
+    let output = psql.env("PGUSER", "IAM:eve").args(["-c", "select 1"]).output().await.unwrap();
+    let said = text(&output.stderr);
+    assert!(said.contains("password authentication failed for user \"IAM:eve\""), "{said}");
+}

@@ -11,8 +11,8 @@ use hyper::http::request::Parts;
 
 use super::identity::Caller;
 use super::keys::Session;
-use super::operation::{Protocol, Service};
 use super::refusal::Refusal;
+use super::service::{Protocol, Service};
 use super::sigv4::{Authorization, Signed};
 use super::timestamp::{basic, parse_basic};
 use super::world::World;

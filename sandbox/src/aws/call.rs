@@ -6,13 +6,15 @@ use hyper::HeaderMap;
 use serde_json::Value;
 
 use super::encoding::form_pairs;
-use super::operation::{Operation, Protocol, TARGET};
+use super::operation::Operation;
 use super::refusal::Refusal;
+use super::service::{Protocol, Service, TARGET};
 
 /// A request as far as it can be read without knowing who sent it.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) protocol: Protocol,
+    /// In whose manner it is answered.
+    pub(super) service: Service,
     /// As the request names it; perhaps none of [`Operation`].
     pub(super) name: String,
     pub(super) operation: Option<Operation>,
@@ -26,28 +28,30 @@ impl Call {
     /// Reads what can be read; an odd request becomes a call of an unknown operation.
     pub(super) fn read(headers: &HeaderMap, query: &str, body: &[u8]) -> Self {
         match headers.get(TARGET).map(|target| String::from_utf8_lossy(target.as_bytes())) {
-            Some(target) => Self::json(&target, body),
-            None => Self::query(query, body),
+            Some(target) => Self::json(headers, &target, body),
+            None => Self::query(headers, query, body),
         }
     }
 
-    fn json(target: &str, body: &[u8]) -> Self {
+    fn json(headers: &HeaderMap, target: &str, body: &[u8]) -> Self {
         let body = serde_json::from_slice(body).ok().filter(Value::is_object);
         let mut parameters = BTreeMap::new();
         if let Some(body) = &body {
             flatten("", body, &mut parameters);
         }
-        let name = target.rsplit('.').next().unwrap_or(target).to_owned();
-        Self { protocol: Protocol::Json, name, operation: Operation::by_target(target), parameters, body }
+        let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
+        let operation = Service::by_target(prefix).and_then(|service| Operation::find(service, name));
+        Self { service: Service::of(headers, ""), name: name.to_owned(), operation, parameters, body }
     }
 
-    fn query(query: &str, body: &[u8]) -> Self {
+    fn query(headers: &HeaderMap, query: &str, body: &[u8]) -> Self {
         let body = String::from_utf8_lossy(body);
         let parameters: BTreeMap<_, _> = form_pairs(query).chain(form_pairs(&body)).collect();
         let field = |name: &str| parameters.get(name).map_or("", String::as_str);
-        let operation = Operation::by_action(field("Action"), field("Version"));
-        let name = field("Action").to_owned();
-        Self { protocol: Protocol::Query, name, operation, parameters, body: Some(Value::Null) }
+        let (name, version) = (field("Action").to_owned(), field("Version"));
+        let service = Service::of(headers, version);
+        let operation = Operation::find(service, &name).filter(|_| service.version() == version);
+        Self { service, name, operation, parameters, body: Some(Value::Null) }
     }
 
     /// The operation, if there is such a one.
@@ -58,11 +62,31 @@ impl Call {
         let version = self.parameters.get("Version").map_or("", String::as_str);
         match self.operation {
             Some(operation) => Ok(operation),
-            None if self.protocol == Protocol::Query && self.name.is_empty() => {
+            None if self.service.protocol() == Protocol::Query && self.name.is_empty() => {
                 Err(Refusal::bad_request("MissingAction", "The request must contain the parameter Action"))
             }
-            None => Err(Refusal::unknown_operation(self.protocol, &self.name, version)),
+            None => Err(Refusal::unknown_operation(self.service.protocol(), &self.name, version)),
         }
+    }
+
+    /// Checks that the operation knows all the parameters, and that the body could be read.
+    ///
+    /// # Errors
+    /// SerializationException; ValidationException or UnknownParameter.
+    pub(super) fn check(&self, operation: Operation) -> Result<(), Refusal> {
+        let Some(body) = &self.body else {
+            return Err(Refusal::unreadable("The body is not a JSON object"));
+        };
+        let json = body.as_object().into_iter().flat_map(|members| members.keys().map(String::as_str));
+        let form = self.parameters.keys().filter(|_| body.is_null()).map(|name| name.split('.').next().unwrap_or(name));
+        let mut strange =
+            json.chain(form.filter(|name| !["Action", "Version"].contains(name))).filter(|name| !operation.takes(name));
+        strange.next().map_or(Ok(()), |name| Err(Refusal::unknown_parameter(self.service, name)))
+    }
+
+    /// The JSON body's member, whatever it is; `None` if it is missing or null.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.body.as_ref().and_then(|body| body.get(name)).filter(|value| !value.is_null())
     }
 
     /// A form field, in the Query protocol.
@@ -100,12 +124,10 @@ impl Call {
         wanted: &str,
         read: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
-        match self.body.as_ref().and_then(|body| body.get(name)) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match read(value) {
-                Some(value) => Ok(Some(value)),
-                None => Err(Refusal::unreadable(format!("{name} cannot be converted to {wanted}"))),
-            },
+        let Some(value) = self.value(name) else { return Ok(None) };
+        match read(value) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Refusal::unreadable(format!("{name} cannot be converted to {wanted}"))),
         }
     }
 }
@@ -152,12 +174,23 @@ mod tests {
     #[test]
     fn what_is_not_here_is_refused_by_name() {
         assert_eq!(json("AmazonSSM.PutParameter", "{}").known().unwrap_err().told().0, "UnknownOperationException");
-        let old = Call::read(&HeaderMap::new(), "", b"Action=GetClusterCredentials&Version=2012-12-01");
+        let old = Call::read(&HeaderMap::new(), "", b"Action=GetClusterCredentials&Version=2011-12-01");
         let told = old.known().unwrap_err();
         assert_eq!(
             told.told(),
-            ("InvalidAction", "Could not find operation GetClusterCredentials for version 2012-12-01")
+            ("InvalidAction", "Could not find operation GetClusterCredentials for version 2011-12-01")
         );
         assert_eq!(Call::read(&HeaderMap::new(), "", b"").known().unwrap_err().told().0, "MissingAction");
+    }
+
+    #[test]
+    fn a_parameter_that_the_operation_has_not_is_refused() {
+        let code = |call: Call| call.check(call.known().unwrap()).map_err(|refusal| refusal.told().0);
+        assert_eq!(code(json("AmazonSSM.GetParameter", r#"{"Name":"/a"}"#)), Ok(()));
+        assert_eq!(code(json("AmazonSSM.GetParameter", r#"{"name":"/a"}"#)), Err("ValidationException"));
+        assert_eq!(code(json("AmazonSSM.GetParameter", "[]")), Err("SerializationException"));
+        let query = |form: &str| Call::read(&HeaderMap::new(), "", format!("{form}&Version=2011-06-15").as_bytes());
+        assert_eq!(code(query("Action=AssumeRole&Tags.member.1.Key=a&RoleArn=r")), Ok(()));
+        assert_eq!(code(query("Action=AssumeRoleWithWebIdentity&ExternalId=e")), Err("UnknownParameter"));
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::operation::Protocol;
 use super::refusal::Refusal;
+use super::service::Protocol;
 
 /// Collects what is wrong with a request's parameters, to be told all at once.
 #[derive(Default)]

@@ -1,7 +1,5 @@
 //! The way of a request to its answer: authenticated, noted, struck by its fault, performed.
 
-use std::time::SystemTime;
-
 use hyper::Method;
 use hyper::header::USER_AGENT;
 use hyper::http::request::Parts;
@@ -11,11 +9,12 @@ use super::call::Call;
 use super::faults::Fault;
 use super::identity::Caller;
 use super::journal::Request;
-use super::operation::{Operation, Protocol};
+use super::operation::Operation;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::server::Server;
-use super::{redshift, ssm, sts};
+use super::service::Protocol;
+use super::{dynamodb, redshift, secrets, serverless, ssm, sts};
 
 /// Why a request gets no result.
 pub(super) enum Ended {
@@ -30,13 +29,16 @@ impl Server {
         let region = claimed_region(head);
         let admitted = self.admit(head, body, call);
         let user_agent = head.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        let caller = admitted.as_ref().map_or(&Caller::Anonymous, |(_, caller)| caller);
         let request = Request {
-            caller: admitted.as_ref().map_or_else(|_| String::new(), |(_, caller)| caller.arn()),
+            operation: call.name.clone(),
+            caller: caller.arn(),
+            caller_tags: caller.tags().all,
             region: region.to_owned(),
             parameters: call.parameters.clone(),
             user_agent: user_agent.unwrap_or_default().into_owned(),
         };
-        self.journal.arrived(&call.name, request);
+        self.journal.arrived(request);
 
         let (operation, caller) = admitted?;
         if let Some(garbage) = self.suffer(operation, &caller, region, call).await? {
@@ -48,10 +50,14 @@ impl Server {
     /// Which operation it is, and who asks for it.
     fn admit(&self, head: &Parts, body: &[u8], call: &Call) -> Result<(Operation, Caller), Refusal> {
         let operation = call.known()?;
-        if head.uri.path() != "/" || (call.protocol == Protocol::Json && head.method != Method::POST) {
-            return Err(Refusal::unknown_operation(call.protocol, &call.name, ""));
+        let protocol = call.service.protocol();
+        if head.uri.path() != "/" || (protocol == Protocol::Json && head.method != Method::POST) {
+            return Err(Refusal::unknown_operation(protocol, &call.name, ""));
         }
-        let caller = authenticate(&self.world, operation.service(), head, body, SystemTime::now())?;
+        if operation.is_unsigned() {
+            return Ok((operation, Caller::Anonymous));
+        }
+        let caller = authenticate(&self.world, operation.service(), head, body, self.world.now())?;
         Ok((operation, caller))
     }
 
@@ -67,13 +73,13 @@ impl Server {
             return Ok(None);
         };
         match fault {
-            Fault::Throttle => Err(Refusal::throttled(call.protocol).into()),
+            Fault::Throttle => Err(Refusal::throttled(call.service.protocol()).into()),
             Fault::Deny => {
                 let resource = self.resource(operation, region, call);
-                Err(Refusal::denied(operation, &caller.arn(), &resource).into())
+                Err(Refusal::denied(call.service.protocol(), &operation.action(), &caller.arn(), &resource).into())
             }
             Fault::InternalError => Err(Refusal::internal(operation.service()).into()),
-            Fault::Garbage => Ok(Some(Reply::garbage(call.protocol))),
+            Fault::Garbage => Ok(Some(Reply::garbage(call.service))),
             Fault::Close => Err(Ended::Closed),
             Fault::Delay(time) => {
                 tokio::time::sleep(time).await;
@@ -95,17 +101,24 @@ impl Server {
         id: &str,
     ) -> Result<Reply, Refusal> {
         let world = &self.world;
-        if call.body.is_none() {
-            return Err(Refusal::unreadable("The body is not a JSON object"));
-        }
-        let json = |value: serde_json::Value| Reply::ok(Protocol::Json, value.to_string());
-        let xml = |result: &str| Reply::xml_result(operation.name(), result, id);
+        call.check(operation)?;
+        let json = |value: serde_json::Value| Reply::ok(call.service, value.to_string());
+        let xml = |result: &str| Reply::xml_result(operation, result, id);
         Ok(match operation {
             Operation::GetParameter => json(ssm::get_parameter(world, region, call)?),
+            Operation::GetSecretValue => json(secrets::get_secret_value(world, region, call)?),
+            Operation::GetItem => json(dynamodb::get_item(world, call)?),
+            Operation::Scan => json(dynamodb::scan(world, call)?),
             Operation::AssumeRole => xml(&sts::assume_role(world, caller, call)?),
+            Operation::AssumeRoleWithWebIdentity => xml(&sts::assume_role_with_web_identity(world, call)?),
             Operation::GetCallerIdentity => xml(&sts::get_caller_identity(caller)),
-            Operation::GetCredentials => json(redshift::get_credentials(world, caller, region, call).await?),
-            Operation::GetWorkgroup => json(redshift::get_workgroup(world, caller, region, call)?),
+            Operation::GetCredentials => json(serverless::get_credentials(world, caller, region, call).await?),
+            Operation::GetWorkgroup => json(serverless::get_workgroup(world, caller, region, call)?),
+            Operation::GetClusterCredentials => xml(&redshift::get_credentials(world, caller, region, call).await?),
+            Operation::GetClusterCredentialsWithIam => {
+                xml(&redshift::get_credentials_with_iam(world, caller, region, call).await?)
+            }
+            Operation::DescribeClusters => xml(&redshift::describe_clusters(world, caller, region, call)?),
         })
     }
 
@@ -114,11 +127,16 @@ impl Server {
         let field = |name: &str| call.field(name).unwrap_or_default();
         match operation {
             Operation::GetParameter => ssm::arn(&self.world, region, field("Name")),
-            Operation::AssumeRole => field("RoleArn").to_owned(),
+            Operation::GetSecretValue => secrets::arn(&self.world, region, field("SecretId")),
+            Operation::GetItem | Operation::Scan => dynamodb::arn(&self.world, region, field("TableName")),
+            Operation::AssumeRole | Operation::AssumeRoleWithWebIdentity => field("RoleArn").to_owned(),
             Operation::GetCallerIdentity => "*".to_owned(),
             Operation::GetCredentials | Operation::GetWorkgroup => {
-                redshift::arn(&self.world, region, field("workgroupName"))
+                serverless::arn(&self.world, region, field("workgroupName"))
             }
+            Operation::GetClusterCredentials
+            | Operation::GetClusterCredentialsWithIam
+            | Operation::DescribeClusters => redshift::resource(&self.world, operation, region, call),
         }
     }
 }

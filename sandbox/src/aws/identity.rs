@@ -1,5 +1,7 @@
 //! Who a request comes from: IAM users and role sessions, under their various names.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 /// The owner of an access key.
@@ -8,7 +10,17 @@ pub(super) enum Caller {
     /// The owner of the base keys.
     User { account: String, name: String },
     /// Someone who has assumed a role.
-    RoleSession { role: RoleArn, session: String },
+    RoleSession { role: RoleArn, session: String, tags: SessionTags },
+    /// Someone who did not sign, for operations that do without.
+    Anonymous,
+}
+
+/// The tags of a role session.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct SessionTags {
+    pub(super) all: BTreeMap<String, String>,
+    /// The keys of those that go on to the sessions of roles that are assumed from here.
+    pub(super) transitive: BTreeSet<String>,
 }
 
 /// A role's ARN, taken apart.
@@ -39,11 +51,18 @@ impl RoleArn {
 }
 
 impl Caller {
+    /// A session without tags of this role.
+    #[cfg(test)]
+    pub(super) fn session(role_arn: &str, session: &str) -> Self {
+        let role = RoleArn::parse(role_arn).expect("a role's ARN");
+        Self::RoleSession { role, session: session.to_owned(), tags: SessionTags::default() }
+    }
+
     /// As GetCallerIdentity and AWS's refusals call it: a session's ARN has its role's name, without the path.
     pub(super) fn arn(&self) -> String {
         match self {
-            Self::User { .. } => self.policy_arn(),
-            Self::RoleSession { role: RoleArn { partition, account, name, .. }, session } => {
+            Self::User { .. } | Self::Anonymous => self.policy_arn(),
+            Self::RoleSession { role: RoleArn { partition, account, name, .. }, session, .. } => {
                 format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}")
             }
         }
@@ -54,6 +73,7 @@ impl Caller {
         match self {
             Self::User { account, name } => format!("arn:aws:iam::{account}:user/{name}"),
             Self::RoleSession { role, .. } => role.arn.clone(),
+            Self::Anonymous => String::new(),
         }
     }
 
@@ -62,6 +82,7 @@ impl Caller {
         match self {
             Self::User { account, .. } => account,
             Self::RoleSession { role, .. } => &role.account,
+            Self::Anonymous => "",
         }
     }
 
@@ -69,7 +90,8 @@ impl Caller {
     pub(super) fn id(&self) -> String {
         match self {
             Self::User { .. } => unique_id("AIDA", &self.policy_arn()),
-            Self::RoleSession { role, session } => format!("{}:{session}", unique_id("AROA", &role.arn)),
+            Self::RoleSession { role, session, .. } => format!("{}:{session}", unique_id("AROA", &role.arn)),
+            Self::Anonymous => String::new(),
         }
     }
 
@@ -78,6 +100,15 @@ impl Caller {
         match self {
             Self::User { name, .. } => format!("IAM:{name}"),
             Self::RoleSession { role, .. } => format!("IAMR:{}", role.name),
+            Self::Anonymous => String::new(),
+        }
+    }
+
+    /// The tags of its session.
+    pub(super) fn tags(&self) -> SessionTags {
+        match self {
+            Self::RoleSession { tags, .. } => tags.clone(),
+            Self::User { .. } | Self::Anonymous => SessionTags::default(),
         }
     }
 
@@ -106,8 +137,7 @@ mod tests {
 
     #[test]
     fn a_role_session_goes_by_the_last_element_of_its_role() {
-        let role = RoleArn::parse("arn:aws:iam::123456789012:role/team/data/rs01").expect("an ARN");
-        let caller = Caller::RoleSession { role, session: "s1".to_owned() };
+        let caller = Caller::session("arn:aws:iam::123456789012:role/team/data/rs01", "s1");
         assert_eq!(caller.arn(), "arn:aws:sts::123456789012:assumed-role/rs01/s1");
         assert_eq!(caller.policy_arn(), "arn:aws:iam::123456789012:role/team/data/rs01");
         assert_eq!(caller.database_user(), "IAMR:rs01");

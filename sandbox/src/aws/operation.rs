@@ -1,105 +1,147 @@
-//! The operations that are here: their services, protocols and names.
+//! The operations that are here, their names and their parameters.
 
-use hyper::HeaderMap;
-
-/// The API version of STS; it has had no other.
-const STS_VERSION: &str = "2011-06-15";
-
-/// The header that names the operation in the JSON protocol.
-pub(super) const TARGET: &str = "x-amz-target";
-
-/// How a service is spoken to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Protocol {
-    /// AWS JSON 1.1: the operation in `X-Amz-Target`, a JSON body.
-    Json,
-    /// AWS Query: a form with `Action` and `Version`, answered in XML.
-    Query,
-}
-
-/// The services that are here.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Service {
-    Ssm,
-    Sts,
-    RedshiftServerless,
-}
+use super::service::Service;
 
 /// The operations that are here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Operation {
     GetParameter,
+    GetSecretValue,
+    GetItem,
+    Scan,
     AssumeRole,
+    AssumeRoleWithWebIdentity,
     GetCallerIdentity,
     GetCredentials,
     GetWorkgroup,
+    GetClusterCredentials,
+    GetClusterCredentialsWithIam,
+    DescribeClusters,
 }
 
-impl Protocol {
-    /// The protocol of a request with these headers.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        if headers.contains_key(TARGET) { Self::Json } else { Self::Query }
-    }
+/// What there is to say of an operation.
+struct Row {
+    service: Service,
+    name: &'static str,
+    /// The names of its parameters, without what a list or a structure has behind the first dot. Those of the API
+    /// reference that have no counterpart here are left out.
+    parameters: &'static [&'static str],
 }
 
-impl Service {
-    pub(super) fn protocol(self) -> Protocol {
-        match self {
-            Self::Ssm | Self::RedshiftServerless => Protocol::Json,
-            Self::Sts => Protocol::Query,
-        }
-    }
-
-    /// As in the credential scope of a signature, and before the colon of an IAM action.
-    pub(super) fn signing_name(self) -> &'static str {
-        match self {
-            Self::Ssm => "ssm",
-            Self::Sts => "sts",
-            Self::RedshiftServerless => "redshift-serverless",
-        }
-    }
-}
+const ALL: [Operation; 12] = [
+    Operation::GetParameter,
+    Operation::GetSecretValue,
+    Operation::GetItem,
+    Operation::Scan,
+    Operation::AssumeRole,
+    Operation::AssumeRoleWithWebIdentity,
+    Operation::GetCallerIdentity,
+    Operation::GetCredentials,
+    Operation::GetWorkgroup,
+    Operation::GetClusterCredentials,
+    Operation::GetClusterCredentialsWithIam,
+    Operation::DescribeClusters,
+];
 
 impl Operation {
-    /// By `X-Amz-Target`.
-    pub(super) fn by_target(target: &str) -> Option<Self> {
-        match target {
-            "AmazonSSM.GetParameter" => Some(Self::GetParameter),
-            "RedshiftServerless.GetCredentials" => Some(Self::GetCredentials),
-            "RedshiftServerless.GetWorkgroup" => Some(Self::GetWorkgroup),
-            _ => None,
-        }
-    }
-
-    /// By `Action` and `Version`.
-    pub(super) fn by_action(action: &str, version: &str) -> Option<Self> {
-        match (action, version) {
-            ("AssumeRole", STS_VERSION) => Some(Self::AssumeRole),
-            ("GetCallerIdentity", STS_VERSION) => Some(Self::GetCallerIdentity),
-            _ => None,
-        }
+    /// By its service and its name.
+    pub(super) fn find(service: Service, name: &str) -> Option<Self> {
+        ALL.into_iter().find(|operation| operation.service() == service && operation.name() == name)
     }
 
     pub(super) fn service(self) -> Service {
-        match self {
-            Self::GetParameter => Service::Ssm,
-            Self::AssumeRole | Self::GetCallerIdentity => Service::Sts,
-            Self::GetCredentials | Self::GetWorkgroup => Service::RedshiftServerless,
-        }
+        self.row().service
     }
 
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::GetParameter => "GetParameter",
-            Self::AssumeRole => "AssumeRole",
-            Self::GetCallerIdentity => "GetCallerIdentity",
-            Self::GetCredentials => "GetCredentials",
-            Self::GetWorkgroup => "GetWorkgroup",
-        }
+        self.row().name
+    }
+
+    /// Whether it has a parameter of this name.
+    pub(super) fn takes(self, parameter: &str) -> bool {
+        self.row().parameters.contains(&parameter)
+    }
+
+    /// Whether it is asked for without a signature: what it is given is the proof.
+    pub(super) fn is_unsigned(self) -> bool {
+        self == Self::AssumeRoleWithWebIdentity
     }
 
     /// The IAM action, for example `sts:AssumeRole`.
     pub(super) fn action(self) -> String {
         format!("{}:{}", self.service().signing_name(), self.name())
+    }
+
+    fn row(self) -> Row {
+        let row = |service, name, parameters| Row { service, name, parameters };
+        match self {
+            Self::GetParameter => row(Service::Ssm, "GetParameter", &["Name", "WithDecryption"]),
+            Self::GetSecretValue => {
+                row(Service::SecretsManager, "GetSecretValue", &["SecretId", "VersionId", "VersionStage"])
+            }
+            Self::GetItem => {
+                row(Service::DynamoDb, "GetItem", &["TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"])
+            }
+            Self::Scan => row(
+                Service::DynamoDb,
+                "Scan",
+                &["TableName", "ConsistentRead", "ExclusiveStartKey", "Limit", "ReturnConsumedCapacity", "Select"],
+            ),
+            Self::AssumeRole => row(
+                Service::Sts,
+                "AssumeRole",
+                &[
+                    "RoleArn",
+                    "RoleSessionName",
+                    "DurationSeconds",
+                    "ExternalId",
+                    "Policy",
+                    "PolicyArns",
+                    "Tags",
+                    "TransitiveTagKeys",
+                ],
+            ),
+            Self::AssumeRoleWithWebIdentity => row(
+                Service::Sts,
+                "AssumeRoleWithWebIdentity",
+                &[
+                    "RoleArn",
+                    "RoleSessionName",
+                    "WebIdentityToken",
+                    "ProviderId",
+                    "DurationSeconds",
+                    "Policy",
+                    "PolicyArns",
+                ],
+            ),
+            Self::GetCallerIdentity => row(Service::Sts, "GetCallerIdentity", &[]),
+            Self::GetCredentials => row(
+                Service::RedshiftServerless,
+                "GetCredentials",
+                &["workgroupName", "customDomainName", "dbName", "durationSeconds"],
+            ),
+            Self::GetWorkgroup => row(Service::RedshiftServerless, "GetWorkgroup", &["workgroupName"]),
+            Self::GetClusterCredentials => row(
+                Service::Redshift,
+                "GetClusterCredentials",
+                &[
+                    "DbUser",
+                    "DbName",
+                    "ClusterIdentifier",
+                    "CustomDomainName",
+                    "DurationSeconds",
+                    "AutoCreate",
+                    "DbGroups",
+                ],
+            ),
+            Self::GetClusterCredentialsWithIam => row(
+                Service::Redshift,
+                "GetClusterCredentialsWithIAM",
+                &["DbName", "ClusterIdentifier", "CustomDomainName", "DurationSeconds"],
+            ),
+            Self::DescribeClusters => {
+                row(Service::Redshift, "DescribeClusters", &["ClusterIdentifier", "MaxRecords", "Marker"])
+            }
+        }
     }
 }

@@ -9,8 +9,8 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::encoding::xml_escape;
-use super::operation::{Operation, Protocol, Service};
-use super::reply::{Reply, XMLNS};
+use super::reply::Reply;
+use super::service::{Protocol, Service};
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -47,11 +47,12 @@ impl Refusal {
         }
     }
 
-    /// The caller is known, but no policy allows it this.
-    pub(super) fn denied(operation: Operation, caller: &str, resource: &str) -> Self {
-        let action = operation.action();
-        let message = format!("User: {caller} is not authorized to perform: {action} on resource: {resource}");
-        let protocol = operation.service().protocol();
+    /// No policy allows the caller this action. An empty caller is one that did not sign.
+    pub(super) fn denied(protocol: Protocol, action: &str, caller: &str, resource: &str) -> Self {
+        let message = match caller {
+            "" => format!("Not authorized to perform {action}"),
+            _ => format!("User: {caller} is not authorized to perform: {action} on resource: {resource}"),
+        };
         Self::unauthenticated(protocol, "AccessDeniedException", "AccessDenied", message)
     }
 
@@ -72,6 +73,25 @@ impl Refusal {
     pub(super) fn not_found(message: impl Into<String>, resource_name: &str) -> Self {
         let member = Some(("resourceName", resource_name.to_owned()));
         Self { member, ..Self::bad_request("ResourceNotFoundException", message) }
+    }
+
+    /// There is no such cluster.
+    pub(super) fn cluster_not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "ClusterNotFound", message)
+    }
+
+    /// A mandatory parameter is not there, as Redshift tells it.
+    pub(super) fn missing_parameter(name: &str) -> Self {
+        Self::bad_request("MissingParameter", format!("The request must contain the parameter {name}"))
+    }
+
+    /// The operation has no such parameter. AWS ignores some that it does not know; here each is somebody's mistake.
+    pub(super) fn unknown_parameter(service: Service, name: &str) -> Self {
+        let message = format!("The parameter {name} is not recognized");
+        match service.protocol() {
+            Protocol::Json => Self::bad_request("ValidationException", message),
+            Protocol::Query => Self::bad_request("UnknownParameter", message),
+        }
     }
 
     /// There is no such operation.
@@ -96,28 +116,31 @@ impl Refusal {
     /// The service failed, not the caller.
     pub(super) fn internal(service: Service) -> Self {
         let code = match service {
-            Service::Ssm => "InternalServerError",
+            Service::Ssm | Service::DynamoDb => "InternalServerError",
+            Service::SecretsManager => "InternalServiceError",
             Service::RedshiftServerless => "InternalServerException",
-            Service::Sts => "InternalFailure",
+            Service::Sts | Service::Redshift => "InternalFailure",
         };
         let message = "The request processing has failed because of an unknown error, exception or failure.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
     }
 
     /// The answer that tells it.
-    pub(super) fn reply(&self, protocol: Protocol, request_id: &str) -> Reply {
-        let body = match protocol {
-            Protocol::Json => self.json(),
-            Protocol::Query => self.xml(request_id),
+    pub(super) fn reply(&self, service: Service, request_id: &str) -> Reply {
+        let body = match service.protocol() {
+            Protocol::Json => self.json(service),
+            Protocol::Query => self.xml(service, request_id),
         };
-        Reply { status: self.status, error_type: Some(self.code), protocol, body }
+        Reply { status: self.status, error_type: Some(self.code), service, body }
     }
 
-    fn json(&self) -> String {
-        let mut body = json!({ "__type": self.code });
+    fn json(&self, service: Service) -> String {
+        let namespace = self.namespace(service);
+        let message = if service == Service::SecretsManager { "Message" } else { "message" };
+        let mut body = json!({ "__type": format!("{namespace}{}", self.code) });
         if let Some(members) = body.as_object_mut() {
             if !self.message.is_empty() {
-                members.insert("message".to_owned(), self.message.as_str().into());
+                members.insert(message.to_owned(), self.message.as_str().into());
             }
             if let Some((name, value)) = &self.member {
                 members.insert((*name).to_owned(), value.as_str().into());
@@ -126,11 +149,24 @@ impl Refusal {
         body.to_string()
     }
 
-    fn xml(&self, request_id: &str) -> String {
+    /// What stands before the code: DynamoDB tells where its errors are defined.
+    fn namespace(&self, service: Service) -> &'static str {
+        match (service, self.code) {
+            (Service::DynamoDb, "ValidationException") => "com.amazon.coral.validate#",
+            (Service::DynamoDb, "ResourceNotFoundException" | "InternalServerError") => {
+                "com.amazonaws.dynamodb.v20120810#"
+            }
+            (Service::DynamoDb, _) => "com.amazon.coral.service#",
+            _ => "",
+        }
+    }
+
+    fn xml(&self, service: Service, request_id: &str) -> String {
+        let xmlns = service.xmlns();
         let at_fault = if self.status.is_server_error() { "Receiver" } else { "Sender" };
         let (code, message) = (self.code, xml_escape(&self.message));
         format!(
-            "<ErrorResponse xmlns=\"{XMLNS}\"><Error><Type>{at_fault}</Type><Code>{code}</Code>\
+            "<ErrorResponse xmlns=\"{xmlns}\"><Error><Type>{at_fault}</Type><Code>{code}</Code>\
              <Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
     }
@@ -150,21 +186,21 @@ mod tests {
 
     #[test]
     fn json_errors_name_their_type_in_body_and_header() {
-        let reply = Refusal::throttled(Protocol::Json).reply(Protocol::Json, "id");
+        let reply = Refusal::throttled(Protocol::Json).reply(Service::Ssm, "id");
         assert_eq!(reply.status, 400);
         assert_eq!(reply.error_type, Some("ThrottlingException"));
         assert_eq!(reply.body, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#);
 
-        let reply = Refusal::internal(Service::RedshiftServerless).reply(Protocol::Json, "id");
+        let reply = Refusal::internal(Service::RedshiftServerless).reply(Service::RedshiftServerless, "id");
         assert_eq!((reply.status.as_u16(), reply.error_type), (500, Some("InternalServerException")));
 
-        let reply = Refusal::not_found("gone", "wg").reply(Protocol::Json, "id");
+        let reply = Refusal::not_found("gone", "wg").reply(Service::RedshiftServerless, "id");
         assert_eq!(reply.body, r#"{"__type":"ResourceNotFoundException","message":"gone","resourceName":"wg"}"#);
     }
 
     #[test]
     fn query_errors_say_who_is_at_fault_and_give_the_request_id() {
-        let reply = Refusal::denied(Operation::AssumeRole, "arn:u", "arn:<r>").reply(Protocol::Query, "id-1");
+        let reply = Refusal::denied(Protocol::Query, "sts:AssumeRole", "arn:u", "arn:<r>").reply(Service::Sts, "id-1");
         assert_eq!(reply.status, 403);
         assert_eq!(
             reply.body,
@@ -172,8 +208,19 @@ mod tests {
              <Code>AccessDenied</Code><Message>User: arn:u is not authorized to perform: sts:AssumeRole on resource: \
              arn:&lt;r&gt;</Message></Error><RequestId>id-1</RequestId></ErrorResponse>"
         );
-        let reply = Refusal::internal(Service::Sts).reply(Protocol::Query, "id");
+        let reply = Refusal::internal(Service::Sts).reply(Service::Sts, "id");
         assert_eq!(reply.status, 500);
         assert!(reply.body.contains("<Type>Receiver</Type><Code>InternalFailure</Code>"), "{}", reply.body);
+    }
+
+    #[test]
+    fn each_service_has_its_own_wording() {
+        let reply = Refusal::throttled(Protocol::Json).reply(Service::DynamoDb, "id");
+        let wanted = r#"{"__type":"com.amazon.coral.service#ThrottlingException","message":"Rate exceeded"}"#;
+        assert_eq!(reply.body, wanted);
+        let reply = Refusal::throttled(Protocol::Json).reply(Service::SecretsManager, "id");
+        assert_eq!(reply.body, r#"{"Message":"Rate exceeded","__type":"ThrottlingException"}"#);
+        let reply = Refusal::throttled(Protocol::Query).reply(Service::Redshift, "id");
+        assert!(reply.body.contains("xmlns=\"http://redshift.amazonaws.com/doc/2012-12-01/\""), "{}", reply.body);
     }
 }

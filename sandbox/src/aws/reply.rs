@@ -1,15 +1,16 @@
 //! An answer before it is HTTP, and the turning of it into HTTP.
 
+use std::time::SystemTime;
+
 use aws_lc_rs::rand;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::operation::Protocol;
-
-/// The namespace of STS's answers (service model, `xmlNamespace`).
-pub(super) const XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+use super::operation::Operation;
+use super::service::{Protocol, Service};
+use super::timestamp::http_date;
 
 /// Status, body and what goes into the headers.
 #[derive(Debug)]
@@ -17,44 +18,45 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     /// The error's code, for errors. Only the JSON protocol puts it into a header.
     pub(super) error_type: Option<&'static str>,
-    pub(super) protocol: Protocol,
+    pub(super) service: Service,
     pub(super) body: String,
 }
 
 impl Reply {
     /// A 200 with this body.
-    pub(super) fn ok(protocol: Protocol, body: String) -> Self {
-        Self { status: StatusCode::OK, error_type: None, protocol, body }
+    pub(super) fn ok(service: Service, body: String) -> Self {
+        Self { status: StatusCode::OK, error_type: None, service, body }
     }
 
     /// A 200 whose body no client can read.
-    pub(super) fn garbage(protocol: Protocol) -> Self {
-        Self::ok(protocol, "<<{ neither JSON nor XML".to_owned())
+    pub(super) fn garbage(service: Service) -> Self {
+        Self::ok(service, "<<{ neither JSON nor XML".to_owned())
     }
 
     /// A Query operation's result in its envelope. `result` is XML already.
-    pub(super) fn xml_result(operation: &str, result: &str, request_id: &str) -> Self {
+    pub(super) fn xml_result(operation: Operation, result: &str, request_id: &str) -> Self {
+        let (service, name) = (operation.service(), operation.name());
+        let xmlns = service.xmlns();
         let body = format!(
-            "<{operation}Response xmlns=\"{XMLNS}\"><{operation}Result>{result}</{operation}Result>\
-             <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+            "<{name}Response xmlns=\"{xmlns}\"><{name}Result>{result}</{name}Result>\
+             <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{name}Response>"
         );
-        Self::ok(Protocol::Query, body)
+        Self::ok(service, body)
     }
 
-    /// The HTTP response.
-    pub(super) fn into_response(self, request_id: &str) -> Response<Full<Bytes>> {
-        let content_type = match self.protocol {
-            Protocol::Json => "application/x-amz-json-1.1",
-            Protocol::Query => "text/xml",
-        };
+    /// The HTTP response. Its `Date` is the endpoint's time, which clients correct theirs by.
+    pub(super) fn into_response(self, request_id: &str, now: SystemTime) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(Bytes::from(self.body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.service.content_type()));
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
         }
-        if let (Protocol::Json, Some(code)) = (self.protocol, self.error_type) {
+        if let Ok(date) = HeaderValue::from_str(&http_date(now)) {
+            headers.insert(DATE, date);
+        }
+        if let (Protocol::Json, Some(code)) = (self.service.protocol(), self.error_type) {
             headers.insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(code));
         }
         response

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::constraint::Constraints;
-use super::operation::Protocol;
 use super::options::{Parameter, ParameterKind};
 use super::refusal::Refusal;
+use super::service::Protocol;
 use super::timestamp::epoch_seconds;
 use super::world::World;
 

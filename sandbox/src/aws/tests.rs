@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::keys::Key;
 use super::sigv4::{Authorization, Signed};
 use super::*;
 
@@ -19,6 +20,11 @@ async fn start() -> Aws {
 /// A whole request, signed with the base keys for `service`. `more`: header lines.
 fn signed(service: &str, more: &[(&'static str, &str)], body: &str) -> String {
     let AwsOptions { access_key_id: id, secret_access_key: secret, .. } = AwsOptions::default();
+    signed_by(&id, &secret, service, more, body)
+}
+
+/// The same with other keys.
+fn signed_by(id: &str, secret: &str, service: &str, more: &[(&'static str, &str)], body: &str) -> String {
     let timestamp = timestamp::basic(SystemTime::now());
     let mut headers: Vec<(&str, &str)> = vec![("host", "sandbox"), ("x-amz-date", &timestamp)];
     headers.extend(more);
@@ -32,7 +38,7 @@ fn signed(service: &str, more: &[(&'static str, &str)], body: &str) -> String {
     let draft = format!("{unsigned}0");
     let request =
         Signed { method: "POST", path: "/", query: "", headers: &map, body: body.as_bytes(), timestamp: &timestamp };
-    let signature = Authorization::parse(&draft).unwrap().signature_by(&secret, &request);
+    let signature = Authorization::parse(&draft).unwrap().signature_by(secret, &request);
     let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     format!(
@@ -196,4 +202,120 @@ async fn hundreds_of_connections_at_once_are_served() {
     aws.clear_faults();
     let answers = clients.join_all().await;
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")));
+}
+
+#[tokio::test]
+async fn a_web_identity_is_taken_without_a_signature() {
+    let aws = start().await;
+    let role = "arn:aws:iam::123456789012:role/web";
+    aws.put_role(role, RoleRule { web_subjects: vec!["pod".to_owned()], ..RoleRule::default() });
+    let expires_at = SystemTime::now() + Duration::from_secs(60);
+    aws.put_web_identity("token", WebIdentity { subject: "pod".to_owned(), expires_at });
+    let ask = |more: &str| {
+        let body = format!(
+            "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={role}&RoleSessionName=s1\
+             &WebIdentityToken=token{more}"
+        );
+        let length = body.len();
+        format!("POST / HTTP/1.1\r\nhost: s\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    };
+    let answer = send(&aws, &ask("")).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("assumed-role/web/s1</Arn>"), "{answer}");
+    let answer = send(&aws, &ask("&ExternalId=abc")).await;
+    assert!(answer.contains("<Code>UnknownParameter</Code>"), "{answer}");
+    aws.fault("AssumeRoleWithWebIdentity", Fault::Deny, Times::Next(1));
+    let answer = send(&aws, &ask("")).await;
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains(">Not authorized to perform sts:"), "{answer}");
+    assert_eq!(aws.requests("AssumeRoleWithWebIdentity")[0].caller, "");
+}
+
+#[tokio::test]
+async fn the_journal_shows_a_session_with_its_tags() {
+    let aws = start().await;
+    let form = "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/rs01\
+                &RoleSessionName=alice&ExternalId=sandbox-external-id-5f0c\
+                &Tags.member.1.Key=RedshiftDbRoles&Tags.member.1.Value=a:b";
+    let answer = send(&aws, &signed("sts", &[], form)).await;
+    let (_, rest) = answer.split_once("<AccessKeyId>").unwrap();
+    let id = &rest[..20];
+    let Key { secret, session, .. } = aws.server.world.key(id).unwrap();
+    let token = session.unwrap().token;
+    let headers = [("x-amz-security-token", token.as_str()), ("x-amz-target", "RedshiftServerless.GetCredentials")];
+    let request = signed_by(id, &secret, "redshift-serverless", &headers, r#"{"workgroupName":"analytics"}"#);
+    assert!(send(&aws, &request).await.starts_with("HTTP/1.1 200"));
+
+    let journal = aws.journal();
+    assert_eq!(
+        journal.iter().map(|request| request.operation.as_str()).collect::<Vec<_>>(),
+        ["AssumeRole", "GetCredentials"]
+    );
+    assert_eq!(journal[0].caller_tags.len(), 0, "the user has none");
+    assert_eq!(journal[1].caller, "arn:aws:sts::123456789012:assumed-role/rs01/alice");
+    assert_eq!(journal[1].caller_tags["RedshiftDbRoles"], "a:b");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_refuses_signatures() {
+    let aws = start().await;
+    aws.skew(Skew::Ahead(Duration::from_secs(400 * 86_400)));
+    let answer = send(&aws, &get_caller_identity()).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("<Code>SignatureDoesNotMatch</Code><Message>Signature expired: "), "{answer}");
+    let year = timestamp::http_date(aws.server.world.now())[12..16].to_owned();
+    let (_, date) = answer
+        .split_once(
+            "
+date: ",
+        )
+        .unwrap();
+    assert_eq!(date[12..16], year, "clients correct their clocks by it");
+    let answer = json_body(&send(&aws, &get_parameter()).await);
+    assert_eq!(answer["__type"], "InvalidSignatureException");
+    assert!(answer["message"].as_str().unwrap().starts_with("Signature expired: "), "{answer}");
+    aws.skew(Skew::Behind(Duration::from_secs(3600)));
+    assert!(send(&aws, &get_caller_identity()).await.contains("Signature not yet current: "));
+    aws.skew(Skew::None);
+    assert!(send(&aws, &get_caller_identity()).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn each_service_answers_in_its_own_manner() {
+    let aws = start().await;
+    aws.put_table("t");
+    let get_item = |key: &str| {
+        let body = format!(r#"{{"TableName":"t","Key":{{"{key}":{{"S":"a"}}}}}}"#);
+        signed("dynamodb", &[("x-amz-target", "DynamoDB_20120810.GetItem")], &body)
+    };
+    let answer = send(&aws, &get_item("conn_id")).await;
+    assert!(answer.contains("content-type: application/x-amz-json-1.0\r\n"), "{answer}");
+    assert_eq!(json_body(&answer), json!({}));
+    let answer = json_body(&send(&aws, &get_item("id")).await);
+    assert_eq!(answer["__type"], "com.amazon.coral.validate#ValidationException");
+
+    aws.put_secret("s", SecretValue::Text("v".to_owned()));
+    let get_secret =
+        signed("secretsmanager", &[("x-amz-target", "secretsmanager.GetSecretValue")], r#"{"SecretId":"s"}"#);
+    let answer = send(&aws, &get_secret).await;
+    assert!(answer.contains("content-type: application/x-amz-json-1.1\r\n"), "{answer}");
+    assert_eq!(json_body(&answer)["SecretString"], "v");
+    aws.fault("GetSecretValue", Fault::Deny, Times::Next(1));
+    let answer = json_body(&send(&aws, &get_secret).await);
+    assert!(
+        answer["Message"].as_str().unwrap().contains("secretsmanager:GetSecretValue on resource: arn:"),
+        "{answer}"
+    );
+
+    let user = "arn:aws:iam::123456789012:user/proxy".to_owned();
+    aws.put_cluster("c", Cluster { callers: vec![user], ..Cluster::default() });
+    let describe =
+        |service: &str| signed(service, &[], "Action=DescribeClusters&Version=2012-12-01&ClusterIdentifier=c");
+    let answer = send(&aws, &describe("redshift")).await;
+    assert!(
+        answer.contains("<DescribeClustersResponse xmlns=\"http://redshift.amazonaws.com/doc/2012-12-01/\">"),
+        "{answer}"
+    );
+    let answer = send(&aws, &describe("sts")).await;
+    assert!(answer.contains("correct service: 'redshift'"), "{answer}");
+    let none = signed("redshift", &[], "Action=DescribeClusters&Version=2012-12-01&ClusterIdentifier=none");
+    assert!(send(&aws, &none).await.starts_with("HTTP/1.1 404"));
 }

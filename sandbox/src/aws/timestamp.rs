@@ -1,4 +1,5 @@
-//! Points in time as AWS writes them: ISO 8601 in its basic form in signatures, extended in XML; seconds in JSON.
+//! Points in time as AWS writes them: ISO 8601 in its basic form in signatures, extended in XML; seconds in JSON; and
+//! the date of HTTP.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,19 @@ pub(super) fn basic(time: SystemTime) -> String {
 pub(super) fn extended(time: SystemTime) -> String {
     let (year, month, day, hour, minute, second) = civil(time);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// `Sun, 30 Aug 2015 12:36:00 GMT`, as in HTTP's `Date` (RFC 9110, IMF-fixdate).
+pub(super) fn http_date(time: SystemTime) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (year, month, day, hour, minute, second) = civil(time);
+    // 1970 began on a Thursday.
+    let days = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / DAY_SECS;
+    let named = |names: &[&'static str], at: u64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
+    let weekday = named(&DAYS, days % 7).unwrap_or_default();
+    let month = named(&MONTHS, month - 1).unwrap_or_default();
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
 /// Seconds since 1970 with milliseconds as the fraction, as in the JSON answers.
@@ -84,6 +98,13 @@ mod tests {
             assert_eq!(extended(time), long);
             assert_eq!(parse_basic(text), Some(time));
         }
+    }
+
+    #[test]
+    fn a_date_of_http_has_its_day_of_the_week() {
+        let time = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+        assert_eq!(http_date(time), "Sun, 30 Aug 2015 12:36:00 GMT");
+        assert_eq!(http_date(UNIX_EPOCH), "Thu, 01 Jan 1970 00:00:00 GMT");
     }
 
     #[test]

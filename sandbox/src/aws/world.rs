@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::dynamodb::Table;
 use super::identity::Caller;
 use super::keys::{Key, Keys};
-use super::options::{AwsOptions, Parameter, RoleRule, Workgroup};
+use super::options::{AwsOptions, Cluster, Parameter, RoleRule, SecretValue, Skew, WebIdentity, Workgroup};
 use crate::logins::Logins;
 
 /// Everything there is. Shared by all connections.
 pub(super) struct World {
     pub(super) account: String,
+    /// The first of the Regions.
+    pub(super) region: String,
     /// Shared with the warehouse, which honours what is minted here.
     pub(super) logins: Arc<Logins>,
     tables: Mutex<Tables>,
@@ -26,12 +29,26 @@ pub(super) struct Stored {
     pub(super) modified: SystemTime,
 }
 
+/// A secret's current version.
+#[derive(Clone)]
+pub(super) struct StoredSecret {
+    pub(super) value: SecretValue,
+    /// From 1; each put adds one.
+    pub(super) version: u64,
+    pub(super) created: SystemTime,
+}
+
 struct Tables {
     regions: BTreeSet<String>,
     parameters: BTreeMap<String, Stored>,
     roles: BTreeMap<String, RoleRule>,
     workgroups: BTreeMap<String, Workgroup>,
+    clusters: BTreeMap<String, Cluster>,
+    secrets: BTreeMap<String, StoredSecret>,
+    dynamo: BTreeMap<String, Table>,
+    web_identities: BTreeMap<String, WebIdentity>,
     keys: Keys,
+    skew: Skew,
 }
 
 impl World {
@@ -39,14 +56,33 @@ impl World {
         let user = Caller::User { account: options.account.clone(), name: options.user };
         let modified = SystemTime::now();
         let stored = |parameter| Stored { parameter, version: 1, modified };
+        let secret = |value| StoredSecret { value, version: 1, created: modified };
         let tables = Tables {
-            regions: BTreeSet::from([options.region]),
+            regions: BTreeSet::from([options.region.clone()]),
             parameters: options.parameters.into_iter().map(|(name, parameter)| (name, stored(parameter))).collect(),
             roles: options.roles,
             workgroups: options.workgroups,
+            clusters: options.clusters,
+            secrets: options.secrets.into_iter().map(|(name, value)| (name, secret(value))).collect(),
+            dynamo: BTreeMap::new(),
+            web_identities: BTreeMap::new(),
+            skew: Skew::None,
             keys: Keys::new(options.access_key_id, options.secret_access_key, user),
         };
-        Self { account: options.account, logins, tables: Mutex::new(tables) }
+        Self { account: options.account, region: options.region, logins, tables: Mutex::new(tables) }
+    }
+
+    /// The endpoint's time, by which signatures, keys and web identities are judged.
+    pub(super) fn now(&self) -> SystemTime {
+        match self.tables().skew {
+            Skew::None => SystemTime::now(),
+            Skew::Ahead(by) => SystemTime::now() + by,
+            Skew::Behind(by) => SystemTime::now() - by,
+        }
+    }
+
+    pub(super) fn skew(&self, skew: Skew) {
+        self.tables().skew = skew;
     }
 
     /// Whether requests may be signed for this Region.
@@ -70,13 +106,73 @@ impl World {
         self.tables().keys.find(id)
     }
 
+    pub(super) fn cluster(&self, name: &str) -> Option<Cluster> {
+        self.tables().clusters.get(name).cloned()
+    }
+
+    /// All of them, in the order of their names.
+    pub(super) fn clusters(&self) -> BTreeMap<String, Cluster> {
+        self.tables().clusters.clone()
+    }
+
+    pub(super) fn put_cluster(&self, name: &str, cluster: Cluster) {
+        self.tables().clusters.insert(name.to_owned(), cluster);
+    }
+
+    /// Makes a database user of the cluster, if it is there and the user is not.
+    pub(super) fn create_user(&self, cluster: &str, user: &str) {
+        if let Some(cluster) = self.tables().clusters.get_mut(cluster) {
+            cluster.users.insert(user.to_owned());
+        }
+    }
+
+    /// The first secret whose name is accepted, with its name.
+    pub(super) fn secret(&self, is_meant: impl Fn(&str) -> bool) -> Option<(String, StoredSecret)> {
+        let tables = self.tables();
+        let (name, secret) = tables.secrets.iter().find(|(name, _)| is_meant(name))?;
+        Some((name.clone(), secret.clone()))
+    }
+
+    pub(super) fn put_secret(&self, name: &str, value: SecretValue) {
+        let mut tables = self.tables();
+        let version = tables.secrets.get(name).map_or(1, |old| old.version + 1);
+        tables.secrets.insert(name.to_owned(), StoredSecret { value, version, created: SystemTime::now() });
+    }
+
+    pub(super) fn remove_secret(&self, name: &str) {
+        self.tables().secrets.remove(name);
+    }
+
+    /// Lets something be done with a DynamoDB table. `None`: there is no such table.
+    pub(super) fn with_table<T>(&self, name: &str, action: impl FnOnce(&mut Table) -> T) -> Option<T> {
+        self.tables().dynamo.get_mut(name).map(action)
+    }
+
+    pub(super) fn put_table(&self, name: &str) {
+        self.tables().dynamo.insert(name.to_owned(), Table::default());
+    }
+
+    pub(super) fn remove_table(&self, name: &str) {
+        self.tables().dynamo.remove(name);
+    }
+
+    pub(super) fn web_identity(&self, token: &str) -> Option<WebIdentity> {
+        self.tables().web_identities.get(token).cloned()
+    }
+
+    pub(super) fn put_web_identity(&self, token: &str, identity: WebIdentity) {
+        self.tables().web_identities.insert(token.to_owned(), identity);
+    }
+
     /// Temporary keys for a new role session.
     pub(super) fn issue(&self, owner: Caller, life: Duration) -> (String, Key) {
-        self.tables().keys.issue(owner, SystemTime::now(), life)
+        let now = self.now();
+        self.tables().keys.issue(owner, now, life)
     }
 
     pub(super) fn expire_sessions(&self) {
-        self.tables().keys.expire(SystemTime::now());
+        let now = self.now();
+        self.tables().keys.expire(now);
     }
 
     pub(super) fn put_region(&self, region: &str) {
@@ -87,6 +183,10 @@ impl World {
         let mut tables = self.tables();
         let version = tables.parameters.get(name).map_or(1, |old| old.version + 1);
         tables.parameters.insert(name.to_owned(), Stored { parameter, version, modified: SystemTime::now() });
+    }
+
+    pub(super) fn remove_parameter(&self, name: &str) {
+        self.tables().parameters.remove(name);
     }
 
     pub(super) fn put_role(&self, arn: &str, rule: RoleRule) {

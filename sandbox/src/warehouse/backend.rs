@@ -1,4 +1,4 @@
-//! A session of PostgreSQL's, over its local socket, as the very user that logged in to the warehouse.
+//! A session of PostgreSQL's, over its local socket, as the very database user that the login stands for.
 
 use std::io;
 use std::path::Path;
@@ -37,9 +37,15 @@ impl From<io::Error> for Refused {
     }
 }
 
-pub(super) async fn open(socket: &Path, request: &Request, settings: &[(String, String)]) -> Result<Backend, Refused> {
+/// Opens a session of `role` in the database that the request names.
+pub(super) async fn open(
+    socket: &Path,
+    role: &str,
+    request: &Request,
+    settings: &[(String, String)],
+) -> Result<Backend, Refused> {
     let mut stream = UnixStream::connect(socket).await?;
-    let who = [("user", request.user.as_str()), ("database", request.database.as_str())];
+    let who = [("user", role), ("database", request.database.as_str())];
     let settings = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     stream.write_all(&wire::startup(who.into_iter().chain(settings))).await?;
     let (mut parameters, mut rest) = (Vec::new(), Vec::new());

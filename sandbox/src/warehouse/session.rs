@@ -168,11 +168,14 @@ impl Shared {
     }
 
     async fn open(&self, request: &Request, settings: &[(String, String)]) -> Result<Backend, Failure> {
-        let mut opened = backend::open(&self.socket, request, settings).await;
+        // `IAMA:adam:readers` logs in as `adam`. A login that has just been revoked is still the user that it was.
+        let login = self.logins.valid(&request.user).pop();
+        let role = login.map_or_else(|| request.user.clone(), |login| login.role);
+        let mut opened = backend::open(&self.socket, &role, request, settings).await;
         if let (Err(backend::Refused::NoRole), Some(postgres)) = (&opened, self.postgres.upgrade()) {
             // As Serverless does for a role's first login.
-            postgres.ensure_role(&request.user).await.map_err(io::Error::other)?;
-            opened = backend::open(&self.socket, request, settings).await;
+            postgres.ensure_role(&role).await.map_err(io::Error::other)?;
+            opened = backend::open(&self.socket, &role, request, settings).await;
         }
         opened.map_err(|refused| match refused {
             backend::Refused::Io(error) => Failure::Gone(error),

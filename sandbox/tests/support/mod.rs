@@ -1,4 +1,4 @@
-//! A warehouse over a PostgreSQL, and clients for it: psql, tokio-postgres and one that is scripted.
+//! A warehouse over a PostgreSQL, and clients for it: psql, tokio-postgres and one that is scripted; and the AWS CLI.
 #![allow(dead_code, reason = "every test program uses another part of it")]
 
 use std::process::Output;
@@ -18,6 +18,8 @@ use tokio::process::Command;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+pub(crate) mod cli;
 
 pub(crate) const USER: &str = "IAMR:rs01";
 

@@ -1,7 +1,6 @@
 use hyper::Request;
 
 use super::*;
-use crate::aws::identity::RoleArn;
 use crate::aws::options::AwsOptions;
 
 const BODY: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
@@ -117,8 +116,7 @@ fn a_changed_body_or_header_breaks_the_signature() {
 #[test]
 fn a_session_needs_its_token_signed_and_ends_on_time() {
     let (world, now) = (World::demo(), SystemTime::now());
-    let role = RoleArn::parse("arn:aws:iam::123456789012:role/rs01").unwrap();
-    let owner = Caller::RoleSession { role, session: "s1".to_owned() };
+    let owner = Caller::session("arn:aws:iam::123456789012:role/rs01", "s1");
     let (id, key) = world.issue(owner, Duration::from_secs(900));
     let token = Some(key.session.unwrap().token);
     let signed_headers = "host;x-amz-date;x-amz-security-token".to_owned();

@@ -1,103 +1,173 @@
 use hyper::HeaderMap;
-use hyper::header::HeaderValue;
 
 use super::*;
-use crate::aws::identity::RoleArn;
-use crate::aws::options::AwsOptions;
-use crate::logins::Logins;
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 
 fn rs01() -> Caller {
-    let role = RoleArn::parse("arn:aws:iam::123456789012:role/rs01").unwrap();
-    Caller::RoleSession { role, session: "s1".to_owned() }
+    Caller::session(ROLE, "s1")
 }
 
-fn user() -> Caller {
-    Caller::User { account: "123456789012".to_owned(), name: "proxy".to_owned() }
+fn stranger() -> Caller {
+    Caller::session("arn:aws:iam::123456789012:role/other", "s1")
 }
 
-fn call(body: &Value) -> Call {
-    let target = HeaderValue::from_static("RedshiftServerless.GetCredentials");
-    let headers = HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target)]);
-    Call::read(&headers, "", body.to_string().as_bytes())
+/// With the cluster `legacy`, where `adam` is.
+fn world() -> World {
+    let world = World::demo();
+    let users = ["adam".to_owned()].into();
+    world.put_cluster("legacy", Cluster { callers: vec![ROLE.to_owned()], users, ..Cluster::default() });
+    world
 }
 
-async fn get(world: &World, caller: &Caller, body: Value) -> Result<Value, (&'static str, String)> {
-    let answer = get_credentials(world, caller, "eu-west-1", &call(&body)).await;
+fn call(form: &str) -> Call {
+    Call::read(&HeaderMap::new(), "", format!("Action=A&Version=2012-12-01&{form}").as_bytes())
+}
+
+async fn get(world: &World, caller: &Caller, form: &str) -> Result<String, (&'static str, String)> {
+    let answer = get_credentials(world, caller, "eu-west-1", &call(form)).await;
     answer.map_err(|refusal| (refusal.told().0, refusal.told().1.to_owned()))
 }
 
-#[tokio::test]
-async fn a_permitted_role_gets_a_login_that_the_book_knows() {
-    let world = World::demo();
-    let body = json!({ "workgroupName": "analytics", "dbName": "dev", "durationSeconds": 3600 });
-    let answer = get(&world, &rs01(), body).await.unwrap();
-    let valid = world.logins.valid("IAMR:rs01");
-    assert_eq!(answer["dbUser"], "IAMR:rs01");
-    assert_eq!(answer["dbPassword"], valid[0].password.as_str());
-    assert_eq!(answer["expiration"].as_f64(), Some(epoch_seconds(valid[0].expires_at)));
-    assert!(answer["nextRefreshTime"].as_f64() < answer["expiration"].as_f64());
+fn element<'a>(xml: &'a str, name: &str) -> &'a str {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
+    rest.split_once("</").unwrap().0
 }
 
 #[tokio::test]
-async fn a_fixed_login_is_handed_out_with_the_usual_life() {
-    let world = World::new(AwsOptions::default(), Logins::fixed("up", "secret"));
-    let answer = get(&world, &rs01(), json!({ "workgroupName": "analytics" })).await.unwrap();
-    assert_eq!((answer["dbUser"].as_str(), answer["dbPassword"].as_str()), (Some("up"), Some("secret")));
-    let left = answer["expiration"].as_f64().unwrap() - epoch_seconds(world.logins.now());
-    assert!((890.0..=900.0).contains(&left), "{left}");
+async fn a_database_user_gets_a_login_that_the_book_knows() {
+    let world = world();
+    let answer = get(&world, &rs01(), "ClusterIdentifier=legacy&DbUser=adam&DbName=dev&DurationSeconds=3600").await;
+    let answer = answer.unwrap();
+    let login = world.logins.valid("IAM:adam").remove(0);
+    assert_eq!(element(&answer, "DbUser"), "IAM:adam");
+    assert_eq!(element(&answer, "DbPassword"), login.password);
+    assert_eq!(element(&answer, "Expiration"), extended(login.expires_at));
+    assert_eq!(login.role, "adam", "the user of the database");
+    assert!(!answer.contains("NextRefreshTime"), "{answer}");
+    let left = login.expires_at.duration_since(world.logins.now()).unwrap().as_secs();
+    assert!((3590..=3600).contains(&left), "{left}");
 }
 
 #[tokio::test]
-async fn the_base_user_logs_in_under_its_own_name() {
-    let world = World::demo();
-    let callers = vec!["arn:aws:iam::123456789012:user/proxy".to_owned()];
-    world.put_workgroup("own", Workgroup { callers, host: "h".to_owned(), port: 5439 });
-    assert_eq!(get(&world, &user(), json!({ "workgroupName": "own" })).await.unwrap()["dbUser"], "IAM:proxy");
+async fn a_missing_user_gets_a_login_that_does_not_work() {
+    let world = world();
+    let answer = get(&world, &rs01(), "ClusterIdentifier=legacy&DbUser=eve").await.unwrap();
+    assert_eq!((element(&answer, "DbUser"), element(&answer, "DbPassword").len() > 100), ("IAM:eve", true));
+    assert_eq!(world.logins.valid("IAM:eve"), []);
 }
 
 #[tokio::test]
-async fn a_caller_or_workgroup_that_is_not_listed_is_refused() {
-    let world = World::demo();
-    let (code, message) = get(&world, &user(), json!({ "workgroupName": "analytics" })).await.unwrap_err();
-    assert_eq!(code, "AccessDeniedException");
-    assert!(message.starts_with(
-        "User: arn:aws:iam::123456789012:user/proxy is not authorized to perform: redshift-serverless:GetCredentials \
-         on resource: arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/"
-    ));
-    assert_eq!(
-        get(&world, &rs01(), json!({ "workgroupName": "none" })).await.unwrap_err().0,
-        "ResourceNotFoundException"
-    );
-    let (code, _) = get(&world, &rs01(), json!({ "customDomainName": "db.example.com" })).await.unwrap_err();
-    assert_eq!(code, "ResourceNotFoundException");
+async fn auto_create_makes_the_user_and_groups_are_appended() {
+    let world = world();
+    let form = "ClusterIdentifier=legacy&DbUser=eve&AutoCreate=true&DbGroups.DbGroup.1=a&DbGroups.DbGroup.2=b";
+    let answer = get(&world, &rs01(), form).await.unwrap();
+    assert_eq!(element(&answer, "DbUser"), "IAMA:eve:a:b");
+    assert_eq!(world.logins.valid("IAMA:eve:a:b")[0].role, "eve");
+    let answer = get(&world, &rs01(), "ClusterIdentifier=legacy&DbUser=eve&DbGroups.DbGroup.1=a").await.unwrap();
+    assert_eq!(element(&answer, "DbUser"), "IAM:eve:a");
+    assert_eq!(world.logins.valid("IAM:eve:a").len(), 1, "it is there now");
+}
+
+#[tokio::test]
+async fn with_iam_the_caller_is_the_user() {
+    let world = world();
+    let ask = |caller: Caller, form: &'static str| {
+        let world = &world;
+        async move { get_credentials_with_iam(world, &caller, "eu-west-1", &call(form)).await }
+    };
+    let answer = ask(rs01(), "ClusterIdentifier=legacy&DbName=dev").await.unwrap();
+    assert_eq!(element(&answer, "DbUser"), "IAMR:rs01");
+    assert_eq!(element(&answer, "DbPassword"), world.logins.valid("IAMR:rs01")[0].password);
+    assert!(element(&answer, "NextRefreshTime") < element(&answer, "Expiration"));
+    let refusal = ask(stranger(), "ClusterIdentifier=legacy").await.unwrap_err();
+    let (code, message) = refusal.told();
+    assert_eq!(code, "AccessDenied");
+    let wanted = "redshift:GetClusterCredentialsWithIAM on resource: \
+                  arn:aws:redshift:eu-west-1:123456789012:dbname:legacy/*";
+    assert!(message.ends_with(wanted), "{message}");
+    let refusal = ask(rs01(), "ClusterIdentifier=legacy&DurationSeconds=3601").await.unwrap_err();
+    assert_eq!(refusal.told().0, "InvalidParameterValue");
+}
+
+#[tokio::test]
+async fn strangers_and_unknown_clusters_are_refused_by_cause() {
+    let world = world();
+    let (code, message) = get(&world, &stranger(), "ClusterIdentifier=legacy&DbUser=adam").await.unwrap_err();
+    let wanted = "User: arn:aws:sts::123456789012:assumed-role/other/s1 is not authorized to perform: \
+                  redshift:GetClusterCredentials on resource: \
+                  arn:aws:redshift:eu-west-1:123456789012:dbuser:legacy/adam";
+    assert_eq!((code, message.as_str()), ("AccessDenied", wanted));
+    let code = |form: &'static str| {
+        let world = &world;
+        async move { get(world, &rs01(), form).await.unwrap_err().0 }
+    };
+    assert_eq!(code("ClusterIdentifier=none&DbUser=adam").await, "ClusterNotFound");
+    assert_eq!(code("ClusterIdentifier=Legacy&DbUser=adam").await, "ClusterNotFound");
+    assert_eq!(code("CustomDomainName=db.example.com&DbUser=adam").await, "ClusterNotFound");
+    assert_eq!(code("DbUser=adam").await, "MissingParameter");
+    assert_eq!(code("ClusterIdentifier=legacy").await, "MissingParameter");
 }
 
 #[tokio::test]
 async fn parameters_out_of_bounds_are_refused() {
-    let world = World::demo();
-    let name = "analytics";
-    for (body, code) in [
-        (json!({}), "ValidationException"),
-        (json!({ "workgroupName": "ab" }), "ValidationException"),
-        (json!({ "workgroupName": "Analytics" }), "ValidationException"),
-        (json!({ "workgroupName": name, "durationSeconds": 899 }), "ValidationException"),
-        (json!({ "workgroupName": name, "durationSeconds": 3601 }), "ValidationException"),
-        (json!({ "workgroupName": name, "durationSeconds": "900" }), "SerializationException"),
-        (json!({ "workgroupName": name, "dbName": "" }), "ValidationException"),
-        (json!({ "workgroupName": name, "dbName": "1st" }), "ValidationException"),
-        (json!({ "workgroupName": name, "dbName": "a:b" }), "ValidationException"),
-        (json!({ "workgroupName": name, "dbName": "a".repeat(65) }), "ValidationException"),
+    let world = world();
+    let long = "a".repeat(65);
+    for more in [
+        "DbUser=1st",
+        "DbUser=",
+        "DbUser=a:b",
+        "DbUser=a/b",
+        "DbUser=Public",
+        &format!("DbUser={long}"),
+        "DbUser=adam&DbName=a:b",
+        &format!("DbUser=adam&DbName={long}"),
+        "DbUser=adam&DurationSeconds=899",
+        "DbUser=adam&DurationSeconds=3601",
+        "DbUser=adam&DurationSeconds=1h",
+        "DbUser=adam&AutoCreate=yes",
+        "DbUser=adam&DbGroups.DbGroup.1=Readers",
+        "DbUser=adam&DbGroups.DbGroup.1=a:b",
+        "DbUser=adam&DbGroups.member.1=readers",
+        "DbUser=adam&DbGroups.DbGroup.2=readers",
     ] {
-        assert_eq!(get(&world, &rs01(), body.clone()).await.unwrap_err().0, code, "{body}");
+        let refused = get(&world, &rs01(), &format!("ClusterIdentifier=legacy&{more}")).await.unwrap_err();
+        assert_eq!(refused.0, "InvalidParameterValue", "{more}");
     }
+    assert_eq!(world.logins.valid("IAM:adam"), []);
 }
 
 #[test]
-fn a_workgroup_tells_its_endpoint() {
-    let world = World::demo();
-    let answer = get_workgroup(&world, &rs01(), "eu-west-1", &call(&json!({ "workgroupName": "analytics" }))).unwrap();
-    assert_eq!(answer["workgroup"]["endpoint"]["port"], 5439);
-    assert_eq!(answer["workgroup"]["status"], "AVAILABLE");
-    let refusal = get_workgroup(&world, &user(), "eu-west-1", &call(&json!({ "workgroupName": "analytics" })));
-    assert_eq!(refusal.unwrap_err().told().0, "AccessDeniedException");
+fn a_cluster_tells_its_endpoint_and_its_status() {
+    let world = world();
+    let ask = |caller: &Caller, form: &str| {
+        let answer = describe_clusters(&world, caller, "eu-west-1", &call(form));
+        answer.map_err(|refusal| (refusal.told().0, refusal.told().1.to_owned()))
+    };
+    let answer = ask(&rs01(), "ClusterIdentifier=legacy").unwrap();
+    assert_eq!((element(&answer, "Address"), element(&answer, "Port")), ("localhost", "5439"));
+    assert_eq!(element(&answer, "ClusterStatus"), "available");
+    world.put_cluster("legacy", Cluster { status: "creating".to_owned(), ..world.cluster("legacy").unwrap() });
+    let answer = ask(&rs01(), "ClusterIdentifier=legacy").unwrap();
+    assert!(!answer.contains("<Endpoint>") && answer.contains("<ClusterStatus>creating<"), "{answer}");
+    assert_eq!(ask(&rs01(), "ClusterIdentifier=none").unwrap_err().0, "ClusterNotFound");
+    let (code, message) = ask(&stranger(), "ClusterIdentifier=legacy").unwrap_err();
+    assert_eq!(code, "AccessDenied");
+    assert!(message.ends_with("on resource: arn:aws:redshift:eu-west-1:123456789012:cluster:legacy"), "{message}");
+    assert_eq!(ask(&rs01(), "MaxRecords=19").unwrap_err().0, "InvalidParameterValue");
+}
+
+#[test]
+fn all_clusters_of_the_caller_come_page_by_page() {
+    let world = world();
+    for at in 0..25 {
+        world.put_cluster(&format!("c{at:02}"), world.cluster("legacy").unwrap());
+    }
+    let ask = |caller: &Caller, form: &str| describe_clusters(&world, caller, "eu-west-1", &call(form)).unwrap();
+    let first = ask(&rs01(), "MaxRecords=20");
+    assert_eq!((first.matches("<Cluster>").count(), element(&first, "Marker")), (20, "c19"));
+    let rest = ask(&rs01(), "MaxRecords=20&Marker=c19");
+    assert_eq!(rest.matches("<Cluster>").count(), 6);
+    assert!(!rest.contains("<Marker>"), "{rest}");
+    assert_eq!(ask(&stranger(), ""), "<Clusters></Clusters>");
 }

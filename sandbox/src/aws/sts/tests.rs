@@ -1,7 +1,7 @@
 use hyper::HeaderMap;
 
 use super::*;
-use crate::aws::options::RoleRule;
+use crate::aws::identity::SessionTags;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 const GOOD: &str =
@@ -59,6 +59,8 @@ fn parameters_out_of_bounds_are_refused() {
         (format!("{GOOD}&DurationSeconds=43201"), invalid, "less than or equal to 43200"),
         (format!("{GOOD}&DurationSeconds=1h"), "MalformedInput", ""),
         (format!("{GOOD}&Tags.member.1.Key=a"), invalid, "'tags.1.member.value'"),
+        (format!("{GOOD}&Tags.member.2.Key=a&Tags.member.2.Value=b"), "InvalidParameterValue", "Tags.member.1"),
+        (format!("{GOOD}&TransitiveTagKeys.member.1=a"), "InvalidParameterValue", "must be included"),
         (
             format!("{GOOD}&Tags.member.1.Key=a&Tags.member.1.Value=&Tags.member.2.Key=A&Tags.member.2.Value="),
             "InvalidParameterValue",
@@ -86,12 +88,70 @@ fn at_most_fifty_tags_are_taken() {
 
 #[test]
 fn a_role_assumed_from_a_role_lives_an_hour_at_most() {
-    let role = RoleArn::parse("arn:aws:iam::123456789012:role/task").unwrap();
-    let chained = Caller::RoleSession { role, session: "s1".to_owned() };
+    let chained = Caller::session("arn:aws:iam::123456789012:role/task", "s1");
     let world = World::demo();
     assume(&world, &chained, &format!("{GOOD}&DurationSeconds=3600")).unwrap();
     assume(&world, &user(), &format!("{GOOD}&DurationSeconds=43200")).unwrap();
     let (code, message) = assume(&world, &chained, &format!("{GOOD}&DurationSeconds=3601")).unwrap_err();
     assert_eq!(code, "ValidationError");
     assert!(message.contains("1 hour session limit"), "{message}");
+}
+
+#[test]
+fn only_those_that_a_role_lists_may_assume_it() {
+    let world = World::demo();
+    let task = "arn:aws:iam::123456789012:role/task";
+    let form = format!("RoleArn={ROLE}&RoleSessionName=s1");
+    world.put_role(ROLE, RoleRule { callers: Some(vec![task.to_owned()]), ..RoleRule::default() });
+    assume(&world, &Caller::session(task, "s1"), &form).expect("it is listed");
+    let (code, message) = assume(&world, &user(), &form).unwrap_err();
+    assert_eq!(code, "AccessDenied");
+    assert!(message.contains("user/proxy is not authorized to perform: sts:AssumeRole"), "{message}");
+}
+
+#[test]
+fn a_role_assumes_itself_only_where_it_is_listed() {
+    let world = World::demo();
+    let form = format!("RoleArn={ROLE}&RoleSessionName=s1");
+    world.put_role(ROLE, RoleRule::default());
+    assert_eq!(assume(&world, &Caller::session(ROLE, "s1"), &form).unwrap_err().0, "AccessDenied");
+    world.put_role(ROLE, RoleRule { callers: Some(vec![ROLE.to_owned()]), ..RoleRule::default() });
+    assume(&world, &Caller::session(ROLE, "s1"), &form).expect("it is listed");
+}
+
+#[test]
+fn tags_need_a_role_that_allows_them() {
+    let world = World::demo();
+    let form = format!("RoleArn={ROLE}&RoleSessionName=s1");
+    world.put_role(ROLE, RoleRule::default());
+    assume(&world, &user(), &form).expect("no tags");
+    let (code, message) =
+        assume(&world, &user(), &format!("{form}&Tags.member.1.Key=a&Tags.member.1.Value=b")).unwrap_err();
+    assert_eq!(code, "AccessDenied");
+    let wanted = format!("is not authorized to perform: sts:TagSession on resource: {ROLE}");
+    assert!(message.ends_with(&wanted), "{message}");
+}
+
+#[test]
+fn transitive_tags_go_down_the_chain_and_need_the_same() {
+    let world = World::demo();
+    let Caller::RoleSession { role, session, .. } = Caller::session("arn:aws:iam::123456789012:role/pod", "s1") else {
+        panic!("a role session");
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let all = [pair("namespace", "bi"), pair("own", "x")].into();
+    let pod =
+        Caller::RoleSession { role, session, tags: SessionTags { all, transitive: ["namespace".to_owned()].into() } };
+    let answer = assume(&world, &pod, &format!("{GOOD}&Tags.member.1.Key=team&Tags.member.1.Value=t")).unwrap();
+    let (_, id) = answer.split_once("<AccessKeyId>").unwrap();
+    let owner = world.key(&id[..20]).unwrap().owner;
+    assert_eq!(owner.tags().all, [pair("namespace", "bi"), pair("team", "t")].into());
+
+    let (code, _) =
+        assume(&world, &pod, &format!("{GOOD}&Tags.member.1.Key=Namespace&Tags.member.1.Value=t")).unwrap_err();
+    assert_eq!(code, "InvalidParameterValue");
+    world.put_role(ROLE, RoleRule::default());
+    let (code, message) = assume(&world, &pod, GOOD).unwrap_err();
+    assert_eq!(code, "AccessDenied");
+    assert!(message.contains("sts:TagSession"), "{message}");
 }
