@@ -33,7 +33,7 @@ mod secret_fields;
 mod stored;
 
 pub(crate) use self::error::{Call, CredentialError, MintError};
-pub(crate) use self::logins::Logins;
+pub(crate) use self::logins::{Logins, Opening};
 
 /// Redshift's port, where nothing says another.
 pub(crate) const DEFAULT_PORT: u16 = 5439;
