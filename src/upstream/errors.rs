@@ -40,6 +40,11 @@ impl ServerError {
         self.sqlstate.starts_with("28")
     }
 
+    /// Empty where there was none.
+    pub(crate) fn sqlstate(&self) -> &str {
+        &self.sqlstate
+    }
+
     /// The message as it came, where it ends as messages do: what a client can read.
     pub(crate) fn as_sent(&self) -> Option<&BytesMut> {
         self.frame.ends_with(&[0]).then_some(&self.frame)
