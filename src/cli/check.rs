@@ -1,8 +1,22 @@
-//! `check --offline`: what each connection would do, out of the configuration alone. Tells no secret.
+//! `check`: what each connection does, proved live step by step ([`live`]), or out of the configuration alone
+//! ([`offline`]). Tells no secret.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
+pub use self::live::{LiveError, Verdict, live};
 use crate::config::{Ca, Config, ConnSpec};
+
+mod certificate;
+mod explain;
+mod explain_aws;
+mod explain_warehouse;
+mod iam;
+mod live;
+mod observed;
+mod report;
+pub(crate) mod steps;
+mod warehouse;
 
 /// A paragraph for each connection named, all when `conn_ids` is empty.
 ///
@@ -10,17 +24,20 @@ use crate::config::{Ca, Config, ConnSpec};
 /// `Unknown`: the configuration has no connection of that name.
 pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
     let mut out = String::new();
-    let chosen: Vec<_> = if conn_ids.is_empty() {
-        config.connections.values().collect()
-    } else {
-        let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown(id.clone()));
-        conn_ids.iter().map(find).collect::<Result<_, _>>()?
-    };
-    for spec in chosen {
+    for spec in chosen(config, conn_ids)? {
         // Writing to a string does not fail.
         let _infallible = write_one(&mut out, config, spec);
     }
     Ok(out)
+}
+
+/// Those named, all when `conn_ids` is empty.
+fn chosen<'c>(config: &'c Config, conn_ids: &[String]) -> Result<Vec<&'c Arc<ConnSpec>>, Unknown> {
+    if conn_ids.is_empty() {
+        return Ok(config.connections.values().collect());
+    }
+    let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown(id.clone()));
+    conn_ids.iter().map(find).collect()
 }
 
 /// A conn_id that the configuration does not have.
