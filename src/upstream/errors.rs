@@ -35,6 +35,12 @@ impl ServerError {
         Self { sqlstate, message, frame: BytesMut::from(frame.bytes()) }
     }
 
+    /// One as the warehouse would send it.
+    #[cfg(test)]
+    pub(crate) fn of(sqlstate: &str, message: &str) -> Self {
+        Self { sqlstate: sqlstate.to_owned(), message: message.to_owned(), frame: BytesMut::new() }
+    }
+
     /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL).
     pub(super) fn is_login_refused(&self) -> bool {
         self.sqlstate.starts_with("28")

@@ -41,7 +41,7 @@ pub(crate) struct Context {
     pub(crate) home: Option<String>,
     /// The ARN of the base identity, once it is known.
     pub(crate) base: Option<String>,
-    /// The database user, once there is one.
+    /// The database user: whom a `per-user` login is asked for, then whom it was given for.
     pub(crate) db_user: Option<String>,
     /// Where the warehouse is, once it is known.
     pub(crate) host: String,
@@ -145,3 +145,6 @@ impl Context {
         self.spec.role_hops.iter().find(|hop| hop.role_arn == role_arn)?.external_id.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,12 +180,13 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
             return Some(Explanation::new(format_args!("{call}: no region is known"), no_region()));
         }
         "no connection" | "timeout" => {
+            let domain = if context.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
             let cause = last_cause(text);
             let cause = if code == "timeout" { "no answer in time" } else { cause };
             return Some(Explanation::new(
                 format_args!("{call}: {service} cannot be reached in {region}: {cause}"),
                 format_args!(
-                    "give this machine a way to {service}.{region}.amazonaws.com:443: a VPC endpoint \
+                    "give this machine a way to {service}.{region}.{domain}:443: a VPC endpoint \
                      (com.amazonaws.{region}.{service}, its security group open to this machine) or a NAT gateway; \
                      check aws.endpoint_url and the region"
                 ),
@@ -287,7 +288,8 @@ fn plain(chain: &str) -> String {
         "service error: ",
         "other: ",
     ];
-    LAYERS.iter().fold(chain.to_owned(), |text, layer| text.replace(layer, ""))
+    let text = LAYERS.iter().fold(chain.to_owned(), |text, layer| text.replace(layer, ""));
+    text.trim_end_matches(": no message").to_owned()
 }
 
 /// The cause of a whole chain, for texts of our own.

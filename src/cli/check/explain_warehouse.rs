@@ -6,6 +6,7 @@ use rustls::CertificateError;
 
 use super::explain::{Context, Explanation};
 use super::explain_aws::causes;
+use crate::config::{LoginIdentity, Warehouse};
 use crate::upstream::{ServerError, UpstreamError};
 
 /// Explains one error.
@@ -98,17 +99,24 @@ fn distrusted(source: &io::Error, context: &Context) -> String {
 
 /// Class 28.
 fn not_let_in(error: &ServerError, context: &Context) -> String {
-    let user = quoted(context.db_user.as_deref().unwrap_or_default());
     let database = quoted(&context.database);
-    let is_minted = context.db_user.as_deref().is_some_and(|user| user.starts_with("IAM"));
-    let text = error.to_string();
-    if !is_minted {
+    let name = context.db_user.as_deref().unwrap_or_default();
+    if !name.starts_with("IAM") {
+        let user = quoted(name);
         return format!(
             "see that the stored password is that of {user}: ALTER USER {user} PASSWORD …; it may have been changed or \
              have expired"
         );
     }
-    if text.contains("does not exist") {
+    let spec = &context.spec;
+    let is_asked_for = spec.user.is_some() || spec.identity == LoginIdentity::PerUser;
+    if spec.warehouse == Warehouse::Provisioned && is_asked_for {
+        // GetClusterCredentials says `IAM:adam` of the database user adam, whether there is one or not.
+        let user = quoted(name.split_once(':').map_or(name, |(_, user)| user));
+        return format!("create the user: CREATE USER {user} PASSWORD DISABLE, or set auto_create = true");
+    }
+    let user = quoted(name);
+    if error.to_string().contains("does not exist") {
         return format!("create the user: CREATE USER {user} PASSWORD DISABLE; then GRANT what it needs");
     }
     format!(

@@ -83,7 +83,7 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
     let arn = |service: &str, rest: String| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
     let stored = |service: &str, rest: String| if on.starts_with("arn:") { on.to_owned() } else { arn(service, rest) };
     let database = context.spec.database.as_deref().unwrap_or("*");
-    let user = context.spec.user.as_deref().unwrap_or("*");
+    let user = context.db_user.as_deref().or(context.spec.user.as_deref()).unwrap_or("*");
     let dbname = || arn("redshift", format!("dbname:{on}/{database}"));
     match call.operation {
         "GetParameter" => {

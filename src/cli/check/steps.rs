@@ -105,6 +105,10 @@ pub(crate) async fn run(
     }
     tell(config(spec, &recorder.context()));
     let principal = user(wanted, &recorder.context(), tell)?;
+    if spec.identity == LoginIdentity::PerUser {
+        let name = principal.rights.db_user.as_ref().unwrap_or(&principal.user);
+        recorder.context().db_user = Some(name.clone());
+    }
     if needs_base(spec) {
         let asked = logins.base_identity(spec);
         let (caller, mut progress) = watched(asked, &mut seen, &recorder, tell).await?;
