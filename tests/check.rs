@@ -260,6 +260,22 @@ async fn a_connection_into_another_account_or_without_rights_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_base_identity_that_is_the_role_already_assumes_nothing_and_says_so() {
+    let world = world("").await;
+    let task = world.sandbox.aws.container_credentials("arn:aws:iam::123456789012:role/rs01", PLANTED).await.unwrap();
+    let url = task.url();
+    let env = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", PLANTED)];
+    let told = check_as(&world, &["--json"], &env).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    let document = told.json();
+    let sales = &document["connections"][0];
+    assert_eq!(names(sales), [&STEPS[..2], &STEPS[3..]].concat());
+    assert!(sales["steps"][1]["detail"].as_str().unwrap().contains(":assumed-role/rs01/"), "{}", told.all());
+    assert_eq!(sales["steps"][2]["detail"], "skipped: the base identity already is this role");
+    assert_eq!(world.sandbox.aws.calls("AssumeRole"), 0);
+}
+
+#[tokio::test]
 async fn an_aws_that_is_busy_broken_or_away_is_told_apart() {
     let world = world("[credentials]\ntimeout = \"2s\"\n").await;
     let aws = &world.sandbox.aws;

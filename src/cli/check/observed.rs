@@ -145,3 +145,54 @@ fn step(call: &Call) -> Step {
     let name = if call.operation == "GetCallerIdentity" { "base identity" } else { call.operation };
     Step::new(name, call.on.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(what: &str) -> Explanation {
+        Explanation { what: what.to_owned(), mend: String::new() }
+    }
+
+    fn called(call: &Call, fault: Option<Explanation>) -> Event {
+        Event::Called { call: call.clone(), took: Duration::ZERO, fault }
+    }
+
+    /// What is told of events that end well: names, and what was found.
+    fn told(events: impl IntoIterator<Item = Event>) -> Vec<(&'static str, String)> {
+        let (mut progress, mut steps) = (Progress::default(), Vec::new());
+        let mut tell = |step: Step| steps.push((step.name, step.detail));
+        for event in events {
+            progress.take(event, &mut tell);
+        }
+        progress.minted("a login");
+        progress.end(&mut tell);
+        steps
+    }
+
+    #[test]
+    fn a_call_that_is_made_again_under_a_new_session_is_one_step() {
+        let (role, login) = (Call::new("AssumeRole", "r"), Call::new("GetCredentials", "w"));
+        let events = [
+            Event::Calling(role.clone()),
+            called(&role, None),
+            Event::Calling(login.clone()),
+            Event::Failing(why("expired")),
+            called(&login, Some(why("expired"))),
+            Event::Calling(role.clone()),
+            called(&role, None),
+            Event::Calling(login.clone()),
+            called(&login, None),
+        ];
+        let role = || ("AssumeRole", String::new());
+        assert_eq!(told(events), [role(), role(), ("GetCredentials", "a login".to_owned())]);
+    }
+
+    #[test]
+    fn a_note_is_of_the_call_before_or_a_step_of_its_own() {
+        let (secret, role) = (Call::new("GetSecretValue", "s"), Call::new("AssumeRole", "r"));
+        let events =
+            [called(&secret, None), Event::Noted(secret, "no password".into()), Event::Noted(role, "skipped".into())];
+        assert_eq!(told(events), [("GetSecretValue", "no password".to_owned()), ("AssumeRole", "skipped".to_owned())]);
+    }
+}

@@ -251,3 +251,6 @@ impl Recorder {
         self.context.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

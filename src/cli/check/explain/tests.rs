@@ -295,9 +295,15 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         assert!(told.mend.contains(mend), "{mend}\n{told:?}");
         assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
         assert!(!format!("{told:?}").contains("dispatch failure"), "{told:?}");
-        let needed = MintError::Needed(Arc::new(MintError::Spec(String::new())));
-        assert_ne!(explain(&CheckError::Aws(&needed), &context), told, "a needed flight is its root");
     }
+}
+
+#[test]
+fn another_flights_failure_is_explained_as_its_own() {
+    let spec = || MintError::Spec("there is no database".into());
+    let needed = MintError::Needed(Arc::new(MintError::Needed(Arc::new(spec()))));
+    let context = context();
+    assert_eq!(explained(&CheckError::Aws(&needed), &context), explained(&CheckError::Aws(&spec()), &context));
 }
 
 #[test]
@@ -337,11 +343,13 @@ fn every_cause_on_the_way_to_the_warehouse_has_a_mend_of_its_own() {
     };
     let tls = |kind: ErrorKind| UpstreamError::Tls { address, source: kind.into() };
     let refused = |state: &str, text: &str| UpstreamError::Refused(ServerError::of(state, text));
+    let no_name = rustls::pki_types::DnsName::try_from("a b").unwrap_err();
     let login = |text: &str| UpstreamError::LoginRefused(ServerError::of("28000", text));
     let rows = [
         (resolve(ErrorKind::TimedOut), "/etc/resolv.conf"),
         (resolve(ErrorKind::Other), "correct host; or"),
         (UpstreamError::Forbidden { host: "wg.example.com".into() }, "no warehouse has"),
+        (UpstreamError::ServerName { host: "a b".into(), source: no_name }, "give tls_server_name"),
         (UpstreamError::Roots, "a fault of the proxy"),
         (connect(ErrorKind::TimedOut), "time-out = security group: let this machine in to TCP 5439"),
         (connect(ErrorKind::ConnectionRefused), "refused = port: nothing listens on 5439"),
