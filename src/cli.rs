@@ -47,7 +47,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy (also with no command)
     Serve,
-    /// Check the configuration and say what each connection would do
+    /// Prove each step of each connection, from the configuration to the login, and explain what fails
     Check(CheckArgs),
     /// Print the least IAM policies that the configuration needs, and the SQL for its database users, as JSON
     IamPolicy(IamPolicyArgs),
@@ -65,9 +65,21 @@ pub struct CheckArgs {
     #[arg(value_name = "CONN_ID")]
     pub conn_ids: Vec<String>,
 
-    /// The configuration alone: no call to AWS, no connection. Needed: live checks are not there yet
+    /// Also whether this user may open them, and with the user's own login where there is one
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// One document of JSON, at the end
     #[arg(long)]
+    pub json: bool,
+
+    /// The configuration alone: no call to AWS, no connection
+    #[arg(long, conflicts_with_all = ["user", "json", "no_login"])]
     pub offline: bool,
+
+    /// Stop after TLS: the warehouse does not wake up
+    #[arg(long)]
+    pub no_login: bool,
 }
 
 /// Of `iam-policy`.
