@@ -38,7 +38,6 @@ pub(crate) struct Logins {
     reader: Arc<StoreReader>,
     stored: Arc<Cache<Place, Stored>>,
     base: Arc<Cache<Option<String>, CallerArn>>,
-    sessions: Arc<Cache<SessionKey, Identity>>,
     found: Arc<Cache<Wanted, FoundAt>>,
     minted: Arc<Cache<Order, DbLogin>>,
 }
@@ -82,10 +81,10 @@ impl Logins {
         let roles = Roles::new(Arc::clone(&calls), Arc::clone(&stored), Arc::clone(&base));
         let sessions = cache(Arc::clone(&roles), policy(Freshness::Ahead), clock, control);
         roles.fills(&sessions);
-        let minter = Arc::new(Minter { calls: Arc::clone(&calls), sessions: Arc::clone(&sessions) });
+        let minter = Arc::new(Minter { calls: Arc::clone(&calls), sessions });
         let found = cache(Arc::clone(&minter), within(FOUND_BELIEVED), clock, control);
         let minted = cache(minter, policy(Freshness::Ahead), clock, control);
-        Arc::new(Self { calls, reader, stored, base, sessions, found, minted })
+        Arc::new(Self { calls, reader, stored, base, found, minted })
     }
 
     /// Who the base identity is, asked where the spec's roles are taken.

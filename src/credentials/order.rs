@@ -51,6 +51,8 @@ pub(crate) struct Hop {
     pub(crate) tags: Vec<(String, String)>,
     /// By AssumeRoleWithWebIdentity with this file's token.
     pub(crate) token_file: Option<PathBuf>,
+    /// The user whose own session it is, by the raw name: what `session_name` makes of two may be one.
+    pub(crate) owner: Option<String>,
 }
 
 impl Chain {
@@ -117,6 +119,7 @@ mod tests {
             session_name: ROLE_SESSION_NAME.into(),
             tags: Vec::new(),
             token_file: None,
+            owner: None,
         };
         assert_eq!(Chain::default().account(), None);
         assert_eq!(Chain(vec![hop("111111111111"), hop("222222222222")]).account(), Some("222222222222"));

@@ -148,31 +148,32 @@ fn own_user(spec: &ConnSpec, principal: &Principal) -> Result<String, MintError>
     Ok(user.clone())
 }
 
+/// The spec's roles; tags, and what is a user's own, belong to the last one.
 fn chain(spec: &ConnSpec, principal: &Principal) -> Chain {
     let is_own = spec.identity == LoginIdentity::PerUser && spec.warehouse == Warehouse::Serverless;
     let last = spec.role_hops.len().saturating_sub(1);
     let hops = spec.role_hops.iter().enumerate().map(|(at, hop)| {
-        let (mut tags, mut name) = (Vec::new(), ROLE_SESSION_NAME.to_owned());
-        if at == last {
-            tags.extend(spec.tags.iter().map(|(key, value)| (key.clone(), value.clone())));
-            if is_own {
-                name = session_name(&principal.user);
-                let roles = &principal.rights.db_roles;
-                if !roles.is_empty() {
-                    tags.retain(|(key, _)| key != DB_ROLES);
-                    tags.push((DB_ROLES.to_owned(), roles.join(":")));
-                    tags.sort();
-                }
-            }
-        }
-        let token_file = spec.web_identity_token_file.clone().filter(|_| at == 0);
-        Hop {
+        let mut taken = Hop {
             role_arn: hop.role_arn.clone(),
             external_id: hop.external_id.clone(),
-            session_name: name,
-            tags,
-            token_file,
+            session_name: ROLE_SESSION_NAME.to_owned(),
+            tags: Vec::new(),
+            token_file: spec.web_identity_token_file.clone().filter(|_| at == 0),
+            owner: None,
+        };
+        if at == last {
+            let mut tags = spec.tags.clone();
+            if is_own {
+                taken.session_name = session_name(&principal.user);
+                taken.owner = Some(principal.user.clone());
+                let roles = &principal.rights.db_roles;
+                if !roles.is_empty() {
+                    tags.insert(DB_ROLES.to_owned(), roles.join(":"));
+                }
+            }
+            taken.tags = tags.into_iter().collect();
         }
+        taken
     });
     Chain(hops.collect())
 }
