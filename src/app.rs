@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -14,11 +15,13 @@ use crate::aws::Base;
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Password, Reference};
 use crate::credentials::Logins;
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
+use crate::references::{References, Watch, Watched};
 use crate::relay;
+use crate::secret::Secret;
 use crate::session::Shared;
 use crate::slots::Slots;
 use crate::spec::Specs;
@@ -36,6 +39,9 @@ pub struct App {
     /// Stops accepting.
     closing: CancellationToken,
     acceptors: TaskTracker,
+    /// What the configuration refers to, and the task that reads it.
+    watch: Arc<Watch>,
+    reading: AbortHandle,
     drain_delay: Duration,
     drain_timeout: Duration,
 }
@@ -98,7 +104,17 @@ impl App {
     ///
     /// # Errors
     /// See [`AppError`]; nothing is left running.
-    pub async fn start(config: Config, base: Base, workers: Workers, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+    pub async fn start(
+        mut config: Config,
+        base: Base,
+        workers: Workers,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AppError> {
+        let logins = Logins::new(base, &config.credentials, &clock, &Handle::current(), None);
+        let references = References::new(Arc::clone(logins.reader()), config.credentials.timeout);
+        if let Some(identity) = &mut config.listen.identity {
+            references.identity(identity).await;
+        }
         let tls = ServerTls::new(&config.listen)?;
         let accounts = Accounts::new(&config.users, tls.salt_key.clone()).await?;
         let limits = relay::Limits {
@@ -108,10 +124,10 @@ impl App {
         let handshakes = Handshakes::new(config.limits.max_handshakes);
         let shared = Arc::new(Shared {
             routes: routes(&config)?,
-            logins: Logins::new(base, &config.credentials, &clock, &Handle::current(), None),
+            logins,
             tls,
             accounts,
-            specs: Specs::new(config.connections),
+            specs: Specs::new(config.connections.clone()),
             slots: Slots::new(config.limits.max_sessions),
             cancels: Arc::new(CancelKeys::default()),
             stop: Stop::default(),
@@ -119,6 +135,9 @@ impl App {
             startup_timeout: config.limits.startup_timeout,
             login_timeout: config.upstream.login_timeout,
         });
+        let watch = Watch::new(references, watched(&config, &shared));
+        // At most one read's patience: a user whose password cannot be read now is refused until it can.
+        watch.read_all().await;
         let acceptor = Arc::new(Acceptor {
             workers,
             shared,
@@ -134,6 +153,7 @@ impl App {
             addresses.extend(listener.local_addr());
             acceptors.spawn(listener::accept(listener, Arc::clone(&acceptor), closing.clone()));
         }
+        let reading = tokio::spawn(Arc::clone(&watch).run()).abort_handle();
         for address in &addresses {
             info!(address = address.to_string().as_str(), "listening");
         }
@@ -142,6 +162,8 @@ impl App {
             acceptor,
             closing,
             acceptors,
+            watch,
+            reading,
             drain_delay: config.limits.drain_delay,
             drain_timeout: config.limits.drain_timeout,
         })
@@ -163,6 +185,11 @@ impl App {
             cancel_keys: shared.cancels.len(),
             tasks: self.acceptor.tasks.len(),
         }
+    }
+
+    /// Reads again, now, what the configuration refers to.
+    pub async fn read_references(&self) {
+        self.watch.read_all().await;
     }
 
     /// Ends gracefully: accepts for `drain_delay` more and until nothing is queued, closes the listeners, lets go of
@@ -198,6 +225,46 @@ impl App {
             warn!(connections = self.acceptor.tasks.len(), "some connections did not end");
         }
     }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+/// The references whose values may change while we run: passwords, and the listener's certificate.
+fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
+    let changes = |from: &Reference| !matches!(from, Reference::Env(_));
+    let users = config.users.iter().filter_map(|(name, user)| {
+        let from = user.password_from.clone().filter(changes)?;
+        let (shared, user) = (Arc::clone(shared), name.clone());
+        let take = move |values: Vec<Secret>| {
+            let (shared, user) = (Arc::clone(&shared), user.clone());
+            async move {
+                for text in &values {
+                    shared.accounts.renew(&user, &Password::from_stored(text)?).await?;
+                }
+                Ok(())
+            }
+        };
+        Some(Watched::new(format!("users.{name}.password"), vec![from], None, take))
+    });
+    let identity =
+        config.listen.identity.iter().filter(|identity| changes(&identity.cert.from) && changes(&identity.key.from));
+    let identity = identity.map(|identity| {
+        let known = identity.cert.text.clone().zip(identity.key.text.clone()).map(|(cert, key)| vec![cert, key]);
+        let shared = Arc::clone(shared);
+        let take = move |values: Vec<Secret>| {
+            let shared = Arc::clone(&shared);
+            async move {
+                let [cert, key] = &values[..] else { return Ok(()) };
+                Ok(shared.tls.renew(cert, key)?)
+            }
+        };
+        Watched::new("listen.tls".to_owned(), vec![identity.cert.from.clone(), identity.key.from.clone()], known, take)
+    });
+    users.chain(identity).collect()
 }
 
 /// How warehouses are reached, whichever connection they belong to.

@@ -8,10 +8,13 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+use self::iam_policy::Principal;
 use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
+use crate::references;
 
 pub mod check;
 pub mod health;
+pub mod iam_policy;
 
 /// It did not work.
 pub const FAILED: u8 = 1;
@@ -25,7 +28,7 @@ pub const CONFIGURATION: u8 = 78;
 #[command(name = "redshift-iam-proxy", version)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
 pub struct Cli {
-    /// The configuration: a path, file:PATH, or env:NAME for a variable that holds the text itself
+    /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the text itself
     #[arg(long, global = true, value_name = "REF", default_value = "proxy.toml")]
     #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
     pub config: String,
@@ -46,6 +49,8 @@ pub enum Command {
     Serve,
     /// Prove each step of each connection, from the configuration to the login, and explain what fails
     Check(CheckArgs),
+    /// Print the least IAM policies that the configuration needs, and the SQL for its database users, as JSON
+    IamPolicy(IamPolicyArgs),
     /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
     HashPassword(HashPasswordArgs),
     /// Ask the configured address of this host whether it speaks PostgreSQL; for container health checks
@@ -75,6 +80,18 @@ pub struct CheckArgs {
     /// Stop after TLS: the warehouse does not wake up
     #[arg(long)]
     pub no_login: bool,
+}
+
+/// Of `iam-policy`.
+#[derive(Args, Debug)]
+pub struct IamPolicyArgs {
+    /// Only these; all when none is given
+    #[arg(value_name = "CONN_ID")]
+    pub conn_ids: Vec<String>,
+
+    /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts get-caller-identity` prints it
+    #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
+    pub principal: Option<Principal>,
 }
 
 /// Of `hash-password`.
@@ -111,6 +128,6 @@ impl Cli {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-        config::load_reference(&self.config, env, self.unknown_keys)
+        config::load_reference(&self.config, env, &|remote| references::fetch(remote, env), self.unknown_keys)
     }
 }

@@ -3,30 +3,39 @@
 //! Owns the meaning, default and range of every key. Does not own the live parts built from it: no TLS settings, no
 //! AWS client, no file but those that the keys name.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::de::DeTable;
-
-pub use self::connection::{Bounds, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse};
+pub use self::connection::{
+    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse, connection_from_item,
+};
 pub use self::fault::{Fault, Faults};
+use self::keys::NOT_YET_SUPPORTED;
 use self::reader::Doc;
+pub use self::reader::read_file;
+pub use self::tree::ItemValue;
+use self::tree::{Node, Place};
+pub use self::users::BadPassword;
 pub(crate) use self::users::without_newline;
-use self::value::Reference;
+pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
+pub use self::value::{Reference, Remote};
 pub use self::verifier::Verifier;
 use crate::secret::Secret;
 
 pub mod connection;
 mod fault;
+mod include;
 mod keys;
 mod reader;
 mod sections;
+mod specs;
+mod tree;
 mod users;
-mod value;
+pub(crate) mod value;
 pub mod verifier;
 
 /// What becomes of a key that this version does not know.
@@ -38,22 +47,40 @@ pub enum UnknownKeys {
     Warn,
 }
 
-/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME` for the text itself.
+/// Reads a configuration that AWS keeps, or says why not.
+pub type FetchRemote<'a> = &'a dyn Fn(&Remote) -> Result<Secret, String>;
+
+/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME`, `ssm:NAME`, `secret:ID[#key]` for the text itself.
+/// Paths in a text that is no file start in the working directory.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load_reference(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
+    fetch: FetchRemote<'_>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Faults> {
+    let name = Path::new(text);
+    let parse = |toml: &str| read_text(toml, name, Path::new(""), env, unknown_keys);
     match value::reference(text) {
-        Ok(Reference::File(path) | Reference::Bare(path)) => load(&path, env, unknown_keys),
-        Ok(Reference::Env(name)) => match env(&name) {
-            Some(toml) => parse(&toml, Path::new(text), env, unknown_keys),
-            None => Err(whole(Path::new(text), "this environment variable is not set".to_owned())),
+        Ok(Reference::File(path)) => load(&path, env, unknown_keys),
+        Ok(Reference::Env(variable)) => match env(&variable) {
+            Some(toml) => parse(&toml),
+            None => Err(whole(name, "this environment variable is not set".to_owned())),
         },
-        Err(why) => Err(whole(Path::new(text), why.into_owned())),
+        Ok(Reference::Remote(remote)) => {
+            // They are about to be called.
+            let doc = Doc::new(name, Path::new(""), Some(env), unknown_keys);
+            endpoints_of_the_environment(&doc);
+            let (faults, _told_again_with_the_rest) = doc.told();
+            if !faults.is_empty() {
+                return Err(faults);
+            }
+            let toml = fetch(&remote).map_err(|why| whole(name, format!("cannot be read: {why}")))?;
+            parse(toml.expose())
+        }
+        Err(why) => Err(whole(name, why.into_owned())),
     }
 }
 
@@ -62,7 +89,7 @@ pub fn load_reference(
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Faults> {
-    let text = reader::read(path).map_err(|why| whole(path, format!("cannot be read: {why}")))?;
+    let text = read_file(path).map_err(|why| whole(path, format!("cannot be read: {why}")))?;
     parse(&text, path, env, unknown_keys)
 }
 
@@ -76,22 +103,26 @@ pub fn parse(
     env: &dyn Fn(&str) -> Option<String>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Faults> {
-    let doc = Doc { path, text, env, unknown_keys, faults: RefCell::default(), warnings: RefCell::default() };
-    let config = match DeTable::parse(text) {
-        Ok(table) => Some(read(&doc, table.get_ref())),
-        Err(why) => {
-            // Its `Display` shows the line, which may hold a secret.
-            doc.fault(why.span().map(|span| doc.line_of(span.start)), "", why.message().replace('\n', ", "));
-            None
-        }
-    };
-    let (faults, warnings) = (doc.faults.into_inner(), doc.warnings.into_inner());
+    read_text(text, path, path.parent().unwrap_or(Path::new("")), env, unknown_keys)
+}
+
+fn read_text(
+    text: &str,
+    name: &Path,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    unknown_keys: UnknownKeys,
+) -> Result<Config, Faults> {
+    let doc = Doc::new(name, folder, Some(env), unknown_keys);
+    let root = include::gather(&doc, text);
+    let config = root.as_ref().map(|root| read(&doc, root));
+    let (faults, warnings) = doc.told();
     match config {
         Some(mut config) if faults.is_empty() => {
-            config.warnings = Faults::new(warnings).iter().map(Fault::to_string).collect();
+            config.warnings = warnings.iter().map(Fault::to_string).collect();
             Ok(config)
         }
-        _ => Err(Faults::new(faults)),
+        _ => Err(faults),
     }
 }
 
@@ -99,32 +130,46 @@ fn whole(path: &Path, message: String) -> Faults {
     // What has lines is no path but the configuration itself, with all that is in it.
     let file = Some(path.display().to_string()).filter(|path| !path.contains('\n'));
     let file = file.unwrap_or_else(|| "the configuration".to_owned());
-    Faults::new(vec![Fault { file, line: None, key: String::new(), message }])
+    Faults::new(vec![(Place::WHOLE, Fault { file, line: None, key: String::new(), message })])
 }
 
-fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
-    let mut root = doc.root(table);
+fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
+    let mut root = doc.root(root);
+    let _gathered = root.take("include");
     let (credentials, password_duration) = sections::credentials(root.table("credentials"));
     let entries = root.table("connections").names();
-    let users = root.table("users").names();
-    for (key, left) in [("connections", &entries), ("users", &users)] {
-        if left.is_empty() {
-            doc.warn(None, key, format_args!("there are no {key}: nobody can log in"));
+    let user_entries = root.table("users").names();
+    let specs_place = root.take("specs");
+    let specs = specs_place.as_ref().map(|place| specs::specs(place.table("specs")));
+    for (key, is_empty) in [("connections", entries.is_empty() && specs.is_none()), ("users", user_entries.is_empty())]
+    {
+        if is_empty {
+            doc.warn(Place::WHOLE, key, format_args!("there are no {key}: nobody can log in"));
         }
     }
-    let names: BTreeSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let known = users::Known {
+        names: entries.iter().map(|entry| entry.name.clone()).collect(),
+        // Behind a fault any name may be one of the table's.
+        elsewhere: specs.as_ref().map_or_else(Vec::new, |specs| {
+            specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
+        }),
+    };
     let listen = sections::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
+    let groups = users::groups(&root.table("groups").names(), &known);
+    let users = users::users(&user_entries, &known, &groups, listen.tls);
+    let connections = connection::connections(&entries, password_duration);
+    users::check_per_user(&users, &user_entries, &connections, &entries);
     let config = Config {
-        users: users::users(users, &names, listen.tls),
+        users,
         listen,
         log: sections::log(root.table("log")),
         aws: sections::aws(root.table("aws")),
         upstream: sections::upstream(root.table("upstream")),
         limits: sections::limits(root.table("limits")),
         credentials,
-        connections: connection::connections(&entries, password_duration),
-        specs: None,
+        connections,
+        specs: specs.flatten(),
         warnings: Vec::new(),
     };
     root.finish();
@@ -133,12 +178,12 @@ fn read<'a>(doc: &'a Doc<'a>, table: &'a DeTable<'a>) -> Config {
 
 /// What the AWS SDK reads by itself is held to the rules of `aws.endpoint_url`.
 fn endpoints_of_the_environment(doc: &Doc<'_>) {
-    for service in ["", "_REDSHIFT_SERVERLESS", "_SSM", "_STS"] {
+    for service in ["", "_REDSHIFT_SERVERLESS", "_REDSHIFT", "_SSM", "_STS", "_SECRETS_MANAGER", "_DYNAMODB"] {
         let name = format!("AWS_ENDPOINT_URL{service}");
-        match (doc.env)(&name).map(|url| value::endpoint_url(&url)) {
+        match doc.env.and_then(|env| env(&name)).map(|url| value::endpoint_url(&url)) {
             None => {}
-            Some(Ok(_)) => doc.warn(None, &name, "this environment variable has AWS called at another address"),
-            Some(Err(message)) => doc.fault(None, &name, format_args!("(environment) {message}")),
+            Some(Ok(_)) => doc.warn(Place::WHOLE, &name, "this environment variable has AWS called at another address"),
+            Some(Err(message)) => doc.fault(Place::WHOLE, &name, format_args!("(environment) {message}")),
         }
     }
 }
@@ -190,13 +235,45 @@ pub enum TlsMode {
     Disable,
 }
 
-/// The listener's certificate chain and key, as PEM text.
+/// The listener's certificate chain and key, each in PEM.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Leaf first.
-    pub cert_pem: String,
+    pub cert: Material,
     /// PKCS#8, PKCS#1 or SEC1.
-    pub key_pem: Secret,
+    pub key: Material,
+}
+
+impl Identity {
+    /// What is asked of the two texts, whenever they were read: each well-formed, and of each other.
+    ///
+    /// # Errors
+    /// See [`BadIdentity`].
+    pub fn check(cert_pem: &Secret, key_pem: &Secret) -> Result<(), BadIdentity> {
+        value::cert_chain(cert_pem.expose()).map_err(BadIdentity::Cert)?;
+        value::private_key(key_pem.expose()).map_err(BadIdentity::Key)?;
+        value::key_pair(cert_pem.expose(), key_pem.expose()).map_err(BadIdentity::Key)
+    }
+}
+
+/// What a certificate or its key cannot be used for.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadIdentity {
+    /// The chain.
+    #[error("listen.tls.cert: {0}")]
+    Cert(Cow<'static, str>),
+    /// The key, or that it is another certificate's.
+    #[error("listen.tls.key: {0}")]
+    Key(Cow<'static, str>),
+}
+
+/// A text that the file refers to.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// Where it is, so that it can be read again; paths are absolute.
+    pub from: Reference,
+    /// As it was at load, and checked. `None`: AWS keeps it, and it was not read.
+    pub text: Option<Secret>,
 }
 
 /// `[log]`
@@ -318,6 +395,8 @@ pub struct User {
     pub enabled: bool,
     /// What proves the user.
     pub password: Password,
+    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the file.
+    pub password_from: Option<Reference>,
     /// How the password is asked for.
     pub method: Method,
     /// What the user may open: its own rights and its groups'.
@@ -347,7 +426,7 @@ impl User {
     /// The first right that covers the connection.
     #[must_use]
     pub fn right_to(&self, conn_id: &ConnId) -> Option<&Right> {
-        self.connections.iter().find(|right| value::glob_matches(&right.pattern, conn_id.as_str()))
+        self.connections.iter().find(|right| glob_matches(&right.pattern, conn_id.as_str()))
     }
 }
 
@@ -358,6 +437,8 @@ pub enum Password {
     Verifier(Verifier),
     /// A reference led to a plain password; it becomes a verifier when the proxy starts.
     Plain(Secret),
+    /// AWS keeps either; what it is, [`Password::from_stored`] says of the text.
+    Remote(Remote),
 }
 
 /// `users.*.method`
@@ -369,51 +450,4 @@ pub enum Method {
     Scram,
     /// Always cleartext, inside TLS.
     Cleartext,
-}
-
-// STUB until merge
-#[derive(Clone)]
-pub(crate) enum Endpoint {
-    Serverless { workgroup: String, region: String },
-    Provisioned { cluster_id: String, region: String },
-}
-impl Endpoint {
-    pub(crate) fn region(&self) -> &str {
-        match self {
-            Self::Serverless { region, .. } | Self::Provisioned { region, .. } => region,
-        }
-    }
-}
-pub(crate) fn endpoint(host: &str) -> Option<Endpoint> {
-    match value::endpoint(host)? {
-        value::Endpoint::Serverless { workgroup, region } => Some(Endpoint::Serverless { workgroup, region }),
-        value::Endpoint::Provisioned => None,
-    }
-}
-pub(crate) fn is_db_user(_: &str) -> bool {
-    true
-}
-pub(crate) mod checked {
-    use super::value;
-    pub(crate) fn host(t: &str) -> Result<String, ()> {
-        value::host(t).map_err(|_| ())
-    }
-    pub(crate) fn database(t: &str) -> Result<String, ()> {
-        value::database(t).map_err(|_| ())
-    }
-    pub(crate) fn port(t: &str) -> Result<u16, ()> {
-        value::port(t).map_err(|_| ())
-    }
-}
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("bounds")]
-pub struct BoundsError;
-impl Bounds {
-    pub(crate) fn check_names(&self, _: &ConnSpec) -> Result<(), BoundsError> {
-        Ok(())
-    }
-    pub(crate) fn check_host(&self, _: &str) -> Result<(), BoundsError> {
-        Ok(())
-    }
 }

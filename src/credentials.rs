@@ -34,6 +34,7 @@ mod stored;
 
 pub(crate) use self::error::{Call, CredentialError, MintError};
 pub(crate) use self::logins::{Logins, Opening};
+pub(crate) use self::stored::{Place, StoreReader};
 
 /// Redshift's port, where nothing says another.
 pub(crate) const DEFAULT_PORT: u16 = 5439;

@@ -8,13 +8,17 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 
 pub(crate) use self::cache::Cache;
+#[expect(unused_imports, reason = "for the console and metrics")]
+pub(crate) use self::cache::Snapshot;
 use crate::credentials::MintError;
 
 mod cache;
 mod flight;
 pub(crate) mod gate;
+mod held;
 pub(crate) mod jitter;
 mod keeper;
+mod memory;
 mod room;
 mod slot;
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod credentials;
 mod engine;
 mod handshakes;
 mod nofile;
+mod references;
 mod relay;
 mod session;
 mod session_id;

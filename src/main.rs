@@ -6,7 +6,9 @@ use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use redshift_iam_proxy::cli::check::Verdict;
-use redshift_iam_proxy::cli::{CONFIGURATION, CheckArgs, Cli, Command, FAILED, check, health};
+use redshift_iam_proxy::cli::{
+    CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, check, health, iam_policy,
+};
 use redshift_iam_proxy::config::Config;
 use redshift_iam_proxy::fault::chain;
 use redshift_iam_proxy::{hash_password, serve};
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     match &cli.command {
         None | Some(Command::Serve) => with_config(&cli, run),
         Some(Command::Check(args)) => with_config(&cli, |config| check(&config, args)),
+        Some(Command::IamPolicy(args)) => with_config(&cli, |config| policies(&config, args)),
         Some(Command::HashPassword(args)) => {
             let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
             done(hash.run(&mut stdout(), &mut stderr()))
@@ -64,6 +67,16 @@ fn check(config: &Config, args: &CheckArgs) -> ExitCode {
     }
     match check::offline(config, &args.conn_ids) {
         Ok(told) => done(writeln!(stdout(), "{told}ok")),
+        Err(unknown) => done(Err::<(), _>(unknown)),
+    }
+}
+
+fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
+    for warning in &config.warnings {
+        tell(format_args!("warning: {warning}"));
+    }
+    match iam_policy::document(config, &args.conn_ids, args.principal.as_ref()) {
+        Ok(document) => done(writeln!(stdout(), "{document}")),
         Err(unknown) => done(Err::<(), _>(unknown)),
     }
 }

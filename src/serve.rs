@@ -42,7 +42,14 @@ async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<
         return Err(AppError::NoRoots);
     }
     let base = Base::from_environment(&config.aws, env).await;
-    let app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)).await?;
+    let app = tokio::select! {
+        app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)) => app?,
+        // It may be waiting for what AWS keeps for it.
+        signal = signals.next() => {
+            info!(signal, "stopped before anything was served");
+            return Ok(());
+        }
+    };
     let signal = signals.next().await;
     info!(signal, "shutting down");
     tokio::select! {

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, Ca, Config, Faults, LogFormat, LogLevel, Method, Password, UnknownKeys, Verifier,
+    self, BadPassword, Ca, Config, Faults, Identity, LogFormat, LogLevel, Method, Password, Reference, Remote,
+    UnknownKeys, Verifier,
 };
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
@@ -44,11 +45,6 @@ fn connection(more: &str) -> String {
         "[connections.sales]\ntype = \"redshift-serverless\"\nhost = \"h.example.com\"\nworkgroup = \"analytics\"\n\
          database = \"dev\"\n{more}\n"
     )
-}
-
-fn spec(more: &str) -> config::ConnSpec {
-    let config = parse(&connection(more)).unwrap_or_else(|faults| panic!("{faults}"));
-    config.connections["sales"].as_ref().clone()
 }
 
 fn self_signed() -> (String, String) {
@@ -118,7 +114,7 @@ groups = ["x"]
         "13: connections.sales.password_duration: 7200 s is out of range: AWS grants 900 to 3600 s (\"15m\" to \"1h\")",
         "15: users.demo.password: no such file, and not a SCRAM-SHA-256 verifier (entity not found)",
         "16: users.demo.connections: there is no connection \"salse\"; did you mean \"sales\"?",
-        "17: users.demo.groups: not yet supported",
+        "17: users.demo.groups: there is no group \"x\"",
     ];
     assert_eq!(faults(text), want);
 }
@@ -146,7 +142,7 @@ fn a_single_fault_is_told_as_it_should_be() {
             "[aws]\nendpoint_url = \"http://example.com\"",
             "2: aws.endpoint_url: must be https: plain http only goes to a loopback host",
         ),
-        ("[upstream]\nca = \"ssm:/x\"", "2: upstream.ca: not yet supported"),
+        ("[upstream]\nca = \"ssm:/x\"", "2: upstream.ca: must be \"aws\", \"system\" or a file"),
         ("[upstream]\nkeepalive = 0.5", "2: upstream.keepalive: must be 0 (off) or at least 1 s"),
         ("[upstream]\ntls_timeout = 0", "2: upstream.tls_timeout: must be longer than 0"),
         ("[limits]\nmax_sessions = 1000001", "2: limits.max_sessions: must be at most 1000000"),
@@ -160,7 +156,12 @@ fn a_single_fault_is_told_as_it_should_be() {
         ("[users.u]", "1: users.u.password: required"),
         ("[users.u]\npassword = [\"a\", \"b\"]", "2: users.u.password: two passwords: not yet supported"),
         ("[users.u]\npassword = \"env:NOPE\"", "2: users.u.password: environment variable NOPE is not set"),
-        ("[users.u]\npassword = \"ssm:/x\"", "2: users.u.password: not yet supported"),
+        ("[users.u]\npassword = \"ssm:/x/{user}\"", "2: users.u.password: {user} is not yet supported"),
+        ("[users.u]\npassword = \"ssm:\"", "2: users.u.password: must name an SSM parameter behind the colon"),
+        (
+            "[users.u]\npassword = \"secret:#\"",
+            "2: users.u.password: must name a Secrets Manager secret behind the colon",
+        ),
         ("[users.u]\npassword = \"env:PW\"\nauth = \"cert\"", "3: users.u.auth: not yet supported"),
         ("[users.u]\npassword = \"env:PW\"\nconnections = \"x\"", "3: users.u.connections: must be a list, not string"),
         (
@@ -179,66 +180,12 @@ fn a_single_fault_is_told_as_it_should_be() {
 }
 
 #[test]
-fn faults_of_a_connection() {
-    for (more, want) in [
-        ("conn_id = \"other\"", "6: connections.sales.conn_id: must be the name of its table, or left out"),
-        ("enabled = \"yes\"", "6: connections.sales.enabled: must be true or false, not string"),
-        ("ssl = \"yes\"", "6: connections.sales.ssl: must be true or false, not string"),
-        ("role_arn = \"rs01\"", "6: connections.sales.role_arn: must be the ARN of a role"),
-        ("role_arn = []", "6: connections.sales.role_arn: a list of roles is not yet supported"),
-        ("region = \"\"", "6: connections.sales.region: must be the name of a Region"),
-        ("port = 0", "6: connections.sales.port: must be a port"),
-        ("port = true", "6: connections.sales.port: must be a number, not boolean"),
-        ("max_sessions = 0", "6: connections.sales.max_sessions: must be at least 1"),
-        ("tls_server_name = \"a b\"", "6: connections.sales.tls_server_name: must be a DNS name"),
-        ("identity = \"per-user\"", "6: connections.sales.identity: \"per-user\" is not yet supported"),
-        ("secret_id = \"x\"", "6: connections.sales.secret_id: not yet supported"),
-        ("tags = { a = \"b\" }", "6: connections.sales.tags: not yet supported"),
-        (
-            "password_durations = 1",
-            "6: connections.sales.password_durations: unknown key; did you mean password_duration?",
-        ),
-    ] {
-        let told = faults(&connection(more));
-        assert!(told.len() == 1 && told[0].starts_with(want), "{more}\n{told:#?}");
-    }
-    let head = "[connections.c]\ndatabase = \"dev\"\n";
-    for (lines, want) in [
-        (
-            "type = \"redshift\"\nhost = \"c.abc.us-east-1.redshift.amazonaws.com\"",
-            "3: connections.c.type: \"redshift\" is not yet supported",
-        ),
-        (
-            "type = \"redshift-serverless\"\nhost = \"c.abc.us-east-1.redshift.amazonaws.com\"",
-            "4: connections.c.host: is a provisioned cluster's name",
-        ),
-        (
-            "type = \"redshift-serverless\"\nhost = \"x.1.eu-west-1.redshift-serverless.amazonaws.com\"",
-            "4: connections.c.host: its first label is no workgroup's name",
-        ),
-        (
-            "type = \"mysql\"\nhost = \"h\"\nworkgroup = \"abc\"",
-            "3: connections.c.type: must be \"redshift-serverless\"",
-        ),
-        ("type = \"redshift-serverless\"\nworkgroup = \"abc\"", "1: connections.c.host: required"),
-        ("host = \"h\"\nworkgroup = \"abc\"", "1: connections.c.type: required"),
-    ] {
-        let told = faults(&format!("{head}{lines}"));
-        assert!(told.len() == 1 && told[0].starts_with(want), "{lines}\n{told:#?}");
-    }
-    for name in ["proxy_admin", "fin-*", " x", ""] {
-        let told = faults(&connection("").replace("sales", &format!("\"{name}\"")));
-        assert_eq!(told.len(), 1, "{name:?} {told:#?}");
-    }
-}
-
-#[test]
 fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
     let text = r#"
-include = []
 [admin]
-[specs]
 [groups.a]
+from = []
+max_sessions = 1
 [listen]
 public_name = ""
 proxy_protocol_from = []
@@ -258,32 +205,20 @@ type = "redshift-serverless"
 host = "h"
 workgroup = "abc"
 database = "dev"
-cluster_id = ""
-auto_create = false
-db_groups = []
-password = ""
-secret_id = ""
-tags = {}
-web_identity_token_file = ""
 listen = ""
-shared_user_roles = false
-deny_db_users = []
 application_name = ""
 startup_parameters = {}
 [users.u]
 password = "env:PW"
-groups = []
 from = []
 max_sessions = 1
-db_roles = []
-db_user = ""
 password_expires = 2027-01-31
 "#;
     for unknown_keys in [UnknownKeys::Refuse, UnknownKeys::Warn] {
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
         let told = told(&faults);
         assert!(told.iter().all(|line| line.ends_with(": not yet supported")), "{told:#?}");
-        assert_eq!(told.len(), 33, "{told:#?}");
+        assert_eq!(told.len(), 20, "{told:#?}");
     }
 }
 
@@ -296,7 +231,7 @@ fn secrets_are_never_told() {
         "[users.u]\npassword = \"planted\"".to_owned(),
         "[users.u]\npassword = \"planted/planted\\u0000\"".to_owned(),
         "[users.u]\npassword = \"file:planted\"".to_owned(),
-        "[users.u]\npassword = \"secret:planted\"".to_owned(),
+        "[users.u]\npassword = \"secret:planted planted\"".to_owned(),
         format!("[users.u]\npassword = \"{}\"", "planted".repeat(1000)),
         "[users.u]\npassword = \"SCRAM-SHA-256$planted\"".to_owned(),
         "[users.u]\npassword = \"scram-sha-256$4096:planted$planted:planted\"".to_owned(),
@@ -339,6 +274,9 @@ fn references_lead_to_verifiers_and_passwords() {
         let Password::Verifier(verifier) = &config.users[user].password else { panic!("{user}") };
         assert_eq!(verifier.to_string(), stored.to_string());
     }
+    let from = |user: &str| config.users[user].password_from.clone();
+    assert_eq!(from("a"), Some(Reference::File(dir.path().join("plain"))));
+    assert_eq!((from("c"), from("e")), (Some(Reference::Env("PW".to_owned())), None));
     let c = &config.users["c"];
     assert_eq!((c.enabled, c.method, c.connections.len()), (false, Method::Scram, 0));
 
@@ -348,42 +286,71 @@ fn references_lead_to_verifiers_and_passwords() {
 }
 
 #[test]
+fn what_aws_keeps_is_read_later() {
+    let secret = |key: Option<&str>| Remote::Secret { id: "prod/x".to_owned(), key: key.map(str::to_owned) };
+    let text = "listen.tls = { cert = \"ssm:/tls/cert\", key = \"secret:prod/x#key\" }\nlisten.address = \"0.0.0.0:5439\"\n\
+                [users]\na = { password = \"ssm:/users/a\" }\nb = { password = \"secret:prod/x\" }";
+    let config = parse(text).unwrap_or_else(|faults| panic!("{faults}"));
+    let identity = config.listen.identity.unwrap();
+    assert_eq!(identity.cert.from, Reference::Remote(Remote::Parameter("/tls/cert".to_owned())));
+    assert_eq!(identity.key.from, Reference::Remote(secret(Some("key"))));
+    assert!(identity.cert.text.is_none() && identity.key.text.is_none());
+    for (user, want) in [("a", Remote::Parameter("/users/a".to_owned())), ("b", secret(None))] {
+        let Password::Remote(remote) = &config.users[user].password else { panic!("{user}") };
+        assert_eq!(*remote, want);
+        assert_eq!(config.users[user].password_from, Some(Reference::Remote(want)));
+    }
+}
+
+/// AWS keeps nothing here.
+fn nothing(_: &Remote) -> Result<Secret, String> {
+    Err("nothing there".to_owned())
+}
+
+#[test]
+fn a_configuration_that_aws_keeps_is_read_by_its_reference() {
+    let kept = |remote: &Remote| {
+        assert_eq!(*remote, Remote::Secret { id: "prod/proxy".to_owned(), key: Some("toml".to_owned()) });
+        Ok(Secret::new("[log]\nlevel = \"warn\"\n[upstream]\nca = \"nowhere/ca.crt\"".to_owned()))
+    };
+    let faults = config::load_reference("secret:prod/proxy#toml", &env, &kept, UnknownKeys::Refuse).unwrap_err();
+    let told =
+        "secret:prod/proxy#toml:4: upstream.ca: cannot read nowhere/ca.crt: No such file or directory (os error 2)";
+    assert_eq!(faults.to_string(), told, "paths start in the working directory");
+    let faults = config::load_reference("ssm:/proxy.toml", &env, &nothing, UnknownKeys::Refuse).unwrap_err();
+    assert_eq!(faults.to_string(), "ssm:/proxy.toml: cannot be read: nothing there");
+    let elsewhere = |name: &str| (name == "AWS_ENDPOINT_URL_SSM").then(|| "http://example.com".to_owned());
+    let never = |_: &Remote| panic!("an endpoint that will not do is not called");
+    let faults = config::load_reference("ssm:/proxy.toml", &elsewhere, &never, UnknownKeys::Refuse).unwrap_err();
+    assert!(faults.to_string().contains("AWS_ENDPOINT_URL_SSM"), "{faults}");
+}
+
+#[test]
+fn what_was_read_later_is_checked_as_at_load() {
+    let stored = |text: &str| Password::from_stored(&Secret::new(text.to_owned()));
+    assert!(matches!(stored("pw\r\n"), Ok(Password::Plain(password)) if password.expose() == "pw"));
+    assert!(matches!(stored(&verifier("pw").to_string()), Ok(Password::Verifier(_))));
+    assert_eq!(stored("\n").unwrap_err(), BadPassword::Empty);
+    assert_eq!(stored("a\0").unwrap_err(), BadPassword::Empty);
+    assert!(matches!(stored("SCRAM-SHA-256$planted"), Err(why) if !why.to_string().contains("planted")));
+
+    let ((cert, key), other) = (self_signed(), self_signed().1);
+    let check = |cert: &str, key: &str| {
+        let checked = Identity::check(&Secret::new(cert.to_owned()), &Secret::new(key.to_owned()));
+        checked.map_err(|why| why.to_string())
+    };
+    assert_eq!(check(&cert, &key), Ok(()));
+    assert_eq!(check(&cert, &other), Err("listen.tls.key: is not the key of listen.tls.cert".to_owned()));
+    assert_eq!(check(&key, &key), Err("listen.tls.cert: holds no certificate in PEM".to_owned()));
+    assert!(check(&cert, "planted").unwrap_err().starts_with("listen.tls.key: holds no private key"));
+}
+
+#[test]
 fn variables_stand_in_any_string() {
     let config = parse("[log]\nlevel = \"${LEVEL}\"").unwrap();
     assert_eq!(config.log.level, LogLevel::Debug);
     let text = connection("").replace("h.example.com", "${HOST}.example.com");
-    assert_eq!(parse(&text).unwrap().connections["sales"].host, "dw.example.com");
-}
-
-#[test]
-fn what_a_redshift_host_tells_need_not_be_said() {
-    let host = "Analytics.123456789012.ap-southeast-2.redshift-serverless.amazonaws.com";
-    let text = connection("").replace("h.example.com", host).replace("workgroup = \"analytics\"\n", "");
-    let config = parse(&text).unwrap_or_else(|faults| panic!("{faults}"));
-    let sales = &config.connections["sales"];
-    assert_eq!((sales.workgroup.as_str(), sales.region.as_deref()), ("analytics", Some("ap-southeast-2")));
-    assert_eq!((sales.port, sales.max_sessions, sales.tls_server_name.as_str()), (5439, 1900, host));
-    let text = text + "workgroup = \"other\"\nregion = \"eu-west-1\"";
-    let sales = parse(&text).unwrap().connections["sales"].clone();
-    assert_eq!((sales.workgroup.as_str(), sales.region.as_deref()), ("other", Some("eu-west-1")));
-}
-
-#[test]
-fn fields_of_lavas_are_accepted() {
-    let plain = spec("");
-    let lava = "conn_id = \"sales\"\nuser = \"adam\"\nsubtype = \"pg8000\"\npreserve_case = true\nowner = \"me\"\n\
-                x-a = 1\nX-B = { c = [] }\nssl = true\ndescription = \"d\"\nidentity = \"shared\"";
-    assert_eq!(spec(lava), plain);
-    assert_eq!(
-        parse(&connection("").replace("redshift-serverless", "Redshift-Serverless")).unwrap().connections.len(),
-        1
-    );
-    assert_eq!(spec("port = \"5440\"").port, 5440);
-    for (text, secs) in [("900", 900), ("\"900\"", 900), ("\"0.5h\"", 1800), ("\" 20 m \"", 1200), ("\"1h\"", 3600)] {
-        assert_eq!(spec(&format!("password_duration = {text}")).password_duration, Duration::from_secs(secs));
-    }
-    let text = format!("credentials.password_duration = \"30m\"\n{}", connection(""));
-    assert_eq!(parse(&text).unwrap().connections["sales"].password_duration, Duration::from_secs(1800));
+    assert_eq!(parse(&text).unwrap().connections["sales"].host.as_deref(), Some("dw.example.com"));
 }
 
 #[test]
@@ -415,8 +382,10 @@ fn a_certificate_of_ones_own_opens_other_addresses() {
     fs::write(dir.path().join("c"), &cert).unwrap();
     fs::write(dir.path().join("k"), &key).unwrap();
     let text = "[listen]\naddress = [\"0.0.0.0:5439\", \"[::]:5439\"]\ntls = { cert = \"c\", key = \"file:k\" }";
+    let shown = |material: &config::Material| material.text.as_ref().unwrap().expose().to_owned();
     let identity = load_in(&dir, text).listen.identity.unwrap();
-    assert_eq!((identity.cert_pem.as_str(), identity.key_pem.expose()), (cert.as_str(), key.as_str()));
+    assert_eq!((shown(&identity.cert), shown(&identity.key)), (cert, key));
+    assert_eq!(identity.key.from, Reference::File(dir.path().join("k")));
 
     fs::write(dir.path().join("proxy.toml"), text.replace("\"c\"", "\"k\"").replace("file:k", "c")).unwrap();
     let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err().to_string();
@@ -438,19 +407,22 @@ fn a_key_of_another_certificate_is_a_fault_with_its_line() {
 
 #[test]
 fn endpoints_of_the_environment_are_held_to_the_same_rules() {
-    let load = |url: &str| {
-        let env = |name: &str| (name == "AWS_ENDPOINT_URL_STS").then(|| url.to_owned());
-        config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
-    };
-    let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("AWS_ENDPOINT_URL_STS: ")), "{warnings:?}");
-    let faults = load("http://sts.example.com").unwrap_err().to_string();
-    assert!(faults.contains("AWS_ENDPOINT_URL_STS: (environment) "), "{faults}");
+    for service in ["", "_STS", "_SSM", "_REDSHIFT", "_REDSHIFT_SERVERLESS", "_SECRETS_MANAGER", "_DYNAMODB"] {
+        let variable = format!("AWS_ENDPOINT_URL{service}");
+        let load = |url: &str| {
+            let env = |name: &str| (name == variable).then(|| url.to_owned());
+            config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
+        };
+        let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
+        assert!(warnings.iter().any(|warning| warning.contains(&format!("{variable}: "))), "{warnings:?}");
+        let faults = load("http://sts.example.com").unwrap_err().to_string();
+        assert!(faults.contains(&format!("{variable}: (environment) ")), "{faults}");
+    }
 }
 
 #[test]
 fn a_configuration_in_place_of_its_path_is_not_shown() {
-    let faults = config::load_reference("[users.a]\npassword = \"planted\"\n", &env, UnknownKeys::Refuse);
+    let faults = config::load_reference("[users.a]\npassword = \"planted\"\n", &env, &nothing, UnknownKeys::Refuse);
     let faults = faults.unwrap_err().to_string();
     assert!(!faults.contains("planted"), "{faults}");
 }
@@ -468,9 +440,9 @@ fn cleartext_without_tls_is_a_fault() {
 fn a_file_that_is_not_there_is_named() {
     let faults = config::load(Path::new("/nowhere/p.toml"), &env, UnknownKeys::Refuse).unwrap_err();
     assert!(faults.to_string().starts_with("/nowhere/p.toml: cannot be read: "), "{faults}");
-    let faults = config::load_reference("env:NOPE", &env, UnknownKeys::Refuse).unwrap_err();
+    let faults = config::load_reference("env:NOPE", &env, &nothing, UnknownKeys::Refuse).unwrap_err();
     assert_eq!(faults.to_string(), "env:NOPE: this environment variable is not set");
     let text = |name: &str| (name == "T").then(|| "[log]\nlevel = \"warn\"".to_owned());
-    let config = config::load_reference("env:T", &text, UnknownKeys::Refuse).unwrap();
+    let config = config::load_reference("env:T", &text, &nothing, UnknownKeys::Refuse).unwrap();
     assert_eq!(config.log.level, LogLevel::Warn);
 }

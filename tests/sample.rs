@@ -84,4 +84,19 @@ fn the_examples_in_the_sample_load() {
     assert!(config.listen.identity.is_some());
     assert_eq!(config.connections["sales"].ca, Some(Ca::System));
     assert_eq!(config.connections["sales"].region.as_deref(), Some("ap-southeast-2"));
+    assert_eq!((config.connections.len(), config.specs.is_some()), (3, true));
+    assert_eq!(config.users["demo"].db_roles, ["analyst"]);
+}
+
+/// What is shown as the default of a section that the sample does not have.
+#[test]
+fn the_bounds_of_the_sample_are_the_default() {
+    let (dir, text) = sample();
+    let text = text.replace("\n#: ", "\n");
+    let want = load_in(&dir, &text).specs.unwrap();
+    for line in ["refresh = ", "hosts = "] {
+        let without: Vec<_> = text.lines().filter(|other| !other.starts_with(line)).collect();
+        let specs = load_in(&dir, &without.join("\n")).specs.unwrap();
+        assert_eq!((&specs.bounds, specs.refresh), (&want.bounds, want.refresh), "{line}");
+    }
 }

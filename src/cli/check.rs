@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 pub use self::live::{LiveError, Verdict, live};
-use crate::config::{Ca, Config, ConnSpec};
+use crate::config::{Ca, Config, ConnSpec, LoginIdentity, Warehouse};
 
 mod certificate;
 mod explain;
@@ -28,11 +28,15 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
         // Writing to a string does not fail.
         let _infallible = write_one(&mut out, config, spec);
     }
+    if let Some(specs) = config.specs.as_ref().filter(|_| conn_ids.is_empty()) {
+        let _infallible =
+            writeln!(out, "and {} out of table {}", specs.bounds.conn_ids.join(", "), specs.dynamodb_table);
+    }
     Ok(out)
 }
 
-/// Those named, all when `conn_ids` is empty.
-fn chosen<'c>(config: &'c Config, conn_ids: &[String]) -> Result<Vec<&'c Arc<ConnSpec>>, Unknown> {
+/// The connections named; all when none is.
+pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<&'a Arc<ConnSpec>>, Unknown> {
     if conn_ids.is_empty() {
         return Ok(config.connections.values().collect());
     }
@@ -48,36 +52,93 @@ pub struct Unknown(String);
 fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Result {
     let disabled = if spec.enabled { "" } else { " (disabled)" };
     writeln!(out, "{}{disabled}", spec.id)?;
-    let host = spec.host.as_deref().unwrap_or_default();
-    let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let database = spec.database.as_deref().unwrap_or_default();
-    writeln!(out, "  warehouse:   {shown}:{}, database {database}", spec.port.unwrap_or(5439))?;
+    let database = spec.database.as_deref().unwrap_or("out of the secret");
+    writeln!(out, "  warehouse:   {}, database {database}", address(spec))?;
     let ca = match spec.ca.as_ref().unwrap_or(&config.upstream.ca) {
         Ca::Aws => "Amazon's roots".to_owned(),
         Ca::System => "the system's roots".to_owned(),
         Ca::File { path, .. } => path.display().to_string(),
     };
-    writeln!(out, "  TLS:         {}, vouched for by {ca}", spec.tls_server_name.as_deref().unwrap_or(host))?;
-    let region = spec.region.as_deref().or(config.aws.region.as_deref()).unwrap_or("the SDK's");
-    let secs = spec.password_duration.as_secs();
-    writeln!(
-        out,
-        "  credentials: workgroup {}, Region {region}, for {secs} s",
-        spec.workgroup.as_deref().unwrap_or_default()
-    )?;
-    match spec.role_hops.last() {
-        None => writeln!(out, "  role:        none, the base identity's own")?,
-        Some(role) => {
-            let external_id = if role.external_id.is_some() { ", with an external id out of SSM" } else { "" };
-            writeln!(out, "  role:        {}{external_id}", role.role_arn)?;
-        }
+    let name = spec.tls_server_name.as_deref().or(spec.host.as_deref()).unwrap_or("the host's own name");
+    writeln!(out, "  TLS:         {name}, vouched for by {ca}")?;
+    writeln!(out, "  credentials: {}", credentials(config, spec))?;
+    write_roles(out, spec)?;
+    let users = config.users.iter().filter_map(|(name, user)| {
+        let group = user.right_to(&spec.id)?.group.as_ref().map(|group| format!("group {group}"));
+        let notes: Vec<_> = (!user.enabled).then(|| "disabled".to_owned()).into_iter().chain(group).collect();
+        Some(if notes.is_empty() { name.clone() } else { format!("{name} ({})", notes.join(", ")) })
+    });
+    let users: Vec<_> = users.collect();
+    let users = if users.is_empty() { "nobody".to_owned() } else { users.join(", ") };
+    writeln!(out, "  open to:     {users}")
+}
+
+/// Host and port, or who says them.
+fn address(spec: &ConnSpec) -> String {
+    let port = || spec.port.map_or_else(String::new, |port| format!(", port {port}"));
+    match &spec.host {
+        Some(host) if host.contains(':') => format!("[{host}]:{}", spec.port.unwrap_or(5439)),
+        Some(host) if spec.port.is_none() && spec.secret_id.is_some() => format!("{host}, port out of the secret"),
+        Some(host) => format!("{host}:{}", spec.port.unwrap_or(5439)),
+        None if spec.secret_id.is_some() => format!("out of the secret{}", port()),
+        None => match spec.warehouse {
+            Warehouse::Serverless => format!("where GetWorkgroup says{}", port()),
+            Warehouse::Provisioned => format!("where DescribeClusters says{}", port()),
+        },
     }
-    let users: Vec<_> = config.users.iter().filter(|(_, user)| user.may_open(&spec.id)).collect();
-    let names =
-        users.iter().map(|(name, user)| if user.enabled { name.to_string() } else { format!("{name} (disabled)") });
-    let names: Vec<_> = names.collect();
-    let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
-    writeln!(out, "  open to:     {names}")
+}
+
+/// Precedence: the spec's stored password, the secret's, IAM credentials.
+fn credentials(config: &Config, spec: &ConnSpec) -> String {
+    let user = spec.user.as_deref().unwrap_or("out of the secret");
+    if let Some(password) = &spec.password {
+        return format!("the password in SSM parameter {password}, user {user}");
+    }
+    match &spec.secret_id {
+        Some(secret) => format!("the password in secret {secret}, where it has one; else {}", iam(config, spec)),
+        None => iam(config, spec),
+    }
+}
+
+fn iam(config: &Config, spec: &ConnSpec) -> String {
+    let region = spec.region.as_deref().or(config.aws.region.as_deref()).unwrap_or("the SDK's");
+    let of = match spec.warehouse {
+        Warehouse::Serverless => format!("workgroup {}", spec.workgroup.as_deref().unwrap_or("of the host")),
+        Warehouse::Provisioned => format!("cluster {}", spec.cluster_id.as_deref().unwrap_or("of the host")),
+    };
+    let login = match (spec.warehouse, spec.identity, &spec.user) {
+        (Warehouse::Serverless, LoginIdentity::PerUser, _) => ", a session for each user".to_owned(),
+        (Warehouse::Provisioned, LoginIdentity::PerUser, _) => ", a database user for each user".to_owned(),
+        (Warehouse::Provisioned, LoginIdentity::Shared, Some(user)) => format!(", database user {user}"),
+        (Warehouse::Serverless | Warehouse::Provisioned, LoginIdentity::Shared, _) => String::new(),
+    };
+    let made = if spec.auto_create { ", made when missing" } else { "" };
+    let groups = if spec.db_groups.is_empty() { String::new() } else { format!(", in {}", spec.db_groups.join(", ")) };
+    format!("{of}{login}{made}{groups}, Region {region}, for {} s", spec.password_duration.as_secs())
+}
+
+/// A line for each hop; the keys of tags, and never an external id.
+fn write_roles(out: &mut String, spec: &ConnSpec) -> std::fmt::Result {
+    if spec.role_hops.is_empty() {
+        return writeln!(out, "  role:        none, the base identity's own");
+    }
+    let last = spec.role_hops.len() - 1;
+    for (at, hop) in spec.role_hops.iter().enumerate() {
+        let label = if at == 0 { "role:" } else { "  then:" };
+        write!(out, "  {label:<12} {}", hop.role_arn)?;
+        if let Some(token) = spec.web_identity_token_file.as_ref().filter(|_| at == 0) {
+            write!(out, ", by the web identity in {}", token.display())?;
+        }
+        if hop.external_id.is_some() {
+            out.write_str(", with an external id out of SSM")?;
+        }
+        if at == last && !spec.tags.is_empty() {
+            let keys: Vec<_> = spec.tags.keys().map(String::as_str).collect();
+            write!(out, ", with session tags {}", keys.join(", "))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -130,5 +191,80 @@ six (disabled)
         assert_eq!(told, want);
         assert!(offline(&config, &["six".to_owned()]).unwrap().starts_with("six"));
         assert!(offline(&config, &["nope".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn what_is_only_known_later_is_told_so() {
+        let text = r#"
+            [specs]
+            dynamodb_table = "lava.prod.connections"
+            conn_ids = ["bi-*", "x"]
+            roles = []
+            parameter_prefix = "/lava/"
+            [connections.a]
+            type = "redshift"
+            cluster_id = "c1"
+            database = "dev"
+            identity = "per-user"
+            auto_create = true
+            web_identity_token_file = "/run/token"
+            role_arn = ["arn:aws:iam::123456789012:role/hop", "arn:aws:iam::123456789012:role/etl"]
+            tags = { team = "planted" }
+            [connections.b]
+            type = "redshift"
+            host = "c2.abc.us-east-1.redshift.amazonaws.com"
+            secret_id = "prod/x"
+            user = "adam"
+            db_groups = ["readers", "more"]
+            [connections.c]
+            type = "redshift-serverless"
+            secret_id = "prod/x"
+            port = 5440
+            password = "/lava/pw"
+            [connections.d]
+            type = "redshift-serverless"
+            workgroup = "wg1"
+            database = "dev"
+            [groups.g]
+            connections = ["a", "d"]
+            [users.ann]
+            enabled = false
+            password = "env:PW"
+            groups = ["g"]
+        "#;
+        let env = |name: &str| (name == "PW").then(|| "planted-password".to_owned());
+        let config = parse(text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
+        let told = offline(&config, &[]).unwrap();
+        let want = "\
+a
+  warehouse:   where DescribeClusters says, database dev
+  TLS:         the host's own name, vouched for by Amazon's roots
+  credentials: cluster c1, a database user for each user, made when missing, Region the SDK's, for 900 s
+  role:        arn:aws:iam::123456789012:role/hop, by the web identity in /run/token
+    then:      arn:aws:iam::123456789012:role/etl, with session tags team
+  open to:     ann (disabled, group g)
+b
+  warehouse:   c2.abc.us-east-1.redshift.amazonaws.com, port out of the secret, database out of the secret
+  TLS:         c2.abc.us-east-1.redshift.amazonaws.com, vouched for by Amazon's roots
+  credentials: the password in secret prod/x, where it has one; else cluster c2, database user adam, in readers, more, \
+             Region us-east-1, for 900 s
+  role:        none, the base identity's own
+  open to:     nobody
+c
+  warehouse:   out of the secret, port 5440, database out of the secret
+  TLS:         the host's own name, vouched for by Amazon's roots
+  credentials: the password in SSM parameter /lava/pw, user out of the secret
+  role:        none, the base identity's own
+  open to:     nobody
+d
+  warehouse:   where GetWorkgroup says, database dev
+  TLS:         the host's own name, vouched for by Amazon's roots
+  credentials: workgroup wg1, Region the SDK's, for 900 s
+  role:        none, the base identity's own
+  open to:     ann (disabled, group g)
+and bi-*, x out of table lava.prod.connections
+";
+        assert_eq!(told, want);
+        assert!(!offline(&config, &["a".to_owned()]).unwrap().contains("table"));
     }
 }

@@ -1,7 +1,7 @@
 //! What a name is checked against: its verifier, or one made up for a name that does not exist.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
 use thiserror::Error;
@@ -21,13 +21,20 @@ const SALT_BYTES: usize = 16;
 
 /// All users, each with a verifier.
 pub(crate) struct Accounts {
-    users: BTreeMap<String, (Arc<User>, Arc<Verifier>)>,
+    users: BTreeMap<String, Entry>,
     /// A fake salt is an HMAC of the name under this key, so that it never changes and replicas agree.
     salt_key: hmac::Key,
     /// What most verifiers have: a fake one must not stand out.
     usual_iterations: u32,
     /// Key derivations under way: thousands of hashes each, so no more than there are cores.
     derivations: Arc<Semaphore>,
+}
+
+/// One user.
+struct Entry {
+    user: Arc<User>,
+    /// `None`: it is kept at AWS, and has not been read yet.
+    verifier: RwLock<Option<Arc<Verifier>>>,
 }
 
 /// What one name is checked against.
@@ -52,23 +59,28 @@ impl Accounts {
     /// # Errors
     /// See [`AccountsError`].
     pub(crate) async fn new(users: &Users, salt_key: hmac::Key) -> Result<Self, AccountsError> {
-        let mut with_verifier = BTreeMap::new();
+        let mut entries = BTreeMap::new();
         for (name, user) in users {
-            let verifier = match &user.password {
-                Password::Verifier(verifier) => verifier.clone(),
-                Password::Plain(password) => {
-                    let (password, salt) = (password.clone(), salt(&salt_key, name));
-                    tokio::task::spawn_blocking(move || Verifier::derive(&password, &salt, ITERATIONS))
-                        .await
-                        .map_err(AccountsError::Derivation)?
-                }
-            };
-            with_verifier.insert(name.clone(), (Arc::clone(user), Arc::new(verifier)));
+            let verifier = verifier(&salt_key, name, &user.password).await?;
+            entries
+                .insert(name.clone(), Entry { user: Arc::clone(user), verifier: RwLock::new(verifier.map(Arc::new)) });
         }
-        let usual_iterations = usual(with_verifier.values().map(|(_, verifier)| verifier.iterations));
-        warn_of_odd_ones(&with_verifier, usual_iterations);
+        let usual_iterations = usual(entries.values().filter_map(Entry::verifier).map(|verifier| verifier.iterations));
+        warn_of_odd_ones(&entries, usual_iterations);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { users: with_verifier, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
+        Ok(Self { users: entries, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
+    }
+
+    /// What a user's reference leads to now.
+    ///
+    /// # Errors
+    /// See [`AccountsError`]; then the old one stays.
+    pub(crate) async fn renew(&self, name: &str, password: &Password) -> Result<(), AccountsError> {
+        let verifier = verifier(&self.salt_key, name, password).await?;
+        if let Some(entry) = self.users.get(name) {
+            *entry.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier.map(Arc::new);
+        }
+        Ok(())
     }
 
     /// Whether somebody has this name: for the log only.
@@ -79,16 +91,19 @@ impl Accounts {
     /// The account of `name`; never fails, and takes as long for a stranger.
     pub(super) fn find(&self, name: &str) -> Account {
         let fake = self.fake(name);
-        let Some((user, verifier)) = self.users.get(name) else {
+        let Some(entry) = self.users.get(name) else {
             return Account { user: None, method: Method::Auto, verifier: Arc::new(fake) };
         };
-        let verifier = if user.enabled {
-            Arc::clone(verifier)
-        } else {
+        let user = Arc::clone(&entry.user);
+        let verifier = match entry.verifier() {
+            Some(verifier) if user.enabled => verifier,
             // The right password of a disabled user must not earn the server's proof: that would tell.
-            Arc::new(Verifier { salt: verifier.salt.clone(), iterations: verifier.iterations, ..fake })
+            Some(verifier) => {
+                Arc::new(Verifier { salt: verifier.salt.clone(), iterations: verifier.iterations, ..fake })
+            }
+            None => Arc::new(fake),
         };
-        Account { user: Some(Arc::clone(user)), method: user.method, verifier }
+        Account { method: user.method, user: Some(user), verifier }
     }
 
     /// A verifier that no password matches.
@@ -103,9 +118,29 @@ impl Accounts {
     }
 }
 
+impl Entry {
+    fn verifier(&self) -> Option<Arc<Verifier>> {
+        self.verifier.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A plain password is hashed here, once. `None`: it has not been read yet.
+async fn verifier(salt_key: &hmac::Key, name: &str, password: &Password) -> Result<Option<Verifier>, AccountsError> {
+    let password = match password {
+        Password::Verifier(verifier) => return Ok(Some(verifier.clone())),
+        Password::Remote(_) => return Ok(None),
+        Password::Plain(password) => password.clone(),
+    };
+    let salt = salt(salt_key, name);
+    let derived = tokio::task::spawn_blocking(move || Verifier::derive(&password, &salt, ITERATIONS)).await;
+    derived.map(Some).map_err(AccountsError::Derivation)
+}
+
 /// A stranger is answered like most users: those that are not like most can be told from strangers.
-fn warn_of_odd_ones(users: &BTreeMap<String, (Arc<User>, Arc<Verifier>)>, usual_iterations: u32) {
-    for (name, (user, verifier)) in users {
+fn warn_of_odd_ones(users: &BTreeMap<String, Entry>, usual_iterations: u32) {
+    for (name, entry) in users {
+        let Some(verifier) = entry.verifier() else { continue };
+        let user = &entry.user;
         let what = if verifier.iterations != usual_iterations {
             "its verifier has another iteration count than most"
         } else if verifier.salt.len() != SALT_BYTES {
@@ -165,6 +200,7 @@ mod tests {
         Arc::new(User {
             enabled: true,
             password,
+            password_from: None,
             method: Method::Auto,
             connections: Vec::new(),
             db_roles: Vec::new(),
@@ -202,6 +238,7 @@ mod tests {
         let disabled = User {
             enabled: false,
             password: Password::Verifier(verifier.clone()),
+            password_from: None,
             method: Method::Auto,
             connections: Vec::new(),
             db_roles: Vec::new(),

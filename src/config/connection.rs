@@ -7,10 +7,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::NOT_YET_SUPPORTED;
-use super::reader::{Table, Value};
-use super::value::{self, Endpoint};
-use super::{Ca, sections};
+pub use self::bounds::{Bounds, BoundsError};
+pub use self::item::connection_from_item;
+pub(super) use self::read::connections;
+use super::{Ca, value};
+
+mod bounds;
+mod item;
+mod login;
+mod read;
+mod role;
+mod target;
 
 /// A logical connection name, checked once, so the rest of the code cannot meet a bad one.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -86,17 +93,20 @@ pub struct ConnSpec {
     pub port: Option<u16>,
     /// The real database, sent upstream and to the credential API. `None`: the secret's.
     pub database: Option<String>,
-    /// The database user: that of a stored password, or the `DbUser` of GetClusterCredentials.
+    /// The database user: that of a stored password, or the `DbUser` of GetClusterCredentials. Never where a workgroup's IAM
+    /// credentials are certain: they have one of their own.
     pub user: Option<String>,
     /// The NAME of the SSM parameter that holds the password: no IAM credentials then.
     pub password: Option<String>,
     /// Name or ARN of the Secrets Manager secret that fills the fields not given here.
     pub secret_id: Option<String>,
-    /// `workgroupName`: 3–64 of `[a-z0-9-]`. `None`: the first label of a Redshift endpoint's name.
+    /// `workgroupName`: 3–64 of `[a-z0-9-]`; out of the name of `host`, where that is an endpoint's. `None`: the first label
+    /// of a host that the secret has.
     pub workgroup: Option<String>,
-    /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`. `None`: the first label of a Redshift endpoint's name.
+    /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`; as `workgroup`.
     pub cluster_id: Option<String>,
-    /// `None`: the one in the host's name, `[aws] region`, or the SDK's chain.
+    /// Out of the name of `host`, where that is an endpoint's. `None`: that of a host that the secret has, `[aws] region`, or
+    /// the SDK's chain.
     pub region: Option<String>,
     /// The roles to assume one after the other; the last one decides the `IAMR:` name. Empty: the base identity's own.
     pub role_hops: Vec<RoleHop>,
@@ -151,188 +161,6 @@ pub struct RoleHop {
     pub role_arn: String,
     /// The name of the SSM parameter that holds the external id.
     pub external_id: Option<String>,
-}
-
-/// What a writer of `[specs] dynamodb_table` may say; checked after the item is merged with its secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Bounds {
-    /// Globs of conn_ids: only these are asked for.
-    pub conn_ids: Vec<String>,
-    /// Globs of the roles that may be assumed.
-    pub roles: Vec<String>,
-    /// What the names of SSM parameters and secrets begin with.
-    pub parameter_prefix: String,
-    /// Globs of the hosts that may be dialled.
-    pub hosts: Vec<String>,
-}
-
-/// `[connections.*]`, each entry already taken out of its table.
-pub(super) fn connections(entries: &[Value<'_>], password_duration: Duration) -> BTreeMap<ConnId, Arc<ConnSpec>> {
-    let mut specs = BTreeMap::new();
-    for entry in entries {
-        let id = ConnId::new(&entry.name).map_err(|why| entry.fault(why)).ok();
-        if let Some(spec) = spec(id, entry.table("connections.*"), password_duration) {
-            specs.insert(spec.id.clone(), Arc::new(spec));
-        }
-    }
-    specs
-}
-
-/// `None`: at least one fault was told.
-fn spec(id: Option<ConnId>, mut table: Table<'_>, password_duration: Duration) -> Option<ConnSpec> {
-    let named = table.take("conn_id").filter(|value| value.text().is_some_and(|name| Some(&*name) != id_text(&id)));
-    if let Some(named) = named {
-        named.fault("must be the name of its table, or left out");
-    }
-    let kind = table.require("type").and_then(|kind| {
-        kind.parse(|text| match text.to_lowercase().as_str() {
-            "redshift-serverless" => Ok(()),
-            "redshift" => Err(format!("\"redshift\" is {NOT_YET_SUPPORTED}").into()),
-            _ => Err("must be \"redshift-serverless\"".into()),
-        })
-    });
-    let enabled = table.take("enabled").and_then(|is| is.bool()).unwrap_or(true);
-    let host_place = table.require("host");
-    let host = host_place.as_ref().and_then(|host| host.parse(value::host));
-    let port = table.take("port").map_or(Some(5439), |port| port.port());
-    let database = table.require("database").and_then(|name| name.parse(value::database));
-    let (workgroup, host_region) = workgroup(&mut table, host_place.as_ref(), host.as_deref(), kind.is_some());
-    let region = table.take("region").map_or(Some(host_region), |region| region.parse(value::region).map(Some));
-    let role = role(&mut table);
-    let duration = table.take("password_duration");
-    let password_duration = duration.map_or(Some(password_duration), |given| given.duration(value::password_duration));
-    let ca = table.take("ca").map_or(Some(None), |ca| sections::ca(&ca).map(Some));
-    let tls_name = table.take("tls_server_name").map(|name| name.parse(value::host));
-    let max_sessions = table.take("max_sessions").map_or(Some(MAX_SESSIONS_SERVERLESS), |count| count.count());
-    without_effect(&mut table);
-    table.finish();
-
-    // A name in a certificate has no dot at its end.
-    let tls_server_name = match tls_name {
-        Some(name) => Some(name?),
-        None => host.as_ref().map(|host| host.trim_end_matches('.').to_owned()),
-    };
-    kind?;
-    Some(ConnSpec {
-        id: id?,
-        warehouse: Warehouse::Serverless,
-        enabled,
-        description: None,
-        owner: None,
-        host: Some(host?),
-        port: Some(port?),
-        database: Some(database?),
-        user: None,
-        password: None,
-        secret_id: None,
-        workgroup: Some(workgroup?),
-        cluster_id: None,
-        region: region?,
-        role_hops: role?,
-        web_identity_token_file: None,
-        tags: BTreeMap::new(),
-        auto_create: false,
-        db_groups: Vec::new(),
-        password_duration: password_duration?,
-        identity: LoginIdentity::Shared,
-        shared_user_roles: false,
-        deny_db_users: DENY_DB_USERS.map(str::to_owned).to_vec(),
-        tls_server_name,
-        ca: ca?,
-        max_sessions: max_sessions?,
-        bounds: None,
-    })
-}
-
-/// Superusers that a cluster has from the start.
-const DENY_DB_USERS: [&str; 3] = ["awsuser", "admin", "rdsdb"];
-
-/// What a workgroup takes is 2000 connections; some are left to others.
-const MAX_SESSIONS_SERVERLESS: usize = 1900;
-
-fn id_text(id: &Option<ConnId>) -> Option<&str> {
-    id.as_ref().map(ConnId::as_str)
-}
-
-/// The workgroup, and the Region that the host's name tells. lava's first-label rule, where the host is an endpoint of
-/// Redshift; elsewhere a guess would only show at the first login, as "not found".
-fn workgroup(
-    table: &mut Table<'_>,
-    host_place: Option<&Value<'_>>,
-    host: Option<&str>,
-    is_serverless: bool,
-) -> (Option<String>, Option<String>) {
-    let given = table.take("workgroup");
-    let (guess, region) = match (host.and_then(value::endpoint), host_place) {
-        (Some(Endpoint::Provisioned), Some(place)) => {
-            // With another type, the type is what is at fault.
-            if is_serverless {
-                place.fault("is a provisioned cluster's name, which the type redshift-serverless cannot reach");
-            }
-            return (given.and_then(|name| name.parse(value::workgroup)), None);
-        }
-        (Some(Endpoint::Serverless { workgroup, region }), Some(place)) => (Some((workgroup, place)), Some(region)),
-        _ => (None, None),
-    };
-    let workgroup = match (given, guess) {
-        (Some(name), _) => name.parse(value::workgroup),
-        (None, Some((name, place))) => {
-            if name.contains("-endpoint-") {
-                place.warn(format_args!("looks like a VPC endpoint's name; \"{name}\" is taken for the workgroup"));
-            }
-            let checked = value::workgroup(&name);
-            checked.map_err(|why| place.fault(format_args!("its first label is no workgroup's name, which {why}"))).ok()
-        }
-        (None, None) => {
-            // Without a host there is one fault already.
-            if host.is_some() {
-                table.fault("workgroup", "workgroup is required for a host that is no Redshift name");
-            }
-            None
-        }
-    };
-    (workgroup, region)
-}
-
-/// `None`: a fault was told.
-fn role(table: &mut Table<'_>) -> Option<Vec<RoleHop>> {
-    let external_id = table.take("external_id");
-    let checked = external_id.as_ref().map(|name| name.parse(value::parameter_name));
-    let Some(arn) = table.take("role_arn") else {
-        if let Some(external_id) = external_id {
-            external_id.warn("without effect: there is no role_arn");
-        }
-        return checked.is_none_or(|name| name.is_some()).then_some(Vec::new());
-    };
-    if arn.is_array() {
-        arn.fault(format_args!("a list of roles is {NOT_YET_SUPPORTED}"));
-        return None;
-    }
-    let arn = arn.parse(value::role_arn);
-    let external_id = match checked {
-        Some(name) => Some(name?),
-        None => None,
-    };
-    Some(vec![RoleHop { role_arn: arn?, external_id }])
-}
-
-/// Keys of lava's that mean nothing here, or nothing for this type: checked, then dropped.
-fn without_effect(table: &mut Table<'_>) {
-    for name in ["description", "owner", "user", "subtype"] {
-        let _checked = table.take(name).and_then(|value| value.text());
-    }
-    let _checked = table.take("preserve_case").and_then(|value| value.bool());
-    if let Some(ssl) = table.take("ssl").filter(|ssl| ssl.bool() == Some(false)) {
-        ssl.warn("ignored: TLS to the warehouse is always on and verified");
-    }
-    if let Some(identity) = table.take("identity") {
-        identity.parse(|text| match text {
-            "shared" => Ok(()),
-            "per-user" => Err(format!("\"per-user\" is {NOT_YET_SUPPORTED}").into()),
-            _ => Err("must be \"shared\" or \"per-user\"".into()),
-        });
-    }
-    table.ignore(|name| name.starts_with("x-") || name.starts_with("X-"));
 }
 
 #[cfg(test)]

@@ -2,18 +2,25 @@
 
 use std::fmt;
 
-/// Everything wrong with one configuration; at least one. `Display` writes one per line, in the file's order.
+use super::tree::Place;
+
+/// Everything wrong with one configuration; at least one. `Display` writes one per line, in the order of files and lines.
 #[derive(Debug)]
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// `faults` in any order; they are sorted by line.
-    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
-        faults.sort_by(|a, b| (a.line, &a.key).cmp(&(b.line, &b.key)));
-        Self(faults)
+    /// `faults` in any order; they are sorted by place.
+    pub(super) fn new(mut faults: Vec<(Place, Fault)>) -> Self {
+        faults.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
+        Self(faults.into_iter().map(|(_, fault)| fault).collect())
     }
 
-    /// In the file's order.
+    /// Whether nothing is wrong; never outside a load.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In the order of files and lines.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
     }

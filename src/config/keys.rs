@@ -3,10 +3,9 @@
 
 /// Dotted paths; `*` stands for a name. A key here covers all below it.
 pub(super) const NOT_YET: &[&str] = &[
-    "include",
     "admin",
-    "specs",
-    "groups",
+    "groups.*.from",
+    "groups.*.max_sessions",
     "listen.public_name",
     "listen.proxy_protocol_from",
     "listen.sni_suffix",
@@ -18,23 +17,11 @@ pub(super) const NOT_YET: &[&str] = &[
     "limits.ban_window",
     "limits.ban_time",
     "limits.ban_exempt",
-    "connections.*.cluster_id",
-    "connections.*.auto_create",
-    "connections.*.db_groups",
-    "connections.*.password",
-    "connections.*.secret_id",
-    "connections.*.tags",
-    "connections.*.web_identity_token_file",
     "connections.*.listen",
-    "connections.*.shared_user_roles",
-    "connections.*.deny_db_users",
     "connections.*.application_name",
     "connections.*.startup_parameters",
-    "users.*.groups",
     "users.*.from",
     "users.*.max_sessions",
-    "users.*.db_roles",
-    "users.*.db_user",
     "users.*.password_expires",
 ];
 

@@ -1,53 +1,83 @@
-//! A TOML document read key by key. Unlike serde, it goes on behind a fault, and knows the line of each value.
+//! A configuration read key by key. Unlike serde, it goes on behind a fault, and knows the line of each value.
 //!
 //! Owns lines, dotted keys, `${NAME}`, references, and what becomes of keys nobody asked for. Knows no key's meaning.
 
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::UnknownKeys;
-use super::fault::Fault;
+use super::fault::{Fault, Faults};
 use super::keys::{NOT_YET, NOT_YET_SUPPORTED};
+use super::tree::{Data, Node, Place};
 use super::value::{self, Parsed, Reference};
+use super::{Material, UnknownKeys};
+use crate::secret::Secret;
 
-/// One file while it is read; collects what is wrong with it.
+/// The environment.
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A configuration while it is read; collects what is wrong with it.
 pub(super) struct Doc<'a> {
-    /// As the caller named it; relative paths start beside it.
-    pub(super) path: &'a Path,
-    pub(super) text: &'a str,
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
-    pub(super) unknown_keys: UnknownKeys,
-    pub(super) faults: RefCell<Vec<Fault>>,
-    pub(super) warnings: RefCell<Vec<Fault>>,
+    /// The first is what the caller gave; those it includes are behind it.
+    files: RefCell<Vec<PathBuf>>,
+    /// Where relative paths in the first one start.
+    folder: PathBuf,
+    /// `None`: what `${` begins is no variable, but text.
+    pub(super) env: Option<Env<'a>>,
+    unknown_keys: UnknownKeys,
+    faults: RefCell<Vec<(Place, Fault)>>,
+    warnings: RefCell<Vec<(Place, Fault)>>,
 }
 
 impl<'a> Doc<'a> {
-    /// The document's top table.
-    pub(super) fn root(&'a self, table: &'a DeTable<'a>) -> Table<'a> {
-        Table::new(self, String::new(), "", 1, Some(table))
+    /// `path`: its first file as the caller named it. Paths in it start in `folder`.
+    pub(super) fn new(path: &Path, folder: &Path, env: Option<Env<'a>>, unknown_keys: UnknownKeys) -> Self {
+        let files = RefCell::new(vec![path.to_owned()]);
+        Self {
+            files,
+            folder: folder.to_owned(),
+            env,
+            unknown_keys,
+            faults: RefCell::default(),
+            warnings: RefCell::default(),
+        }
     }
 
-    pub(super) fn line_of(&self, offset: usize) -> usize {
-        self.text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+    /// Faults and warnings, each in the order of files and lines.
+    pub(super) fn told(self) -> (Faults, Faults) {
+        (Faults::new(self.faults.into_inner()), Faults::new(self.warnings.into_inner()))
     }
 
-    pub(super) fn fault(&self, line: Option<usize>, key: &str, message: impl Display) {
-        self.faults.borrow_mut().push(self.note(line, key, &message));
+    /// Its top table.
+    pub(super) fn root(&'a self, node: &'a Node) -> Table<'a> {
+        Table::new(self, String::new(), "", node.place, Some(&node.data))
     }
 
-    pub(super) fn warn(&self, line: Option<usize>, key: &str, message: impl Display) {
-        self.warnings.borrow_mut().push(self.note(line, key, &message));
+    /// One more file; its number.
+    pub(super) fn add(&self, path: PathBuf) -> usize {
+        let mut files = self.files.borrow_mut();
+        files.push(path);
+        files.len() - 1
     }
 
-    fn note(&self, line: Option<usize>, key: &str, message: &dyn Display) -> Fault {
+    pub(super) fn fault(&self, place: Place, key: &str, message: impl Display) {
+        self.faults.borrow_mut().push((place, self.note(place, key, &message)));
+    }
+
+    pub(super) fn warn(&self, place: Place, key: &str, message: impl Display) {
+        self.warnings.borrow_mut().push((place, self.note(place, key, &message)));
+    }
+
+    fn note(&self, place: Place, key: &str, message: &dyn Display) -> Fault {
         let (key, message) = (key.to_owned(), message.to_string());
-        Fault { file: self.path.display().to_string(), line, key, message }
+        Fault { file: self.file(place).display().to_string(), line: place.line, key, message }
+    }
+
+    /// The file of a place, as it was named.
+    pub(super) fn file(&self, place: Place) -> PathBuf {
+        self.files.borrow().get(place.file).cloned().unwrap_or_default()
     }
 }
 
@@ -56,7 +86,7 @@ pub(super) struct Table<'a> {
     doc: &'a Doc<'a>,
     /// Dotted; empty at the top.
     key: String,
-    line: usize,
+    place: Place,
     /// Not yet taken.
     left: Vec<Value<'a>>,
     /// Asked for, here or not.
@@ -66,17 +96,21 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(doc: &'a Doc<'a>, key: String, pattern: &str, line: usize, table: Option<&'a DeTable<'a>>) -> Self {
-        let left = table.into_iter().flatten().map(|(name, value)| Value {
+    /// Empty where `data` is no table.
+    fn new(doc: &'a Doc<'a>, key: String, pattern: &str, place: Place, data: Option<&'a Data>) -> Self {
+        let entries = match data {
+            Some(Data::Table(entries)) => &entries[..],
+            _ => &[],
+        };
+        let left = entries.iter().map(|(name, node)| Value {
             doc,
-            name: name.get_ref().to_string(),
-            key: join(&key, &quoted(name.get_ref())),
-            pattern: join(pattern, name.get_ref()),
-            line: doc.line_of(if value.get_ref().is_table() { name.span().start } else { value.span().start }),
-            value,
+            name: name.clone(),
+            key: dotted(&key, name),
+            pattern: join(pattern, name),
+            node,
         });
         let left = left.collect();
-        Self { doc, key, line, left, known: Vec::new(), broken: false }
+        Self { doc, key, place, left, known: Vec::new(), broken: false }
     }
 
     pub(super) fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
@@ -94,18 +128,23 @@ impl<'a> Table<'a> {
         value
     }
 
+    /// A string, parsed, that may be missing. `None`: it is there and will not do.
+    pub(super) fn optional<T>(&mut self, name: &'static str, parser: impl Fn(&str) -> Parsed<T>) -> Option<Option<T>> {
+        self.take(name).map_or(Some(None), |value| value.parse(parser).map(Some))
+    }
+
     /// A table within, empty when it is missing.
     pub(super) fn table(&mut self, name: &'static str) -> Table<'a> {
         match self.take(name) {
             Some(value) => value.table(&value.pattern),
-            None => Table::new(self.doc, join(&self.key, name), "", self.line, None),
+            None => Table::new(self.doc, join(&self.key, name), "", self.place, None),
         }
     }
 
     /// All that is left, each under a name that the file chose, in the file's order.
     pub(super) fn names(&mut self) -> Vec<Value<'a>> {
         let mut all = std::mem::take(&mut self.left);
-        all.sort_by_key(|value| value.line);
+        all.sort_by_key(|value| value.node.place);
         all
     }
 
@@ -119,7 +158,7 @@ impl<'a> Table<'a> {
         if self.broken {
             return;
         }
-        self.doc.fault(Some(self.line), &join(&self.key, name), message);
+        self.doc.fault(self.place, &join(&self.key, name), message);
     }
 
     /// Judges the keys that nobody took.
@@ -148,17 +187,16 @@ pub(super) struct Value<'a> {
     key: String,
     /// The key with `*` in place of names.
     pattern: String,
-    line: usize,
-    value: &'a Spanned<DeValue<'a>>,
+    node: &'a Node,
 }
 
 impl<'a> Value<'a> {
     pub(super) fn fault(&self, message: impl Display) {
-        self.doc.fault(Some(self.line), &self.key, message);
+        self.doc.fault(self.node.place, &self.key, message);
     }
 
     pub(super) fn warn(&self, message: impl Display) {
-        self.doc.warn(Some(self.line), &self.key, message);
+        self.doc.warn(self.node.place, &self.key, message);
     }
 
     fn keep<T>(&self, parsed: Parsed<T>) -> Option<T> {
@@ -166,14 +204,15 @@ impl<'a> Value<'a> {
     }
 
     fn wrong_type<T>(&self, expected: &str) -> Option<T> {
-        self.fault(format_args!("must be {expected}, not {}", self.value.get_ref().type_str()));
+        self.fault(format_args!("must be {expected}, not {}", self.node.data.type_name()));
         None
     }
 
     /// A string, its variables put in.
     pub(super) fn text(&self) -> Option<String> {
-        match self.value.get_ref() {
-            DeValue::String(text) => self.keep(value::expand(text, self.doc.env)),
+        match (&self.node.data, self.doc.env) {
+            (Data::Text(text), Some(env)) => self.keep(value::expand(text, env)),
+            (Data::Text(text), None) => Some(text.clone()),
             _ => self.wrong_type("a string"),
         }
     }
@@ -196,16 +235,16 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn bool(&self) -> Option<bool> {
-        match self.value.get_ref() {
-            DeValue::Boolean(is) => Some(*is),
+        match self.node.data {
+            Data::Bool(is) => Some(is),
             _ => self.wrong_type("true or false"),
         }
     }
 
     /// How many: at least 1, at most 1,000,000.
     pub(super) fn count(&self) -> Option<usize> {
-        let DeValue::Integer(number) = self.value.get_ref() else { return self.wrong_type("a whole number") };
-        match i128::from_str_radix(number.as_str(), number.radix()) {
+        let Data::Integer(number) = &self.node.data else { return self.wrong_type("a whole number") };
+        match number.parse::<i128>() {
             Ok(count @ 1..=1_000_000) => usize::try_from(count).ok(),
             Ok(..=0) => self.keep(Err("must be at least 1".into())),
             Ok(_) | Err(_) => self.keep(Err("must be at most 1000000".into())),
@@ -214,22 +253,18 @@ impl<'a> Value<'a> {
 
     /// A number, or digits in a string.
     pub(super) fn port(&self) -> Option<u16> {
-        match self.value.get_ref() {
-            DeValue::Integer(number) => {
-                let number = i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(0);
-                self.keep(value::port(&number.to_string()))
-            }
-            DeValue::String(_) => self.parse(value::port),
+        match &self.node.data {
+            Data::Integer(number) => self.keep(value::port(number)),
+            Data::Text(_) => self.parse(value::port),
             _ => self.wrong_type("a number"),
         }
     }
 
     /// A duration that `range` accepts.
     pub(super) fn duration(&self, range: impl Fn(Duration) -> Parsed<Duration>) -> Option<Duration> {
-        let text = match self.value.get_ref() {
-            DeValue::Integer(number) => number.to_string(),
-            DeValue::Float(number) => number.to_string(),
-            DeValue::String(_) => self.text()?,
+        let text = match &self.node.data {
+            Data::Integer(number) | Data::Float(number) => number.clone(),
+            Data::Text(_) => self.text()?,
             _ => return self.wrong_type("a duration"),
         };
         self.keep(value::duration(&text).and_then(range))
@@ -237,60 +272,85 @@ impl<'a> Value<'a> {
 
     /// The elements of an array.
     pub(super) fn list(&self) -> Option<Vec<Value<'a>>> {
-        match self.value.get_ref() {
-            DeValue::Array(array) => {
-                let place =
-                    |value: &'a Spanned<_>| Value { line: self.doc.line_of(value.span().start), value, ..self.clone() };
-                Some(array.iter().map(place).collect())
-            }
+        match &self.node.data {
+            Data::List(nodes) => Some(nodes.iter().map(|node| Value { node, ..self.clone() }).collect()),
             _ => self.wrong_type("a list"),
         }
     }
 
-    pub(super) fn is_array(&self) -> bool {
-        self.value.get_ref().is_array()
+    /// The strings of an array, those parsed that will do.
+    pub(super) fn texts<T>(&self, parser: impl Fn(&str) -> Parsed<T>) -> Vec<T> {
+        self.list().unwrap_or_default().iter().filter_map(|value| value.parse(&parser)).collect()
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.data, Data::List(_))
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.node.data, Data::Table(_))
     }
 
     /// A table; faults and is empty when it is something else. `pattern`: the key with `*` in place of names.
     pub(super) fn table(&self, pattern: &str) -> Table<'a> {
-        let table = self.value.get_ref().as_table();
-        if table.is_none() {
+        let broken = !self.is_table();
+        if broken {
             self.wrong_type::<()>("a table");
         }
-        let opened = Table::new(self.doc, self.key.clone(), pattern, self.line, table);
-        Table { broken: table.is_none(), ..opened }
+        let opened = Table::new(self.doc, self.key.clone(), pattern, self.node.place, Some(&self.node.data));
+        Table { broken, ..opened }
     }
 
-    /// The text that a REF in this string leads to. `checked` may still refuse it.
-    pub(super) fn referenced(&self, checked: impl Fn(&str) -> Parsed<()>) -> Option<String> {
-        let text = match self.parse(value::reference)? {
-            Reference::File(path) | Reference::Bare(path) => {
-                let path = self.beside(&path);
-                self.keep(read(&path).map_err(|why| format!("cannot read {}: {why}", path.display()).into()))?
+    /// What a REF in this string leads to. `checked` may still refuse what is here already.
+    pub(super) fn referenced(&self, checked: impl Fn(&str) -> Parsed<()>) -> Option<Material> {
+        let from = self.place_of(self.parse(value::reference)?);
+        let text = match &from {
+            Reference::File(path) => {
+                self.keep(read_file(path).map_err(|why| format!("cannot read {}: {why}", path.display()).into()))?
             }
-            Reference::Env(name) => self.variable(&name)?,
+            Reference::Env(name) => self.variable(name)?,
+            Reference::Remote(_) => return Some(Material { from, text: None }),
         };
-        self.keep(checked(&text))?;
-        Some(text)
+        let text = Secret::new(text);
+        self.keep(checked(text.expose()))?;
+        Some(Material { from, text: Some(text) })
+    }
+
+    /// A reference that holds wherever it is read: its path starts beside this file, and is absolute.
+    pub(super) fn place_of(&self, reference: Reference) -> Reference {
+        match reference {
+            Reference::File(path) => {
+                let path = self.beside(&path);
+                Reference::File(std::path::absolute(&path).unwrap_or(path))
+            }
+            Reference::Env(_) | Reference::Remote(_) => reference,
+        }
     }
 
     /// What `env:NAME` leads to.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         let unset = || format!("environment variable {name} is not set").into();
-        self.keep((self.doc.env)(name).ok_or_else(unset))
+        self.keep(self.doc.env.and_then(|env| env(name)).ok_or_else(unset))
     }
 
     /// Where a path in this file leads.
-    pub(super) fn beside(&self, path: &Path) -> std::path::PathBuf {
-        self.doc.path.parent().unwrap_or(Path::new("")).join(path)
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        let place = self.node.place;
+        match place.file {
+            0 => self.doc.folder.join(path),
+            _ => self.doc.file(place).parent().unwrap_or(Path::new("")).join(path),
+        }
     }
 }
 
 /// Longest file read, in bytes: CA bundles of operating systems are near 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A text file, whole.
-pub(super) fn read(path: &Path) -> std::io::Result<String> {
+/// A text file, whole, up to 4 MiB: every file that the configuration names is read so.
+///
+/// # Errors
+/// As [`std::fs::File`]; `FileTooLarge`.
+pub fn read_file(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let read = std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
@@ -299,12 +359,22 @@ pub(super) fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// The key of `name` in the table `key`.
+pub(super) fn dotted(key: &str, name: &str) -> String {
+    join(key, &quoted(name))
+}
+
 fn join(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
 
-/// A name as it stands in a dotted key; what a terminal must not see is escaped.
+/// A name as it stands in a dotted key; what a terminal must not see is escaped, and what is too long to be a name is cut.
 fn quoted(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if bare { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) }
+    let (shown, rest) = name.split_at(name.char_indices().nth(MAX_NAME_CHARS).map_or(name.len(), |(at, _)| at));
+    let cut = if rest.is_empty() { "" } else { "…" };
+    if bare { format!("{shown}{cut}") } else { format!("\"{}{cut}\"", shown.escape_debug()) }
 }
+
+/// As long as a tag's key may be.
+const MAX_NAME_CHARS: usize = 128;

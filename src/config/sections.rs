@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reader::{Table, Value, read};
+use super::reader::{Table, Value, read_file};
 use super::value::{self, Parsed, Reference};
 use super::{Aws, Ca, Credentials, Identity, Limits, Listen, Log, LogFormat, LogLevel, TlsMode, Upstream};
-use crate::secret::Secret;
 
 /// `[listen]`
 pub(super) fn listen(mut table: Table<'_>) -> Listen {
@@ -41,7 +40,7 @@ pub(super) fn listen(mut table: Table<'_>) -> Listen {
 fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> {
     let default = || vec![(SocketAddr::from(([127, 0, 0, 1], 5439)), None)];
     let Some(given) = table.take("address") else { return default() };
-    let each = if given.is_array() { given.list().unwrap_or_default() } else { vec![given.clone()] };
+    let each = if given.is_list() { given.list().unwrap_or_default() } else { vec![given.clone()] };
     if each.is_empty() {
         given.fault("must hold at least one address");
     }
@@ -59,12 +58,14 @@ fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> 
 fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity> {
     match (cert, key) {
         (Some(cert), Some(key)) => {
-            let (cert_pem, key_pem) = (cert.referenced(value::cert_chain), key.referenced(value::private_key));
-            let (cert_pem, key_pem) = (cert_pem?, Secret::new(key_pem?));
-            if let Err(message) = value::key_pair(&cert_pem, key_pem.expose()) {
+            let (cert, key_material) = (cert.referenced(value::cert_chain), key.referenced(value::private_key));
+            let (cert, key_material) = (cert?, key_material?);
+            if let (Some(cert_pem), Some(key_pem)) = (&cert.text, &key_material.text)
+                && let Err(message) = value::key_pair(cert_pem.expose(), key_pem.expose())
+            {
                 key.fault(message);
             }
-            Some(Identity { cert_pem, key_pem })
+            Some(Identity { cert, key: key_material })
         }
         (Some(cert), None) => {
             cert.fault("needs listen.tls.key beside it");
@@ -128,13 +129,13 @@ pub(super) fn ca(value: &Value<'_>) -> Option<Ca> {
         _ => {}
     }
     let path = match value.parse(value::reference)? {
-        Reference::File(path) | Reference::Bare(path) => value.beside(&path),
-        Reference::Env(_) => {
+        Reference::File(path) => value.beside(&path),
+        Reference::Env(_) | Reference::Remote(_) => {
             value.fault("must be \"aws\", \"system\" or a file");
             return None;
         }
     };
-    let pem = match read(&path) {
+    let pem = match read_file(&path) {
         Ok(pem) => pem,
         Err(why) => {
             value.fault(format_args!("cannot read {}: {why}", path.display()));

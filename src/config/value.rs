@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 
-pub(super) use self::aws::{
-    Endpoint, database, endpoint, parameter_name, password_duration, region, role_arn, workgroup,
+pub(crate) use self::aws::{
+    Endpoint, cluster_id, database, db_group, db_user, dynamodb_table, endpoint, is_parameter, parameter,
+    parameter_name, password_duration, region, role_arn, secret_id, tag_key, tag_value, warehouse_user, workgroup,
 };
-pub(super) use self::network::{endpoint_url, host, port, socket_address};
-pub(super) use self::pem::{ca_bundle, cert_chain, key_pair, private_key};
-pub(super) use self::text::{Reference, expand, glob_matches, nearest, reference, visible_name};
-pub(super) use self::time::{duration, positive};
+pub(crate) use self::network::{endpoint_url, host, port, socket_address};
+pub(crate) use self::pem::{ca_bundle, cert_chain, key_pair, private_key};
+pub use self::text::{Reference, Remote};
+pub(crate) use self::text::{expand, glob_matches, nearest, reference, visible, visible_name};
+pub(crate) use self::time::{duration, positive};
 
 mod aws;
 mod network;
@@ -18,4 +20,4 @@ mod text;
 mod time;
 
 /// A value, or what is wrong with it: lower case, no full stop.
-pub(super) type Parsed<T> = Result<T, Cow<'static, str>>;
+pub(crate) type Parsed<T> = Result<T, Cow<'static, str>>;

@@ -40,7 +40,7 @@ pub(crate) struct Calls {
 impl Calls {
     /// `flight` bounds each attempt, and all attempts of one call.
     pub(crate) fn new(base: Base, flight: Duration, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { base: base.with_timeouts(timeouts(flight)), gate: Gate::new(Jitter::random()), observer }
+        Self { base: base.with_timeouts(timeouts(flight)), gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
     }
 
     /// The clients of a region (default: the base's own).

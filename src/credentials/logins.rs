@@ -13,7 +13,7 @@ use super::order::Order;
 use super::plan::{LoginPlan, Plan, StoredPassword};
 use super::roles::{BASE_BELIEVED, CallerArn, Identity, Roles, SessionKey, WhoAmI};
 use super::secret_fields::{BadSecret, Fields};
-use super::stored::{BELIEVED, Place, Reader, Stored};
+use super::stored::{BELIEVED, Place, StoreReader, Stored};
 use super::{DEFAULT_PORT, DbLogin};
 use crate::aws::Base;
 use crate::client_auth::Principal;
@@ -35,6 +35,7 @@ const CAP: usize = 10_000;
 /// All logins, and what they are made of.
 pub(crate) struct Logins {
     calls: Arc<Calls>,
+    reader: Arc<StoreReader>,
     stored: Arc<Cache<Place, Stored>>,
     base: Arc<Cache<Option<String>, CallerArn>>,
     sessions: Arc<Cache<SessionKey, Identity>>,
@@ -75,7 +76,8 @@ impl Logins {
             cap: CAP,
         };
         let within = |believed| policy(Freshness::Within { believed, stale_for: STALE_FOR });
-        let stored = cache(Arc::new(Reader(Arc::clone(&calls))), within(BELIEVED), clock, control);
+        let reader = Arc::new(StoreReader(Arc::clone(&calls)));
+        let stored = cache(Arc::clone(&reader), within(BELIEVED), clock, control);
         let base = cache(Arc::new(WhoAmI(Arc::clone(&calls))), within(BASE_BELIEVED), clock, control);
         let roles = Roles::new(Arc::clone(&calls), Arc::clone(&stored), Arc::clone(&base));
         let sessions = cache(Arc::clone(&roles), policy(Freshness::Ahead), clock, control);
@@ -83,7 +85,7 @@ impl Logins {
         let minter = Arc::new(Minter { calls: Arc::clone(&calls), sessions: Arc::clone(&sessions) });
         let found = cache(Arc::clone(&minter), within(FOUND_BELIEVED), clock, control);
         let minted = cache(minter, policy(Freshness::Ahead), clock, control);
-        Arc::new(Self { calls, stored, base, sessions, found, minted })
+        Arc::new(Self { calls, reader, stored, base, sessions, found, minted })
     }
 
     /// Who the base identity is, asked where the spec's roles are taken.
@@ -134,6 +136,11 @@ impl Logins {
         };
         let server_name = spec.tls_server_name.clone().unwrap_or_else(|| host.trim_end_matches('.').to_owned());
         Ok(Opening { target: Target { host, port, server_name }, database: plan.database, login, origin })
+    }
+
+    /// Reads what is stored at AWS, past all caches.
+    pub(crate) fn reader(&self) -> &Arc<StoreReader> {
+        &self.reader
     }
 
     /// The warehouse refused this login: whether another one is worth asking for.

@@ -200,10 +200,23 @@ impl Fetch<Order, DbLogin> for Minter {
     fn fetch<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<DbLogin, MintError>> {
         self.mint(order).boxed()
     }
+
+    fn name<'k>(&self, order: &'k Order) -> &'k str {
+        match &order.call {
+            LoginCall::Workgroup { workgroup: name, .. }
+            | LoginCall::Cluster { cluster_id: name, .. }
+            | LoginCall::ClusterByIam { cluster_id: name, .. } => name,
+        }
+    }
 }
 
 impl Fetch<Wanted, FoundAt> for Minter {
     fn fetch<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<FoundAt, MintError>> {
         self.find(wanted).boxed()
+    }
+
+    fn name<'k>(&self, wanted: &'k Wanted) -> &'k str {
+        let (WarehouseName::Workgroup(name) | WarehouseName::Cluster(name)) = &wanted.name;
+        name
     }
 }

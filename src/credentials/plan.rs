@@ -60,7 +60,9 @@ impl Plan {
         let region = spec.region.clone().or_else(|| endpoint.as_ref().map(|endpoint| endpoint.region().to_owned()));
         let name = name(spec, endpoint);
         let caller = chain(spec, principal);
+        let per_user = spec.identity == LoginIdentity::PerUser;
         let login = match password {
+            Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
             Some(StoredPassword { password, place, stored }) => LoginPlan::Stored {
                 user: user.ok_or_else(|| wrong("there is a password but no user"))?,
                 password,
@@ -72,7 +74,7 @@ impl Plan {
                 region: region.clone(),
                 call: call(spec, principal, name.clone(), database.clone(), user)?,
                 life: spec.password_duration,
-                principal: (spec.identity == LoginIdentity::PerUser).then(|| principal.user.clone()),
+                principal: per_user.then(|| principal.user.clone()),
             }),
         };
         if host.is_none() && name.is_none() {
@@ -97,7 +99,7 @@ fn name(spec: &ConnSpec, endpoint: Option<Endpoint>) -> Option<WarehouseName> {
             .cluster_id
             .clone()
             .or(match endpoint {
-                Some(Endpoint::Provisioned { cluster_id, .. }) => Some(cluster_id),
+                Some(Endpoint::Provisioned { cluster, .. }) => Some(cluster),
                 Some(Endpoint::Serverless { .. }) | None => None,
             })
             .map(WarehouseName::Cluster),
@@ -137,7 +139,7 @@ fn call(
 /// The `DbUser` of a `per-user` login. Configuration has checked it for every user it knows.
 fn own_user(spec: &ConnSpec, principal: &Principal) -> Result<String, MintError> {
     let user = principal.rights.db_user.as_ref().unwrap_or(&principal.user);
-    if !config::is_db_user(user) {
+    if config::value::db_user(user).is_err() {
         return Err(MintError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
     }
     if spec.deny_db_users.contains(user) {

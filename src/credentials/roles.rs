@@ -202,6 +202,10 @@ impl Fetch<SessionKey, Identity> for Roles {
     fn fetch<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Identity, MintError>> {
         self.take(key).boxed()
     }
+
+    fn name<'k>(&self, key: &'k SessionKey) -> &'k str {
+        key.chain.0.last().map_or("", |hop| &hop.role_arn)
+    }
 }
 
 impl Fetch<Option<String>, CallerArn> for WhoAmI {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::config;
+use crate::config::value;
 use crate::secret::Secret;
 
 /// The fields of a secret that mean something here.
@@ -27,25 +27,24 @@ impl Fields {
     /// # Errors
     /// It is no object, or a value will not do.
     pub(crate) fn parse(text: &Secret) -> Result<Self, BadSecret> {
-        let value: Value =
+        let read: Value =
             serde_json::from_str(text.expose()).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
-        let Value::Object(object) = value else { return Err(BadSecret("the secret is not a JSON object")) };
+        let Value::Object(object) = read else { return Err(BadSecret("the secret is not a JSON object")) };
         let host = string(&object, "host", "the secret's host is no string")?;
         let database = string(&object, "dbname", "the secret's dbname is no string")?;
         let user = string(&object, "username", "the secret's username is no string")?;
-        let is_user = |user: &String| (1..=128).contains(&user.len()) && !user.contains('\0');
         let password = string(&object, "password", "the secret's password is no string")?;
         if password.as_ref().is_some_and(|password| password.is_empty() || password.contains('\0')) {
             return Err(BadSecret("the secret's password is empty, or holds a NUL"));
         }
         Ok(Self {
-            user: checked(user, |user| is_user(&user).then_some(user), "the secret's username is no user's name")?,
+            user: checked(user, |user| value::warehouse_user(&user).ok(), "the secret's username is no user's name")?,
             password: password.map(Secret::new),
-            host: checked(host, |host| config::checked::host(&host).ok(), "the secret's host is no host")?,
+            host: checked(host, |host| value::host(&host).ok(), "the secret's host is no host")?,
             port: port(&object)?,
             database: checked(
                 database,
-                |name| config::checked::database(&name).ok(),
+                |name| value::database(&name).ok(),
                 "the secret's dbname is no database's name",
             )?,
         })
@@ -82,7 +81,7 @@ fn port(object: &Map<String, Value>) -> Result<Option<u16>, BadSecret> {
         Some(Value::Number(number)) => number.to_string(),
         Some(_) => return Err(BadSecret("the secret's port is no number")),
     };
-    config::checked::port(&text).map(Some).map_err(|_why| BadSecret("the secret's port is no port"))
+    value::port(&text).map(Some).map_err(|_why| BadSecret("the secret's port is no port"))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Perishable for Stored {
 }
 
 /// Reads them.
-pub(crate) struct Reader(pub(crate) Arc<Calls>);
+pub(crate) struct StoreReader(pub(crate) Arc<Calls>);
 
 impl Place {
     /// `name` in its ARN's region, else in the base's own, else in `otherwise`.
@@ -69,8 +69,12 @@ fn region_of(name: &str, otherwise: Option<&str>) -> Option<String> {
     arn.or(otherwise).map(str::to_owned)
 }
 
-impl Reader {
-    async fn read(&self, place: &Place) -> Result<Stored, MintError> {
+impl StoreReader {
+    /// What is stored there now; no cache.
+    ///
+    /// # Errors
+    /// What AWS says, or `Unusable`.
+    pub(crate) async fn read(&self, place: &Place) -> Result<Stored, MintError> {
         let call = place.call();
         match place {
             Place::Parameter { name, region } => {
@@ -97,9 +101,16 @@ impl Reader {
     }
 }
 
-impl Fetch<Place, Stored> for Reader {
+impl Fetch<Place, Stored> for StoreReader {
     fn fetch<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Stored, MintError>> {
         self.read(place).boxed()
+    }
+
+    fn name<'k>(&self, place: &'k Place) -> &'k str {
+        match place {
+            Place::Parameter { name, .. } => name,
+            Place::Secret { id, .. } => id,
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::flight::lost;
 use super::jitter::Jitter;
-use super::slot::{Flight, Moment, Outcome, Slot, Verdict};
+use super::memory::Moment;
+use super::slot::{Flight, Outcome, Slot, Verdict};
 use super::{Fetch, Perishable, Policy};
 use crate::clock::Clock;
 use crate::credentials::MintError;
@@ -159,7 +160,7 @@ impl<V: Perishable> Snapshot<V> {
         Self {
             expires_at: value.as_ref().and_then(|value| value.expires_at()),
             value,
-            last_error: slot.trouble.as_ref().map(|trouble| Arc::clone(&trouble.of)),
+            last_error: slot.trouble.as_ref().and_then(|trouble| trouble.of.clone()),
             is_in_flight: slot.flight.is_some(),
         }
     }

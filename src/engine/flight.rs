@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::slot::{Flight, Held, Outcome, Slot};
+use super::held::Held;
+use super::slot::{Flight, Outcome, Slot};
 use super::{Cache, Perishable};
 use crate::credentials::MintError;
 use crate::fault;
@@ -65,7 +66,7 @@ where
             }
             let told = match landed {
                 Ok((value, held)) => {
-                    slot.landed(held);
+                    slot.landed(held, now, &self.policy, &self.jitter);
                     Ok(value)
                 }
                 Err(error) => slot.failed(error, now, &self.policy, &self.jitter),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use super::jitter::Jitter;
@@ -36,17 +36,27 @@ pub(crate) struct Place {
 
 /// All ways in. First come, first served, at each place.
 pub(crate) struct Gate {
-    places: DashMap<Place, Arc<Semaphore>>,
+    places: DashMap<Place, Arc<Lane>>,
     jitter: Jitter,
+    /// How long a call that is throttled is tried again, counted from its turn on. Less than its caller waits, so that
+    /// the caller hears of it.
+    patience: Duration,
+}
+
+/// The way in at one place. Both are fair.
+struct Lane {
+    permits: Semaphore,
+    /// Held by the one throttled call that is tried again: by turns, they would take the next chance from each other,
+    /// and those with long pauses would lose it to those with short ones.
+    again: Mutex<()>,
 }
 
 impl Gate {
-    pub(crate) fn new(jitter: Jitter) -> Self {
-        Self { places: DashMap::new(), jitter }
+    pub(crate) fn new(jitter: Jitter, patience: Duration) -> Self {
+        Self { places: DashMap::new(), jitter, patience }
     }
 
-    /// Calls when it is this call's turn. What is throttled is tried until the caller drops this; what fails for now,
-    /// thrice. Pauses are taken inside: a place that throttles gets slower, and nobody overtakes. Cancel safe.
+    /// Calls when it is this call's turn. What is throttled is tried while patience lasts; what fails for now, thrice. It keeps its turn while it pauses: a place that throttles gets slower, and is not stormed. Cancel safe.
     ///
     /// # Errors
     /// That of the last attempt.
@@ -54,13 +64,23 @@ impl Gate {
     where
         F: Future<Output = Result<T, MintError>>,
     {
-        let permits = self.permits(place);
+        let lane = self.lane(place);
         // Nothing closes it.
-        let _turn = permits.acquire().await;
-        let (mut longest, mut failures) = (FIRST_PAUSE, 0);
+        let _turn = lane.permits.acquire().await;
+        let (mut longest, mut failures, mut again) = (FIRST_PAUSE, 0, None);
+        let give_up = Instant::now() + self.patience;
         loop {
             let error = match attempt().await {
-                Err(error) if error.is_throttled() => error,
+                Err(error) if error.is_throttled() => {
+                    if again.is_none() {
+                        let Ok(turn) = timeout_at(give_up, lane.again.lock()).await else { return Err(error) };
+                        again = Some(turn);
+                    }
+                    if Instant::now() >= give_up {
+                        return Err(error);
+                    }
+                    error
+                }
                 Err(error) if !error.is_final() && failures + 1 < TRIES => {
                     failures += 1;
                     error
@@ -74,13 +94,24 @@ impl Gate {
         }
     }
 
-    fn permits(&self, place: &Place) -> Arc<Semaphore> {
-        if let Some(permits) = self.places.get(place) {
-            return Arc::clone(&permits);
+    #[cfg(test)]
+    pub(super) fn knows(&self, place: &Place) -> bool {
+        self.places.contains_key(place)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn lane(&self, place: &Place) -> Arc<Lane> {
+        if let Some(lane) = self.places.get(place) {
+            return Arc::clone(&lane);
         }
         if self.places.len() >= PLACES {
-            self.places.retain(|_, permits| Arc::strong_count(permits) > 1);
+            self.places.retain(|_, lane| Arc::strong_count(lane) > 1);
         }
-        Arc::clone(&self.places.entry(place.clone()).or_insert_with(|| Arc::new(Semaphore::new(PERMITS))))
+        let lane = || Arc::new(Lane { permits: Semaphore::new(PERMITS), again: Mutex::new(()) });
+        Arc::clone(&self.places.entry(place.clone()).or_insert_with(lane))
     }
 }

@@ -1,49 +1,27 @@
 //! All that is known of one key, and what follows from it at a given time.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::held::{Held, SPREAD};
 use super::jitter::Jitter;
 use super::keeper::Keeper;
+use super::memory::{Memory, Moment};
 use super::{Freshness, Perishable, Policy};
 use crate::credentials::MintError;
 
-/// Longest memory of a refusal; and how long a failure is known that stops nothing any more.
-const MEMORY: Duration = Duration::from_secs(300);
-
 /// Pauses between attempts to replace a value that is still handed out: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
-
-/// How far chance moves a refresh or a pause, as a share of it.
-const SPREAD: f64 = 0.05;
-
-/// For ever, with room to add to it.
-const ALWAYS: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// What a key has come to, shared by all who wait for it.
 pub(super) type Outcome<V> = Result<Arc<V>, Arc<MintError>>;
 
 /// To wait for a flight.
 pub(super) type Flight<V> = watch::Receiver<Option<Outcome<V>>>;
-
-/// One time on both clocks. The wall clock goes on while a machine is suspended, and may be set back; tokio's does
-/// neither.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) tokio: Instant,
-    pub(super) wall: SystemTime,
-}
-
-impl Moment {
-    /// Time gone by since, on the clock that saw more of it.
-    fn since(self, earlier: Self) -> Duration {
-        self.tokio.duration_since(earlier.tokio).max(self.wall.duration_since(earlier.wall).unwrap_or_default())
-    }
-}
 
 pub(super) struct Slot<V> {
     pub(super) held: Option<Held<V>>,
@@ -53,31 +31,12 @@ pub(super) struct Slot<V> {
     denial: Option<Memory<Arc<MintError>>>,
     /// The last value that the warehouse refused. Weak: its secret goes, its address is not used again.
     distrust: Option<Memory<Weak<V>>>,
-    /// The last failure, if nothing has landed since; its time is the pause before a held value is tried again.
-    pub(super) trouble: Option<Memory<Arc<MintError>>>,
+    /// The last failure, if nothing better has landed since; it lasts for the pause before a held value is fetched
+    /// again. `None`: it brought nothing that would last longer.
+    pub(super) trouble: Option<Memory<Option<Arc<MintError>>>>,
     /// When it was last asked for: a count of all that was.
     pub(super) last_use: AtomicU64,
     pub(super) keeper: Option<Keeper>,
-}
-
-/// A value that is handed out.
-pub(super) struct Held<V> {
-    pub(super) value: Arc<V>,
-    landed: Moment,
-    /// Until it is to be fetched again, since it landed.
-    fresh_for: Duration,
-    /// Until it is not handed out any more, since it landed.
-    served_for: Duration,
-    was_used: AtomicBool,
-}
-
-/// Something to be remembered for a time that doubles when it happens again.
-pub(super) struct Memory<T> {
-    pub(super) of: T,
-    since: Moment,
-    /// Without chance, so that it can be doubled.
-    step: Duration,
-    lasts: Duration,
 }
 
 /// What `get` does about a key.
@@ -130,11 +89,6 @@ impl<V> Slot<V> {
         }
     }
 
-    /// A flight has landed; `None`: with something not to be kept.
-    pub(super) fn landed(&mut self, held: Option<Held<V>>) {
-        (self.flight, self.held, self.denial, self.trouble) = (None, held, None, None);
-    }
-
     /// A flight has failed. What those are told who waited for it.
     pub(super) fn failed(
         &mut self,
@@ -146,9 +100,7 @@ impl<V> Slot<V> {
         self.flight = None;
         let ends_all = error.is_final() && matches!(policy.freshness, Freshness::Within { .. });
         self.held.take_if(|held| ends_all || !held.is_served(now));
-        let step = self.trouble.as_ref().map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
-        let lasts = jitter.around(step, SPREAD);
-        self.trouble = Some(Memory { of: Arc::clone(&error), since: now, step, lasts });
+        self.pause(Some(Arc::clone(&error)), now, jitter);
         match &self.held {
             Some(held) => Ok(Arc::clone(&held.value)),
             None if error.is_final() => {
@@ -212,64 +164,30 @@ impl<V> Slot<V> {
         }
     }
 
+    fn pause(&mut self, failure: Option<Arc<MintError>>, now: Moment, jitter: &Jitter) {
+        let step = self.trouble.as_ref().map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
+        self.trouble = Some(Memory { of: failure, since: now, step, lasts: jitter.around(step, SPREAD) });
+    }
+
     fn is_pausing(&self, now: Moment) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| trouble.lasts(now))
     }
 }
 
-impl<V: Perishable> Held<V> {
-    /// `None`: it has too little life to be kept.
-    pub(super) fn new(value: Arc<V>, landed: Moment, policy: &Policy, jitter: &Jitter) -> Option<Self> {
-        let granted = match value.expires_at() {
-            Some(at) => at.duration_since(landed.wall).unwrap_or_default().min(ALWAYS),
-            None => ALWAYS,
+impl<V: Perishable> Slot<V> {
+    /// A flight has landed; `fresh` is what may be kept of it. AWS may hand out one login until it ends: one that does
+    /// not outlive what is held is not worth asking for again soon.
+    pub(super) fn landed(&mut self, fresh: Option<Held<V>>, now: Moment, policy: &Policy, jitter: &Jitter) {
+        (self.flight, self.denial) = (None, None);
+        let ends = |held: &Held<V>| held.value.expires_at();
+        let is_better = |held: &Held<V>| match (ends(held), fresh.as_ref().map(ends)) {
+            (Some(at), Some(Some(later))) => later > at,
+            (_, fresh) => fresh.is_some(),
         };
-        if granted <= policy.least_life {
-            return None;
+        let is_ahead = matches!(policy.freshness, Freshness::Ahead);
+        match &self.held {
+            Some(held) if is_ahead && held.is_served(now) && !is_better(held) => self.pause(None, now, jitter),
+            Some(_) | None => (self.held, self.trouble) = (fresh, None),
         }
-        let life = granted - policy.margin.min(granted / 4);
-        let (fresh_for, served_for) = match policy.freshness {
-            Freshness::Ahead if granted == ALWAYS => (ALWAYS, ALWAYS),
-            // Where the margin is a quarter, three quarters would be too late.
-            Freshness::Ahead => (jitter.around((granted / 4 * 3).min(life / 10 * 9), SPREAD), life),
-            Freshness::Within { believed, stale_for } => {
-                let believed = value.believed(believed).min(life);
-                (believed, believed.saturating_add(stale_for).min(life))
-            }
-        };
-        Some(Self { value, landed, fresh_for, served_for, was_used: AtomicBool::new(false) })
-    }
-}
-
-impl<V> Held<V> {
-    fn is_fresh(&self, now: Moment) -> bool {
-        now.since(self.landed) < self.fresh_for
-    }
-
-    fn is_served(&self, now: Moment) -> bool {
-        now.since(self.landed) < self.served_for
-    }
-
-    fn hand_out(&self) -> Arc<V> {
-        self.was_used.store(true, Ordering::Relaxed);
-        Arc::clone(&self.value)
-    }
-}
-
-impl<T> Memory<T> {
-    /// Twice as long as the last one, if that has not been over for long.
-    fn again(of: T, now: Moment, last: Option<&Self>, first: Duration) -> Self {
-        let last = last.filter(|last| now.since(last.since) < last.lasts + MEMORY);
-        let lasts = last.map_or(first, |last| (last.step * 2).min(MEMORY));
-        Self { of, since: now, step: lasts, lasts }
-    }
-
-    fn lasts(&self, now: Moment) -> bool {
-        now.since(self.since) < self.lasts
-    }
-
-    /// Until then it counts if it happens again.
-    fn end(&self) -> Instant {
-        self.since.tokio + self.lasts + MEMORY
     }
 }

@@ -1,6 +1,6 @@
 //! The engine over a source that does as it is told, on paused clocks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,11 @@ use crate::credentials::{Call, MintError};
 
 mod ahead;
 mod basics;
+mod gate;
+mod model;
 mod room;
+mod storm;
+mod threads;
 mod warehouse;
 mod within;
 
@@ -25,6 +29,8 @@ mod within;
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     Life(u64),
+    /// In no time.
+    Quick(u64),
     Deny,
     Throttle,
     Panic,
@@ -35,7 +41,14 @@ enum Plan {
 struct Value {
     key: u32,
     serial: u64,
+    minted_at: SystemTime,
     expires_at: Option<SystemTime>,
+}
+
+impl Value {
+    fn new(key: u32, serial: u64, minted_at: SystemTime, life: Duration) -> Self {
+        Self { key, serial, minted_at, expires_at: Some(minted_at + life) }
+    }
 }
 
 impl Perishable for Value {
@@ -56,7 +69,9 @@ struct Fake {
     /// When there are no more plans.
     usual: Mutex<Plan>,
     calls: AtomicU64,
-    flying: Mutex<HashMap<u32, u32>>,
+    flying: Mutex<HashSet<u32>>,
+    /// Flights for a key that had one.
+    doubled: AtomicU64,
     clock: Arc<TokioClock>,
 }
 
@@ -65,9 +80,12 @@ impl Fake {
         let serial = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let planned = self.plans.lock().unwrap().pop_front();
         let plan = planned.unwrap_or(*self.usual.lock().unwrap());
-        tokio::time::sleep(secs(1)).await;
         match plan {
-            Plan::Life(life) => Ok(Value { key, serial, expires_at: Some(self.clock.now() + secs(life)) }),
+            Plan::Quick(_) => tokio::task::yield_now().await,
+            _ => tokio::time::sleep(secs(1)).await,
+        }
+        match plan {
+            Plan::Life(life) | Plan::Quick(life) => Ok(Value::new(key, serial, self.clock.now(), secs(life))),
             Plan::Deny => Err(denied()),
             Plan::Throttle => Err(throttled()),
             Plan::Panic => panic!("planned"),
@@ -79,7 +97,9 @@ impl Fake {
 impl Fetch<u32, Value> for Fake {
     fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, MintError>> {
         async move {
-            assert_eq!(self.flying.lock().unwrap().insert(*key, 1), None, "two flights for {key}");
+            if !self.flying.lock().unwrap().insert(*key) {
+                self.doubled.fetch_add(1, Ordering::Relaxed);
+            }
             // At the deadline as well.
             let _landing = Landing(self, *key);
             self.run(*key).await
@@ -138,6 +158,7 @@ fn rig(policy: Policy, plans: impl IntoIterator<Item = Plan>) -> Rig {
         usual: Mutex::new(Plan::Life(900)),
         calls: AtomicU64::new(0),
         flying: Mutex::default(),
+        doubled: AtomicU64::new(0),
         clock: Arc::clone(&clock),
     });
     let source = Arc::clone(&fake) as Arc<dyn Fetch<u32, Value>>;

@@ -23,6 +23,8 @@ pub(crate) mod activity;
 pub(crate) mod drip;
 pub(crate) mod frozen;
 pub(crate) mod hostile;
+pub(crate) mod iam;
+pub(crate) mod moto;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scene;

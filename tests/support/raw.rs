@@ -33,6 +33,12 @@ pub(crate) async fn tls(port: u16, ca_pem: &str) -> TlsStream<TcpStream> {
     encrypt(tcp(port).await, tls_config(ca_pem)).await
 }
 
+/// The certificate that a client is shown, as DER.
+pub(crate) async fn certificate(port: u16, ca_pem: &str) -> Vec<u8> {
+    let stream = tls(port, ca_pem).await;
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
 /// SSLRequest, `S`, handshake.
 pub(crate) async fn encrypt(mut socket: TcpStream, config: ClientConfig) -> TlsStream<TcpStream> {
     socket.write_all(SSL_REQUEST).await.unwrap();

@@ -208,6 +208,7 @@ fn nobody() -> Principal {
     let rights = User {
         enabled: true,
         password: Password::Plain(Secret::new(String::new())),
+        password_from: None,
         method: Method::Auto,
         connections: Vec::new(),
         db_roles: Vec::new(),

@@ -7,12 +7,12 @@ use rustls::pki_types::ServerName;
 use super::Parsed;
 
 /// `IP:PORT`; IPv6 in brackets.
-pub(in crate::config) fn socket_address(text: &str) -> Parsed<SocketAddr> {
+pub(crate) fn socket_address(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_why| "must be IP:PORT, such as \"127.0.0.1:5439\" or \"[::1]:5439\"".into())
 }
 
 /// 1–65535, in digits.
-pub(in crate::config) fn port(text: &str) -> Parsed<u16> {
+pub(crate) fn port(text: &str) -> Parsed<u16> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let port = if digits { text.parse().ok().filter(|port| *port != 0) } else { None };
     port.ok_or("must be a port, 1 to 65535".into())
@@ -20,7 +20,7 @@ pub(in crate::config) fn port(text: &str) -> Parsed<u16> {
 
 /// `https://HOST[:PORT][/PATH]`, or `http://` to this host: what is sent there are signed requests and their answers,
 /// which are passwords.
-pub(in crate::config) fn endpoint_url(text: &str) -> Parsed<String> {
+pub(crate) fn endpoint_url(text: &str) -> Parsed<String> {
     const EXPECTED: &str = "must be a URL, such as \"https://vpce.example.com\", without user, query or fragment";
     let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
     if rest.contains(|c: char| !c.is_ascii_graphic() || matches!(c, '@' | '\\' | '?' | '#' | '%' | '"' | '<' | '>')) {
@@ -47,7 +47,7 @@ pub(in crate::config) fn endpoint_url(text: &str) -> Parsed<String> {
 }
 
 /// A DNS name or an IP address without brackets.
-pub(in crate::config) fn host(text: &str) -> Parsed<String> {
+pub(crate) fn host(text: &str) -> Parsed<String> {
     match ServerName::try_from(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("must be a DNS name or an IP address, without port or brackets".into()),

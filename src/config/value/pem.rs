@@ -9,7 +9,7 @@ use rustls::sign::CertifiedKey;
 use super::Parsed;
 
 /// A CA bundle in PEM: at least one certificate, and each can vouch for others.
-pub(in crate::config) fn ca_bundle(pem: &str) -> Parsed<()> {
+pub(crate) fn ca_bundle(pem: &str) -> Parsed<()> {
     let mut store = RootCertStore::empty();
     for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let cert = cert.map_err(|_why| "holds PEM that is broken")?;
@@ -19,7 +19,7 @@ pub(in crate::config) fn ca_bundle(pem: &str) -> Parsed<()> {
 }
 
 /// A certificate chain in PEM, each certificate well-formed.
-pub(in crate::config) fn cert_chain(pem: &str) -> Parsed<()> {
+pub(crate) fn cert_chain(pem: &str) -> Parsed<()> {
     let mut count = 0;
     for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let cert = cert.map_err(|_why| "holds PEM that is broken")?;
@@ -30,7 +30,7 @@ pub(in crate::config) fn cert_chain(pem: &str) -> Parsed<()> {
 }
 
 /// A private key in PEM. The fault tells nothing of what was there.
-pub(in crate::config) fn private_key(pem: &str) -> Parsed<()> {
+pub(crate) fn private_key(pem: &str) -> Parsed<()> {
     match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
         Ok(_) => Ok(()),
         Err(_) => Err("holds no private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted)".into()),
@@ -38,7 +38,7 @@ pub(in crate::config) fn private_key(pem: &str) -> Parsed<()> {
 }
 
 /// That a chain and a key, each well-formed, belong together.
-pub(in crate::config) fn key_pair(cert_pem: &str, key_pem: &str) -> Parsed<()> {
+pub(crate) fn key_pair(cert_pem: &str, key_pem: &str) -> Parsed<()> {
     let chain = CertificateDer::pem_slice_iter(cert_pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     let pair = (chain, PrivateKeyDer::from_pem_slice(key_pem.as_bytes()));
     let (Ok(chain), Ok(key)) = pair else { return Ok(()) };

@@ -2,24 +2,39 @@
 
 use std::path::PathBuf;
 
-use super::Parsed;
-use crate::config::keys::NOT_YET_SUPPORTED;
+use super::{Parsed, is_parameter, secret_id};
 
 /// Where a value is kept, when it is not in the file itself.
-#[derive(Debug, Eq, PartialEq)]
-pub(in crate::config) enum Reference {
-    /// `file:PATH`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reference {
+    /// `file:PATH` or a bare path.
     File(PathBuf),
-    /// A path without `file:`. In a user's `password` this may be a mistyped password, so it is never shown.
-    Bare(PathBuf),
     /// `env:NAME`
     Env(String),
+    /// `ssm:NAME` or `secret:ID[#key]`
+    Remote(Remote),
 }
 
-/// `file:PATH`, `env:NAME` or a bare path. Relative paths are left as they are.
-pub(in crate::config) fn reference(text: &str) -> Parsed<Reference> {
+/// What AWS keeps.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Remote {
+    /// The name or ARN of an SSM parameter.
+    Parameter(String),
+    /// A secret of Secrets Manager.
+    Secret {
+        /// Name or ARN.
+        id: String,
+        /// Which member of its JSON object. `None`: the whole text.
+        key: Option<String>,
+    },
+}
+
+/// `file:PATH`, `env:NAME`, `ssm:NAME`, `secret:ID[#key]` or a bare path. Relative paths are left as they are.
+pub(crate) fn reference(text: &str) -> Parsed<Reference> {
     match text.split_once(':') {
-        Some(("ssm" | "secret", _)) => Err(NOT_YET_SUPPORTED.into()),
+        Some(("ssm", name)) if is_parameter(name) => Ok(Reference::Remote(Remote::Parameter(name.to_owned()))),
+        Some(("ssm", _)) => Err("must name an SSM parameter behind the colon".into()),
+        Some(("secret", secret)) => remote_secret(secret).map(Reference::Remote),
         Some(("file" | "env", "")) => Err("must name a file or a variable behind the colon".into()),
         Some(("file", path)) => Ok(Reference::File(path.into())),
         Some(("env", name)) => Ok(Reference::Env(name.to_owned())),
@@ -27,12 +42,25 @@ pub(in crate::config) fn reference(text: &str) -> Parsed<Reference> {
         // Taken for a path it would be shown, and it may be a private key.
         _ if text.contains("-----BEGIN") => Err("must refer to a PEM text, not be one".into()),
         _ if text.contains('\n') => Err("must be one line: a reference, not the text itself".into()),
-        _ => Ok(Reference::Bare(text.into())),
+        _ => Ok(Reference::File(text.into())),
     }
 }
 
+fn remote_secret(text: &str) -> Parsed<Remote> {
+    const EXPECTED: &str = "must name a Secrets Manager secret behind the colon, and may have # and a key behind that";
+    let (id, key) = match text.split_once('#') {
+        Some((id, key)) => (id, Some(key)),
+        None => (text, None),
+    };
+    let id = secret_id(id).map_err(|_why| EXPECTED)?;
+    if key.is_some_and(|key| visible(key, 256).is_err()) {
+        return Err(EXPECTED.into());
+    }
+    Ok(Remote::Secret { id, key: key.map(str::to_owned) })
+}
+
 /// Puts environment variables in for `${NAME}`. One pass: what a variable holds is taken as it is.
-pub(in crate::config) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Parsed<String> {
+pub(crate) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Parsed<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -53,15 +81,20 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// What may stand in a name that people read and type: 1–63 bytes, all visible but for blanks within.
-pub(in crate::config) fn visible_name(text: &str) -> Parsed<()> {
+pub(crate) fn visible_name(text: &str) -> Parsed<()> {
+    visible(text, 63)
+}
+
+/// 1 to `longest` bytes, all visible but for blanks within.
+pub(crate) fn visible(text: &str, longest: usize) -> Parsed<()> {
     // Controls, all blanks but the plain one, and what shows nothing or turns the direction of writing.
     let hidden = |c: char| {
         c.is_control()
             || (c.is_whitespace() && c != ' ')
             || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
-    if !(1..=63).contains(&text.len()) {
-        Err("a name is 1 to 63 bytes long".into())
+    if !(1..=longest).contains(&text.len()) {
+        Err(format!("a name is 1 to {longest} bytes long").into())
     } else if text.contains(hidden) || text.trim() != text {
         Err("a name is made of visible characters, with no blanks at its ends".into())
     } else {
@@ -70,7 +103,7 @@ pub(in crate::config) fn visible_name(text: &str) -> Parsed<()> {
 }
 
 /// Whether `name` matches `pattern`: `*` is any run of characters, `?` is one, all else itself.
-pub(in crate::config) fn glob_matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob_matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);
@@ -98,7 +131,7 @@ pub(in crate::config) fn glob_matches(pattern: &str, name: &str) -> bool {
 }
 
 /// The candidate that was probably meant.
-pub(in crate::config) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let within = (name.chars().count() / 3).clamp(1, 2);
     let scored = candidates.into_iter().map(|candidate| (edits(name, candidate), candidate));
     scored.filter(|(edits, _)| *edits <= within).min().map(|(_, candidate)| candidate)
@@ -133,13 +166,20 @@ mod tests {
     #[test]
     fn references() {
         assert_eq!(reference("file:a b"), Ok(Reference::File("a b".into())));
-        assert_eq!(reference("/etc/x"), Ok(Reference::Bare("/etc/x".into())));
-        assert_eq!(reference("c:/x"), Ok(Reference::Bare("c:/x".into())));
+        assert_eq!(reference("/etc/x"), Ok(Reference::File("/etc/x".into())));
+        assert_eq!(reference("c:/x"), Ok(Reference::File("c:/x".into())));
         assert_eq!(reference("env:PW"), Ok(Reference::Env("PW".into())));
-        for text in ["ssm:/a", "secret:x#y"] {
-            assert_eq!(reference(text), Err(NOT_YET_SUPPORTED.into()));
+        let secret = |id: &str, key: Option<&str>| Remote::Secret { id: id.to_owned(), key: key.map(str::to_owned) };
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf";
+        for (text, want) in [
+            ("ssm:/a/b", Remote::Parameter("/a/b".to_owned())),
+            ("secret:prod/x", secret("prod/x", None)),
+            ("secret:prod/x#pass word", secret("prod/x", Some("pass word"))),
+            (&format!("secret:{arn}#key"), secret(arn, Some("key"))),
+        ] {
+            assert_eq!(reference(text), Ok(Reference::Remote(want)));
         }
-        for text in ["", "file:", "env:"] {
+        for text in ["", "file:", "env:", "ssm:", "ssm:a b", "secret:", "secret:#k", "secret:x#", "secret:a b"] {
             assert!(reference(text).is_err(), "{text:?}");
         }
     }

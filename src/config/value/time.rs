@@ -7,7 +7,7 @@ use super::Parsed;
 
 /// lava's grammar without sign and exponent: optional blanks, a decimal number, optional blanks, an optional unit out of
 /// `w d h m s` (none = seconds), optional blanks. At most 1,000,000,000 s, so that adding it to a time cannot overflow.
-pub(in crate::config) fn duration(text: &str) -> Parsed<Duration> {
+pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     const EXPECTED: &str = "must be a duration, such as \"90s\", \"15m\", \"0.5h\" or a number of seconds";
     let text = text.trim_matches([' ', '\t']);
     let (number, unit_secs) = match text.as_bytes().last() {
@@ -36,7 +36,7 @@ pub(in crate::config) fn duration(text: &str) -> Parsed<Duration> {
 }
 
 /// A duration that is not zero.
-pub(in crate::config) fn positive(duration: Duration) -> Parsed<Duration> {
+pub(crate) fn positive(duration: Duration) -> Parsed<Duration> {
     if duration.is_zero() { Err("must be longer than 0".into()) } else { Ok(duration) }
 }
 

@@ -68,6 +68,21 @@ async fn aws_down_for_ten_minutes_fails_nobody_before_the_margin_and_is_asked_se
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_would_not_outlive_the_value_held_does_not_take_its_place() {
+    for life in [60, 150] {
+        let rig = rig(AHEAD, []);
+        assert_eq!((rig.serial().await, rig.serial().await), (1, 1));
+        rig.usually(Plan::Life(life));
+        pass(secs(750)).await;
+        assert_eq!(rig.at_once().unwrap().unwrap().serial, 1);
+        assert!((3..=6).contains(&rig.calls()), "{} calls", rig.calls());
+        rig.usually(Plan::Life(900));
+        pass(secs(28)).await;
+        assert_eq!(rig.at_once().unwrap().unwrap().serial, 1, "in its pause");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_the_margin_a_value_that_could_not_be_replaced_is_at_its_end() {
     let rig = rig(AHEAD, []);
     assert_eq!((rig.serial().await, rig.serial().await), (1, 1));

@@ -114,4 +114,5 @@ async fn a_snapshot_shows_what_a_key_has_come_to() {
     let value = rig.get().await.unwrap();
     let (key, held) = rig.cache.snapshots().pop().unwrap();
     assert_eq!((key, held.expires_at, held.last_error.is_none()), (1, value.expires_at, true));
+    assert!(Arc::ptr_eq(&held.value.unwrap(), &value));
 }

@@ -1,0 +1,60 @@
+//! `iam-policy`: the least IAM policies under which the configuration works, out of the configuration alone.
+//!
+//! Owns what each connection calls, as whom, on what, and how that is written as policies. What only AWS or the operator
+//! knows is a placeholder in capitals, explained in `notes`. Calls nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::principal::{BadPrincipal, Principal};
+use super::check::{Unknown, chosen};
+use crate::config::Config;
+use json::Json;
+use needs::Needs;
+use warehouse::Logins;
+
+mod json;
+mod needs;
+mod place;
+mod policy;
+mod principal;
+mod roles;
+mod sql;
+mod stored;
+mod table;
+mod warehouse;
+
+/// What the command prints: one JSON object.
+///
+/// `proxy` is the policy of the proxy's own identity; `roles` has `permissions` and `trust` of each role, by its ARN;
+/// `sql` is to be run in the warehouses; `notes` explains each placeholder and each wildcard. Its `Display` is the text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Document(Json);
+
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The policies for the connections named; for all of them, and `[specs]`, when `conn_ids` is empty. `principal`: who the
+/// proxy is.
+///
+/// # Errors
+/// `Unknown`: the configuration has no connection of that name.
+pub fn document(config: &Config, conn_ids: &[String], principal: Option<&Principal>) -> Result<Document, Unknown> {
+    let specs: Vec<_> = chosen(config, conn_ids)?.into_iter().map(Arc::clone).collect();
+    let mut needs = Needs::new(config, principal);
+    let mut logins = Logins::default();
+    stored::read(&mut needs, &specs);
+    // With a stored password nobody is asked for another.
+    for spec in specs.iter().filter(|spec| spec.password.is_none()) {
+        let caller = roles::chain(&mut needs, spec);
+        warehouse::login(&mut needs, &mut logins, spec, &caller);
+    }
+    logins.allow(&mut needs);
+    if let Some(specs) = config.specs.as_ref().filter(|_| conn_ids.is_empty()) {
+        table::table(&mut needs, specs);
+    }
+    Ok(Document(needs.json()))
+}

@@ -1,0 +1,216 @@
+//! What is gathered on the way through the configuration: who needs which permission, and what is not known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::json::Json;
+use super::place::{PROXY_ACCOUNT, Place, REGION, endpoint, partition};
+use super::policy::Policy;
+use super::principal::{Principal, partition_of};
+use super::sql::Sql;
+use crate::config::{Config, ConnSpec};
+
+/// Stands for the proxy in trust policies, where `--principal` does not say who it is.
+const PROXY_PRINCIPAL: &str = "PROXY-PRINCIPAL-ARN";
+
+/// Who calls.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Caller {
+    /// The proxy's own identity, which may itself be a role.
+    Proxy,
+    /// A session of this role.
+    Role(String),
+}
+
+/// A role that is assumed.
+#[derive(Debug, Default)]
+pub(super) struct Role {
+    /// What its sessions call.
+    pub(super) permissions: Policy,
+    /// Whom it trusts.
+    pub(super) trust: Policy,
+}
+
+/// Everything that the document will say.
+pub(super) struct Needs<'a> {
+    pub(super) config: &'a Config,
+    pub(super) principal: Option<Principal>,
+    pub(super) proxy: Policy,
+    /// By ARN, or by the glob of ARNs that `[specs]` allows.
+    pub(super) roles: BTreeMap<String, Role>,
+    pub(super) sql: Sql,
+    /// The proxy's account.
+    account: String,
+    notes: Vec<String>,
+}
+
+impl<'a> Needs<'a> {
+    pub(super) fn new(config: &'a Config, principal: Option<&'a Principal>) -> Self {
+        let principal = principal.map(|principal| with_path(principal, config));
+        let account = principal.as_ref().map(|principal| principal.account.clone());
+        let account = account.or_else(|| own_account(config)).unwrap_or_else(|| PROXY_ACCOUNT.to_owned());
+        let (proxy, roles, sql) = (Policy::default(), BTreeMap::new(), Sql::default());
+        Self { config, principal, proxy, roles, sql, account, notes: Vec::new() }
+    }
+
+    /// A sentence for whoever attaches the policies; told once.
+    pub(super) fn note(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if !self.notes.contains(&sentence) {
+            self.notes.push(sentence);
+        }
+    }
+
+    pub(super) fn role(&mut self, arn: &str) -> &mut Role {
+        self.roles.entry(arn.to_owned()).or_default()
+    }
+
+    /// What this caller may do.
+    pub(super) fn permissions(&mut self, caller: &Caller) -> &mut Policy {
+        match caller {
+            Caller::Proxy => &mut self.proxy,
+            Caller::Role(arn) => &mut self.role(arn).permissions,
+        }
+    }
+
+    /// Who calls with a session of this role: the proxy itself, where it is this role.
+    pub(super) fn session_of(&self, role: &str) -> Caller {
+        if self.principal.as_ref().is_some_and(|principal| principal.is_role(role)) {
+            Caller::Proxy
+        } else {
+            Caller::Role(role.to_owned())
+        }
+    }
+
+    /// How a trust policy names the caller.
+    pub(super) fn trusted(&mut self, caller: &Caller) -> String {
+        match (caller, &self.principal) {
+            (Caller::Role(arn), _) => arn.clone(),
+            (Caller::Proxy, Some(principal)) => principal.arn.clone(),
+            (Caller::Proxy, None) => {
+                self.note(format!(
+                    "{PROXY_PRINCIPAL} stands for the ARN of the proxy's own role or user: give it with --principal."
+                ));
+                PROXY_PRINCIPAL.to_owned()
+            }
+        }
+    }
+
+    /// Where the proxy itself reads what it keeps in AWS: its account, in `[aws] region`, or else the connection's.
+    pub(super) fn home(&mut self, spec: Option<&ConnSpec>) -> Place {
+        let region = self.config.aws.region.clone();
+        if region.is_none() {
+            self.note(
+                "[aws] region is not set: parameters, secrets and tables are taken to be in the Region of \
+                their connection; where AWS_REGION or a profile says another, it is that one.",
+            );
+        }
+        let region = region.or_else(|| spec.and_then(region_of)).unwrap_or_else(|| REGION.to_owned());
+        self.complete(region, None, self.account.clone())
+    }
+
+    /// Where the connection's warehouse is.
+    pub(super) fn place_of(&mut self, spec: &ConnSpec) -> Place {
+        let region = region_of(spec).or_else(|| self.config.aws.region.clone()).unwrap_or_else(|| REGION.to_owned());
+        let role = spec.role_hops.last().map(|hop| hop.role_arn.as_str());
+        let told = spec.host.as_deref().and_then(endpoint).and_then(|endpoint| endpoint.account);
+        let by_role = role.map(|arn| super::principal::account_of(arn).to_owned());
+        let account = told.or(by_role).unwrap_or_else(|| self.account.clone());
+        self.complete(region, role, account)
+    }
+
+    fn complete(&mut self, region: String, role: Option<&str>, account: String) -> Place {
+        if account == PROXY_ACCOUNT {
+            self.note(format!("{PROXY_ACCOUNT} stands for the proxy's own account: give --principal, or put it in."));
+        }
+        if region == REGION {
+            self.note(format!("{REGION} stands for a Region that the configuration does not tell: set [aws] region."));
+        }
+        let by_region = if region == REGION { self.partition() } else { partition(&region).to_owned() };
+        let partition = role.and_then(partition_of).map_or(by_region, str::to_owned);
+        Place { partition, region, account }
+    }
+
+    /// The proxy's partition.
+    fn partition(&self) -> String {
+        let roles = self.config.connections.values().flat_map(|spec| &spec.role_hops);
+        let by_role = || roles.filter_map(|hop| partition_of(&hop.role_arn)).next().unwrap_or("aws").to_owned();
+        self.principal.as_ref().map_or_else(by_role, |principal| principal.partition.clone())
+    }
+
+    /// The whole document.
+    pub(super) fn json(mut self) -> Json {
+        self.note_sizes();
+        if self.proxy.is_empty() {
+            self.note(
+                "The proxy itself needs no permission: IAM takes no policy without statements, so leave `proxy` out.",
+            );
+        }
+        let roles = self.roles.iter().map(|(arn, role)| {
+            let own = self.session_of(arn) == Caller::Proxy;
+            let permissions = if own { &self.proxy } else { &role.permissions };
+            let members = [("permissions", permissions.json()), ("trust", role.trust.json())];
+            (arn.as_str(), Json::object(members))
+        });
+        Json::object([
+            ("proxy", self.proxy.json()),
+            ("roles", Json::object(roles)),
+            ("sql", Json::list(self.sql.lines())),
+            ("notes", Json::list(self.notes)),
+        ])
+    }
+
+    /// IAM's limits, which count no white space (IAM User Guide, "IAM and AWS STS quotas").
+    fn note_sizes(&mut self) {
+        let roles = self.roles.iter();
+        let permissions = roles.clone().map(|(arn, role)| (format!("the permissions of {arn}"), &role.permissions));
+        let permissions = std::iter::once(("the policy of the proxy".to_owned(), &self.proxy)).chain(permissions);
+        let mut notes = Vec::new();
+        for (whose, policy) in permissions {
+            match policy.characters() {
+                0..=6144 => {}
+                size @ 6145..=10_240 => notes.push(format!(
+                    "With {size} characters {whose} is over the 6144 of a managed policy: attach it inline to a \
+                        role (at most 10240), or split it."
+                )),
+                size => notes.push(format!(
+                    "With {size} characters {whose} is over the 6144 of a managed policy and the 10240 of a role's \
+                        inline policies: split it into several managed ones."
+                )),
+            }
+        }
+        for (arn, role) in roles {
+            match role.trust.characters() {
+                0..=2048 => {}
+                size => notes.push(format!(
+                    "With {size} characters the trust policy of {arn} is over the quota of 2048, which AWS raises \
+                        to 4096 on request."
+                )),
+            }
+        }
+        notes.into_iter().for_each(|note| self.note(note));
+    }
+}
+
+/// A session's ARN has lost its role's path, which the configuration may tell.
+fn with_path(principal: &Principal, config: &Config) -> Principal {
+    let mut hops = config.connections.values().flat_map(|spec| &spec.role_hops);
+    match hops.find(|hop| principal.path_unknown && principal.is_role(&hop.role_arn)) {
+        Some(hop) => Principal { arn: hop.role_arn.clone(), path_unknown: false, ..principal.clone() },
+        None => principal.clone(),
+    }
+}
+
+/// The Region of the warehouse, as far as its spec tells.
+pub(super) fn region_of(spec: &ConnSpec) -> Option<String> {
+    let told = || spec.host.as_deref().and_then(endpoint).map(|endpoint| endpoint.region);
+    spec.region.clone().or_else(told)
+}
+
+/// Credentials for a workgroup are asked for from within its account: without a role that is the proxy's own.
+fn own_account(config: &Config) -> Option<String> {
+    let own = |spec: &ConnSpec| spec.role_hops.is_empty() && spec.password.is_none() && spec.secret_id.is_none();
+    let hosts = config.connections.values().filter(|spec| own(spec)).filter_map(|spec| spec.host.as_deref());
+    let accounts: BTreeSet<_> = hosts.filter_map(endpoint).filter_map(|endpoint| endpoint.account).collect();
+    let mut accounts = accounts.into_iter();
+    accounts.next().filter(|_| accounts.next().is_none())
+}

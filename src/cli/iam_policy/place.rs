@@ -1,0 +1,124 @@
+//! Where things are: partition, Region, account, and the ARNs made of them.
+
+/// Stands for the proxy's own account, where nothing tells it.
+pub(super) const PROXY_ACCOUNT: &str = "ACCOUNT";
+/// Stands for the proxy's own Region, where nothing tells it.
+pub(super) const REGION: &str = "REGION";
+
+/// A Region of an account.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Place {
+    pub(super) partition: String,
+    pub(super) region: String,
+    pub(super) account: String,
+}
+
+impl Place {
+    pub(super) fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+    }
+
+    /// What `kms:ViaService` compares.
+    pub(super) fn service_host(&self, service: &str) -> String {
+        let suffix = if self.partition == "aws-cn" { ".cn" } else { "" };
+        format!("{service}.{}.amazonaws.com{suffix}", self.region)
+    }
+
+    /// The place an ARN names: an owner's own where it says another.
+    pub(super) fn of_arn(&self, [_, partition, _, region, account, _]: [&str; 6]) -> Self {
+        Self { partition: partition.to_owned(), region: region.to_owned(), account: account.to_owned() }
+    }
+}
+
+/// The partition that a Region is in.
+pub(super) fn partition(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+/// A name as policies take it literally: `*`, `?` and variables would mean more (IAM User Guide, "Policy variables").
+pub(super) fn literal(name: &str) -> String {
+    let special = |c: char| matches!(c, '*' | '?' | '$');
+    name.chars().map(|c| if special(c) { format!("${{{c}}}") } else { c.to_string() }).collect()
+}
+
+/// What an endpoint's name tells of a warehouse.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Endpoint {
+    /// Workgroup or cluster.
+    pub(super) name: String,
+    /// Serverless alone tells it.
+    pub(super) account: Option<String>,
+    pub(super) region: String,
+}
+
+/// Reads `WORKGROUP.ACCOUNT.REGION.redshift-serverless…` and `CLUSTER.ID.REGION.redshift…`. `None`: some other name.
+pub(super) fn endpoint(host: &str) -> Option<Endpoint> {
+    let host = host.to_ascii_lowercase();
+    let host = host.strip_suffix('.').unwrap_or(&host);
+    let host = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
+    let mut labels = host.split('.');
+    let mut label = || labels.next();
+    let (name, second, region, service) = (label()?, label()?, label()?, label()?);
+    let is_account = second.len() == 12 && second.bytes().all(|b| b.is_ascii_digit());
+    let account = match service {
+        "redshift" => None,
+        "redshift-serverless" | "redshift-serverless-dev" => Some(second.to_owned()).filter(|_| is_account),
+        _ => return None,
+    };
+    label().is_none().then(|| Endpoint { name: name.to_owned(), account, region: region.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_tell_region_and_account() {
+        let told = |name: &str, account: Option<&str>, region: &str| {
+            Some(Endpoint { name: name.into(), account: account.map(str::to_owned), region: region.into() })
+        };
+        for (host, want) in [
+            (
+                "Wg.123456789012.us-east-1.redshift-serverless.amazonaws.com.",
+                told("wg", Some("123456789012"), "us-east-1"),
+            ),
+            (
+                "wg.123456789012.cn-north-1.redshift-serverless.amazonaws.com.cn",
+                told("wg", Some("123456789012"), "cn-north-1"),
+            ),
+            ("dw1.abc123xyz.us-east-1.redshift.amazonaws.com", told("dw1", None, "us-east-1")),
+            ("dw.example.com", None),
+            ("a.b.c.us-east-1.redshift.amazonaws.com", None),
+            ("10.0.0.1", None),
+        ] {
+            assert_eq!(endpoint(host), want, "{host}");
+        }
+    }
+
+    #[test]
+    fn names_have_no_wildcards() {
+        assert_eq!(literal("etl.2@x"), "etl.2@x");
+        assert_eq!(literal("a*?${x}"), "a${*}${?}${$}{x}");
+    }
+
+    #[test]
+    fn partitions_are_honoured() {
+        let place = |region: &str| Place {
+            partition: partition(region).to_owned(),
+            region: region.to_owned(),
+            account: PROXY_ACCOUNT.to_owned(),
+        };
+        for (region, arn, host) in [
+            ("eu-west-1", "arn:aws:ssm:eu-west-1:ACCOUNT:x", "ssm.eu-west-1.amazonaws.com"),
+            ("cn-north-1", "arn:aws-cn:ssm:cn-north-1:ACCOUNT:x", "ssm.cn-north-1.amazonaws.com.cn"),
+            ("us-gov-west-1", "arn:aws-us-gov:ssm:us-gov-west-1:ACCOUNT:x", "ssm.us-gov-west-1.amazonaws.com"),
+        ] {
+            assert_eq!(place(region).arn("ssm", "x"), arn);
+            assert_eq!(place(region).service_host("ssm"), host);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Who the proxy is towards AWS, and what an ARN of a role tells.
+
+use super::place::PROXY_ACCOUNT;
+
+/// An identity that can be named in a trust policy: the ARN of a role or a user, its parts checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Principal {
+    pub(super) arn: String,
+    pub(super) partition: String,
+    pub(super) account: String,
+    pub(super) kind: Kind,
+    /// Without its path.
+    pub(super) name: String,
+    /// The ARN was that of a session, which does not tell the role's path.
+    pub(super) path_unknown: bool,
+}
+
+/// What a [`Principal`] is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Role,
+    User,
+}
+
+/// Why a text is no principal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("must be the ARN of a role, of a user, or of an assumed role's session (see aws sts get-caller-identity)")]
+pub struct BadPrincipal;
+
+impl Principal {
+    /// Reads `arn:PARTITION:iam::ACCOUNT:role/…`, `…:user/…`, or what GetCallerIdentity tells of a role's session,
+    /// `arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which becomes its role.
+    ///
+    /// # Errors
+    /// It is nothing of these.
+    pub fn parse(text: &str) -> Result<Self, BadPrincipal> {
+        let [arn, partition, service, region, account, resource] = parts(text).ok_or(BadPrincipal)?;
+        let account_known = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        let named = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b));
+        if arn != "arn" || !region.is_empty() || !account_known || !named(resource) || !is_partition(partition) {
+            return Err(BadPrincipal);
+        }
+        let (kind, path) = resource.split_once('/').ok_or(BadPrincipal)?;
+        let (kind, name, path_unknown) = match (service, kind) {
+            ("iam", "role") => (Kind::Role, path.rsplit('/').next(), false),
+            ("iam", "user") => (Kind::User, path.rsplit('/').next(), false),
+            ("sts", "assumed-role") => (Kind::Role, path.split_once('/').map(|(role, _session)| role), true),
+            _ => return Err(BadPrincipal),
+        };
+        let name = name.filter(|name| !name.is_empty()).ok_or(BadPrincipal)?;
+        let arn = if path_unknown { format!("arn:{partition}:iam::{account}:role/{name}") } else { text.to_owned() };
+        Ok(Self {
+            arn,
+            partition: partition.to_owned(),
+            account: account.to_owned(),
+            kind,
+            name: name.to_owned(),
+            path_unknown,
+        })
+    }
+
+    /// Whether this is that role. Within an account a role's name is unique, whatever its path.
+    pub(super) fn is_role(&self, arn: &str) -> bool {
+        self.kind == Kind::Role && account_of(arn) == self.account && role_name(arn) == self.name
+    }
+}
+
+/// The name of a role: its ARN's end, without the path.
+pub(super) fn role_name(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// The account of an ARN.
+pub(super) fn account_of(arn: &str) -> &str {
+    parts(arn).map_or(PROXY_ACCOUNT, |[_, _, _, _, account, _]| account)
+}
+
+/// The partition of an ARN.
+pub(super) fn partition_of(arn: &str) -> Option<&str> {
+    parts(arn).map(|[_, partition, ..]| partition)
+}
+
+/// An ARN's six parts.
+pub(super) fn parts(arn: &str) -> Option<[&str; 6]> {
+    let mut parts = arn.splitn(6, ':');
+    let mut part = || parts.next();
+    Some([part()?, part()?, part()?, part()?, part()?, part()?])
+}
+
+fn is_partition(text: &str) -> bool {
+    let rest = text.strip_prefix("aws").unwrap_or("?");
+    rest.is_empty() || (rest.starts_with('-') && rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_users_and_sessions_are_principals() {
+        for (text, arn, kind, name) in [
+            ("arn:aws:iam::123456789012:role/proxy", "arn:aws:iam::123456789012:role/proxy", Kind::Role, "proxy"),
+            ("arn:aws-cn:iam::123456789012:user/a/b", "arn:aws-cn:iam::123456789012:user/a/b", Kind::User, "b"),
+            (
+                "arn:aws-us-gov:sts::123456789012:assumed-role/pod/eks-x@1",
+                "arn:aws-us-gov:iam::123456789012:role/pod",
+                Kind::Role,
+                "pod",
+            ),
+        ] {
+            let principal = Principal::parse(text).unwrap();
+            assert_eq!((principal.arn.as_str(), principal.kind, principal.name.as_str()), (arn, kind, name));
+        }
+        for text in [
+            "",
+            "proxy",
+            "arn:aws:iam::123456789012:root",
+            "arn:aws:iam::12345:role/x",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:group/x",
+            "arn:aws:sts::123456789012:assumed-role/x",
+            "arn:aws:sts::123456789012:federated-user/x",
+            "arn:aws:iam::123456789012:role/*",
+            "arn:gcp:iam::123456789012:role/x",
+        ] {
+            assert_eq!(Principal::parse(text), Err(BadPrincipal), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_known_again_without_its_path() {
+        let session = Principal::parse("arn:aws:sts::123456789012:assumed-role/pod/s").unwrap();
+        assert!(session.is_role("arn:aws:iam::123456789012:role/eks/pod"));
+        assert!(!session.is_role("arn:aws:iam::210987654321:role/pod"));
+        let user = Principal::parse("arn:aws:iam::123456789012:user/pod").unwrap();
+        assert!(!user.is_role("arn:aws:iam::123456789012:role/pod"));
+    }
+}

@@ -1,0 +1,200 @@
+//! The roles on the way to a warehouse: who assumes them, and what their trust policies ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::needs::{Caller, Needs};
+use super::place::literal;
+use super::policy::{Condition, Policy};
+use super::principal::Kind;
+use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
+
+/// The tag by which a session brings database roles along.
+const DB_ROLES: &str = "RedshiftDbRoles";
+
+/// The keys that a trust policy knows an identity provider's claims by begin with its name, and that is not known here.
+const PROVIDER: &str = "WEB-IDENTITY-PROVIDER";
+
+/// Walks the chain of roles; who calls the warehouse's API is who comes out of it.
+pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
+    let mut caller = Caller::Proxy;
+    for (at, hop) in spec.role_hops.iter().enumerate() {
+        let session = needs.session_of(&hop.role_arn);
+        let by_token = at == 0 && spec.web_identity_token_file.is_some();
+        let last = at + 1 == spec.role_hops.len();
+        let sessions = if last { Sessions::of(spec, needs.config) } else { Sessions::default() };
+        if by_token {
+            let trust = with_names(claims(), &sessions);
+            needs.role(&hop.role_arn).trust.trust_federated(
+                "sts:AssumeRoleWithWebIdentity",
+                &format!("{PROVIDER}-ARN"),
+                trust,
+            );
+            note_web_identity(needs);
+        } else if at == 0 && session == caller && sessions.are_plain() {
+            // The proxy already is the role: nothing is assumed.
+        } else {
+            if session == caller && caller == Caller::Proxy {
+                needs.note(format!(
+                    "{} assumes itself, to pass session tags: its trust policy has to keep what lets \
+                    the platform it runs on use it (EKS Pod Identity: pods.eks.amazonaws.com, sts:AssumeRole and \
+                    sts:TagSession) beside the statements here, and its permissions are those of `proxy`.",
+                    hop.role_arn
+                ));
+            }
+            assume(needs, &caller, &hop.role_arn, hop.external_id.as_deref(), &sessions);
+        }
+        caller = session;
+    }
+    caller
+}
+
+fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Option<&str>, sessions: &Sessions) {
+    let trusted = needs.trusted(caller);
+    let mut condition = with_names(Condition::none(), sessions);
+    if let Some(parameter) = external_id {
+        condition = condition.and("StringEquals", "sts:ExternalId", [external_id_in(parameter)]);
+        needs.note(format!(
+            "{} stands for the external id, the value of the SSM parameter {parameter}.",
+            external_id_in(parameter)
+        ));
+    }
+    needs.permissions(caller).allow("sts:AssumeRole", role, Condition::none());
+    needs.role(role).trust.trust("sts:AssumeRole", trusted.clone(), condition);
+    for tags in &sessions.tags {
+        let condition = only(tags);
+        needs.permissions(caller).allow("sts:TagSession", role, condition.clone());
+        needs.role(role).trust.trust("sts:TagSession", trusted.clone(), condition);
+    }
+    note_path(needs, caller);
+    if needs.principal.as_ref().is_some_and(|principal| principal.kind == Kind::User) {
+        return;
+    }
+    needs.note(
+        "Under EKS Pod Identity, whose session tags are transitive, both sides of every sts:AssumeRole also \
+        need sts:TagSession for the keys eks-cluster-arn, eks-cluster-name, kubernetes-namespace, \
+        kubernetes-service-account, kubernetes-pod-name and kubernetes-pod-uid, beside those listed here.",
+    );
+}
+
+/// Stands for the value of that parameter.
+fn external_id_in(parameter: &str) -> String {
+    format!("EXTERNAL-ID-IN-{parameter}")
+}
+
+/// Exactly these keys, each with one of its values.
+fn only(tags: &BTreeMap<String, BTreeSet<String>>) -> Condition {
+    let keys = Condition::none().and("ForAllValues:StringEquals", "aws:TagKeys", tags.keys());
+    tags.iter().fold(keys, |condition, (key, values)| {
+        condition.and("StringEquals", format!("aws:RequestTag/{key}"), values.iter().map(|value| literal(value)))
+    })
+}
+
+fn with_names(condition: Condition, sessions: &Sessions) -> Condition {
+    match &sessions.names {
+        Some(names) => condition.and("StringEquals", "sts:RoleSessionName", names),
+        None => condition,
+    }
+}
+
+fn claims() -> Condition {
+    Condition::none().and("StringEquals", format!("{PROVIDER}:sub"), ["WEB-IDENTITY-SUBJECT"]).and(
+        "StringEquals",
+        format!("{PROVIDER}:aud"),
+        ["WEB-IDENTITY-AUDIENCE"],
+    )
+}
+
+fn note_web_identity(needs: &mut Needs<'_>) {
+    for note in [
+        "WEB-IDENTITY-PROVIDER stands for the issuer of the token file's tokens without https:// (such as \
+            accounts.google.com), WEB-IDENTITY-PROVIDER-ARN for the ARN of its IAM OIDC provider (Google's has \
+            none: accounts.google.com again).",
+        "WEB-IDENTITY-SUBJECT and WEB-IDENTITY-AUDIENCE stand for the claims sub and aud of those tokens; where a \
+            token has azp, :aud is compared with it, and :oaud with aud.",
+        "sts:AssumeRoleWithWebIdentity needs no permission on the caller's side: it is not signed.",
+    ] {
+        needs.note(note);
+    }
+}
+
+/// A session's ARN has lost the path of its role.
+fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
+    let principal = needs.principal.as_ref().filter(|principal| principal.path_unknown);
+    if let (Caller::Proxy, Some(arn)) = (caller, principal.map(|principal| principal.arn.clone())) {
+        needs.note(format!(
+            "{arn} was made of a session's ARN, which does not tell a role's path: if it has one, give the role's \
+                own ARN with --principal."
+        ));
+    }
+}
+
+/// How the sessions of the last role differ.
+#[derive(Debug, Default)]
+struct Sessions {
+    /// The sets of tags that are passed: each key's values. Sessions without tags are in none.
+    tags: Vec<BTreeMap<String, BTreeSet<String>>>,
+    /// The session names of `per-user` logins, where all of them are the users' names as they are.
+    names: Option<BTreeSet<String>>,
+    per_user: bool,
+}
+
+impl Sessions {
+    fn of(spec: &ConnSpec, config: &Config) -> Self {
+        let own: BTreeMap<_, _> =
+            spec.tags.iter().map(|(key, value)| (key.clone(), BTreeSet::from([value.clone()]))).collect();
+        let by_token = spec.role_hops.len() == 1 && spec.web_identity_token_file.is_some();
+        // On a cluster it is the DbUser that is the user's own.
+        if spec.identity == LoginIdentity::Shared || spec.warehouse == Warehouse::Provisioned {
+            let tags = if own.is_empty() || by_token { Vec::new() } else { vec![own] };
+            return Self { tags, names: None, per_user: false };
+        }
+        let users: Vec<_> = users(spec, config).collect();
+        let with_roles: BTreeSet<_> = users.iter().map(|(_, user)| user.db_roles.join(":")).collect();
+        let mut tags = Vec::new();
+        if with_roles.contains("") && !own.is_empty() {
+            tags.push(own.clone());
+        }
+        let values: BTreeSet<_> = with_roles.into_iter().filter(|value| !value.is_empty()).collect();
+        if !values.is_empty() {
+            tags.push(own.into_iter().chain([(DB_ROLES.to_owned(), values)]).collect());
+        }
+        let names: BTreeSet<_> = users.iter().map(|(name, _)| (*name).clone()).collect();
+        let exact = !names.is_empty() && names.iter().all(|name| is_session_name(name));
+        Self { tags: if by_token { Vec::new() } else { tags }, names: exact.then_some(names), per_user: true }
+    }
+
+    /// Nothing makes them other than the base identity's own.
+    fn are_plain(&self) -> bool {
+        self.tags.is_empty() && !self.per_user
+    }
+}
+
+/// The named users that may open this connection, switched off or not.
+pub(super) fn users<'a>(spec: &'a ConnSpec, config: &'a Config) -> impl Iterator<Item = (&'a String, &'a User)> {
+    let named = config.users.iter().filter(|(name, user)| *name != "*" && user.may_open(&spec.id));
+    named.map(|(name, user)| (name, &**user))
+}
+
+/// A user's name that becomes a session's as it is (lava's cleaning leaves it alone).
+fn is_session_name(name: &str) -> bool {
+    (2..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_=,.@-".contains(&b))
+}
+
+/// The statements for a glob of roles that `[specs]` allows: nothing more is known of them.
+pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
+    // Whoever writes the table may pass tags, but none that Redshift makes rights of. Tag keys ignore case.
+    let tags = ["RedshiftDbUser", DB_ROLES, "RedshiftDbGroups"];
+    let tags = Condition::none().and("ForAllValues:StringNotEqualsIgnoreCase", "aws:TagKeys", tags);
+    let trusted = needs.trusted(&Caller::Proxy);
+    needs.proxy.allow("sts:AssumeRole", glob, Condition::none());
+    needs.proxy.allow("sts:TagSession", glob, tags.clone());
+    let trust: &mut Policy = &mut needs.role(glob).trust;
+    trust.trust("sts:AssumeRole", trusted.clone(), Condition::none());
+    trust.trust("sts:TagSession", trusted, tags);
+    needs.note(format!(
+        "{glob} is a bound of [specs] roles: its policies are for each role of the table's items; \
+        where an item has an external_id, add StringEquals sts:ExternalId to the trust, and where none has tags, \
+        drop sts:TagSession."
+    ));
+    note_path(needs, &Caller::Proxy);
+}

@@ -1,0 +1,239 @@
+//! What the configuration keeps in SSM and Secrets Manager: the proxy's own identity reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::needs::Needs;
+use super::place::Place;
+use super::policy::Condition;
+use super::principal::parts;
+use crate::config::{Config, ConnSpec, Reference, Remote};
+
+/// One thing kept in AWS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Stored {
+    /// An SSM parameter's name or ARN, with or without `:VERSION` or `:LABEL`.
+    Parameter(String),
+    /// The path whose parameters are listed, for one that ends in `{user}`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for users' passwords, which are not read from SSM yet"))]
+    ParametersUnder(String),
+    /// A secret's name or ARN.
+    Secret(String),
+}
+
+/// Which names `[specs]` lets its writers use: those that begin so.
+pub(super) struct Prefix<'a>(pub(super) &'a str);
+
+/// Every reference to SSM and Secrets Manager that these connections, and what is about no connection, make. The spec
+/// beside it tells the Region, where nothing else does.
+fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
+    let mut all = Vec::new();
+    for spec in chosen {
+        // A web identity is asked for no external id. With a stored password no role is assumed at all.
+        let by_token = usize::from(spec.web_identity_token_file.is_some());
+        let hops = if spec.password.is_some() { &[] } else { spec.role_hops.as_slice() };
+        let external_ids = hops.iter().skip(by_token).filter_map(|hop| hop.external_id.clone());
+        let parameters = external_ids.chain(spec.password.clone()).map(Stored::Parameter);
+        let secret = spec.secret_id.clone().map(Stored::Secret);
+        all.extend(parameters.chain(secret).map(|stored| (stored, Some(&**spec))));
+    }
+    let of_users = config.users.values().filter_map(|user| user.password_from.as_ref());
+    let identity = config.listen.identity.iter().flat_map(|identity| [&identity.cert.from, &identity.key.from]);
+    for from in of_users.chain(identity) {
+        match from {
+            Reference::Remote(Remote::Parameter(name)) => all.push((Stored::Parameter(name.clone()), None)),
+            Reference::Remote(Remote::Secret { id, .. }) => all.push((Stored::Secret(id.clone()), None)),
+            Reference::File(_) | Reference::Env(_) => {}
+        }
+    }
+    all
+}
+
+/// The right to read all of it.
+pub(super) fn read(needs: &mut Needs<'_>, chosen: &[Arc<ConnSpec>]) {
+    let mut keys = Keys::default();
+    for (stored, spec) in stored(needs.config, chosen) {
+        let home = needs.home(spec);
+        one(needs, &mut keys, home, &stored);
+    }
+    keys.allow(needs);
+}
+
+/// The right to read whatever begins so.
+pub(super) fn read_prefix(needs: &mut Needs<'_>, prefix: &Prefix<'_>) {
+    let home = needs.home(None);
+    let Prefix(prefix) = prefix;
+    let parameters = format!("{}*", home.arn("ssm", &parameter(prefix)));
+    let secrets = format!("{}*", home.arn("secretsmanager", &format!("secret:{prefix}")));
+    let mut keys = Keys::default();
+    needs.proxy.allow("ssm:GetParameter", parameters.clone(), Condition::none());
+    needs.proxy.allow("secretsmanager:GetSecretValue", secrets.clone(), Condition::none());
+    keys.add(home.clone(), Store::Parameters, Match::Glob, parameters);
+    keys.add(home, Store::Secrets, Match::Glob, secrets);
+    keys.allow(needs);
+    needs.note(format!(
+        "{prefix}* is what [specs] parameter_prefix lets the table's items name: which they will be is not known here."
+    ));
+}
+
+fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
+    match stored {
+        Stored::Parameter(name) => {
+            let (place, resource) = located(home, name, parameter);
+            let arn = place.arn("ssm", &without_selector(&resource));
+            needs.proxy.allow("ssm:GetParameter", arn.clone(), Condition::none());
+            keys.add(place, Store::Parameters, Match::Exact, arn);
+        }
+        Stored::ParametersUnder(path) => {
+            let (place, resource) = located(home, path.trim_end_matches('/'), parameter);
+            let arn = place.arn("ssm", &resource);
+            needs.note(format!(
+                "GetParametersByPath is asked of {path}, and {path}/* is what it answers with: each user's password."
+            ));
+            let under = format!("{arn}/*");
+            // The path is compared as it was asked for, with a slash at its end or without.
+            needs.proxy.allow("ssm:GetParametersByPath", format!("{arn}/"), Condition::none());
+            needs.proxy.allow("ssm:GetParametersByPath", arn, Condition::none());
+            keys.add(place, Store::Parameters, Match::Glob, under);
+        }
+        Stored::Secret(name) if name.starts_with("arn:") => {
+            let (place, resource) = located(home, name, str::to_owned);
+            let arn = place.arn("secretsmanager", &resource);
+            needs.proxy.allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
+            keys.add(place, Store::Secrets, Match::Exact, arn);
+        }
+        Stored::Secret(name) => {
+            let arn = home.arn("secretsmanager", &format!("secret:{name}-??????"));
+            needs.note(
+                "-?????? at the end of a secret's ARN stands for the six characters that Secrets Manager \
+                adds to its name.",
+            );
+            needs.proxy.allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
+            keys.add(home, Store::Secrets, Match::Glob, arn);
+        }
+    }
+}
+
+/// Where a name or an ARN is, and the resource's part of its ARN.
+fn located(home: Place, name: &str, resource: impl Fn(&str) -> String) -> (Place, String) {
+    match parts(name) {
+        Some(arn @ [_, _, _, _, _, own]) if name.starts_with("arn:") => (home.of_arn(arn), own.to_owned()),
+        _ => (home, resource(name)),
+    }
+}
+
+/// A name begins with a slash or has none; its ARN has one either way.
+fn parameter(name: &str) -> String {
+    format!("parameter/{}", name.strip_prefix('/').unwrap_or(name))
+}
+
+fn without_selector(resource: &str) -> String {
+    resource.split(':').next().unwrap_or(resource).to_owned()
+}
+
+/// What is to be decrypted, by the service that asks for it.
+#[derive(Default)]
+struct Keys(BTreeMap<(Place, Store, Match), BTreeSet<String>>);
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Store {
+    Parameters,
+    Secrets,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Match {
+    Exact,
+    Glob,
+}
+
+impl Keys {
+    fn add(&mut self, place: Place, store: Store, matched: Match, arn: String) {
+        self.0.entry((place, store, matched)).or_default().insert(arn);
+    }
+
+    /// SSM and Secrets Manager encrypt each value under its own ARN as the encryption context.
+    fn allow(self, needs: &mut Needs<'_>) {
+        for ((place, store, matched), arns) in self.0 {
+            let (service, key, context, what) = match store {
+                Store::Parameters => ("ssm", "KMS-KEY-OF-PARAMETERS", "PARAMETER_ARN", "SecureString parameters"),
+                Store::Secrets => ("secretsmanager", "KMS-KEY-OF-SECRETS", "SecretARN", "secrets"),
+            };
+            let operator = match matched {
+                Match::Exact => "StringEquals",
+                Match::Glob => "StringLike",
+            };
+            let condition = Condition::none().and("StringEquals", "kms:ViaService", [place.service_host(service)]).and(
+                operator,
+                format!("kms:EncryptionContext:{context}"),
+                arns,
+            );
+            needs.proxy.allow("kms:Decrypt", place.arn("kms", &format!("key/{key}")), condition);
+            needs.note(format!(
+                "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list \
+                    several); under AWS's own key, alias/aws/{service}, the statement can go."
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{UnknownKeys, parse};
+
+    fn config() -> Config {
+        let text = "[aws]\nregion = \"cn-north-1\"\n";
+        parse(text, std::path::Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse).unwrap()
+    }
+
+    fn policy(stored: &Stored) -> serde_json::Value {
+        let config = config();
+        let mut needs = Needs::new(&config, None);
+        let mut keys = Keys::default();
+        let home = needs.home(None);
+        one(&mut needs, &mut keys, home, stored);
+        keys.allow(&mut needs);
+        serde_json::from_str(&needs.proxy.json().to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_parameter_is_read_and_decrypted_by_its_own_arn() {
+        for (name, arn) in [
+            ("/lava/p", "arn:aws-cn:ssm:cn-north-1:ACCOUNT:parameter/lava/p"),
+            ("plain:3", "arn:aws-cn:ssm:cn-north-1:ACCOUNT:parameter/plain"),
+            ("arn:aws:ssm:eu-west-1:123456789012:parameter/x:v", "arn:aws:ssm:eu-west-1:123456789012:parameter/x"),
+        ] {
+            let policy = policy(&Stored::Parameter(name.into()));
+            assert_eq!(policy["Statement"][1]["Resource"], arn);
+            let condition = &policy["Statement"][0]["Condition"]["StringEquals"];
+            assert_eq!(condition["kms:EncryptionContext:PARAMETER_ARN"], arn);
+            let host =
+                if arn.contains("cn-") { "ssm.cn-north-1.amazonaws.com.cn" } else { "ssm.eu-west-1.amazonaws.com" };
+            assert_eq!(condition["kms:ViaService"], host);
+        }
+    }
+
+    #[test]
+    fn a_secret_by_name_has_six_more_characters() {
+        let by_name = policy(&Stored::Secret("prod/sales".into()));
+        assert_eq!(
+            by_name["Statement"][1]["Resource"],
+            "arn:aws-cn:secretsmanager:cn-north-1:ACCOUNT:secret:prod/sales-??????"
+        );
+        let arn = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:prod/sales-AbCdEf";
+        let by_arn = policy(&Stored::Secret(arn.into()));
+        assert_eq!(by_arn["Statement"][1]["Resource"], arn);
+        assert_eq!(by_arn["Statement"][0]["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"], arn);
+    }
+
+    #[test]
+    fn the_parameters_of_all_users_are_listed() {
+        let policy = policy(&Stored::ParametersUnder("/redshift-proxy/users/".into()));
+        let path = "arn:aws-cn:ssm:cn-north-1:ACCOUNT:parameter/redshift-proxy/users";
+        assert_eq!(policy["Statement"][1]["Action"], "ssm:GetParametersByPath");
+        assert_eq!(policy["Statement"][1]["Resource"], serde_json::json!([path, format!("{path}/")]));
+        let context = &policy["Statement"][0]["Condition"]["StringLike"]["kms:EncryptionContext:PARAMETER_ARN"];
+        assert_eq!(*context, format!("{path}/*"));
+    }
+}

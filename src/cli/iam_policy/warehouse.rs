@@ -1,0 +1,218 @@
+//! The calls for a database login: what they are allowed on, and the database users behind them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::needs::{Caller, Needs};
+use super::place::{Place, endpoint, literal};
+use super::policy::Condition;
+use super::principal::{Kind, role_name};
+use super::roles::users;
+use super::sql::Created;
+use crate::config::{ConnSpec, LoginIdentity, Warehouse};
+
+/// Stands for the role that the proxy itself is, where `--principal` does not say.
+const PROXY_ROLE: &str = "PROXY-ROLE-NAME";
+
+/// The GetClusterCredentials calls of all connections: what may be combined is only known when all are.
+#[derive(Default)]
+pub(super) struct Logins(BTreeMap<(Caller, Place, String), BTreeSet<Login>>);
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Login {
+    database: String,
+    groups: BTreeSet<String>,
+    user: String,
+}
+
+/// What `caller` calls to log in to the spec's warehouse with IAM credentials, and to find it.
+pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller) {
+    if spec.secret_id.is_some() {
+        needs.note(format!(
+            "If the secret of {} holds a password, no credentials are asked of IAM for it, and their statements and \
+                SQL can go; if it holds no host, the host is looked up, which needs GetWorkgroup or \
+                DescribeClusters as well.",
+            spec.id
+        ));
+    }
+    let place = needs.place_of(spec);
+    match spec.warehouse {
+        Warehouse::Serverless => workgroup(needs, spec, caller, &place),
+        Warehouse::Provisioned => cluster(needs, logins, spec, caller, place),
+    }
+}
+
+/// The host is known neither here nor by a secret.
+fn is_looked_up(spec: &ConnSpec) -> bool {
+    spec.host.is_none() && spec.secret_id.is_none()
+}
+
+fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Place) {
+    let name = spec.workgroup.clone().or_else(|| first_label(spec)).unwrap_or_else(|| connection(spec));
+    let uuid = format!("WORKGROUP-UUID-OF-{name}");
+    let arn = place.arn("redshift-serverless", &format!("workgroup/{uuid}"));
+    needs.note(format!(
+        "{uuid} stands for the workgroup's id, which is not its name: aws redshift-serverless \
+        get-workgroup --region {} --workgroup-name {name} --query workgroup.workgroupId --output text",
+        place.region
+    ));
+    if is_looked_up(spec) {
+        needs.permissions(caller).allow("redshift-serverless:GetWorkgroup", arn.clone(), Condition::none());
+    }
+    needs.permissions(caller).allow("redshift-serverless:GetCredentials", arn, Condition::none());
+    let warehouse = format!("workgroup {name} in {}", place.region);
+    let (user, database) = (iam_user(needs, caller), database(needs, spec));
+    needs.sql.user(&warehouse, &user, &database, Created::ByHand);
+    if spec.identity == LoginIdentity::PerUser {
+        let config = needs.config;
+        let roles: BTreeSet<_> = users(spec, config).flat_map(|(_, user)| &user.db_roles).collect();
+        for role in roles {
+            needs.sql.role(&warehouse, role);
+        }
+        needs.note(format!(
+            "The database roles of {}'s users come with the session tag RedshiftDbRoles, without a \
+            GRANT ROLE; names that the database does not know are ignored.",
+            spec.id
+        ));
+    }
+}
+
+fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller, place: Place) {
+    let id = spec.cluster_id.clone().or_else(|| first_label(spec));
+    let id = id.unwrap_or_else(|| {
+        let placeholder = format!("CLUSTER-OF-{}", connection(spec));
+        needs.note(format!("{placeholder} stands for the cluster's identifier, which only the secret's host tells."));
+        placeholder
+    });
+    if is_looked_up(spec) {
+        let arn = place.arn("redshift", &format!("cluster:{id}"));
+        needs.permissions(caller).allow("redshift:DescribeClusters", arn, Condition::none());
+    }
+    let warehouse = format!("cluster {id} in {}", place.region);
+    let database = database(needs, spec);
+    let Some(db_users) = db_users(needs, spec) else {
+        let arn = place.arn("redshift", &format!("dbname:{id}/{}", literal(&database)));
+        needs.permissions(caller).allow("redshift:GetClusterCredentialsWithIAM", arn, Condition::none());
+        let user = iam_user(needs, caller);
+        needs.sql.user(&warehouse, &user, &database, Created::ByHand);
+        return;
+    };
+    for user in &db_users {
+        let created = if spec.auto_create { Created::AtLogin } else { Created::ByHand };
+        needs.sql.user(&warehouse, user, &database, created);
+        if spec.auto_create {
+            let arn = place.arn("redshift", &format!("dbuser:{id}/{}", literal(user)));
+            needs.permissions(caller).allow("redshift:CreateClusterUser", arn, Condition::none());
+        }
+    }
+    for group in &spec.db_groups {
+        needs.sql.group(&warehouse, group);
+        let arn = place.arn("redshift", &format!("dbgroup:{id}/{}", literal(group)));
+        needs.permissions(caller).allow("redshift:JoinGroup", arn, Condition::none());
+    }
+    let groups: BTreeSet<_> = spec.db_groups.iter().cloned().collect();
+    let made = db_users.into_iter().map(|user| Login { user, database: database.clone(), groups: groups.clone() });
+    logins.0.entry((caller.clone(), place, id)).or_default().extend(made);
+}
+
+/// The `DbUser`s of GetClusterCredentials; `None`: the caller's own, by GetClusterCredentialsWithIAM.
+fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> {
+    let config = needs.config;
+    if spec.identity == LoginIdentity::PerUser {
+        let names = users(spec, config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
+        let allowed = names.filter(|name| is_db_user(name) && !spec.deny_db_users.contains(name));
+        return Some(allowed.cloned().collect());
+    }
+    match (&spec.user, &spec.secret_id) {
+        (Some(user), _) => Some(BTreeSet::from([user.clone()])),
+        (None, Some(_)) => {
+            let placeholder = format!("USER-IN-SECRET-OF-{}", connection(spec));
+            needs.note(format!("{placeholder} stands for the secret's username."));
+            Some(BTreeSet::from([placeholder]))
+        }
+        (None, None) => None,
+    }
+}
+
+/// `[a-z_][a-z0-9_.@-]{0,62}`: no other name is asked for.
+fn is_db_user(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
+    name.len() <= 63
+        && name.bytes().next().is_some_and(is_plain)
+        && name.bytes().all(|b| is_plain(b) || b.is_ascii_digit() || b".@-".contains(&b))
+}
+
+fn database(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
+    match &spec.database {
+        Some(database) => database.clone(),
+        None if spec.warehouse == Warehouse::Serverless => "(named by the secret)".to_owned(),
+        None => {
+            let placeholder = format!("DATABASE-IN-SECRET-OF-{}", connection(spec));
+            needs.note(format!("{placeholder} stands for the secret's dbname."));
+            placeholder
+        }
+    }
+}
+
+/// Whom the warehouse sees: the caller's own identity.
+fn iam_user(needs: &mut Needs<'_>, caller: &Caller) -> String {
+    match (caller, &needs.principal) {
+        (Caller::Role(arn), _) => format!("IAMR:{}", role_name(arn)),
+        (Caller::Proxy, Some(principal)) => match principal.kind {
+            Kind::Role => format!("IAMR:{}", principal.name),
+            Kind::User => format!("IAM:{}", principal.name),
+        },
+        (Caller::Proxy, None) => {
+            needs.note(format!(
+                "IAMR:{PROXY_ROLE} stands for the database user of the proxy's own identity, IAMR: \
+                and a role's name or IAM: and a user's: give --principal."
+            ));
+            format!("IAMR:{PROXY_ROLE}")
+        }
+    }
+}
+
+fn first_label(spec: &ConnSpec) -> Option<String> {
+    spec.host.as_deref().and_then(endpoint).map(|endpoint| endpoint.name)
+}
+
+/// The conn_id, as it can stand in an ARN.
+fn connection(spec: &ConnSpec) -> String {
+    spec.id.as_str().chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
+}
+
+impl Logins {
+    /// GetClusterCredentials is asked for a user and a database at once, and each is a resource of its own: side by side
+    /// in one statement, every user could be had on every database. Where that is more than is asked for, conditions
+    /// say which go together.
+    pub(super) fn allow(self, needs: &mut Needs<'_>) {
+        for ((caller, place, id), logins) in self.0 {
+            let together = is_product(&logins);
+            for login in &logins {
+                let condition = if together { Condition::none() } else { only(login, &logins) };
+                let user = std::iter::once(format!("dbuser:{id}/{}", literal(&login.user)));
+                let database = std::iter::once(format!("dbname:{id}/{}", literal(&login.database)));
+                let groups = login.groups.iter().map(|group| format!("dbgroup:{id}/{}", literal(group)));
+                for resource in user.chain(database).chain(groups) {
+                    let arn = place.arn("redshift", &resource);
+                    needs.permissions(&caller).allow("redshift:GetClusterCredentials", arn, condition.clone());
+                }
+            }
+        }
+    }
+}
+
+/// That database, for the users who are asked for on it with the same groups.
+fn only(login: &Login, logins: &BTreeSet<Login>) -> Condition {
+    let same = |other: &&Login| (&other.database, &other.groups) == (&login.database, &login.groups);
+    let users = logins.iter().filter(same).map(|other| literal(&other.user));
+    let database = Condition::none().and("StringEquals", "redshift:DbName", [literal(&login.database)]);
+    database.and("StringEquals", "redshift:DbUser", users)
+}
+
+/// Every user is asked for on every database, with the same groups.
+fn is_product(logins: &BTreeSet<Login>) -> bool {
+    let users: BTreeSet<_> = logins.iter().map(|login| &login.user).collect();
+    let databases: BTreeSet<_> = logins.iter().map(|login| &login.database).collect();
+    let groups: BTreeSet<_> = logins.iter().map(|login| &login.groups).collect();
+    groups.len() <= 1 && logins.len() == users.len() * databases.len()
+}

@@ -1,0 +1,186 @@
+//! What whoever writes lava's table may have the proxy do.
+
+use thiserror::Error;
+
+use super::{ConnId, ConnSpec};
+use crate::config::glob_matches;
+
+/// What a writer of `[specs] dynamodb_table` may say; checked after the item is merged with its secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Globs of conn_ids: only these are asked for.
+    pub conn_ids: Vec<String>,
+    /// Globs of the roles that may be assumed.
+    pub roles: Vec<String>,
+    /// What the names of SSM parameters and secrets begin with.
+    pub parameter_prefix: String,
+    /// Globs of the hosts that may be dialled.
+    pub hosts: Vec<String>,
+}
+
+/// A spec oversteps its bounds. The text names the key and the bound.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum BoundsError {
+    /// A role that no glob covers.
+    #[error("role_arn {0} is not covered by specs.roles")]
+    Role(String),
+    /// A parameter outside the prefix, or an ARN, which may lead into another account.
+    #[error("{key}: the parameter's name does not begin with specs.parameter_prefix")]
+    Parameter {
+        /// `password` or `external_id`
+        key: &'static str,
+    },
+    /// A secret outside the prefix.
+    #[error("secret_id: the secret's name does not begin with specs.parameter_prefix")]
+    Secret,
+    /// A host that no glob covers.
+    #[error("host {0} is not covered by specs.hosts")]
+    Host(String),
+}
+
+impl Bounds {
+    /// Whether the table is asked for this conn_id at all.
+    #[must_use]
+    pub fn cover(&self, conn_id: &ConnId) -> bool {
+        self.conn_ids.iter().any(|glob| glob_matches(glob, conn_id.as_str()))
+    }
+
+    /// Holds what is about to be dialled to the bounds, whoever named it: the spec, its secret, or AWS.
+    ///
+    /// # Errors
+    /// `Host`.
+    pub fn check_host(&self, host: &str) -> Result<(), BoundsError> {
+        let dialled = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let covered = self.hosts.iter().any(|glob| glob_matches(&glob.to_ascii_lowercase(), &dialled));
+        if covered { Ok(()) } else { Err(BoundsError::Host(host.to_owned())) }
+    }
+
+    /// Holds a spec's names to the bounds: before anything is read by them.
+    ///
+    /// # Errors
+    /// `Role`, `Parameter`, `Secret`.
+    pub fn check_names(&self, spec: &ConnSpec) -> Result<(), BoundsError> {
+        for hop in &spec.role_hops {
+            if !self.roles.iter().any(|glob| glob_matches(glob, &hop.role_arn)) {
+                return Err(BoundsError::Role(hop.role_arn.clone()));
+            }
+        }
+        let external_ids = spec.role_hops.iter().filter_map(|hop| hop.external_id.as_ref());
+        let named = external_ids.map(|name| ("external_id", name));
+        for (key, name) in named.chain(spec.password.iter().map(|name| ("password", name))) {
+            if !name.starts_with(&self.parameter_prefix) {
+                return Err(BoundsError::Parameter { key });
+            }
+        }
+        match spec.secret_id.as_deref().map(secret_name) {
+            Some(name) if !name.starts_with(&self.parameter_prefix) => Err(BoundsError::Secret),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The name in `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX`; another ARN has none.
+fn secret_name(id: &str) -> &str {
+    if !id.starts_with("arn:") {
+        return id;
+    }
+    let mut parts = id.splitn(7, ':').skip(2);
+    match (parts.next(), parts.nth(2), parts.next()) {
+        (Some("secretsmanager"), Some("secret"), Some(name)) => name,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{UnknownKeys, parse};
+
+    const HOST: &str = "wg1.123456789012.eu-west-1.redshift-serverless.amazonaws.com";
+
+    fn bounds() -> Bounds {
+        let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        Bounds {
+            conn_ids: list(&["bi-*", "sales"]),
+            roles: list(&["arn:aws:iam::123456789012:role/rs-*"]),
+            parameter_prefix: "/lava/prod/".to_owned(),
+            hosts: list(&["*.Redshift-Serverless.amazonaws.com"]),
+        }
+    }
+
+    fn check(more: &str, host: &str) -> Result<(), BoundsError> {
+        let text = format!(
+            "[connections.c]\ntype = \"redshift-serverless\"\nhost = \"h\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n{more}"
+        );
+        let config = parse(&text, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
+        bounds().check_names(&config.connections["c"])?;
+        bounds().check_host(host)
+    }
+
+    #[test]
+    fn conn_ids_are_covered_by_globs() {
+        for (id, want) in [("bi-1", true), ("sales", true), ("sales2", false), ("BI-1", false)] {
+            assert_eq!(bounds().cover(&ConnId::new(id).unwrap()), want, "{id}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_covered_by_globs_whatever_their_case() {
+        for (host, want) in [
+            (HOST, true),
+            (&HOST.to_uppercase(), true),
+            (&format!("{HOST}."), true),
+            (&format!("{HOST}.."), false),
+            (&format!("{HOST}.example.com"), false),
+            ("redshift-serverless.amazonaws.com", false),
+            ("169.254.169.254", false),
+            ("", false),
+        ] {
+            let want = if want { Ok(()) } else { Err(BoundsError::Host(host.to_owned())) };
+            assert_eq!(check("", host), want, "{host}");
+        }
+        assert_eq!(check("", "evil").unwrap_err().to_string(), "host evil is not covered by specs.hosts");
+    }
+
+    #[test]
+    fn every_role_is_covered() {
+        let (good, bad) = ("arn:aws:iam::123456789012:role/rs-1", "arn:aws:iam::210987654321:role/rs-1");
+        assert_eq!(check(&format!("role_arn = \"{good}\""), HOST), Ok(()));
+        for hops in [format!("\"{bad}\""), format!("[\"{good}\", \"{bad}\"]"), format!("[\"{bad}\", \"{good}\"]")] {
+            let told = check(&format!("role_arn = {hops}"), HOST).unwrap_err();
+            assert_eq!(told, BoundsError::Role(bad.to_owned()));
+            assert!(told.to_string().ends_with("is not covered by specs.roles"), "{told}");
+        }
+    }
+
+    #[test]
+    fn names_begin_with_the_prefix() {
+        let role = "arn:aws:iam::123456789012:role/rs-1";
+        let parameter = |key| Err(BoundsError::Parameter { key });
+        let secret_arn = |name: &str| format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf");
+        for (more, want) in [
+            ("user = \"u\"\npassword = \"/lava/prod/pw\"".to_owned(), Ok(())),
+            ("user = \"u\"\npassword = \"/lava/test/pw\"".to_owned(), parameter("password")),
+            (
+                "user = \"u\"\npassword = \"arn:aws:ssm:eu-west-1:1:parameter/lava/prod/pw\"".to_owned(),
+                parameter("password"),
+            ),
+            (format!("role_arn = \"{role}\"\nexternal_id = \"/lava/prod/id\""), Ok(())),
+            (format!("role_arn = \"{role}\"\nexternal_id = \"lava/prod/id\""), parameter("external_id")),
+            (
+                format!("role_arn = [{{ role_arn = \"{role}\", external_id = \"/a\" }}, \"{role}\"]"),
+                parameter("external_id"),
+            ),
+            ("secret_id = \"/lava/prod/x\"".to_owned(), Ok(())),
+            (format!("secret_id = \"{}\"", secret_arn("/lava/prod/x")), Ok(())),
+            (format!("secret_id = \"{}\"", secret_arn("lava/prod/x")), Err(BoundsError::Secret)),
+            ("secret_id = \"arn:aws:ssm:eu-west-1:1:secret:/lava/prod/x\"".to_owned(), Err(BoundsError::Secret)),
+            ("secret_id = \"arn:/lava/prod/x\"".to_owned(), Err(BoundsError::Secret)),
+            ("secret_id = \"prod/x\"".to_owned(), Err(BoundsError::Secret)),
+        ] {
+            assert_eq!(check(&more, HOST), want, "{more}");
+        }
+    }
+}

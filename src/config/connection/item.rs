@@ -1,0 +1,263 @@
+//! An item of lava's table as a spec.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::read::{Origin, spec};
+use super::{Bounds, ConnId, ConnSpec};
+use crate::config::reader::{Doc, dotted};
+use crate::config::tree::{self, ItemValue, Place};
+use crate::config::{Faults, UnknownKeys};
+
+/// lava's documented fields, and the two that its code knows besides (connection-spec.md 2). A writer of the table may set
+/// no others: most of the proxy's own would lead it elsewhere than the bounds allow.
+const FIELDS: [&str; 21] = [
+    "conn_id",
+    "type",
+    "enabled",
+    "description",
+    "owner",
+    "host",
+    "port",
+    "database",
+    "user",
+    "password",
+    "secret_id",
+    "password_duration",
+    "role_arn",
+    "external_id",
+    "workgroup",
+    "cluster_id",
+    "ssl",
+    "subtype",
+    "preserve_case",
+    "tags",
+    "region",
+];
+
+/// Reads an item by lava's rules: a missing `enabled` is false, nothing in it is a variable, a reference or a file. Its
+/// bounds go with the spec; they are checked once its secret is merged.
+///
+/// # Errors
+/// Everything that is wrong, at once, each with its attribute.
+pub fn connection_from_item(
+    source: &str,
+    conn_id: &ConnId,
+    item: &BTreeMap<String, ItemValue>,
+    bounds: &Arc<Bounds>,
+    password_duration: Duration,
+) -> Result<ConnSpec, Faults> {
+    let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), Path::new(""), None, UnknownKeys::Refuse);
+    let strangers = item.keys().filter(|name| !FIELDS.contains(&name.as_str()) && !is_ignored(name));
+    for name in strangers.take(MAX_TOLD) {
+        doc.fault(
+            Place::WHOLE,
+            &dotted("", name),
+            "is no field of lava's: only those, region and tags may be set here",
+        );
+    }
+    let node = tree::from_item(item.iter().filter(|(name, value)| is_lavas(&doc, name, value)));
+    let origin = Origin { enabled: false, password_duration, bounds: Some(bounds) };
+    let spec = spec(Some(conn_id), doc.root(&node), &origin);
+    let (faults, _warnings) = doc.told();
+    spec.filter(|_| faults.is_empty()).ok_or(faults)
+}
+
+/// A table's writer shall not fill the log.
+const MAX_TOLD: usize = 10;
+
+/// The proxy's own fields, and others', beside lava's.
+fn is_ignored(name: &str) -> bool {
+    name.starts_with("x-") || name.starts_with("X-")
+}
+
+/// Whether a field is to be read; faults when it may not be so here.
+fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
+    match value {
+        ItemValue::List(_) | ItemValue::Map(_) if name == "role_arn" => {
+            doc.fault(Place::WHOLE, name, "must be a string here");
+            return false;
+        }
+        ItemValue::Map(tags) if name == "tags" => {
+            if let Some(key) = tags.keys().find(|key| is_redshifts(key)) {
+                let why = "tags that begin with RedshiftDb may not be set here";
+                doc.fault(Place::WHOLE, &dotted("tags", key), why);
+            }
+        }
+        _ => {}
+    }
+    FIELDS.contains(&name)
+}
+
+/// Tags that give rights in the database; STS compares keys without case.
+fn is_redshifts(key: &str) -> bool {
+    key.to_lowercase().starts_with("redshiftdb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoginIdentity, RoleHop, Warehouse};
+
+    fn text(text: &str) -> ItemValue {
+        ItemValue::Text(text.to_owned())
+    }
+
+    /// The example of connection-spec.md 8, as DynamoDB has it.
+    fn item() -> BTreeMap<String, ItemValue> {
+        [
+            ("conn_id", text("bi-analytics")),
+            ("type", text("redshift-serverless")),
+            ("enabled", ItemValue::Bool(true)),
+            ("description", text("BI read-only")),
+            ("owner", text("data-platform@example.com")),
+            ("host", text("analytics.123456789012.ap-southeast-2.redshift-serverless.amazonaws.com")),
+            ("port", ItemValue::Number("5439".to_owned())),
+            ("database", text("dev")),
+            ("role_arn", text("arn:aws:iam::123456789012:role/rs01")),
+            ("external_id", text("/lava/prod/rs01/external-id")),
+            ("password_duration", text("1h")),
+            ("ssl", ItemValue::Bool(true)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    fn bounds() -> Arc<Bounds> {
+        let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        Arc::new(Bounds {
+            conn_ids: list(&["bi-*"]),
+            roles: list(&["arn:aws:iam::123456789012:role/rs*"]),
+            parameter_prefix: "/lava/prod/".to_owned(),
+            hosts: list(&["*.redshift-serverless.amazonaws.com"]),
+        })
+    }
+
+    fn read(item: &BTreeMap<String, ItemValue>) -> Result<ConnSpec, String> {
+        let id = ConnId::new("bi-analytics").unwrap();
+        let read = connection_from_item("lava.prod.connections", &id, item, &bounds(), Duration::from_secs(900));
+        read.map_err(|faults| faults.to_string())
+    }
+
+    fn with(changes: &[(&str, ItemValue)]) -> Result<ConnSpec, String> {
+        let changes = changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        read(&item().into_iter().chain(changes).collect())
+    }
+
+    fn without(name: &str) -> Result<ConnSpec, String> {
+        let mut item = item();
+        item.remove(name).unwrap();
+        read(&item)
+    }
+
+    #[test]
+    fn an_item_of_lavas_is_a_spec() {
+        let spec = read(&item()).unwrap();
+        assert_eq!((spec.id.as_str(), spec.warehouse, spec.enabled), ("bi-analytics", Warehouse::Serverless, true));
+        assert_eq!((spec.port, spec.database.as_deref()), (Some(5439), Some("dev")));
+        assert_eq!((spec.workgroup.as_deref(), spec.region.as_deref()), (Some("analytics"), Some("ap-southeast-2")));
+        let hop = RoleHop {
+            role_arn: "arn:aws:iam::123456789012:role/rs01".to_owned(),
+            external_id: Some("/lava/prod/rs01/external-id".to_owned()),
+        };
+        assert_eq!((spec.role_hops, spec.password_duration), (vec![hop], Duration::from_secs(3600)));
+        assert_eq!((spec.identity, spec.max_sessions), (LoginIdentity::Shared, 1900));
+        assert_eq!(spec.bounds, Some(bounds()));
+        assert_eq!(spec.owner.as_deref(), Some("data-platform@example.com"));
+    }
+
+    #[test]
+    fn lavas_rules_hold_for_its_items() {
+        assert!(!without("enabled").unwrap().enabled, "missing is false");
+        assert_eq!(without("port").unwrap().port, None);
+        assert_eq!(without("password_duration").unwrap().password_duration, Duration::from_secs(900));
+        assert_eq!(with(&[("port", text("5440"))]).unwrap().port, Some(5440));
+        assert_eq!(with(&[("type", text("Redshift-Serverless"))]).unwrap().warehouse, Warehouse::Serverless);
+        let number = |text: &str| ItemValue::Number(text.to_owned());
+        for (value, secs) in
+            [(number("1200"), 1200), (text("1200"), 1200), (number("1200.5"), 1200), (text(" 20 m "), 1200)]
+        {
+            assert_eq!(with(&[("password_duration", value)]).unwrap().password_duration, Duration::from_secs(secs));
+        }
+        let x = ("x-proxy", ItemValue::Map(BTreeMap::from([("a".to_owned(), ItemValue::Other("NULL"))])));
+        assert_eq!(with(&[x.clone(), ("X-b", ItemValue::Other("B"))]), read(&item()));
+        let tags = ItemValue::Map(BTreeMap::from([("team".to_owned(), text("bi"))]));
+        let spec = with(&[("tags", tags), ("region", text("eu-west-1"))]).unwrap();
+        assert_eq!((spec.tags.len(), spec.region.as_deref()), (1, Some("eu-west-1")));
+    }
+
+    #[test]
+    fn nothing_in_an_item_is_a_variable_or_a_file() {
+        assert_eq!(with(&[("description", text("${HOME}"))]).unwrap().description.as_deref(), Some("${HOME}"));
+        assert_eq!(
+            with(&[("description", text("file:/etc/passwd"))]).unwrap().description.as_deref(),
+            Some("file:/etc/passwd")
+        );
+    }
+
+    #[test]
+    fn an_item_with_a_fault_is_none() {
+        let map = |key: &str, value: ItemValue| ItemValue::Map(BTreeMap::from([(key.to_owned(), value)]));
+        for (name, value, want) in [
+            ("conn_id", text("other"), "conn_id: must be the name of the connection, or left out"),
+            ("type", text("postgres"), "type: must be \"redshift-serverless\" or \"redshift\""),
+            ("enabled", text("true"), "enabled: must be true or false, not string"),
+            ("enabled", ItemValue::Number("1".to_owned()), "enabled: must be true or false, not integer"),
+            ("host", text("a b"), "host: must be a DNS name"),
+            ("host", ItemValue::Other("NULL"), "host: must be a string, not NULL"),
+            ("port", ItemValue::Number("5439.5".to_owned()), "port: must be a number, not float"),
+            ("password_duration", text("2h"), "password_duration: 7200 s is out of range: AWS grants 900 to 3600 s"),
+            ("password_duration", text(""), "password_duration: must be a duration"),
+            (
+                "role_arn",
+                ItemValue::List(vec![text("arn:aws:iam::123456789012:role/rs01")]),
+                "role_arn: must be a string here",
+            ),
+            ("role_arn", map("role_arn", text("x")), "role_arn: must be a string here"),
+            ("cluster_id", text("c"), "cluster_id: is a key of the type redshift alone"),
+            (
+                "tags",
+                map("redshiftDBroles", text("a")),
+                "tags.redshiftDBroles: tags that begin with RedshiftDb may not be set",
+            ),
+            (
+                "tags",
+                map("RedshiftDbUser", text("a")),
+                "tags.RedshiftDbUser: tags that begin with RedshiftDb may not be set",
+            ),
+            ("tags", map("a", ItemValue::Bool(true)), "tags.a: must be a string, not boolean"),
+            ("tags", text("a"), "tags: must be a table, not string"),
+            ("web_identity_token_file", text("/etc/passwd"), "web_identity_token_file: is no field of lava's"),
+            ("tls_server_name", text("h"), "tls_server_name: is no field of lava's"),
+            ("ca", text("system"), "ca: is no field of lava's"),
+            ("identity", text("per-user"), "identity: is no field of lava's"),
+            ("auto_create", ItemValue::Bool(true), "auto_create: is no field of lava's"),
+            ("max_sessions", ItemValue::Number("1".to_owned()), "max_sessions: is no field of lava's"),
+            ("future\u{1b}", text("a"), "\"future\\u{1b}\": is no field of lava's"),
+        ] {
+            let told = with(&[(name, value)]).unwrap_err();
+            let want = format!("lava.prod.connections: bi-analytics: {want}");
+            assert!(told.starts_with(&want) && told.lines().count() == 1, "{name}\n{told}");
+        }
+        assert_eq!(without("database").unwrap_err(), "lava.prod.connections: bi-analytics: database: required");
+        assert_eq!(read(&BTreeMap::new()).unwrap_err().lines().count(), 3);
+    }
+
+    #[test]
+    fn an_item_does_not_fill_the_log() {
+        let mut item = item();
+        item.extend((0..1000).map(|n| (format!("{n}{}", "y".repeat(60_000)), text("a"))));
+        let told = read(&item).unwrap_err();
+        assert!(told.lines().count() == 10 && told.len() < 5000, "{}", told.len());
+    }
+
+    #[test]
+    fn a_password_in_an_item_is_not_told() {
+        for (name, value) in [("password", "planted"), ("external_id", "planted+"), ("secret_id", "planted planted")] {
+            let told = with(&[("user", text("u")), (name, text(value))]).unwrap_err();
+            assert!(!told.contains("planted"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! As whom a spec logs in: a stored password, or IAM credentials for one database user or for each client.
+
+use super::role::Roles;
+use super::target::is_of_another;
+use super::{LoginIdentity, Warehouse};
+use crate::config::reader::{Table, Value};
+use crate::config::value;
+
+/// The fields that say who logs in. A field is the value it has where it is missing also behind a fault of its own.
+pub(super) struct Login<'a> {
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) secret_id: Option<String>,
+    pub(super) identity: LoginIdentity,
+    pub(super) auto_create: bool,
+    pub(super) db_groups: Vec<String>,
+    places: Places<'a>,
+    /// No field of these has a fault.
+    is_sound: bool,
+}
+
+#[derive(Default)]
+struct Places<'a> {
+    user: Option<Value<'a>>,
+    password: Option<Value<'a>>,
+    secret_id: Option<Value<'a>>,
+    identity: Option<Value<'a>>,
+    /// `auto_create = true`, or `db_groups`.
+    of_user: Option<Value<'a>>,
+}
+
+impl<'a> Login<'a> {
+    pub(super) fn read(table: &mut Table<'a>, warehouse: Option<Warehouse>) -> Self {
+        let mut take = |name| table.take(name);
+        let mut places = Places {
+            user: take("user"),
+            password: take("password"),
+            secret_id: take("secret_id"),
+            identity: take("identity"),
+            of_user: None,
+        };
+        let words = [("shared", LoginIdentity::Shared), ("per-user", LoginIdentity::PerUser)];
+        let user = parsed(places.user.as_ref(), |place| place.parse(value::warehouse_user));
+        let password = parsed(places.password.as_ref(), |place| place.parse(value::parameter));
+        let secret_id = parsed(places.secret_id.as_ref(), |place| place.parse(value::secret_id));
+        let identity = parsed(places.identity.as_ref(), |place| place.choice(&words));
+        let (auto_place, groups_place) = (take("auto_create"), take("db_groups"));
+        let foreign = [&auto_place, &groups_place].into_iter().flatten();
+        let is_foreign = foreign.filter(|place| is_of_another(place, warehouse, Warehouse::Provisioned)).count() > 0;
+        let auto_create = parsed(auto_place.as_ref(), Value::bool);
+        let db_groups = parsed(groups_place.as_ref(), |place| {
+            let groups = place.texts(value::db_group);
+            place.list().filter(|list| list.len() == groups.len()).map(|_| groups)
+        });
+        let is_sound = user.is_some()
+            && password.is_some()
+            && secret_id.is_some()
+            && identity.is_some()
+            && auto_create.is_some()
+            && db_groups.is_some()
+            && !is_foreign;
+        if !is_foreign {
+            places.of_user = groups_place.or(auto_place.filter(|_| auto_create.flatten() == Some(true)));
+        }
+        // lava overwrites the user of a workgroup's IAM credentials with the one that the API answers with.
+        let overwritten =
+            warehouse == Some(Warehouse::Serverless) && places.password.is_none() && places.secret_id.is_none();
+        Self {
+            user: user.flatten().filter(|_| !overwritten),
+            password: password.flatten(),
+            secret_id: secret_id.flatten(),
+            identity: identity.flatten().unwrap_or(LoginIdentity::Shared),
+            auto_create: auto_create.flatten().unwrap_or(false),
+            db_groups: db_groups.flatten().unwrap_or_default(),
+            places,
+            is_sound,
+        }
+    }
+
+    /// Whether there is a secret, which may hold what is missing.
+    pub(super) fn has_secret(&self) -> bool {
+        self.places.secret_id.is_some()
+    }
+
+    /// Whether IAM credentials are certain: nothing that could hold a password is named.
+    pub(super) fn is_iam(&self) -> bool {
+        self.places.password.is_none() && !self.has_secret()
+    }
+
+    /// What the fields need of each other.
+    pub(super) fn check(&mut self, warehouse: Option<Warehouse>, roles: Option<&Roles>) {
+        let may_have_user = self.places.user.is_some() || self.has_secret();
+        if let Some(password) = self.places.password.as_ref().filter(|_| !may_have_user) {
+            password.fault("needs user beside it, or a secret_id that has one");
+            self.is_sound = false;
+        }
+        let per_user = self.identity == LoginIdentity::PerUser;
+        if let Some(place) = self.places.of_user.as_ref().filter(|_| !may_have_user && !per_user) {
+            place.fault("needs user, or identity = \"per-user\"");
+            self.is_sound = false;
+        }
+        if per_user && let Some(why) = self.against_per_user(warehouse, roles) {
+            if let Some(place) = &self.places.identity {
+                place.fault(why);
+            }
+            self.is_sound = false;
+        }
+        if per_user
+            && warehouse == Some(Warehouse::Provisioned)
+            && let Some(user) = &self.places.user
+        {
+            user.warn("without effect: identity is per-user");
+        }
+    }
+
+    fn against_per_user(&self, warehouse: Option<Warehouse>, roles: Option<&Roles>) -> Option<&'static str> {
+        if self.places.password.is_some() {
+            return Some("per-user needs IAM credentials; password is one login for all");
+        }
+        let roles = roles.filter(|_| warehouse == Some(Warehouse::Serverless))?;
+        match roles.hops.len() {
+            0 => Some("per-user needs role_arn"),
+            1 if roles.web_identity_token_file.is_some() => {
+                Some("per-user needs session tags, which a web identity cannot have: add a second role to role_arn")
+            }
+            _ => None,
+        }
+    }
+
+    /// `None`: a fault was told.
+    pub(super) fn sound(self) -> Option<Self> {
+        self.is_sound.then_some(self)
+    }
+}
+
+/// `None`: a fault was told. `Some(None)`: missing.
+fn parsed<'a, T>(place: Option<&Value<'a>>, read: impl Fn(&Value<'a>) -> Option<T>) -> Option<Option<T>> {
+    match place {
+        Some(place) => read(place).map(Some),
+        None => Some(None),
+    }
+}

@@ -1,0 +1,135 @@
+//! A connection's fields, one by one, and what they need of each other. Facts: lava's connection spec
+//! (connection-spec.md 2), and product.md section 3.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::login::Login;
+use super::role::roles;
+use super::target::target;
+use super::{Bounds, ConnId, ConnSpec, Warehouse};
+use crate::config::reader::{Table, Value};
+use crate::config::{sections, value};
+
+/// What a spec's source says in place of its fields.
+pub(super) struct Origin<'a> {
+    /// Where `enabled` is missing.
+    pub(super) enabled: bool,
+    /// Where `password_duration` is missing.
+    pub(super) password_duration: Duration,
+    pub(super) bounds: Option<&'a Arc<Bounds>>,
+}
+
+/// `[connections.*]`, each entry already taken out of its table.
+pub(in crate::config) fn connections(
+    entries: &[Value<'_>],
+    password_duration: Duration,
+) -> BTreeMap<ConnId, Arc<ConnSpec>> {
+    let origin = Origin { enabled: true, password_duration, bounds: None };
+    let mut specs = BTreeMap::new();
+    for entry in entries {
+        let id = ConnId::new(&entry.name).map_err(|why| entry.fault(why)).ok();
+        if let Some(spec) = spec(id.as_ref(), entry.table("connections.*"), &origin) {
+            specs.insert(spec.id.clone(), Arc::new(spec));
+        }
+    }
+    specs
+}
+
+/// `None`: at least one fault was told.
+pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_>) -> Option<ConnSpec> {
+    let named = table.take("conn_id");
+    if let Some(named) = named.filter(|value| value.text().is_some_and(|name| Some(&*name) != id.map(ConnId::as_str))) {
+        named.fault("must be the name of the connection, or left out");
+    }
+    let warehouse = table.require("type").and_then(|kind| kind.parse(warehouse));
+    let enabled = table.take("enabled").map_or(Some(origin.enabled), |is| is.bool());
+    let mut login = Login::read(&mut table, warehouse);
+    let target = target(&mut table, warehouse, &login);
+    let port = table.take("port").map_or(Some(None), |port| port.port().map(Some));
+    let database = database(&mut table, login.has_secret());
+    let region = table.optional("region", value::region);
+    let roles = roles(&mut table, &login);
+    login.check(warehouse, roles.as_ref());
+    let duration = table.take("password_duration");
+    let password_duration =
+        duration.map_or(Some(origin.password_duration), |given| given.duration(value::password_duration));
+    let shared_user_roles = table.take("shared_user_roles").map_or(Some(false), |is| is.bool());
+    let denied = table.take("deny_db_users").map(|names| names.texts(value::warehouse_user));
+    let ca = table.take("ca").map_or(Some(None), |ca| sections::ca(&ca).map(Some));
+    let tls_server_name = table.optional("tls_server_name", value::host);
+    let default_sessions = warehouse.map_or(1, default_sessions);
+    let max_sessions = table.take("max_sessions").map_or(Some(default_sessions), |count| count.count());
+    let [description, owner] = ["description", "owner"].map(|name| table.optional(name, |text| Ok(text.to_owned())));
+    without_effect(&mut table);
+    table.finish();
+
+    let (warehouse, login, target, roles) = (warehouse?, login.sound()?, target?, roles?);
+    Some(ConnSpec {
+        id: id?.clone(),
+        warehouse,
+        enabled: enabled?,
+        description: description?,
+        owner: owner?,
+        host: target.host,
+        port: port?,
+        database: database?,
+        user: login.user,
+        password: login.password,
+        secret_id: login.secret_id,
+        workgroup: target.workgroup,
+        cluster_id: target.cluster_id,
+        region: region?.or(target.region),
+        role_hops: roles.hops,
+        web_identity_token_file: roles.web_identity_token_file,
+        tags: roles.tags,
+        auto_create: login.auto_create,
+        db_groups: login.db_groups,
+        password_duration: password_duration?,
+        identity: login.identity,
+        shared_user_roles: shared_user_roles?,
+        deny_db_users: denied.unwrap_or_else(|| DENY_DB_USERS.map(str::to_owned).to_vec()),
+        tls_server_name: tls_server_name?,
+        ca: ca?,
+        max_sessions: max_sessions?,
+        bounds: origin.bounds.cloned(),
+    })
+}
+
+/// Superusers that a cluster has from the start.
+const DENY_DB_USERS: [&str; 3] = ["awsuser", "admin", "rdsdb"];
+
+/// What a workgroup takes is 2000 connections, a cluster 500; some are left to others.
+fn default_sessions(warehouse: Warehouse) -> usize {
+    match warehouse {
+        Warehouse::Serverless => 1900,
+        Warehouse::Provisioned => 450,
+    }
+}
+
+fn warehouse(text: &str) -> value::Parsed<Warehouse> {
+    match text.to_lowercase().as_str() {
+        "redshift-serverless" => Ok(Warehouse::Serverless),
+        "redshift" => Ok(Warehouse::Provisioned),
+        _ => Err("must be \"redshift-serverless\" or \"redshift\"".into()),
+    }
+}
+
+/// `None`: a fault was told. `Some(None)`: the secret has it.
+fn database(table: &mut Table<'_>, has_secret: bool) -> Option<Option<String>> {
+    if has_secret {
+        return table.optional("database", value::database);
+    }
+    table.require("database").and_then(|name| name.parse(value::database)).map(Some)
+}
+
+/// Keys of lava's that mean nothing here: checked, then dropped.
+fn without_effect(table: &mut Table<'_>) {
+    let _checked = table.take("subtype").and_then(|value| value.text());
+    let _checked = table.take("preserve_case").and_then(|value| value.bool());
+    if let Some(ssl) = table.take("ssl").filter(|ssl| ssl.bool() == Some(false)) {
+        ssl.warn("ignored: TLS to the warehouse is always on and verified");
+    }
+    table.ignore(|name| name.starts_with("x-") || name.starts_with("X-"));
+}

@@ -1,0 +1,103 @@
+//! `include`: more files, merged into one tree before any key is read.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::reader::{Doc, Value, read_file};
+use super::tree::{self, Data, Node, Place};
+
+/// A pattern that matches more is taken for a mistake.
+const MAX_FILES: usize = 100;
+
+/// The first file, whose text this is, and all that it includes. `None`: a file cannot be read or parsed; what the others
+/// say is then not judged, since it may be about what is missing.
+pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
+    let mut root = parsed(doc, text, 0)?;
+    // Each is read, so that the faults of all are told.
+    let included: Vec<_> = paths(doc, &root)?.into_iter().map(|path| included(doc, path)).collect();
+    for node in included.into_iter().collect::<Option<Vec<_>>>()? {
+        merge(doc, &mut root, node, "");
+    }
+    Some(root)
+}
+
+fn parsed(doc: &Doc<'_>, text: &str, file: usize) -> Option<Node> {
+    tree::from_toml(text, file).map_err(|(place, message)| doc.fault(place, "", message)).ok()
+}
+
+/// One more file, without its own `include`, which is a fault.
+fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
+    let text = read_file(&path);
+    let file = doc.add(path);
+    let whole = Place { file, line: None };
+    let text = text.map_err(|why| doc.fault(whole, "", format_args!("cannot be read: {why}"))).ok()?;
+    let mut node = parsed(doc, &text, file)?;
+    if let Data::Table(entries) = &mut node.data {
+        for (_, include) in entries.extract_if(.., |(name, _)| name == "include") {
+            doc.fault(include.place, "include", "an included file includes no others");
+        }
+    }
+    Some(node)
+}
+
+/// Puts the keys of `from` into `into`: tables key by key, anything else once.
+fn merge(doc: &Doc<'_>, into: &mut Node, from: Node, key: &str) {
+    let (Data::Table(entries), Data::Table(more)) = (&mut into.data, from.data) else { return };
+    for (name, node) in more {
+        let key = super::reader::dotted(key, &name);
+        match entries.iter_mut().find(|(other, _)| *other == name) {
+            None => entries.push((name, node)),
+            Some((_, there)) if matches!((&there.data, &node.data), (Data::Table(_), Data::Table(_))) => {
+                merge(doc, there, node, &key);
+            }
+            Some((_, there)) => {
+                let (file, line) = (doc.file(there.place), there.place.line.unwrap_or(1));
+                doc.fault(node.place, &key, format_args!("is already in {}:{line}", file.display()));
+            }
+        }
+    }
+}
+
+/// What the first file's `include` names, sorted. `None`: a fault was told.
+fn paths(doc: &Doc<'_>, root: &Node) -> Option<BTreeSet<PathBuf>> {
+    let Some(include) = doc.root(root).take("include") else { return Some(BTreeSet::new()) };
+    let mut paths = BTreeSet::new();
+    for pattern in include.list()? {
+        paths.extend(matched(&pattern)?);
+        if paths.len() > MAX_FILES {
+            pattern.fault(format_args!("more than {MAX_FILES} files are included"));
+            return None;
+        }
+    }
+    // A pattern may well cover the file that it stands in.
+    let first = std::fs::canonicalize(doc.file(Place::WHOLE)).ok();
+    paths.retain(|path| first.is_none() || std::fs::canonicalize(path).ok() != first);
+    Some(paths)
+}
+
+/// One pattern's files, at most one more than are allowed.
+fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
+    let text = pattern.text()?;
+    if text.is_empty() {
+        pattern.fault("must not be empty");
+        return None;
+    }
+    let beside = pattern.beside(Path::new(""));
+    let Some(beside) = beside.to_str() else {
+        pattern.fault("the name of this file's directory is not UTF-8");
+        return None;
+    };
+    // The directory stands for itself, whatever characters are in it.
+    let full = Path::new(&glob::Pattern::escape(beside)).join(&text);
+    let options =
+        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    let found = glob::glob_with(&full.to_string_lossy(), options);
+    let found = found.map_err(|why| pattern.fault(format_args!("is no pattern: {}", why.msg))).ok()?;
+    let found = found.take(MAX_FILES + 2).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|why| pattern.fault(format_args!("cannot be searched: {why}"))).ok()?;
+    if found.is_empty() && !text.contains(['*', '?', '[']) {
+        pattern.fault("there is no such file");
+        return None;
+    }
+    Some(found)
+}

@@ -1,0 +1,66 @@
+//! `[specs]`: lava's table as a second source of connections, and what bounds its writers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reader::{Table, Value};
+use super::value::{self, Parsed};
+use super::{Bounds, SpecsTable};
+
+/// Endpoints of Redshift, and nothing else that a password could be sent to.
+const HOSTS: [&str; 4] = [
+    "*.redshift-serverless.amazonaws.com",
+    "*.redshift.amazonaws.com",
+    "*.redshift-serverless.amazonaws.com.cn",
+    "*.redshift.amazonaws.com.cn",
+];
+
+/// `None`: a fault was told.
+pub(super) fn specs(mut table: Table<'_>) -> Option<SpecsTable> {
+    let dynamodb_table = table.require("dynamodb_table").and_then(|name| name.parse(value::dynamodb_table));
+    let refresh = table.take("refresh");
+    let refresh = refresh.map_or(Some(Duration::from_secs(60)), |refresh| refresh.duration(a_second));
+    let conn_ids = table.require("conn_ids").and_then(|globs| all(&globs, not_empty));
+    let roles = table.require("roles").and_then(|globs| all(&globs, role_glob));
+    let prefix_place = table.require("parameter_prefix");
+    let parameter_prefix = prefix_place.as_ref().and_then(|prefix| prefix.parse(parameter_prefix));
+    if let (Some(place), Some(prefix)) = (&prefix_place, &parameter_prefix)
+        && !prefix.ends_with('/')
+    {
+        place.warn("does not end in /: it covers all names that begin so, not only those below it");
+    }
+    let hosts = table.take("hosts");
+    let hosts = hosts.map_or_else(|| Some(HOSTS.map(str::to_owned).to_vec()), |globs| all(&globs, not_empty));
+    table.finish();
+    let bounds = Bounds { conn_ids: conn_ids?, roles: roles?, parameter_prefix: parameter_prefix?, hosts: hosts? };
+    Some(SpecsTable { dynamodb_table: dynamodb_table?, refresh: refresh?, bounds: Arc::new(bounds) })
+}
+
+/// A list of which each will do.
+fn all(place: &Value<'_>, parser: fn(&str) -> Parsed<String>) -> Option<Vec<String>> {
+    let list = place.list()?;
+    let good: Vec<_> = list.iter().filter_map(|value| value.parse(parser)).collect();
+    (good.len() == list.len()).then_some(good)
+}
+
+fn not_empty(glob: &str) -> Parsed<String> {
+    if glob.is_empty() { Err("must not be empty".into()) } else { Ok(glob.to_owned()) }
+}
+
+fn role_glob(glob: &str) -> Parsed<String> {
+    let shape = glob.starts_with("arn:");
+    if shape { Ok(glob.to_owned()) } else { Err("must be ARNs of roles; * is any run of characters, ? one".into()) }
+}
+
+fn parameter_prefix(text: &str) -> Parsed<String> {
+    let shape = text.starts_with('/')
+        && text.len() <= 1011
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/".contains(&b));
+    let expected = "must begin with / and be made of letters, digits and _ . - /";
+    if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
+}
+
+/// Less would be a request for each login.
+fn a_second(refresh: Duration) -> Parsed<Duration> {
+    if refresh < Duration::from_secs(1) { Err("must be at least 1 s".into()) } else { Ok(refresh) }
+}

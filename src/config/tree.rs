@@ -1,0 +1,150 @@
+//! What a configuration is made of, whatever it was written in: values with their places, out of TOML or out of an item.
+//!
+//! Owns the tree, places, and how files become one. Knows no key.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Where something stands.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Place {
+    /// Which of the document's files.
+    pub(super) file: usize,
+    /// From 1. `None`: the whole, or what has no lines.
+    pub(super) line: Option<usize>,
+}
+
+impl Place {
+    /// The first file as a whole.
+    pub(super) const WHOLE: Self = Self { file: 0, line: None };
+}
+
+/// A value and its place.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) data: Data,
+}
+
+/// A value.
+#[derive(Debug)]
+pub(super) enum Data {
+    Text(String),
+    /// In decimal digits, of any length.
+    Integer(String),
+    Float(String),
+    Bool(bool),
+    List(Vec<Node>),
+    Table(Vec<(String, Node)>),
+    /// What no key takes, by the name of its type.
+    Other(&'static str),
+}
+
+impl Data {
+    /// For messages.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "string",
+            Self::Integer(_) => "integer",
+            Self::Float(_) => "float",
+            Self::Bool(_) => "boolean",
+            Self::List(_) => "array",
+            Self::Table(_) => "table",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// One value of an item of lava's table (connection-spec.md 2): strings, numbers in text, booleans, and maps of them.
+#[derive(Clone, Debug)]
+pub enum ItemValue {
+    /// `S`
+    Text(String),
+    /// `N`
+    Number(String),
+    /// `BOOL`
+    Bool(bool),
+    /// `M`
+    Map(BTreeMap<String, ItemValue>),
+    /// `L`
+    List(Vec<ItemValue>),
+    /// What no field takes, by its name for a message: `NULL`, `B`, `SS`, …
+    Other(&'static str),
+}
+
+/// Parses a file. The fault never shows the line, which may hold a secret.
+pub(super) fn from_toml(text: &str, file: usize) -> Result<Node, (Place, String)> {
+    let lines = Lines { file, ends: text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect() };
+    match DeTable::parse(text) {
+        Ok(table) => Ok(Node { place: Place { file, line: Some(1) }, data: lines.table(table.get_ref()) }),
+        Err(why) => {
+            let line = why.span().and_then(|span| lines.place(span.start).line);
+            Err((Place { file, line }, why.message().replace('\n', ", ")))
+        }
+    }
+}
+
+/// One file's line ends, in bytes from its start.
+struct Lines {
+    file: usize,
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    fn place(&self, offset: usize) -> Place {
+        Place { file: self.file, line: Some(self.ends.partition_point(|end| *end < offset) + 1) }
+    }
+
+    fn table(&self, table: &DeTable<'_>) -> Data {
+        let entries = table.iter().map(|(name, value)| {
+            // A table stands where its name does, any other value where it begins itself.
+            let at = if value.get_ref().is_table() { name.span().start } else { value.span().start };
+            (name.get_ref().to_string(), Node { place: self.place(at), data: self.data(value) })
+        });
+        Data::Table(entries.collect())
+    }
+
+    fn data(&self, value: &Spanned<DeValue<'_>>) -> Data {
+        match value.get_ref() {
+            DeValue::String(text) => Data::Text(text.to_string()),
+            DeValue::Integer(number) => {
+                let decimal = i128::from_str_radix(number.as_str(), number.radix());
+                Data::Integer(decimal.map_or_else(|_too_long| number.as_str().to_owned(), |number| number.to_string()))
+            }
+            DeValue::Float(number) => Data::Float(number.to_string()),
+            DeValue::Boolean(is) => Data::Bool(*is),
+            DeValue::Datetime(_) => Data::Other("datetime"),
+            DeValue::Array(array) => {
+                let node = |value: &Spanned<_>| Node { place: self.place(value.span().start), data: self.data(value) };
+                Data::List(array.iter().map(node).collect())
+            }
+            DeValue::Table(table) => self.table(table),
+        }
+    }
+}
+
+/// The tree of an item, which has no lines.
+pub(super) fn from_item<'i>(fields: impl IntoIterator<Item = (&'i String, &'i ItemValue)>) -> Node {
+    Node { place: Place::WHOLE, data: item_table(fields) }
+}
+
+fn item_table<'i>(fields: impl IntoIterator<Item = (&'i String, &'i ItemValue)>) -> Data {
+    Data::Table(fields.into_iter().map(|(name, value)| (name.clone(), item_node(value))).collect())
+}
+
+fn item_node(value: &ItemValue) -> Node {
+    let data = match value {
+        ItemValue::Text(text) => Data::Text(text.clone()),
+        ItemValue::Number(text) => match text.parse::<i128>() {
+            Ok(number) => Data::Integer(number.to_string()),
+            Err(_fraction) => Data::Float(text.clone()),
+        },
+        ItemValue::Bool(is) => Data::Bool(*is),
+        ItemValue::Map(map) => item_table(map),
+        ItemValue::List(list) => Data::List(list.iter().map(item_node).collect()),
+        ItemValue::Other(name) => Data::Other(name),
+    };
+    Node { place: Place::WHOLE, data }
+}

@@ -1,0 +1,112 @@
+//! The gate alone.
+
+use std::sync::atomic::AtomicUsize;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::*;
+use crate::engine::gate::{Gate, Place};
+
+fn place(account: &str) -> Place {
+    Place { account: Some(account.into()), region: None }
+}
+
+/// Calls that fail in turn with these, and succeed after; how often it was tried comes with the outcome.
+async fn call(gate: &Gate, failures: impl IntoIterator<Item = MintError>) -> (Result<(), MintError>, usize) {
+    let (failures, tries) = (Mutex::new(failures.into_iter().collect::<VecDeque<_>>()), AtomicUsize::new(0));
+    let attempt = || async {
+        tries.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        failures.lock().unwrap().pop_front().map_or(Ok(()), Err)
+    };
+    let outcome = gate.call(&place("1"), attempt).await;
+    (outcome, tries.into_inner())
+}
+
+fn failing() -> MintError {
+    MintError::Unavailable {
+        call: Call::new("x", ""),
+        code: "InternalFailure".into(),
+        source: Box::new(std::fmt::Error),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_throttled_for_too_long_is_told_as_that() {
+    let gate = Gate::new(Jitter::fixed(1), secs(15));
+    let began = Instant::now();
+    let told = gate.call(&Place::default(), || async { Err::<(), _>(throttled()) }).await;
+    assert!(told.unwrap_err().is_throttled());
+    assert!((secs(15)..secs(20)).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_throttled_is_tried_until_it_is_not_with_pauses_that_grow_to_five_seconds() {
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
+    let began = Instant::now();
+    let (outcome, tries) = call(&gate, (0..100).map(|_| throttled())).await;
+    assert!(outcome.is_ok());
+    assert_eq!(tries, 101);
+    let mean = began.elapsed() / 100;
+    assert!((Duration::from_millis(2000)..Duration::from_millis(2800)).contains(&mean), "{mean:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_now_is_tried_thrice_and_what_is_refused_once() {
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
+    assert!(matches!(call(&gate, [failing(), failing()]).await, (Ok(()), 3)));
+    assert!(matches!(call(&gate, [failing(), failing(), failing()]).await, (Err(_), 3)));
+    assert!(matches!(call(&gate, [throttled(), failing(), throttled(), failing()]).await, (Ok(()), 5)));
+    assert!(matches!(call(&gate, [denied()]).await, (Err(MintError::Denied { .. }), 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
+    let (gate, most, now) = (Gate::new(Jitter::fixed(1), secs(3600)), AtomicUsize::new(0), AtomicUsize::new(0));
+    let order = Mutex::new(Vec::new());
+    let began = Instant::now();
+    let here = join_all((0..80).map(|at| {
+        let (gate, most, now, order) = (&gate, &most, &now, &order);
+        async move {
+            let attempt = || async {
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::time::sleep(secs(1)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                order.lock().unwrap().push(at);
+                Ok(())
+            };
+            gate.call(&place("1"), attempt).await
+        }
+    }));
+    let there = async {
+        pass(Duration::from_millis(10)).await;
+        gate.call(&place("2"), || async { Ok(()) }).now_or_never().expect("another place has its own eight").unwrap();
+    };
+    tokio::join!(here, there);
+    assert_eq!((most.into_inner(), began.elapsed().as_secs()), (8, 10));
+    assert_eq!(order.into_inner().unwrap(), (0..80).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_gives_its_turn_back() {
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
+    let here = place("1");
+    let hanging = join_all((0..20).map(|_| gate.call(&here, std::future::pending::<Result<(), MintError>>)));
+    assert!(tokio::time::timeout(secs(1), hanging).await.is_err());
+    assert!(gate.call(&here, || async { Ok(()) }).now_or_never().unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn places_are_not_remembered_for_ever() {
+    let gate = Gate::new(Jitter::fixed(1), secs(3600));
+    let there = place("busy");
+    let busy = gate.call(&there, std::future::pending::<Result<(), MintError>>);
+    tokio::pin!(busy);
+    assert!(busy.as_mut().now_or_never().is_none());
+    for account in 0..5000 {
+        gate.call(&place(&account.to_string()), || async { Ok(()) }).await.unwrap();
+        assert!(gate.len() <= 1024);
+    }
+    assert!(gate.knows(&there));
+}

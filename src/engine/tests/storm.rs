@@ -1,0 +1,96 @@
+//! A crowd before an AWS that admits one call a second, through the gate.
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::*;
+use crate::engine::gate::{Gate, Place};
+
+/// Admits a call when the last one admitted is a second ago, and throttles the rest; either takes 50 ms.
+struct Slow {
+    gate: Gate,
+    admitted: Mutex<Option<Instant>>,
+    calls: AtomicU64,
+    clock: Arc<TokioClock>,
+}
+
+impl Slow {
+    async fn answer(&self, key: u32) -> Result<Value, MintError> {
+        let serial = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_admitted = {
+            let mut last = self.admitted.lock().unwrap();
+            let is_admitted = last.is_none_or(|last| last.elapsed() >= secs(1));
+            if is_admitted {
+                *last = Some(Instant::now());
+            }
+            is_admitted
+        };
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if is_admitted { Ok(Value::new(key, serial, self.clock.now(), secs(900))) } else { Err(throttled()) }
+    }
+}
+
+impl Fetch<u32, Value> for Slow {
+    fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, MintError>> {
+        async move { self.gate.call(&Place::default(), || self.answer(*key)).await }.boxed()
+    }
+}
+
+/// Who was served, and when; and who was told to go, when. In the order in which they came.
+struct Storm {
+    all: Vec<(Outcome<Value>, Duration)>,
+    calls: u64,
+}
+
+async fn storm(timeout: Duration, seed: u64) -> Storm {
+    let clock = Arc::new(TokioClock::start());
+    let slow = Arc::new(Slow {
+        gate: Gate::new(Jitter::fixed(seed), secs(3600)),
+        admitted: Mutex::default(),
+        calls: AtomicU64::new(0),
+        clock: Arc::clone(&clock),
+    });
+    let source = Arc::clone(&slow) as Arc<dyn Fetch<u32, Value>>;
+    let policy = Policy { timeout, cap: 1000, ..AHEAD };
+    let cache = Cache::new(source, clock, Handle::current(), policy, Jitter::fixed(seed));
+    let began = Instant::now();
+    // Each key is wanted by ten.
+    let all = join_all((0..1000).map(|at| {
+        let cache = Arc::clone(&cache);
+        async move { (cache.get(&(at / 10)).await, began.elapsed()) }
+    }));
+    let all = all.await.into_iter().step_by(10).collect();
+    Storm { all, calls: slow.calls.load(Ordering::Relaxed) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_time_enough_everyone_is_served_in_turn() {
+    for seed in 0..20 {
+        let storm = storm(secs(200), seed).await;
+        assert!(storm.all.iter().all(|(outcome, _)| outcome.is_ok()));
+        assert!((100..600).contains(&storm.calls), "{} calls", storm.calls);
+        // Of the eight inside, a new one may be lucky; those outside come in by turns.
+        let mut turns = storm.all.iter().enumerate().map(|(at, (_, served))| (*served, at)).collect::<Vec<_>>();
+        turns.sort_unstable();
+        assert!(turns.iter().enumerate().all(|(turn, (_, at))| turn.abs_diff(*at) < 8), "{turns:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_too_little_time_the_first_are_served_and_the_rest_are_told_at_the_deadline() {
+    for seed in 0..20 {
+        let storm = storm(secs(20), seed).await;
+        let served = storm.all.iter().filter(|(outcome, _)| outcome.is_ok()).count();
+        assert!((10..=20).contains(&served), "{served}");
+        for (at, (outcome, when)) in storm.all.iter().enumerate() {
+            match outcome {
+                Ok(_) => assert!(*when <= secs(20) && at < served + 8, "{at} of {served} after {when:?}"),
+                Err(error) => {
+                    assert!(matches!(**error, MintError::Deadline(_)));
+                    assert_eq!(when.as_secs(), 20);
+                }
+            }
+        }
+        assert!(storm.calls < 200, "{} calls", storm.calls);
+    }
+}
