@@ -26,7 +26,8 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
         MintError::Throttled { call, .. } => Explanation::new(
             what(),
             format_args!(
-                "wait a minute and try again; if it stays so, find who else calls {}, or have AWS raise its quota in {}",
+                "wait a minute and try again; if it stays so, find who else calls {}, or have AWS raise its quota in \
+                 {}",
                 call.operation,
                 context.region_of(call)
             ),
@@ -141,8 +142,8 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
             let external_id = context.external_id_of(&call.on);
             let otherwise = match external_id {
                 Some(name) => format!(
-                    "a wrong external id gives the same answer: the value of {name} has to be the sts:ExternalId of the \
-                     trust policy"
+                    "a wrong external id gives the same answer: the value of {name} has to be the sts:ExternalId of \
+                     the trust policy"
                 ),
                 None => "a missing external id gives the same answer: where the trust policy asks for sts:ExternalId, \
                          set external_id"
@@ -227,7 +228,8 @@ fn unusable(call: &Call, why: &str, context: &Context) -> String {
         ),
         "GetSecretValue" if has("binary") => {
             format!(
-                "store it as text: aws secretsmanager put-secret-value --region {region} --secret-id {on} --secret-string …"
+                "store it as text: aws secretsmanager put-secret-value --region {region} --secret-id {on} \
+                 --secret-string …"
             )
         }
         "GetSecretValue" if has("not JSON") || has("not a JSON object") => format!(

@@ -101,8 +101,8 @@ impl Progress {
 
     /// The same, if it was the one that mints.
     pub(super) fn minted(&mut self, detail: &str) {
-        if matches!(&self.held, Some((call, _)) if call.operation.ends_with("Credentials") || call.operation.ends_with("WithIAM"))
-        {
+        const MINT: [&str; 3] = ["GetCredentials", "GetClusterCredentials", "GetClusterCredentialsWithIAM"];
+        if self.held.as_ref().is_some_and(|(call, _)| MINT.contains(&call.operation)) {
             self.found(detail.to_owned());
         }
     }
