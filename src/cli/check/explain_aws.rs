@@ -129,7 +129,18 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
              VPC endpoint, permissions boundary or service control policy)"
         );
     }
+    if is_of_kms(call, text) {
+        return format!(
+            "let {} decrypt with the KMS key of {}, in its policy and the key's: {}",
+            iam::principal(&caller),
+            call.on,
+            iam::decrypt(text)
+        );
+    }
     let statement = iam::missing(call, text, context);
+    if let Some(policy) = outer_policy(text) {
+        return format!("add to the {policy} that bounds {}: {statement}", iam::principal(&caller));
+    }
     match call.operation {
         "AssumeRoleWithWebIdentity" => format!(
             "add to the trust policy of {}: {}; sub and aud have to be the token's",
@@ -158,6 +169,24 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
         }
         _ => format!("add to the policy of {}: {statement}", iam::principal(&caller)),
     }
+}
+
+/// The value may be read, but not with its key: SSM and Secrets Manager each have words of their own for it.
+fn is_of_kms(call: &Call, text: &str) -> bool {
+    matches!(call.operation, "GetParameter" | "GetSecretValue")
+        && ["kms:Decrypt", "KMS", "ciphertext refers to"].iter().any(|mark| text.contains(mark))
+}
+
+/// AWS says which kind of policy lacks the statement; these bound what the caller's own policy grants.
+fn outer_policy(text: &str) -> Option<&'static str> {
+    const OUTER: [(&str, &str); 5] = [
+        ("no VPC endpoint policy allows", "VPC endpoint policy"),
+        ("no permissions boundary allows", "permissions boundary"),
+        ("no session policy allows", "session policy"),
+        ("no service control policy allows", "service control policy"),
+        ("no resource control policy allows", "resource control policy"),
+    ];
+    OUTER.iter().find(|(mark, _)| text.contains(mark)).map(|(_, policy)| *policy)
 }
 
 /// What does not come from AWS itself, or has to do with time. `None`: AWS is away.

@@ -87,6 +87,21 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "\"arn:aws:secretsmanager:eu-west-1:111111111111:secret:prod/x-??????\"",
         ),
         (
+            denied("GetSecretValue", "prod/x", "AccessDeniedException", "Access to KMS is not allowed"),
+            "KMS",
+            "\"Resource\":\"<the ARN of that key>\"",
+        ),
+        (
+            denied(
+                "AssumeRole",
+                ROLE,
+                "AccessDenied",
+                "because no VPC endpoint policy allows the sts:AssumeRole action",
+            ),
+            "VPC endpoint policy",
+            "add to the VPC endpoint policy that bounds arn:aws:iam::111111111111:role/task: {\"Action\"",
+        ),
+        (
             denied("AssumeRole", ROLE, "AccessDenied", "no"),
             "AssumeRole",
             "the trust policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"sts:AssumeRole\",\"Condition\":\
