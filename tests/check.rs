@@ -297,6 +297,11 @@ async fn a_connection_into_another_account_or_without_rights_is_told_so() {
     let told = check(&world, &["plain"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
     assert!(told.stdout.contains("login dev: database user IAM:proxy, "), "{}", told.all());
+    // Sessions of this connection never call STS.
+    world.sandbox.aws.fault("GetCallerIdentity", Fault::Close, Times::Always);
+    let told = check(&world, &["plain", "--no-login"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    assert!(told.stdout.contains("ok      base identity: not known, and not needed here: "), "{}", told.all());
 }
 
 #[tokio::test]

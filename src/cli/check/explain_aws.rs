@@ -233,6 +233,17 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
     Some(Explanation::new(format_args!("{}: {}", head(), plain(text)), mend))
 }
 
+/// Whether nobody answered, which says nothing of the caller's keys.
+pub(super) fn is_unreachable(error: &MintError) -> bool {
+    match error.root() {
+        MintError::Unavailable { code, source, .. } => {
+            code == "timeout" || code == "no connection" && !has_no_credentials(&source.to_string())
+        }
+        MintError::Deadline(_) => true,
+        _ => false,
+    }
+}
+
 fn away(call: &Call, code: &str, context: &Context) -> String {
     let (service, region) = (service(call), context.region_of(call));
     format!("AWS fails ({code}): try again, and see {service} in {region} at health.aws.amazon.com")
