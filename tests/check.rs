@@ -13,7 +13,7 @@ mod support;
 use std::process::Stdio;
 use std::time::Duration;
 
-use redshift_sandbox::aws::{Fault, Skew, Times, Workgroup};
+use redshift_sandbox::aws::{Fault, SecretValue, Skew, Times, Workgroup};
 use serde_json::Value;
 use support::secrets::Secrets;
 use support::{Setup, World, closed_port, connection};
@@ -110,7 +110,7 @@ async fn a_connection_is_proved_step_by_step_for_people() {
     let port = world.sandbox.warehouse.address().port().to_string();
     for (line, want) in lines[1..10].iter().zip([
         "config: redshift-serverless, region ap-southeast-2  ",
-        "base identity: arn:aws:iam::123456789012:user/proxy, account 123456789012, out of the SDK's credential chain  ",
+        "base identity: arn:aws:iam::123456789012:user/proxy, account 123456789012, out of the SDK's credential ",
         "GetParameter /lava/demo/rs01-external-id  ",
         "AssumeRole arn:aws:iam::123456789012:role/rs01  ",
         "GetCredentials analytics: database user IAMR:rs01, 15 min to live  ",
@@ -198,15 +198,30 @@ async fn what_aws_refuses_is_explained_with_the_statement_to_add() {
     for (operation, want) in [
         (
             "GetParameter",
-            r#"add to the policy of arn:aws:iam::123456789012:user/proxy: {"Action":"ssm:GetParameter","Effect":"Allow","Resource":"arn:aws:ssm:ap-southeast-2:123456789012:parameter/lava/demo/rs01-external-id"}"#,
+            concat!(
+                r#"add to the policy of arn:aws:iam::123456789012:user/proxy: {"Action":"ssm:GetParameter","#,
+                r#""Effect":"Allow","Resource":"arn:aws:ssm:ap-southeast-2:123456789012:parameter/lava/"#,
+                r#"demo/rs01-external-id"}"#
+            ),
         ),
         (
             "AssumeRole",
-            r#"add to the policy of arn:aws:iam::123456789012:user/proxy: {"Action":"sts:AssumeRole","Effect":"Allow","Resource":"arn:aws:iam::123456789012:role/rs01"}; and to the trust policy of arn:aws:iam::123456789012:role/rs01: {"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"<the value of /lava/demo/rs01-external-id>"}},"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/proxy"}}; a wrong external id gives the same answer"#,
+            concat!(
+                r#"add to the policy of arn:aws:iam::123456789012:user/proxy: {"Action":"sts:AssumeRole","#,
+                r#""Effect":"Allow","Resource":"arn:aws:iam::123456789012:role/rs01"}; and to the trust "#,
+                r#"policy of arn:aws:iam::123456789012:role/rs01: {"Action":"sts:AssumeRole","Condition":"#,
+                r#"{"StringEquals":{"sts:ExternalId":"<the value of /lava/demo/rs01-external-id>"}},"#,
+                r#""Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/proxy"}}; a wrong "#,
+                r#"external id gives the same answer"#
+            ),
         ),
         (
             "GetCredentials",
-            r#"add to the policy of arn:aws:iam::123456789012:role/rs01: {"Action":"redshift-serverless:GetCredentials","Effect":"Allow","Resource":"arn:aws:redshift-serverless:ap-southeast-2:123456789012:workgroup/"#,
+            concat!(
+                r#"add to the policy of arn:aws:iam::123456789012:role/rs01: {"Action":"#,
+                r#""redshift-serverless:GetCredentials","Effect":"Allow","Resource":"arn:aws:"#,
+                r#"redshift-serverless:ap-southeast-2:123456789012:workgroup/"#
+            ),
         ),
     ] {
         aws.fault(operation, Fault::Deny, Times::Always);
@@ -238,6 +253,31 @@ async fn what_aws_refuses_is_explained_with_the_statement_to_add() {
 }
 
 #[tokio::test]
+async fn stored_values_that_will_not_do_are_explained_and_not_told() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, PLANTED).unwrap();
+    let token = format!("\"{}\"", token.display());
+    let password = |name| connection(name, &[("user", "\"adam\""), ("password", &format!("\"/{name}\""))]);
+    let config = connection("secret", &[("secret_id", "\"text\"")])
+        + &connection("token", &[("external_id", ""), ("web_identity_token_file", &token)])
+        + &password("good")
+        + &password("lost");
+    let world = world(config).await;
+    world.sandbox.aws.put_secret("text", SecretValue::Text(PLANTED.to_owned()));
+    world.sandbox.aws.put_parameter("/good", PLANTED);
+    for (conn_id, step, why, mend) in [
+        ("secret", "GetSecretValue", "the secret is not JSON", "store a JSON object in text"),
+        ("token", "AssumeRoleWithWebIdentity", "InvalidIdentityToken", "IAM OIDC provider"),
+        ("good", "login", "28000", "the stored password is that of \"adam\""),
+        ("lost", "GetParameter", "ParameterNotFound", "--name /lost"),
+    ] {
+        assert_failed(&check(&world, &["--json", conn_id]).await, step, why, mend);
+        assert_eq!(check(&world, &[conn_id]).await.code, Some(1), "{conn_id}, for people");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_into_another_account_or_without_rights_is_told_so() {
     let config = connection("plain", &[("role_arn", ""), ("external_id", ""), ("workgroup", "\"mine\"")]);
     let world = world(config).await;
@@ -257,6 +297,11 @@ async fn a_connection_into_another_account_or_without_rights_is_told_so() {
     let told = check(&world, &["plain"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
     assert!(told.stdout.contains("login dev: database user IAM:proxy, "), "{}", told.all());
+    // Sessions of this connection never call STS.
+    world.sandbox.aws.fault("GetCallerIdentity", Fault::Close, Times::Always);
+    let told = check(&world, &["plain", "--no-login"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    assert!(told.stdout.contains("ok      base identity: not known, and not needed here: "), "{}", told.all());
 }
 
 #[tokio::test]

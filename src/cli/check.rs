@@ -1,5 +1,5 @@
-//! `check`: what each connection does, proved live step by step ([`live`]), or out of the configuration alone
-//! ([`offline`]). Tells no secret.
+//! `check`: what each connection does, proved live step by step ([`live()`]), or out of the configuration alone
+//! ([`offline()`]). Tells no secret.
 
 use std::fmt::Write;
 use std::sync::Arc;

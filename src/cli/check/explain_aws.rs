@@ -26,7 +26,8 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
         MintError::Throttled { call, .. } => Explanation::new(
             what(),
             format_args!(
-                "wait a minute and try again; if it stays so, find who else calls {}, or have AWS raise its quota in {}",
+                "wait a minute and try again; if it stays so, find who else calls {}, or have AWS raise its quota in \
+                 {}",
                 call.operation,
                 context.region_of(call)
             ),
@@ -128,7 +129,18 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
              VPC endpoint, permissions boundary or service control policy)"
         );
     }
+    if is_of_kms(call, text) {
+        return format!(
+            "let {} decrypt with the KMS key of {}, in its policy and the key's: {}",
+            iam::principal(&caller),
+            call.on,
+            iam::decrypt(text)
+        );
+    }
     let statement = iam::missing(call, text, context);
+    if let Some(policy) = outer_policy(text) {
+        return format!("add to the {policy} that bounds {}: {statement}", iam::principal(&caller));
+    }
     match call.operation {
         "AssumeRoleWithWebIdentity" => format!(
             "add to the trust policy of {}: {}; sub and aud have to be the token's",
@@ -141,8 +153,8 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
             let external_id = context.external_id_of(&call.on);
             let otherwise = match external_id {
                 Some(name) => format!(
-                    "a wrong external id gives the same answer: the value of {name} has to be the sts:ExternalId of the \
-                     trust policy"
+                    "a wrong external id gives the same answer: the value of {name} has to be the sts:ExternalId of \
+                     the trust policy"
                 ),
                 None => "a missing external id gives the same answer: where the trust policy asks for sts:ExternalId, \
                          set external_id"
@@ -157,6 +169,24 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
         }
         _ => format!("add to the policy of {}: {statement}", iam::principal(&caller)),
     }
+}
+
+/// The value may be read, but not with its key: SSM and Secrets Manager each have words of their own for it.
+fn is_of_kms(call: &Call, text: &str) -> bool {
+    matches!(call.operation, "GetParameter" | "GetSecretValue")
+        && ["kms:Decrypt", "KMS", "ciphertext refers to"].iter().any(|mark| text.contains(mark))
+}
+
+/// AWS says which kind of policy lacks the statement; these bound what the caller's own policy grants.
+fn outer_policy(text: &str) -> Option<&'static str> {
+    const OUTER: [(&str, &str); 5] = [
+        ("no VPC endpoint policy allows", "VPC endpoint policy"),
+        ("no permissions boundary allows", "permissions boundary"),
+        ("no session policy allows", "session policy"),
+        ("no service control policy allows", "service control policy"),
+        ("no resource control policy allows", "resource control policy"),
+    ];
+    OUTER.iter().find(|(mark, _)| text.contains(mark)).map(|(_, policy)| *policy)
 }
 
 /// What does not come from AWS itself, or has to do with time. `None`: AWS is away.
@@ -203,6 +233,17 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
     Some(Explanation::new(format_args!("{}: {}", head(), plain(text)), mend))
 }
 
+/// Whether nobody answered, which says nothing of the caller's keys.
+pub(super) fn is_unreachable(error: &MintError) -> bool {
+    match error.root() {
+        MintError::Unavailable { code, source, .. } => {
+            code == "timeout" || code == "no connection" && !has_no_credentials(&source.to_string())
+        }
+        MintError::Deadline(_) => true,
+        _ => false,
+    }
+}
+
 fn away(call: &Call, code: &str, context: &Context) -> String {
     let (service, region) = (service(call), context.region_of(call));
     format!("AWS fails ({code}): try again, and see {service} in {region} at health.aws.amazon.com")
@@ -227,7 +268,8 @@ fn unusable(call: &Call, why: &str, context: &Context) -> String {
         ),
         "GetSecretValue" if has("binary") => {
             format!(
-                "store it as text: aws secretsmanager put-secret-value --region {region} --secret-id {on} --secret-string …"
+                "store it as text: aws secretsmanager put-secret-value --region {region} --secret-id {on} \
+                 --secret-string …"
             )
         }
         "GetSecretValue" if has("not JSON") || has("not a JSON object") => format!(

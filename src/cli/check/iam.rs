@@ -41,6 +41,12 @@ pub(super) fn missing(call: &Call, text: &str, context: &Context) -> String {
     allow(denial.action.unwrap_or(action), &resources)
 }
 
+/// The statement that lets a stored value be decrypted.
+pub(super) fn decrypt(text: &str) -> String {
+    let key = Denial::read(text).resource.filter(|arn| arn.contains(":kms:")).unwrap_or("<the ARN of that key>");
+    allow("kms:Decrypt", &[key.to_owned()])
+}
+
 /// The statement that a role's trust policy lacks. `caller`: who takes the role.
 pub(super) fn trust(action: &str, caller: &str, external_id: Option<&str>) -> String {
     let mut statement = json!({ "Effect": "Allow", "Action": action, "Principal": { "AWS": principal(caller) } });

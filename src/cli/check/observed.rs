@@ -101,8 +101,8 @@ impl Progress {
 
     /// The same, if it was the one that mints.
     pub(super) fn minted(&mut self, detail: &str) {
-        if matches!(&self.held, Some((call, _)) if call.operation.ends_with("Credentials") || call.operation.ends_with("WithIAM"))
-        {
+        const MINT: [&str; 3] = ["GetCredentials", "GetClusterCredentials", "GetClusterCredentialsWithIAM"];
+        if self.held.as_ref().is_some_and(|(call, _)| MINT.contains(&call.operation)) {
             self.found(detail.to_owned());
         }
     }
@@ -115,20 +115,20 @@ impl Progress {
         }
     }
 
-    /// Tells the failed step, which is the last.
-    pub(super) fn fail(mut self, error: &MintError, context: &Context, tell: Tell<'_>) {
+    /// The failed step, once all before it are told.
+    pub(super) fn failed(mut self, error: &MintError, context: &Context, tell: Tell<'_>) -> Step {
         let why = explain(&CheckError::Aws(error), context);
         if let Some((_, step)) = self.held.take_if(|(_, step)| step.fault.is_some()) {
-            return tell(step);
+            return step;
         }
         // The value that the call brought will not do.
         if let MintError::Unusable { call, .. } = error
             && let Some((_, step)) = self.held.take_if(|(held, _)| held == call)
         {
-            return tell(Step { fault: Some(why), ..step });
+            return Step { fault: Some(why), ..step };
         }
         self.end(tell);
-        let failed = match (error, self.pending.take()) {
+        match (error, self.pending.take()) {
             // Cut off by the deadline of its flight: its last attempt says more.
             (MintError::Deadline(_), Some((call, since, last))) => {
                 Step { fault: Some(last.unwrap_or(why)), ..step(&call).since(since) }
@@ -136,8 +136,7 @@ impl Progress {
             (MintError::Unusable { call, .. }, _) => Step { fault: Some(why), ..step(call) },
             (MintError::Spec(_) | MintError::Bounds(_), _) => Step { fault: Some(why), ..Step::new("spec", "") },
             _ => Step { fault: Some(why), ..Step::new("credentials", "") },
-        };
-        tell(failed);
+        }
     }
 }
 

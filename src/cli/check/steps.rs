@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use super::explain::{CheckError, Context, Explanation, explain};
+use super::explain_aws;
 use super::observed::{Event, Progress, Recorder};
 use super::warehouse;
 use crate::aws::Base;
@@ -110,15 +111,13 @@ pub(crate) async fn run(
         recorder.context().db_user = Some(name.clone());
     }
     if needs_base(spec) {
-        let asked = logins.base_identity(spec);
-        let (caller, mut progress) = watched(asked, &mut seen, &recorder, tell).await?;
-        let arn = caller.as_str();
-        let account = arn.split(':').nth(4).unwrap_or_default();
-        progress.found(format!("{arn}, account {account}, out of the SDK's credential chain"));
-        progress.end(tell);
-        recorder.context().base = Some(arn.to_owned());
+        base_identity(&logins, spec, &mut seen, &recorder, tell).await?;
     }
-    let (opening, mut progress) = watched(logins.open(spec, &principal), &mut seen, &recorder, tell).await?;
+    let opened = watched(logins.open(spec, &principal), &mut seen, &recorder, tell).await;
+    let (opening, mut progress) = opened.map_err(|(step, _error)| {
+        tell(step);
+        Failed
+    })?;
     progress.minted(&minted(&opening, settings.clock.as_ref()));
     progress.end(tell);
     let context = {
@@ -132,13 +131,42 @@ pub(crate) async fn run(
     warehouse::run(settings, wanted, &opening, &context, tell).await
 }
 
-/// Waits for something of AWS's while its calls are told.
+/// Who calls. Where no role is assumed, sessions do without STS, and so does this.
+async fn base_identity(
+    logins: &Logins,
+    spec: &ConnSpec,
+    seen: &mut UnboundedReceiver<Event>,
+    recorder: &Recorder,
+    tell: Tell<'_>,
+) -> Result<(), Failed> {
+    match watched(logins.base_identity(spec), seen, recorder, tell).await {
+        Ok((caller, mut progress)) => {
+            let arn = caller.as_str();
+            let account = arn.split(':').nth(4).unwrap_or_default();
+            progress.found(format!("{arn}, account {account}, out of the SDK's credential chain"));
+            progress.end(tell);
+            recorder.context().base = Some(arn.to_owned());
+            Ok(())
+        }
+        Err((step, error)) if spec.role_hops.is_empty() && explain_aws::is_unreachable(&error) => {
+            let why = step.fault.map(|why| why.what).unwrap_or_default();
+            tell(Step { detail: format!("not known, and not needed here: {why}"), fault: None, ..step });
+            Ok(())
+        }
+        Err((step, _error)) => {
+            tell(step);
+            Err(Failed)
+        }
+    }
+}
+
+/// Waits for something of AWS's while its calls are told; the step that fails is not.
 async fn watched<T>(
     asked: impl Future<Output = Result<T, Arc<MintError>>>,
     seen: &mut UnboundedReceiver<Event>,
     recorder: &Recorder,
     tell: Tell<'_>,
-) -> Result<(T, Progress), Failed> {
+) -> Result<(T, Progress), (Step, Arc<MintError>)> {
     let (mut asked, mut progress) = (pin!(asked), Progress::default());
     let outcome = loop {
         tokio::select! {
@@ -152,10 +180,7 @@ async fn watched<T>(
     }
     match outcome {
         Ok(found) => Ok((found, progress)),
-        Err(error) => {
-            progress.fail(error.root(), &recorder.context(), tell);
-            Err(Failed)
-        }
+        Err(error) => Err((progress.failed(error.root(), &recorder.context(), tell), error)),
     }
 }
 

@@ -35,29 +35,29 @@ struct Broken {
 
 /// Proves DNS, TCP, TLS and login.
 pub(super) async fn run(
-    parts: &Settings<'_>,
+    settings: &Settings<'_>,
     wanted: &Wanted<'_>,
     opening: &Opening,
     context: &Context,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
-    let proved = prove(parts, wanted, opening, tell).await;
+    let proved = prove(settings, wanted, opening, tell).await;
     proved.map_err(|Broken { step, why }| {
         let error = match &why {
             Some(error) => CheckError::Warehouse(error),
-            None => CheckError::LoginTimeout(parts.login_timeout),
+            None => CheckError::LoginTimeout(settings.login_timeout),
         };
         tell(step.failed(&error, context));
         Failed
     })
 }
 
-async fn prove(parts: &Settings<'_>, wanted: &Wanted<'_>, opening: &Opening, tell: Tell<'_>) -> Result<(), Broken> {
-    let route = parts.routes.to(opening.target.clone(), wanted.spec.ca.as_ref()).map_err(|why| {
+async fn prove(settings: &Settings<'_>, wanted: &Wanted<'_>, opening: &Opening, tell: Tell<'_>) -> Result<(), Broken> {
+    let route = settings.routes.to(opening.target.clone(), wanted.spec.ca.as_ref()).map_err(|why| {
         let step = Step::new("TLS", opening.target.server_name.as_str());
         Broken { step, why: Some(why) }
     })?;
-    let deadline = Instant::now() + parts.login_timeout;
+    let deadline = Instant::now() + settings.login_timeout;
     let dial = Dial { route: &route, opening, no_login: wanted.no_login, deadline };
     let step = Step::new("DNS", route.host.as_str());
     let (step, addresses) = dial.within(step, route.resolve()).await?;

@@ -69,10 +69,12 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                 "GetParameter",
                 "/x/id",
                 "AccessDeniedException",
-                "User: arn:aws:sts::111111111111:assumed-role/task/i-1 is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:111111111111:key/k because no",
+                "User: arn:aws:sts::111111111111:assumed-role/task/i-1 is not authorized to perform: kms:Decrypt on \
+                     resource: arn:aws:kms:us-east-1:111111111111:key/k because no",
             ),
             "kms:Decrypt",
-            "{\"Action\":\"kms:Decrypt\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:kms:us-east-1:111111111111:key/k\"}",
+            "{\"Action\":\"kms:Decrypt\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:kms:us-east-1:111111111111:key/\
+                 k\"}",
         ),
         (
             denied(
@@ -85,9 +87,26 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "\"arn:aws:secretsmanager:eu-west-1:111111111111:secret:prod/x-??????\"",
         ),
         (
+            denied("GetSecretValue", "prod/x", "AccessDeniedException", "Access to KMS is not allowed"),
+            "KMS",
+            "\"Resource\":\"<the ARN of that key>\"",
+        ),
+        (
+            denied(
+                "AssumeRole",
+                ROLE,
+                "AccessDenied",
+                "because no VPC endpoint policy allows the sts:AssumeRole action",
+            ),
+            "VPC endpoint policy",
+            "add to the VPC endpoint policy that bounds arn:aws:iam::111111111111:role/task: {\"Action\"",
+        ),
+        (
             denied("AssumeRole", ROLE, "AccessDenied", "no"),
             "AssumeRole",
-            "the trust policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"<the value of /x/id>\"}},\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::111111111111:role/task\"}}",
+            "the trust policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"sts:AssumeRole\",\"Condition\":\
+                 {\"StringEquals\":{\"sts:ExternalId\":\"<the value of /x/id>\"}},\"Effect\":\"Allow\",\"Principal\":\
+                 {\"AWS\":\"arn:aws:iam::111111111111:role/task\"}}",
         ),
         (
             denied(
@@ -97,7 +116,8 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                 "is not authorized to perform: sts:TagSession on resource: arn:aws:iam::123456789012:role/rs01",
             ),
             "TagSession",
-            "{\"Action\":\"sts:TagSession\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:iam::123456789012:role/rs01\"}",
+            "{\"Action\":\"sts:TagSession\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:iam::123456789012:role/\
+                 rs01\"}",
         ),
         (
             denied("AssumeRole", ROLE, "AccessDenied", "with an explicit deny in a service control policy"),
@@ -132,10 +152,13 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                 "GetCredentials",
                 "wg1",
                 "AccessDeniedException",
-                "is not authorized to perform: redshift-serverless:GetCredentials on resource: arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/uuid",
+                "is not authorized to perform: redshift-serverless:GetCredentials on resource: arn:aws:\
+                     redshift-serverless:eu-west-1:123456789012:workgroup/uuid",
             ),
             "wg1",
-            "to the policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"redshift-serverless:GetCredentials\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/uuid\"}",
+            "to the policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"redshift-serverless:\
+                 GetCredentials\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:redshift-serverless:eu-west-1:123456789\
+                 012:workgroup/uuid\"}",
         ),
         (
             denied("GetCredentials", "wg1", "ResourceNotFoundException", "no"),
@@ -157,32 +180,42 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                 "GetClusterCredentials",
                 "dw1",
                 "AccessDenied",
-                "is not authorized to perform: redshift:GetClusterCredentials on resource: arn:aws:redshift:eu-west-1:123456789012:dbuser:dw1/adam",
+                "is not authorized to perform: redshift:GetClusterCredentials on resource: arn:aws:redshift:\
+                     eu-west-1:123456789012:dbuser:dw1/adam",
             ),
             "dw1",
-            "\"Resource\":[\"arn:aws:redshift:eu-west-1:123456789012:dbuser:dw1/IAMR:rs01\",\"arn:aws:redshift:eu-west-1:123456789012:dbname:dw1/dev\"]",
+            "\"Resource\":[\"arn:aws:redshift:eu-west-1:123456789012:dbuser:dw1/IAMR:rs01\",\"arn:aws:redshift:\
+                 eu-west-1:123456789012:dbname:dw1/dev\"]",
         ),
         (
             denied(
                 "GetClusterCredentials",
                 "dw1",
                 "AccessDenied",
-                "is not authorized to perform: redshift:JoinGroup on resource: arn:aws:redshift:eu-west-1:123456789012:dbgroup:dw1/readers",
+                "is not authorized to perform: redshift:JoinGroup on resource: arn:aws:redshift:eu-west-1:\
+                     123456789012:dbgroup:dw1/readers",
             ),
             "JoinGroup",
-            "\"Action\":\"redshift:JoinGroup\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:redshift:eu-west-1:123456789012:dbgroup:dw1/readers\"",
+            "\"Action\":\"redshift:JoinGroup\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:redshift:eu-west-1:\
+                 123456789012:dbgroup:dw1/readers\"",
         ),
         (
             denied("GetClusterCredentialsWithIAM", "dw1", "AccessDenied", "no"),
             "WithIAM",
-            "\"Action\":\"redshift:GetClusterCredentialsWithIAM\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:redshift:eu-west-1:123456789012:dbname:dw1/dev\"",
+            "\"Action\":\"redshift:GetClusterCredentialsWithIAM\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:\
+                 redshift:eu-west-1:123456789012:dbname:dw1/dev\"",
         ),
         (
             denied("DescribeClusters", "dw1", "AccessDenied", "no"),
             "DescribeClusters",
             "arn:aws:redshift:eu-west-1:123456789012:cluster:dw1",
         ),
-        (denied("DescribeClusters", "dw1", "ClusterNotFound", "no"), "ClusterNotFound", "no cluster dw1 in eu-west-1"),
+        (
+            denied("DescribeClusters", "dw1", "ClusterNotFound", "no"),
+            "ClusterNotFound",
+            "no cluster dw1 in \
+             eu-west-1",
+        ),
         (
             denied("GetParameter", "/x/id", "ParameterNotFound", "no message"),
             "(ParameterNotFound)",
@@ -219,13 +252,19 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "request",
             "set aws.region",
         ),
-        (away("GetCallerIdentity", "", "ExpiredToken", "expired"), "ExpiredToken", "the base credentials have expired"),
+        (
+            away("GetCallerIdentity", "", "ExpiredToken", "expired"),
+            "ExpiredToken",
+            "the base credentials have \
+             expired",
+        ),
         (
             away(
                 "GetCallerIdentity",
                 "",
                 "no connection",
-                "dispatch failure: other: the credential provider was not enabled: no providers in chain provided credentials",
+                "dispatch failure: other: the credential provider was not enabled: no providers in chain provided \
+                     credentials",
             ),
             "found no credentials",
             "give this machine an identity",

@@ -77,11 +77,24 @@ impl Scene {
         let user = user.map(|name| (name, self.config.users.get(name)));
         let wanted = Wanted { spec: &Arc::new(spec), user, no_login: false };
         let mut steps = Vec::new();
-        let outcome = run(base, &settings, &wanted, &mut |step| steps.push(step)).await;
+        let mut tell = |step| steps.push(step);
+        // The console runs it on a task.
+        let outcome = sendable(run(base, &settings, &wanted, &mut tell)).await;
         assert!(outcome.is_err() && steps.iter().filter(|step| step.fault.is_some()).count() == 1, "{steps:?}");
         assert!(!format!("{steps:?}").contains(PLANTED), "{steps:?}");
         steps
     }
+}
+
+fn sendable<F: Future + Send>(future: F) -> F {
+    future
+}
+
+#[test]
+fn a_right_is_told_with_its_group() {
+    let right = |group: Option<&str>| Right { pattern: "fin-*".into(), group: group.map(str::to_owned) };
+    assert_eq!(rule(&right(None)), "may open it, by its own \"fin-*\"");
+    assert_eq!(rule(&right(Some("analysts"))), "may open it, by \"fin-*\" of the group \"analysts\"");
 }
 
 /// Names and subjects of AWS's steps, where only TCP failed.
