@@ -24,7 +24,7 @@ use crate::relay;
 use crate::secret::Secret;
 use crate::session::Shared;
 use crate::slots::Slots;
-use crate::spec::Specs;
+use crate::spec::{Specs, Table};
 use crate::startup::tls::{ServerTls, ServerTlsError};
 use crate::stop::{Phase, Stop};
 use crate::upstream::{ClientTls, ClientTlsError, Routes, Timeouts};
@@ -110,7 +110,8 @@ impl App {
         workers: Workers,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AppError> {
-        let logins = Logins::new(base, &config.credentials, &clock, &Handle::current(), None);
+        let control = Handle::current();
+        let logins = Logins::new(base, &config.credentials, &clock, &control, None);
         let references = References::new(Arc::clone(logins.reader()), config.credentials.timeout);
         if let Some(identity) = &mut config.listen.identity {
             references.identity(identity).await;
@@ -124,10 +125,10 @@ impl App {
         let handshakes = Handshakes::new(config.limits.max_handshakes);
         let shared = Arc::new(Shared {
             routes: routes(&config)?,
+            specs: specs(&config, &logins, &clock, &control),
             logins,
             tls,
             accounts,
-            specs: Specs::new(config.connections.clone()),
             slots: Slots::new(config.limits.max_sessions),
             cancels: Arc::new(CancelKeys::default()),
             stop: Stop::default(),
@@ -265,6 +266,15 @@ fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
         Watched::new("listen.tls".to_owned(), vec![identity.cert.from.clone(), identity.key.from.clone()], known, take)
     });
     users.chain(identity).collect()
+}
+
+/// The configuration's connections, and the table's if there is one.
+fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
+    // A client waits for a read before it is let in, and is to hear why when that comes to nothing.
+    let timeout = config.credentials.timeout.min(config.limits.startup_timeout / 3);
+    let times = (config.credentials.negative_ttl, timeout);
+    let table = config.specs.as_ref().map(|of| Table::new(of.clone(), logins.calls(), clock, control, times));
+    Specs::new(config.connections.clone(), table)
 }
 
 /// How warehouses are reached, whichever connection they belong to.

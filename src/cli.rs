@@ -3,6 +3,7 @@
 //! Owns names, defaults and exit codes. `serve` is app's, `hash-password` its own module's.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -15,6 +16,7 @@ use crate::references;
 pub mod check;
 pub mod health;
 pub mod iam_policy;
+pub mod import_lava;
 
 /// It did not work.
 pub const FAILED: u8 = 1;
@@ -23,13 +25,16 @@ pub const USAGE: u8 = 64;
 /// The configuration is wrong (EX_CONFIG).
 pub const CONFIGURATION: u8 = 78;
 
+/// Where the configuration usually is.
+const DEFAULT_CONFIG: &str = "proxy.toml";
+
 /// PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials
 #[derive(Debug, Parser)]
 #[command(name = "redshift-iam-proxy", version)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
 pub struct Cli {
     /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the text itself
-    #[arg(long, global = true, value_name = "REF", default_value = "proxy.toml")]
+    #[arg(long, global = true, value_name = "REF", default_value = DEFAULT_CONFIG)]
     #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
     pub config: String,
 
@@ -51,6 +56,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the least IAM policies that the configuration needs, and the SQL for its database users, as JSON
     IamPolicy(IamPolicyArgs),
+    /// Print lava's connection specs as [connections.*] for the configuration
+    ImportLava(ImportLavaArgs),
     /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
     HashPassword(HashPasswordArgs),
     /// Ask the configured address of this host whether it speaks PostgreSQL; for container health checks
@@ -92,6 +99,18 @@ pub struct IamPolicyArgs {
     /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts get-caller-identity` prints it
     #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
     pub principal: Option<Principal>,
+}
+
+/// Of `import-lava`.
+#[derive(Args, Debug)]
+pub struct ImportLavaArgs {
+    /// All of lava's DynamoDB table, by the identity and region that `serve` would use
+    #[arg(long, value_name = "NAME", conflicts_with = "files")]
+    pub table: Option<String>,
+
+    /// JSON: specs, or items as DynamoDB has them, one, many, or a map of them; - is stdin
+    #[arg(value_name = "FILE", required_unless_present = "table")]
+    pub files: Vec<PathBuf>,
 }
 
 /// Of `hash-password`.

@@ -140,7 +140,7 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let entries = root.table("connections").names();
     let user_entries = root.table("users").names();
     let specs_place = root.take("specs");
-    let specs = specs_place.as_ref().map(|place| specs::specs(place.table("specs")));
+    let specs = specs_place.as_ref().map(|place| specs::specs(place.table("specs"), password_duration));
     for (key, is_empty) in [("connections", entries.is_empty() && specs.is_none()), ("users", user_entries.is_empty())]
     {
         if is_empty {
@@ -378,12 +378,14 @@ pub struct Credentials {
 }
 
 /// `[specs]`: lava's own table as a second source of connections.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SpecsTable {
     /// Its name.
     pub dynamodb_table: String,
     /// How long an item is believed.
     pub refresh: Duration,
+    /// For items that do not say: `credentials.password_duration`.
+    pub password_duration: Duration,
     /// What its writers may say.
     pub bounds: Arc<Bounds>,
 }

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use redshift_iam_proxy::cli::check::Verdict;
 use redshift_iam_proxy::cli::{
-    CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, check, health, iam_policy,
+    CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, ImportLavaArgs, check, health, iam_policy,
+    import_lava,
 };
 use redshift_iam_proxy::config::Config;
 use redshift_iam_proxy::fault::chain;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => with_config(&cli, run),
         Some(Command::Check(args)) => with_config(&cli, |config| check(&config, args)),
         Some(Command::IamPolicy(args)) => with_config(&cli, |config| policies(&config, args)),
+        Some(Command::ImportLava(args)) => import(&cli, args),
         Some(Command::HashPassword(args)) => {
             let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
             done(hash.run(&mut stdout(), &mut stderr()))
@@ -79,6 +81,22 @@ fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
         Ok(document) => done(writeln!(stdout(), "{document}")),
         Err(unknown) => done(Err::<(), _>(unknown)),
     }
+}
+
+fn import(cli: &Cli, args: &ImportLavaArgs) -> ExitCode {
+    let imported = match &args.table {
+        None => import_lava::from_files(&args.files, &mut stdin()),
+        Some(table) => match import_lava::aws_settings(cli, &environment) {
+            Ok(aws) => import_lava::from_table(table, &aws, &environment),
+            Err(faults) => {
+                tell(faults);
+                return ExitCode::from(CONFIGURATION);
+            }
+        },
+    };
+    let printed = done(stdout().write_all(imported.toml.as_bytes()));
+    imported.notes.iter().for_each(tell);
+    if imported.is_whole { printed } else { ExitCode::from(FAILED) }
 }
 
 fn done(result: Result<(), impl Error>) -> ExitCode {

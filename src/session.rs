@@ -158,7 +158,7 @@ async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Resul
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
     let principal = client_auth::verify(client, &shared.accounts, &user).await?;
-    let spec = shared.specs.permitted(&principal, client.startup.database())?; // names only, before any look-up
+    let spec = shared.specs.permitted(&principal, client.startup.database()).await?; // names before any look-up
     facts.opens(spec.id.as_str());
     let slot = shared.slots.take(&spec)?;
     spec::enabled(&spec)?;

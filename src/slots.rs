@@ -73,8 +73,12 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.lock();
         taken.all = taken.all.saturating_sub(1);
+        // Connections of lava's table come and go: only those with sessions are remembered.
         if let Some(on) = taken.on.get_mut(&self.on) {
             *on = on.saturating_sub(1);
+            if *on == 0 {
+                taken.on.remove(&self.on);
+            }
         }
     }
 }

@@ -1,17 +1,32 @@
 //! Which connections there are, and which of them a principal may open.
+//!
+//! They come from the configuration and, with `[specs]`, from lava's table: [`table`] reads it, [`item`] says what is in
+//! it. The configuration's win.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use self::item::Flaw;
+pub(crate) use self::item::attributes;
+pub(crate) use self::table::Table;
 use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
+use crate::credentials::MintError;
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
+mod item;
+mod table;
+#[cfg(test)]
+mod tests;
+
 /// All specs by conn_id.
-pub(crate) struct Specs(BTreeMap<ConnId, Arc<ConnSpec>>);
+pub(crate) struct Specs {
+    file: BTreeMap<ConnId, Arc<ConnSpec>>,
+    table: Option<Table>,
+}
 
 /// Why a connection is not opened.
 #[derive(Debug, Error)]
@@ -22,26 +37,40 @@ pub(crate) enum SpecError {
     /// Switched off.
     #[error("connection {0} is disabled")]
     Disabled(String),
+    /// The table could not be read.
+    #[error("connection {conn_id}: no spec")]
+    Unread { conn_id: String, source: Arc<MintError> },
+    /// The table's item will not do.
+    #[error("connection {conn_id}: its item in {table} cannot be used")]
+    Unusable { conn_id: String, table: String, source: Flaw },
 }
 
 impl Specs {
-    pub(crate) fn new(specs: BTreeMap<ConnId, Arc<ConnSpec>>) -> Self {
-        Self(specs)
+    /// `table`: the second source, if there is one.
+    pub(crate) fn new(file: BTreeMap<ConnId, Arc<ConnSpec>>, table: Option<Table>) -> Self {
+        Self { file, table }
     }
 
-    /// The connection that a client means by `database`, if its rights cover it. Names only: nothing is looked up.
+    /// The connection that a client means by `database`, if its rights cover it. Names come first: the table is asked of
+    /// none that the user could not open, nor of any that is the configuration's. Cancel safe.
     ///
     /// # Errors
-    /// [`SpecError::NotYours`].
-    pub(crate) fn permitted(&self, principal: &Principal, database: &str) -> Result<Arc<ConnSpec>, SpecError> {
+    /// [`SpecError::NotYours`]; of the table also `Unread` and `Unusable`.
+    pub(crate) async fn permitted(&self, principal: &Principal, database: &str) -> Result<Arc<ConnSpec>, SpecError> {
         let rights = &principal.rights;
-        match self.0.get(database) {
-            Some(spec) if rights.may_open(&spec.id) => Ok(Arc::clone(spec)),
-            _ => Err(SpecError::NotYours {
-                asked: database.to_owned(),
-                may_open: self.0.keys().filter(|id| rights.may_open(id)).map(ToString::to_string).collect(),
-            }),
-        }
+        let found = match (self.file.get(database), &self.table) {
+            (Some(spec), _) => Some(Arc::clone(spec)).filter(|spec| rights.may_open(&spec.id)),
+            (None, Some(table)) => match ConnId::new(database) {
+                Ok(conn_id) if table.covers(&conn_id) && rights.may_open(&conn_id) => table.find(&conn_id).await?,
+                Ok(_) | Err(_) => None,
+            },
+            (None, None) => None,
+        };
+        found.ok_or_else(|| SpecError::NotYours {
+            asked: database.to_owned(),
+            // The configuration's own: what is in the table is not known.
+            may_open: self.file.keys().filter(|id| rights.may_open(id)).map(ToString::to_string).collect(),
+        })
     }
 }
 
@@ -60,7 +89,11 @@ pub(crate) fn enabled(spec: &ConnSpec) -> Result<(), SpecError> {
 
 impl Fault for SpecError {
     fn kind(&self) -> Kind {
-        Kind::Client
+        match self {
+            Self::NotYours { .. } | Self::Disabled(_) => Kind::Client,
+            Self::Unread { source, .. } => source.kind(),
+            Self::Unusable { .. } => Kind::Operator,
+        }
     }
 
     fn refusal(&self) -> Option<Refusal> {
@@ -69,6 +102,8 @@ impl Fault for SpecError {
                 Refusal::not_yours(asked, &may_open.iter().map(String::as_str).collect::<Vec<_>>())
             }
             Self::Disabled(conn_id) => Refusal::disabled(conn_id),
+            Self::Unread { conn_id, source } => source.refusal(conn_id),
+            Self::Unusable { conn_id, .. } => Refusal::not_available(conn_id),
         })
     }
 }

@@ -16,7 +16,7 @@ const HOSTS: [&str; 4] = [
 ];
 
 /// `None`: a fault was told.
-pub(super) fn specs(mut table: Table<'_>) -> Option<SpecsTable> {
+pub(super) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option<SpecsTable> {
     let dynamodb_table = table.require("dynamodb_table").and_then(|name| name.parse(value::dynamodb_table));
     let refresh = table.take("refresh");
     let refresh = refresh.map_or(Some(Duration::from_secs(60)), |refresh| refresh.duration(a_second));
@@ -33,7 +33,7 @@ pub(super) fn specs(mut table: Table<'_>) -> Option<SpecsTable> {
     let hosts = hosts.map_or_else(|| Some(HOSTS.map(str::to_owned).to_vec()), |globs| all(&globs, not_empty));
     table.finish();
     let bounds = Bounds { conn_ids: conn_ids?, roles: roles?, parameter_prefix: parameter_prefix?, hosts: hosts? };
-    Some(SpecsTable { dynamodb_table: dynamodb_table?, refresh: refresh?, bounds: Arc::new(bounds) })
+    Some(SpecsTable { dynamodb_table: dynamodb_table?, refresh: refresh?, password_duration, bounds: Arc::new(bounds) })
 }
 
 /// A list of which each will do.

@@ -32,7 +32,7 @@ pub(crate) trait Observer: Send + Sync {
 
 /// How AWS is called.
 pub(crate) struct Calls {
-    base: Base,
+    base: Arc<Base>,
     gate: Gate,
     observer: Option<Arc<dyn Observer>>,
 }
@@ -40,7 +40,14 @@ pub(crate) struct Calls {
 impl Calls {
     /// `flight` bounds each attempt, and all attempts of one call.
     pub(crate) fn new(base: Base, flight: Duration, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { base: base.with_timeouts(timeouts(flight)), gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
+        let base = Arc::new(base.with_timeouts(timeouts(flight)));
+        Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
+    }
+
+    /// The same with a way in of its own: what is slow or throttled here holds up nothing there.
+    pub(crate) fn apart(&self, flight: Duration) -> Self {
+        let gate = Gate::new(Jitter::random(), flight / 4 * 3);
+        Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone() }
     }
 
     /// The clients of a region (default: the base's own).

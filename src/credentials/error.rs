@@ -94,6 +94,24 @@ impl MintError {
         matches!(self.root(), Self::Throttled { .. })
     }
 
+    /// How it is classed where it ends a login.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.root() {
+            Self::Lost => Kind::Internal,
+            error if error.is_final() => Kind::Operator,
+            _ => Kind::Unavailable,
+        }
+    }
+
+    /// What the client reads of it.
+    pub(crate) fn refusal(&self, conn_id: &str) -> Refusal {
+        match self.kind() {
+            Kind::Internal => Refusal::internal(),
+            Kind::Operator => Refusal::not_available(conn_id),
+            Kind::Client | Kind::Unavailable => Refusal::not_now(conn_id),
+        }
+    }
+
     /// The code that AWS answered with.
     pub(crate) fn code(&self) -> Option<&str> {
         match self.root() {
@@ -113,19 +131,11 @@ pub(crate) struct CredentialError {
 
 impl Fault for CredentialError {
     fn kind(&self) -> Kind {
-        match self.source.root() {
-            MintError::Lost => Kind::Internal,
-            error if error.is_final() => Kind::Operator,
-            _ => Kind::Unavailable,
-        }
+        self.source.kind()
     }
 
     fn refusal(&self) -> Option<Refusal> {
-        Some(match self.kind() {
-            Kind::Internal => Refusal::internal(),
-            Kind::Operator => Refusal::not_available(&self.conn_id),
-            Kind::Client | Kind::Unavailable => Refusal::not_now(&self.conn_id),
-        })
+        Some(self.source.refusal(&self.conn_id))
     }
 }
 

@@ -87,6 +87,11 @@ impl Logins {
         Arc::new(Self { calls, reader, stored, base, found, minted })
     }
 
+    /// How AWS is called, for what is read besides logins.
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.calls
+    }
+
     /// Who the base identity is, asked where the spec's roles are taken.
     ///
     /// # Errors
@@ -133,7 +138,7 @@ impl Logins {
             }
             LoginPlan::Minted(order) => (self.minted.get(&order).await?, Origin::Minted(order)),
         };
-        let server_name = spec.tls_server_name.clone().unwrap_or_else(|| host.trim_end_matches('.').to_owned());
+        let server_name = spec.tls_server_name.as_ref().unwrap_or(&host).trim_end_matches('.').to_owned();
         Ok(Opening { target: Target { host, port, server_name }, database: plan.database, login, origin })
     }
 

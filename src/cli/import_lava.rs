@@ -1,0 +1,123 @@
+//! `import-lava`: lava's connection specs as `[connections.*]`, out of JSON or its table.
+//!
+//! What is printed loads: each connection is read back before it is shown. One that would not load is printed as a comment
+//! with what is wrong. Owns who is told what; [`json`] and [`table`] find specs, [`connection`] turns one into TOML.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::Write;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use self::connection::{Converted, Refused, convert};
+use self::json::Record;
+use self::table::scan;
+use super::{Cli, DEFAULT_CONFIG};
+use crate::config::{Aws, ConnId, Faults};
+use crate::fault::chain;
+
+mod connection;
+mod json;
+mod table;
+mod toml;
+
+/// What came of an import.
+#[derive(Debug)]
+pub struct Imported {
+    /// For the configuration; the same for the same specs, whatever their order.
+    pub toml: String,
+    /// For whoever imports, one line each.
+    pub notes: Vec<String>,
+    /// Nothing of a type that the proxy serves was left behind.
+    pub is_whole: bool,
+}
+
+/// Imports what files hold; `-` is `stdin`.
+#[must_use]
+pub fn from_files(files: &[PathBuf], stdin: &mut dyn Read) -> Imported {
+    let (mut records, mut problems) = (Vec::new(), Vec::new());
+    for file in files {
+        let name = file.display().to_string().escape_debug().to_string();
+        let text = if file == Path::new("-") {
+            bounded(stdin)
+        } else {
+            std::fs::File::open(file).and_then(|mut open| bounded(&mut open))
+        };
+        match text {
+            Ok(text) => json::read(&name, &text, &mut records, &mut problems),
+            Err(why) => problems.push(format!("{name}: cannot be read: {why}")),
+        }
+    }
+    import(records, problems)
+}
+
+/// Imports all that a table of lava's holds.
+#[must_use]
+pub fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Imported {
+    match scan(name, aws, env) {
+        Ok(items) => {
+            let record = |fields| Record { place: name.to_owned(), name: None, fields };
+            import(items.into_iter().map(record).collect(), Vec::new())
+        }
+        Err(error) => import(Vec::new(), vec![chain(&error)]),
+    }
+}
+
+/// `[aws]` of the configuration; the defaults where the usual file is not there.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<Aws, Faults> {
+    if cli.config == DEFAULT_CONFIG && !Path::new(DEFAULT_CONFIG).exists() {
+        return Ok(Aws { region: None, endpoint_url: None });
+    }
+    cli.load(env).map(|config| config.aws)
+}
+
+/// Longest text read, in bytes: a page of a scan is 1 MiB.
+const MAX_TEXT_BYTES: u64 = 64 << 20;
+
+fn bounded(input: &mut dyn Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = input.take(MAX_TEXT_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_TEXT_BYTES {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "larger than 64 MiB"));
+    }
+    Ok(text)
+}
+
+/// `problems`: what was not even read.
+fn import(records: Vec<Record>, mut problems: Vec<String>) -> Imported {
+    let mut found: BTreeMap<ConnId, (String, Converted)> = BTreeMap::new();
+    let mut skipped = Vec::new();
+    for record in records {
+        let place = record.place.clone();
+        match convert(record) {
+            Ok((conn_id, converted)) => match found.entry(conn_id) {
+                Entry::Vacant(entry) => {
+                    entry.insert((place, converted));
+                }
+                Entry::Occupied(entry) => {
+                    let (id, first) = (entry.key(), &entry.get().0);
+                    problems.push(format!("{place}: {id}: is there already, from {first}, which is kept"));
+                }
+            },
+            Err(Refused::OtherType(note)) => skipped.push(format!("{place}: {note}")),
+            Err(Refused::Unusable(why)) => problems.push(format!("{place}: {why}")),
+        }
+    }
+    let mut toml = "# Connections of lava, by redshift-iam-proxy import-lava\n".to_owned();
+    let mut imported = 0;
+    for (conn_id, (place, converted)) in &found {
+        // Writing to a string does not fail.
+        let _infallible = write!(toml, "\n{}", converted.toml);
+        if converted.faults.is_empty() {
+            imported += 1;
+        }
+        problems.extend(converted.faults.iter().map(|fault| format!("{place}: {conn_id}: {fault}")));
+    }
+    let is_whole = problems.is_empty();
+    let told = format!("{imported} imported, {} of other types skipped", skipped.len());
+    let notes = problems.into_iter().chain(skipped).chain([told]).collect();
+    Imported { toml, notes, is_whole }
+}

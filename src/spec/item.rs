@@ -1,0 +1,133 @@
+//! What was found in lava's table under a conn_id.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_sdk_dynamodb::types::AttributeValue;
+use thiserror::Error;
+
+use crate::config::{BoundsError, ConnId, ConnSpec, Faults, ItemValue, SpecsTable, connection_from_item};
+use crate::engine::Perishable;
+
+/// How long it is believed that there is no item, so that one just made is soon found.
+pub(super) const MISSING_BELIEVED: Duration = Duration::from_secs(10);
+
+/// Most characters of an item's faults that are told: its writer chooses how many there are.
+const MAX_TOLD: usize = 1000;
+
+/// What a read of the table came to.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A spec, within its bounds but for what its secret says.
+    Spec(Arc<ConnSpec>),
+    /// An item that will not do.
+    Unusable(Flaw),
+    /// No item. Unlike the others it is not believed for longer while the table cannot be read.
+    Missing { until: SystemTime },
+}
+
+/// What is wrong with an item.
+#[derive(Clone, Debug, Error)]
+pub(crate) enum Flaw {
+    /// Each attribute that will not do, and why; never its value.
+    #[error("{0}")]
+    Item(Told),
+    /// It says more than its writer may.
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
+}
+
+/// Faults in one line.
+#[derive(Clone, Debug)]
+pub(crate) struct Told(String);
+
+/// Tells one content of an item from another, as far as the proxy sees it.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) struct Fingerprint([u8; 4]);
+
+impl Found {
+    /// Reads an item, and holds what it names to its bounds. The host is its secret's where it has none itself: that, and
+    /// where AWS says, is checked at the login.
+    pub(super) fn read(table: &SpecsTable, conn_id: &ConnId, item: &BTreeMap<String, ItemValue>) -> Self {
+        let name = &table.dynamodb_table;
+        let checked = connection_from_item(name, conn_id, item, &table.bounds, table.password_duration)
+            .map_err(|faults| Flaw::Item(Told::new(&faults)))
+            .and_then(|spec| {
+                table.bounds.check_names(&spec)?;
+                spec.host.as_ref().map_or(Ok(()), |host| table.bounds.check_host(host))?;
+                Ok(spec)
+            });
+        match checked {
+            Ok(spec) => Self::Spec(Arc::new(spec)),
+            Err(flaw) => Self::Unusable(flaw),
+        }
+    }
+}
+
+impl Perishable for Found {
+    fn expires_at(&self) -> Option<SystemTime> {
+        match self {
+            Self::Spec(_) | Self::Unusable(_) => None,
+            Self::Missing { until } => Some(*until),
+        }
+    }
+
+    fn believed(&self, usual: Duration) -> Duration {
+        match self {
+            Self::Spec(_) | Self::Unusable(_) => usual,
+            Self::Missing { .. } => MISSING_BELIEVED,
+        }
+    }
+}
+
+impl Told {
+    fn new(faults: &Faults) -> Self {
+        let each = faults.iter().map(|fault| format!("{}: {}", fault.key, fault.message));
+        let all = each.collect::<Vec<_>>().join("; ");
+        Self(all.char_indices().nth(MAX_TOLD).map_or(all.clone(), |(end, _)| format!("{}…", all.split_at(end).0)))
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Fingerprint {
+    pub(super) fn of(item: &BTreeMap<String, ItemValue>) -> Self {
+        let hash = digest(&SHA256, format!("{item:?}").as_bytes());
+        Self(hash.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// An item as DynamoDB has it, as configuration takes it.
+pub(crate) fn attributes(item: HashMap<String, AttributeValue>) -> BTreeMap<String, ItemValue> {
+    item.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+}
+
+/// DynamoDB nests no deeper than 32 levels.
+fn value(attribute: AttributeValue) -> ItemValue {
+    match attribute {
+        AttributeValue::S(text) => ItemValue::Text(text),
+        AttributeValue::N(number) => ItemValue::Number(number),
+        AttributeValue::Bool(is) => ItemValue::Bool(is),
+        AttributeValue::M(map) => ItemValue::Map(attributes(map)),
+        AttributeValue::L(list) => ItemValue::List(list.into_iter().map(value).collect()),
+        AttributeValue::Null(_) => ItemValue::Other("NULL"),
+        AttributeValue::B(_) => ItemValue::Other("B"),
+        AttributeValue::Ss(_) => ItemValue::Other("SS"),
+        AttributeValue::Ns(_) => ItemValue::Other("NS"),
+        AttributeValue::Bs(_) => ItemValue::Other("BS"),
+        _ => ItemValue::Other("an unknown type"),
+    }
+}

@@ -1,0 +1,246 @@
+//! Both sources over a table that does as it is told, on paused clocks.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use super::table::{Item, Items};
+use super::*;
+use crate::clock::{Clock, TokioClock};
+use crate::config::{self, Bounds, ItemValue, SpecsTable, UnknownKeys, connection_from_item};
+use crate::credentials::Call;
+
+/// What the table holds, whether it answers, and what it was asked for.
+#[derive(Default)]
+struct Fake {
+    items: Mutex<BTreeMap<String, BTreeMap<String, ItemValue>>>,
+    fails: Mutex<Option<fn() -> MintError>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Items for Arc<Fake> {
+    fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, MintError>> {
+        self.asked.lock().unwrap().push(conn_id.to_string());
+        let failure = *self.fails.lock().unwrap();
+        let answer =
+            failure.map_or_else(|| Ok(self.items.lock().unwrap().get(conn_id.as_str()).cloned()), |of| Err(of()));
+        std::future::ready(answer).boxed()
+    }
+}
+
+fn throttled() -> MintError {
+    let source = Box::new(std::fmt::Error);
+    MintError::Throttled { call: Call::new("GetItem", "t"), code: "Throttling".into(), source }
+}
+
+fn denied() -> MintError {
+    let source = Box::new(std::fmt::Error);
+    MintError::Denied { call: Call::new("GetItem", "t"), code: "AccessDenied".into(), source }
+}
+
+struct Rig {
+    fake: Arc<Fake>,
+    specs: Specs,
+}
+
+impl Rig {
+    /// A table for `bi-*`, and `own` and `bi-own` in the configuration.
+    fn new() -> Self {
+        let fake = Arc::new(Fake::default());
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
+        let bounds = Arc::new(Bounds {
+            conn_ids: vec!["bi-*".into()],
+            roles: vec!["arn:aws:iam::123456789012:role/rs-*".into()],
+            parameter_prefix: "/lava/".into(),
+            hosts: vec!["*.redshift-serverless.amazonaws.com".into()],
+        });
+        let own = |name: &str| {
+            let id = ConnId::new(name).unwrap();
+            let spec = connection_from_item("file", &id, &item("dev"), &bounds, secs(900)).unwrap();
+            (id, Arc::new(spec))
+        };
+        let file = BTreeMap::from([own("own"), own("bi-own")]);
+        let settings = SpecsTable {
+            dynamodb_table: "t".into(),
+            refresh: secs(60),
+            password_duration: secs(900),
+            bounds: Arc::clone(&bounds),
+        };
+        let times = (secs(10), secs(5));
+        let table = Table::over(Box::new(Arc::clone(&fake)), settings, &clock, &Handle::current(), times);
+        Self { fake, specs: Specs::new(file, Some(table)) }
+    }
+
+    fn put(&self, conn_id: &str, item: BTreeMap<String, ItemValue>) {
+        self.fake.items.lock().unwrap().insert(conn_id.into(), item);
+    }
+
+    fn fails(&self, by: Option<fn() -> MintError>) {
+        *self.fake.fails.lock().unwrap() = by;
+    }
+
+    fn calls(&self) -> usize {
+        self.fake.asked.lock().unwrap().len()
+    }
+
+    async fn open(&self, conn_id: &str) -> Result<Arc<ConnSpec>, SpecError> {
+        self.specs.permitted(&principal(&["*"]), conn_id).await
+    }
+
+    /// The database that a name leads to.
+    async fn database(&self, conn_id: &str) -> String {
+        self.open(conn_id).await.unwrap().database.clone().unwrap()
+    }
+}
+
+fn principal(rights: &[&str]) -> Principal {
+    let toml = format!(
+        "[specs]\ndynamodb_table = \"t00\"\nconn_ids = [\"*\"]\nroles = []\nparameter_prefix = \"/lava/\"\n\
+         [users.ann]\npassword = \"env:PW\"\nconnections = {rights:?}\n"
+    );
+    let env = |name: &str| (name == "PW").then(|| "planted".to_owned());
+    let config = config::parse(&toml, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
+    Principal { user: "ann".into(), rights: Arc::clone(&config.users["ann"]) }
+}
+
+/// An enabled one of this database.
+fn item(database: &str) -> BTreeMap<String, ItemValue> {
+    let texts = [
+        ("type", "redshift-serverless"),
+        ("host", "wg1.123456789012.eu-west-1.redshift-serverless.amazonaws.com"),
+        ("database", database),
+        ("role_arn", "arn:aws:iam::123456789012:role/rs-1"),
+    ];
+    let texts = texts.into_iter().map(|(name, text)| (name.to_owned(), ItemValue::Text(text.into())));
+    texts.chain([("enabled".to_owned(), ItemValue::Bool(true))]).collect()
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn answer(error: &SpecError) -> Refusal {
+    error.refusal().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edited_item_is_seen_when_the_old_one_is_believed_no_longer() {
+    let rig = Rig::new();
+    rig.put("bi-x", item("one"));
+    assert_eq!(rig.database("bi-x").await, "one");
+    rig.put("bi-x", item("two"));
+    tokio::time::sleep(secs(59)).await;
+    assert_eq!((rig.database("bi-x").await.as_str(), rig.calls()), ("one", 1));
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!((rig.database("bi-x").await.as_str(), rig.calls()), ("two", 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_item_reads_like_a_name_that_nobody_knows_and_is_asked_for_every_ten_seconds() {
+    let rig = Rig::new();
+    let unknown = answer(&rig.open("nowhere").await.unwrap_err());
+    assert_eq!(rig.calls(), 0);
+    let missing = rig.open("bi-x").await.unwrap_err();
+    assert_eq!(format!("{:?}", answer(&missing)), format!("{unknown:?}").replace("nowhere", "bi-x"));
+    tokio::time::sleep(secs(9)).await;
+    assert!(rig.open("bi-x").await.is_err());
+    assert_eq!(rig.calls(), 1);
+    rig.put("bi-x", item("one"));
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!((rig.database("bi-x").await.as_str(), rig.calls()), ("one", 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_outside_the_rights_or_the_tables_globs_or_in_the_configuration_are_not_asked_for() {
+    let rig = Rig::new();
+    for name in ["bi-own", "bi-secret", "fin-x", "own"] {
+        rig.put(name, item("elsewhere"));
+    }
+    assert_eq!(rig.database("bi-own").await, "dev", "the configuration wins");
+    assert_eq!(rig.database("own").await, "dev");
+    assert!(rig.open("fin-x").await.is_err());
+    let some = principal(&["bi-public", "own"]);
+    for name in ["bi-secret", "bi-own", "bi-*", "bi-\0", "", "proxy_admin"] {
+        assert!(matches!(rig.specs.permitted(&some, name).await, Err(SpecError::NotYours { .. })), "{name:?}");
+    }
+    assert!(rig.open(&format!("bi-{}", "x".repeat(100))).await.is_err());
+    assert_eq!(rig.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_name_nothing_of_the_table() {
+    let rig = Rig::new();
+    rig.put("bi-x", item("one"));
+    rig.open("bi-x").await.unwrap();
+    let Err(SpecError::NotYours { may_open, .. }) = rig.open("bi-y").await else { panic!() };
+    assert_eq!(may_open, ["bi-own", "own"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_table_fails_an_old_item_serves_for_a_quarter_of_an_hour() {
+    let rig = Rig::new();
+    rig.put("bi-x", item("one"));
+    assert_eq!(rig.database("bi-x").await, "one");
+    assert!(rig.open("bi-gone").await.is_err());
+    rig.fails(Some(throttled));
+    tokio::time::sleep(secs(60 + 899)).await;
+    assert_eq!(rig.database("bi-x").await, "one");
+    tokio::time::sleep(secs(1)).await;
+    for name in ["bi-x", "bi-gone", "bi-new"] {
+        let error = rig.open(name).await.unwrap_err();
+        assert_eq!((error.kind(), answer(&error)), (Kind::Unavailable, Refusal::not_now(name)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_may_not_be_read_is_the_operators_to_mend() {
+    let rig = Rig::new();
+    rig.put("bi-x", item("one"));
+    assert_eq!(rig.database("bi-x").await, "one");
+    rig.fails(Some(denied));
+    tokio::time::sleep(secs(60)).await;
+    let error = rig.open("bi-x").await.unwrap_err();
+    assert_eq!((error.kind(), answer(&error)), (Kind::Operator, Refusal::not_available("bi-x")));
+    rig.open("bi-x").await.unwrap_err();
+    assert_eq!(rig.calls(), 2, "remembered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_will_not_do_is_told_with_its_attributes_and_seen_when_it_is_mended() {
+    let rig = Rig::new();
+    let mut bad = item("one");
+    bad.insert("password".into(), ItemValue::Text("hunter2".into()));
+    bad.insert("x_host".into(), ItemValue::Number("1".into()));
+    rig.put("bi-x", bad);
+    let error = rig.open("bi-x").await.unwrap_err();
+    assert_eq!((error.kind(), answer(&error)), (Kind::Operator, Refusal::not_available("bi-x")));
+    let told = crate::fault::chain(&error);
+    assert!(told.starts_with("connection bi-x: its item in t cannot be used: ") && !told.contains("hunter2"), "{told}");
+    assert!(told.contains("password: ") && told.contains("x_host: "), "{told}");
+    rig.put("bi-x", item("one"));
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!(rig.database("bi-x").await, "one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_an_item_has_an_end() {
+    let rig = Rig::new();
+    let many = (0..1000).map(|n| (format!("y-{n}"), ItemValue::Bool(true)));
+    rig.put("bi-x", item("one").into_iter().chain(many).collect());
+    let told = crate::fault::chain(&rig.open("bi-x").await.unwrap_err());
+    assert!(told.len() < 1200, "{}", told.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_enabled_is_false() {
+    let rig = Rig::new();
+    let mut off = item("one");
+    off.remove("enabled");
+    rig.put("bi-x", off);
+    let spec = rig.open("bi-x").await.unwrap();
+    assert!(matches!(enabled(&spec), Err(SpecError::Disabled(_))));
+}
