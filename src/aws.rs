@@ -10,12 +10,15 @@ use dashmap::DashMap;
 
 use crate::config::Aws;
 
+/// Regions whose clients are kept: more than AWS has, fewer than a writer of specs can make up.
+const MAX_REGIONS: usize = 64;
+
 /// How to call AWS. Its HTTP connections belong to the runtime that calls.
 #[derive(Debug)]
 pub struct Base {
     config: SdkConfig,
     endpoints: Arc<Endpoints>,
-    /// By region; as many as configuration names.
+    /// By region.
     clients: DashMap<Option<String>, Arc<Clients>>,
 }
 
@@ -70,7 +73,15 @@ impl Base {
 
     /// The clients of a region (default: the base's own).
     pub(crate) fn clients(&self, region: Option<&str>) -> Arc<Clients> {
-        Arc::clone(&self.clients.entry(region.map(str::to_owned)).or_insert_with(|| Arc::new(self.make(region))))
+        let region = region.map(str::to_owned);
+        if let Some(clients) = self.clients.get(&region) {
+            return Arc::clone(&clients);
+        }
+        let made = Arc::new(self.make(region.as_deref()));
+        if self.clients.len() >= MAX_REGIONS {
+            return made;
+        }
+        Arc::clone(&self.clients.entry(region).or_insert(made))
     }
 
     /// The base's own region, or `otherwise` where it has none: `None` is the base's own.

@@ -47,6 +47,7 @@ pub(crate) enum ReferenceError {
 }
 
 type BadValue = Box<dyn Error + Send + Sync>;
+type Take = dyn Fn(Vec<Secret>) -> BoxFuture<'static, Result<(), BadValue>> + Send + Sync;
 
 /// Some references whose values are used together, and what becomes of new values.
 pub(crate) struct Watched {
@@ -54,7 +55,7 @@ pub(crate) struct Watched {
     name: String,
     from: Vec<Reference>,
     last: Option<Vec<Secret>>,
-    take: Box<dyn Fn(Vec<Secret>) -> BoxFuture<'static, Result<(), BadValue>> + Send + Sync>,
+    take: Box<Take>,
     is_failing: bool,
 }
 

@@ -11,7 +11,7 @@ use super::error::MintError;
 use super::mint::{FOUND_BELIEVED, FoundAt, Minter, Wanted};
 use super::order::Order;
 use super::plan::{LoginPlan, Plan, StoredPassword};
-use super::roles::{BASE_BELIEVED, CallerArn, Identity, Roles, SessionKey, WhoAmI};
+use super::roles::{BASE_BELIEVED, CallerArn, Roles, WhoAmI};
 use super::secret_fields::{BadSecret, Fields};
 use super::stored::{BELIEVED, Place, StoreReader, Stored};
 use super::{DEFAULT_PORT, DbLogin};

@@ -142,7 +142,7 @@ fn own_user(spec: &ConnSpec, principal: &Principal) -> Result<String, MintError>
     if config::value::db_user(user).is_err() {
         return Err(MintError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
     }
-    if spec.deny_db_users.contains(user) {
+    if spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(user)) {
         return Err(MintError::Spec("deny_db_users forbids a login as this user".to_owned()));
     }
     Ok(user.clone())
