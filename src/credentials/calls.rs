@@ -60,13 +60,14 @@ impl Calls {
         let place =
             Place { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
         let since = Instant::now();
+        let named = &call.within(place.region.as_deref());
         let attempt = || {
             let sent = send();
-            async move { sent.await.map_err(|error| class(call, &error, hidden.map(Secret::expose))) }
+            async move { sent.await.map_err(|error| class(named, &error, hidden.map(Secret::expose))) }
         };
         let answered = self.gate.call(&place, attempt).await;
         let outcome =
-            answered.and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: call.clone(), what }));
+            answered.and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: named.clone(), what }));
         self.tell(call, since, outcome.as_ref().err());
         outcome
     }

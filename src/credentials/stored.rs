@@ -105,6 +105,10 @@ impl Fetch<Place, Stored> for StoreReader {
     fn fetch<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Stored, MintError>> {
         self.read(place).boxed()
     }
+
+    fn name(&self, place: &Place) -> String {
+        place.call().to_string()
+    }
 }
 
 #[cfg(test)]

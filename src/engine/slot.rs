@@ -98,7 +98,7 @@ impl<V> Slot<V> {
         jitter: &Jitter,
     ) -> Outcome<V> {
         self.flight = None;
-        let ends_all = error.is_final() && matches!(policy.freshness, Freshness::Within { .. });
+        let ends_all = error.revokes() && matches!(policy.freshness, Freshness::Within { .. });
         self.held.take_if(|held| ends_all || !held.is_served(now));
         self.pause(Some(Arc::clone(&error)), now, jitter);
         match &self.held {

@@ -141,7 +141,11 @@ impl Rig {
 
     /// Another one. All of it runs on the calling runtime.
     pub(crate) async fn with(setup: Setup) -> Self {
-        let world = World::start(&setup).await;
+        Self::over(World::start(&setup).await).await
+    }
+
+    /// One in front of a sandbox that is there.
+    pub(crate) async fn over(world: World) -> Self {
         let config = world.config();
         let base = Base::with_keys(&config.aws, &world.keys.0, &world.keys.1).await;
         let clock = Arc::new(ManualClock::default());
