@@ -4,7 +4,7 @@
 #
 #   scripts/install.sh [demo|test|drivers|bench]      (demo by default; the others include it)
 #
-# Programs come by apt-get, as root or through sudo. All else goes into target/: tools/ (the AWS CLI, for the tests),
+# Programs come by apt-get, as root or through sudo. All else goes into target/: tools/ (the AWS CLI and moto, for the tests),
 # drivers/ (the drivers and their runtimes) and bench-venv/ (what draws the plots).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

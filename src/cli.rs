@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::iam_policy::Principal;
 use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
+use crate::references;
 
 pub mod check;
 pub mod health;
@@ -27,7 +28,7 @@ pub const CONFIGURATION: u8 = 78;
 #[command(name = "redshift-iam-proxy", version)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
 pub struct Cli {
-    /// The configuration: a path, file:PATH, or env:NAME for a variable that holds the text itself
+    /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the text itself
     #[arg(long, global = true, value_name = "REF", default_value = "proxy.toml")]
     #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
     pub config: String,
@@ -46,7 +47,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy (also with no command)
     Serve,
-    /// Check the configuration and say what each connection would do
+    /// Prove each step of each connection, from the configuration to the login, and explain what fails
     Check(CheckArgs),
     /// Print the least IAM policies that the configuration needs, and the SQL for its database users, as JSON
     IamPolicy(IamPolicyArgs),
@@ -64,9 +65,21 @@ pub struct CheckArgs {
     #[arg(value_name = "CONN_ID")]
     pub conn_ids: Vec<String>,
 
-    /// The configuration alone: no call to AWS, no connection. Needed: live checks are not there yet
+    /// Also whether this user may open them, and with the user's own login where there is one
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// One document of JSON, at the end
     #[arg(long)]
+    pub json: bool,
+
+    /// The configuration alone: no call to AWS, no connection
+    #[arg(long, conflicts_with_all = ["user", "json", "no_login"])]
     pub offline: bool,
+
+    /// Stop after TLS: the warehouse does not wake up
+    #[arg(long)]
+    pub no_login: bool,
 }
 
 /// Of `iam-policy`.
@@ -115,6 +128,6 @@ impl Cli {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-        config::load_reference(&self.config, env, self.unknown_keys)
+        config::load_reference(&self.config, env, &|remote| references::fetch(remote, env), self.unknown_keys)
     }
 }

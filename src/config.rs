@@ -47,23 +47,40 @@ pub enum UnknownKeys {
     Warn,
 }
 
-/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME` for the text itself; what AWS keeps cannot be it.
+/// Reads a configuration that AWS keeps, or says why not.
+pub type FetchRemote<'a> = &'a dyn Fn(&Remote) -> Result<Secret, String>;
+
+/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME`, `ssm:NAME`, `secret:ID[#key]` for the text itself.
+/// Paths in a text that is no file start in the working directory.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load_reference(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
+    fetch: FetchRemote<'_>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Faults> {
+    let name = Path::new(text);
+    let parse = |toml: &str| read_text(toml, name, Path::new(""), env, unknown_keys);
     match value::reference(text) {
         Ok(Reference::File(path)) => load(&path, env, unknown_keys),
-        Ok(Reference::Env(name)) => match env(&name) {
-            Some(toml) => parse(&toml, Path::new(text), env, unknown_keys),
-            None => Err(whole(Path::new(text), "this environment variable is not set".to_owned())),
+        Ok(Reference::Env(variable)) => match env(&variable) {
+            Some(toml) => parse(&toml),
+            None => Err(whole(name, "this environment variable is not set".to_owned())),
         },
-        Ok(Reference::Remote(_)) => Err(whole(Path::new(text), NOT_YET_SUPPORTED.to_owned())),
-        Err(why) => Err(whole(Path::new(text), why.into_owned())),
+        Ok(Reference::Remote(remote)) => {
+            // They are about to be called.
+            let doc = Doc::new(name, Path::new(""), Some(env), unknown_keys);
+            endpoints_of_the_environment(&doc);
+            let (faults, _told_again_with_the_rest) = doc.told();
+            if !faults.is_empty() {
+                return Err(faults);
+            }
+            let toml = fetch(&remote).map_err(|why| whole(name, format!("cannot be read: {why}")))?;
+            parse(toml.expose())
+        }
+        Err(why) => Err(whole(name, why.into_owned())),
     }
 }
 
@@ -86,7 +103,17 @@ pub fn parse(
     env: &dyn Fn(&str) -> Option<String>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Faults> {
-    let doc = Doc::new(path, Some(env), unknown_keys);
+    read_text(text, path, path.parent().unwrap_or(Path::new("")), env, unknown_keys)
+}
+
+fn read_text(
+    text: &str,
+    name: &Path,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    unknown_keys: UnknownKeys,
+) -> Result<Config, Faults> {
+    let doc = Doc::new(name, folder, Some(env), unknown_keys);
     let root = include::gather(&doc, text);
     let config = root.as_ref().map(|root| read(&doc, root));
     let (faults, warnings) = doc.told();

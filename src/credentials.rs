@@ -33,7 +33,7 @@ mod secret_fields;
 mod stored;
 
 pub(crate) use self::error::{Call, CredentialError, MintError};
-pub(crate) use self::logins::Logins;
+pub(crate) use self::logins::{Logins, Opening};
 pub(crate) use self::stored::{Place, StoreReader};
 
 /// Redshift's port, where nothing says another.

@@ -5,8 +5,9 @@ use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
+use redshift_iam_proxy::cli::check::Verdict;
 use redshift_iam_proxy::cli::{
-    CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, USAGE, check, health, iam_policy,
+    CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, check, health, iam_policy,
 };
 use redshift_iam_proxy::config::Config;
 use redshift_iam_proxy::fault::chain;
@@ -19,11 +20,7 @@ fn main() -> ExitCode {
     };
     match &cli.command {
         None | Some(Command::Serve) => with_config(&cli, run),
-        Some(Command::Check(args)) if !args.offline => {
-            tell("live checks come later; use --offline");
-            ExitCode::from(USAGE)
-        }
-        Some(Command::Check(args)) => with_config(&cli, |config| check_offline(&config, args)),
+        Some(Command::Check(args)) => with_config(&cli, |config| check(&config, args)),
         Some(Command::IamPolicy(args)) => with_config(&cli, |config| policies(&config, args)),
         Some(Command::HashPassword(args)) => {
             let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
@@ -57,9 +54,16 @@ fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode 
     }
 }
 
-fn check_offline(config: &Config, args: &CheckArgs) -> ExitCode {
+fn check(config: &Config, args: &CheckArgs) -> ExitCode {
     for warning in &config.warnings {
         tell(format_args!("warning: {warning}"));
+    }
+    if !args.offline {
+        return match check::live(config, args, &environment, &mut stdout()) {
+            Ok(Verdict::Proved) => ExitCode::SUCCESS,
+            Ok(Verdict::Failed) => ExitCode::from(FAILED),
+            Err(error) => done(Err::<(), _>(error)),
+        };
     }
     match check::offline(config, &args.conn_ids) {
         Ok(told) => done(writeln!(stdout(), "{told}ok")),

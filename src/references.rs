@@ -11,7 +11,10 @@ use tokio::sync::Mutex;
 use tokio::time::{interval_at, sleep, timeout};
 use tracing::{info, warn};
 
-use crate::config::{Identity, Material, Reference, Remote, read_file};
+use crate::app::AppError;
+use crate::aws::Base;
+use crate::config::{Aws, Identity, Material, Reference, Remote, read_file};
+use crate::credentials::calls::Calls;
 use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
 use crate::secret::Secret;
@@ -123,6 +126,21 @@ impl References {
             }
         }
     }
+}
+
+/// The configuration itself, where AWS keeps it: before there is a runtime, and by what the environment alone says.
+pub(crate) fn fetch(remote: &Remote, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        return Err(AppError::NoRoots.to_string());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| why.to_string())?;
+    runtime.block_on(async {
+        let base = Base::from_environment(&Aws { region: None, endpoint_url: None }, env).await;
+        let store = StoreReader(Arc::new(Calls::new(base, PATIENCE, None)));
+        let read = References::new(Arc::new(store), PATIENCE).read(&Reference::Remote(remote.clone())).await;
+        read.map_err(|error| chain(&error))
+    })
 }
 
 /// One string of a JSON object.

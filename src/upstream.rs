@@ -26,6 +26,7 @@ mod options;
 pub(crate) mod parameters;
 mod tls;
 
+pub(crate) use self::dial::Secured;
 pub(crate) use self::errors::ServerError;
 pub(crate) use self::tls::{ClientTls, ClientTlsError};
 
@@ -153,6 +154,17 @@ impl Route {
         login::log_in(wire, address, login, database, parameters).await
     }
 
+    /// Logs in over a connection that [`Route::secure`] made: what [`Route::open`] does behind the dial.
+    pub(crate) async fn log_in(
+        &self,
+        (address, stream): (SocketAddr, Secured),
+        login: &DbLogin,
+        database: &str,
+        parameters: &[(String, String)],
+    ) -> Result<UpstreamConn, UpstreamError> {
+        login::log_in(Wire::new(stream), address, login, database, parameters).await
+    }
+
     /// Sends a CancelRequest inside TLS to the server of the session, and waits until it is taken.
     pub(crate) async fn cancel(&self, address: SocketAddr, key: &CancelKey) -> Result<(), UpstreamError> {
         let mut wire = self.dial_address(address).await?;
@@ -168,6 +180,25 @@ impl UpstreamConn {
     /// The warehouse's pid; 0 where it sent none.
     pub(crate) fn pid(&self) -> u32 {
         self.key.as_ref().map_or(0, |key| key.pid)
+    }
+
+    /// The value of a ParameterStatus of this name; the last one where there are several.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        let (mut rest, mut found) = (&self.greeting[..], None);
+        while let Some((&tag, behind)) = rest.split_first() {
+            let length = usize::try_from(wire::peek_u32(behind, 0)).unwrap_or(usize::MAX);
+            let (message, next) = behind.split_at_checked(length)?;
+            if tag == b'S' {
+                found = login::parameter(message.get(4..).unwrap_or_default(), name).or(found);
+            }
+            rest = next;
+        }
+        found
+    }
+
+    /// Ends the session as clients do.
+    pub(crate) async fn terminate(mut self) {
+        self.wire.farewell(&wire::message(b'X', &[])).await;
     }
 
     /// The leg, and what the warehouse sent behind ReadyForQuery.

@@ -300,8 +300,29 @@ fn what_aws_keeps_is_read_later() {
         assert_eq!(*remote, want);
         assert_eq!(config.users[user].password_from, Some(Reference::Remote(want)));
     }
-    let faults = config::load_reference("ssm:/proxy.toml", &env, UnknownKeys::Refuse).unwrap_err();
-    assert_eq!(faults.to_string(), "ssm:/proxy.toml: not yet supported");
+}
+
+/// AWS keeps nothing here.
+fn nothing(_: &Remote) -> Result<Secret, String> {
+    Err("nothing there".to_owned())
+}
+
+#[test]
+fn a_configuration_that_aws_keeps_is_read_by_its_reference() {
+    let kept = |remote: &Remote| {
+        assert_eq!(*remote, Remote::Secret { id: "prod/proxy".to_owned(), key: Some("toml".to_owned()) });
+        Ok(Secret::new("[log]\nlevel = \"warn\"\n[upstream]\nca = \"nowhere/ca.crt\"".to_owned()))
+    };
+    let faults = config::load_reference("secret:prod/proxy#toml", &env, &kept, UnknownKeys::Refuse).unwrap_err();
+    let told =
+        "secret:prod/proxy#toml:4: upstream.ca: cannot read nowhere/ca.crt: No such file or directory (os error 2)";
+    assert_eq!(faults.to_string(), told, "paths start in the working directory");
+    let faults = config::load_reference("ssm:/proxy.toml", &env, &nothing, UnknownKeys::Refuse).unwrap_err();
+    assert_eq!(faults.to_string(), "ssm:/proxy.toml: cannot be read: nothing there");
+    let elsewhere = |name: &str| (name == "AWS_ENDPOINT_URL_SSM").then(|| "http://example.com".to_owned());
+    let never = |_: &Remote| panic!("an endpoint that will not do is not called");
+    let faults = config::load_reference("ssm:/proxy.toml", &elsewhere, &never, UnknownKeys::Refuse).unwrap_err();
+    assert!(faults.to_string().contains("AWS_ENDPOINT_URL_SSM"), "{faults}");
 }
 
 #[test]
@@ -386,19 +407,22 @@ fn a_key_of_another_certificate_is_a_fault_with_its_line() {
 
 #[test]
 fn endpoints_of_the_environment_are_held_to_the_same_rules() {
-    let load = |url: &str| {
-        let env = |name: &str| (name == "AWS_ENDPOINT_URL_STS").then(|| url.to_owned());
-        config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
-    };
-    let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("AWS_ENDPOINT_URL_STS: ")), "{warnings:?}");
-    let faults = load("http://sts.example.com").unwrap_err().to_string();
-    assert!(faults.contains("AWS_ENDPOINT_URL_STS: (environment) "), "{faults}");
+    for service in ["", "_STS", "_SSM", "_REDSHIFT", "_REDSHIFT_SERVERLESS", "_SECRETS_MANAGER", "_DYNAMODB"] {
+        let variable = format!("AWS_ENDPOINT_URL{service}");
+        let load = |url: &str| {
+            let env = |name: &str| (name == variable).then(|| url.to_owned());
+            config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
+        };
+        let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
+        assert!(warnings.iter().any(|warning| warning.contains(&format!("{variable}: "))), "{warnings:?}");
+        let faults = load("http://sts.example.com").unwrap_err().to_string();
+        assert!(faults.contains(&format!("{variable}: (environment) ")), "{faults}");
+    }
 }
 
 #[test]
 fn a_configuration_in_place_of_its_path_is_not_shown() {
-    let faults = config::load_reference("[users.a]\npassword = \"planted\"\n", &env, UnknownKeys::Refuse);
+    let faults = config::load_reference("[users.a]\npassword = \"planted\"\n", &env, &nothing, UnknownKeys::Refuse);
     let faults = faults.unwrap_err().to_string();
     assert!(!faults.contains("planted"), "{faults}");
 }
@@ -416,9 +440,9 @@ fn cleartext_without_tls_is_a_fault() {
 fn a_file_that_is_not_there_is_named() {
     let faults = config::load(Path::new("/nowhere/p.toml"), &env, UnknownKeys::Refuse).unwrap_err();
     assert!(faults.to_string().starts_with("/nowhere/p.toml: cannot be read: "), "{faults}");
-    let faults = config::load_reference("env:NOPE", &env, UnknownKeys::Refuse).unwrap_err();
+    let faults = config::load_reference("env:NOPE", &env, &nothing, UnknownKeys::Refuse).unwrap_err();
     assert_eq!(faults.to_string(), "env:NOPE: this environment variable is not set");
     let text = |name: &str| (name == "T").then(|| "[log]\nlevel = \"warn\"".to_owned());
-    let config = config::load_reference("env:T", &text, UnknownKeys::Refuse).unwrap();
+    let config = config::load_reference("env:T", &text, &nothing, UnknownKeys::Refuse).unwrap();
     assert_eq!(config.log.level, LogLevel::Warn);
 }

@@ -159,7 +159,7 @@ fn a_hundred_files_and_no_more_are_included() {
 #[test]
 fn a_configuration_out_of_the_environment_includes_beside_the_working_directory() {
     let env = |name: &str| (name == "T").then(|| "include = [\"no-such-directory/x.toml\"]".to_owned());
-    let faults = config::load_reference("env:T", &env, UnknownKeys::Refuse).unwrap_err();
+    let faults = config::load_reference("env:T", &env, &|_| Err(String::new()), UnknownKeys::Refuse).unwrap_err();
     assert_eq!(faults.to_string(), "env:T:1: include: there is no such file");
     assert!(config::parse("include = []", Path::new("p"), &env, UnknownKeys::Refuse).is_ok());
 }

@@ -92,3 +92,28 @@ async fn a_renewed_certificate_is_shown_to_the_next_client() {
     assert_ne!(after, before);
     rig.connect("sales").await.unwrap();
 }
+
+#[tokio::test]
+async fn the_configuration_itself_is_read_out_of_ssm_and_secrets_manager() {
+    let world = support::World::start(&Setup::default()).await;
+    let toml = std::fs::read_to_string(world.dir.path().join("proxy.toml")).unwrap();
+    // Paths in a text that is no file start in the working directory.
+    world.sandbox.aws.put_parameter("/proxy/config", &toml);
+    let whole = serde_json::json!({ "toml": toml, "other": 1 }).to_string();
+    world.sandbox.aws.put_secret("prod/proxy", SecretValue::Text(whole));
+    for (reference, code, told) in [
+        ("ssm:/proxy/config", 0, "sales\n"),
+        ("secret:prod/proxy#toml", 0, "sales\n"),
+        ("secret:prod/proxy#other", 78, "prod/proxy is not a JSON object with a string \"other\" in it"),
+        ("ssm:/nowhere", 78, "GetParameter /nowhere was refused (ParameterNotFound)"),
+    ] {
+        let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+        check.args(["check", "--offline", "--config", reference]).current_dir(world.dir.path());
+        check.env("AWS_ENDPOINT_URL", world.sandbox.aws.url()).env("AWS_REGION", "ap-southeast-2");
+        check.env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+        let output = check.output().await.unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{reference}: {out}{err}");
+        assert!(out.contains(told) || err.contains(told), "{reference}: {out}{err}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! One HTTP/1.1 endpoint for all services, to be given to SDKs and the CLI as `endpoint_url` (or `AWS_ENDPOINT_URL`).
 //! It answers
-//! * SSM GetParameter, Secrets Manager GetSecretValue, DynamoDB GetItem and Scan,
+//! * SSM GetParameter and GetParametersByPath, Secrets Manager GetSecretValue, DynamoDB GetItem and Scan,
 //! * STS AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity,
 //! * Redshift Serverless GetCredentials and GetWorkgroup,
 //! * Redshift GetClusterCredentials, GetClusterCredentialsWithIAM and DescribeClusters.

@@ -1,8 +1,8 @@
-//! A stand-in for Amazon Redshift Serverless and for the AWS calls that lead to it.
+//! A stand-in for Amazon Redshift, Serverless and provisioned, and for the AWS calls that lead to it.
 //!
 //! Two servers that share one book of database logins:
-//! * [`aws`]: an HTTP endpoint that answers SSM GetParameter, STS AssumeRole and GetCallerIdentity, and Redshift
-//!   Serverless GetCredentials and GetWorkgroup as AWS does, with SigV4 checked, and faults to order.
+//! * [`aws`]: an HTTP endpoint that answers what of SSM, Secrets Manager, DynamoDB, STS, Redshift Serverless and Redshift
+//!   leads to a login, as AWS does, with SigV4 checked, and faults to order.
 //! * [`warehouse`]: Redshift's login dialogue over TLS in front of a real PostgreSQL ([`postgres`]).
 //!
 //! As a library it is the test rig of redshift-iam-proxy; as a program it is the back end of its demo.

@@ -15,6 +15,8 @@ use std::time::{Duration, SystemTime};
 
 use redshift_sandbox::aws::{Aws, AwsOptions, Cluster, RoleRule, SecretValue, WebIdentity};
 use redshift_sandbox::logins::Logins;
+use redshift_sandbox::sandbox::Sandbox;
+use redshift_sandbox::warehouse::WarehouseOptions;
 use serde_json::json;
 use support::cli::{Keys, cli, cli_with};
 
@@ -55,6 +57,30 @@ async fn a_cluster_is_described_and_gives_logins() {
     let none = ["redshift", "describe-clusters", "--cluster-identifier", "none"];
     let none = cli(&aws, &base, &none).await.unwrap_err();
     assert!(none.contains("(ClusterNotFound)"), "{none}");
+}
+
+#[tokio::test]
+async fn a_sandbox_s_clusters_lead_to_its_warehouse() {
+    let cluster = Cluster { callers: vec![USER.to_owned()], ..Cluster::default() };
+    let clusters = [("legacy".to_owned(), cluster)].into();
+    let options = AwsOptions { clusters, ..AwsOptions::default() };
+    let sandbox = Sandbox::start(options, WarehouseOptions::default()).await.unwrap();
+    let base = Keys::base();
+    let described = cli(&sandbox.aws, &base, &["redshift", "describe-clusters"]).await.unwrap();
+    assert_eq!(described["Clusters"][0]["Endpoint"]["Port"], sandbox.warehouse.address().port());
+
+    let get = ["redshift", "get-cluster-credentials", "--cluster-identifier", "legacy", "--db-user", "eve"];
+    let login = cli(&sandbox.aws, &base, &[&get[..], &["--auto-create"]].concat()).await.unwrap();
+    let (user, password) = (login["DbUser"].as_str().unwrap(), login["DbPassword"].as_str().unwrap());
+    assert_eq!(user, "IAMA:eve");
+    let trust = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(trust.path(), sandbox.ca.pem()).unwrap();
+    let port = sandbox.warehouse.address().port();
+    let mut psql = tokio::process::Command::new("psql");
+    psql.env("PGHOST", "localhost").env("PGPORT", port.to_string()).env("PGDATABASE", "dev").env("PGUSER", user);
+    psql.env("PGPASSWORD", password).env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", trust.path());
+    let output = psql.args(["-XAtq", "-c", "select session_user"]).output().await.unwrap();
+    assert_eq!(support::text(&output.stdout), "eve", "{}", support::text(&output.stderr));
 }
 
 #[tokio::test]
@@ -102,9 +128,12 @@ async fn a_web_identity_becomes_a_role_and_that_another() {
     aws.put_web_identity("header.payload.signature", WebIdentity { subject: "pod".to_owned(), expires_at });
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "header.payload.signature").unwrap();
-    // The CLI's own chain asks STS at the endpoint of the environment.
+    // The CLI keeps such sessions in a file, which the next run must not find.
+    let home = tempfile::TempDir::new().unwrap();
+    // Its own chain asks STS at the endpoint of the environment.
     let url = aws.url();
     let variables = [
+        ("HOME", home.path().to_str().unwrap()),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", token.path().to_str().unwrap()),
         ("AWS_ROLE_ARN", ROLE),
         ("AWS_ROLE_SESSION_NAME", "web-session"),

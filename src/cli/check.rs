@@ -1,9 +1,22 @@
-//! `check --offline`: what each connection would do, out of the configuration alone. Tells no secret.
+//! `check`: what each connection does, proved live step by step ([`live`]), or out of the configuration alone
+//! ([`offline`]). Tells no secret.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
+pub use self::live::{LiveError, Verdict, live};
 use crate::config::{Ca, Config, ConnSpec, LoginIdentity, Warehouse};
+
+mod certificate;
+mod explain;
+mod explain_aws;
+mod explain_warehouse;
+mod iam;
+mod live;
+mod observed;
+mod report;
+pub(crate) mod steps;
+mod warehouse;
 
 /// A paragraph for each connection named, all when `conn_ids` is empty.
 ///

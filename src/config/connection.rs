@@ -93,17 +93,20 @@ pub struct ConnSpec {
     pub port: Option<u16>,
     /// The real database, sent upstream and to the credential API. `None`: the secret's.
     pub database: Option<String>,
-    /// The database user: that of a stored password, or the `DbUser` of GetClusterCredentials.
+    /// The database user: that of a stored password, or the `DbUser` of GetClusterCredentials. Never where a workgroup's IAM
+    /// credentials are certain: they have one of their own.
     pub user: Option<String>,
     /// The NAME of the SSM parameter that holds the password: no IAM credentials then.
     pub password: Option<String>,
     /// Name or ARN of the Secrets Manager secret that fills the fields not given here.
     pub secret_id: Option<String>,
-    /// `workgroupName`: 3–64 of `[a-z0-9-]`. `None`: the first label of a Redshift endpoint's name.
+    /// `workgroupName`: 3–64 of `[a-z0-9-]`; out of the name of `host`, where that is an endpoint's. `None`: the first label
+    /// of a host that the secret has.
     pub workgroup: Option<String>,
-    /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`. `None`: the first label of a Redshift endpoint's name.
+    /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`; as `workgroup`.
     pub cluster_id: Option<String>,
-    /// `None`: the one in the host's name, `[aws] region`, or the SDK's chain.
+    /// Out of the name of `host`, where that is an endpoint's. `None`: that of a host that the secret has, `[aws] region`, or
+    /// the SDK's chain.
     pub region: Option<String>,
     /// The roles to assume one after the other; the last one decides the `IAMR:` name. Empty: the base identity's own.
     pub role_hops: Vec<RoleHop>,

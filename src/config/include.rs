@@ -13,15 +13,9 @@ const MAX_FILES: usize = 100;
 /// say is then not judged, since it may be about what is missing.
 pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
     let mut root = parsed(doc, text, 0)?;
-    let included: Option<Vec<Node>> = paths(doc, &root)?.into_iter().fold(Some(Vec::new()), |nodes, path| {
-        // Each is read, so that the faults of all are told.
-        let node = included(doc, path);
-        nodes.zip(node).map(|(mut nodes, node)| {
-            nodes.push(node);
-            nodes
-        })
-    });
-    for node in included? {
+    // Each is read, so that the faults of all are told.
+    let included: Vec<_> = paths(doc, &root)?.into_iter().map(|path| included(doc, path)).collect();
+    for node in included.into_iter().collect::<Option<Vec<_>>>()? {
         merge(doc, &mut root, node, "");
     }
     Some(root)

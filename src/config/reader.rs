@@ -15,22 +15,34 @@ use super::value::{self, Parsed, Reference};
 use super::{Material, UnknownKeys};
 use crate::secret::Secret;
 
+/// The environment.
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// A configuration while it is read; collects what is wrong with it.
 pub(super) struct Doc<'a> {
     /// The first is what the caller gave; those it includes are behind it.
     files: RefCell<Vec<PathBuf>>,
+    /// Where relative paths in the first one start.
+    folder: PathBuf,
     /// `None`: what `${` begins is no variable, but text.
-    pub(super) env: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub(super) env: Option<Env<'a>>,
     unknown_keys: UnknownKeys,
     faults: RefCell<Vec<(Place, Fault)>>,
     warnings: RefCell<Vec<(Place, Fault)>>,
 }
 
 impl<'a> Doc<'a> {
-    /// `path`: its first file as the caller named it.
-    pub(super) fn new(path: &Path, env: Option<&'a dyn Fn(&str) -> Option<String>>, unknown_keys: UnknownKeys) -> Self {
+    /// `path`: its first file as the caller named it. Paths in it start in `folder`.
+    pub(super) fn new(path: &Path, folder: &Path, env: Option<Env<'a>>, unknown_keys: UnknownKeys) -> Self {
         let files = RefCell::new(vec![path.to_owned()]);
-        Self { files, env, unknown_keys, faults: RefCell::default(), warnings: RefCell::default() }
+        Self {
+            files,
+            folder: folder.to_owned(),
+            env,
+            unknown_keys,
+            faults: RefCell::default(),
+            warnings: RefCell::default(),
+        }
     }
 
     /// Faults and warnings, each in the order of files and lines.
@@ -323,7 +335,11 @@ impl<'a> Value<'a> {
 
     /// Where a path in this file leads.
     pub(super) fn beside(&self, path: &Path) -> PathBuf {
-        self.doc.file(self.node.place).parent().unwrap_or(Path::new("")).join(path)
+        let place = self.node.place;
+        match place.file {
+            0 => self.doc.folder.join(path),
+            _ => self.doc.file(place).parent().unwrap_or(Path::new("")).join(path),
+        }
     }
 }
 
@@ -352,8 +368,13 @@ fn join(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
 
-/// A name as it stands in a dotted key; what a terminal must not see is escaped.
+/// A name as it stands in a dotted key; what a terminal must not see is escaped, and what is too long to be a name is cut.
 fn quoted(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if bare { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) }
+    let (shown, rest) = name.split_at(name.char_indices().nth(MAX_NAME_CHARS).map_or(name.len(), |(at, _)| at));
+    let cut = if rest.is_empty() { "" } else { "…" };
+    if bare { format!("{shown}{cut}") } else { format!("\"{}{cut}\"", shown.escape_debug()) }
 }
+
+/// As long as a tag's key may be.
+const MAX_NAME_CHARS: usize = 128;

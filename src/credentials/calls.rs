@@ -14,10 +14,20 @@ use crate::engine::gate::{Gate, Place};
 use crate::engine::jitter::Jitter;
 use crate::secret::Secret;
 
-/// Sees each call when it is over: `check` does.
+/// Sees each call: `check` does.
 pub(crate) trait Observer: Send + Sync {
-    /// `took` is the call's whole time, its retries included.
+    /// It begins.
+    fn calling(&self, _call: &Call) {}
+
+    /// An attempt failed; there may be another.
+    fn failing(&self, _call: &Call, _error: &MintError) {}
+
+    /// It is over. `took` is the call's whole time, its retries included. One that its flight's deadline cuts off is
+    /// never over.
     fn called(&self, call: &Call, took: Duration, outcome: Result<(), &MintError>);
+
+    /// What else there is to know: of the call made last, or of one that was not needed.
+    fn noted(&self, _call: &Call, _what: &str) {}
 }
 
 /// How AWS is called.
@@ -43,6 +53,11 @@ impl Calls {
         self.base.home(otherwise)
     }
 
+    /// The name of the region that [`Calls::clients`] means, where one is known.
+    pub(crate) fn region_name<'r>(&'r self, region: Option<&'r str>) -> Option<&'r str> {
+        self.base.region_name(region)
+    }
+
     /// Makes one call, and takes what is needed from the answer. `account`, `region`: whose quota it spends. `hidden`: a
     /// secret in the request, which an answer may quote. `read` says what is wrong with an answer that will not do.
     pub(crate) async fn make<T, U, E, F>(
@@ -61,13 +76,24 @@ impl Calls {
             Place { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
         let since = Instant::now();
         let named = &call.within(place.region.as_deref());
+        let observer = self.observer.as_deref();
+        if let Some(observer) = observer {
+            observer.calling(call);
+        }
+        let failed = move |error| {
+            let error = class(named, &error, hidden.map(Secret::expose));
+            if let Some(observer) = observer {
+                observer.failing(call, &error);
+            }
+            error
+        };
         let attempt = || {
             let sent = send();
-            async move { sent.await.map_err(|error| class(named, &error, hidden.map(Secret::expose))) }
+            async move { sent.await.map_err(failed) }
         };
         let answered = self.gate.call(&place, attempt).await;
         let outcome =
-            answered.and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: named.clone(), what }));
+            answered.and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: call.clone(), what }));
         self.tell(call, since, outcome.as_ref().err());
         outcome
     }
@@ -76,6 +102,13 @@ impl Calls {
     pub(crate) fn tell(&self, call: &Call, since: Instant, error: Option<&MintError>) {
         if let Some(observer) = &self.observer {
             observer.called(call, since.elapsed(), error.map_or(Ok(()), Err));
+        }
+    }
+
+    /// Tells what an answer alone does not.
+    pub(crate) fn note(&self, call: &Call, what: &str) {
+        if let Some(observer) = &self.observer {
+            observer.noted(call, what);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{DEFAULT_PORT, DbLogin};
 use crate::aws::Base;
 use crate::client_auth::Principal;
 use crate::clock::Clock;
-use crate::config::{ConnSpec, Credentials};
+use crate::config::{self, ConnSpec, Credentials};
 use crate::engine::jitter::Jitter;
 use crate::engine::{Cache, Fetch, Freshness, Perishable, Policy};
 use crate::upstream::Target;
@@ -34,6 +34,7 @@ const CAP: usize = 10_000;
 
 /// All logins, and what they are made of.
 pub(crate) struct Logins {
+    calls: Arc<Calls>,
     reader: Arc<StoreReader>,
     stored: Arc<Cache<Place, Stored>>,
     base: Arc<Cache<Option<String>, CallerArn>>,
@@ -82,10 +83,27 @@ impl Logins {
         let roles = Roles::new(Arc::clone(&calls), Arc::clone(&stored), Arc::clone(&base));
         let sessions = cache(Arc::clone(&roles), policy(Freshness::Ahead, 9), clock, control);
         roles.fills(&sessions);
-        let minter = Arc::new(Minter { calls, sessions: Arc::clone(&sessions) });
+        let minter = Arc::new(Minter { calls: Arc::clone(&calls), sessions: Arc::clone(&sessions) });
         let found = cache(Arc::clone(&minter), within(FOUND_BELIEVED, 10), clock, control);
         let minted = cache(minter, policy(Freshness::Ahead, 10), clock, control);
-        Arc::new(Self { reader, stored, base, sessions, found, minted })
+        Arc::new(Self { calls, reader, stored, base, sessions, found, minted })
+    }
+
+    /// Who the base identity is, asked where the spec's roles are taken.
+    ///
+    /// # Errors
+    /// What ended the flight.
+    pub(crate) async fn base_identity(&self, spec: &ConnSpec) -> Result<Arc<CallerArn>, Arc<MintError>> {
+        let region = region_of(spec);
+        self.base.get(&self.calls.home(region.as_deref()).map(str::to_owned)).await
+    }
+
+    /// The names of two regions, where they are known before anything is looked up: the warehouse's, and the one where
+    /// roles and their external ids are.
+    pub(crate) fn regions(&self, spec: &ConnSpec) -> (Option<String>, Option<String>) {
+        let region = region_of(spec);
+        let name = |region| self.calls.region_name(region).map(str::to_owned);
+        (name(region.as_deref()), name(self.calls.home(region.as_deref())))
     }
 
     /// Everything that is needed to dial for `principal`, fetched where need be. Cancel safe: flights go on without
@@ -156,8 +174,10 @@ impl Logins {
             let stored = self.stored.get(&place).await?;
             let unusable = |BadSecret(what)| MintError::Unusable { call: place.call(), what };
             fields = Fields::parse(&stored.text).map_err(unusable)?;
-            if let (None, Some(found)) = (&password, fields.password.take()) {
-                password = Some(StoredPassword { password: found, place, stored });
+            match (&password, fields.password.take()) {
+                (None, Some(found)) => password = Some(StoredPassword { password: found, place, stored }),
+                (None, None) => self.calls.note(&place.call(), "it holds no password: IAM credentials are asked for"),
+                (Some(_), _) => {}
             }
         }
         Ok(Plan::new(spec, principal, fields, password)?)
@@ -173,6 +193,12 @@ impl Logins {
         };
         Err(MintError::Unusable { call: place.call(), what }.into())
     }
+}
+
+/// Of the warehouse, as far as the spec alone tells.
+fn region_of(spec: &ConnSpec) -> Option<String> {
+    let of_host = || Some(config::endpoint(spec.host.as_deref()?)?.region().to_owned());
+    spec.region.clone().or_else(of_host)
 }
 
 fn cache<K, V>(

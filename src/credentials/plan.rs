@@ -60,7 +60,9 @@ impl Plan {
         let region = spec.region.clone().or_else(|| endpoint.as_ref().map(|endpoint| endpoint.region().to_owned()));
         let name = name(spec, endpoint);
         let caller = chain(spec, principal);
+        let per_user = spec.identity == LoginIdentity::PerUser;
         let login = match password {
+            Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
             Some(StoredPassword { password, place, stored }) => LoginPlan::Stored {
                 user: user.ok_or_else(|| wrong("there is a password but no user"))?,
                 password,
@@ -72,7 +74,7 @@ impl Plan {
                 region: region.clone(),
                 call: call(spec, principal, name.clone(), database.clone(), user)?,
                 life: spec.password_duration,
-                principal: (spec.identity == LoginIdentity::PerUser).then(|| principal.user.clone()),
+                principal: per_user.then(|| principal.user.clone()),
             }),
         };
         if host.is_none() && name.is_none() {

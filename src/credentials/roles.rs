@@ -120,6 +120,8 @@ impl Roles {
             return self.by_web_identity(hop, &token?, region).await;
         }
         if before.0.is_empty() && self.is_base(hop, region).await? {
+            let call = Call::new("AssumeRole", &hop.role_arn);
+            self.calls.note(&call, "skipped: the base identity already is this role");
             return Ok(Identity::Base);
         }
         let external_id = match &hop.external_id {

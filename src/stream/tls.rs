@@ -67,6 +67,13 @@ impl Tls<Server> {
     }
 }
 
+impl Tls<Client> {
+    /// The server's certificate, in DER.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        self.side.peer_certificates()?.first().map(|certificate| &**certificate)
+    }
+}
+
 impl<S: Side> Tls<S> {
     async fn handshake(socket: TcpStream, side: S) -> io::Result<Box<Self>> {
         let (undecoded, unread, unsent) = (Backlog::default(), Backlog::default(), Backlog::default());

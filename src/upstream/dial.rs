@@ -10,18 +10,36 @@ use super::{Route, UpstreamError};
 use crate::stream;
 use crate::wire::{self, Wire, WireError};
 
+/// A connection to the server that is meant.
+pub(crate) type Secured = Box<stream::tls::Tls<stream::tls::Client>>;
+
 impl Route {
     /// The first address that answers, in the resolver's order.
     pub(super) async fn dial(&self) -> Result<(SocketAddr, Wire), UpstreamError> {
+        let (address, socket) = self.reach(&self.resolve().await?).await?;
+        Ok((address, Wire::new(self.secure(socket, address).await?)))
+    }
+
+    /// DNS: at least one address that may be dialled.
+    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, UpstreamError> {
         let unresolved = |source| UpstreamError::Resolve { host: self.host.clone(), source };
         let addresses = timeout(self.timeouts.connect, lookup_host((self.host.as_str(), self.port)))
             .await
             .map_err(|elapsed| unresolved(elapsed.into()))?
             .map_err(unresolved)?;
+        let addresses: Vec<_> = addresses.filter(|address| !is_forbidden(address.ip())).collect();
+        if addresses.is_empty() {
+            return Err(UpstreamError::Forbidden { host: self.host.clone() });
+        }
+        Ok(addresses)
+    }
+
+    /// TCP: the first of these that answers.
+    pub(crate) async fn reach(&self, addresses: &[SocketAddr]) -> Result<(SocketAddr, TcpStream), UpstreamError> {
         let mut last = UpstreamError::Forbidden { host: self.host.clone() };
-        for address in addresses.filter(|address| !is_forbidden(address.ip())) {
+        for &address in addresses {
             match self.connect(address).await {
-                Ok(socket) => return Ok((address, self.encrypt(socket, address).await?)),
+                Ok(socket) => return Ok((address, socket)),
                 Err(source) => last = UpstreamError::Connect { address, source },
             }
         }
@@ -31,7 +49,7 @@ impl Route {
     /// One server, already known.
     pub(super) async fn dial_address(&self, address: SocketAddr) -> Result<Wire, UpstreamError> {
         let socket = self.connect(address).await.map_err(|source| UpstreamError::Connect { address, source })?;
-        self.encrypt(socket, address).await
+        Ok(Wire::new(self.secure(socket, address).await?))
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -41,15 +59,16 @@ impl Route {
         Ok(socket)
     }
 
-    async fn encrypt(&self, socket: TcpStream, address: SocketAddr) -> Result<Wire, UpstreamError> {
+    /// TLS, with the server verified.
+    pub(crate) async fn secure(&self, socket: TcpStream, address: SocketAddr) -> Result<Secured, UpstreamError> {
         let failed = |source| UpstreamError::Tls { address, source };
         match timeout(self.timeouts.tls, self.handshake(socket, address)).await {
-            Ok(wire) => wire,
+            Ok(secured) => secured,
             Err(elapsed) => Err(failed(elapsed.into())),
         }
     }
 
-    async fn handshake(&self, socket: TcpStream, address: SocketAddr) -> Result<Wire, UpstreamError> {
+    async fn handshake(&self, socket: TcpStream, address: SocketAddr) -> Result<Secured, UpstreamError> {
         let mut plain = Wire::new(stream::Io(socket));
         plain.send_bytes(&wire::packet(&wire::SSL_REQUEST.to_be_bytes())).await.map_err(UpstreamError::Closed)?;
         let answer = plain.byte().await.map_err(UpstreamError::Closed)?;
@@ -62,7 +81,7 @@ impl Route {
         }
         let (stream::Io(socket), _) = plain.into_parts();
         match stream::tls::connect(socket, &self.tls, self.server_name.clone()).await {
-            Ok(stream) => Ok(Wire::new(stream)),
+            Ok(stream) => Ok(stream),
             Err(source) if is_certificate_fault(&source) => {
                 Err(UpstreamError::Certificate { address, name: self.server_name.to_str().into_owned(), source })
             }

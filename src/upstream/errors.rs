@@ -35,9 +35,20 @@ impl ServerError {
         Self { sqlstate, message, frame: BytesMut::from(frame.bytes()) }
     }
 
+    /// One as the warehouse would send it.
+    #[cfg(test)]
+    pub(crate) fn of(sqlstate: &str, message: &str) -> Self {
+        Self { sqlstate: sqlstate.to_owned(), message: message.to_owned(), frame: BytesMut::new() }
+    }
+
     /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL).
     pub(super) fn is_login_refused(&self) -> bool {
         self.sqlstate.starts_with("28")
+    }
+
+    /// Empty where there was none.
+    pub(crate) fn sqlstate(&self) -> &str {
+        &self.sqlstate
     }
 
     /// The message as it came, where it ends as messages do: what a client can read.

@@ -102,7 +102,7 @@ async fn next(wire: &mut Wire) -> Result<Frame, UpstreamError> {
 }
 
 /// The value of a ParameterStatus of this name; names differ in case between servers.
-fn parameter(mut body: &[u8], wanted: &str) -> Option<String> {
+pub(super) fn parameter(mut body: &[u8], wanted: &str) -> Option<String> {
     let name = take_cstr(&mut body)?;
     let value = take_cstr(&mut body)?;
     name.eq_ignore_ascii_case(wanted).then(|| value.to_owned())

@@ -47,6 +47,8 @@ fn wildcards_are_one_and_any() {
         assert_eq!(allowed(&policy, &call("s:GetIt", resource, &[])), want, "{resource}");
     }
     assert!(!allowed(&policy, &call("s:Put", "p/a/x", &[])));
+    let policy = json!([{ "Effect": "Allow", "Action": "a:b", "Resource": "u/${*}${?}${$}" }]);
+    assert!(allowed(&policy, &call("a:b", "u/*?$", &[])) && !allowed(&policy, &call("a:b", "u/ab$", &[])));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use redshift_sandbox::aws::Request;
 use serde_json::Value;
 
 /// One permission asked for.
@@ -127,19 +128,31 @@ fn any_glob(patterns: &Value, text: &str, ignore_case: bool) -> bool {
     texts(patterns).into_iter().any(|pattern| glob(&fold(pattern), &fold(text)))
 }
 
-/// `*` is any run of characters, `?` is one.
+/// `*` is any run of characters, `?` is one; `${*}`, `${?}` and `${$}` are themselves. Other variables are not simulated.
 fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    // A character of its own for what is meant literally.
+    let pattern = pattern.replace("${*}", "\u{1}").replace("${?}", "\u{2}").replace("${$}", "$");
+    let text: Vec<char> = text.chars().collect();
     // reached[t]: what was looked at of the pattern can match the first t characters.
     let mut reached: Vec<bool> = (0..=text.len()).map(|t| t == 0).collect();
-    for p in pattern {
+    for p in pattern.chars() {
         let before = reached.clone();
+        let same = |c: char| match p {
+            '?' => true,
+            '\u{1}' => c == '*',
+            '\u{2}' => c == '?',
+            p => p == c,
+        };
         for t in 0..=text.len() {
-            let one = t > 0 && before[t - 1] && (p == '?' || p == text[t - 1]);
+            let one = t > 0 && before[t - 1] && same(text[t - 1]);
             reached[t] = if p == '*' { before[t] || (t > 0 && reached[t - 1]) } else { one };
         }
     }
     reached[text.len()]
+}
+
+fn literal(text: &str) -> String {
+    text.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$")
 }
 
 fn is_trusted(principal: &Value, caller: &str, web_identity: bool) -> bool {
@@ -192,13 +205,13 @@ fn compare(operator: &str, wanted: &[&str], found: Option<&[String]>) -> bool {
     };
     let matches = |value: &String| {
         let same = |wanted: &&str| match operator.as_str() {
-            "StringEquals" => wanted == value,
-            "StringEqualsIgnoreCase" => wanted.eq_ignore_ascii_case(value),
+            "StringEquals" => literal(wanted) == *value,
+            "StringEqualsIgnoreCase" => literal(wanted).eq_ignore_ascii_case(value),
             "StringLike" | "ArnLike" | "ArnEquals" => glob(wanted, value),
             "Bool" => wanted.eq_ignore_ascii_case(value),
             other => panic!("{other} is not simulated"),
         };
-        wanted.iter().any(|wanted| same(wanted)) != negated
+        wanted.iter().any(same) != negated
     };
     let Some(found) = found.filter(|found| !found.is_empty()) else {
         // No value: true of all there are; a negated comparison with nothing holds as well.
@@ -223,6 +236,19 @@ pub(crate) struct Seen {
     pub(crate) region: String,
     /// As the sandbox's journal has them: `a.b` for what is nested, `a.1` for elements of JSON lists.
     pub(crate) parameters: BTreeMap<String, String>,
+}
+
+impl Seen {
+    /// As the sandbox's journal has it.
+    pub(crate) fn of(operation: &str, request: &Request) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            caller: request.caller.clone(),
+            caller_tags: request.caller_tags.clone(),
+            region: request.region.clone(),
+            parameters: request.parameters.clone(),
+        }
+    }
 }
 
 /// What a request does not tell but IAM knows.

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use redshift_iam_proxy::config::Verifier;
 use redshift_iam_proxy::secret::Secret;
+use redshift_sandbox::aws::RoleRule;
 
 use super::process::Proxy;
 use super::raw::{Stream, field, message, open, read_message, say, startup, until_closed};
@@ -34,6 +35,20 @@ pub(crate) struct Scene {
 const WORKGROUPS: [&str; 9] =
     ["throttled", "denied", "failing", "garbled", "cut", "assume", "stranger", "nonsense", "parameter"];
 
+/// Those whose role nobody else uses, so that no session of it is there before.
+const OF_THEIR_OWN: [&str; 4] = ["assume", "stranger", "nonsense", "parameter"];
+
+fn with_own_role(world: &World, toml: &str, name: &str) -> String {
+    let role = format!("arn:aws:iam::123456789012:role/{name}");
+    let aws = &world.sandbox.aws;
+    aws.put_role(&role, RoleRule { external_id: Some(EXTERNAL_ID.into()), ..RoleRule::default() });
+    aws.put_parameter(&format!("/lava/demo/{name}"), EXTERNAL_ID);
+    let (before, section) = toml.split_once(&format!("[connections.{name}]\n")).unwrap();
+    let section = section.replacen("arn:aws:iam::123456789012:role/rs01", &role, 1);
+    let section = section.replacen("/lava/demo/rs01-external-id", &format!("/lava/demo/{name}"), 1);
+    format!("{before}[connections.{name}]\n{section}")
+}
+
 impl Scene {
     pub(crate) async fn new(more: &str) -> Self {
         let verifier = Verifier::derive(&Secret::new(ODD_PASSWORD.into()), b"fedcba9876543210", 1).to_string();
@@ -46,7 +61,10 @@ impl Scene {
         std::fs::write(world.dir.path().join("stored-password"), ODD_PASSWORD).unwrap();
         let tap = Tap::start(&world.sandbox.aws.url()).await;
         let path = world.dir.path().join("proxy.toml");
-        let toml = std::fs::read_to_string(&path).unwrap().replace(&world.sandbox.aws.url(), &tap.url());
+        let mut toml = std::fs::read_to_string(&path).unwrap().replace(&world.sandbox.aws.url(), &tap.url());
+        for name in OF_THEIR_OWN {
+            toml = with_own_role(&world, &toml, name);
+        }
         std::fs::write(&path, toml).unwrap();
 
         let mut secrets = Secrets::default();

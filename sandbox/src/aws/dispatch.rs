@@ -110,6 +110,7 @@ impl Server {
         let xml = |result: &str| Reply::xml_result(operation, result, id);
         Ok(match operation {
             Operation::GetParameter => json(ssm::get_parameter(world, region, call)?),
+            Operation::GetParametersByPath => json(ssm::get_parameters_by_path(world, region, call)?),
             Operation::GetSecretValue => json(secrets::get_secret_value(world, region, call)?),
             Operation::GetItem => json(dynamodb::get_item(world, call)?),
             Operation::Scan => json(dynamodb::scan(world, call)?),
@@ -131,6 +132,7 @@ impl Server {
         let field = |name: &str| call.field(name).unwrap_or_default();
         match operation {
             Operation::GetParameter => ssm::arn(&self.world, region, field("Name")),
+            Operation::GetParametersByPath => ssm::arn(&self.world, region, field("Path")),
             Operation::GetSecretValue => secrets::arn(&self.world, region, field("SecretId")),
             Operation::GetItem | Operation::Scan => dynamodb::arn(&self.world, region, field("TableName")),
             Operation::AssumeRole | Operation::AssumeRoleWithWebIdentity => field("RoleArn").to_owned(),

@@ -6,6 +6,7 @@ use super::service::Service;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Operation {
     GetParameter,
+    GetParametersByPath,
     GetSecretValue,
     GetItem,
     Scan,
@@ -28,8 +29,9 @@ struct Row {
     parameters: &'static [&'static str],
 }
 
-const ALL: [Operation; 12] = [
+const ALL: [Operation; 13] = [
     Operation::GetParameter,
+    Operation::GetParametersByPath,
     Operation::GetSecretValue,
     Operation::GetItem,
     Operation::Scan,
@@ -76,6 +78,11 @@ impl Operation {
         let row = |service, name, parameters| Row { service, name, parameters };
         match self {
             Self::GetParameter => row(Service::Ssm, "GetParameter", &["Name", "WithDecryption"]),
+            Self::GetParametersByPath => row(
+                Service::Ssm,
+                "GetParametersByPath",
+                &["Path", "Recursive", "WithDecryption", "MaxResults", "NextToken"],
+            ),
             Self::GetSecretValue => {
                 row(Service::SecretsManager, "GetSecretValue", &["SecretId", "VersionId", "VersionStage"])
             }

@@ -1,4 +1,4 @@
-//! SSM GetParameter (AWS Systems Manager API reference). Every caller may read and decrypt every parameter.
+//! SSM GetParameter and GetParametersByPath (AWS Systems Manager API reference). Every caller may read and decrypt every parameter.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -11,7 +11,10 @@ use super::options::{Parameter, ParameterKind};
 use super::refusal::Refusal;
 use super::service::Protocol;
 use super::timestamp::epoch_seconds;
-use super::world::World;
+use super::world::{Stored, World};
+
+/// The most parameters that one GetParametersByPath answers with.
+const MAX_RESULTS: i64 = 10;
 
 /// Answers GetParameter for a name, `name:version` or an ARN. Labels are not modelled: none exists.
 ///
@@ -39,6 +42,54 @@ pub(super) fn get_parameter(world: &World, region: &str, call: &Call) -> Result<
         return Err(Refusal::bad_request("ParameterVersionNotFound", ""));
     }
 
+    let mut parameter = told(world, region, name, &stored, decrypt);
+    if let (Some(selector), Some(members)) = (selector, parameter.as_object_mut()) {
+        members.insert("Selector".to_owned(), format!(":{selector}").into());
+    }
+    Ok(json!({ "Parameter": parameter }))
+}
+
+/// Answers GetParametersByPath: the parameters below a path, in the order of their names, a page at a time. Filters are
+/// not modelled, and refused.
+///
+/// # Errors
+/// ValidationException, InvalidNextToken, SerializationException.
+pub(super) fn get_parameters_by_path(world: &World, region: &str, call: &Call) -> Result<Value, Refusal> {
+    let decrypt = call.flag("WithDecryption")?.unwrap_or(false);
+    let recursive = call.flag("Recursive")?.unwrap_or(false);
+    let mut constraints = Constraints::default();
+    let path = constraints.present("path", call.text("Path")?).unwrap_or_default();
+    constraints.length("path", path, 1..=2048);
+    let most = call.whole("MaxResults")?.unwrap_or(MAX_RESULTS);
+    constraints.number("maxResults", most, 1..=MAX_RESULTS);
+    constraints.met(Protocol::Json)?;
+    if !path.starts_with('/') {
+        let message = "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a \
+                       forward slash \"/\".";
+        return Err(Refusal::invalid(Protocol::Json, message));
+    }
+    let folder = format!("{}/", path.trim_end_matches('/'));
+    let token = call.text("NextToken")?;
+    let name_of = |token: &str| String::from_utf8(STANDARD.decode(token).ok()?).ok();
+    let after = match token.map(name_of) {
+        None => String::new(),
+        Some(Some(name)) if name.starts_with(&folder) => name,
+        Some(_) => return Err(Refusal::bad_request("InvalidNextToken", "The specified token isn't valid.")),
+    };
+
+    let below = |name: &str| name.strip_prefix(&folder).is_some_and(|rest| recursive || !rest.contains('/'));
+    let all = world.parameters(|name| below(name) && name > after.as_str());
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let page: Vec<_> = all.iter().take(most).map(|(name, stored)| told(world, region, name, stored, decrypt)).collect();
+    let next = all.get(most).and_then(|_| all.get(most - 1)).map(|(last, _)| STANDARD.encode(last));
+    Ok(match next {
+        Some(next) => json!({ "Parameters": page, "NextToken": next }),
+        None => json!({ "Parameters": page }),
+    })
+}
+
+/// A parameter as both operations tell it.
+fn told(world: &World, region: &str, name: &str, stored: &Stored, decrypt: bool) -> Value {
     let Parameter { value, kind } = &stored.parameter;
     let (kind, value) = match kind {
         ParameterKind::String => ("String", value.clone()),
@@ -46,7 +97,7 @@ pub(super) fn get_parameter(world: &World, region: &str, call: &Call) -> Result<
         ParameterKind::SecureString if decrypt => ("SecureString", value.clone()),
         ParameterKind::SecureString => ("SecureString", ciphertext(value)),
     };
-    let mut parameter = json!({
+    json!({
         "ARN": arn(world, region, name),
         "DataType": "text",
         "LastModifiedDate": epoch_seconds(stored.modified),
@@ -54,11 +105,7 @@ pub(super) fn get_parameter(world: &World, region: &str, call: &Call) -> Result<
         "Type": kind,
         "Value": value,
         "Version": stored.version,
-    });
-    if let (Some(selector), Some(members)) = (selector, parameter.as_object_mut()) {
-        members.insert("Selector".to_owned(), format!(":{selector}").into());
-    }
-    Ok(json!({ "Parameter": parameter }))
+    })
 }
 
 /// A parameter's ARN; a name that begins with a slash gets no second one.
@@ -123,6 +170,41 @@ mod tests {
         let parameter = get(&world, &json!({ "Name": arn })).unwrap();
         assert_eq!((&parameter["Name"], &parameter["ARN"]), (&json!("plain"), &json!(arn)));
         assert_eq!(get(&world, &json!({ "Name": "plain:2" })).unwrap()["Selector"], ":2");
+    }
+
+    #[test]
+    fn a_path_is_listed_page_by_page() {
+        let world = World::demo();
+        let put = |name: &str| {
+            world.put_parameter(name, Parameter { value: "v".to_owned(), kind: ParameterKind::SecureString });
+        };
+        (0..12).for_each(|at| put(&format!("/users/u{at:02}")));
+        ["/users/team/x", "/usersx", "/users"].into_iter().for_each(put);
+        let ask = |body: Value| {
+            let target = HeaderValue::from_static("AmazonSSM.GetParametersByPath");
+            let headers = HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target)]);
+            let call = Call::read(&headers, "", body.to_string().as_bytes());
+            get_parameters_by_path(&world, "eu-west-1", &call).map_err(|refusal| refusal.told().0)
+        };
+        let first = ask(json!({ "Path": "/users/", "WithDecryption": true })).unwrap();
+        let names: Vec<_> = first["Parameters"].as_array().unwrap().iter().map(|told| &told["Name"]).collect();
+        assert_eq!((names.len(), names[9]), (10, &json!("/users/u09")));
+        assert_eq!(first["Parameters"][0]["Value"], "v");
+        let rest = ask(json!({ "Path": "/users", "NextToken": first["NextToken"] })).unwrap();
+        assert_eq!((rest["Parameters"].as_array().unwrap().len(), rest.get("NextToken")), (2, None));
+        assert!(rest["Parameters"][0]["Value"].as_str().unwrap().starts_with("kms:"), "{rest}");
+        let exact = ask(json!({ "Path": "/users", "Recursive": true, "MaxResults": 1 })).unwrap();
+        assert_eq!(exact["Parameters"][0]["Name"], "/users/team/x");
+        assert_eq!(ask(json!({ "Path": "/none" })), Ok(json!({ "Parameters": [] })));
+        for (body, code) in [
+            (json!({}), "ValidationException"),
+            (json!({ "Path": "users" }), "ValidationException"),
+            (json!({ "Path": "/users", "MaxResults": 11 }), "ValidationException"),
+            (json!({ "Path": "/users", "NextToken": "made-up" }), "InvalidNextToken"),
+            (json!({ "Path": "/users", "NextToken": STANDARD.encode("/other/a") }), "InvalidNextToken"),
+        ] {
+            assert_eq!(ask(body.clone()), Err(code), "{body}");
+        }
     }
 
     #[test]

@@ -94,6 +94,13 @@ impl World {
         self.tables().parameters.get(name).cloned()
     }
 
+    /// Those whose name is accepted, in the order of their names.
+    pub(super) fn parameters(&self, is_meant: impl Fn(&str) -> bool) -> Vec<(String, Stored)> {
+        let tables = self.tables();
+        let meant = tables.parameters.iter().filter(|(name, _)| is_meant(name));
+        meant.map(|(name, stored)| (name.clone(), stored.clone())).collect()
+    }
+
     pub(super) fn role(&self, arn: &str) -> Option<RoleRule> {
         self.tables().roles.get(arn).cloned()
     }

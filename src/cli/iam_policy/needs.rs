@@ -99,7 +99,10 @@ impl<'a> Needs<'a> {
     pub(super) fn home(&mut self, spec: Option<&ConnSpec>) -> Place {
         let region = self.config.aws.region.clone();
         if region.is_none() {
-            self.note("[aws] region is not set: parameters, secrets and tables are taken to be in the Region of their connection; where AWS_REGION or a profile says another, it is that one.");
+            self.note(
+                "[aws] region is not set: parameters, secrets and tables are taken to be in the Region of \
+                their connection; where AWS_REGION or a profile says another, it is that one.",
+            );
         }
         let region = region.or_else(|| spec.and_then(region_of)).unwrap_or_else(|| REGION.to_owned());
         self.complete(region, None, self.account.clone())
@@ -166,10 +169,12 @@ impl<'a> Needs<'a> {
             match policy.characters() {
                 0..=6144 => {}
                 size @ 6145..=10_240 => notes.push(format!(
-                    "With {size} characters {whose} is over the 6144 of a managed policy: attach it inline to a role (at most 10240), or split it."
+                    "With {size} characters {whose} is over the 6144 of a managed policy: attach it inline to a \
+                        role (at most 10240), or split it."
                 )),
                 size => notes.push(format!(
-                    "With {size} characters {whose} is over the 6144 of a managed policy and the 10240 of a role's inline policies: split it into several managed ones."
+                    "With {size} characters {whose} is over the 6144 of a managed policy and the 10240 of a role's \
+                        inline policies: split it into several managed ones."
                 )),
             }
         }
@@ -177,7 +182,8 @@ impl<'a> Needs<'a> {
             match role.trust.characters() {
                 0..=2048 => {}
                 size => notes.push(format!(
-                    "With {size} characters the trust policy of {arn} is over the quota of 2048, which AWS raises to 4096 on request."
+                    "With {size} characters the trust policy of {arn} is over the quota of 2048, which AWS raises \
+                        to 4096 on request."
                 )),
             }
         }

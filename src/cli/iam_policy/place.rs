@@ -39,6 +39,12 @@ pub(super) fn partition(region: &str) -> &'static str {
     }
 }
 
+/// A name as policies take it literally: `*`, `?` and variables would mean more (IAM User Guide, "Policy variables").
+pub(super) fn literal(name: &str) -> String {
+    let special = |c: char| matches!(c, '*' | '?' | '$');
+    name.chars().map(|c| if special(c) { format!("${{{c}}}") } else { c.to_string() }).collect()
+}
+
 /// What an endpoint's name tells of a warehouse.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Endpoint {
@@ -91,6 +97,12 @@ mod tests {
         ] {
             assert_eq!(endpoint(host), want, "{host}");
         }
+    }
+
+    #[test]
+    fn names_have_no_wildcards() {
+        assert_eq!(literal("etl.2@x"), "etl.2@x");
+        assert_eq!(literal("a*?${x}"), "a${*}${?}${$}{x}");
     }
 
     #[test]

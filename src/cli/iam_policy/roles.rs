@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::needs::{Caller, Needs};
+use super::place::literal;
 use super::policy::{Condition, Policy};
 use super::principal::Kind;
 use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
@@ -33,7 +34,12 @@ pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
             // The proxy already is the role: nothing is assumed.
         } else {
             if session == caller && caller == Caller::Proxy {
-                needs.note(format!("{} assumes itself, to pass session tags: its trust policy has to keep what lets the platform it runs on use it (EKS Pod Identity: pods.eks.amazonaws.com, sts:AssumeRole and sts:TagSession) beside the statements here, and its permissions are those of `proxy`.", hop.role_arn));
+                needs.note(format!(
+                    "{} assumes itself, to pass session tags: its trust policy has to keep what lets \
+                    the platform it runs on use it (EKS Pod Identity: pods.eks.amazonaws.com, sts:AssumeRole and \
+                    sts:TagSession) beside the statements here, and its permissions are those of `proxy`.",
+                    hop.role_arn
+                ));
             }
             assume(needs, &caller, &hop.role_arn, hop.external_id.as_deref(), &sessions);
         }
@@ -63,7 +69,11 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
     if needs.principal.as_ref().is_some_and(|principal| principal.kind == Kind::User) {
         return;
     }
-    needs.note("Under EKS Pod Identity, whose session tags are transitive, both sides of every sts:AssumeRole also need sts:TagSession for the keys eks-cluster-arn, eks-cluster-name, kubernetes-namespace, kubernetes-service-account, kubernetes-pod-name and kubernetes-pod-uid, beside those listed here.");
+    needs.note(
+        "Under EKS Pod Identity, whose session tags are transitive, both sides of every sts:AssumeRole also \
+        need sts:TagSession for the keys eks-cluster-arn, eks-cluster-name, kubernetes-namespace, \
+        kubernetes-service-account, kubernetes-pod-name and kubernetes-pod-uid, beside those listed here.",
+    );
 }
 
 /// Stands for the value of that parameter.
@@ -74,8 +84,9 @@ fn external_id_in(parameter: &str) -> String {
 /// Exactly these keys, each with one of its values.
 fn only(tags: &BTreeMap<String, BTreeSet<String>>) -> Condition {
     let keys = Condition::none().and("ForAllValues:StringEquals", "aws:TagKeys", tags.keys());
-    tags.iter()
-        .fold(keys, |condition, (key, values)| condition.and("StringEquals", format!("aws:RequestTag/{key}"), values))
+    tags.iter().fold(keys, |condition, (key, values)| {
+        condition.and("StringEquals", format!("aws:RequestTag/{key}"), values.iter().map(|value| literal(value)))
+    })
 }
 
 fn with_names(condition: Condition, sessions: &Sessions) -> Condition {
@@ -95,8 +106,11 @@ fn claims() -> Condition {
 
 fn note_web_identity(needs: &mut Needs<'_>) {
     for note in [
-        "WEB-IDENTITY-PROVIDER stands for the issuer of the token file's tokens without https:// (such as accounts.google.com), WEB-IDENTITY-PROVIDER-ARN for the ARN of its IAM OIDC provider (Google's has none: accounts.google.com again).",
-        "WEB-IDENTITY-SUBJECT and WEB-IDENTITY-AUDIENCE stand for the claims sub and aud of those tokens; where a token has azp, :aud is compared with it, and :oaud with aud.",
+        "WEB-IDENTITY-PROVIDER stands for the issuer of the token file's tokens without https:// (such as \
+            accounts.google.com), WEB-IDENTITY-PROVIDER-ARN for the ARN of its IAM OIDC provider (Google's has \
+            none: accounts.google.com again).",
+        "WEB-IDENTITY-SUBJECT and WEB-IDENTITY-AUDIENCE stand for the claims sub and aud of those tokens; where a \
+            token has azp, :aud is compared with it, and :oaud with aud.",
         "sts:AssumeRoleWithWebIdentity needs no permission on the caller's side: it is not signed.",
     ] {
         needs.note(note);
@@ -108,7 +122,8 @@ fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
     let principal = needs.principal.as_ref().filter(|principal| principal.path_unknown);
     if let (Caller::Proxy, Some(arn)) = (caller, principal.map(|principal| principal.arn.clone())) {
         needs.note(format!(
-            "{arn} was made of a session's ARN, which does not tell a role's path: if it has one, give the role's own ARN with --principal."
+            "{arn} was made of a session's ARN, which does not tell a role's path: if it has one, give the role's \
+                own ARN with --principal."
         ));
     }
 }
@@ -176,6 +191,10 @@ pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
     let trust: &mut Policy = &mut needs.role(glob).trust;
     trust.trust("sts:AssumeRole", trusted.clone(), Condition::none());
     trust.trust("sts:TagSession", trusted, tags);
-    needs.note(format!("{glob} is a bound of [specs] roles: its policies are for each role of the table's items; where an item has an external_id, add StringEquals sts:ExternalId to the trust, and where none has tags, drop sts:TagSession."));
+    needs.note(format!(
+        "{glob} is a bound of [specs] roles: its policies are for each role of the table's items; \
+        where an item has an external_id, add StringEquals sts:ExternalId to the trust, and where none has tags, \
+        drop sts:TagSession."
+    ));
     note_path(needs, &Caller::Proxy);
 }

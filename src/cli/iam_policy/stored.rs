@@ -7,7 +7,7 @@ use super::needs::Needs;
 use super::place::Place;
 use super::policy::Condition;
 use super::principal::parts;
-use crate::config::{Config, ConnSpec};
+use crate::config::{Config, ConnSpec, Reference, Remote};
 
 /// One thing kept in AWS.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,7 +26,7 @@ pub(super) struct Prefix<'a>(pub(super) &'a str);
 
 /// Every reference to SSM and Secrets Manager that these connections, and what is about no connection, make. The spec
 /// beside it tells the Region, where nothing else does.
-fn stored<'a>(_config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
+fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {
         // A web identity is asked for no external id. With a stored password no role is assumed at all.
@@ -36,6 +36,15 @@ fn stored<'a>(_config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Opt
         let parameters = external_ids.chain(spec.password.clone()).map(Stored::Parameter);
         let secret = spec.secret_id.clone().map(Stored::Secret);
         all.extend(parameters.chain(secret).map(|stored| (stored, Some(&**spec))));
+    }
+    let of_users = config.users.values().filter_map(|user| user.password_from.as_ref());
+    let identity = config.listen.identity.iter().flat_map(|identity| [&identity.cert.from, &identity.key.from]);
+    for from in of_users.chain(identity) {
+        match from {
+            Reference::Remote(Remote::Parameter(name)) => all.push((Stored::Parameter(name.clone()), None)),
+            Reference::Remote(Remote::Secret { id, .. }) => all.push((Stored::Secret(id.clone()), None)),
+            Reference::File(_) | Reference::Env(_) => {}
+        }
     }
     all
 }
@@ -95,7 +104,10 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
         }
         Stored::Secret(name) => {
             let arn = home.arn("secretsmanager", &format!("secret:{name}-??????"));
-            needs.note("-?????? at the end of a secret's ARN stands for the six characters that Secrets Manager adds to its name.");
+            needs.note(
+                "-?????? at the end of a secret's ARN stands for the six characters that Secrets Manager \
+                adds to its name.",
+            );
             needs.proxy.allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
             keys.add(home, Store::Secrets, Match::Glob, arn);
         }
@@ -158,7 +170,8 @@ impl Keys {
             );
             needs.proxy.allow("kms:Decrypt", place.arn("kms", &format!("key/{key}")), condition);
             needs.note(format!(
-                "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list several); under AWS's own key, alias/aws/{service}, the statement can go."
+                "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list \
+                    several); under AWS's own key, alias/aws/{service}, the statement can go."
             ));
         }
     }

@@ -26,11 +26,19 @@ pub(super) fn table(needs: &mut Needs<'_>, specs: &SpecsTable) {
             arn,
             Condition::none(),
         );
-        needs.note(format!("workgroup/* is in the permissions of {role} because the table's items name the workgroups: list the ids of those that they name."));
+        needs.note(format!(
+            "workgroup/* is in the permissions of {role} because the table's items name the \
+            workgroups: list the ids of those that they name."
+        ));
     }
     needs.note(format!(
         "If {} is under a KMS key of its own, kms:Decrypt on that key by way of dynamodb is needed as well.",
         specs.dynamodb_table
     ));
-    needs.note(format!("Items of {} without a role_arn, and those of type redshift, which lava knows no role for, are called for as the proxy itself: nothing here allows that, since no bound says on which workgroup, cluster or database user.", specs.dynamodb_table));
+    needs.note(format!(
+        "Items of {} without a role_arn, and those of type redshift, which lava knows no role for, \
+        are called for as the proxy itself: nothing here allows that, since no bound says on which workgroup, \
+        cluster or database user.",
+        specs.dynamodb_table
+    ));
 }

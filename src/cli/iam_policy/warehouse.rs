@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::needs::{Caller, Needs};
-use super::place::{Place, endpoint};
+use super::place::{Place, endpoint, literal};
 use super::policy::Condition;
 use super::principal::{Kind, role_name};
 use super::roles::users;
@@ -28,7 +28,9 @@ struct Login {
 pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller) {
     if spec.secret_id.is_some() {
         needs.note(format!(
-            "If the secret of {} holds a password, no credentials are asked of IAM for it, and their statements and SQL can go; if it holds no host, the host is looked up, which needs GetWorkgroup or DescribeClusters as well.",
+            "If the secret of {} holds a password, no credentials are asked of IAM for it, and their statements and \
+                SQL can go; if it holds no host, the host is looked up, which needs GetWorkgroup or \
+                DescribeClusters as well.",
             spec.id
         ));
     }
@@ -48,7 +50,11 @@ fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Pl
     let name = spec.workgroup.clone().or_else(|| first_label(spec)).unwrap_or_else(|| connection(spec));
     let uuid = format!("WORKGROUP-UUID-OF-{name}");
     let arn = place.arn("redshift-serverless", &format!("workgroup/{uuid}"));
-    needs.note(format!("{uuid} stands for the workgroup's id, which is not its name: aws redshift-serverless get-workgroup --region {} --workgroup-name {name} --query workgroup.workgroupId --output text", place.region));
+    needs.note(format!(
+        "{uuid} stands for the workgroup's id, which is not its name: aws redshift-serverless \
+        get-workgroup --region {} --workgroup-name {name} --query workgroup.workgroupId --output text",
+        place.region
+    ));
     if is_looked_up(spec) {
         needs.permissions(caller).allow("redshift-serverless:GetWorkgroup", arn.clone(), Condition::none());
     }
@@ -62,7 +68,11 @@ fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Pl
         for role in roles {
             needs.sql.role(&warehouse, role);
         }
-        needs.note(format!("The database roles of {}'s users come with the session tag RedshiftDbRoles, without a GRANT ROLE; names that the database does not know are ignored.", spec.id));
+        needs.note(format!(
+            "The database roles of {}'s users come with the session tag RedshiftDbRoles, without a \
+            GRANT ROLE; names that the database does not know are ignored.",
+            spec.id
+        ));
     }
 }
 
@@ -80,7 +90,7 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
     let warehouse = format!("cluster {id} in {}", place.region);
     let database = database(needs, spec);
     let Some(db_users) = db_users(needs, spec) else {
-        let arn = place.arn("redshift", &format!("dbname:{id}/{database}"));
+        let arn = place.arn("redshift", &format!("dbname:{id}/{}", literal(&database)));
         needs.permissions(caller).allow("redshift:GetClusterCredentialsWithIAM", arn, Condition::none());
         let user = iam_user(needs, caller);
         needs.sql.user(&warehouse, &user, &database, Created::ByHand);
@@ -90,13 +100,13 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
         let created = if spec.auto_create { Created::AtLogin } else { Created::ByHand };
         needs.sql.user(&warehouse, user, &database, created);
         if spec.auto_create {
-            let arn = place.arn("redshift", &format!("dbuser:{id}/{user}"));
+            let arn = place.arn("redshift", &format!("dbuser:{id}/{}", literal(user)));
             needs.permissions(caller).allow("redshift:CreateClusterUser", arn, Condition::none());
         }
     }
     for group in &spec.db_groups {
         needs.sql.group(&warehouse, group);
-        let arn = place.arn("redshift", &format!("dbgroup:{id}/{group}"));
+        let arn = place.arn("redshift", &format!("dbgroup:{id}/{}", literal(group)));
         needs.permissions(caller).allow("redshift:JoinGroup", arn, Condition::none());
     }
     let groups: BTreeSet<_> = spec.db_groups.iter().cloned().collect();
@@ -152,7 +162,10 @@ fn iam_user(needs: &mut Needs<'_>, caller: &Caller) -> String {
             Kind::User => format!("IAM:{}", principal.name),
         },
         (Caller::Proxy, None) => {
-            needs.note(format!("IAMR:{PROXY_ROLE} stands for the database user of the proxy's own identity, IAMR: and a role's name or IAM: and a user's: give --principal."));
+            needs.note(format!(
+                "IAMR:{PROXY_ROLE} stands for the database user of the proxy's own identity, IAMR: \
+                and a role's name or IAM: and a user's: give --principal."
+            ));
             format!("IAMR:{PROXY_ROLE}")
         }
     }
@@ -175,21 +188,10 @@ impl Logins {
         for ((caller, place, id), logins) in self.0 {
             let together = is_product(&logins);
             for login in &logins {
-                let condition = match together {
-                    true => Condition::none(),
-                    false => {
-                        let same =
-                            |other: &&Login| (&other.database, &other.groups) == (&login.database, &login.groups);
-                        Condition::none().and("StringEquals", "redshift:DbName", [&login.database]).and(
-                            "StringEquals",
-                            "redshift:DbUser",
-                            logins.iter().filter(same).map(|other| &other.user),
-                        )
-                    }
-                };
-                let user = std::iter::once(format!("dbuser:{id}/{}", login.user));
-                let database = std::iter::once(format!("dbname:{id}/{}", login.database));
-                let groups = login.groups.iter().map(|group| format!("dbgroup:{id}/{group}"));
+                let condition = if together { Condition::none() } else { only(login, &logins) };
+                let user = std::iter::once(format!("dbuser:{id}/{}", literal(&login.user)));
+                let database = std::iter::once(format!("dbname:{id}/{}", literal(&login.database)));
+                let groups = login.groups.iter().map(|group| format!("dbgroup:{id}/{}", literal(group)));
                 for resource in user.chain(database).chain(groups) {
                     let arn = place.arn("redshift", &resource);
                     needs.permissions(&caller).allow("redshift:GetClusterCredentials", arn, condition.clone());
@@ -199,10 +201,18 @@ impl Logins {
     }
 }
 
+/// That database, for the users who are asked for on it with the same groups.
+fn only(login: &Login, logins: &BTreeSet<Login>) -> Condition {
+    let same = |other: &&Login| (&other.database, &other.groups) == (&login.database, &login.groups);
+    let users = logins.iter().filter(same).map(|other| literal(&other.user));
+    let database = Condition::none().and("StringEquals", "redshift:DbName", [literal(&login.database)]);
+    database.and("StringEquals", "redshift:DbUser", users)
+}
+
 /// Every user is asked for on every database, with the same groups.
 fn is_product(logins: &BTreeSet<Login>) -> bool {
     let users: BTreeSet<_> = logins.iter().map(|login| &login.user).collect();
-    let rest: BTreeSet<_> = logins.iter().map(|login| &login.database).collect();
+    let databases: BTreeSet<_> = logins.iter().map(|login| &login.database).collect();
     let groups: BTreeSet<_> = logins.iter().map(|login| &login.groups).collect();
-    groups.len() <= 1 && logins.len() == users.len() * rest.len()
+    groups.len() <= 1 && logins.len() == users.len() * databases.len()
 }

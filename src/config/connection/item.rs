@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::read::{Origin, spec};
 use super::{Bounds, ConnId, ConnSpec};
-use crate::config::reader::Doc;
+use crate::config::reader::{Doc, dotted};
 use crate::config::tree::{self, ItemValue, Place};
 use crate::config::{Faults, UnknownKeys};
 
@@ -49,7 +49,15 @@ pub fn connection_from_item(
     bounds: &Arc<Bounds>,
     password_duration: Duration,
 ) -> Result<ConnSpec, Faults> {
-    let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), None, UnknownKeys::Refuse);
+    let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), Path::new(""), None, UnknownKeys::Refuse);
+    let strangers = item.keys().filter(|name| !FIELDS.contains(&name.as_str()) && !is_ignored(name));
+    for name in strangers.take(MAX_TOLD) {
+        doc.fault(
+            Place::WHOLE,
+            &dotted("", name),
+            "is no field of lava's: only those, region and tags may be set here",
+        );
+    }
     let node = tree::from_item(item.iter().filter(|(name, value)| is_lavas(&doc, name, value)));
     let origin = Origin { enabled: false, password_duration, bounds: Some(bounds) };
     let spec = spec(Some(conn_id), doc.root(&node), &origin);
@@ -57,29 +65,30 @@ pub fn connection_from_item(
     spec.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
-/// Whether a field is to be read; faults when it may not be there.
+/// A table's writer shall not fill the log.
+const MAX_TOLD: usize = 10;
+
+/// The proxy's own fields, and others', beside lava's.
+fn is_ignored(name: &str) -> bool {
+    name.starts_with("x-") || name.starts_with("X-")
+}
+
+/// Whether a field is to be read; faults when it may not be so here.
 fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
-    let fault = |key: &str, message: &str| doc.fault(Place::WHOLE, &key.escape_debug().to_string(), message);
-    if name.starts_with("x-") || name.starts_with("X-") {
-        return false;
-    }
-    if !FIELDS.contains(&name) {
-        fault(name, "is no field of lava's: only those, region and tags may be set here");
-        return false;
-    }
     match value {
         ItemValue::List(_) | ItemValue::Map(_) if name == "role_arn" => {
-            fault(name, "must be a string here");
+            doc.fault(Place::WHOLE, name, "must be a string here");
             return false;
         }
         ItemValue::Map(tags) if name == "tags" => {
-            for key in tags.keys().filter(|key| is_redshifts(key)) {
-                fault(&format!("tags.{key}"), "tags that begin with RedshiftDb may not be set here");
+            if let Some(key) = tags.keys().find(|key| is_redshifts(key)) {
+                let why = "tags that begin with RedshiftDb may not be set here";
+                doc.fault(Place::WHOLE, &dotted("tags", key), why);
             }
         }
         _ => {}
     }
-    true
+    FIELDS.contains(&name)
 }
 
 /// Tags that give rights in the database; STS compares keys without case.
@@ -226,7 +235,7 @@ mod tests {
             ("identity", text("per-user"), "identity: is no field of lava's"),
             ("auto_create", ItemValue::Bool(true), "auto_create: is no field of lava's"),
             ("max_sessions", ItemValue::Number("1".to_owned()), "max_sessions: is no field of lava's"),
-            ("future\u{1b}", text("a"), "future\\u{1b}: is no field of lava's"),
+            ("future\u{1b}", text("a"), "\"future\\u{1b}\": is no field of lava's"),
         ] {
             let told = with(&[(name, value)]).unwrap_err();
             let want = format!("lava.prod.connections: bi-analytics: {want}");
@@ -234,6 +243,14 @@ mod tests {
         }
         assert_eq!(without("database").unwrap_err(), "lava.prod.connections: bi-analytics: database: required");
         assert_eq!(read(&BTreeMap::new()).unwrap_err().lines().count(), 3);
+    }
+
+    #[test]
+    fn an_item_does_not_fill_the_log() {
+        let mut item = item();
+        item.extend((0..1000).map(|n| (format!("{n}{}", "y".repeat(60_000)), text("a"))));
+        let told = read(&item).unwrap_err();
+        assert!(told.lines().count() == 10 && told.len() < 5000, "{}", told.len());
     }
 
     #[test]

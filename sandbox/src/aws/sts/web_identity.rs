@@ -32,7 +32,7 @@ pub(in super::super) fn assume_role_with_web_identity(world: &World, call: &Call
     let role = asked.role()?;
 
     let Some(WebIdentity { subject, expires_at }) = world.web_identity(token) else {
-        let message = "Couldn't retrieve verification key from your identity provider, or the token is not one of its";
+        let message = "The web identity token could not be validated";
         return Err(Refusal::bad_request("InvalidIdentityToken", message));
     };
     let now = world.now();

@@ -1,0 +1,150 @@
+//! What a failed step means, and the smallest thing to do about it. A pure function, and what it has to know.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::iam::part;
+use super::{explain_aws, explain_warehouse};
+use crate::config::ConnSpec;
+use crate::credentials::{Call, MintError};
+use crate::upstream::UpstreamError;
+
+/// Why a step failed.
+#[derive(Debug)]
+pub(crate) enum CheckError<'a> {
+    /// Nobody has this name.
+    UnknownUser(&'a str),
+    /// `users.*.enabled = false`
+    DisabledUser(&'a str),
+    /// None of the user's rights, or its groups', covers the connection.
+    NoRight(&'a str),
+    /// `connections.*.enabled = false`
+    Disabled,
+    /// `identity = "per-user"`, and no user was given.
+    NeedsUser,
+    /// A call to AWS, or what it brought.
+    Aws(&'a MintError),
+    /// The way to the warehouse.
+    Warehouse(&'a UpstreamError),
+    /// `upstream.login_timeout` passed.
+    LoginTimeout(Duration),
+}
+
+/// What a cause alone does not tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) spec: Arc<ConnSpec>,
+    /// Of the warehouse.
+    pub(crate) region: Option<String>,
+    /// Where roles are taken, and external ids read.
+    pub(crate) home: Option<String>,
+    /// The ARN of the base identity, once it is known.
+    pub(crate) base: Option<String>,
+    /// The database user: whom a `per-user` login is asked for, then whom it was given for.
+    pub(crate) db_user: Option<String>,
+    /// Where the warehouse is, once it is known.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) database: String,
+}
+
+/// A cause, for people. Holds no secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Explanation {
+    /// What went wrong: the chain of causes.
+    pub(crate) what: String,
+    /// The smallest thing to do.
+    pub(crate) mend: String,
+}
+
+impl Explanation {
+    pub(super) fn new(what: impl fmt::Display, mend: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), mend: mend.to_string() }
+    }
+}
+
+/// Explains one cause.
+pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation {
+    let id = &context.spec.id;
+    match error {
+        CheckError::UnknownUser(user) => Explanation::new(
+            format_args!("there is no user {user:?}"),
+            format_args!("add [users.{user:?}], or correct the name"),
+        ),
+        CheckError::DisabledUser(user) => Explanation::new(
+            format_args!("the user {user:?} is disabled"),
+            format_args!("set users.{user:?}.enabled = true"),
+        ),
+        CheckError::NoRight(user) => Explanation::new(
+            format_args!("no right of {user:?}, nor of its groups, covers this connection"),
+            format_args!("add {:?} to users.{user:?}.connections, or to those of one of its groups", id.as_str()),
+        ),
+        CheckError::Disabled => Explanation::new(
+            "the connection is disabled: clients are refused",
+            format_args!("set connections.{:?}.enabled = true", id.as_str()),
+        ),
+        CheckError::NeedsUser => Explanation::new(
+            "identity = \"per-user\": each user has a login of its own, so that there is none to prove without one",
+            "give --user USER",
+        ),
+        CheckError::Aws(error) => explain_aws::explain(error.root(), context),
+        CheckError::Warehouse(error) => explain_warehouse::explain(error, context),
+        CheckError::LoginTimeout(after) => Explanation::new(
+            format_args!("the warehouse was not ready within {} s", after.as_secs()),
+            "an idle workgroup wakes inside this step: try again in a minute; if it is always so, raise \
+             upstream.login_timeout",
+        ),
+    }
+}
+
+impl Context {
+    /// Who makes a call: the base identity, or the role before.
+    pub(super) fn caller_of(&self, call: &Call) -> String {
+        let hops = &self.spec.role_hops;
+        let base = || self.base.clone().unwrap_or_else(|| "the base identity".to_owned());
+        match call.operation {
+            "AssumeRole" => match hops.iter().position(|hop| hop.role_arn == call.on) {
+                Some(at) if at > 0 => hops.get(at - 1).map_or_else(base, |hop| hop.role_arn.clone()),
+                _ => base(),
+            },
+            "GetParameter" | "GetSecretValue" | "GetCallerIdentity" => base(),
+            _ => hops.last().map_or_else(base, |hop| hop.role_arn.clone()),
+        }
+    }
+
+    /// The account whose things are called for; `*` where that is not known.
+    pub(super) fn account_of(&self, call: &Call) -> String {
+        part(&self.caller_of(call), 4).to_owned()
+    }
+
+    /// The region that a call goes to; `*` where that is not known.
+    pub(super) fn region_of(&self, call: &Call) -> &str {
+        let is_own = |name: &Option<String>| name.as_ref() == Some(&call.on);
+        let region = match call.operation {
+            "GetParameter" if !is_own(&self.spec.password) => &self.home,
+            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => &self.home,
+            _ => &self.region,
+        };
+        region.as_deref().unwrap_or("*")
+    }
+
+    /// `aws`, `aws-cn`, …
+    pub(super) fn partition(&self) -> &str {
+        let of_roles = self.spec.role_hops.last().map(|hop| part(&hop.role_arn, 1));
+        match self.region.as_deref() {
+            Some(region) if region.starts_with("cn-") => "aws-cn",
+            Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
+            Some(_) => "aws",
+            None => of_roles.unwrap_or("aws"),
+        }
+    }
+
+    /// The name of the parameter that holds the external id of a role.
+    pub(super) fn external_id_of(&self, role_arn: &str) -> Option<&str> {
+        self.spec.role_hops.iter().find(|hop| hop.role_arn == role_arn)?.external_id.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests;

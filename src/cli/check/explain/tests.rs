@@ -1,0 +1,471 @@
+//! One row for each cause: what is said of it, and that no two are given the same mend.
+
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use rustls::CertificateError;
+
+use super::*;
+use crate::config::{LoginIdentity, RoleHop, UnknownKeys, Warehouse, parse};
+use crate::upstream::ServerError;
+use crate::wire::WireError;
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
+const HUB: &str = "arn:aws:iam::210987654321:role/hub";
+
+fn context() -> Context {
+    let text = format!(
+        "[connections.sales]\ntype = \"redshift-serverless\"\nhost = \"wg.example.com\"\nworkgroup = \"wg1\"\n\
+         database = \"dev\"\nregion = \"eu-west-1\"\nrole_arn = \"{ROLE}\"\nexternal_id = \"/x/id\"\n"
+    );
+    let config = parse(&text, "proxy.toml".as_ref(), &|_| None, UnknownKeys::Refuse).unwrap();
+    Context {
+        spec: Arc::clone(&config.connections["sales"]),
+        region: Some("eu-west-1".into()),
+        home: Some("us-east-1".into()),
+        base: Some("arn:aws:sts::111111111111:assumed-role/task/i-1".into()),
+        db_user: Some("IAMR:rs01".into()),
+        host: "wg.example.com".into(),
+        port: 5439,
+        database: "dev".into(),
+    }
+}
+
+/// The same, changed.
+fn with(change: impl FnOnce(&mut ConnSpec)) -> Context {
+    let mut context = context();
+    change(Arc::make_mut(&mut context.spec));
+    context
+}
+
+fn denied(operation: &'static str, on: &str, code: &str, text: &str) -> MintError {
+    MintError::Denied { call: Call::new(operation, on), code: code.into(), source: text.into() }
+}
+
+fn away(operation: &'static str, on: &str, code: &str, text: &str) -> MintError {
+    MintError::Unavailable { call: Call::new(operation, on), code: code.into(), source: text.into() }
+}
+
+fn unusable(operation: &'static str, on: &str, what: &'static str) -> MintError {
+    MintError::Unusable { call: Call::new(operation, on), what }
+}
+
+fn explained(error: &CheckError<'_>, context: &Context) -> Explanation {
+    explain(error, context)
+}
+
+#[test]
+fn every_cause_on_awss_side_has_a_mend_of_its_own() {
+    let read = |path: &str, kind: ErrorKind| MintError::TokenFile { path: path.into(), source: kind.into() };
+    let rows = [
+        (
+            denied("GetParameter", "/x/id", "AccessDeniedException", "no"),
+            "/x/id was refused",
+            "\"arn:aws:ssm:us-east-1:111111111111:parameter/x/id\"",
+        ),
+        (
+            denied(
+                "GetParameter",
+                "/x/id",
+                "AccessDeniedException",
+                "User: arn:aws:sts::111111111111:assumed-role/task/i-1 is not authorized to perform: kms:Decrypt on \
+                     resource: arn:aws:kms:us-east-1:111111111111:key/k because no",
+            ),
+            "kms:Decrypt",
+            "{\"Action\":\"kms:Decrypt\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:kms:us-east-1:111111111111:key/\
+                 k\"}",
+        ),
+        (
+            denied(
+                "GetSecretValue",
+                "prod/x",
+                "AccessDeniedException",
+                "is not authorized to perform: secretsmanager:GetSecretValue on resource: prod/x",
+            ),
+            "prod/x",
+            "\"arn:aws:secretsmanager:eu-west-1:111111111111:secret:prod/x-??????\"",
+        ),
+        (
+            denied("GetSecretValue", "prod/x", "AccessDeniedException", "Access to KMS is not allowed"),
+            "KMS",
+            "\"Resource\":\"<the ARN of that key>\"",
+        ),
+        (
+            denied(
+                "AssumeRole",
+                ROLE,
+                "AccessDenied",
+                "because no VPC endpoint policy allows the sts:AssumeRole action",
+            ),
+            "VPC endpoint policy",
+            "add to the VPC endpoint policy that bounds arn:aws:iam::111111111111:role/task: {\"Action\"",
+        ),
+        (
+            denied("AssumeRole", ROLE, "AccessDenied", "no"),
+            "AssumeRole",
+            "the trust policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"sts:AssumeRole\",\"Condition\":\
+                 {\"StringEquals\":{\"sts:ExternalId\":\"<the value of /x/id>\"}},\"Effect\":\"Allow\",\"Principal\":\
+                 {\"AWS\":\"arn:aws:iam::111111111111:role/task\"}}",
+        ),
+        (
+            denied(
+                "AssumeRole",
+                ROLE,
+                "AccessDenied",
+                "is not authorized to perform: sts:TagSession on resource: arn:aws:iam::123456789012:role/rs01",
+            ),
+            "TagSession",
+            "{\"Action\":\"sts:TagSession\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:iam::123456789012:role/\
+                 rs01\"}",
+        ),
+        (
+            denied("AssumeRole", ROLE, "AccessDenied", "with an explicit deny in a service control policy"),
+            "explicit deny",
+            "wins over every Allow",
+        ),
+        (denied("AssumeRole", ROLE, "RegionDisabledException", "no"), "RegionDisabled", "activate STS for us-east-1"),
+        (denied("AssumeRole", ROLE, "PackedPolicyTooLarge", "no"), "PackedPolicy", "fewer or shorter tags"),
+        (
+            denied(
+                "AssumeRoleWithWebIdentity",
+                ROLE,
+                "AccessDenied",
+                "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+            ),
+            "WebIdentity",
+            "\"Federated\":\"arn:aws:iam::123456789012:oidc-provider/<issuer>\"",
+        ),
+        (
+            denied("AssumeRoleWithWebIdentity", ROLE, "InvalidIdentityToken", "No OpenIDConnect provider found"),
+            "OpenIDConnect",
+            "IAM OIDC provider of the role's account",
+        ),
+        (denied("AssumeRoleWithWebIdentity", ROLE, "IDPRejectedClaim", "no"), "IDPRejected", "have a new one issued"),
+        (
+            denied("AssumeRoleWithWebIdentity", ROLE, "ExpiredTokenException", "Token expired"),
+            "Token expired",
+            "who writes it renews it",
+        ),
+        (
+            denied(
+                "GetCredentials",
+                "wg1",
+                "AccessDeniedException",
+                "is not authorized to perform: redshift-serverless:GetCredentials on resource: arn:aws:\
+                     redshift-serverless:eu-west-1:123456789012:workgroup/uuid",
+            ),
+            "wg1",
+            "to the policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"redshift-serverless:\
+                 GetCredentials\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:redshift-serverless:eu-west-1:123456789\
+                 012:workgroup/uuid\"}",
+        ),
+        (
+            denied("GetCredentials", "wg1", "ResourceNotFoundException", "no"),
+            "NotFound",
+            "no workgroup wg1 in eu-west-1",
+        ),
+        (
+            denied("GetCredentials", "wg1", "ValidationException", "no"),
+            "Validation",
+            "correct what GetCredentials was asked for",
+        ),
+        (
+            denied("GetWorkgroup", "wg1", "AccessDeniedException", "no"),
+            "GetWorkgroup",
+            "redshift-serverless:GetWorkgroup",
+        ),
+        (
+            denied(
+                "GetClusterCredentials",
+                "dw1",
+                "AccessDenied",
+                "is not authorized to perform: redshift:GetClusterCredentials on resource: arn:aws:redshift:\
+                     eu-west-1:123456789012:dbuser:dw1/adam",
+            ),
+            "dw1",
+            "\"Resource\":[\"arn:aws:redshift:eu-west-1:123456789012:dbuser:dw1/IAMR:rs01\",\"arn:aws:redshift:\
+                 eu-west-1:123456789012:dbname:dw1/dev\"]",
+        ),
+        (
+            denied(
+                "GetClusterCredentials",
+                "dw1",
+                "AccessDenied",
+                "is not authorized to perform: redshift:JoinGroup on resource: arn:aws:redshift:eu-west-1:\
+                     123456789012:dbgroup:dw1/readers",
+            ),
+            "JoinGroup",
+            "\"Action\":\"redshift:JoinGroup\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:redshift:eu-west-1:\
+                 123456789012:dbgroup:dw1/readers\"",
+        ),
+        (
+            denied("GetClusterCredentialsWithIAM", "dw1", "AccessDenied", "no"),
+            "WithIAM",
+            "\"Action\":\"redshift:GetClusterCredentialsWithIAM\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:\
+                 redshift:eu-west-1:123456789012:dbname:dw1/dev\"",
+        ),
+        (
+            denied("DescribeClusters", "dw1", "AccessDenied", "no"),
+            "DescribeClusters",
+            "arn:aws:redshift:eu-west-1:123456789012:cluster:dw1",
+        ),
+        (
+            denied("DescribeClusters", "dw1", "ClusterNotFound", "no"),
+            "ClusterNotFound",
+            "no cluster dw1 in \
+             eu-west-1",
+        ),
+        (
+            denied("GetParameter", "/x/id", "ParameterNotFound", "no message"),
+            "(ParameterNotFound)",
+            "put-parameter --region us-east-1 --type SecureString --name /x/id",
+        ),
+        (denied("GetParameter", "/x/id", "InvalidKeyId", "no"), "InvalidKeyId", "the KMS key of /x/id"),
+        (
+            denied("GetSecretValue", "prod/x", "ResourceNotFoundException", "no"),
+            "NotFound",
+            "create the secret prod/x in eu-west-1",
+        ),
+        (
+            denied("GetSecretValue", "prod/x", "InvalidRequestException", "marked for deletion"),
+            "deletion",
+            "restore-secret",
+        ),
+        (
+            denied("GetCallerIdentity", "", "SignatureDoesNotMatch", "Signature expired: x is now earlier than y"),
+            "expired",
+            "NTP",
+        ),
+        (
+            denied("GetCallerIdentity", "", "SignatureDoesNotMatch", "does not match the signature you provided"),
+            "does not match",
+            "does not fit its key id",
+        ),
+        (
+            denied("GetCallerIdentity", "", "InvalidClientTokenId", "no"),
+            "InvalidClientTokenId",
+            "the base access key is unknown",
+        ),
+        (
+            denied("GetParameter", "/x/id", "request", "A region must be set when sending requests"),
+            "request",
+            "set aws.region",
+        ),
+        (
+            denied("GetCallerIdentity", "", "ExpiredToken", "expired"),
+            "ExpiredToken",
+            "the base credentials have \
+             expired",
+        ),
+        (
+            denied(
+                "GetCallerIdentity",
+                "",
+                "no credentials",
+                "dispatch failure: other: the credential provider was not enabled: no providers in chain provided \
+                     credentials",
+            ),
+            "found no credentials",
+            "give this machine an identity",
+        ),
+        (
+            away(
+                "GetCallerIdentity",
+                "",
+                "no connection",
+                "dispatch failure: other: an error occurred while loading credentials: 503",
+            ),
+            "cannot be fetched: 503",
+            "see whoever hands them out",
+        ),
+        (
+            away(
+                "GetCredentials",
+                "wg1",
+                "no connection",
+                "dispatch failure: io error: client error (Connect): dns error: failed to lookup",
+            ),
+            "redshift-serverless cannot be reached in eu-west-1: failed to lookup",
+            "com.amazonaws.eu-west-1.redshift-serverless",
+        ),
+        (
+            away("GetParameter", "/x/id", "timeout", "error trying to connect: HTTP connect timeout"),
+            "no answer in time",
+            "com.amazonaws.us-east-1.ssm",
+        ),
+        (
+            away("GetParameter", "/x/id", "unreadable answer", "unhandled"),
+            "what answered is not ssm",
+            "AWS_ENDPOINT_URL_*",
+        ),
+        (away("GetCredentials", "wg1", "InternalServerException", "no"), "InternalServer", "health.aws.amazon.com"),
+        (
+            MintError::Throttled {
+                call: Call::new("GetCredentials", "wg1"),
+                code: "ThrottlingException".into(),
+                source: "Rate exceeded".into(),
+            },
+            "Rate exceeded",
+            "wait a minute",
+        ),
+        (
+            unusable("GetParameter", "/x/pw", "the parameter is a plain String: a password has to be a SecureString"),
+            "plain String",
+            "delete-parameter",
+        ),
+        (
+            unusable("GetParameter", "/x/id", "the parameter's value is no external id (2-1224)"),
+            "no external id",
+            "without quotes or a newline",
+        ),
+        (unusable("GetParameter", "/x/pw", "the parameter holds no password"), "no password", "store the password"),
+        (unusable("GetSecretValue", "prod/x", "the secret is binary, not text"), "binary", "--secret-string"),
+        (unusable("GetSecretValue", "prod/x", "the secret is not JSON"), "not JSON", "store a JSON object"),
+        (unusable("GetSecretValue", "prod/x", "the secret's port is no port"), "no port", "correct that field"),
+        (
+            unusable("GetWorkgroup", "wg1", "the workgroup has no endpoint (yet)"),
+            "no endpoint",
+            "wait until wg1 is available",
+        ),
+        (unusable("AssumeRole", ROLE, "the answer has no credentials"), "no credentials", "is not AWS"),
+        (read("/t/a", ErrorKind::NotFound), "web_identity_token_file /t/a", "mount the token at /t/a"),
+        (read("/t/b", ErrorKind::PermissionDenied), "permission denied", "let the user of the proxy read /t/b"),
+        (read("/t/c", ErrorKind::InvalidData), "/t/c", "and nothing else"),
+        (MintError::Spec("there is no database".into()), "there is no database", "complete connections.\"sales\""),
+        (
+            MintError::Deadline { name: String::new(), after: Duration::from_secs(20) },
+            "no answer within 20s",
+            "credentials.timeout",
+        ),
+        (MintError::Lost, "lost", "a fault of the proxy"),
+    ];
+    let context = context();
+    let mut mends = BTreeSet::new();
+    for (error, what, mend) in &rows {
+        let told = explained(&CheckError::Aws(error), &context);
+        assert!(told.what.contains(what), "{what}\n{told:?}");
+        assert!(told.mend.contains(mend), "{mend}\n{told:?}");
+        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+        assert!(!format!("{told:?}").contains("dispatch failure"), "{told:?}");
+    }
+}
+
+#[test]
+fn another_flights_failure_is_explained_as_its_own() {
+    let spec = || MintError::Spec("there is no database".into());
+    let needed = MintError::Needed(Arc::new(MintError::Needed(Arc::new(spec()))));
+    let context = context();
+    assert_eq!(explained(&CheckError::Aws(&needed), &context), explained(&CheckError::Aws(&spec()), &context));
+}
+
+#[test]
+fn a_hop_is_taken_by_the_role_before() {
+    let hops = || {
+        vec![RoleHop { role_arn: HUB.into(), external_id: None }, RoleHop { role_arn: ROLE.into(), external_id: None }]
+    };
+    let context = with(|spec| spec.role_hops = hops());
+    let first = explained(&CheckError::Aws(&denied("AssumeRole", HUB, "AccessDenied", "no")), &context);
+    assert!(first.mend.contains("\"AWS\":\"arn:aws:iam::111111111111:role/task\""), "{first:?}");
+    assert!(first.mend.contains("a missing external id gives the same answer"), "{first:?}");
+    let second = explained(&CheckError::Aws(&denied("AssumeRole", ROLE, "AccessDenied", "no")), &context);
+    assert!(second.mend.contains(&format!("\"AWS\":\"{HUB}\"")), "{second:?}");
+}
+
+#[test]
+fn statements_are_of_the_partition_that_they_are_for() {
+    let mut context = context();
+    (context.region, context.home) = (Some("cn-north-1".into()), Some("cn-north-1".into()));
+    let error = denied("GetParameter", "arn:aws-cn:ssm:cn-north-1:1:parameter/x", "AccessDeniedException", "no");
+    let said = explained(&CheckError::Aws(&error), &context);
+    assert!(said.mend.contains("\"arn:aws-cn:ssm:cn-north-1:1:parameter/x\""), "{said:?}");
+    let error = denied("GetParameter", "x", "AccessDeniedException", "no");
+    let said = explained(&CheckError::Aws(&error), &context);
+    assert!(said.mend.contains("\"arn:aws-cn:ssm:cn-north-1:111111111111:parameter/x\""), "{said:?}");
+}
+
+#[test]
+fn every_cause_on_the_way_to_the_warehouse_has_a_mend_of_its_own() {
+    let address: SocketAddr = "10.0.0.1:5439".parse().unwrap();
+    let connect = |kind: ErrorKind| UpstreamError::Connect { address, source: kind.into() };
+    let resolve = |kind: ErrorKind| UpstreamError::Resolve { host: "wg.example.com".into(), source: kind.into() };
+    let certificate = |why: CertificateError| UpstreamError::Certificate {
+        address,
+        name: "wg.example.com".into(),
+        source: io::Error::new(ErrorKind::InvalidData, rustls::Error::InvalidCertificate(why)),
+    };
+    let tls = |kind: ErrorKind| UpstreamError::Tls { address, source: kind.into() };
+    let refused = |state: &str, text: &str| UpstreamError::Refused(ServerError::of(state, text));
+    let no_name = rustls::pki_types::DnsName::try_from("a b").unwrap_err();
+    let login = |text: &str| UpstreamError::LoginRefused(ServerError::of("28000", text));
+    let rows = [
+        (resolve(ErrorKind::TimedOut), "/etc/resolv.conf"),
+        (resolve(ErrorKind::Other), "correct host; or"),
+        (UpstreamError::Forbidden { host: "wg.example.com".into() }, "no warehouse has"),
+        (UpstreamError::ServerName { host: "a b".into(), source: no_name }, "give tls_server_name"),
+        (UpstreamError::Roots, "a fault of the proxy"),
+        (connect(ErrorKind::TimedOut), "time-out = security group: let this machine in to TCP 5439"),
+        (connect(ErrorKind::ConnectionRefused), "refused = port: nothing listens on 5439"),
+        (connect(ErrorKind::NetworkUnreachable), "no route to wg.example.com"),
+        (connect(ErrorKind::Other), "why this machine cannot connect"),
+        (UpstreamError::TlsRefused { address, answer: 'N' }, "no Redshift endpoint, which always does TLS"),
+        (certificate(CertificateError::NotValidForName), "set tls_server_name"),
+        (certificate(CertificateError::UnknownIssuer), "set upstream.ca"),
+        (certificate(CertificateError::Expired), "set the clock"),
+        (certificate(CertificateError::BadSignature), "send another certificate"),
+        (tls(ErrorKind::TimedOut), "upstream.tls_timeout"),
+        (tls(ErrorKind::InvalidData), "openssl s_client"),
+        (UpstreamError::Closed(WireError::Closed), "a workgroup that wakes up"),
+        (login("user \"IAMR:rs01\" does not exist"), "create the user: CREATE USER \"IAMR:rs01\" PASSWORD DISABLE"),
+        (login("password authentication failed"), "GRANT USAGE ON DATABASE \"dev\" TO \"IAMR:rs01\""),
+        (refused("3D000", "no"), "correct database"),
+        (refused("42501", "no"), "GRANT USAGE ON DATABASE \"dev\""),
+        (refused("53300", "no"), "too many sessions"),
+        (refused("57P03", "no"), "starting or in maintenance"),
+        (refused("42704", "no"), "sends two parameters only"),
+        (refused("XX000", "no"), "the warehouse's own words"),
+        (UpstreamError::Authentication("12".into()), "not through an identity provider"),
+        (UpstreamError::Protocol("no"), "it is no Redshift endpoint"),
+    ];
+    let context = context();
+    let mut mends = BTreeSet::new();
+    for (error, mend) in &rows {
+        let told = explained(&CheckError::Warehouse(error), &context);
+        assert!(told.mend.contains(mend), "{mend}\n{told:?}");
+        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+    }
+    let late = explained(&CheckError::LoginTimeout(Duration::from_secs(120)), &context);
+    assert!(late.what.contains("within 120 s") && late.mend.contains("upstream.login_timeout"), "{late:?}");
+}
+
+#[test]
+fn a_refused_login_is_mended_where_its_user_comes_from() {
+    let refused = UpstreamError::LoginRefused(ServerError::of("28000", "password authentication failed"));
+    let mut stored = context();
+    stored.db_user = Some("adam".into());
+    let said = explained(&CheckError::Warehouse(&refused), &stored);
+    assert!(said.mend.contains("the stored password is that of \"adam\""), "{said:?}");
+    let mut own = with(|spec| {
+        (spec.warehouse, spec.identity) = (Warehouse::Provisioned, LoginIdentity::PerUser);
+    });
+    own.db_user = Some("IAM:adam".into());
+    let said = explained(&CheckError::Warehouse(&refused), &own);
+    assert!(said.mend.contains("CREATE USER \"adam\" PASSWORD DISABLE, or set auto_create"), "{said:?}");
+}
+
+#[test]
+fn every_cause_in_the_configuration_has_a_mend_of_its_own() {
+    let context = context();
+    let mut mends = BTreeSet::new();
+    for (error, mend) in [
+        (CheckError::UnknownUser("ann"), "add [users.\"ann\"]"),
+        (CheckError::DisabledUser("ann"), "set users.\"ann\".enabled = true"),
+        (CheckError::NoRight("ann"), "add \"sales\" to users.\"ann\".connections"),
+        (CheckError::Disabled, "set connections.\"sales\".enabled = true"),
+        (CheckError::NeedsUser, "give --user"),
+    ] {
+        let told = explained(&error, &context);
+        assert!(told.mend.contains(mend), "{told:?}");
+        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+    }
+}

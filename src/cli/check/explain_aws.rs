@@ -1,0 +1,330 @@
+//! What goes wrong on AWS's side.
+
+use std::error::Error;
+use std::io::ErrorKind;
+
+use super::explain::{Context, Explanation};
+use super::iam::{self, Denial};
+use crate::credentials::{Call, MintError};
+use crate::fault;
+
+/// Codes of "no policy allows it".
+const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
+
+/// Codes of a signature that is not of this time, or wrong.
+const SIGNATURE: &[&str] =
+    &["SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "RequestExpired"];
+
+/// Explains an error that is its own root.
+pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
+    let what = || plain(&fault::chain(error));
+    match error {
+        MintError::Denied { call, code, source } if code == "no credentials" => Explanation::new(
+            format_args!("{call}: the SDK's chain found no credentials: {}", last_cause(&source.to_string())),
+            no_credentials(),
+        ),
+        MintError::Denied { call, code, source } => {
+            let text = plain(&source.to_string());
+            Explanation::new(what(), refused(call, code, &text, context))
+        }
+        MintError::Throttled { call, .. } => Explanation::new(
+            what(),
+            format_args!(
+                "wait a minute and try again; if it stays so, find who else calls {}, or have AWS raise its quota in \
+                 {}",
+                call.operation,
+                context.region_of(call)
+            ),
+        ),
+        MintError::Unavailable { call, code, source } => unavailable(call, code, &source.to_string(), context)
+            .unwrap_or_else(|| Explanation::new(what(), away(call, code, context))),
+        MintError::Unusable { call, what: why } => Explanation::new(what(), unusable(call, why, context)),
+        MintError::TokenFile { path, source } => {
+            let path = path.display();
+            Explanation::new(
+                what(),
+                match source.kind() {
+                    ErrorKind::NotFound => format!("mount the token at {path}, or correct web_identity_token_file"),
+                    ErrorKind::PermissionDenied => format!("let the user of the proxy read {path}"),
+                    _ => format!("have a web identity token (a JWT, and nothing else) written to {path}"),
+                },
+            )
+        }
+        MintError::Spec(_) => Explanation::new(
+            what(),
+            format_args!("complete connections.{:?}, or the secret that it names", context.spec.id.as_str()),
+        ),
+        MintError::Bounds(_) => {
+            Explanation::new(what(), "have the table's item corrected, or widen [specs] if it is meant to say this")
+        }
+        MintError::Deadline { .. } => {
+            Explanation::new(what(), "try again; if it is always so, raise credentials.timeout")
+        }
+        MintError::Lost | MintError::Needed(_) | MintError::Of { .. } => {
+            Explanation::new(what(), "this is a fault of the proxy: report it, with its log at level debug")
+        }
+    }
+}
+
+/// A final refusal.
+fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
+    let (on, region) = (&call.on, context.region_of(call));
+    if DENIED.contains(&code) {
+        return denied(call, text, context);
+    }
+    if SIGNATURE.contains(&code) {
+        let is_of_time = code.starts_with("Request")
+            || ["xpired", "not yet current", "too skewed"].iter().any(|mark| text.contains(mark));
+        return if is_of_time {
+            "set the clock of this machine: NTP (AWS bears with five minutes)".to_owned()
+        } else {
+            "the secret access key does not fit its key id: renew the base credentials".to_owned()
+        };
+    }
+    match (code, call.operation) {
+        ("ParameterNotFound" | "ParameterVersionNotFound", _) => format!(
+            "create it: aws ssm put-parameter --region {region} --type SecureString --name {on} --value …; or correct \
+             the name"
+        ),
+        ("ResourceNotFoundException", "GetSecretValue") => {
+            format!("create the secret {on} in {region}, or correct secret_id")
+        }
+        ("InvalidRequestException", "GetSecretValue") => {
+            format!(
+                "a secret marked for deletion: aws secretsmanager restore-secret --region {region} --secret-id {on}"
+            )
+        }
+        ("ResourceNotFoundException", _) => {
+            format!("there is no workgroup {on} in {region}: correct workgroup, region or the account of role_arn")
+        }
+        ("ClusterNotFound" | "ClusterNotFoundFault", _) => {
+            format!("there is no cluster {on} in {region}: correct cluster_id, region or the account of role_arn")
+        }
+        ("InvalidKeyId" | "DecryptionFailure", _) => {
+            format!(
+                "the KMS key of {on} is disabled, deleted or of another account: enable it, or store the value anew"
+            )
+        }
+        ("InvalidIdentityToken" | "InvalidIdentityTokenException", _) => {
+            "STS does not accept the token: its issuer has to be an IAM OIDC provider of the role's account, its aud \
+             (sts.amazonaws.com) one of that provider's"
+                .to_owned()
+        }
+        ("IDPRejectedClaim" | "IDPRejectedClaimException", _) => {
+            "the issuer does not vouch for this token any more: have a new one issued".to_owned()
+        }
+        ("InvalidClientTokenId" | "UnrecognizedClientException", _) => {
+            "the base access key is unknown, inactive or of another partition: renew the base credentials".to_owned()
+        }
+        ("ExpiredToken" | "ExpiredTokenException", "AssumeRoleWithWebIdentity") => {
+            "the token in web_identity_token_file has expired: see to it that who writes it renews it".to_owned()
+        }
+        ("ExpiredToken" | "ExpiredTokenException", _) => {
+            "the base credentials have expired: renew them (a session of the CLI, or whoever hands them out)".to_owned()
+        }
+        ("RegionDisabledException", _) => format!("activate STS for {region} in the account of {on}"),
+        ("PackedPolicyTooLarge" | "PackedPolicyTooLargeException", _) => {
+            "fewer or shorter tags and db_roles: all session tags together are too long".to_owned()
+        }
+        ("request", _) if has_no_region(text) => no_region(),
+        ("request", _) if is_of_provider(text) => no_credentials(),
+        _ => format!("correct what {} was asked for: {code} in its API reference", call.operation),
+    }
+}
+
+/// No policy allows it.
+fn denied(call: &Call, text: &str, context: &Context) -> String {
+    let caller = context.caller_of(call);
+    if text.contains("explicit deny") {
+        return format!(
+            "a policy denies this expressly to {caller}, which wins over every Allow: change it (identity, resource, \
+             VPC endpoint, permissions boundary or service control policy)"
+        );
+    }
+    if is_of_kms(call, text) {
+        return format!(
+            "let {} decrypt with the KMS key of {}, in its policy and the key's: {}",
+            iam::principal(&caller),
+            call.on,
+            iam::decrypt(text)
+        );
+    }
+    let statement = iam::missing(call, text, context);
+    if let Some(policy) = outer_policy(text) {
+        return format!("add to the {policy} that bounds {}: {statement}", iam::principal(&caller));
+    }
+    match call.operation {
+        "AssumeRoleWithWebIdentity" => format!(
+            "add to the trust policy of {}: {}; sub and aud have to be the token's",
+            call.on,
+            iam::trust_web_identity(&call.on)
+        ),
+        "AssumeRole" => {
+            let action =
+                Denial::read(text).action.filter(|action| action.starts_with("sts:")).unwrap_or("sts:AssumeRole");
+            let external_id = context.external_id_of(&call.on);
+            let otherwise = match external_id {
+                Some(name) => format!(
+                    "a wrong external id gives the same answer: the value of {name} has to be the sts:ExternalId of \
+                     the trust policy"
+                ),
+                None => "a missing external id gives the same answer: where the trust policy asks for sts:ExternalId, \
+                         set external_id"
+                    .to_owned(),
+            };
+            format!(
+                "add to the policy of {}: {statement}; and to the trust policy of {}: {}; {otherwise}",
+                iam::principal(&caller),
+                call.on,
+                iam::trust(action, &caller, external_id)
+            )
+        }
+        _ => format!("add to the policy of {}: {statement}", iam::principal(&caller)),
+    }
+}
+
+/// The value may be read, but not with its key: SSM and Secrets Manager each have words of their own for it.
+fn is_of_kms(call: &Call, text: &str) -> bool {
+    matches!(call.operation, "GetParameter" | "GetSecretValue")
+        && ["kms:Decrypt", "KMS", "ciphertext refers to"].iter().any(|mark| text.contains(mark))
+}
+
+/// AWS says which kind of policy lacks the statement; these bound what the caller's own policy grants.
+fn outer_policy(text: &str) -> Option<&'static str> {
+    const OUTER: [(&str, &str); 5] = [
+        ("no VPC endpoint policy allows", "VPC endpoint policy"),
+        ("no permissions boundary allows", "permissions boundary"),
+        ("no session policy allows", "session policy"),
+        ("no service control policy allows", "service control policy"),
+        ("no resource control policy allows", "resource control policy"),
+    ];
+    OUTER.iter().find(|(mark, _)| text.contains(mark)).map(|(_, policy)| *policy)
+}
+
+/// What does not come from AWS itself. `None`: AWS is away.
+fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option<Explanation> {
+    let (service, region) = (service(call), context.region_of(call));
+    Some(match code {
+        "no connection" if has_no_region(text) => {
+            Explanation::new(format_args!("{call}: no region is known"), no_region())
+        }
+        "no connection" if is_of_provider(text) => Explanation::new(
+            format_args!("{call}: the base credentials cannot be fetched: {}", last_cause(text)),
+            "see whoever hands them out: the metadata service of the container or the instance, the EKS Pod Identity \
+             Agent, or STS",
+        ),
+        "no connection" | "timeout" => {
+            let domain = if context.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+            let cause = last_cause(text);
+            let cause = if code == "timeout" { "no answer in time" } else { cause };
+            Explanation::new(
+                format_args!("{call}: {service} cannot be reached in {region}: {cause}"),
+                format_args!(
+                    "give this machine a way to {service}.{region}.{domain}:443: a VPC endpoint \
+                     (com.amazonaws.{region}.{service}, its security group open to this machine) or a NAT gateway; \
+                     check aws.endpoint_url and the region"
+                ),
+            )
+        }
+        "unreadable answer" => Explanation::new(
+            format_args!("{call}: what answered is not {service}"),
+            "see who answers in its place: aws.endpoint_url, AWS_ENDPOINT_URL_* or an HTTP proxy",
+        ),
+        _ => return None,
+    })
+}
+
+fn away(call: &Call, code: &str, context: &Context) -> String {
+    let (service, region) = (service(call), context.region_of(call));
+    format!("AWS fails ({code}): try again, and see {service} in {region} at health.aws.amazon.com")
+}
+
+/// What was fetched, but will not do.
+fn unusable(call: &Call, why: &str, context: &Context) -> String {
+    let (on, region) = (&call.on, context.region_of(call));
+    let has = |mark: &str| why.contains(mark);
+    match call.operation {
+        "GetParameter" if has("plain String") => format!(
+            "store it anew: aws ssm delete-parameter --region {region} --name {on}, then put-parameter --type \
+             SecureString with the same name"
+        ),
+        "GetParameter" if has("external id") => format!(
+            "store the external id that the trust policy names, without quotes or a newline: aws ssm put-parameter \
+             --region {region} --overwrite --type SecureString --name {on} --value …"
+        ),
+        "GetParameter" => format!(
+            "store the password: aws ssm put-parameter --region {region} --overwrite --type SecureString --name {on} \
+             --value …"
+        ),
+        "GetSecretValue" if has("binary") => {
+            format!(
+                "store it as text: aws secretsmanager put-secret-value --region {region} --secret-id {on} \
+                 --secret-string …"
+            )
+        }
+        "GetSecretValue" if has("not JSON") || has("not a JSON object") => format!(
+            "store a JSON object in {on}, as Secrets Manager's own rotation does: {{\"username\":…,\"password\":…}}"
+        ),
+        "GetSecretValue" => format!("correct that field of the secret {on}"),
+        "GetWorkgroup" | "DescribeClusters" => {
+            format!("wait until {on} is available (or resume it), or give host and port")
+        }
+        _ => format!("what answers {} is not AWS, or a newer one than this version knows", call.operation),
+    }
+}
+
+fn no_region() -> String {
+    "set aws.region, or the connection's region".to_owned()
+}
+
+fn no_credentials() -> String {
+    "give this machine an identity: a task role, an instance profile, EKS Pod Identity, or AWS_PROFILE or \
+     AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+        .to_owned()
+}
+
+/// Words of the SDK's: its types do not come this far.
+fn is_of_provider(text: &str) -> bool {
+    ["credential provider", "in chain provided credentials", "credentials provider", "loading credentials"]
+        .iter()
+        .any(|mark| text.contains(mark))
+}
+
+fn has_no_region(text: &str) -> bool {
+    text.to_lowercase().contains("region must be set") || text.contains("Missing Region")
+}
+
+/// The service that a call goes to, as endpoints are named.
+fn service(call: &Call) -> &'static str {
+    match call.operation {
+        "GetParameter" => "ssm",
+        "GetSecretValue" => "secretsmanager",
+        "GetCredentials" | "GetWorkgroup" => "redshift-serverless",
+        "GetClusterCredentials" | "GetClusterCredentialsWithIAM" | "DescribeClusters" => "redshift",
+        _ => "sts",
+    }
+}
+
+/// The innermost cause of the SDK's chain.
+fn last_cause(chain: &str) -> &str {
+    chain.rsplit(": ").next().unwrap_or(chain)
+}
+
+/// Without the layers of the SDK and its HTTP client.
+fn plain(chain: &str) -> String {
+    const LAYERS: [&str; 6] = [
+        "dispatch failure: ",
+        "io error: ",
+        "client error (Connect): ",
+        "client error (SendRequest): ",
+        "service error: ",
+        "other: ",
+    ];
+    let text = LAYERS.iter().fold(chain.to_owned(), |text, layer| text.replace(layer, ""));
+    text.trim_end_matches(": no message").to_owned()
+}
+
+/// The cause of a whole chain, for texts of our own.
+pub(super) fn causes(error: &dyn Error) -> String {
+    plain(&fault::chain(error))
+}

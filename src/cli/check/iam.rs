@@ -1,0 +1,134 @@
+//! The IAM statements that `check` tells people to add: one line of JSON each, with the exact action and resource.
+
+use serde_json::{Value, json};
+
+use super::explain::Context;
+use crate::credentials::Call;
+
+/// Who lacks what, out of AWS's own words: `… is not authorized to perform: ACTION on resource: RESOURCE …`.
+pub(super) struct Denial<'t> {
+    pub(super) action: Option<&'t str>,
+    pub(super) resource: Option<&'t str>,
+}
+
+impl<'t> Denial<'t> {
+    pub(super) fn read(text: &'t str) -> Self {
+        let behind = |mark: &str| -> Option<&'t str> {
+            let word = text.split_once(mark)?.1.split_whitespace().next()?;
+            Some(word.trim_end_matches(['.', ',', ';']))
+        };
+        let action = behind("not authorized to perform: ").or_else(|| behind("ot authorized to perform "));
+        Self {
+            action: action.filter(|action| action.contains(':')),
+            resource: behind("on resource: ").filter(|resource| resource.starts_with("arn:")),
+        }
+    }
+}
+
+/// The statement that `call` lacks, for the policy of who makes it.
+pub(super) fn missing(call: &Call, text: &str, context: &Context) -> String {
+    let denial = Denial::read(text);
+    let (action, resources) = needed(call, context);
+    // AWS knows better what cannot be seen from here: a workgroup's UUID, a key, a second action.
+    let resources = match denial {
+        Denial { resource: Some(named), action: told }
+            if !is_exact(call) || told.is_some_and(|told| told != action) =>
+        {
+            vec![named.to_owned()]
+        }
+        _ => resources,
+    };
+    allow(denial.action.unwrap_or(action), &resources)
+}
+
+/// The statement that lets a stored value be decrypted.
+pub(super) fn decrypt(text: &str) -> String {
+    let key = Denial::read(text).resource.filter(|arn| arn.contains(":kms:")).unwrap_or("<the ARN of that key>");
+    allow("kms:Decrypt", &[key.to_owned()])
+}
+
+/// The statement that a role's trust policy lacks. `caller`: who takes the role.
+pub(super) fn trust(action: &str, caller: &str, external_id: Option<&str>) -> String {
+    let mut statement = json!({ "Effect": "Allow", "Action": action, "Principal": { "AWS": principal(caller) } });
+    if let (Some(name), Some(members)) = (external_id, statement.as_object_mut()) {
+        let condition = json!({ "StringEquals": { "sts:ExternalId": format!("<the value of {name}>") } });
+        members.insert("Condition".to_owned(), condition);
+    }
+    statement.to_string()
+}
+
+/// The same for a web identity.
+pub(super) fn trust_web_identity(role_arn: &str) -> String {
+    let (partition, account) = (part(role_arn, 1), part(role_arn, 4));
+    json!({
+        "Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": { "Federated": format!("arn:{partition}:iam::{account}:oidc-provider/<issuer>") },
+        "Condition": { "StringEquals": { "<issuer>:sub": "<the token's sub>", "<issuer>:aud": "sts.amazonaws.com" } },
+    })
+    .to_string()
+}
+
+fn allow(action: &str, resources: &[String]) -> String {
+    let resource = match resources {
+        [one] => Value::from(one.as_str()),
+        several => several.into(),
+    };
+    json!({ "Effect": "Allow", "Action": action, "Resource": resource }).to_string()
+}
+
+/// Whether [`needed`] knows the whole resource.
+fn is_exact(call: &Call) -> bool {
+    !matches!(call.operation, "GetCredentials" | "GetWorkgroup")
+}
+
+/// Action and resources of a call.
+fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
+    let (partition, on) = (context.partition(), call.on.as_str());
+    let (region, account) = (context.region_of(call), context.account_of(call));
+    let arn = |service: &str, rest: String| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
+    let stored = |service: &str, rest: String| if on.starts_with("arn:") { on.to_owned() } else { arn(service, rest) };
+    let database = context.spec.database.as_deref().unwrap_or("*");
+    let user = context.db_user.as_deref().or(context.spec.user.as_deref()).unwrap_or("*");
+    let dbname = || arn("redshift", format!("dbname:{on}/{database}"));
+    match call.operation {
+        "GetParameter" => {
+            let slash = if on.starts_with('/') { "" } else { "/" };
+            ("ssm:GetParameter", vec![stored("ssm", format!("parameter{slash}{on}"))])
+        }
+        "GetSecretValue" => {
+            ("secretsmanager:GetSecretValue", vec![stored("secretsmanager", format!("secret:{on}-??????"))])
+        }
+        "AssumeRole" => ("sts:AssumeRole", vec![on.to_owned()]),
+        "GetCredentials" => {
+            ("redshift-serverless:GetCredentials", vec![arn("redshift-serverless", "workgroup/*".to_owned())])
+        }
+        "GetWorkgroup" => {
+            ("redshift-serverless:GetWorkgroup", vec![arn("redshift-serverless", "workgroup/*".to_owned())])
+        }
+        "GetClusterCredentials" => {
+            let dbuser = arn("redshift", format!("dbuser:{on}/{user}"));
+            ("redshift:GetClusterCredentials", vec![dbuser, dbname()])
+        }
+        "GetClusterCredentialsWithIAM" => ("redshift:GetClusterCredentialsWithIAM", vec![dbname()]),
+        "DescribeClusters" => ("redshift:DescribeClusters", vec![arn("redshift", format!("cluster:{on}"))]),
+        "GetCallerIdentity" => ("sts:GetCallerIdentity", vec!["*".to_owned()]),
+        _ => ("*", vec!["*".to_owned()]),
+    }
+}
+
+/// A session of a role stands for its role in a policy. Its path is not in its ARN.
+pub(super) fn principal(caller: &str) -> String {
+    match caller.splitn(6, ':').nth(5).and_then(|rest| rest.strip_prefix("assumed-role/")) {
+        Some(rest) => {
+            let role = rest.split('/').next().unwrap_or_default();
+            format!("arn:{}:iam::{}:role/{role}", part(caller, 1), part(caller, 4))
+        }
+        None => caller.to_owned(),
+    }
+}
+
+/// One part of an ARN; `*` where it has none.
+pub(super) fn part(arn: &str, at: usize) -> &str {
+    arn.split(':').nth(at).filter(|part| !part.is_empty()).unwrap_or("*")
+}

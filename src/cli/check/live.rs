@@ -1,0 +1,116 @@
+//! `check`: each step of each connection proved on the live AWS and warehouse.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::runtime::{Builder, Handle};
+
+use super::report::{self, Proved};
+use super::steps::{self, Settings, Step, Wanted};
+use super::{Unknown, chosen};
+use crate::app::{self, AppError};
+use crate::aws::Base;
+use crate::cli::CheckArgs;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, ConnSpec, User};
+use crate::upstream::Routes;
+
+/// Why nothing could be proved.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    /// The configuration has no connection of that name.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    /// What the proxy itself could not be built from.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// Standard output cannot be written.
+    #[error("cannot write what was found")]
+    Output(#[from] io::Error),
+}
+
+/// Whether all was proved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Each step of each connection.
+    Proved,
+    /// A step failed, and was told.
+    Failed,
+}
+
+/// Proves the connections asked for, and writes what was found to `out`: each step as it ends, or at last one document
+/// of JSON. `env` is the environment.
+///
+/// # Errors
+/// See [`LiveError`]. A step that fails is no error.
+pub fn live(
+    config: &Config,
+    args: &CheckArgs,
+    env: &dyn Fn(&str) -> Option<String>,
+    out: &mut (dyn Write + Send),
+) -> Result<Verdict, LiveError> {
+    let specs = chosen(config, &args.conn_ids)?;
+    let routes = app::routes(config)?;
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        return Err(AppError::NoRoots.into());
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::Process)?;
+    let proved = runtime.block_on(prove(config, &specs, &routes, args, env, out));
+    // A name look-up cannot be stopped, and is not waited for.
+    runtime.shutdown_background();
+    let proved = proved?;
+    if args.json {
+        writeln!(out, "{:#}", report::document(&proved))?;
+    } else {
+        writeln!(out, "{}", report::summary(&proved))?;
+    }
+    out.flush()?;
+    let is_failed = proved.iter().any(|proved| proved.failed_step().is_some());
+    Ok(if is_failed { Verdict::Failed } else { Verdict::Proved })
+}
+
+async fn prove(
+    config: &Config,
+    specs: &[&Arc<ConnSpec>],
+    routes: &Routes,
+    args: &CheckArgs,
+    env: &dyn Fn(&str) -> Option<String>,
+    out: &mut (dyn Write + Send),
+) -> Result<Vec<Proved>, LiveError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let settings = Settings {
+        credentials: &config.credentials,
+        routes,
+        login_timeout: config.upstream.login_timeout,
+        clock: &clock,
+        control: &Handle::current(),
+    };
+    let mut all = Vec::new();
+    for spec in specs {
+        let conn_id = spec.id.as_str().to_owned();
+        let user = args.user.as_deref().map(|name| (name, user(config, name)));
+        let wanted = Wanted { spec, user, no_login: args.no_login };
+        let base = Base::from_environment(&config.aws, env).await;
+        let (mut steps, mut written) = (Vec::new(), Ok(()));
+        if !args.json {
+            writeln!(out, "{conn_id}")?;
+        }
+        let mut tell = |step: Step| {
+            if !args.json && written.is_ok() {
+                written = writeln!(out, "{}", report::line(&step)).and_then(|()| out.flush());
+            }
+            steps.push(step);
+        };
+        // The failed step is among them.
+        let _told = steps::run(base, &settings, &wanted, &mut tell).await;
+        written?;
+        all.push(Proved { conn_id, steps });
+    }
+    Ok(all)
+}
+
+/// An entry of its own, or the one for any other name.
+fn user<'c>(config: &'c Config, name: &str) -> Option<&'c Arc<User>> {
+    config.users.get(name).or_else(|| config.users.get("*"))
+}

@@ -1,0 +1,198 @@
+//! Calls to AWS as steps: what is seen of them, in the order in which they end.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+
+use super::explain::{CheckError, Context, Explanation, explain};
+use super::steps::{Step, Tell};
+use crate::credentials::calls::Observer;
+use crate::credentials::{Call, MintError};
+
+/// Sees the calls, and passes them on with their explanation.
+pub(crate) struct Recorder {
+    pub(super) events: UnboundedSender<Event>,
+    pub(super) context: Mutex<Context>,
+}
+
+/// What became of a call.
+pub(super) enum Event {
+    Calling(Call),
+    Failing(Explanation),
+    Called { call: Call, took: Duration, fault: Option<Explanation> },
+    Noted(Call, String),
+}
+
+impl Recorder {
+    fn explain(&self, error: &MintError) -> Explanation {
+        explain(&CheckError::Aws(error), &self.context())
+    }
+
+    fn send(&self, event: Event) {
+        // Nobody listens any more where a flight outlives the check.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Observer for Recorder {
+    fn calling(&self, call: &Call) {
+        self.send(Event::Calling(call.clone()));
+    }
+
+    fn failing(&self, _call: &Call, error: &MintError) {
+        self.send(Event::Failing(self.explain(error)));
+    }
+
+    fn called(&self, call: &Call, took: Duration, outcome: Result<(), &MintError>) {
+        let fault = outcome.err().map(|error| self.explain(error));
+        self.send(Event::Called { call: call.clone(), took, fault });
+    }
+
+    fn noted(&self, call: &Call, what: &str) {
+        self.send(Event::Noted(call.clone(), what.to_owned()));
+    }
+}
+
+/// The calls so far. The last one is held back, since what becomes of it may be told later.
+#[derive(Default)]
+pub(super) struct Progress {
+    held: Option<(Call, Step)>,
+    /// The call under way, since when, and what its last attempt came to.
+    pending: Option<(Call, Instant, Option<Explanation>)>,
+}
+
+impl Progress {
+    pub(super) fn take(&mut self, event: Event, tell: Tell<'_>) {
+        match event {
+            Event::Calling(call) => {
+                self.end(tell);
+                self.pending = Some((call, Instant::now(), None));
+            }
+            Event::Failing(why) => {
+                if let Some((_, _, last)) = &mut self.pending {
+                    *last = Some(why);
+                }
+            }
+            Event::Called { call, took, fault } => {
+                self.end(tell);
+                self.pending = None;
+                let step = Step { took, fault, ..step(&call) };
+                self.held = Some((call, step));
+            }
+            Event::Noted(call, what) => match &mut self.held {
+                Some((held, step)) if *held == call => step.detail = what,
+                _ => {
+                    self.end(tell);
+                    let step = step(&call).found(what);
+                    self.held = Some((call, step));
+                }
+            },
+        }
+    }
+
+    /// What the last call found.
+    pub(super) fn found(&mut self, detail: String) {
+        if let Some((_, step)) = &mut self.held {
+            step.detail = detail;
+        }
+    }
+
+    /// The same, if it was the one that mints.
+    pub(super) fn minted(&mut self, detail: &str) {
+        const MINT: [&str; 3] = ["GetCredentials", "GetClusterCredentials", "GetClusterCredentialsWithIAM"];
+        if self.held.as_ref().is_some_and(|(call, _)| MINT.contains(&call.operation)) {
+            self.found(detail.to_owned());
+        }
+    }
+
+    /// Tells what was held back. A failure that did not end the flight (the call was made again under a new session)
+    /// is no step.
+    pub(super) fn end(&mut self, tell: Tell<'_>) {
+        if let Some((_, step)) = self.held.take().filter(|(_, step)| step.fault.is_none()) {
+            tell(step);
+        }
+    }
+
+    /// Tells the failed step, which is the last.
+    pub(super) fn fail(mut self, error: &MintError, context: &Context, tell: Tell<'_>) {
+        let why = explain(&CheckError::Aws(error), context);
+        if let Some((_, step)) = self.held.take_if(|(_, step)| step.fault.is_some()) {
+            return tell(step);
+        }
+        // The value that the call brought will not do.
+        if let MintError::Unusable { call, .. } = error
+            && let Some((_, step)) = self.held.take_if(|(held, _)| held == call)
+        {
+            return tell(Step { fault: Some(why), ..step });
+        }
+        self.end(tell);
+        let failed = match (error, self.pending.take()) {
+            // Cut off by the deadline of its flight: its last attempt says more.
+            (MintError::Deadline { .. }, Some((call, since, last))) => {
+                Step { fault: Some(last.unwrap_or(why)), ..step(&call).since(since) }
+            }
+            (MintError::Unusable { call, .. }, _) => Step { fault: Some(why), ..step(call) },
+            (MintError::Spec(_) | MintError::Bounds(_), _) => Step { fault: Some(why), ..Step::new("spec", "") },
+            _ => Step { fault: Some(why), ..Step::new("credentials", "") },
+        };
+        tell(failed);
+    }
+}
+
+fn step(call: &Call) -> Step {
+    let name = if call.operation == "GetCallerIdentity" { "base identity" } else { call.operation };
+    Step::new(name, call.on.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(what: &str) -> Explanation {
+        Explanation { what: what.to_owned(), mend: String::new() }
+    }
+
+    fn called(call: &Call, fault: Option<Explanation>) -> Event {
+        Event::Called { call: call.clone(), took: Duration::ZERO, fault }
+    }
+
+    /// What is told of events that end well: names, and what was found.
+    fn told(events: impl IntoIterator<Item = Event>) -> Vec<(&'static str, String)> {
+        let (mut progress, mut steps) = (Progress::default(), Vec::new());
+        let mut tell = |step: Step| steps.push((step.name, step.detail));
+        for event in events {
+            progress.take(event, &mut tell);
+        }
+        progress.minted("a login");
+        progress.end(&mut tell);
+        steps
+    }
+
+    #[test]
+    fn a_call_that_is_made_again_under_a_new_session_is_one_step() {
+        let (role, login) = (Call::new("AssumeRole", "r"), Call::new("GetCredentials", "w"));
+        let events = [
+            Event::Calling(role.clone()),
+            called(&role, None),
+            Event::Calling(login.clone()),
+            Event::Failing(why("expired")),
+            called(&login, Some(why("expired"))),
+            Event::Calling(role.clone()),
+            called(&role, None),
+            Event::Calling(login.clone()),
+            called(&login, None),
+        ];
+        let role = || ("AssumeRole", String::new());
+        assert_eq!(told(events), [role(), role(), ("GetCredentials", "a login".to_owned())]);
+    }
+
+    #[test]
+    fn a_note_is_of_the_call_before_or_a_step_of_its_own() {
+        let (secret, role) = (Call::new("GetSecretValue", "s"), Call::new("AssumeRole", "r"));
+        let events =
+            [called(&secret, None), Event::Noted(secret, "no password".into()), Event::Noted(role, "skipped".into())];
+        assert_eq!(told(events), [("GetSecretValue", "no password".to_owned()), ("AssumeRole", "skipped".to_owned())]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Steps as people and programs read them. Nothing here looks at a secret: steps hold none.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::steps::Step;
+
+/// One connection's steps.
+pub(super) struct Proved {
+    pub(super) conn_id: String,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Proved {
+    pub(super) fn failed_step(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| step.fault.is_some())
+    }
+}
+
+/// One line, and two more for a failure.
+pub(super) fn line(step: &Step) -> String {
+    let mark = if step.fault.is_none() { "ok    " } else { "failed" };
+    let mut line = format!("  {mark}  {}", step.name);
+    for (ahead, text) in [(" ", &step.subject), (": ", &step.detail)] {
+        if !text.is_empty() {
+            line += ahead;
+            line += &visible(text);
+        }
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(line, "  {} ms", step.took.as_millis());
+    if let Some(why) = &step.fault {
+        let _ = write!(line, "\n          why:  {}\n          mend: {}", visible(&why.what), visible(&why.mend));
+    }
+    line
+}
+
+/// The last line.
+pub(super) fn summary(all: &[Proved]) -> String {
+    let failed = all.iter().filter_map(|proved| Some(format!("{} ({})", proved.conn_id, proved.failed_step()?.name)));
+    let failed: Vec<_> = failed.collect();
+    if failed.is_empty() { "ok".to_owned() } else { format!("failed: {}", failed.join(", ")) }
+}
+
+/// The whole as one document.
+pub(super) fn document(all: &[Proved]) -> Value {
+    let connections: Vec<_> = all
+        .iter()
+        .map(|proved| {
+            json!({
+                "conn_id": proved.conn_id,
+                "ok": proved.failed_step().is_none(),
+                "failed_step": proved.failed_step().map(|step| step.name),
+                "steps": proved.steps.iter().map(member).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    json!({ "ok": all.iter().all(|proved| proved.failed_step().is_none()), "connections": connections })
+}
+
+fn member(step: &Step) -> Value {
+    json!({
+        "step": step.name,
+        "subject": step.subject,
+        "ok": step.fault.is_none(),
+        "ms": u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
+        "detail": step.detail,
+        "why": step.fault.as_ref().map(|why| &why.what),
+        "mend": step.fault.as_ref().map(|why| &why.mend),
+    })
+}
+
+/// Words of others may hold what a terminal would obey.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::check::explain::Explanation;
+
+    fn proved() -> Vec<Proved> {
+        let took = Duration::from_millis(34);
+        let ok = Step { took, ..Step::new("AssumeRole", "arn:x") };
+        let fault = Some(Explanation { what: "re\u{1b}fused".to_owned(), mend: "correct port".to_owned() });
+        let failed = Step { took, fault, ..Step::new("TCP", "h:1") };
+        let config = Step::new("config", "").found("redshift");
+        vec![
+            Proved { conn_id: "fine".to_owned(), steps: vec![config] },
+            Proved { conn_id: "sales".to_owned(), steps: vec![ok, failed] },
+        ]
+    }
+
+    #[test]
+    fn a_step_is_a_line_and_a_failure_two_more() {
+        let all = proved();
+        let lines: Vec<_> = all.iter().flat_map(|proved| &proved.steps).map(line).collect();
+        assert_eq!(
+            lines,
+            [
+                "  ok      config: redshift  0 ms",
+                "  ok      AssumeRole arn:x  34 ms",
+                "  failed  TCP h:1  34 ms\n          why:  re fused\n          mend: correct port",
+            ]
+        );
+        assert_eq!(summary(&all), "failed: sales (TCP)");
+        assert_eq!(summary(&all[..1]), "ok");
+    }
+
+    #[test]
+    fn the_document_names_the_failed_step() {
+        let document = document(&proved());
+        assert_eq!(document["ok"], false);
+        let [fine, sales] = document["connections"].as_array().unwrap().as_slice() else { panic!() };
+        assert_eq!((&fine["conn_id"], &fine["ok"], &fine["failed_step"]), (&json!("fine"), &json!(true), &Value::Null));
+        assert_eq!((&sales["ok"], &sales["failed_step"]), (&json!(false), &json!("TCP")));
+        let want = json!({ "step": "AssumeRole", "subject": "arn:x", "ok": true, "ms": 34, "detail": "", "why": null,
+            "mend": null });
+        assert_eq!(sales["steps"][0], want);
+        assert_eq!((&sales["steps"][1]["mend"], &sales["steps"][1]["ok"]), (&json!("correct port"), &json!(false)));
+    }
+}

@@ -1,0 +1,240 @@
+//! The steps of every kind of connection, on the sandbox's AWS. The warehouse is a closed port: all but TCP is proved.
+
+use redshift_sandbox::aws::{
+    Aws, AwsOptions, Cluster, Parameter, ParameterKind, RoleRule, SecretValue, WebIdentity, Workgroup,
+};
+use redshift_sandbox::logins;
+use tokio::net::TcpSocket;
+
+use super::*;
+use crate::app;
+use crate::clock::SystemClock;
+use crate::config::{Config, RoleHop, UnknownKeys, parse};
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
+const HUB: &str = "arn:aws:iam::123456789012:role/hub";
+const PLANTED: &str = "planted-secret-41c7";
+
+/// AWS, a configuration for it, and a port that refuses.
+struct Scene {
+    aws: Aws,
+    config: Config,
+    _closed: TcpSocket,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let closed = TcpSocket::new_v4().unwrap();
+        closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let port = closed.local_addr().unwrap().port();
+        let mut options = AwsOptions::default();
+        let at = |callers: &[&str]| Workgroup {
+            callers: callers.iter().map(|caller| (*caller).to_owned()).collect(),
+            host: "127.0.0.1".into(),
+            port,
+        };
+        options.workgroups.insert("analytics".into(), at(&[ROLE]));
+        options.roles.insert(HUB.into(), RoleRule::default());
+        let callers = vec![ROLE.to_owned()];
+        let cluster = Cluster { callers, host: "127.0.0.1".into(), port, ..Cluster::default() };
+        options.clusters.insert("dw1".into(), cluster);
+        let secret = |text: &str| SecretValue::Text(text.to_owned());
+        options.secrets.insert("open".into(), secret(r#"{"dbname":"fin"}"#));
+        let whole = format!(r#"{{"username":"adam","password":"{PLANTED}"}}"#);
+        options.secrets.insert("whole".into(), secret(&whole));
+        options.secrets.insert("text".into(), secret(PLANTED));
+        options.secrets.insert("binary".into(), SecretValue::Binary(PLANTED.into()));
+        for (name, kind) in [("/plain", ParameterKind::String), ("/secure", ParameterKind::SecureString)] {
+            options.parameters.insert(name.into(), Parameter { value: PLANTED.into(), kind });
+        }
+        let aws = Aws::start(options, logins::Logins::new(None)).await.unwrap();
+        let text = format!(
+            "[aws]\nregion = \"ap-southeast-2\"\nendpoint_url = \"{}\"\n[connections.sales]\n\
+             type = \"redshift-serverless\"\nhost = \"127.0.0.1\"\nport = {port}\nworkgroup = \"analytics\"\n\
+             database = \"dev\"\nrole_arn = \"{ROLE}\"\nexternal_id = \"/lava/demo/rs01-external-id\"\n\
+             [users.ann]\npassword = \"env:PW\"\nconnections = [\"sales\"]\n",
+            aws.url()
+        );
+        let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
+        let config = parse(&text, "proxy.toml".as_ref(), &env, UnknownKeys::Refuse).unwrap();
+        Self { aws, config, _closed: closed }
+    }
+
+    /// What is told of a spec like that of the configuration.
+    async fn steps(&self, user: Option<&str>, change: impl FnOnce(&mut ConnSpec)) -> Vec<Step> {
+        let mut spec = ConnSpec::clone(&self.config.connections["sales"]);
+        change(&mut spec);
+        let options = AwsOptions::default();
+        let base = Base::with_keys(&self.config.aws, &options.access_key_id, &options.secret_access_key).await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let settings = Settings {
+            credentials: &self.config.credentials,
+            routes: &app::routes(&self.config).unwrap(),
+            login_timeout: self.config.upstream.login_timeout,
+            clock: &clock,
+            control: &Handle::current(),
+        };
+        let user = user.map(|name| (name, self.config.users.get(name)));
+        let wanted = Wanted { spec: &Arc::new(spec), user, no_login: false };
+        let mut steps = Vec::new();
+        let mut tell = |step| steps.push(step);
+        // The console runs it on a task.
+        let outcome = sendable(run(base, &settings, &wanted, &mut tell)).await;
+        assert!(outcome.is_err() && steps.iter().filter(|step| step.fault.is_some()).count() == 1, "{steps:?}");
+        assert!(!format!("{steps:?}").contains(PLANTED), "{steps:?}");
+        steps
+    }
+}
+
+fn sendable<F: Future + Send>(future: F) -> F {
+    future
+}
+
+#[test]
+fn a_right_is_told_with_its_group() {
+    let right = |group: Option<&str>| Right { pattern: "fin-*".into(), group: group.map(str::to_owned) };
+    assert_eq!(rule(&right(None)), "may open it, by its own \"fin-*\"");
+    assert_eq!(rule(&right(Some("analysts"))), "may open it, by \"fin-*\" of the group \"analysts\"");
+}
+
+/// Names and subjects of AWS's steps, where only TCP failed.
+#[track_caller]
+fn proved(steps: &[Step]) -> Vec<String> {
+    let last = steps.last().unwrap();
+    assert!(last.name == "TCP" && last.fault.as_ref().unwrap().mend.starts_with("refused = port"), "{steps:?}");
+    let dns = steps.iter().position(|step| step.name == "DNS").unwrap();
+    steps[1..dns].iter().map(|step| format!("{} {}", step.name, step.subject).trim_end().to_owned()).collect()
+}
+
+/// The last step: its name, what, and mend.
+#[track_caller]
+fn assert_failed(steps: &[Step], name: &str, what: &str, mend: &str) {
+    let last = steps.last().unwrap();
+    let why = last.fault.as_ref().unwrap();
+    assert!(last.name == name && why.what.contains(what) && why.mend.contains(mend), "{last:?}");
+}
+
+const ID: &str = "GetParameter /lava/demo/rs01-external-id";
+
+#[tokio::test]
+async fn each_hop_is_a_step() {
+    let scene = Scene::start().await;
+    let hops = |role: &str, id: Option<&str>| RoleHop { role_arn: role.into(), external_id: id.map(str::to_owned) };
+    let id = Some("/lava/demo/rs01-external-id");
+    let steps = scene.steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)]).await;
+    let assumed = [format!("AssumeRole {HUB}"), format!("AssumeRole {ROLE}")];
+    let want = ["base identity", ID, &assumed[0], &assumed[1], "GetCredentials analytics"];
+    assert_eq!(proved(&steps), want);
+    scene.aws.put_role(HUB, RoleRule { callers: Some(Vec::new()), ..RoleRule::default() });
+    let steps = scene.steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)]).await;
+    assert_failed(&steps, "AssumeRole", "hub in ap-southeast-2 was refused", "set external_id");
+}
+
+#[tokio::test]
+async fn session_tags_that_may_not_be_given_are_told() {
+    let scene = Scene::start().await;
+    scene.aws.put_role(ROLE, RoleRule::default());
+    let steps = scene.steps(None, |spec| spec.tags = [("team".to_owned(), "bi".to_owned())].into()).await;
+    assert_failed(&steps, "AssumeRole", "sts:TagSession", "\"Action\":\"sts:TagSession\"");
+}
+
+#[tokio::test]
+async fn a_first_hop_by_token_needs_no_base_identity() {
+    let scene = Scene::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    let by_token = |spec: &mut ConnSpec| {
+        spec.web_identity_token_file = Some(file.clone());
+        spec.role_hops = vec![RoleHop { role_arn: ROLE.into(), external_id: None }];
+    };
+    assert_failed(&scene.steps(None, by_token).await, "token file", "No such file", "mount the token");
+    std::fs::write(&file, PLANTED).unwrap();
+    let unknown = scene.steps(None, by_token).await;
+    assert_failed(&unknown, "AssumeRoleWithWebIdentity", "InvalidIdentityToken", "IAM OIDC provider");
+    let expires_at = SystemClock.now() + Duration::from_secs(600);
+    scene.aws.put_web_identity(PLANTED, WebIdentity { subject: "pod".into(), expires_at });
+    let stranger = scene.steps(None, by_token).await;
+    assert_failed(&stranger, "AssumeRoleWithWebIdentity", "AccessDenied", "\"Federated\"");
+    scene.aws.put_role(ROLE, RoleRule { web_subjects: vec!["pod".into()], ..RoleRule::default() });
+    let token = format!("token file {}", file.display());
+    let assumed = format!("AssumeRoleWithWebIdentity {ROLE}");
+    assert_eq!(proved(&scene.steps(None, by_token).await), [&*token, &assumed, "GetCredentials analytics"]);
+    let expires_at = SystemClock.now() - Duration::from_secs(600);
+    scene.aws.put_web_identity(PLANTED, WebIdentity { subject: "pod".into(), expires_at });
+    let expired = scene.steps(None, by_token).await;
+    assert_failed(&expired, "AssumeRoleWithWebIdentity", "ExpiredToken", "renews it");
+}
+
+#[tokio::test]
+async fn a_secret_without_a_password_leads_to_iam_and_says_so() {
+    let scene = Scene::start().await;
+    let steps = scene.steps(None, |spec| spec.secret_id = Some("open".into())).await;
+    let assumed = format!("AssumeRole {ROLE}");
+    let want = ["base identity", "GetSecretValue open", ID, &assumed, "GetCredentials analytics"];
+    assert_eq!(proved(&steps), want);
+    assert_eq!(steps[2].detail, "it holds no password: IAM credentials are asked for");
+    let steps = scene.steps(None, |spec| spec.secret_id = Some("whole".into())).await;
+    assert_eq!(proved(&steps), ["base identity", "GetSecretValue whole"]);
+    assert_eq!(steps[2].detail, "");
+}
+
+#[tokio::test]
+async fn a_stored_value_that_will_not_do_fails_its_own_look_up_once() {
+    let scene = Scene::start().await;
+    for (id, what, mend) in [
+        ("text", "the secret is not JSON", "store a JSON object in text"),
+        ("binary", "the secret is binary", "--secret-string"),
+        ("missing", "ResourceNotFoundException", "create the secret missing in ap-southeast-2"),
+    ] {
+        let steps = scene.steps(None, |spec| spec.secret_id = Some(id.into())).await;
+        assert_failed(&steps, "GetSecretValue", what, mend);
+        assert_eq!(steps.len(), 3, "{steps:?}");
+    }
+    let password = |name: &'static str| {
+        move |spec: &mut ConnSpec| (spec.password, spec.user) = (Some(name.to_owned()), Some("adam".to_owned()))
+    };
+    let steps = scene.steps(None, password("/plain")).await;
+    assert_failed(&steps, "GetParameter", "a plain String", "delete-parameter --region ap-southeast-2 --name /plain");
+    assert_eq!(steps.len(), 3, "{steps:?}");
+    assert_eq!(proved(&scene.steps(None, password("/secure")).await), ["base identity", "GetParameter /secure"]);
+    let steps = scene.steps(None, |spec| spec.password = Some("/secure".into())).await;
+    assert_failed(&steps, "spec", "there is a password but no user", "complete connections.\"sales\"");
+}
+
+#[tokio::test]
+async fn a_warehouse_is_looked_up_where_no_host_is_given() {
+    let scene = Scene::start().await;
+    let assumed = format!("AssumeRole {ROLE}");
+    let without = |spec: &mut ConnSpec| (spec.host, spec.port) = (None, None);
+    let want = ["base identity", ID, &assumed, "GetWorkgroup analytics", "GetCredentials analytics"];
+    assert_eq!(proved(&scene.steps(None, without).await), want);
+    let provisioned = |spec: &mut ConnSpec| {
+        without(spec);
+        (spec.warehouse, spec.cluster_id) = (Warehouse::Provisioned, Some("dw1".to_owned()));
+        spec.user = Some("adam".to_owned());
+    };
+    let steps = scene.steps(None, provisioned).await;
+    let want = ["base identity", ID, &assumed, "DescribeClusters dw1", "GetClusterCredentials dw1"];
+    assert_eq!(proved(&steps), want);
+    assert_eq!(steps[5].detail, "database user IAM:adam, 15 min to live");
+    let lost = |spec: &mut ConnSpec| {
+        provisioned(spec);
+        spec.cluster_id = Some("dw2".to_owned());
+    };
+    let steps = scene.steps(None, lost).await;
+    assert_failed(&steps, "DescribeClusters", "ClusterNotFound", "no cluster dw2 in ap-southeast-2");
+}
+
+#[tokio::test]
+async fn a_login_of_each_users_own_needs_a_user() {
+    let scene = Scene::start().await;
+    let per_user = |spec: &mut ConnSpec| spec.identity = LoginIdentity::PerUser;
+    let steps = scene.steps(None, per_user).await;
+    assert_failed(&steps, "user", "per-user", "give --user");
+    assert_eq!((steps.len(), scene.aws.journal().len()), (2, 0));
+    let steps = scene.steps(Some("ann"), per_user).await;
+    assert_eq!(steps[1].detail, "may open it, by its own \"sales\"");
+    assert_eq!(proved(&steps)[0], "user ann");
+    let asked = &scene.aws.requests("AssumeRole")[0];
+    assert_eq!(asked.parameters["RoleSessionName"], "ann");
+}

@@ -1,0 +1,141 @@
+//! The way to the warehouse, step by step: as a session goes it, which does not stop in between.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::certificate;
+use super::explain::{CheckError, Context};
+use super::steps::{Failed, Settings, Step, Tell, Wanted};
+use crate::credentials::Opening;
+use crate::upstream::{Route, UpstreamConn, UpstreamError};
+
+/// As sessions do: a workgroup that wakes may cut logins off.
+const REDIALS: usize = 2;
+const REDIAL_PAUSE: Duration = Duration::from_millis(250);
+
+/// Of the startup message, so that the warehouse's own lists tell what this session was.
+const PARAMETERS: [(&str, &str); 2] = [("client_encoding", "UTF8"), ("application_name", "redshift-iam-proxy check")];
+
+/// One login on its way.
+struct Dial<'a> {
+    route: &'a Route,
+    opening: &'a Opening,
+    no_login: bool,
+    deadline: Instant,
+}
+
+/// A step that came to nothing, and why.
+struct Broken {
+    step: Step,
+    /// `None`: the login's deadline passed.
+    why: Option<UpstreamError>,
+}
+
+/// Proves DNS, TCP, TLS and login.
+pub(super) async fn run(
+    settings: &Settings<'_>,
+    wanted: &Wanted<'_>,
+    opening: &Opening,
+    context: &Context,
+    tell: Tell<'_>,
+) -> Result<(), Failed> {
+    let proved = prove(settings, wanted, opening, tell).await;
+    proved.map_err(|Broken { step, why }| {
+        let error = match &why {
+            Some(error) => CheckError::Warehouse(error),
+            None => CheckError::LoginTimeout(settings.login_timeout),
+        };
+        tell(step.failed(&error, context));
+        Failed
+    })
+}
+
+async fn prove(settings: &Settings<'_>, wanted: &Wanted<'_>, opening: &Opening, tell: Tell<'_>) -> Result<(), Broken> {
+    let route = settings.routes.to(opening.target.clone(), wanted.spec.ca.as_ref()).map_err(|why| {
+        let step = Step::new("TLS", opening.target.server_name.as_str());
+        Broken { step, why: Some(why) }
+    })?;
+    let deadline = Instant::now() + settings.login_timeout;
+    let dial = Dial { route: &route, opening, no_login: wanted.no_login, deadline };
+    let step = Step::new("DNS", route.host.as_str());
+    let (step, addresses) = dial.within(step, route.resolve()).await?;
+    tell(step.found(list(&addresses)));
+    // A step that is made again is told once.
+    let mut told = Vec::new();
+    let mut tell = |step: Step| {
+        if !told.contains(&step.name) {
+            told.push(step.name);
+            tell(step);
+        }
+    };
+    let mut pause = REDIAL_PAUSE;
+    for _ in 0..REDIALS {
+        match dial.connect(&addresses, &mut tell).await {
+            Err(Broken { why: Some(why), .. }) if why.is_reset() => {}
+            outcome => return outcome,
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    dial.connect(&addresses, &mut tell).await
+}
+
+impl Dial<'_> {
+    async fn connect(&self, addresses: &[SocketAddr], tell: Tell<'_>) -> Result<(), Broken> {
+        let route = self.route;
+        let step = Step::new("TCP", format!("{}:{}", route.host, route.port));
+        let (step, (address, socket)) = self.within(step, route.reach(addresses)).await?;
+        tell(Step { subject: address.to_string(), ..step });
+        let step = Step::new("TLS", route.server_name.to_str());
+        let (step, stream) = self.within(step, route.secure(socket, address)).await?;
+        let until = stream.certificate().and_then(certificate::not_after);
+        tell(step.found(match until {
+            Some(day) => format!("chain and name verified, certificate valid until {day}"),
+            None => "chain and name verified".to_owned(),
+        }));
+        if self.no_login {
+            return Ok(());
+        }
+        let Opening { login, database, .. } = self.opening;
+        let step = Step::new("login", database.as_str());
+        let parameters = PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (step, session) = self.within(step, route.log_in((address, stream), login, database, &parameters)).await?;
+        tell(step.found(greeting(&session, &login.user)));
+        session.terminate().await;
+        Ok(())
+    }
+
+    async fn within<T>(
+        &self,
+        step: Step,
+        work: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<(Step, T), Broken> {
+        let began = Instant::now();
+        let outcome = timeout_at(self.deadline, work).await;
+        let step = step.since(began);
+        match outcome {
+            Ok(Ok(found)) => Ok((step, found)),
+            Ok(Err(why)) => Err(Broken { step, why: Some(why) }),
+            Err(_elapsed) => Err(Broken { step, why: None }),
+        }
+    }
+}
+
+/// What the warehouse says of itself; who is logged in, where it does not, is whom the login is for.
+fn greeting(session: &UpstreamConn, user: &str) -> String {
+    let named = session.parameter("session_authorization").filter(|name| !name.is_empty());
+    let mut text = format!("database user {}", named.as_deref().unwrap_or(user));
+    if let Some(version) = session.parameter("server_version") {
+        text += &format!(", server version {version}");
+    }
+    match session.pid() {
+        0 => text,
+        pid => format!("{text}, pid {pid}"),
+    }
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ")
+}
