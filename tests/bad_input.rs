@@ -47,6 +47,8 @@ struct Told {
     conn_id: String,
     /// Without the connection's name.
     cause: String,
+    /// Why and how to mend it, as `check` says. Empty: as another row.
+    mend: String,
 }
 
 #[tokio::test]
@@ -96,7 +98,7 @@ async fn world() -> World {
 /// A login for each row through a proxy of its own, and what its log says of them.
 async fn log_in_to_all(world: &World, rows: &[Row], env: &[(&str, &str)]) -> Vec<Told> {
     let mut proxy = Proxy::start(world, &[TRACE, env].concat()).await;
-    let aws = &world.sandbox.aws;
+    let (aws, mut checked) = (&world.sandbox.aws, Vec::new());
     for row in rows {
         (row.prepare)(aws);
         let stream = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
@@ -110,12 +112,32 @@ async fn log_in_to_all(world: &World, rows: &[Row], env: &[(&str, &str)]) -> Vec
         assert!(leaked.is_empty(), "{leaked:?} in {reply}");
         assert_eq!(support::refusal(&error).0, row.sqlstate, "{}\n{}", row.conn_id, causes(&proxy.log()).join("\n"));
         assert_refused(&error, row.sqlstate, &message, hint);
+        checked.push(check(world, row, env).await);
         aws.clear_faults();
         aws.skew(redshift_sandbox::aws::Skew::None);
     }
     let log = whole_log(&mut proxy).await;
     assert_no_secret(world, &log);
-    rows.iter().map(|row| told(row, &log)).collect()
+    rows.iter().zip(checked).map(|(row, mend)| Told { mend, ..told(row, &log) }).collect()
+}
+
+/// What `check` says of a row, by the real binary. It holds no secret either.
+async fn check(world: &World, row: &Row, env: &[(&str, &str)]) -> String {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+    command.args(["check", "--json", row.conn_id, "--config"]).arg(world.dir.path().join("proxy.toml"));
+    command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
+    let output = command.stdin(std::process::Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    let [document, errors] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{document}{errors}");
+    assert_no_secret(world, &format!("{document}{errors}"));
+    let document: Value = serde_json::from_str(&document).expect(&errors);
+    let steps = document["connections"][0]["steps"].as_array().unwrap();
+    let failed = steps.iter().find(|step| step["ok"] == false).unwrap();
+    let told = format!("{} {}", failed["why"].as_str().unwrap(), failed["mend"].as_str().unwrap());
+    let all = steps.iter().filter_map(|step| step["detail"].as_str()).chain([&*told]).collect::<Vec<_>>().join("\n");
+    assert!(all.contains(row.mend), "{}: no {:?} in {all}", row.conn_id, row.mend);
+    if row.mend.is_empty() { String::new() } else { told }
 }
 
 /// The one line of a row.
@@ -130,20 +152,22 @@ fn told(row: &Row, log: &str) -> Told {
     for name in row.names {
         assert!(cause.contains(name), "{}: no {name:?} in {cause:?}", row.conn_id);
     }
-    Told { conn_id: row.conn_id.to_owned(), cause: cause.to_owned() }
+    Told { conn_id: row.conn_id.to_owned(), cause: cause.to_owned(), mend: String::new() }
 }
 
 /// Also where the same thing is called by another name: what is left must differ.
 fn assert_told_apart(all: &[Told]) {
-    let mut seen = BTreeMap::new();
-    for Told { conn_id, cause } in all {
-        let words = cause.split_whitespace().filter(|word| !word.contains(conn_id.as_str()));
-        let words = words.collect::<Vec<_>>().join(" ");
-        if let Some(other) = seen.insert(words, conn_id) {
-            panic!("{conn_id} and {other} read the same: {cause}");
+    let texts: [fn(&Told) -> &str; 2] = [|told| &told.cause, |told| &told.mend];
+    for text in texts {
+        let mut seen = BTreeMap::new();
+        for told in all.iter().filter(|told| !text(told).is_empty()) {
+            let words = text(told).split_whitespace().filter(|word| !word.contains(told.conn_id.as_str()));
+            let words = words.collect::<Vec<_>>().join(" ");
+            if let Some(other) = seen.insert(words, &told.conn_id) {
+                panic!("{} and {other} read the same: {}", told.conn_id, text(told));
+            }
         }
     }
-    assert_eq!(seen.len(), all.len());
 }
 
 fn assert_no_secret(world: &World, log: &str) {

@@ -17,6 +17,8 @@ pub(crate) struct Row {
     pub(crate) sqlstate: &'static str,
     /// What somebody has to read who is called for it at night: the operation, the thing, AWS's code or the like.
     pub(crate) names: &'static [&'static str],
+    /// What `check` says of it. Empty: what it proves first is wrong for the same cause as in another row.
+    pub(crate) mend: &'static str,
 }
 
 /// Denied, or wrong: somebody has to change something.
@@ -88,8 +90,8 @@ fn fault(aws: &Aws, operation: &str, fault: Fault) {
 }
 
 macro_rules! row {
-    ($conn_id:literal, $keys:expr, $prepare:expr, $sqlstate:expr, $names:expr) => {
-        Row { conn_id: $conn_id, keys: $keys, prepare: $prepare, sqlstate: $sqlstate, names: &$names }
+    ($conn_id:literal, $keys:expr, $prepare:expr, $sqlstate:expr, $names:expr, $mend:literal) => {
+        Row { conn_id: $conn_id, keys: $keys, prepare: $prepare, sqlstate: $sqlstate, names: &$names, mend: $mend }
     };
 }
 
@@ -101,21 +103,24 @@ pub(crate) const ROWS: [Row; 31] = [
         secret!("secret-text"),
         |aws| secret(aws, "secret-text", PLANTED_VALUE),
         DENIED,
-        ["GetSecretValue bad/secret-text", "not JSON"]
+        ["GetSecretValue bad/secret-text", "not JSON"],
+        "store a JSON object in bad/secret-text"
     ),
     row!(
         "secret-list",
         secret!("secret-list"),
         |aws| secret(aws, "secret-list", "[\"planted value 90d3e5c1\"]"),
         DENIED,
-        ["GetSecretValue bad/secret-list", "not a JSON object"]
+        ["GetSecretValue bad/secret-list", "not a JSON object"],
+        "store a JSON object in bad/secret-list"
     ),
     row!(
         "secret-binary",
         secret!("secret-binary"),
         |aws| aws.put_secret("bad/secret-binary", SecretValue::Binary(PLANTED_VALUE.into())),
         DENIED,
-        ["GetSecretValue bad/secret-binary", "binary"]
+        ["GetSecretValue bad/secret-binary", "binary"],
+        "store it as text"
     ),
     // No password: IAM is asked.
     row!(
@@ -126,28 +131,32 @@ pub(crate) const ROWS: [Row; 31] = [
             fault(aws, "GetCredentials", Fault::Deny);
         },
         DENIED,
-        ["bad/secret-bare has no password", "GetCredentials secret-bare", "AccessDeniedException"]
+        ["bad/secret-bare has no password", "GetCredentials secret-bare", "AccessDeniedException"],
+        "it holds no password"
     ),
     row!(
         "secret-missing",
         secret!("secret-missing"),
         nothing,
         DENIED,
-        ["GetSecretValue bad/secret-missing", "ResourceNotFoundException"]
+        ["GetSecretValue bad/secret-missing", "ResourceNotFoundException"],
+        "create the secret bad/secret-missing"
     ),
     row!(
         "secret-denied",
         secret!("secret-denied"),
         |aws| fault(aws, "GetSecretValue", Fault::Deny),
         DENIED,
-        ["GetSecretValue bad/secret-denied", "AccessDeniedException", "secretsmanager:GetSecretValue"]
+        ["GetSecretValue bad/secret-denied", "AccessDeniedException", "secretsmanager:GetSecretValue"],
+        "\"Action\":\"secretsmanager:GetSecretValue\""
     ),
     row!(
         "secret-kms",
         secret!("secret-kms"),
         |aws| fault(aws, "GetSecretValue", Fault::DenyKms),
         DENIED,
-        ["GetSecretValue bad/secret-kms", "AccessDeniedException", "KMS"]
+        ["GetSecretValue bad/secret-kms", "AccessDeniedException", "KMS"],
+        "decrypt with the KMS key of bad/secret-kms"
     ),
     // Passwords
     row!(
@@ -155,35 +164,40 @@ pub(crate) const ROWS: [Row; 31] = [
         password!("password-missing"),
         nothing,
         DENIED,
-        ["password", "GetParameter /bad/password-missing", "ParameterNotFound"]
+        ["password", "GetParameter /bad/password-missing", "ParameterNotFound"],
+        "the password as its value"
     ),
     row!(
         "password-plain",
         password!("password-plain"),
         |aws| plain(aws, "/bad/password-plain"),
         DENIED,
-        ["GetParameter /bad/password-plain", "SecureString"]
+        ["GetParameter /bad/password-plain", "SecureString"],
+        "--type SecureString with the same name"
     ),
     row!(
         "password-empty",
         password!("password-empty"),
         |aws| aws.put_parameter("/bad/password-empty", ""),
         DENIED,
-        ["GetParameter /bad/password-empty", "no password"]
+        ["GetParameter /bad/password-empty", "no password"],
+        "store the password"
     ),
     row!(
         "password-denied",
         password!("password-denied"),
         |aws| fault(aws, "GetParameter", Fault::Deny),
         DENIED,
-        ["GetParameter /bad/password-denied", "AccessDeniedException", "ssm:GetParameter"]
+        ["GetParameter /bad/password-denied", "AccessDeniedException", "ssm:GetParameter"],
+        "\"Action\":\"ssm:GetParameter\""
     ),
     row!(
         "password-kms",
         password!("password-kms"),
         |aws| fault(aws, "GetParameter", Fault::DenyKms),
         DENIED,
-        ["GetParameter /bad/password-kms", "AccessDeniedException", "kms:Decrypt"]
+        ["GetParameter /bad/password-kms", "AccessDeniedException", "kms:Decrypt"],
+        "decrypt with the KMS key of /bad/password-kms"
     ),
     // Roles
     row!(
@@ -191,7 +205,8 @@ pub(crate) const ROWS: [Row; 31] = [
         role!("role-denied"),
         nothing,
         DENIED,
-        ["AssumeRole arn:aws:iam::123456789012:role/role-denied", "(AccessDenied)", "sts:AssumeRole"]
+        ["AssumeRole arn:aws:iam::123456789012:role/role-denied", "(AccessDenied)", "sts:AssumeRole"],
+        "to the trust policy of arn:aws:iam::123456789012:role/role-denied"
     ),
     // AWS does not tell it apart from any other refusal. What the log adds is that there was one, and which.
     row!(
@@ -203,28 +218,32 @@ pub(crate) const ROWS: [Row; 31] = [
             "AssumeRole arn:aws:iam::123456789012:role/external-wrong",
             "(AccessDenied)",
             "external_id /bad/external-wrong"
-        ]
+        ],
+        "the value of /bad/external-wrong has to be the sts:ExternalId"
     ),
     row!(
         "external-missing",
         role!("external-missing", ""),
         nothing,
         DENIED,
-        ["external_id", "GetParameter /bad/external-missing", "ParameterNotFound"]
+        ["external_id", "GetParameter /bad/external-missing", "ParameterNotFound"],
+        "the external id as its value"
     ),
     row!(
         "external-bad",
         role!("external-bad", ""),
         |aws| aws.put_parameter("/bad/external-bad", PLANTED_VALUE),
         DENIED,
-        ["GetParameter /bad/external-bad", "no external id"]
+        ["GetParameter /bad/external-bad", "no external id"],
+        "store the external id"
     ),
     row!(
         "external-denied",
         role!("external-denied", ""),
         |aws| fault(aws, "GetParameter", Fault::Deny),
         DENIED,
-        ["external_id", "GetParameter /bad/external-denied", "AccessDeniedException"]
+        ["external_id", "GetParameter /bad/external-denied", "AccessDeniedException"],
+        ""
     ),
     // Web identities
     row!(
@@ -232,22 +251,32 @@ pub(crate) const ROWS: [Row; 31] = [
         token!("token-missing"),
         nothing,
         DENIED,
-        ["web_identity_token_file", "token-missing", "No such file"]
+        ["web_identity_token_file", "token-missing", "No such file"],
+        "mount the token at"
     ),
     row!(
         "token-empty",
         token!("token-empty"),
         nothing,
         DENIED,
-        ["web_identity_token_file", "token-empty", "holds no token"]
+        ["web_identity_token_file", "token-empty", "holds no token"],
+        "holds no token"
     ),
-    row!("token-long", token!("token-long"), nothing, DENIED, ["web_identity_token_file", "token-long", "20000"]),
+    row!(
+        "token-long",
+        token!("token-long"),
+        nothing,
+        DENIED,
+        ["web_identity_token_file", "token-long", "20000"],
+        "longer than 20000 bytes"
+    ),
     row!(
         "token-rejected",
         token!("token-rejected"),
         nothing,
         DENIED,
-        ["AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/web", "InvalidIdentityToken"]
+        ["AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/web", "InvalidIdentityToken"],
+        "an IAM OIDC provider of the role's account"
     ),
     // It is in the file as it is: whoever writes that has to write another one.
     row!(
@@ -255,7 +284,8 @@ pub(crate) const ROWS: [Row; 31] = [
         token!("token-expired"),
         nothing,
         DENIED,
-        ["AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/web", "ExpiredTokenException"]
+        ["AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/web", "ExpiredTokenException"],
+        "who writes it renews it"
     ),
     // Warehouses
     row!(
@@ -263,14 +293,16 @@ pub(crate) const ROWS: [Row; 31] = [
         workgroup!("wg-missing"),
         nothing,
         DENIED,
-        ["GetCredentials wg-missing", "ap-southeast-2", "ResourceNotFoundException"]
+        ["GetCredentials wg-missing", "ap-southeast-2", "ResourceNotFoundException"],
+        "no workgroup wg-missing in ap-southeast-2"
     ),
     row!(
         "wg-denied",
         workgroup!("wg-denied"),
         |aws| fault(aws, "GetCredentials", Fault::Deny),
         DENIED,
-        ["GetCredentials wg-denied", "AccessDeniedException", "redshift-serverless:GetCredentials"]
+        ["GetCredentials wg-denied", "AccessDeniedException", "redshift-serverless:GetCredentials"],
+        "\"Action\":\"redshift-serverless:GetCredentials\""
     ),
     // Not served: signatures for it are wrong.
     row!(
@@ -278,7 +310,8 @@ pub(crate) const ROWS: [Row; 31] = [
         &[("region", "\"eu-west-3\""), ("workgroup", "\"region-wrong\"")],
         nothing,
         DENIED,
-        ["GetCredentials region-wrong", "InvalidSignatureException", "eu-west-3"]
+        ["GetCredentials region-wrong", "InvalidSignatureException", "eu-west-3"],
+        "takes no signatures for eu-west-3"
     ),
     // Served, but the workgroup is elsewhere.
     row!(
@@ -286,35 +319,40 @@ pub(crate) const ROWS: [Row; 31] = [
         &[("region", "\"us-east-1\""), ("workgroup", "\"region-other\"")],
         |aws| aws.put_region("us-east-1"),
         DENIED,
-        ["GetCredentials region-other", "us-east-1", "ResourceNotFoundException"]
+        ["GetCredentials region-other", "us-east-1", "ResourceNotFoundException"],
+        "no workgroup region-other in us-east-1"
     ),
     row!(
         "cluster-missing",
         &[("type", "\"redshift\""), ("workgroup", ""), ("cluster_id", "\"cluster-missing\""), ("user", "\"adam\"")],
         nothing,
         DENIED,
-        ["GetClusterCredentials cluster-missing", "ClusterNotFound"]
+        ["GetClusterCredentials cluster-missing", "ClusterNotFound"],
+        "no cluster cluster-missing"
     ),
     row!(
         "wg-garbage",
         workgroup!("wg-garbage"),
         |aws| fault(aws, "GetCredentials", Fault::Garbage),
         AWAY,
-        ["GetCredentials wg-garbage", "unreadable answer"]
+        ["GetCredentials wg-garbage", "unreadable answer"],
+        "see who answers in its place"
     ),
     row!(
         "wg-failing",
         workgroup!("wg-failing"),
         |aws| fault(aws, "GetCredentials", Fault::InternalError),
         AWAY,
-        ["GetCredentials wg-failing", "InternalServerException"]
+        ["GetCredentials wg-failing", "InternalServerException"],
+        "health.aws.amazon.com"
     ),
     row!(
         "wg-closed",
         workgroup!("wg-closed"),
         |aws| fault(aws, "GetCredentials", Fault::Close),
         AWAY,
-        ["GetCredentials wg-closed", "no connection"]
+        ["GetCredentials wg-closed", "no connection"],
+        "give this machine a way to redshift-serverless.ap-southeast-2.amazonaws.com"
     ),
     // Ours or theirs: until somebody sets a clock, no call will do.
     row!(
@@ -325,14 +363,22 @@ pub(crate) const ROWS: [Row; 31] = [
             aws.skew(Skew::Ahead(std::time::Duration::from_secs(600)));
         },
         DENIED,
-        ["GetParameter /bad/clock-behind", "InvalidSignatureException", "Signature expired"]
+        ["GetParameter /bad/clock-behind", "InvalidSignatureException", "Signature expired"],
+        "set the clock of this machine"
     ),
 ];
 
 /// Nobody listens where SSM and STS should be.
 pub(crate) const AWS_AWAY: [Row; 2] = [
-    row!("ssm-away", password!("ssm-away"), nothing, AWAY, ["GetParameter /bad/ssm-away", "refused"]),
-    row!("sts-away", role!("sts-away"), nothing, AWAY, ["GetCallerIdentity", "refused"]),
+    row!("ssm-away", password!("ssm-away"), nothing, AWAY, ["GetParameter /bad/ssm-away", "refused"], ""),
+    row!(
+        "sts-away",
+        role!("sts-away"),
+        nothing,
+        AWAY,
+        ["GetCallerIdentity", "refused"],
+        "give this machine a way to sts.ap-southeast-2.amazonaws.com"
+    ),
 ];
 
 /// Base keys that AWS does not know.
@@ -342,21 +388,30 @@ pub(crate) const UNKNOWN_KEY: [Row; 2] = [
         password!("key-unknown"),
         nothing,
         DENIED,
-        ["GetParameter /bad/key-unknown", "UnrecognizedClientException"]
+        ["GetParameter /bad/key-unknown", "UnrecognizedClientException"],
+        ""
     ),
     row!(
         "key-unknown-to-sts",
         role!("key-unknown-to-sts"),
         nothing,
         DENIED,
-        ["GetCallerIdentity", "InvalidClientTokenId"]
+        ["GetCallerIdentity", "InvalidClientTokenId"],
+        "the base access key is unknown"
     ),
 ];
 
 /// A chain without keys: a mistake of whoever set the machine up.
 pub(crate) const NO_KEYS: [Row; 2] = [
-    row!("no-keys", password!("no-keys"), nothing, DENIED, ["GetParameter /bad/no-keys", "no credentials"]),
-    row!("no-keys-for-sts", role!("no-keys-for-sts"), nothing, DENIED, ["GetCallerIdentity", "no credentials"]),
+    row!("no-keys", password!("no-keys"), nothing, DENIED, ["GetParameter /bad/no-keys", "no credentials"], ""),
+    row!(
+        "no-keys-for-sts",
+        role!("no-keys-for-sts"),
+        nothing,
+        DENIED,
+        ["GetCallerIdentity", "no credentials"],
+        "give this machine an identity"
+    ),
 ];
 
 /// Base keys of a session that is over.
@@ -366,9 +421,17 @@ pub(crate) const EXPIRED_KEYS: [Row; 2] = [
         password!("key-expired"),
         nothing,
         DENIED,
-        ["GetParameter /bad/key-expired", "ExpiredTokenException"]
+        ["GetParameter /bad/key-expired", "ExpiredTokenException"],
+        ""
     ),
-    row!("key-expired-at-sts", role!("key-expired-at-sts"), nothing, DENIED, ["GetCallerIdentity", "(ExpiredToken)"]),
+    row!(
+        "key-expired-at-sts",
+        role!("key-expired-at-sts"),
+        nothing,
+        DENIED,
+        ["GetCallerIdentity", "(ExpiredToken)"],
+        "the base credentials have expired"
+    ),
 ];
 
 /// With little time for a flight.
@@ -378,21 +441,24 @@ pub(crate) const DEADLINE: [Row; 3] = [
         workgroup!("wg-throttled"),
         |aws| fault(aws, "GetCredentials", Fault::Throttle),
         AWAY,
-        ["GetCredentials wg-throttled", "ThrottlingException"]
+        ["GetCredentials wg-throttled", "ThrottlingException"],
+        "wait a minute"
     ),
     row!(
         "wg-hanging",
         workgroup!("wg-hanging"),
         |aws| fault(aws, "GetCredentials", Fault::Hang),
         AWAY,
-        ["GetCredentials wg-hanging", "no answer within 3s"]
+        ["GetCredentials wg-hanging", "no answer within 3s"],
+        "no answer in time"
     ),
     row!(
         "ssm-hanging",
         password!("ssm-hanging"),
         |aws| fault(aws, "GetParameter", Fault::Hang),
         AWAY,
-        ["GetParameter /bad/ssm-hanging", "no answer within 2.4s"]
+        ["GetParameter /bad/ssm-hanging", "no answer within 2.4s"],
+        "give this machine a way to ssm.ap-southeast-2.amazonaws.com"
     ),
 ];
 

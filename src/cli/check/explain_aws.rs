@@ -75,6 +75,9 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     if SIGNATURE.contains(&code) {
         let is_of_time = code.starts_with("Request")
             || ["xpired", "not yet current", "too skewed"].iter().any(|mark| text.contains(mark));
+        if text.contains("scoped to a valid region") {
+            return format!("{} takes no signatures for {region}: correct region", service(call));
+        }
         return if is_of_time {
             "set the clock of this machine: NTP (AWS bears with five minutes)".to_owned()
         } else {
@@ -83,8 +86,9 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     }
     match (code, call.operation) {
         ("ParameterNotFound" | "ParameterVersionNotFound", _) => format!(
-            "create it: aws ssm put-parameter --region {region} --type SecureString --name {on} --value …; or correct \
-             the name"
+            "create it, with {} as its value: aws ssm put-parameter --region {region} --type SecureString --name {on} \
+             --value …; or correct the name",
+            if context.spec.password.as_ref() == Some(on) { "the password" } else { "the external id" }
         ),
         ("ResourceNotFoundException", "GetSecretValue") => {
             format!("create the secret {on} in {region}, or correct secret_id")
