@@ -13,7 +13,7 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use redshift_sandbox::aws::{Fault, SecretValue, Times};
+use redshift_sandbox::aws::{Fault, SecretValue, Skew, Times};
 use support::stand_in::StandIn;
 use support::{PASSWORD, Rig, Setup, USER, World, assert_refused, connection, login_over, raw};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -48,7 +48,7 @@ async fn ten_thousand_logins_over_a_hundred_connections_cause_a_hundred_calls() 
     let setup = Setup { tls: "prefer", upstream, config, workgroups: workgroups.clone(), ..Setup::default() };
     let mut world = World::start(&setup).await;
     let warehouse = StandIn::replace_all(&mut world).await;
-    let rig = Rig::over(world).await;
+    let rig = Box::pin(Rig::over(world)).await;
     for wave in 0..WAVES {
         // Nobody is served before all of the first wave have found nothing.
         let is_cold = wave == 0;
@@ -162,7 +162,7 @@ async fn outage(outage: Outage) {
     let url = aws.url();
     let mut line = Line::start(&url).await;
     world.edit(&url, &format!("http://{}", line.address));
-    let rig = Rig::over(world).await;
+    let rig = Box::pin(Rig::over(world)).await;
     rig.sandbox().logins.rotate();
     everyone_is_served(&rig, &KINDS, "at first").await;
 
@@ -262,4 +262,23 @@ async fn an_aws_that_admits_one_call_a_second_serves_everyone_who_comes_again() 
     assert!(rounds <= 15, "{rounds} rounds");
     assert_eq!((identity, parameters, roles), (1, 1, 1));
     assert!((30..=rounds * 60).contains(&credentials), "{credentials} calls in {rounds} rounds");
+}
+
+#[tokio::test]
+async fn who_is_not_known_at_aws_any_more_keeps_what_was_stored_and_who_is_refused_it_does_not() {
+    let config = connection("stored", &[("password", "\"/storm/password\""), ("user", "\"IAMR:rs01\"")]);
+    let world = World::start(&Setup { config, ..Setup::default() }).await;
+    let stored = world.sandbox.logins.mint("IAMR:rs01", Duration::from_secs(86_400)).await;
+    world.sandbox.aws.put_parameter("/storm/password", &stored.password);
+    let rig = Box::pin(Rig::over(world)).await;
+    rig.connect("stored").await.unwrap();
+    rig.sandbox().aws.skew(Skew::Ahead(Duration::from_secs(600)));
+    rig.advance(Duration::from_secs(121));
+    rig.connect("stored").await.expect("a clock that is off says nothing about the password");
+    assert_eq!(calls(&rig), [0, 2, 0, 0, 0]);
+    rig.sandbox().aws.skew(Skew::None);
+    rig.sandbox().aws.fault("GetParameter", Fault::Deny, Times::Always);
+    rig.advance(Duration::from_secs(121));
+    let error = rig.connect("stored").await.map(|_| ()).unwrap_err();
+    assert_refused(&error, "08004", "connection \"stored\" is not available to the proxy", None);
 }

@@ -150,7 +150,7 @@ impl Rig {
 
     /// Another one. All of it runs on the calling runtime.
     pub(crate) async fn with(setup: Setup) -> Self {
-        Self::over(World::start(&setup).await).await
+        Box::pin(Self::over(World::start(&setup).await)).await
     }
 
     /// One in front of a sandbox that is there.

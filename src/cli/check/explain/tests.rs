@@ -243,6 +243,16 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "does not fit its key id",
         ),
         (
+            denied(
+                "GetCredentials",
+                "wg1",
+                "InvalidSignatureException",
+                "Credential should be scoped to a valid region, not 'eu-west-1'. ",
+            ),
+            "valid region",
+            "takes no signatures for eu-west-1",
+        ),
+        (
             denied("GetCallerIdentity", "", "InvalidClientTokenId", "no"),
             "InvalidClientTokenId",
             "the base access key is unknown",
