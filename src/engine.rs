@@ -29,9 +29,9 @@ pub(crate) trait Fetch<K, V>: Send + Sync {
     /// Fetches a new value, all calls included. Dropped at the flight's deadline.
     fn fetch<'a>(&'a self, key: &'a K) -> BoxFuture<'a, Result<V, MintError>>;
 
-    /// What logs call the key.
-    fn name<'k>(&self, _key: &'k K) -> &'k str {
-        ""
+    /// What logs and errors call the key.
+    fn name(&self, _key: &K) -> String {
+        String::new()
     }
 }
 

@@ -248,7 +248,7 @@ async fn what_aws_refuses_is_explained_with_the_statement_to_add() {
         &check(&world, &["--json"]).await,
         "GetParameter",
         "ParameterNotFound",
-        "create it: aws ssm put-parameter --region ap-southeast-2",
+        "create it, with the external id as its value: aws ssm put-parameter --region ap-southeast-2",
     );
 }
 

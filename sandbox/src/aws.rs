@@ -49,6 +49,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::container::Agent;
 pub use self::container::ContainerCredentials;
@@ -130,14 +131,23 @@ impl Aws {
         self.server.faults.add(operation, Some(parameter), fault, times);
     }
 
-    /// Forgets all faults, and lets the requests that hang go on.
+    /// From now on this operation is answered once in `interval`, by tokio's clock; other requests for it are throttled.
+    pub fn admit_every(&self, operation: &str, interval: Duration) {
+        self.server.faults.admit_every(operation, interval);
+    }
+
+    /// Forgets all faults and limits, and lets the requests that hang go on.
     pub fn clear_faults(&self) {
         self.server.faults.clear();
     }
 
     /// Adds or replaces a SecureString.
     pub fn put_parameter(&self, name: &str, value: &str) {
-        let parameter = Parameter { value: value.to_owned(), kind: ParameterKind::SecureString };
+        self.put_parameter_of(name, Parameter { value: value.to_owned(), kind: ParameterKind::SecureString });
+    }
+
+    /// Adds or replaces a parameter of any kind.
+    pub fn put_parameter_of(&self, name: &str, parameter: Parameter) {
         self.server.world.put_parameter(name, parameter);
     }
 

@@ -82,12 +82,13 @@ impl Calls {
         let place =
             Place { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
         let since = Instant::now();
+        let named = &call.within(place.region.as_deref());
         let observer = self.observer.as_deref();
         if let Some(observer) = observer {
             observer.calling(call);
         }
         let failed = move |error| {
-            let error = class(call, &error, hidden.map(Secret::expose));
+            let error = class(named, &error, hidden.map(Secret::expose));
             if let Some(observer) = observer {
                 observer.failing(call, &error);
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::failure;
 use crate::config::BoundsError;
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
@@ -18,18 +19,27 @@ pub(crate) struct Call {
     pub(crate) operation: &'static str,
     /// A parameter, a secret, a role, a workgroup, a cluster; empty where there is nothing to name.
     pub(crate) on: String,
+    /// Where it was asked, once that is known: what is not there may be elsewhere.
+    pub(crate) region: Option<String>,
 }
 
 impl Call {
     pub(crate) fn new(operation: &'static str, on: &str) -> Self {
-        Self { operation, on: on.to_owned() }
+        Self { operation, on: on.to_owned(), region: None }
+    }
+
+    pub(super) fn within(&self, region: Option<&str>) -> Self {
+        Self { region: region.map(str::to_owned), ..self.clone() }
     }
 }
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.operation)?;
-        if self.on.is_empty() { Ok(()) } else { write!(f, " {}", self.on) }
+        if !self.on.is_empty() {
+            write!(f, " {}", self.on)?;
+        }
+        self.region.as_ref().map_or(Ok(()), |region| write!(f, " in {region}"))
     }
 }
 
@@ -57,22 +67,25 @@ pub(crate) enum MintError {
     /// The spec's writer may not say what it says.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
-    /// The flight's deadline passed.
-    #[error("no answer within {}s", .0.as_secs_f32())]
-    Deadline(Duration),
+    /// The flight's deadline passed. `name`: what it was to bring.
+    #[error("{name}: no answer within {}s", .after.as_secs_f32())]
+    Deadline { name: String, after: Duration },
     /// The flight panicked or was stopped.
     #[error("the flight was lost")]
     Lost,
     /// Another flight that this one needed.
     #[error(transparent)]
     Needed(Arc<MintError>),
+    /// Another error, and what of the spec led to it.
+    #[error("{what}")]
+    Of { what: String, source: Arc<MintError> },
 }
 
 impl MintError {
     /// The error itself, whichever flight it came from.
     pub(crate) fn root(&self) -> &Self {
         match self {
-            Self::Needed(error) => error.root(),
+            Self::Needed(error) | Self::Of { source: error, .. } => error.root(),
             error => error,
         }
     }
@@ -83,10 +96,24 @@ impl MintError {
             Self::Denied { .. } | Self::Unusable { .. } | Self::TokenFile { .. } | Self::Spec(_) | Self::Bounds(_) => {
                 true
             }
-            Self::Throttled { .. } | Self::Unavailable { .. } | Self::Deadline(_) | Self::Lost | Self::Needed(_) => {
-                false
-            }
+            Self::Throttled { .. }
+            | Self::Unavailable { .. }
+            | Self::Deadline { .. }
+            | Self::Lost
+            | Self::Needed(_)
+            | Self::Of { .. } => false,
         }
+    }
+
+    /// Final, and about what was asked for: what was fetched before is not to be used either. An AWS that does not
+    /// know any more who asks has said nothing about that.
+    pub(crate) fn revokes(&self) -> bool {
+        self.is_final() && !self.code().is_some_and(failure::is_of_caller)
+    }
+
+    /// The same, told with what of the spec led to it.
+    pub(crate) fn of(self: Arc<Self>, what: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self::Of { what: what.into(), source: self })
     }
 
     /// AWS asked for patience.
@@ -150,10 +177,23 @@ mod tests {
             (error.kind(), error.refusal())
         };
         assert_eq!(told(MintError::Lost), (Kind::Internal, Some(Refusal::internal())));
-        let deadline = MintError::Deadline(Duration::from_secs(20));
+        let deadline = MintError::Deadline { name: "GetCredentials x".into(), after: Duration::from_secs(20) };
         assert_eq!(told(deadline), (Kind::Unavailable, Some(Refusal::not_now("x"))));
         let spec = || MintError::Spec("no database".into());
         assert_eq!(told(spec()), (Kind::Operator, Some(Refusal::not_available("x"))));
         assert_eq!(told(MintError::Needed(Arc::new(spec()))), (Kind::Operator, Some(Refusal::not_available("x"))));
+        assert_eq!(told(MintError::Of { what: "password".into(), source: Arc::new(spec()) }).0, Kind::Operator);
+    }
+
+    #[test]
+    fn who_is_not_known_any_more_has_lost_nothing() {
+        let denied = |code: &str| {
+            let source = Box::new(fmt::Error);
+            MintError::Denied { call: Call::new("GetParameter", "/x"), code: code.into(), source }
+        };
+        for (code, want) in [("AccessDeniedException", true), ("ParameterNotFound", true), ("ExpiredToken", false)] {
+            assert_eq!((denied(code).is_final(), denied(code).revokes()), (true, want), "{code}");
+        }
+        assert!(!MintError::Lost.revokes());
     }
 }

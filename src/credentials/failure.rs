@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 
 use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
@@ -41,10 +42,28 @@ const TRANSIENT: &[&str] = &[
     "InternalServiceError",
     "ServiceUnavailable",
     "ServiceUnavailableException",
-    // The base credentials ran out under way; they are renewed by their expiry.
+];
+
+/// Codes that say nothing about what was asked for: whoever asks is late. What can be renewed is renewed by its expiry,
+/// so these are keys or tokens that somebody has to renew, or a clock that somebody has to set. To ask again with the
+/// same ones would not help.
+const CALLER: &[&str] = &[
+    NO_CREDENTIALS,
     "ExpiredToken",
     "ExpiredTokenException",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
 ];
+
+/// Where AWS would have a code: the SDK's chain has no credentials, or is set up wrongly.
+const NO_CREDENTIALS: &str = "no credentials";
+
+/// Whether it is about who asks, and not about what was asked for.
+pub(super) fn is_of_caller(code: &str) -> bool {
+    CALLER.contains(&code)
+}
 
 /// Whether calls have to become fewer.
 fn is_throttling(code: &str) -> bool {
@@ -72,6 +91,7 @@ where
     let code = match (&answered, error) {
         (Some((Some(code), _)), _) => (*code).to_owned(),
         (_, SdkError::TimeoutError(_)) => "timeout".into(),
+        (_, SdkError::DispatchFailure(_)) if has_no_credentials(error) => NO_CREDENTIALS.into(),
         (_, SdkError::DispatchFailure(_)) => "no connection".into(),
         (_, SdkError::ConstructionFailure(_)) => "request".into(),
         _ => "unreadable answer".into(),
@@ -88,7 +108,8 @@ where
     let is_server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
     let is_refused =
         answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !TRANSIENT.contains(&code)));
-    let is_final = is_refused && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_));
+    let is_final =
+        is_refused && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_)) || code == NO_CREDENTIALS;
     let call = call.clone();
     if is_final {
         MintError::Denied { call, code, source }
@@ -97,6 +118,16 @@ where
     } else {
         MintError::Unavailable { call, code, source }
     }
+}
+
+/// Nobody hands out credentials here. A provider that fails, or is away, is another matter: another time it may do.
+fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| {
+        matches!(
+            error.downcast_ref(),
+            Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
+        )
+    })
 }
 
 /// Bounds of one call; the flight has its own deadline over all.
@@ -142,6 +173,14 @@ mod tests {
         for code in ["AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
             assert!(matches!(answer(code, ""), MintError::Denied { .. }), "{code}");
         }
+    }
+
+    #[test]
+    fn a_chain_without_credentials_is_final_and_one_that_fails_is_not() {
+        assert!(has_no_credentials(&CredentialsError::not_loaded_no_source()));
+        assert!(has_no_credentials(&CredentialsError::invalid_configuration("a profile that is not there")));
+        assert!(!has_no_credentials(&CredentialsError::provider_error("503")));
+        assert!(!has_no_credentials(&CredentialsError::provider_timed_out(std::time::Duration::from_secs(5))));
     }
 
     #[test]

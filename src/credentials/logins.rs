@@ -66,24 +66,25 @@ impl Logins {
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
         let calls = Arc::new(Calls::new(base, settings.timeout, observer));
-        let policy = |freshness| Policy {
+        // What is needed for something else ends a little before it, so that the error names what did not come.
+        let policy = |freshness, tenths| Policy {
             freshness,
             margin: settings.refresh_margin,
             least_life: settings.refresh_margin.min(LEAST_LIFE / 4),
             negative_ttl: settings.negative_ttl,
-            timeout: settings.timeout,
+            timeout: settings.timeout / 10 * tenths,
             cap: CAP,
         };
-        let within = |believed| policy(Freshness::Within { believed, stale_for: STALE_FOR });
+        let within = |believed, tenths| policy(Freshness::Within { believed, stale_for: STALE_FOR }, tenths);
         let reader = Arc::new(StoreReader(Arc::clone(&calls)));
-        let stored = cache(Arc::clone(&reader), within(BELIEVED), clock, control);
-        let base = cache(Arc::new(WhoAmI(Arc::clone(&calls))), within(BASE_BELIEVED), clock, control);
+        let stored = cache(Arc::clone(&reader), within(BELIEVED, 8), clock, control);
+        let base = cache(Arc::new(WhoAmI(Arc::clone(&calls))), within(BASE_BELIEVED, 8), clock, control);
         let roles = Roles::new(Arc::clone(&calls), Arc::clone(&stored), Arc::clone(&base));
-        let sessions = cache(Arc::clone(&roles), policy(Freshness::Ahead), clock, control);
+        let sessions = cache(Arc::clone(&roles), policy(Freshness::Ahead, 9), clock, control);
         roles.fills(&sessions);
         let minter = Arc::new(Minter { calls: Arc::clone(&calls), sessions });
-        let found = cache(Arc::clone(&minter), within(FOUND_BELIEVED), clock, control);
-        let minted = cache(minter, policy(Freshness::Ahead), clock, control);
+        let found = cache(Arc::clone(&minter), within(FOUND_BELIEVED, 10), clock, control);
+        let minted = cache(minter, policy(Freshness::Ahead, 10), clock, control);
         Arc::new(Self { calls, reader, stored, base, found, minted })
     }
 
@@ -136,7 +137,13 @@ impl Logins {
             LoginPlan::Stored { user, password, place, stored } => {
                 (Arc::new(DbLogin { user, password, expires_at: None }), Origin::Stored(place, stored))
             }
-            LoginPlan::Minted(order) => (self.minted.get(&order).await?, Origin::Minted(order)),
+            LoginPlan::Minted(order) => {
+                let login = self.minted.get(&order).await.map_err(|error| match &spec.secret_id {
+                    Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
+                    None => error,
+                })?;
+                (login, Origin::Minted(order))
+            }
         };
         let server_name = spec.tls_server_name.as_ref().unwrap_or(&host).trim_end_matches('.').to_owned();
         Ok(Opening { target: Target { host, port, server_name }, database: plan.database, login, origin })
@@ -181,7 +188,7 @@ impl Logins {
     }
 
     async fn password(&self, place: Place) -> Result<StoredPassword, Arc<MintError>> {
-        let stored = self.stored.get(&place).await?;
+        let stored = self.stored.get(&place).await.map_err(|error| error.of("password"))?;
         let what = match stored.text.expose() {
             _ if !stored.is_secure => "the parameter is a plain String: a password has to be a SecureString",
             "" => "the parameter holds no password",

@@ -55,6 +55,16 @@ pub(crate) struct FoundAt {
     pub(crate) port: u16,
 }
 
+impl WarehouseName {
+    /// The call that finds it.
+    fn call(&self) -> Call {
+        match self {
+            Self::Workgroup(name) => Call::new("GetWorkgroup", name),
+            Self::Cluster(name) => Call::new("DescribeClusters", name),
+        }
+    }
+}
+
 /// How long an endpoint is believed.
 pub(crate) const FOUND_BELIEVED: Duration = Duration::from_secs(600);
 
@@ -102,9 +112,9 @@ impl Minter {
         let quota = (order.caller.account(), region);
         // 900–3600 fits.
         let secs = i32::try_from(order.life.as_secs()).unwrap_or(900);
+        let call = order.call.call();
         match &order.call {
             LoginCall::Workgroup { workgroup, database } => {
-                let call = Call::new("GetCredentials", workgroup);
                 let send = || {
                     let request = clients.redshift_serverless().get_credentials();
                     let request = request.workgroup_name(workgroup).db_name(database).duration_seconds(secs);
@@ -114,7 +124,6 @@ impl Minter {
                 self.calls.make(&call, quota, None, send, read).await
             }
             LoginCall::Cluster { cluster_id, database, user, auto_create, groups } => {
-                let call = Call::new("GetClusterCredentials", cluster_id);
                 let send = || {
                     let request = clients.redshift().get_cluster_credentials().cluster_identifier(cluster_id);
                     let request = request.db_name(database).db_user(user).auto_create(*auto_create);
@@ -127,7 +136,6 @@ impl Minter {
                 self.calls.make(&call, quota, None, send, read).await
             }
             LoginCall::ClusterByIam { cluster_id, database } => {
-                let call = Call::new("GetClusterCredentialsWithIAM", cluster_id);
                 let send = || {
                     let request = clients.redshift().get_cluster_credentials_with_iam().cluster_identifier(cluster_id);
                     let request = request.db_name(database).duration_seconds(secs);
@@ -149,9 +157,9 @@ impl Minter {
         let region = wanted.region.as_deref();
         let clients = self.calls.clients(region);
         let quota = (wanted.caller.account(), region);
+        let call = wanted.name.call();
         match &wanted.name {
             WarehouseName::Workgroup(name) => {
-                let call = Call::new("GetWorkgroup", name);
                 let send = || {
                     let request = clients.redshift_serverless().get_workgroup().workgroup_name(name);
                     request.customize().config_override(under!(aws_sdk_redshiftserverless, keys.as_ref())).send()
@@ -164,7 +172,6 @@ impl Minter {
                 self.calls.make(&call, quota, None, send, read).await
             }
             WarehouseName::Cluster(name) => {
-                let call = Call::new("DescribeClusters", name);
                 let send = || {
                     let request = clients.redshift().describe_clusters().cluster_identifier(name);
                     request.customize().config_override(under!(aws_sdk_redshift, keys.as_ref())).send()
@@ -201,12 +208,8 @@ impl Fetch<Order, DbLogin> for Minter {
         self.mint(order).boxed()
     }
 
-    fn name<'k>(&self, order: &'k Order) -> &'k str {
-        match &order.call {
-            LoginCall::Workgroup { workgroup: name, .. }
-            | LoginCall::Cluster { cluster_id: name, .. }
-            | LoginCall::ClusterByIam { cluster_id: name, .. } => name,
-        }
+    fn name(&self, order: &Order) -> String {
+        order.call.call().to_string()
     }
 }
 
@@ -215,8 +218,7 @@ impl Fetch<Wanted, FoundAt> for Minter {
         self.find(wanted).boxed()
     }
 
-    fn name<'k>(&self, wanted: &'k Wanted) -> &'k str {
-        let (WarehouseName::Workgroup(name) | WarehouseName::Cluster(name)) = &wanted.name;
-        name
+    fn name(&self, wanted: &Wanted) -> String {
+        wanted.name.call().to_string()
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use super::error::Call;
+
 /// What CloudTrail shows as the caller's session, where it is nobody's in particular.
 pub(crate) const ROLE_SESSION_NAME: &str = "redshift-iam-proxy";
 
@@ -32,6 +34,17 @@ pub(crate) enum LoginCall {
     Cluster { cluster_id: String, database: String, user: String, auto_create: bool, groups: Vec<String> },
     /// GetClusterCredentialsWithIAM: the database user is the caller.
     ClusterByIam { cluster_id: String, database: String },
+}
+
+impl LoginCall {
+    /// As logs name it.
+    pub(crate) fn call(&self) -> Call {
+        match self {
+            Self::Workgroup { workgroup, .. } => Call::new("GetCredentials", workgroup),
+            Self::Cluster { cluster_id, .. } => Call::new("GetClusterCredentials", cluster_id),
+            Self::ClusterByIam { cluster_id, .. } => Call::new("GetClusterCredentialsWithIAM", cluster_id),
+        }
+    }
 }
 
 /// The identity that a call is made under: the role sessions taken one from the other. Empty: the base identity's own.

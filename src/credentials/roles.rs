@@ -65,6 +65,14 @@ impl SessionKey {
     }
 }
 
+impl Hop {
+    /// The call that takes it.
+    fn call(&self) -> Call {
+        let operation = if self.token_file.is_some() { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
+        Call::new(operation, &self.role_arn)
+    }
+}
+
 impl Identity {
     /// `None`: the base's own.
     pub(crate) fn keys(&self) -> Option<&Credentials> {
@@ -129,7 +137,14 @@ impl Roles {
             ),
             _ => None,
         };
-        self.assume(hop, before.as_deref().and_then(Identity::keys), external_id.as_ref(), region).await
+        let under = before.as_deref().and_then(Identity::keys);
+        self.assume(hop, under, external_id.as_ref(), region).await.map_err(|error| match &hop.external_id {
+            // A wrong one gets the same answer as a role that does not trust us.
+            Some(name) if error.is_final() => {
+                MintError::Of { what: format!("with external_id {name}"), source: Arc::new(error) }
+            }
+            _ => error,
+        })
     }
 
     /// Whether there is nothing to assume: the base identity is a session of the role already, and neither tags nor a
@@ -144,7 +159,8 @@ impl Roles {
 
     async fn external_id(&self, name: &str, region: Option<&str>) -> Result<Secret, MintError> {
         let place = Place::parameter(name, region);
-        let stored = self.stored.get(&place).await.map_err(MintError::Needed)?;
+        let unread = |source| MintError::Of { what: "external_id".to_owned(), source };
+        let stored = self.stored.get(&place).await.map_err(unread)?;
         if is_external_id(stored.text.expose()) {
             return Ok(stored.text.clone());
         }
@@ -161,7 +177,7 @@ impl Roles {
         external_id: Option<&Secret>,
         region: Option<&str>,
     ) -> Result<Identity, MintError> {
-        let call = Call::new("AssumeRole", &hop.role_arn);
+        let call = hop.call();
         let clients = self.calls.clients(region);
         let tags = hop.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let unbuilt = |_unset| MintError::Unusable { call: call.clone(), what: "a session tag cannot be built" };
@@ -183,7 +199,7 @@ impl Roles {
 
     /// The token is the caller: nothing is signed.
     async fn by_web_identity(&self, hop: &Hop, token: &Secret, region: Option<&str>) -> Result<Identity, MintError> {
-        let call = Call::new("AssumeRoleWithWebIdentity", &hop.role_arn);
+        let call = hop.call();
         let clients = self.calls.clients(region);
         let send = || {
             let request = clients.sts().assume_role_with_web_identity().role_arn(&hop.role_arn);
@@ -203,15 +219,15 @@ impl Fetch<SessionKey, Identity> for Roles {
         self.take(key).boxed()
     }
 
-    fn name<'k>(&self, key: &'k SessionKey) -> &'k str {
-        key.chain.0.last().map_or("", |hop| &hop.role_arn)
+    fn name(&self, key: &SessionKey) -> String {
+        key.chain.0.last().map_or_else(String::new, |hop| hop.call().to_string())
     }
 }
 
 impl Fetch<Option<String>, CallerArn> for WhoAmI {
     fn fetch<'a>(&'a self, region: &'a Option<String>) -> BoxFuture<'a, Result<CallerArn, MintError>> {
         async move {
-            let call = Call::new("GetCallerIdentity", "");
+            let call = who_am_i();
             let clients = self.0.clients(region.as_deref());
             let send = || clients.sts().get_caller_identity().send();
             let read = |answer: aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput| {
@@ -221,6 +237,14 @@ impl Fetch<Option<String>, CallerArn> for WhoAmI {
         }
         .boxed()
     }
+
+    fn name(&self, _region: &Option<String>) -> String {
+        who_am_i().to_string()
+    }
+}
+
+fn who_am_i() -> Call {
+    Call::new("GetCallerIdentity", "")
 }
 
 impl CallerArn {

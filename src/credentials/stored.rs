@@ -106,11 +106,8 @@ impl Fetch<Place, Stored> for StoreReader {
         self.read(place).boxed()
     }
 
-    fn name<'k>(&self, place: &'k Place) -> &'k str {
-        match place {
-            Place::Parameter { name, .. } => name,
-            Place::Secret { id, .. } => id,
-        }
+    fn name(&self, place: &Place) -> String {
+        place.call().to_string()
     }
 }
 

@@ -30,11 +30,11 @@ where
     }
 
     async fn fly(self: Arc<Self>, key: K, landed: watch::Sender<Option<Outcome<V>>>) {
-        debug!(name = self.source.name(&key), "fetching");
+        debug!(name = self.source.name(&key).as_str(), "fetching");
         let fetch = async { self.source.fetch(&key).await };
         let outcome = match AssertUnwindSafe(timeout(self.policy.timeout, fetch)).catch_unwind().await {
             Ok(Ok(fetched)) => fetched,
-            Ok(Err(_elapsed)) => Err(MintError::Deadline(self.policy.timeout)),
+            Ok(Err(_elapsed)) => Err(MintError::Deadline { name: self.source.name(&key), after: self.policy.timeout }),
             Err(_panic) => Err(MintError::Lost),
         };
         // First the slot, then the waiters: whoever comes in between finds the outcome, not a flight that is over.
@@ -49,12 +49,12 @@ where
                 let value = Arc::new(value);
                 let held = Held::new(Arc::clone(&value), now, &self.policy, &self.jitter);
                 if held.is_none() {
-                    warn!(name = self.source.name(key), "what was fetched has too little life: used once");
+                    warn!(name = self.source.name(key).as_str(), "what was fetched has too little life: used once");
                 }
                 Ok((value, held))
             }
             Err(error) => {
-                debug!(name = self.source.name(key), error = fault::chain(&error).as_str(), "a fetch failed");
+                debug!(name = self.source.name(key).as_str(), error = fault::chain(&error).as_str(), "a fetch failed");
                 Err(Arc::new(error))
             }
         };

@@ -87,7 +87,11 @@ impl Gate {
                 }
                 outcome => return outcome,
             };
-            let pause = self.jitter.up_to(longest);
+            let mut pause = self.jitter.up_to(longest);
+            if again.is_some() {
+                // The last try is at the end of its patience, not behind its caller's.
+                pause = pause.min(give_up.saturating_duration_since(Instant::now()));
+            }
             debug!(?place, error = fault::chain(&error).as_str(), ?pause, "a call failed: once more");
             sleep(pause).await;
             longest = (longest * 2).min(LAST_PAUSE);

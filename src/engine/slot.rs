@@ -75,7 +75,8 @@ impl<V> Default for Slot<V> {
 impl<V> Slot<V> {
     pub(super) fn judge(&self, now: Moment, freshness: Freshness) -> Verdict<V> {
         let held = self.held.as_ref().filter(|held| held.is_served(now));
-        let waits = matches!(freshness, Freshness::Within { .. });
+        // Once a fetch has failed nobody waits for the next one.
+        let waits = matches!(freshness, Freshness::Within { .. }) && self.trouble.is_none();
         match (held, &self.flight) {
             (Some(held), _) if held.is_fresh(now) || self.is_pausing(now) => Verdict::Serve(held.hand_out()),
             (Some(held), Some(_)) if !waits => Verdict::Serve(held.hand_out()),
@@ -98,7 +99,7 @@ impl<V> Slot<V> {
         jitter: &Jitter,
     ) -> Outcome<V> {
         self.flight = None;
-        let ends_all = error.is_final() && matches!(policy.freshness, Freshness::Within { .. });
+        let ends_all = error.revokes() && matches!(policy.freshness, Freshness::Within { .. });
         self.held.take_if(|held| ends_all || !held.is_served(now));
         self.pause(Some(Arc::clone(&error)), now, jitter);
         match &self.held {

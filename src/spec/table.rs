@@ -168,7 +168,7 @@ impl Fetch<ConnId, Found> for Reader {
         self.read(conn_id).boxed()
     }
 
-    fn name<'k>(&self, conn_id: &'k ConnId) -> &'k str {
-        conn_id.as_str()
+    fn name(&self, conn_id: &ConnId) -> String {
+        format!("the item of {conn_id}")
     }
 }

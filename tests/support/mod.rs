@@ -117,8 +117,17 @@ impl World {
 
     /// Changes the configuration file.
     pub(crate) fn edit(&mut self, from: &str, to: &str) {
-        assert!(self.toml.contains(from), "{from}");
-        self.toml = self.toml.replacen(from, to, 1);
+        self.write(from, self.toml.replacen(from, to, 1));
+    }
+
+    /// The same wherever it stands.
+    pub(crate) fn edit_all(&mut self, from: &str, to: &str) {
+        self.write(from, self.toml.replace(from, to));
+    }
+
+    fn write(&mut self, changed: &str, toml: String) {
+        assert!(self.toml.contains(changed), "{changed}");
+        self.toml = toml;
         std::fs::write(self.dir.path().join("proxy.toml"), &self.toml).unwrap();
     }
 
@@ -141,7 +150,11 @@ impl Rig {
 
     /// Another one. All of it runs on the calling runtime.
     pub(crate) async fn with(setup: Setup) -> Self {
-        let world = World::start(&setup).await;
+        Box::pin(Self::over(World::start(&setup).await)).await
+    }
+
+    /// One in front of a sandbox that is there.
+    pub(crate) async fn over(world: World) -> Self {
         let config = world.config();
         let base = Base::with_keys(&config.aws, &world.keys.0, &world.keys.1).await;
         let clock = Arc::new(ManualClock::default());

@@ -53,14 +53,30 @@ struct Counted(Arc<Tally>);
 impl StandIn {
     /// Takes the place of the warehouse behind `sales`, with room for so many sessions.
     pub(crate) async fn replace(world: &mut World, max_sessions: usize) -> Self {
+        let stand_in = Self::start(world, |world, from, to| world.edit(from, to)).await;
+        world.edit("[connections.sales]\n", &format!("[connections.sales]\nmax_sessions = {max_sessions}\n"));
+        stand_in
+    }
+
+    /// Takes the place of the warehouse behind every connection.
+    pub(crate) async fn replace_all(world: &mut World) -> Self {
+        Self::start(world, |world, from, to| world.edit_all(from, to)).await
+    }
+
+    async fn start(world: &mut World, edit: impl Fn(&mut World, &str, &str)) -> Self {
         let acceptor = acceptor(&world.sandbox.ca.issue(&["localhost"]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        world.edit(&format!("port = {}\n", world.sandbox.warehouse.address().port()), &format!("port = {port}\n"));
-        world.edit("[connections.sales]\n", &format!("[connections.sales]\nmax_sessions = {max_sessions}\n"));
+        let warehouse = world.sandbox.warehouse.address().port();
+        edit(world, &format!("port = {warehouse}\n"), &format!("port = {port}\n"));
         let tally = Arc::new(Tally::default());
         let listening = tokio::spawn(listen(listener, acceptor, Arc::clone(&tally)));
         Self { tally, listener: listening.abort_handle() }
+    }
+
+    /// Logins so far.
+    pub(crate) fn logins(&self) -> u32 {
+        self.tally.logins.load(Ordering::Relaxed)
     }
 
     /// Sessions that are logged in.

@@ -69,6 +69,9 @@ impl Server {
         region: &str,
         call: &Call,
     ) -> Result<Option<Reply>, Ended> {
+        if self.faults.is_too_early(&call.name) {
+            return Err(Refusal::throttled(call.service.protocol()).into());
+        }
         let Some((fault, release)) = self.faults.strike(&call.name, &call.parameters) else {
             return Ok(None);
         };
@@ -78,6 +81,7 @@ impl Server {
                 let resource = self.resource(operation, region, call);
                 Err(Refusal::denied(call.service.protocol(), &operation.action(), &caller.arn(), &resource).into())
             }
+            Fault::DenyKms => Err(Refusal::denied_kms(operation, &caller.arn()).into()),
             Fault::InternalError => Err(Refusal::internal(operation.service()).into()),
             Fault::Garbage => Ok(Some(Reply::garbage(call.service))),
             Fault::Close => Err(Ended::Closed),

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// What happens to a request instead of, or before, its answer. Only requests that are signed correctly meet a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,6 +14,8 @@ pub enum Fault {
     Throttle,
     /// `AccessDeniedException` or `AccessDenied`.
     Deny,
+    /// The same, since the caller may not use the KMS key: `kms:Decrypt`.
+    DenyKms,
     /// 500: `InternalServerException`, `InternalServerError` (SSM) or `InternalFailure`.
     InternalError,
     /// Answers after this time, by tokio's clock.
@@ -38,6 +41,7 @@ pub enum Times {
 #[derive(Default)]
 pub(super) struct Faults {
     rules: Mutex<Vec<Rule>>,
+    paces: Mutex<BTreeMap<String, Pace>>,
     /// Counts the clearings; requests that hang wait for the next.
     cleared: watch::Sender<u64>,
 }
@@ -50,6 +54,12 @@ struct Rule {
     times: Times,
 }
 
+/// One request in so much time; the rest is throttled.
+struct Pace {
+    interval: Duration,
+    admitted: Option<Instant>,
+}
+
 /// Ends when the faults are cleared after it was made.
 pub(super) struct Release(watch::Receiver<u64>);
 
@@ -57,6 +67,21 @@ impl Faults {
     pub(super) fn add(&self, operation: &str, parameter: Option<(&str, &str)>, fault: Fault, times: Times) {
         let parameter = parameter.map(|(name, value)| (name.to_owned(), value.to_owned()));
         self.rules().push(Rule { operation: operation.to_owned(), parameter, fault, times });
+    }
+
+    pub(super) fn admit_every(&self, operation: &str, interval: Duration) {
+        self.paces().insert(operation.to_owned(), Pace { interval, admitted: None });
+    }
+
+    /// Whether this request comes too early. One that does takes nobody's turn.
+    pub(super) fn is_too_early(&self, operation: &str) -> bool {
+        let mut paces = self.paces();
+        let Some(pace) = paces.get_mut(operation) else { return false };
+        let is_too_early = pace.admitted.is_some_and(|last| last.elapsed() < pace.interval);
+        if !is_too_early {
+            pace.admitted = Some(Instant::now());
+        }
+        is_too_early
     }
 
     /// The fault for this request, if any: that of the oldest rule which matches and is not used up.
@@ -74,11 +99,16 @@ impl Faults {
 
     pub(super) fn clear(&self) {
         self.rules().clear();
+        self.paces().clear();
         self.cleared.send_modify(|count| *count += 1);
     }
 
     fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paces(&self) -> MutexGuard<'_, BTreeMap<String, Pace>> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,6 +142,18 @@ mod tests {
         assert_eq!(strike(&slow), Some(Fault::Deny));
         assert_eq!(strike(&slow), Some(Fault::Throttle));
         assert_eq!(strike(&slow), None);
+    }
+
+    #[test]
+    fn who_comes_too_early_takes_nobodys_turn() {
+        let faults = Faults::default();
+        faults.admit_every("GetCredentials", Duration::from_secs(3600));
+        faults.admit_every("GetWorkgroup", Duration::ZERO);
+        let is_too_early = || faults.is_too_early("GetCredentials");
+        assert_eq!((is_too_early(), is_too_early(), faults.is_too_early("AssumeRole")), (false, true, false));
+        assert!(!faults.is_too_early("GetWorkgroup") && !faults.is_too_early("GetWorkgroup"));
+        faults.clear();
+        assert!(!is_too_early());
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::encoding::xml_escape;
+use super::operation::Operation;
 use super::reply::Reply;
 use super::service::{Protocol, Service};
 
@@ -54,6 +55,16 @@ impl Refusal {
             _ => format!("User: {caller} is not authorized to perform: {action} on resource: {resource}"),
         };
         Self::unauthenticated(protocol, "AccessDeniedException", "AccessDenied", message)
+    }
+
+    /// The caller may read what is stored, but not decrypt it. Secrets Manager does not say who.
+    pub(super) fn denied_kms(operation: Operation, caller: &str) -> Self {
+        let service = operation.service();
+        if service == Service::SecretsManager {
+            return Self::bad_request("AccessDeniedException", "Access to KMS is not allowed");
+        }
+        let resource = "the resource associated with this ciphertext";
+        Self::denied(service.protocol(), "kms:Decrypt", caller, resource)
     }
 
     /// A parameter is outside what the API reference allows.

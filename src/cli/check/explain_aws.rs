@@ -19,6 +19,10 @@ const SIGNATURE: &[&str] =
 pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
     let what = || plain(&fault::chain(error));
     match error {
+        MintError::Denied { call, code, source } if code == "no credentials" => Explanation::new(
+            format_args!("{call}: the SDK's chain found no credentials: {}", last_cause(&source.to_string())),
+            no_credentials(),
+        ),
         MintError::Denied { call, code, source } => {
             let text = plain(&source.to_string());
             Explanation::new(what(), refused(call, code, &text, context))
@@ -53,8 +57,10 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
         MintError::Bounds(_) => {
             Explanation::new(what(), "have the table's item corrected, or widen [specs] if it is meant to say this")
         }
-        MintError::Deadline(_) => Explanation::new(what(), "try again; if it is always so, raise credentials.timeout"),
-        MintError::Lost | MintError::Needed(_) => {
+        MintError::Deadline { .. } => {
+            Explanation::new(what(), "try again; if it is always so, raise credentials.timeout")
+        }
+        MintError::Lost | MintError::Needed(_) | MintError::Of { .. } => {
             Explanation::new(what(), "this is a fault of the proxy: report it, with its log at level debug")
         }
     }
@@ -69,6 +75,9 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     if SIGNATURE.contains(&code) {
         let is_of_time = code.starts_with("Request")
             || ["xpired", "not yet current", "too skewed"].iter().any(|mark| text.contains(mark));
+        if text.contains("scoped to a valid region") {
+            return format!("{} takes no signatures for {region}: correct region", service(call));
+        }
         return if is_of_time {
             "set the clock of this machine: NTP (AWS bears with five minutes)".to_owned()
         } else {
@@ -77,8 +86,9 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     }
     match (code, call.operation) {
         ("ParameterNotFound" | "ParameterVersionNotFound", _) => format!(
-            "create it: aws ssm put-parameter --region {region} --type SecureString --name {on} --value …; or correct \
-             the name"
+            "create it, with {} as its value: aws ssm put-parameter --region {region} --type SecureString --name {on} \
+             --value …; or correct the name",
+            if context.spec.password.as_ref() == Some(on) { "the password" } else { "the external id" }
         ),
         ("ResourceNotFoundException", "GetSecretValue") => {
             format!("create the secret {on} in {region}, or correct secret_id")
@@ -110,12 +120,18 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
         ("InvalidClientTokenId" | "UnrecognizedClientException", _) => {
             "the base access key is unknown, inactive or of another partition: renew the base credentials".to_owned()
         }
+        ("ExpiredToken" | "ExpiredTokenException", "AssumeRoleWithWebIdentity") => {
+            "the token in web_identity_token_file has expired: see to it that who writes it renews it".to_owned()
+        }
+        ("ExpiredToken" | "ExpiredTokenException", _) => {
+            "the base credentials have expired: renew them (a session of the CLI, or whoever hands them out)".to_owned()
+        }
         ("RegionDisabledException", _) => format!("activate STS for {region} in the account of {on}"),
         ("PackedPolicyTooLarge" | "PackedPolicyTooLargeException", _) => {
             "fewer or shorter tags and db_roles: all session tags together are too long".to_owned()
         }
         ("request", _) if has_no_region(text) => no_region(),
-        ("request", _) if has_no_credentials(text) => no_credentials(),
+        ("request", _) if is_of_provider(text) => no_credentials(),
         _ => format!("correct what {} was asked for: {code} in its API reference", call.operation),
     }
 }
@@ -189,57 +205,44 @@ fn outer_policy(text: &str) -> Option<&'static str> {
     OUTER.iter().find(|(mark, _)| text.contains(mark)).map(|(_, policy)| *policy)
 }
 
-/// What does not come from AWS itself, or has to do with time. `None`: AWS is away.
+/// What does not come from AWS itself. `None`: AWS is away.
 fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option<Explanation> {
-    let head = || format!("{call} failed ({code})");
     let (service, region) = (service(call), context.region_of(call));
-    let mend = match code {
-        "ExpiredToken" | "ExpiredTokenException" if call.operation == "AssumeRoleWithWebIdentity" => {
-            "the token in web_identity_token_file has expired: see to it that who writes it renews it".to_owned()
-        }
-        "ExpiredToken" | "ExpiredTokenException" => {
-            "the base credentials have expired: renew them (a session of the CLI, or whoever hands them out)".to_owned()
-        }
-        "no connection" if has_no_credentials(text) => {
-            return Some(Explanation::new(
-                format_args!("{call}: the SDK's chain found no credentials"),
-                no_credentials(),
-            ));
-        }
+    Some(match code {
         "no connection" if has_no_region(text) => {
-            return Some(Explanation::new(format_args!("{call}: no region is known"), no_region()));
+            Explanation::new(format_args!("{call}: no region is known"), no_region())
         }
+        "no connection" if is_of_provider(text) => Explanation::new(
+            format_args!("{call}: the base credentials cannot be fetched: {}", last_cause(text)),
+            "see whoever hands them out: the metadata service of the container or the instance, the EKS Pod Identity \
+             Agent, or STS",
+        ),
         "no connection" | "timeout" => {
             let domain = if context.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
             let cause = last_cause(text);
             let cause = if code == "timeout" { "no answer in time" } else { cause };
-            return Some(Explanation::new(
+            Explanation::new(
                 format_args!("{call}: {service} cannot be reached in {region}: {cause}"),
                 format_args!(
                     "give this machine a way to {service}.{region}.{domain}:443: a VPC endpoint \
                      (com.amazonaws.{region}.{service}, its security group open to this machine) or a NAT gateway; \
                      check aws.endpoint_url and the region"
                 ),
-            ));
+            )
         }
-        "unreadable answer" => {
-            return Some(Explanation::new(
-                format_args!("{call}: what answered is not {service}"),
-                "see who answers in its place: aws.endpoint_url, AWS_ENDPOINT_URL_* or an HTTP proxy",
-            ));
-        }
+        "unreadable answer" => Explanation::new(
+            format_args!("{call}: what answered is not {service}"),
+            "see who answers in its place: aws.endpoint_url, AWS_ENDPOINT_URL_* or an HTTP proxy",
+        ),
         _ => return None,
-    };
-    Some(Explanation::new(format_args!("{}: {}", head(), plain(text)), mend))
+    })
 }
 
 /// Whether nobody answered, which says nothing of the caller's keys.
 pub(super) fn is_unreachable(error: &MintError) -> bool {
     match error.root() {
-        MintError::Unavailable { code, source, .. } => {
-            code == "timeout" || code == "no connection" && !has_no_credentials(&source.to_string())
-        }
-        MintError::Deadline(_) => true,
+        MintError::Unavailable { code, .. } => code == "timeout" || code == "no connection",
+        MintError::Deadline { .. } => true,
         _ => false,
     }
 }
@@ -294,8 +297,8 @@ fn no_credentials() -> String {
 }
 
 /// Words of the SDK's: its types do not come this far.
-fn has_no_credentials(text: &str) -> bool {
-    ["credential provider", "in chain provided credentials", "credentials provider", "no credentials"]
+fn is_of_provider(text: &str) -> bool {
+    ["credential provider", "in chain provided credentials", "credentials provider", "loading credentials"]
         .iter()
         .any(|mark| text.contains(mark))
 }

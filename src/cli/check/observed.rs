@@ -130,7 +130,7 @@ impl Progress {
         self.end(tell);
         match (error, self.pending.take()) {
             // Cut off by the deadline of its flight: its last attempt says more.
-            (MintError::Deadline(_), Some((call, since, last))) => {
+            (MintError::Deadline { .. }, Some((call, since, last))) => {
                 Step { fault: Some(last.unwrap_or(why)), ..step(&call).since(since) }
             }
             (MintError::Unusable { call, .. }, _) => Step { fault: Some(why), ..step(call) },

@@ -57,7 +57,7 @@ async fn pages(table: &str, calls: &Calls) -> Result<Vec<BTreeMap<String, ItemVa
     for _ in 0..MAX_PAGES {
         let (page, next) = timeout(PAGE_TIMEOUT, page(table, calls, start))
             .await
-            .map_err(|_elapsed| MintError::Deadline(PAGE_TIMEOUT))??;
+            .map_err(|_elapsed| MintError::Deadline { name: format!("Scan {table}"), after: PAGE_TIMEOUT })??;
         items.extend(page.into_iter().map(attributes));
         if next.is_none() {
             return Ok(items);

@@ -86,7 +86,7 @@ async fn with_too_little_time_the_first_are_served_and_the_rest_are_told_at_the_
             match outcome {
                 Ok(_) => assert!(*when <= secs(20) && at < served + 8, "{at} of {served} after {when:?}"),
                 Err(error) => {
-                    assert!(matches!(**error, MintError::Deadline(_)));
+                    assert!(matches!(**error, MintError::Deadline { .. }));
                     assert_eq!(when.as_secs(), 20);
                 }
             }

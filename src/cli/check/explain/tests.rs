@@ -143,7 +143,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         ),
         (denied("AssumeRoleWithWebIdentity", ROLE, "IDPRejectedClaim", "no"), "IDPRejected", "have a new one issued"),
         (
-            away("AssumeRoleWithWebIdentity", ROLE, "ExpiredTokenException", "Token expired"),
+            denied("AssumeRoleWithWebIdentity", ROLE, "ExpiredTokenException", "Token expired"),
             "Token expired",
             "who writes it renews it",
         ),
@@ -243,6 +243,16 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "does not fit its key id",
         ),
         (
+            denied(
+                "GetCredentials",
+                "wg1",
+                "InvalidSignatureException",
+                "Credential should be scoped to a valid region, not 'eu-west-1'. ",
+            ),
+            "valid region",
+            "takes no signatures for eu-west-1",
+        ),
+        (
             denied("GetCallerIdentity", "", "InvalidClientTokenId", "no"),
             "InvalidClientTokenId",
             "the base access key is unknown",
@@ -253,21 +263,31 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "set aws.region",
         ),
         (
-            away("GetCallerIdentity", "", "ExpiredToken", "expired"),
+            denied("GetCallerIdentity", "", "ExpiredToken", "expired"),
             "ExpiredToken",
             "the base credentials have \
              expired",
+        ),
+        (
+            denied(
+                "GetCallerIdentity",
+                "",
+                "no credentials",
+                "dispatch failure: other: the credential provider was not enabled: no providers in chain provided \
+                     credentials",
+            ),
+            "found no credentials",
+            "give this machine an identity",
         ),
         (
             away(
                 "GetCallerIdentity",
                 "",
                 "no connection",
-                "dispatch failure: other: the credential provider was not enabled: no providers in chain provided \
-                     credentials",
+                "dispatch failure: other: an error occurred while loading credentials: 503",
             ),
-            "found no credentials",
-            "give this machine an identity",
+            "cannot be fetched: 503",
+            "see whoever hands them out",
         ),
         (
             away(
@@ -323,7 +343,11 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         (read("/t/b", ErrorKind::PermissionDenied), "permission denied", "let the user of the proxy read /t/b"),
         (read("/t/c", ErrorKind::InvalidData), "/t/c", "and nothing else"),
         (MintError::Spec("there is no database".into()), "there is no database", "complete connections.\"sales\""),
-        (MintError::Deadline(Duration::from_secs(20)), "no answer within 20s", "credentials.timeout"),
+        (
+            MintError::Deadline { name: String::new(), after: Duration::from_secs(20) },
+            "no answer within 20s",
+            "credentials.timeout",
+        ),
         (MintError::Lost, "lost", "a fault of the proxy"),
     ];
     let context = context();

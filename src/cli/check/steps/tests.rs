@@ -127,7 +127,7 @@ async fn each_hop_is_a_step() {
     assert_eq!(proved(&steps), want);
     scene.aws.put_role(HUB, RoleRule { callers: Some(Vec::new()), ..RoleRule::default() });
     let steps = scene.steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)]).await;
-    assert_failed(&steps, "AssumeRole", "hub was refused", "set external_id");
+    assert_failed(&steps, "AssumeRole", "hub in ap-southeast-2 was refused", "set external_id");
 }
 
 #[tokio::test]
