@@ -393,7 +393,7 @@ async fn a_table_is_scanned_to_its_end() {
 
     let ran = run(bare.path(), &["--table", "none"], "", &without).await;
     assert_eq!(ran.code, 1);
-    assert!(ran.notes.contains("Scan none was refused (ResourceNotFoundException)"), "{}", ran.notes);
+    assert!(ran.notes.contains("Scan none in ap-southeast-2 was refused (ResourceNotFoundException)"), "{}", ran.notes);
     aws.fault("Scan", Fault::Deny, Times::Next(1));
     let ran = run(world.dir.path(), &["--table", TABLE], "", &keys).await;
     assert_eq!(ran.code, 1);

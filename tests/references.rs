@@ -105,7 +105,7 @@ async fn the_configuration_itself_is_read_out_of_ssm_and_secrets_manager() {
         ("ssm:/proxy/config", 0, "sales\n"),
         ("secret:prod/proxy#toml", 0, "sales\n"),
         ("secret:prod/proxy#other", 78, "prod/proxy is not a JSON object with a string \"other\" in it"),
-        ("ssm:/nowhere", 78, "GetParameter /nowhere was refused (ParameterNotFound)"),
+        ("ssm:/nowhere", 78, "GetParameter /nowhere in ap-southeast-2 was refused (ParameterNotFound)"),
     ] {
         let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
         check.args(["check", "--offline", "--config", reference]).current_dir(world.dir.path());
