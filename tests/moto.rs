@@ -57,11 +57,11 @@ async fn seed(moto: &Moto, keys: &str) -> Seed {
 }
 
 /// A login that would be dialled for `user`, and the requests that this took.
-async fn assert_minted(moto: &Moto, mut run: Run, user: &str, requests: usize) {
+async fn assert_minted(moto: &Moto, run: Run, user: &str, requests: usize) {
     let before = moto.requests();
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, UNREACHABLE, "{cause}\n{}", moto.log());
-    assert_eq!(run.last_refusal("c").await["db_user"], user);
+    assert_eq!(run.last_refusal("c")["db_user"], user);
     support::until("moto's log", || moto.requests() - before, |made| *made >= requests).await;
     assert_eq!(moto.requests() - before, requests, "{}", moto.log());
     assert_eq!(run.calls(), [""; 0], "nothing went to the sandbox");
@@ -108,7 +108,7 @@ async fn a_web_identity() {
 async fn the_host_that_describe_clusters_tells() {
     let moto = Moto::start().await;
     let keys = CLUSTER.replace("host = \"dw1.invalid\"\n", "user = \"etl\"\n");
-    let mut run = seed(&moto, &keys).await.run().await;
+    let run = seed(&moto, &keys).await.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, UNREACHABLE, "{cause}");
     let described = moto.cli(&["redshift", "describe-clusters", "--cluster-identifier", "dw1"]).await.unwrap();
@@ -119,7 +119,7 @@ async fn the_host_that_describe_clusters_tells() {
 #[tokio::test]
 async fn a_cluster_that_is_not_there() {
     let moto = Moto::start().await;
-    let mut run = seed(&moto, &format!("{}user = \"etl\"\n", CLUSTER.replace("\"dw1\"", "\"dw9\""))).await.run().await;
+    let run = seed(&moto, &format!("{}user = \"etl\"\n", CLUSTER.replace("\"dw1\"", "\"dw9\""))).await.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains("GetClusterCredentials dw9 was refused (ClusterNotFound"), "{cause}");
@@ -138,7 +138,7 @@ async fn a_plain_parameter_is_no_password() {
     let moto = Moto::start().await;
     let seed = seed(&moto, &format!("{STORED}password = \"/pw\"\n")).await;
     moto.put_parameter_of("String", "/pw", &seed.database_password("report").await).await;
-    let mut run = seed.run().await;
+    let run = seed.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
     let why = "GetParameter /pw: the parameter is a plain String: a password has to be a SecureString";
@@ -165,7 +165,7 @@ async fn a_secret_with_place_and_password_logs_in() {
 #[tokio::test]
 async fn a_call_that_moto_breaks_at_is_tried_three_times() {
     let moto = Moto::start().await;
-    let mut run = seed(&moto, CLUSTER).await.run().await;
+    let run = seed(&moto, CLUSTER).await.run().await;
     let before = moto.requests();
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_NOW, "{cause}");

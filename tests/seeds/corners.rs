@@ -27,7 +27,7 @@ async fn enabled_missing_is_enabled() {
 #[tokio::test]
 async fn what_is_not_enabled_causes_no_call() {
     let keys = format!("{KIND}{GROUP}{HOST}port = {{port}}\nenabled = false\nsecret_id = \"place\"\n");
-    let mut run = seed(&keys).await.run().await;
+    let run = seed(&keys).await.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!((&*code, &*cause), ("57P03", "connection c is disabled"));
     run.assert_calls(&[]);
@@ -79,7 +79,7 @@ async fn an_external_id_without_a_role_is_not_fetched() {
 async fn assert_unusable(secret: SecretValue, what: &str) {
     let seed = seed(&format!("{KIND}{GROUP}{HOST}port = {{port}}\nsecret_id = \"place\"\n")).await;
     seed.aws().put_secret("place", secret);
-    let mut run = seed.run().await;
+    let run = seed.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.ends_with(&format!("GetSecretValue place: {what}")), "{cause}");
@@ -129,7 +129,7 @@ async fn the_workgroup_is_the_first_label_of_the_host_in_lower_case() {
     let keys = format!(
         "{KIND}database = \"dev\"\nhost = \"Finance.123456789012.ap-southeast-2.redshift-serverless.amazonaws.com\"\n"
     );
-    let mut run = seed(&keys).await.run().await;
+    let run = seed(&keys).await.run().await;
     run.refused("c").await;
     run.assert_calls(&[CALL]);
 }

@@ -65,7 +65,7 @@ async fn a_pod_that_is_the_role_assumes_it_for_its_tags() {
 #[tokio::test]
 async fn a_role_that_does_not_trust_itself_is_refused_for_its_tags() {
     let config = format!("{CLUSTER}{PLACE}role_arn = \"{}\"\ntags = {{ team = \"bi\" }}\n", role("pod"));
-    let mut run = in_pod(Seed::new(&config).await.role(&role("pod"), RoleRule::default())).await;
+    let run = in_pod(Seed::new(&config).await.role(&role("pod"), RoleRule::default())).await;
     let (code, cause) = run.refused("own").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains(&format!("AssumeRole {} was refused (AccessDenied)", role("pod"))), "{cause}");
@@ -75,7 +75,7 @@ async fn a_role_that_does_not_trust_itself_is_refused_for_its_tags() {
 async fn without_tag_session_the_tags_of_a_pod_are_refused() {
     let config = format!("{CLUSTER}{PLACE}role_arn = \"{}\"\n", role("dw"));
     let rule = RoleRule { tag_session: false, ..trusting(&role("pod")) };
-    let mut run = in_pod(Seed::new(&config).await.role(&role("dw"), rule)).await;
+    let run = in_pod(Seed::new(&config).await.role(&role("dw"), rule)).await;
     let (code, cause) = run.refused("own").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains("sts:TagSession"), "{cause}");
@@ -158,7 +158,7 @@ async fn a_web_identity_in_the_environment_is_the_base_identity() {
 
 #[tokio::test]
 async fn without_any_identity_nothing_is_called() {
-    let mut run = Seed::new(&format!("{CLUSTER}{PLACE}")).await.run_as(&[]).await;
+    let run = Seed::new(&format!("{CLUSTER}{PLACE}")).await.run_as(&[]).await;
     let (code, cause) = run.refused("own").await;
     assert_eq!(code, crate::support::seeds::NOT_NOW, "{cause}");
     run.assert_calls(&[]);

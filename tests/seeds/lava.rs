@@ -57,11 +57,11 @@ fn rs01(seed: Seed) -> Seed {
     seed.parameter("/lava/prod/rs01/external-id", "id-1").role(&role("rs01"), rule)
 }
 
-async fn assert_dialled_for(mut run: Run, conn_id: &str, host: &str, user: &str) {
+async fn assert_dialled_for(run: Run, conn_id: &str, host: &str, user: &str) {
     let (code, cause) = run.refused(conn_id).await;
     assert_eq!(code, UNREACHABLE, "{cause}");
     assert!(cause.contains(&format!("cannot resolve {host}")), "{cause}");
-    assert_eq!(run.last_refusal(conn_id).await["db_user"], user);
+    assert_eq!(run.last_refusal(conn_id)["db_user"], user);
 }
 
 const BI_CALLS: [&str; 4] = [
@@ -81,7 +81,7 @@ async fn bi_analytics() {
 
 #[tokio::test]
 async fn bi_analytics_calls_in_order() {
-    let mut run = rs01(Seed::new(BI_ANALYTICS).await).run().await;
+    let run = rs01(Seed::new(BI_ANALYTICS).await).run().await;
     run.refused("bi-analytics").await;
     run.assert_calls(&BI_CALLS);
 }
@@ -114,7 +114,7 @@ const LEGACY_CALL: &str = "GetClusterCredentials{AutoCreate=false,ClusterIdentif
 #[tokio::test]
 async fn legacy() {
     let seed = Seed::new(LEGACY).await.region("us-east-1").cluster("dw1", &[PROXY_USER], &["etl"]);
-    let mut run = seed.run().await;
+    let run = seed.run().await;
     run.refused("legacy").await;
     run.assert_calls(&[&format!("{} @us-east-1", LEGACY_CALL.replace("DATABASE", "prod"))]);
     assert_dialled_for(run, "legacy", "dw1.abc123xyz.us-east-1.redshift.amazonaws.com", "IAM:etl").await;
@@ -130,7 +130,7 @@ async fn legacy_where_the_host_leads_somewhere() {
 #[tokio::test]
 async fn reporting() {
     let seed = Seed::new(REPORTING).await.region("us-east-1");
-    let mut run = seed.parameter("/lava/prod/reporting/password", "p").run().await;
+    let run = seed.parameter("/lava/prod/reporting/password", "p").run().await;
     run.refused("reporting").await;
     run.assert_calls(&["GetParameter{Name=/lava/prod/reporting/password,WithDecryption=true} by user/proxy"]);
     assert_dialled_for(run, "reporting", "dw1.abc123xyz.us-east-1.redshift.amazonaws.com", "report").await;

@@ -112,7 +112,7 @@ async fn the_specs_place_wins_over_the_secrets() {
 async fn the_secrets_cluster_is_a_description_and_no_cluster_id() {
     let place = r#"{"host": "localhost", "port": {port}, "dbname": "dev", "dbClusterIdentifier": "dw1"}"#;
     let config = "[connections.c]\ntype = \"redshift\"\nuser = \"etl\"\nsecret_id = \"login\"\n";
-    let mut run = seed(config, place).await.run().await;
+    let run = seed(config, place).await.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.ends_with("the host is no Redshift name: cluster_id is needed"), "{cause}");
@@ -121,7 +121,7 @@ async fn the_secrets_cluster_is_a_description_and_no_cluster_id() {
 
 #[tokio::test]
 async fn a_secret_that_is_not_there_breaks_a_spec_that_needs_nothing_of_it() {
-    let mut run = run(SERVERLESS, "secret_id = \"none\"\n", "{}").await;
+    let run = run(SERVERLESS, "secret_id = \"none\"\n", "{}").await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains("GetSecretValue none was refused (ResourceNotFoundException)"), "{cause}");
@@ -130,7 +130,7 @@ async fn a_secret_that_is_not_there_breaks_a_spec_that_needs_nothing_of_it() {
 
 #[tokio::test]
 async fn a_parameter_that_is_not_there_is_no_reason_to_ask_iam() {
-    let mut run = run(SERVERLESS, "user = \"specs\"\npassword = \"/none\"\n", "{}").await;
+    let run = run(SERVERLESS, "user = \"specs\"\npassword = \"/none\"\n", "{}").await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains("GetParameter /none was refused (ParameterNotFound)"), "{cause}");

@@ -25,7 +25,7 @@ async fn a_named_user_that_is_there() {
 
 #[tokio::test]
 async fn a_named_user_that_is_not_there_is_refused_by_the_warehouse() {
-    let mut run = run(&format!("{PLACE}user = \"nobody\"\n")).await;
+    let run = run(&format!("{PLACE}user = \"nobody\"\n")).await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE, "{cause}");
     let call = "GetClusterCredentials{AutoCreate=false,ClusterIdentifier=dw1,DbName=dev,DbUser=nobody,\
@@ -108,11 +108,11 @@ async fn a_workgroup_is_looked_up_as_well() {
 async fn the_cluster_is_the_first_label_of_the_host_in_lower_case() {
     let config = "[connections.c]\ntype = \"redshift\"\nuser = \"etl\"\ndatabase = \"dev\"\nport = 5439\n\
                   host = \"DW1.abc123xyz.ap-southeast-2.redshift.amazonaws.com\"\n";
-    let mut run = Seed::new(config).await.cluster("dw1", &[PROXY_USER], &["etl"]).run().await;
+    let run = Seed::new(config).await.cluster("dw1", &[PROXY_USER], &["etl"]).run().await;
     run.refused("c").await;
     run.assert_calls(&[
         "GetClusterCredentials{AutoCreate=false,ClusterIdentifier=dw1,DbName=dev,DbUser=etl,DurationSeconds=900} \
          by user/proxy",
     ]);
-    assert_eq!(run.last_refusal("c").await["db_user"], "IAM:etl");
+    assert_eq!(run.last_refusal("c")["db_user"], "IAM:etl");
 }

@@ -44,7 +44,7 @@ async fn by_web_identity() {
 
 #[tokio::test]
 async fn a_token_of_somebody_else_is_refused_and_not_told() {
-    let mut run = run(&customer("token"), "stolen-token").await;
+    let run = run(&customer("token"), "stolen-token").await;
     let (code, cause) = run.refused("customer").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains("AssumeRoleWithWebIdentity arn:aws:iam::210987654321:role/vendor-sync"), "{cause}");
@@ -54,7 +54,7 @@ async fn a_token_of_somebody_else_is_refused_and_not_told() {
 
 #[tokio::test]
 async fn without_the_token_file_nothing_is_called() {
-    let mut run = run(&customer("none"), "token-1").await;
+    let run = run(&customer("none"), "token-1").await;
     let (code, cause) = run.refused("customer").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains("web_identity_token_file") && cause.contains("none"), "{cause}");
@@ -64,7 +64,7 @@ async fn without_the_token_file_nothing_is_called() {
 #[tokio::test]
 async fn static_keys_without_a_role_are_the_fall_back() {
     let keys = format!("[connections.keys]\n{PLACE}user = \"vendor\"\n");
-    let mut run = run(&(customer("none") + &keys), "token-1").await;
+    let run = run(&(customer("none") + &keys), "token-1").await;
     run.refused("customer").await;
     assert_eq!(run.user("keys").await, "vendor");
     run.assert_calls(&[
@@ -83,8 +83,8 @@ async fn a_token_that_rotates_is_read_again_for_the_next_session() {
     aws.put_role(&vendor, trusting("sync"));
     let cluster = Cluster { callers: vec![vendor], users: ["vendor".to_owned()].into(), ..Cluster::default() };
     aws.put_cluster("dw1", cluster);
-    put_web_identity(aws, "token-1", "sync");
-    put_web_identity(aws, "token-2", "sync");
+    put_web_identity(rig.sandbox(), "token-1", "sync");
+    put_web_identity(rig.sandbox(), "token-2", "sync");
     rig.connect("customer").await.unwrap();
     std::fs::write(&file, "token-2").unwrap();
     rig.connect("customer").await.unwrap();

@@ -5,10 +5,11 @@ use std::path::Path;
 use redshift_sandbox::aws::{
     Aws, Cluster, ContainerCredentials, Request, RoleRule, SecretValue, WebIdentity, Workgroup,
 };
+use redshift_sandbox::sandbox::Sandbox;
 use serde_json::Value;
 
 use super::process::Proxy;
-use super::{PASSWORD, Setup, USER, World, login_over, raw, refusal, without_session};
+use super::{PASSWORD, Setup, USER, World, login_over, raw, refusal, until, without_session};
 
 /// The sandbox's account, and the ARNs of whom it has.
 pub(crate) const OTHER_ACCOUNT: &str = "210987654321";
@@ -99,7 +100,7 @@ impl Seed {
 
     /// A web identity token of this subject.
     pub(crate) fn web_identity(self, token: &str, subject: &str) -> Self {
-        put_web_identity(self.aws(), token, subject);
+        put_web_identity(&self.world.sandbox, token, subject);
         self
     }
 
@@ -185,11 +186,13 @@ impl Run {
     }
 
     /// A login that fails: the SQLSTATE that the client reads, and the cause that the log has.
-    pub(crate) async fn refused(&mut self, conn_id: &str) -> (String, String) {
+    pub(crate) async fn refused(&self, conn_id: &str) -> (String, String) {
+        let before = self.refusals(conn_id).len();
         let error = self.connect(USER, conn_id).await.expect_err("a refusal");
         let (code, message) = refusal(&error);
         let text = without_session(&message);
-        let event = self.last_refusal(conn_id).await;
+        until("the log", || self.refusals(conn_id).len(), |count| *count > before).await;
+        let event = self.last_refusal(conn_id);
         let cause = event["reason"].as_str().unwrap().to_owned();
         let want = match &*code {
             NOT_NOW if cause.ends_with("is disabled") => format!("connection \"{conn_id}\" is disabled"),
@@ -203,11 +206,14 @@ impl Run {
     }
 
     /// The log's event about the last login refused.
-    pub(crate) async fn last_refusal(&mut self, conn_id: &str) -> Value {
-        self.proxy.wait_for_log(&format!("\"conn_id\":\"{conn_id}\"")).await;
+    pub(crate) fn last_refusal(&self, conn_id: &str) -> Value {
+        self.refusals(conn_id).pop().unwrap()
+    }
+
+    fn refusals(&self, conn_id: &str) -> Vec<Value> {
         let log = self.proxy.log();
-        let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        events.filter(|event| event["message"] == "login refused" && event["conn_id"] == conn_id).last().unwrap()
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["message"] == "login refused" && event["conn_id"] == conn_id).collect()
     }
 
     /// What has been called, in order: see [`shown`].
@@ -232,9 +238,9 @@ pub(crate) fn assert_calls(aws: &Aws, want: &[&str]) {
 }
 
 /// A token that is good for an hour.
-pub(crate) fn put_web_identity(aws: &Aws, token: &str, subject: &str) {
-    let expires_at = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
-    aws.put_web_identity(token, WebIdentity { subject: subject.to_owned(), expires_at });
+pub(crate) fn put_web_identity(sandbox: &Sandbox, token: &str, subject: &str) {
+    let expires_at = sandbox.logins.now() + std::time::Duration::from_secs(3600);
+    sandbox.aws.put_web_identity(token, WebIdentity { subject: subject.to_owned(), expires_at });
 }
 
 /// `Operation{parameter=value,…} by CALLER`, then `[tags]` of the caller's session, and `@REGION` where it is not the
