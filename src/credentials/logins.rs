@@ -167,7 +167,8 @@ impl Logins {
         if let Some(bounds) = &spec.bounds {
             bounds.check_names(spec).map_err(MintError::from)?;
         }
-        let region = spec.region.as_deref();
+        // What is stored is where the proxy is, not where the warehouse is.
+        let region = self.reader.0.home(spec.region.as_deref());
         let mut password = match &spec.password {
             Some(name) => Some(self.password(Place::parameter(name, region)).await?),
             None => None,

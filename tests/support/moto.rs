@@ -60,6 +60,11 @@ impl Moto {
         self.log.lock().unwrap().clone()
     }
 
+    /// How many requests it has answered, and told of.
+    pub(crate) fn requests(&self) -> usize {
+        self.log().lines().filter(|line| line.contains("\"POST / HTTP/")).count()
+    }
+
     /// What a client of it, such as the proxy, needs in its environment.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -90,7 +95,12 @@ impl Moto {
 
     /// Adds or replaces a SecureString.
     pub(crate) async fn put_parameter(&self, name: &str, value: &str) {
-        let body = json!({ "Name": name, "Value": value, "Type": "SecureString", "Overwrite": true });
+        self.put_parameter_of("SecureString", name, value).await;
+    }
+
+    /// Adds or replaces a parameter of this type.
+    pub(crate) async fn put_parameter_of(&self, kind: &str, name: &str, value: &str) {
+        let body = json!({ "Name": name, "Value": value, "Type": kind, "Overwrite": true });
         self.json("ssm", "AmazonSSM.PutParameter", &body).await;
     }
 

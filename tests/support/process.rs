@@ -31,6 +31,13 @@ impl Proxy {
         Self::run(Command::new(BINARY), world, env).await
     }
 
+    /// The same without the base keys: who the proxy is, `env` says.
+    pub(crate) async fn start_as(world: &World, env: &[(&str, &str)]) -> Self {
+        let mut bare = Command::new("sh");
+        bare.args(["-c", "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; exec \"$0\" \"$@\"", BINARY]);
+        Self::run(bare, world, env).await
+    }
+
     /// The same under a hard limit on open files.
     pub(crate) async fn start_with_files(world: &World, open_files: u32) -> Self {
         let mut limited = Command::new("sh");
