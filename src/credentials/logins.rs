@@ -14,9 +14,8 @@ use super::plan::{LoginPlan, Plan, StoredPassword};
 use super::roles::{BASE_BELIEVED, CallerArn, Roles, WhoAmI};
 use super::secret_fields::{BadSecret, Fields};
 use super::stored::{BELIEVED, Place, StoreReader, Stored};
-use super::{DEFAULT_PORT, DbLogin};
+use super::{DEFAULT_PORT, DbLogin, Owner};
 use crate::aws::Base;
-use crate::client_auth::Principal;
 use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
 use crate::engine::jitter::Jitter;
@@ -109,13 +108,13 @@ impl Logins {
         (name(region.as_deref()), name(self.calls.home(region.as_deref())))
     }
 
-    /// Everything that is needed to dial for `principal`, fetched where need be. Cancel safe: flights go on without
+    /// Everything that is needed to dial for `owner`, fetched where need be. Cancel safe: flights go on without
     /// their waiters.
     ///
     /// # Errors
     /// What is wrong with the spec, or what ended a flight.
-    pub(crate) async fn open(&self, spec: &ConnSpec, principal: &Principal) -> Result<Opening, Arc<MintError>> {
-        let plan = self.plan(spec, principal).await?;
+    pub(crate) async fn open(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<MintError>> {
+        let plan = self.plan(spec, owner).await?;
         let (found, port);
         let host = match (&plan.host, plan.name) {
             (Some(host), _) => {
@@ -156,7 +155,7 @@ impl Logins {
     }
 
     /// The spec merged with what it refers to.
-    async fn plan(&self, spec: &ConnSpec, principal: &Principal) -> Result<Plan, Arc<MintError>> {
+    async fn plan(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Plan, Arc<MintError>> {
         if let Some(bounds) = &spec.bounds {
             bounds.check_names(spec).map_err(MintError::from)?;
         }
@@ -177,7 +176,7 @@ impl Logins {
                 (Some(_), _) => {}
             }
         }
-        Ok(Plan::new(spec, principal, fields, password)?)
+        Ok(Plan::new(spec, owner, fields, password)?)
     }
 
     async fn password(&self, place: Place) -> Result<StoredPassword, Arc<MintError>> {

@@ -13,12 +13,10 @@ use super::explain_aws;
 use super::observed::{Event, Progress, Recorder};
 use super::warehouse;
 use crate::aws::Base;
-use crate::client_auth::Principal;
 use crate::clock::Clock;
-use crate::config::{ConnSpec, Credentials, LoginIdentity, Method, Password, Right, User, Warehouse};
+use crate::config::{ConnSpec, Credentials, LoginIdentity, Right, User, Warehouse};
 use crate::credentials::calls::Observer;
-use crate::credentials::{DEFAULT_PORT, Logins, MintError, Opening};
-use crate::secret::Secret;
+use crate::credentials::{DEFAULT_PORT, Logins, MintError, Opening, Owner};
 use crate::upstream::Routes;
 
 /// One thing that was proved, or not.
@@ -105,15 +103,14 @@ pub(crate) async fn run(
         (context.region, context.home) = logins.regions(spec);
     }
     tell(config(spec, &recorder.context()));
-    let principal = user(wanted, &recorder.context(), tell)?;
+    let owner = user(wanted, &recorder.context(), tell)?;
     if spec.identity == LoginIdentity::PerUser {
-        let name = principal.rights.db_user.as_ref().unwrap_or(&principal.user);
-        recorder.context().db_user = Some(name.clone());
+        recorder.context().db_user = Some(owner.db_user.to_owned());
     }
     if needs_base(spec) {
         base_identity(&logins, spec, &mut seen, &recorder, tell).await?;
     }
-    let opened = watched(logins.open(spec, &principal), &mut seen, &recorder, tell).await;
+    let opened = watched(logins.open(spec, owner), &mut seen, &recorder, tell).await;
     let (opening, mut progress) = opened.map_err(|(step, _error)| {
         tell(step);
         Failed
@@ -196,7 +193,7 @@ fn config(spec: &ConnSpec, context: &Context) -> Step {
 }
 
 /// Whether the user may open it; who logs in.
-fn user(wanted: &Wanted<'_>, context: &Context, tell: Tell<'_>) -> Result<Principal, Failed> {
+fn user<'a>(wanted: &Wanted<'a>, context: &Context, tell: Tell<'_>) -> Result<Owner<'a>, Failed> {
     let step = |name: &str| Step::new("user", name);
     let mut fail = |step: Step, error: CheckError<'_>| {
         tell(step.failed(&error, context));
@@ -207,7 +204,7 @@ fn user(wanted: &Wanted<'_>, context: &Context, tell: Tell<'_>) -> Result<Princi
         if spec.identity == LoginIdentity::PerUser {
             return fail(step(""), CheckError::NeedsUser);
         }
-        return Ok(nobody());
+        return Ok(Owner::default());
     };
     let Some(user) = user else { return fail(step(name), CheckError::UnknownUser(name)) };
     if !user.enabled {
@@ -218,7 +215,7 @@ fn user(wanted: &Wanted<'_>, context: &Context, tell: Tell<'_>) -> Result<Princi
         return fail(step(name), CheckError::Disabled);
     }
     tell(step(name).found(rule(right)));
-    Ok(Principal { user: name.to_owned(), rights: Arc::clone(user) })
+    Ok(Owner::new(name, user))
 }
 
 fn rule(right: &Right) -> String {
@@ -226,20 +223,6 @@ fn rule(right: &Right) -> String {
         Some(group) => format!("may open it, by {:?} of the group {group:?}", right.pattern),
         None => format!("may open it, by its own {:?}", right.pattern),
     }
-}
-
-/// For logins that are nobody's in particular.
-fn nobody() -> Principal {
-    let rights = User {
-        enabled: true,
-        password: Password::Plain(Secret::new(String::new())),
-        password_from: None,
-        method: Method::Auto,
-        connections: Vec::new(),
-        db_roles: Vec::new(),
-        db_user: None,
-    };
-    Principal { user: String::new(), rights: Arc::new(rights) }
 }
 
 /// Whether anything is asked of AWS in the base identity's name: a first hop by token is not.
