@@ -91,19 +91,19 @@ impl Logins {
         &self.calls
     }
 
-    /// Who the base identity is, asked where the spec's roles are taken.
+    /// Who the base identity is, asked where the spec's roles are taken; at home, where there is no spec yet.
     ///
     /// # Errors
     /// What ended the flight.
-    pub(crate) async fn base_identity(&self, spec: &ConnSpec) -> Result<Arc<CallerArn>, Arc<MintError>> {
-        let region = region_of(spec);
+    pub(crate) async fn base_identity(&self, spec: Option<&ConnSpec>) -> Result<Arc<CallerArn>, Arc<MintError>> {
+        let region = spec.and_then(region_of);
         self.base.get(&self.calls.home(region.as_deref()).map(str::to_owned)).await
     }
 
     /// The names of two regions, where they are known before anything is looked up: the warehouse's, and the one where
     /// roles and their external ids are.
-    pub(crate) fn regions(&self, spec: &ConnSpec) -> (Option<String>, Option<String>) {
-        let region = region_of(spec);
+    pub(crate) fn regions(&self, spec: Option<&ConnSpec>) -> (Option<String>, Option<String>) {
+        let region = spec.and_then(region_of);
         let name = |region| self.calls.region_name(region).map(str::to_owned);
         (name(region.as_deref()), name(self.calls.home(region.as_deref())))
     }
