@@ -566,7 +566,12 @@ async fn a_table_that_cannot_be_read_is_explained() {
     aws.fault("GetItem", Fault::Throttle, Times::Always);
     assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "was throttled", "more read capacity");
     aws.clear_faults();
+    aws.fault("GetItem", Fault::Hang, Times::Always);
     let mut world = world;
+    world.edit("[specs]\n", "[limits]\nstartup_timeout = \"3s\"\n[specs]\n");
+    let mend = "a way to dynamodb in ap-southeast-2";
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "no answer within 1s", mend);
+    world.sandbox.aws.clear_faults();
     world.edit(TABLE, "lava.other");
     let mend = "there is no table lava.other in ap-southeast-2: correct specs.dynamodb_table";
     assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "ResourceNotFoundException", mend);

@@ -51,6 +51,10 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
                 },
             )
         }
+        // Nothing else is waited for that long before the item is read.
+        MintError::Deadline { .. } if context.table.is_some() && context.spec.is_none() => {
+            Explanation::new(what(), explain_table::late(context.region_of(&Call::new("GetItem", ""))))
+        }
         MintError::Spec(_) => {
             let id = context.conn_id.as_str();
             let whose = match &context.table {

@@ -80,6 +80,14 @@ pub(super) fn refused(code: &str, table: &SpecsTable, region: &str) -> Option<St
     })
 }
 
+/// What to do about a GetItem that is not answered in time.
+pub(super) fn late(region: &str) -> String {
+    format!(
+        "see whether this machine has a way to dynamodb in {region}; a read of the table may take credentials.timeout, \
+         and no more than a third of limits.startup_timeout"
+    )
+}
+
 /// What to do about a GetItem that is throttled.
 pub(super) fn throttled(table: &SpecsTable) -> String {
     format!(

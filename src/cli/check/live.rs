@@ -65,7 +65,7 @@ pub fn live(
         writeln!(out, "{:#}", report::document(&proved, left_out))?;
     } else {
         if let Some(specs) = left_out {
-            writeln!(out, "{}", report::untold(specs))?;
+            writeln!(out, "{}", report::left_out(specs))?;
         }
         writeln!(out, "{}", report::summary(&proved))?;
     }

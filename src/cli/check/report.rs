@@ -45,7 +45,7 @@ pub(super) fn summary(all: &[Proved]) -> String {
 }
 
 /// Connections that are proved only when they are named.
-pub(super) fn untold(specs: &SpecsTable) -> String {
+pub(super) fn left_out(specs: &SpecsTable) -> String {
     format!("{} out of table {}: proved when named", specs.bounds.conn_ids.join(", "), specs.dynamodb_table)
 }
 

@@ -411,6 +411,7 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
             "dynamodb cannot be reached in us-east-1",
             "com.amazonaws.us-east-1.dynamodb",
         ),
+        (MintError::Deadline(Duration::from_secs(5)), "no answer within 5s", "a third of limits.startup_timeout"),
         (MintError::Spec("there is no database".into()), "no database", "the item \"bi-x\" of lava.prod.connections"),
         (
             BoundsError::Role(PLANTED.into()).into(),
