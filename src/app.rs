@@ -268,11 +268,14 @@ fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
     users.chain(identity).collect()
 }
 
+/// For one read of the table: a client waits for it before it is let in, and is to hear why when it comes to nothing.
+pub(crate) fn table_timeout(config: &Config) -> Duration {
+    config.credentials.timeout.min(config.limits.startup_timeout / 3)
+}
+
 /// The configuration's connections, and the table's if there is one.
 fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
-    // A client waits for a read before it is let in, and is to hear why when that comes to nothing.
-    let timeout = config.credentials.timeout.min(config.limits.startup_timeout / 3);
-    let times = (config.credentials.negative_ttl, timeout);
+    let times = (config.credentials.negative_ttl, table_timeout(config));
     let table = config.specs.as_ref().map(|of| Table::new(of.clone(), logins.calls(), clock, control, times));
     Specs::new(config.connections.clone(), table)
 }

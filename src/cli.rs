@@ -68,7 +68,7 @@ pub enum Command {
 /// Of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Only these; all when none is given
+    /// Only these, lava's table included; all of the configuration's own when none is given
     #[arg(value_name = "CONN_ID")]
     pub conn_ids: Vec<String>,
 

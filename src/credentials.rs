@@ -6,6 +6,7 @@
 
 use std::time::SystemTime;
 
+use crate::config::User;
 use crate::engine::Perishable;
 use crate::secret::Secret;
 
@@ -47,6 +48,23 @@ pub(crate) struct DbLogin {
     pub(crate) password: Secret,
     /// AWS's wall clock. `None`: it does not expire.
     pub(crate) expires_at: Option<SystemTime>,
+}
+
+/// Whose a login is where each user has its own. The default is nobody: for logins that are shared.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Owner<'a> {
+    /// As the client says it, and has proved it.
+    pub(crate) name: &'a str,
+    /// The `DbUser` of a provisioned cluster.
+    pub(crate) db_user: &'a str,
+    /// What the session tag of a workgroup's role grants.
+    pub(crate) db_roles: &'a [String],
+}
+
+impl<'a> Owner<'a> {
+    pub(crate) fn new(name: &'a str, rights: &'a User) -> Self {
+        Self { name, db_user: rights.db_user.as_deref().unwrap_or(name), db_roles: &rights.db_roles }
+    }
 }
 
 impl Perishable for DbLogin {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::item::Flaw;
-pub(crate) use self::item::attributes;
+pub(crate) use self::item::{Flaw, Found, attributes};
 pub(crate) use self::table::Table;
 use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};

@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use redshift_sandbox::aws::{Fault, SecretValue, Skew, Times, Workgroup};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::secrets::Secrets;
 use support::{Setup, World, closed_port, connection};
 use tokio::process::Command;
@@ -422,6 +422,159 @@ async fn a_warehouse_that_never_gets_ready_is_given_up() {
     world.sandbox.warehouse.sleep_until_woken();
     let told = check(&world, &["--json"]).await;
     assert_failed(&told, "login", "not ready within 1 s", "an idle workgroup wakes inside this step");
+}
+
+/// A connection of lava's table like `sales`, with some attributes otherwise.
+async fn world_with_item(attributes: Value) -> World {
+    let world = world(format!(
+        "[specs]\ndynamodb_table = \"{TABLE}\"\nconn_ids = [\"bi-*\"]\n\
+         roles = [\"arn:aws:iam::123456789012:role/rs*\"]\nparameter_prefix = \"/lava/demo/\"\n\
+         hosts = [\"localhost\"]\n"
+    ))
+    .await;
+    world.sandbox.aws.put_table(TABLE);
+    put(&world, attributes);
+    world
+}
+
+/// Replaces the item `bi-x`.
+fn put(world: &World, attributes: Value) {
+    let port = world.sandbox.warehouse.address().port();
+    let mut item = json!({
+        "conn_id": {"S": "bi-x"}, "type": {"S": "redshift-serverless"}, "enabled": {"BOOL": true},
+        "host": {"S": "localhost"}, "port": {"N": port.to_string()}, "database": {"S": "dev"},
+        "workgroup": {"S": "analytics"}, "role_arn": {"S": "arn:aws:iam::123456789012:role/rs01"},
+        "external_id": {"S": "/lava/demo/rs01-external-id"},
+    });
+    let Value::Object(attributes) = attributes else { panic!() };
+    item.as_object_mut().unwrap().extend(attributes);
+    world.sandbox.aws.put_item(TABLE, item);
+}
+
+const TABLE: &str = "lava.demo.connections";
+
+#[tokio::test]
+async fn a_connection_of_the_table_is_proved_when_named() {
+    let world = world_with_item(json!({})).await;
+    let told = check(&world, &["--json", "bi-x"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    let document = told.json();
+    let connection = &document["connections"][0];
+    assert_eq!((&connection["conn_id"], &document["table"]), (&"bi-x".into(), &Value::Null));
+    assert_eq!(names(connection), [&STEPS[..2], &["GetItem"], &STEPS[2..]].concat());
+    let steps = &connection["steps"];
+    assert_eq!(steps[0]["detail"], "out of table lava.demo.connections");
+    assert_eq!(steps[2]["subject"], "lava.demo.connections: bi-x");
+    assert_eq!(steps[2]["detail"], "redshift-serverless, region ap-southeast-2");
+    assert_eq!(world.sandbox.aws.calls("GetItem"), 1);
+    let told = check(&world, &["--no-login", "sales", "bi-x"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    assert!(
+        told.stdout.contains("\n  ok      GetItem lava.demo.connections: bi-x: redshift-serverless, "),
+        "{}",
+        told.all()
+    );
+    put(&world, json!({"enabled": {"BOOL": false}}));
+    let told = check(&world, &["--no-login", "bi-x"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    assert!(told.stdout.contains("disabled: clients are refused"), "{}", told.all());
+}
+
+#[tokio::test]
+async fn of_the_table_only_what_is_named_is_proved_and_what_is_covered_is_known() {
+    let world = world_with_item(json!({})).await;
+    let told = check(&world, &["--no-login"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    assert!(
+        told.stdout.ends_with("\nbi-* out of table lava.demo.connections: proved when named\nok\n"),
+        "{}",
+        told.all()
+    );
+    let document = check(&world, &["--no-login", "--json"]).await.json();
+    assert_eq!((&document["table"]["name"], &document["table"]["conn_ids"]), (&TABLE.into(), &json!(["bi-*"])));
+    assert_eq!((document["connections"].as_array().unwrap().len(), world.sandbox.aws.calls("GetItem")), (1, 0));
+    let told = check(&world, &["fin-x"]).await;
+    assert_eq!((told.code, told.stdout.as_str()), (Some(1), ""), "{}", told.all());
+    let want = "there is no connection \"fin-x\", and specs.conn_ids does not cover it\n";
+    assert!(told.stderr.ends_with(want), "{}", told.all());
+    let told = check(&world, &["--offline", "bi-x"]).await;
+    assert_eq!(told.code, Some(0), "{}", told.all());
+    assert!(told.stdout.contains("out of table lava.demo.connections, if it is there: cannot be told offline"));
+    assert_eq!(world.sandbox.aws.calls("GetItem"), 0);
+}
+
+#[tokio::test]
+async fn the_right_to_an_item_is_judged_before_the_table_is_asked() {
+    let world = world_with_item(json!({"enabled": {"BOOL": false}})).await;
+    let told = check(&world, &["--json", "--user", "guest", "bi-x"]).await;
+    assert_failed(&told, "user", "no right of \"guest\"", "add \"bi-x\" to users.\"guest\".connections");
+    assert_eq!(world.sandbox.aws.journal(), []);
+    let told = check(&world, &["--json", "--user", "demo", "bi-x"]).await;
+    assert_failed(&told, "user", "the connection is disabled", "set enabled = true in the item \"bi-x\" of lava.demo");
+    assert_eq!(names(&told.json()["connections"][0]), ["config", "user", "base identity", "GetItem", "user"]);
+}
+
+#[tokio::test]
+async fn an_item_that_will_not_do_or_is_not_there_is_a_failed_step() {
+    let world = world_with_item(json!({})).await;
+    let told = check(&world, &["--json", "bi-y"]).await;
+    assert_failed(&told, "GetItem", "there is no item \"bi-y\" in lava.demo", "a missing enabled is false");
+    for (attributes, why, mend) in [
+        (json!({"port": {"S": PLANTED}}), "port: must be", "correct these attributes of the item \"bi-x\""),
+        (json!({"ca": {"S": PLANTED}}), "ca: is no field of lava's", "correct these attributes"),
+        (
+            json!({"role_arn": {"S": format!("arn:aws:iam::123456789012:role/{PLANTED}")}}),
+            "specs.roles",
+            "role/rs*; or",
+        ),
+        (json!({"external_id": {"S": format!("/lava/{PLANTED}")}}), "external_id", "parameter below /lava/demo/"),
+        (json!({"secret_id": {"S": PLANTED}}), "secret_id", "begins with /lava/demo/"),
+        (json!({"host": {"S": PLANTED}}), "specs.hosts", "have host be one of localhost"),
+    ] {
+        put(&world, attributes);
+        assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", why, mend);
+    }
+    // What the secret says is known, and out of bounds, only at the login.
+    put(&world, json!({"secret_id": {"S": "/lava/demo/s"}}));
+    let secret = format!("{{\"host\":\"{PLANTED}\"}}");
+    world.sandbox.aws.put_secret("/lava/demo/s", SecretValue::Text(secret));
+    let item = json!({
+        "conn_id": {"S": "bi-z"}, "type": {"S": "redshift-serverless"}, "database": {"S": "dev"},
+        "workgroup": {"S": "analytics"}, "secret_id": {"S": "/lava/demo/s"},
+    });
+    world.sandbox.aws.put_item(TABLE, item);
+    assert_failed(
+        &check(&world, &["--json", "bi-z"]).await,
+        "spec",
+        "not covered by specs.hosts",
+        "be one of localhost",
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_explained() {
+    let world = world_with_item(json!({})).await;
+    let aws = &world.sandbox.aws;
+    aws.fault("GetItem", Fault::Deny, Times::Always);
+    let mend = concat!(
+        r#"add to the policy of arn:aws:iam::123456789012:user/proxy: {"Action":"dynamodb:GetItem","Condition":"#,
+        r#"{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"bi-*"},"Null":{"dynamodb:LeadingKeys":"false"}},"#,
+        r#""Effect":"Allow","Resource":"arn:aws:dynamodb:ap-southeast-2:123456789012:table/lava.demo.connections"}"#
+    );
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "was refused (AccessDenied", mend);
+    aws.clear_faults();
+    aws.fault("GetItem", Fault::Throttle, Times::Always);
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "was throttled", "more read capacity");
+    aws.clear_faults();
+    aws.fault("GetItem", Fault::Hang, Times::Always);
+    let mut world = world;
+    world.edit("[specs]\n", "[limits]\nstartup_timeout = \"3s\"\n[specs]\n");
+    let mend = "a way to dynamodb in ap-southeast-2";
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "no answer within 1s", mend);
+    world.sandbox.aws.clear_faults();
+    world.edit(TABLE, "lava.other");
+    let mend = "there is no table lava.other in ap-southeast-2: correct specs.dynamodb_table";
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "ResourceNotFoundException", mend);
 }
 
 #[tokio::test]

@@ -4,29 +4,37 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use self::connection::Connection;
+pub use self::connection::Unknown;
 pub use self::live::{LiveError, Verdict, live};
-use crate::config::{Ca, Config, ConnSpec, LoginIdentity, Warehouse};
+use crate::config::{Ca, Config, ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
 
 mod certificate;
+mod connection;
 mod explain;
 mod explain_aws;
+mod explain_table;
 mod explain_warehouse;
 mod iam;
 mod live;
 mod observed;
 mod report;
 pub(crate) mod steps;
+mod user;
 mod warehouse;
 
 /// A paragraph for each connection named, all when `conn_ids` is empty.
 ///
 /// # Errors
-/// `Unknown`: the configuration has no connection of that name.
+/// [`Unknown`].
 pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
     let mut out = String::new();
-    for spec in chosen(config, conn_ids)? {
+    for connection in Connection::chosen(config, conn_ids)? {
         // Writing to a string does not fail.
-        let _infallible = write_one(&mut out, config, spec);
+        let _infallible = match &connection {
+            Connection::Configured(spec) => write_one(&mut out, config, spec),
+            Connection::InTable(conn_id, specs) => write_item(&mut out, config, conn_id, specs),
+        };
     }
     if let Some(specs) = config.specs.as_ref().filter(|_| conn_ids.is_empty()) {
         let _infallible =
@@ -35,19 +43,21 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
     Ok(out)
 }
 
-/// The connections named; all when none is.
+/// The configuration's connections of these names; all when there are none.
 pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<&'a Arc<ConnSpec>>, Unknown> {
     if conn_ids.is_empty() {
         return Ok(config.connections.values().collect());
     }
-    let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown(id.clone()));
+    let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown::Nowhere(id.clone()));
     conn_ids.iter().map(find).collect()
 }
 
-/// A conn_id that the configuration does not have.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no connection {0:?}")]
-pub struct Unknown(String);
+/// Only AWS knows more.
+fn write_item(out: &mut String, config: &Config, conn_id: &ConnId, specs: &SpecsTable) -> std::fmt::Result {
+    writeln!(out, "{conn_id}")?;
+    writeln!(out, "  out of table {}, if it is there: cannot be told offline", specs.dynamodb_table)?;
+    write_users(out, config, conn_id)
+}
 
 fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Result {
     let disabled = if spec.enabled { "" } else { " (disabled)" };
@@ -63,8 +73,12 @@ fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Re
     writeln!(out, "  TLS:         {name}, vouched for by {ca}")?;
     writeln!(out, "  credentials: {}", credentials(config, spec))?;
     write_roles(out, spec)?;
+    write_users(out, config, &spec.id)
+}
+
+fn write_users(out: &mut String, config: &Config, conn_id: &ConnId) -> std::fmt::Result {
     let users = config.users.iter().filter_map(|(name, user)| {
-        let group = user.right_to(&spec.id)?.group.as_ref().map(|group| format!("group {group}"));
+        let group = user.right_to(conn_id)?.group.as_ref().map(|group| format!("group {group}"));
         let notes: Vec<_> = (!user.enabled).then(|| "disabled".to_owned()).into_iter().chain(group).collect();
         Some(if notes.is_empty() { name.clone() } else { format!("{name} ({})", notes.join(", ")) })
     });
@@ -266,5 +280,12 @@ and bi-*, x out of table lava.prod.connections
 ";
         assert_eq!(told, want);
         assert!(!offline(&config, &["a".to_owned()]).unwrap().contains("table"));
+        let told = offline(&config, &["bi-1".to_owned()]).unwrap();
+        let want = "\
+bi-1
+  out of table lava.prod.connections, if it is there: cannot be told offline
+  open to:     nobody
+";
+        assert_eq!(told, want);
     }
 }

@@ -14,9 +14,8 @@ use super::plan::{LoginPlan, Plan, StoredPassword};
 use super::roles::{BASE_BELIEVED, CallerArn, Roles, WhoAmI};
 use super::secret_fields::{BadSecret, Fields};
 use super::stored::{BELIEVED, Place, StoreReader, Stored};
-use super::{DEFAULT_PORT, DbLogin};
+use super::{DEFAULT_PORT, DbLogin, Owner};
 use crate::aws::Base;
-use crate::client_auth::Principal;
 use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
 use crate::engine::jitter::Jitter;
@@ -93,30 +92,30 @@ impl Logins {
         &self.calls
     }
 
-    /// Who the base identity is, asked where the spec's roles are taken.
+    /// Who the base identity is, asked where the spec's roles are taken; at home, where there is no spec yet.
     ///
     /// # Errors
     /// What ended the flight.
-    pub(crate) async fn base_identity(&self, spec: &ConnSpec) -> Result<Arc<CallerArn>, Arc<MintError>> {
-        let region = region_of(spec);
+    pub(crate) async fn base_identity(&self, spec: Option<&ConnSpec>) -> Result<Arc<CallerArn>, Arc<MintError>> {
+        let region = spec.and_then(region_of);
         self.base.get(&self.calls.home(region.as_deref()).map(str::to_owned)).await
     }
 
     /// The names of two regions, where they are known before anything is looked up: the warehouse's, and the one where
     /// roles and their external ids are.
-    pub(crate) fn regions(&self, spec: &ConnSpec) -> (Option<String>, Option<String>) {
-        let region = region_of(spec);
+    pub(crate) fn regions(&self, spec: Option<&ConnSpec>) -> (Option<String>, Option<String>) {
+        let region = spec.and_then(region_of);
         let name = |region| self.calls.region_name(region).map(str::to_owned);
         (name(region.as_deref()), name(self.calls.home(region.as_deref())))
     }
 
-    /// Everything that is needed to dial for `principal`, fetched where need be. Cancel safe: flights go on without
+    /// Everything that is needed to dial for `owner`, fetched where need be. Cancel safe: flights go on without
     /// their waiters.
     ///
     /// # Errors
     /// What is wrong with the spec, or what ended a flight.
-    pub(crate) async fn open(&self, spec: &ConnSpec, principal: &Principal) -> Result<Opening, Arc<MintError>> {
-        let plan = self.plan(spec, principal).await?;
+    pub(crate) async fn open(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<MintError>> {
+        let plan = self.plan(spec, owner).await?;
         let (found, port);
         let host = match (&plan.host, plan.name) {
             (Some(host), _) => {
@@ -163,7 +162,7 @@ impl Logins {
     }
 
     /// The spec merged with what it refers to.
-    async fn plan(&self, spec: &ConnSpec, principal: &Principal) -> Result<Plan, Arc<MintError>> {
+    async fn plan(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Plan, Arc<MintError>> {
         if let Some(bounds) = &spec.bounds {
             bounds.check_names(spec).map_err(MintError::from)?;
         }
@@ -185,7 +184,7 @@ impl Logins {
                 (Some(_), _) => {}
             }
         }
-        Ok(Plan::new(spec, principal, fields, password)?)
+        Ok(Plan::new(spec, owner, fields, password)?)
     }
 
     async fn password(&self, place: Place) -> Result<StoredPassword, Arc<MintError>> {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use super::Owner;
 use super::error::MintError;
 use super::mint::WarehouseName;
 use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME, session_name};
 use super::secret_fields::Fields;
 use super::stored::{Place, Stored};
-use crate::client_auth::Principal;
 use crate::config::{self, ConnSpec, Endpoint, LoginIdentity, Warehouse};
 use crate::secret::Secret;
 
@@ -48,7 +48,7 @@ impl Plan {
     /// `Spec`: something is missing in both, or cannot be.
     pub(crate) fn new(
         spec: &ConnSpec,
-        principal: &Principal,
+        owner: Owner<'_>,
         secret: Fields,
         password: Option<StoredPassword>,
     ) -> Result<Self, MintError> {
@@ -59,7 +59,7 @@ impl Plan {
         let endpoint = host.as_deref().and_then(config::endpoint);
         let region = spec.region.clone().or_else(|| endpoint.as_ref().map(|endpoint| endpoint.region().to_owned()));
         let name = name(spec, endpoint);
-        let caller = chain(spec, principal);
+        let caller = chain(spec, owner);
         let per_user = spec.identity == LoginIdentity::PerUser;
         let login = match password {
             Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
@@ -72,9 +72,9 @@ impl Plan {
             None => LoginPlan::Minted(Order {
                 caller: caller.clone(),
                 region: region.clone(),
-                call: call(spec, principal, name.clone(), database.clone(), user)?,
+                call: call(spec, owner, name.clone(), database.clone(), user)?,
                 life: spec.password_duration,
-                principal: per_user.then(|| principal.user.clone()),
+                principal: per_user.then(|| owner.name.to_owned()),
             }),
         };
         if host.is_none() && name.is_none() {
@@ -108,7 +108,7 @@ fn name(spec: &ConnSpec, endpoint: Option<Endpoint>) -> Option<WarehouseName> {
 
 fn call(
     spec: &ConnSpec,
-    principal: &Principal,
+    owner: Owner<'_>,
     name: Option<WarehouseName>,
     database: String,
     user: Option<String>,
@@ -117,7 +117,7 @@ fn call(
     Ok(match name {
         Some(WarehouseName::Workgroup(workgroup)) => LoginCall::Workgroup { workgroup, database },
         Some(WarehouseName::Cluster(cluster_id)) => {
-            let user = if per_user { Some(own_user(spec, principal)?) } else { user };
+            let user = if per_user { Some(own_user(spec, owner)?) } else { user };
             match user {
                 Some(user) => {
                     let (auto_create, groups) = (spec.auto_create, spec.db_groups.clone());
@@ -137,19 +137,19 @@ fn call(
 }
 
 /// The `DbUser` of a `per-user` login. Configuration has checked it for every user it knows.
-fn own_user(spec: &ConnSpec, principal: &Principal) -> Result<String, MintError> {
-    let user = principal.rights.db_user.as_ref().unwrap_or(&principal.user);
+fn own_user(spec: &ConnSpec, owner: Owner<'_>) -> Result<String, MintError> {
+    let user = owner.db_user;
     if config::value::db_user(user).is_err() {
         return Err(MintError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
     }
     if spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(user)) {
         return Err(MintError::Spec("deny_db_users forbids a login as this user".to_owned()));
     }
-    Ok(user.clone())
+    Ok(user.to_owned())
 }
 
 /// The spec's roles; tags, and what is a user's own, belong to the last one.
-fn chain(spec: &ConnSpec, principal: &Principal) -> Chain {
+fn chain(spec: &ConnSpec, owner: Owner<'_>) -> Chain {
     let is_own = spec.identity == LoginIdentity::PerUser && spec.warehouse == Warehouse::Serverless;
     let last = spec.role_hops.len().saturating_sub(1);
     let hops = spec.role_hops.iter().enumerate().map(|(at, hop)| {
@@ -164,11 +164,10 @@ fn chain(spec: &ConnSpec, principal: &Principal) -> Chain {
         if at == last {
             let mut tags = spec.tags.clone();
             if is_own {
-                taken.session_name = session_name(&principal.user);
-                taken.owner = Some(principal.user.clone());
-                let roles = &principal.rights.db_roles;
-                if !roles.is_empty() {
-                    tags.insert(DB_ROLES.to_owned(), roles.join(":"));
+                taken.session_name = session_name(owner.name);
+                taken.owner = Some(owner.name.to_owned());
+                if !owner.db_roles.is_empty() {
+                    tags.insert(DB_ROLES.to_owned(), owner.db_roles.join(":"));
                 }
             }
             taken.tags = tags.into_iter().collect();

@@ -10,7 +10,7 @@ use super::log::Facts;
 use super::{SessionError, Shared};
 use crate::client_auth::Principal;
 use crate::config::ConnSpec;
-use crate::credentials::{CredentialError, DbLogin};
+use crate::credentials::{CredentialError, DbLogin, Owner};
 use crate::fault::chain;
 use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError};
 
@@ -29,9 +29,10 @@ pub(super) async fn connect(
 ) -> Result<(Arc<Route>, UpstreamConn), SessionError> {
     let conn_id = || spec.id.as_str().to_owned();
     let failed = |source| OpenError { conn_id: conn_id(), source };
+    let owner = Owner::new(&principal.user, &principal.rights);
     let mut first_dial = None;
     loop {
-        let opening = shared.logins.open(spec, principal).await;
+        let opening = shared.logins.open(spec, owner).await;
         let opening = opening.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
         facts.logs_in_as(&opening.login.user);
         let route = shared.routes.to(opening.target.clone(), spec.ca.as_ref()).map_err(failed)?;

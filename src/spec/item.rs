@@ -20,7 +20,7 @@ const MAX_TOLD: usize = 1000;
 
 /// What a read of the table came to.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// A spec, within its bounds but for what its secret says.
     Spec(Arc<ConnSpec>),
     /// An item that will not do.
@@ -51,7 +51,7 @@ pub(super) struct Fingerprint([u8; 4]);
 impl Found {
     /// Reads an item, and holds what it names to its bounds. The host is its secret's where it has none itself: that, and
     /// where AWS says, is checked at the login.
-    pub(super) fn read(table: &SpecsTable, conn_id: &ConnId, item: &BTreeMap<String, ItemValue>) -> Self {
+    pub(crate) fn read(table: &SpecsTable, conn_id: &ConnId, item: &BTreeMap<String, ItemValue>) -> Self {
         let name = &table.dynamodb_table;
         let checked = connection_from_item(name, conn_id, item, &table.bounds, table.password_duration)
             .map_err(|faults| Flaw::Item(Told::new(&faults)))

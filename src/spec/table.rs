@@ -97,13 +97,21 @@ impl Table {
         self.bounds.cover(conn_id)
     }
 
+    /// What is in the table under this name. Cancel safe.
+    ///
+    /// # Errors
+    /// What ended the flight.
+    pub(crate) async fn read(&self, conn_id: &ConnId) -> Result<Arc<Found>, Arc<MintError>> {
+        self.items.get(conn_id).await
+    }
+
     /// The spec of this name, if the table has one. Cancel safe.
     ///
     /// # Errors
     /// `Unread`, `Unusable`.
     pub(super) async fn find(&self, conn_id: &ConnId) -> Result<Option<Arc<ConnSpec>>, SpecError> {
         let unread = |source| SpecError::Unread { conn_id: conn_id.to_string(), source };
-        match &*self.items.get(conn_id).await.map_err(unread)? {
+        match &*self.read(conn_id).await.map_err(unread)? {
             Found::Spec(spec) => Ok(Some(Arc::clone(spec))),
             Found::Missing { .. } => Ok(None),
             Found::Unusable(flaw) => Err(SpecError::Unusable {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::iam::part;
-use super::{explain_aws, explain_warehouse};
-use crate::config::ConnSpec;
-use crate::credentials::{Call, MintError};
+use super::{explain_aws, explain_table, explain_warehouse};
+use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
+use crate::credentials::{Call, DEFAULT_PORT, MintError};
+use crate::spec::Flaw;
 use crate::upstream::UpstreamError;
 
 /// Why a step failed.
@@ -19,10 +20,14 @@ pub(crate) enum CheckError<'a> {
     DisabledUser(&'a str),
     /// None of the user's rights, or its groups', covers the connection.
     NoRight(&'a str),
-    /// `connections.*.enabled = false`
+    /// `enabled = false`
     Disabled,
     /// `identity = "per-user"`, and no user was given.
     NeedsUser,
+    /// Lava's table has no such item.
+    NoItem(&'a SpecsTable),
+    /// It has one that will not do.
+    BadItem(&'a SpecsTable, &'a Flaw),
     /// A call to AWS, or what it brought.
     Aws(&'a MintError),
     /// The way to the warehouse.
@@ -34,7 +39,11 @@ pub(crate) enum CheckError<'a> {
 /// What a cause alone does not tell.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
-    pub(crate) spec: Arc<ConnSpec>,
+    pub(crate) conn_id: ConnId,
+    /// `None`: its item is not read yet.
+    pub(crate) spec: Option<Arc<ConnSpec>>,
+    /// Where its item is. `None`: the configuration has it.
+    pub(crate) table: Option<SpecsTable>,
     /// Of the warehouse.
     pub(crate) region: Option<String>,
     /// Where roles are taken, and external ids read.
@@ -66,7 +75,7 @@ impl Explanation {
 
 /// Explains one cause.
 pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation {
-    let id = &context.spec.id;
+    let id = &context.conn_id;
     match error {
         CheckError::UnknownUser(user) => Explanation::new(
             format_args!("there is no user {user:?}"),
@@ -82,12 +91,17 @@ pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation 
         ),
         CheckError::Disabled => Explanation::new(
             "the connection is disabled: clients are refused",
-            format_args!("set connections.{:?}.enabled = true", id.as_str()),
+            match &context.table {
+                Some(table) => format!("set enabled = true in the item {:?} of {}", id.as_str(), table.dynamodb_table),
+                None => format!("set connections.{:?}.enabled = true", id.as_str()),
+            },
         ),
         CheckError::NeedsUser => Explanation::new(
             "identity = \"per-user\": each user has a login of its own, so that there is none to prove without one",
             "give --user USER",
         ),
+        CheckError::NoItem(table) => explain_table::missing(table, context),
+        CheckError::BadItem(table, flaw) => explain_table::unusable(flaw, table, context),
         CheckError::Aws(error) => explain_aws::explain(error.root(), context),
         CheckError::Warehouse(error) => explain_warehouse::explain(error, context),
         CheckError::LoginTimeout(after) => Explanation::new(
@@ -99,16 +113,28 @@ pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation 
 }
 
 impl Context {
+    /// What the spec alone tells of the way to the warehouse.
+    pub(super) fn learn(&mut self, spec: &Arc<ConnSpec>) {
+        self.host = spec.host.clone().unwrap_or_default();
+        self.port = spec.port.unwrap_or(DEFAULT_PORT);
+        self.database = spec.database.clone().unwrap_or_default();
+        self.spec = Some(Arc::clone(spec));
+    }
+
+    fn hops(&self) -> &[RoleHop] {
+        self.spec.as_ref().map_or(&[], |spec| &spec.role_hops)
+    }
+
     /// Who makes a call: the base identity, or the role before.
     pub(super) fn caller_of(&self, call: &Call) -> String {
-        let hops = &self.spec.role_hops;
+        let hops = self.hops();
         let base = || self.base.clone().unwrap_or_else(|| "the base identity".to_owned());
         match call.operation {
             "AssumeRole" => match hops.iter().position(|hop| hop.role_arn == call.on) {
                 Some(at) if at > 0 => hops.get(at - 1).map_or_else(base, |hop| hop.role_arn.clone()),
                 _ => base(),
             },
-            "GetParameter" | "GetSecretValue" | "GetCallerIdentity" => base(),
+            "GetItem" | "GetParameter" | "GetSecretValue" | "GetCallerIdentity" => base(),
             _ => hops.last().map_or_else(base, |hop| hop.role_arn.clone()),
         }
     }
@@ -122,8 +148,8 @@ impl Context {
     pub(super) fn region_of(&self, call: &Call) -> &str {
         let is_own = |name: &Option<String>| name.as_ref() == Some(&call.on);
         let region = match call.operation {
-            "GetParameter" if !is_own(&self.spec.password) => &self.home,
-            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => &self.home,
+            "GetParameter" if !self.spec.as_ref().is_some_and(|spec| is_own(&spec.password)) => &self.home,
+            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" | "GetItem" => &self.home,
             _ => &self.region,
         };
         region.as_deref().unwrap_or("*")
@@ -131,7 +157,7 @@ impl Context {
 
     /// `aws`, `aws-cn`, …
     pub(super) fn partition(&self) -> &str {
-        let of_roles = self.spec.role_hops.last().map(|hop| part(&hop.role_arn, 1));
+        let of_roles = self.hops().last().map(|hop| part(&hop.role_arn, 1));
         match self.region.as_deref() {
             Some(region) if region.starts_with("cn-") => "aws-cn",
             Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
@@ -142,7 +168,7 @@ impl Context {
 
     /// The name of the parameter that holds the external id of a role.
     pub(super) fn external_id_of(&self, role_arn: &str) -> Option<&str> {
-        self.spec.role_hops.iter().find(|hop| hop.role_arn == role_arn)?.external_id.as_deref()
+        self.hops().iter().find(|hop| hop.role_arn == role_arn)?.external_id.as_deref()
     }
 }
 

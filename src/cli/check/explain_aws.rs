@@ -4,7 +4,9 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use super::explain::{Context, Explanation};
+use super::explain_table;
 use super::iam::{self, Denial};
+use crate::config::SpecsTable;
 use crate::credentials::{Call, MintError};
 use crate::fault;
 
@@ -26,6 +28,9 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
         MintError::Denied { call, code, source } => {
             let text = plain(&source.to_string());
             Explanation::new(what(), refused(call, code, &text, context))
+        }
+        MintError::Throttled { call, .. } if let Some(table) = table_of(call, context) => {
+            Explanation::new(what(), explain_table::throttled(table))
         }
         MintError::Throttled { call, .. } => Explanation::new(
             what(),
@@ -50,13 +55,22 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
                 },
             )
         }
-        MintError::Spec(_) => Explanation::new(
-            what(),
-            format_args!("complete connections.{:?}, or the secret that it names", context.spec.id.as_str()),
-        ),
-        MintError::Bounds(_) => {
-            Explanation::new(what(), "have the table's item corrected, or widen [specs] if it is meant to say this")
+        // Nothing else is waited for that long before the item is read.
+        MintError::Deadline { .. } if context.table.is_some() && context.spec.is_none() => {
+            Explanation::new(what(), explain_table::late(context.region_of(&Call::new("GetItem", ""))))
         }
+        MintError::Spec(_) => {
+            let id = context.conn_id.as_str();
+            let whose = match &context.table {
+                Some(table) => format!("the item {id:?} of {}", table.dynamodb_table),
+                None => format!("connections.{id:?}"),
+            };
+            Explanation::new(what(), format_args!("complete {whose}, or the secret that it names"))
+        }
+        MintError::Bounds(error) => match &context.table {
+            Some(table) => explain_table::overstepped(error, table),
+            None => Explanation::new(what(), "this is a fault of the proxy: only the table's items have bounds"),
+        },
         MintError::Deadline { .. } => {
             Explanation::new(what(), "try again; if it is always so, raise credentials.timeout")
         }
@@ -84,11 +98,18 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
             "the secret access key does not fit its key id: renew the base credentials".to_owned()
         };
     }
+    if let Some(mend) = table_of(call, context).and_then(|table| explain_table::refused(code, table, region)) {
+        return mend;
+    }
     match (code, call.operation) {
         ("ParameterNotFound" | "ParameterVersionNotFound", _) => format!(
             "create it, with {} as its value: aws ssm put-parameter --region {region} --type SecureString --name {on} \
              --value …; or correct the name",
-            if context.spec.password.as_ref() == Some(on) { "the password" } else { "the external id" }
+            if context.spec.as_ref().is_some_and(|spec| spec.password.as_ref() == Some(on)) {
+                "the password"
+            } else {
+                "the external id"
+            }
         ),
         ("ResourceNotFoundException", "GetSecretValue") => {
             format!("create the secret {on} in {region}, or correct secret_id")
@@ -187,9 +208,14 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
     }
 }
 
+/// The table that a call reads.
+fn table_of<'c>(call: &Call, context: &'c Context) -> Option<&'c SpecsTable> {
+    context.table.as_ref().filter(|_| call.operation == "GetItem")
+}
+
 /// The value may be read, but not with its key: SSM and Secrets Manager each have words of their own for it.
 fn is_of_kms(call: &Call, text: &str) -> bool {
-    matches!(call.operation, "GetParameter" | "GetSecretValue")
+    matches!(call.operation, "GetItem" | "GetParameter" | "GetSecretValue")
         && ["kms:Decrypt", "KMS", "ciphertext refers to"].iter().any(|mark| text.contains(mark))
 }
 
@@ -310,6 +336,7 @@ fn has_no_region(text: &str) -> bool {
 /// The service that a call goes to, as endpoints are named.
 fn service(call: &Call) -> &'static str {
     match call.operation {
+        "GetItem" => "dynamodb",
         "GetParameter" => "ssm",
         "GetSecretValue" => "secretsmanager",
         "GetCredentials" | "GetWorkgroup" => "redshift-serverless",

@@ -6,7 +6,7 @@ use rustls::CertificateError;
 
 use super::explain::{Context, Explanation};
 use super::explain_aws::causes;
-use crate::config::{LoginIdentity, Warehouse};
+use crate::config::{ConnSpec, LoginIdentity, Warehouse};
 use crate::upstream::{ServerError, UpstreamError};
 
 /// Explains one error.
@@ -108,9 +108,11 @@ fn not_let_in(error: &ServerError, context: &Context) -> String {
              have expired"
         );
     }
-    let spec = &context.spec;
-    let is_asked_for = spec.user.is_some() || spec.identity == LoginIdentity::PerUser;
-    if spec.warehouse == Warehouse::Provisioned && is_asked_for {
+    let is_asked_for = |spec: &ConnSpec| {
+        let is_named = spec.user.is_some() || spec.identity == LoginIdentity::PerUser;
+        spec.warehouse == Warehouse::Provisioned && is_named
+    };
+    if context.spec.as_deref().is_some_and(is_asked_for) {
         // GetClusterCredentials says `IAM:adam` of the database user adam, whether there is one or not.
         let user = quoted(name.split_once(':').map_or(name, |(_, user)| user));
         return format!("create the user: CREATE USER {user} PASSWORD DISABLE, or set auto_create = true");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::explain::Context;
+use crate::config::SpecsTable;
 use crate::credentials::Call;
 
 /// Who lacks what, out of AWS's own words: `… is not authorized to perform: ACTION on resource: RESOURCE …`.
@@ -38,7 +39,9 @@ pub(super) fn missing(call: &Call, text: &str, context: &Context) -> String {
         }
         _ => resources,
     };
-    allow(denial.action.unwrap_or(action), &resources)
+    let action = denial.action.unwrap_or(action);
+    let rows = context.table.as_ref().filter(|_| action == "dynamodb:GetItem").map(rows);
+    allow_where(action, &resources, rows)
 }
 
 /// The statement that lets a stored value be decrypted.
@@ -70,11 +73,31 @@ pub(super) fn trust_web_identity(role_arn: &str) -> String {
 }
 
 fn allow(action: &str, resources: &[String]) -> String {
-    let resource = match resources {
-        [one] => Value::from(one.as_str()),
+    allow_where(action, resources, None)
+}
+
+fn allow_where(action: &str, resources: &[String], condition: Option<Value>) -> String {
+    let mut statement = json!({ "Effect": "Allow", "Action": action, "Resource": one_or_list(resources) });
+    if let (Some(condition), Some(members)) = (condition, statement.as_object_mut()) {
+        members.insert("Condition".to_owned(), condition);
+    }
+    statement.to_string()
+}
+
+/// The rows that the table may be asked for, as `iam-policy` has it.
+fn rows(table: &SpecsTable) -> Value {
+    json!({
+        "ForAllValues:StringLike": { "dynamodb:LeadingKeys": one_or_list(&table.bounds.conn_ids) },
+        // Without any key the condition would hold of every row.
+        "Null": { "dynamodb:LeadingKeys": "false" },
+    })
+}
+
+fn one_or_list(texts: &[String]) -> Value {
+    match texts {
+        [one] => one.as_str().into(),
         several => several.into(),
-    };
-    json!({ "Effect": "Allow", "Action": action, "Resource": resource }).to_string()
+    }
 }
 
 /// Whether [`needed`] knows the whole resource.
@@ -88,10 +111,15 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
     let (region, account) = (context.region_of(call), context.account_of(call));
     let arn = |service: &str, rest: String| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
     let stored = |service: &str, rest: String| if on.starts_with("arn:") { on.to_owned() } else { arn(service, rest) };
-    let database = context.spec.database.as_deref().unwrap_or("*");
-    let user = context.db_user.as_deref().or(context.spec.user.as_deref()).unwrap_or("*");
+    let spec = context.spec.as_deref();
+    let database = spec.and_then(|spec| spec.database.as_deref()).unwrap_or("*");
+    let user = context.db_user.as_deref().or(spec.and_then(|spec| spec.user.as_deref())).unwrap_or("*");
     let dbname = || arn("redshift", format!("dbname:{on}/{database}"));
     match call.operation {
+        "GetItem" => {
+            let name = context.table.as_ref().map_or("*", |table| &table.dynamodb_table);
+            ("dynamodb:GetItem", vec![arn("dynamodb", format!("table/{name}"))])
+        }
         "GetParameter" => {
             let slash = if on.starts_with('/') { "" } else { "/" };
             ("ssm:GetParameter", vec![stored("ssm", format!("parameter{slash}{on}"))])

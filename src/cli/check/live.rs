@@ -6,20 +6,20 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::runtime::{Builder, Handle};
 
+use super::connection::{Connection, Unknown};
 use super::report::{self, Proved};
 use super::steps::{self, Settings, Step, Wanted};
-use super::{Unknown, chosen};
 use crate::app::{self, AppError};
 use crate::aws::Base;
 use crate::cli::CheckArgs;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConnSpec, User};
+use crate::config::{Config, User};
 use crate::upstream::Routes;
 
 /// Why nothing could be proved.
 #[derive(Debug, Error)]
 pub enum LiveError {
-    /// The configuration has no connection of that name.
+    /// There is no connection of that name.
     #[error(transparent)]
     Unknown(#[from] Unknown),
     /// What the proxy itself could not be built from.
@@ -50,19 +50,23 @@ pub fn live(
     env: &dyn Fn(&str) -> Option<String>,
     out: &mut (dyn Write + Send),
 ) -> Result<Verdict, LiveError> {
-    let specs = chosen(config, &args.conn_ids)?;
+    let chosen = Connection::chosen(config, &args.conn_ids)?;
     let routes = app::routes(config)?;
     if rustls_native_certs::load_native_certs().certs.is_empty() {
         return Err(AppError::NoRoots.into());
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::Process)?;
-    let proved = runtime.block_on(prove(config, &specs, &routes, args, env, out));
+    let proved = runtime.block_on(prove(config, &chosen, &routes, args, env, out));
     // A name look-up cannot be stopped, and is not waited for.
     runtime.shutdown_background();
     let proved = proved?;
+    let left_out = config.specs.as_ref().filter(|_| args.conn_ids.is_empty());
     if args.json {
-        writeln!(out, "{:#}", report::document(&proved))?;
+        writeln!(out, "{:#}", report::document(&proved, left_out))?;
     } else {
+        if let Some(specs) = left_out {
+            writeln!(out, "{}", report::left_out(specs))?;
+        }
         writeln!(out, "{}", report::summary(&proved))?;
     }
     out.flush()?;
@@ -72,7 +76,7 @@ pub fn live(
 
 async fn prove(
     config: &Config,
-    specs: &[&Arc<ConnSpec>],
+    chosen: &[Connection<'_>],
     routes: &Routes,
     args: &CheckArgs,
     env: &dyn Fn(&str) -> Option<String>,
@@ -81,16 +85,17 @@ async fn prove(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = Settings {
         credentials: &config.credentials,
+        table_timeout: app::table_timeout(config),
         routes,
         login_timeout: config.upstream.login_timeout,
         clock: &clock,
         control: &Handle::current(),
     };
     let mut all = Vec::new();
-    for spec in specs {
-        let conn_id = spec.id.as_str().to_owned();
+    for connection in chosen {
+        let conn_id = connection.conn_id().as_str().to_owned();
         let user = args.user.as_deref().map(|name| (name, user(config, name)));
-        let wanted = Wanted { spec, user, no_login: args.no_login };
+        let wanted = Wanted { connection, user, no_login: args.no_login };
         let base = Base::from_environment(&config.aws, env).await;
         let (mut steps, mut written) = (Vec::new(), Ok(()));
         if !args.json {

@@ -1,13 +1,14 @@
 //! Calls to AWS as steps: what is seen of them, in the order in which they end.
 
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
 use super::explain::{CheckError, Context, Explanation, explain};
-use super::steps::{Step, Tell};
+use super::steps::{Failed, Step, Tell};
 use crate::credentials::calls::Observer;
 use crate::credentials::{Call, MintError};
 
@@ -25,7 +26,58 @@ pub(super) enum Event {
     Noted(Call, String),
 }
 
+/// What is seen of the calls, and what is known by now.
+pub(super) struct Watch {
+    pub(super) seen: UnboundedReceiver<Event>,
+    pub(super) recorder: Arc<Recorder>,
+}
+
+impl Watch {
+    pub(super) fn context(&self) -> MutexGuard<'_, Context> {
+        self.recorder.context()
+    }
+
+    /// Waits for something of AWS's while its calls are told; the step that fails is too.
+    pub(super) async fn step<T>(
+        &mut self,
+        asked: impl Future<Output = Result<T, Arc<MintError>>>,
+        tell: Tell<'_>,
+    ) -> Result<(T, Progress), Failed> {
+        self.wait(asked, tell).await.map_err(|(step, _error)| {
+            tell(step);
+            Failed
+        })
+    }
+
+    /// The same, but the step that fails is not told.
+    pub(super) async fn wait<T>(
+        &mut self,
+        asked: impl Future<Output = Result<T, Arc<MintError>>>,
+        tell: Tell<'_>,
+    ) -> Result<(T, Progress), (Step, Arc<MintError>)> {
+        let (mut asked, mut progress) = (pin!(asked), Progress::default());
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.seen.recv() => progress.take(event, tell),
+                outcome = &mut asked => break outcome,
+            }
+        };
+        while let Ok(event) = self.seen.try_recv() {
+            progress.take(event, tell);
+        }
+        match outcome {
+            Ok(found) => Ok((found, progress)),
+            Err(error) => Err((progress.failed(error.root(), &self.context(), tell), error)),
+        }
+    }
+}
+
 impl Recorder {
+    fn context(&self) -> MutexGuard<'_, Context> {
+        self.context.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn explain(&self, error: &MintError) -> Explanation {
         explain(&CheckError::Aws(error), &self.context())
     }
@@ -113,6 +165,12 @@ impl Progress {
         if let Some((_, step)) = self.held.take().filter(|(_, step)| step.fault.is_none()) {
             tell(step);
         }
+    }
+
+    /// Tells the last call as failed: what it brought will not do.
+    pub(super) fn unusable(self, why: Explanation, tell: Tell<'_>) {
+        let step = self.held.map_or_else(|| Step::new("spec", ""), |(_, step)| step);
+        tell(Step { fault: Some(why), ..step });
     }
 
     /// The failed step, once all before it are told.

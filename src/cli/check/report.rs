@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::steps::Step;
+use crate::config::SpecsTable;
 
 /// One connection's steps.
 pub(super) struct Proved {
@@ -43,8 +44,20 @@ pub(super) fn summary(all: &[Proved]) -> String {
     if failed.is_empty() { "ok".to_owned() } else { format!("failed: {}", failed.join(", ")) }
 }
 
-/// The whole as one document.
-pub(super) fn document(all: &[Proved]) -> Value {
+/// Connections that are proved only when they are named.
+pub(super) fn left_out(specs: &SpecsTable) -> String {
+    format!("{} out of table {}: proved when named", specs.bounds.conn_ids.join(", "), specs.dynamodb_table)
+}
+
+/// The whole as one document. `table`: one whose connections are left out, since none is named.
+pub(super) fn document(all: &[Proved], table: Option<&SpecsTable>) -> Value {
+    let table = table.map(|specs| {
+        json!({
+            "name": specs.dynamodb_table,
+            "conn_ids": specs.bounds.conn_ids,
+            "note": "its connections are proved when they are named",
+        })
+    });
     let connections: Vec<_> = all
         .iter()
         .map(|proved| {
@@ -56,7 +69,8 @@ pub(super) fn document(all: &[Proved]) -> Value {
             })
         })
         .collect();
-    json!({ "ok": all.iter().all(|proved| proved.failed_step().is_none()), "connections": connections })
+    let is_ok = all.iter().all(|proved| proved.failed_step().is_none());
+    json!({ "ok": is_ok, "connections": connections, "table": table })
 }
 
 fn member(step: &Step) -> Value {
@@ -113,7 +127,8 @@ mod tests {
 
     #[test]
     fn the_document_names_the_failed_step() {
-        let document = document(&proved());
+        let document = document(&proved(), None);
+        assert_eq!(document["table"], Value::Null);
         assert_eq!(document["ok"], false);
         let [fine, sales] = document["connections"].as_array().unwrap().as_slice() else { panic!() };
         assert_eq!((&fine["conn_id"], &fine["ok"], &fine["failed_step"]), (&json!("fine"), &json!(true), &Value::Null));

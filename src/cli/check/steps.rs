@@ -1,24 +1,22 @@
 //! The steps of one connection, each proved before the next: the same for the command and for the console.
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
+use super::connection::Connection;
 use super::explain::{CheckError, Context, Explanation, explain};
-use super::explain_aws;
-use super::observed::{Event, Progress, Recorder};
-use super::warehouse;
+use super::observed::{Recorder, Watch};
+use super::{explain_aws, user, warehouse};
 use crate::aws::Base;
-use crate::client_auth::Principal;
 use crate::clock::Clock;
-use crate::config::{ConnSpec, Credentials, LoginIdentity, Method, Password, Right, User, Warehouse};
+use crate::config::{ConnId, ConnSpec, Credentials, LoginIdentity, SpecsTable, User, Warehouse};
 use crate::credentials::calls::Observer;
-use crate::credentials::{DEFAULT_PORT, Logins, MintError, Opening};
-use crate::secret::Secret;
+use crate::credentials::{DEFAULT_PORT, Logins, Opening};
+use crate::spec::{Found, Table};
 use crate::upstream::Routes;
 
 /// One thing that was proved, or not.
@@ -41,6 +39,8 @@ pub(crate) type Tell<'t> = &'t mut (dyn FnMut(Step) + Send);
 /// What the steps are made with.
 pub(crate) struct Settings<'a> {
     pub(crate) credentials: &'a Credentials,
+    /// For one read of lava's table.
+    pub(crate) table_timeout: Duration,
     pub(crate) routes: &'a Routes,
     pub(crate) login_timeout: Duration,
     pub(crate) clock: &'a Arc<dyn Clock>,
@@ -50,7 +50,7 @@ pub(crate) struct Settings<'a> {
 
 /// What is to be proved.
 pub(crate) struct Wanted<'a> {
-    pub(crate) spec: &'a Arc<ConnSpec>,
+    pub(crate) connection: &'a Connection<'a>,
     /// A user's name, and who has it.
     pub(crate) user: Option<(&'a str, Option<&'a Arc<User>>)>,
     /// Not beyond TLS.
@@ -94,34 +94,40 @@ pub(crate) async fn run(
     wanted: &Wanted<'_>,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
-    let spec = wanted.spec;
-    let (events, mut seen) = unbounded_channel();
-    let recorder = Arc::new(Recorder { events, context: Mutex::new(context(spec)) });
+    let known = wanted.connection.spec();
+    let (events, seen) = unbounded_channel();
+    let recorder = Arc::new(Recorder { events, context: Mutex::new(context(wanted.connection)) });
     let watched_by: Arc<dyn Observer> = Arc::<Recorder>::clone(&recorder);
+    let mut watch = Watch { seen, recorder };
     // Caches of its own: what is already known elsewhere would prove nothing.
     let logins = Logins::new(base, settings.credentials, settings.clock, settings.control, Some(watched_by));
     {
-        let mut context = recorder.context();
-        (context.region, context.home) = logins.regions(spec);
+        let mut context = watch.context();
+        (context.region, context.home) = logins.regions(known.map(|spec| &**spec));
+        tell(config(wanted.connection, &context));
     }
-    tell(config(spec, &recorder.context()));
-    let principal = user(wanted, &recorder.context(), tell)?;
+    let owner = user::may_open(wanted, &watch.context(), tell)?;
+    if known.is_none_or(|spec| needs_base(spec)) {
+        base_identity(&logins, known.map(|spec| &**spec), &mut watch, tell).await?;
+    }
+    let spec = match wanted.connection {
+        Connection::Configured(spec) => Arc::clone(spec),
+        Connection::InTable(conn_id, specs) => {
+            let times = (settings.credentials.negative_ttl, settings.table_timeout);
+            let table = Table::new(SpecsTable::clone(specs), logins.calls(), settings.clock, settings.control, times);
+            let spec = item(&table, (conn_id, specs), &logins, &mut watch, tell).await?;
+            user::is_let_in(wanted, &spec, &watch.context(), tell)?;
+            spec
+        }
+    };
     if spec.identity == LoginIdentity::PerUser {
-        let name = principal.rights.db_user.as_ref().unwrap_or(&principal.user);
-        recorder.context().db_user = Some(name.clone());
+        watch.context().db_user = Some(owner.db_user.to_owned());
     }
-    if needs_base(spec) {
-        base_identity(&logins, spec, &mut seen, &recorder, tell).await?;
-    }
-    let opened = watched(logins.open(spec, &principal), &mut seen, &recorder, tell).await;
-    let (opening, mut progress) = opened.map_err(|(step, _error)| {
-        tell(step);
-        Failed
-    })?;
+    let (opening, mut progress) = watch.step(logins.open(&spec, owner), tell).await?;
     progress.minted(&minted(&opening, settings.clock.as_ref()));
     progress.end(tell);
     let context = {
-        let mut context = recorder.context();
+        let mut context = watch.context();
         context.host.clone_from(&opening.target.host);
         context.port = opening.target.port;
         context.database.clone_from(&opening.database);
@@ -131,24 +137,51 @@ pub(crate) async fn run(
     warehouse::run(settings, wanted, &opening, &context, tell).await
 }
 
-/// Who calls. Where no role is assumed, sessions do without STS, and so does this.
+/// The spec of a connection that is in lava's table.
+async fn item(
+    table: &Table,
+    (conn_id, specs): (&ConnId, &SpecsTable),
+    logins: &Logins,
+    watch: &mut Watch,
+    tell: Tell<'_>,
+) -> Result<Arc<ConnSpec>, Failed> {
+    let (found, mut progress) = watch.step(table.read(conn_id), tell).await?;
+    let error = match &*found {
+        Found::Spec(spec) => {
+            let mut context = watch.context();
+            context.learn(spec);
+            (context.region, context.home) = logins.regions(Some(spec));
+            progress.found(kind(spec, &context));
+            progress.end(tell);
+            return Ok(Arc::clone(spec));
+        }
+        Found::Missing { .. } => CheckError::NoItem(specs),
+        Found::Unusable(flaw) => CheckError::BadItem(specs, flaw),
+    };
+    progress.unusable(explain(&error, &watch.context()), tell);
+    Err(Failed)
+}
+
+/// Who calls. Where no role is assumed, sessions do without STS, and so does this; where the item is not read yet, it may
+/// be so. `spec`: as far as it is known.
 async fn base_identity(
     logins: &Logins,
-    spec: &ConnSpec,
-    seen: &mut UnboundedReceiver<Event>,
-    recorder: &Recorder,
+    spec: Option<&ConnSpec>,
+    watch: &mut Watch,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
-    match watched(logins.base_identity(spec), seen, recorder, tell).await {
+    match watch.wait(logins.base_identity(spec), tell).await {
         Ok((caller, mut progress)) => {
             let arn = caller.as_str();
             let account = arn.split(':').nth(4).unwrap_or_default();
             progress.found(format!("{arn}, account {account}, out of the SDK's credential chain"));
             progress.end(tell);
-            recorder.context().base = Some(arn.to_owned());
+            watch.context().base = Some(arn.to_owned());
             Ok(())
         }
-        Err((step, error)) if spec.role_hops.is_empty() && explain_aws::is_unreachable(&error) => {
+        Err((step, error))
+            if spec.is_none_or(|spec| spec.role_hops.is_empty()) && explain_aws::is_unreachable(&error) =>
+        {
             let why = step.fault.map(|why| why.what).unwrap_or_default();
             tell(Step { detail: format!("not known, and not needed here: {why}"), fault: None, ..step });
             Ok(())
@@ -160,86 +193,23 @@ async fn base_identity(
     }
 }
 
-/// Waits for something of AWS's while its calls are told; the step that fails is not.
-async fn watched<T>(
-    asked: impl Future<Output = Result<T, Arc<MintError>>>,
-    seen: &mut UnboundedReceiver<Event>,
-    recorder: &Recorder,
-    tell: Tell<'_>,
-) -> Result<(T, Progress), (Step, Arc<MintError>)> {
-    let (mut asked, mut progress) = (pin!(asked), Progress::default());
-    let outcome = loop {
-        tokio::select! {
-            biased;
-            Some(event) = seen.recv() => progress.take(event, tell),
-            outcome = &mut asked => break outcome,
-        }
-    };
-    while let Ok(event) = seen.try_recv() {
-        progress.take(event, tell);
-    }
-    match outcome {
-        Ok(found) => Ok((found, progress)),
-        Err(error) => Err((progress.failed(error.root(), &recorder.context(), tell), error)),
-    }
+/// What the configuration says; it has been read, or there would be no connection.
+fn config(connection: &Connection<'_>, context: &Context) -> Step {
+    Step::new("config", "").found(match connection {
+        Connection::Configured(spec) => kind(spec, context),
+        Connection::InTable(_, specs) => format!("out of table {}", specs.dynamodb_table),
+    })
 }
 
-/// What the configuration says; it has been read, or there would be no spec.
-fn config(spec: &ConnSpec, context: &Context) -> Step {
+/// What a spec is, in a few words.
+fn kind(spec: &ConnSpec, context: &Context) -> String {
     let kind = match spec.warehouse {
         Warehouse::Serverless => "redshift-serverless",
         Warehouse::Provisioned => "redshift",
     };
     let region = context.region.as_deref().unwrap_or("not known yet");
     let disabled = if spec.enabled { "" } else { ", disabled: clients are refused" };
-    Step::new("config", "").found(format!("{kind}, region {region}{disabled}"))
-}
-
-/// Whether the user may open it; who logs in.
-fn user(wanted: &Wanted<'_>, context: &Context, tell: Tell<'_>) -> Result<Principal, Failed> {
-    let step = |name: &str| Step::new("user", name);
-    let mut fail = |step: Step, error: CheckError<'_>| {
-        tell(step.failed(&error, context));
-        Err(Failed)
-    };
-    let spec = wanted.spec;
-    let Some((name, user)) = wanted.user else {
-        if spec.identity == LoginIdentity::PerUser {
-            return fail(step(""), CheckError::NeedsUser);
-        }
-        return Ok(nobody());
-    };
-    let Some(user) = user else { return fail(step(name), CheckError::UnknownUser(name)) };
-    if !user.enabled {
-        return fail(step(name), CheckError::DisabledUser(name));
-    }
-    let Some(right) = user.right_to(&spec.id) else { return fail(step(name), CheckError::NoRight(name)) };
-    if !spec.enabled {
-        return fail(step(name), CheckError::Disabled);
-    }
-    tell(step(name).found(rule(right)));
-    Ok(Principal { user: name.to_owned(), rights: Arc::clone(user) })
-}
-
-fn rule(right: &Right) -> String {
-    match &right.group {
-        Some(group) => format!("may open it, by {:?} of the group {group:?}", right.pattern),
-        None => format!("may open it, by its own {:?}", right.pattern),
-    }
-}
-
-/// For logins that are nobody's in particular.
-fn nobody() -> Principal {
-    let rights = User {
-        enabled: true,
-        password: Password::Plain(Secret::new(String::new())),
-        password_from: None,
-        method: Method::Auto,
-        connections: Vec::new(),
-        db_roles: Vec::new(),
-        db_user: None,
-    };
-    Principal { user: String::new(), rights: Arc::new(rights) }
+    format!("{kind}, region {region}{disabled}")
 }
 
 /// Whether anything is asked of AWS in the base identity's name: a first hop by token is not.
@@ -259,23 +229,23 @@ fn minted(opening: &Opening, clock: &dyn Clock) -> String {
     }
 }
 
-fn context(spec: &Arc<ConnSpec>) -> Context {
-    Context {
-        spec: Arc::clone(spec),
+fn context(connection: &Connection<'_>) -> Context {
+    let mut context = Context {
+        conn_id: connection.conn_id().clone(),
+        spec: None,
+        table: connection.table().cloned(),
         region: None,
         home: None,
         base: None,
         db_user: None,
-        host: spec.host.clone().unwrap_or_default(),
-        port: spec.port.unwrap_or(DEFAULT_PORT),
-        database: spec.database.clone().unwrap_or_default(),
+        host: String::new(),
+        port: DEFAULT_PORT,
+        database: String::new(),
+    };
+    if let Some(spec) = connection.spec() {
+        context.learn(spec);
     }
-}
-
-impl Recorder {
-    pub(super) fn context(&self) -> MutexGuard<'_, Context> {
-        self.context.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    context
 }
 
 #[cfg(test)]

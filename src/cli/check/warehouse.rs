@@ -41,7 +41,7 @@ pub(super) async fn run(
     context: &Context,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
-    let proved = prove(settings, wanted, opening, tell).await;
+    let proved = prove(settings, wanted, opening, context, tell).await;
     proved.map_err(|Broken { step, why }| {
         let error = match &why {
             Some(error) => CheckError::Warehouse(error),
@@ -52,8 +52,15 @@ pub(super) async fn run(
     })
 }
 
-async fn prove(settings: &Settings<'_>, wanted: &Wanted<'_>, opening: &Opening, tell: Tell<'_>) -> Result<(), Broken> {
-    let route = settings.routes.to(opening.target.clone(), wanted.spec.ca.as_ref()).map_err(|why| {
+async fn prove(
+    settings: &Settings<'_>,
+    wanted: &Wanted<'_>,
+    opening: &Opening,
+    context: &Context,
+    tell: Tell<'_>,
+) -> Result<(), Broken> {
+    let ca = context.spec.as_ref().and_then(|spec| spec.ca.as_ref());
+    let route = settings.routes.to(opening.target.clone(), ca).map_err(|why| {
         let step = Step::new("TLS", opening.target.server_name.as_str());
         Broken { step, why: Some(why) }
     })?;

@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use rustls::CertificateError;
 
 use super::*;
-use crate::config::{LoginIdentity, RoleHop, UnknownKeys, Warehouse, parse};
+use crate::config::{Bounds, BoundsError, ItemValue, LoginIdentity, UnknownKeys, Warehouse, parse};
+use crate::spec::Found;
 use crate::upstream::ServerError;
 use crate::wire::WireError;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
+const PLANTED: &str = "planted-77d1";
 const HUB: &str = "arn:aws:iam::210987654321:role/hub";
 
 fn context() -> Context {
@@ -21,7 +23,9 @@ fn context() -> Context {
     );
     let config = parse(&text, "proxy.toml".as_ref(), &|_| None, UnknownKeys::Refuse).unwrap();
     Context {
-        spec: Arc::clone(&config.connections["sales"]),
+        conn_id: ConnId::new("sales").unwrap(),
+        spec: Some(Arc::clone(&config.connections["sales"])),
+        table: None,
         region: Some("eu-west-1".into()),
         home: Some("us-east-1".into()),
         base: Some("arn:aws:sts::111111111111:assumed-role/task/i-1".into()),
@@ -35,7 +39,7 @@ fn context() -> Context {
 /// The same, changed.
 fn with(change: impl FnOnce(&mut ConnSpec)) -> Context {
     let mut context = context();
-    change(Arc::make_mut(&mut context.spec));
+    change(Arc::make_mut(context.spec.as_mut().unwrap()));
     context
 }
 
@@ -359,6 +363,115 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
         assert!(!format!("{told:?}").contains("dispatch failure"), "{told:?}");
     }
+}
+
+/// Before the item `bi-x` of lava's table is read.
+fn of_table() -> Context {
+    let bounds = Bounds {
+        conn_ids: vec!["bi-*".into(), "sales".into()],
+        roles: vec!["arn:aws:iam::123456789012:role/rs-*".into()],
+        parameter_prefix: "/lava/prod/".into(),
+        hosts: vec!["*.redshift.amazonaws.com".into()],
+    };
+    let table = SpecsTable {
+        dynamodb_table: "lava.prod.connections".into(),
+        refresh: Duration::from_secs(60),
+        password_duration: Duration::from_secs(900),
+        bounds: Arc::new(bounds),
+    };
+    let base = Some("arn:aws:sts::111111111111:assumed-role/task/i-1".into());
+    let conn_id = ConnId::new("bi-x").unwrap();
+    Context { conn_id, spec: None, table: Some(table), base, ..context() }
+}
+
+/// Of an item that has little more than this attribute.
+fn flaw(name: &str, value: ItemValue, table: &SpecsTable) -> Flaw {
+    let kind = ItemValue::Text("redshift-serverless".into());
+    let item = [("type", kind), (name, value)].map(|(name, value)| (name.to_owned(), value)).into();
+    match Found::read(table, &ConnId::new("bi-x").unwrap(), &item) {
+        Found::Unusable(flaw) => flaw,
+        found => panic!("{found:?}"),
+    }
+}
+
+#[test]
+fn every_cause_of_the_tables_has_a_mend_of_its_own() {
+    let context = of_table();
+    let table = context.table.as_ref().unwrap();
+    let on = "lava.prod.connections: bi-x";
+    let code = "ProvisionedThroughputExceededException";
+    let of_aws = [
+        (
+            denied("GetItem", on, "AccessDeniedException", "no"),
+            "was refused",
+            "add to the policy of arn:aws:iam::111111111111:role/task: {\"Action\":\"dynamodb:GetItem\",\"Condition\":{\
+             \"ForAllValues:StringLike\":{\"dynamodb:LeadingKeys\":[\"bi-*\",\"sales\"]},\"Null\":{\"dynamodb:LeadingKeys\
+             \":\"false\"}},\"Effect\":\"Allow\",\"Resource\":\"arn:aws:dynamodb:us-east-1:111111111111:table/lava.prod.\
+             connections\"}",
+        ),
+        (
+            denied(
+                "GetItem",
+                on,
+                "AccessDeniedException",
+                "is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:111111111111:key/k",
+            ),
+            "kms:Decrypt",
+            "\"Action\":\"kms:Decrypt\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:kms:us-east-1:111111111111:key/k\"",
+        ),
+        (
+            denied("GetItem", on, "ResourceNotFoundException", "no"),
+            "NotFound",
+            "there is no table lava.prod.connections in us-east-1: correct specs.dynamodb_table, aws.region",
+        ),
+        (denied("GetItem", on, "ValidationException", "key element"), "Validation", "has to be conn_id, a string"),
+        (
+            MintError::Throttled { call: Call::new("GetItem", on), code: code.into(), source: "no".into() },
+            code,
+            "give lava.prod.connections more read capacity",
+        ),
+        (
+            away("GetItem", on, "timeout", "HTTP connect timeout"),
+            "dynamodb cannot be reached in us-east-1",
+            "com.amazonaws.us-east-1.dynamodb",
+        ),
+        (
+            MintError::Deadline { name: "the item of x".into(), after: Duration::from_secs(5) },
+            "no answer within 5s",
+            "a third of limits.startup_timeout",
+        ),
+        (MintError::Spec("there is no database".into()), "no database", "the item \"bi-x\" of lava.prod.connections"),
+        (
+            BoundsError::Role(PLANTED.into()).into(),
+            "role_arn is not covered",
+            "a role of arn:aws:iam::123456789012:role/rs-*",
+        ),
+        (BoundsError::Host(PLANTED.into()).into(), "host", "one of *.redshift.amazonaws.com; or add it to specs.hosts"),
+        (BoundsError::Parameter { key: "password" }.into(), "item's password", "have password name that"),
+        (BoundsError::Parameter { key: "external_id" }.into(), "item's external_id", "below /lava/prod/"),
+        (BoundsError::Secret.into(), "secret_id", "a name that begins with /lava/prod/"),
+    ];
+    let attribute = flaw("database", ItemValue::Bool(true), table);
+    let stranger = flaw("identity", ItemValue::Text(PLANTED.into()), table);
+    let of_items = [
+        (CheckError::NoItem(table), "there is no item \"bi-x\" in", "since a missing enabled is false"),
+        (CheckError::BadItem(table, &attribute), "database: must be a string, not boolean", "correct these attributes"),
+        (CheckError::Disabled, "is disabled", "set enabled = true in the item \"bi-x\" of lava.prod.connections"),
+    ];
+    let mut mends = BTreeSet::new();
+    let of_aws = of_aws.iter().map(|(error, what, mend)| (CheckError::Aws(error), *what, *mend));
+    for (error, what, mend) in of_aws.chain(of_items) {
+        let told = explained(&error, &context);
+        assert!(told.what.contains(what), "{what}\n{told:?}");
+        assert!(told.mend.contains(mend), "{mend}\n{told:?}");
+        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+        assert!(!format!("{told:?}").contains(PLANTED), "{told:?}");
+    }
+    let told = explained(&CheckError::BadItem(table, &stranger), &context);
+    assert!(told.what.contains("identity: is no field of lava's") && !told.what.contains(PLANTED), "{told:?}");
+    let bounds = Flaw::Bounds(BoundsError::Secret);
+    let secret = explained(&CheckError::BadItem(table, &bounds), &context);
+    assert_eq!(secret, explained(&CheckError::Aws(&BoundsError::Secret.into()), &context));
 }
 
 #[test]

@@ -69,13 +69,15 @@ impl Scene {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let settings = Settings {
             credentials: &self.config.credentials,
+            table_timeout: app::table_timeout(&self.config),
             routes: &app::routes(&self.config).unwrap(),
             login_timeout: self.config.upstream.login_timeout,
             clock: &clock,
             control: &Handle::current(),
         };
         let user = user.map(|name| (name, self.config.users.get(name)));
-        let wanted = Wanted { spec: &Arc::new(spec), user, no_login: false };
+        let spec = Arc::new(spec);
+        let wanted = Wanted { connection: &Connection::Configured(&spec), user, no_login: false };
         let mut steps = Vec::new();
         let mut tell = |step| steps.push(step);
         // The console runs it on a task.
@@ -88,13 +90,6 @@ impl Scene {
 
 fn sendable<F: Future + Send>(future: F) -> F {
     future
-}
-
-#[test]
-fn a_right_is_told_with_its_group() {
-    let right = |group: Option<&str>| Right { pattern: "fin-*".into(), group: group.map(str::to_owned) };
-    assert_eq!(rule(&right(None)), "may open it, by its own \"fin-*\"");
-    assert_eq!(rule(&right(Some("analysts"))), "may open it, by \"fin-*\" of the group \"analysts\"");
 }
 
 /// Names and subjects of AWS's steps, where only TCP failed.
