@@ -173,3 +173,43 @@ async fn a_call_that_moto_breaks_at_is_tried_three_times() {
     support::until("moto's log", || moto.requests() - before, |made| *made >= 3).await;
     assert_eq!(moto.requests() - before, 3, "{}", moto.log());
 }
+
+#[tokio::test]
+async fn connections_out_of_a_table() {
+    let moto = Moto::start().await;
+    let table = "lava.test.connections";
+    let config = format!(
+        "[specs]\ndynamodb_table = \"{table}\"\nconn_ids = [\"bi-*\"]\nroles = []\nhosts = [\"localhost\"]\n\
+         parameter_prefix = \"/lava/test/\"\n"
+    );
+    let seed = Seed::with_aws(&config, Some(moto.url())).await;
+    let port = seed.world.sandbox.warehouse.address().port();
+    let item = |conn_id: &str, enabled: Option<bool>| {
+        let mut item = json!({
+            "conn_id": { "S": conn_id }, "type": { "S": "redshift" }, "host": { "S": "localhost" },
+            "port": { "N": port.to_string() }, "database": { "S": "dev" }, "user": { "S": "report" },
+            "password": { "S": "/lava/test/pw" },
+        });
+        if let Some(enabled) = enabled {
+            item["enabled"] = json!({ "BOOL": enabled });
+        }
+        item
+    };
+    moto.put_table(table).await;
+    moto.put_parameter("/lava/test/pw", &seed.database_password("report").await).await;
+    moto.put_item(table, &item("bi-on", Some(true))).await;
+    moto.put_item(table, &item("bi-off", None)).await;
+
+    let mut import = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+    import.args(["import-lava", "--table", table]).current_dir(seed.world.dir.path());
+    let imported = import.envs(moto.environment()).output().await.unwrap();
+    let toml = String::from_utf8(imported.stdout).unwrap();
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    assert_eq!(toml.matches("[connections.bi-").count(), 2, "{toml}");
+    assert!(toml.contains("enabled = true") && toml.contains("enabled = false"), "{toml}");
+
+    let run = seed.run().await;
+    assert_eq!(run.user("bi-on").await, "report");
+    assert_eq!(run.refused("bi-off").await.0, "57P03");
+    assert_eq!(run.refused("bi-missing").await.0, "3D000");
+}
