@@ -16,7 +16,7 @@ use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
 use crate::config::{Config, Password, Reference};
-use crate::credentials::Logins;
+use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
 use crate::references::{References, Watch, Watched};
@@ -112,7 +112,9 @@ impl App {
     ) -> Result<Self, AppError> {
         let control = Handle::current();
         let logins = Logins::new(base, &config.credentials, &clock, &control, None);
-        let references = References::new(Arc::clone(logins.reader()), config.credentials.timeout);
+        // A gate of their own: logins do not queue up behind them.
+        let patience = config.credentials.timeout;
+        let references = References::new(Arc::new(StoreReader(Arc::new(logins.calls().apart(patience)))), patience);
         if let Some(identity) = &mut config.listen.identity {
             references.identity(identity).await;
         }
@@ -139,6 +141,7 @@ impl App {
         let watch = Watch::new(references, watched(&config, &shared));
         // At most one read's patience: a user whose password cannot be read now is refused until it can.
         watch.read_all().await;
+        shared.accounts.warn_of_odd_ones();
         let acceptor = Arc::new(Acceptor {
             workers,
             shared,

@@ -79,7 +79,8 @@ impl Base {
         }
         let made = Arc::new(self.make(region.as_deref()));
         if self.clients.len() >= MAX_REGIONS {
-            return made;
+            // The base's own stay; the others are made again when they are needed.
+            self.clients.retain(|region, _| region.is_none());
         }
         Arc::clone(&self.clients.entry(region).or_insert(made))
     }

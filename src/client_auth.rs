@@ -56,6 +56,8 @@ pub(crate) enum Reason {
     UnknownUser,
     #[error("disabled user")]
     Disabled,
+    #[error("the user's password is a reference that has not been read yet")]
+    Unread,
 }
 
 /// Lets the client prove that it is `user`.
@@ -75,6 +77,7 @@ pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str)
     match account.user {
         None => failed(Reason::UnknownUser),
         Some(user) if !user.enabled => failed(Reason::Disabled),
+        Some(_) if account.is_unread => failed(Reason::Unread),
         Some(_) if !proven => failed(Reason::WrongPassword),
         Some(rights) => Ok(Principal { user: user.to_owned(), rights }),
     }

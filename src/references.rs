@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 use thiserror::Error;
 use tokio::sync::Mutex;
-use tokio::time::{interval_at, sleep, timeout};
-use tracing::{info, warn};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, info, warn};
 
 use crate::app::AppError;
 use crate::aws::Base;
@@ -166,9 +166,12 @@ impl Watched {
 
     async fn read_again(&mut self, references: &References) {
         if let Err(error) = self.renew(references).await {
-            let error = chain(&*error);
-            warn!(key = self.name.as_str(), error = error.as_str(), "cannot be read: the last good value stays");
-            self.is_failing = true;
+            let (key, error) = (self.name.as_str(), chain(&*error));
+            if !std::mem::replace(&mut self.is_failing, true) {
+                warn!(key, error = error.as_str(), "cannot be read: the last good value stays");
+            } else {
+                debug!(key, error = error.as_str(), "still cannot be read");
+            }
         } else if std::mem::take(&mut self.is_failing) {
             info!(key = self.name.as_str(), "can be read again");
         }
@@ -198,12 +201,23 @@ impl Watch {
         join_all(all.iter_mut().map(|watched| watched.read_again(&self.references))).await;
     }
 
-    /// Reads everything again and again.
+    /// Reads everything again and again, and more often what could not be read at all yet.
     pub(crate) async fn run(self: Arc<Self>) {
-        let mut due = interval_at(tokio::time::Instant::now() + EVERY, EVERY);
+        let mut due = Instant::now() + EVERY;
+        let mut soon = AGAIN;
         loop {
-            due.tick().await;
-            self.read_all().await;
+            let has_unread = self.all.lock().await.iter().any(|watched| watched.last.is_none());
+            let next = if has_unread { due.min(Instant::now() + soon) } else { due };
+            sleep_until(next).await;
+            if next == due {
+                self.read_all().await;
+                due = Instant::now() + EVERY;
+            } else {
+                soon = (soon * 2).min(EVERY);
+                let mut all = self.all.lock().await;
+                let unread = all.iter_mut().filter(|watched| watched.last.is_none());
+                join_all(unread.map(|watched| watched.read_again(&self.references))).await;
+            }
         }
     }
 }

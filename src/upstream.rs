@@ -213,6 +213,11 @@ impl UpstreamError {
         matches!(self, Self::LoginRefused(_))
     }
 
+    /// Whether what answers there, if anything does, is not the warehouse.
+    pub(crate) fn is_misled(&self) -> bool {
+        matches!(self, Self::Resolve { .. } | Self::Connect { .. } | Self::Certificate { .. })
+    }
+
     /// Whether it looks like a workgroup that is waking: worth another dial.
     pub(crate) fn is_reset(&self) -> bool {
         matches!(self, Self::Closed(WireError::Closed | WireError::Io(_)))

@@ -300,3 +300,22 @@ async fn without_a_role_the_base_identity_logs_in() {
     assert_eq!(row.get::<_, String>(0), "IAM:proxy");
     assert_eq!(calls(&rig), [0, 0, 1]);
 }
+
+#[tokio::test]
+async fn a_warehouse_that_is_not_where_aws_said_is_looked_up_again() {
+    let keys = [("workgroup", "\"moving\""), ("host", ""), ("port", "")];
+    let config = support::connection("moved", &keys) + "[credentials]\nnegative_ttl = \"0.001s\"\n";
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    let aws = &rig.sandbox().aws;
+    let (_closed, port) = support::closed_port();
+    let callers = vec!["arn:aws:iam::123456789012:role/rs01".to_owned()];
+    let at = |port| Workgroup { callers: callers.clone(), host: "localhost".into(), port };
+    aws.put_workgroup("moving", at(port));
+    let message = "could not reach the warehouse for \"moved\"";
+    assert_refused(&rig.connect("moved").await.unwrap_err(), "08001", message, None);
+    assert_eq!(aws.calls("GetWorkgroup"), 2, "once more, and no more");
+    aws.put_workgroup("moving", at(rig.sandbox().warehouse.address().port()));
+    rig.connect("moved").await.expect("it is where AWS says now");
+    rig.connect("moved").await.expect("and stays there");
+    assert_eq!((aws.calls("GetWorkgroup"), aws.calls("GetCredentials")), (3, 1));
+}

@@ -122,7 +122,7 @@ async fn a_cluster_that_is_not_there() {
     let run = seed(&moto, &format!("{}user = \"etl\"\n", CLUSTER.replace("\"dw1\"", "\"dw9\""))).await.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
-    assert!(cause.contains("GetClusterCredentials dw9 was refused (ClusterNotFound"), "{cause}");
+    assert!(cause.contains("GetClusterCredentials dw9 in ap-southeast-2 was refused (ClusterNotFound"), "{cause}");
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_call_that_moto_breaks_at_is_tried_three_times() {
     let before = moto.requests();
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_NOW, "{cause}");
-    assert!(cause.contains("GetClusterCredentialsWithIAM dw1 failed"), "{cause}");
+    assert!(cause.contains("GetClusterCredentialsWithIAM dw1 in ap-southeast-2 failed"), "{cause}");
     support::until("moto's log", || moto.requests() - before, |made| *made >= 3).await;
     assert_eq!(moto.requests() - before, 3, "{}", moto.log());
 }
@@ -211,5 +211,7 @@ async fn connections_out_of_a_table() {
     let run = seed.run().await;
     assert_eq!(run.user("bi-on").await, "report");
     assert_eq!(run.refused("bi-off").await.0, "57P03");
-    assert_eq!(run.refused("bi-missing").await.0, "3D000");
+    let stream = support::raw::tls(run.proxy.port, run.world.sandbox.ca.pem()).await;
+    let missing = support::login_over(stream, support::USER, support::PASSWORD, "bi-missing").await;
+    assert_eq!(missing.unwrap_err().code().unwrap().code(), "3D000");
 }

@@ -1,6 +1,7 @@
 //! What a name is checked against: its verifier, or one made up for a name that does not exist.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
@@ -25,7 +26,7 @@ pub(crate) struct Accounts {
     /// A fake salt is an HMAC of the name under this key, so that it never changes and replicas agree.
     salt_key: hmac::Key,
     /// What most verifiers have: a fake one must not stand out.
-    usual_iterations: u32,
+    usual_iterations: AtomicU32,
     /// Key derivations under way: thousands of hashes each, so no more than there are cores.
     derivations: Arc<Semaphore>,
 }
@@ -43,6 +44,8 @@ pub(super) struct Account {
     pub(super) user: Option<Arc<User>>,
     pub(super) method: Method,
     pub(super) verifier: Arc<Verifier>,
+    /// What the user refers to has not been read yet: nothing proves it. For the log.
+    pub(super) is_unread: bool,
 }
 
 /// No verifier could be made.
@@ -65,9 +68,8 @@ impl Accounts {
             entries
                 .insert(name.clone(), Entry { user: Arc::clone(user), verifier: RwLock::new(verifier.map(Arc::new)) });
         }
-        let usual_iterations = usual(entries.values().filter_map(Entry::verifier).map(|verifier| verifier.iterations));
-        warn_of_odd_ones(&entries, usual_iterations);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let usual_iterations = AtomicU32::new(usual(&entries));
         Ok(Self { users: entries, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
     }
 
@@ -80,7 +82,26 @@ impl Accounts {
         if let Some(entry) = self.users.get(name) {
             *entry.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier.map(Arc::new);
         }
+        self.usual_iterations.store(usual(&self.users), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// A stranger is answered like most users: those that are not like most can be told from strangers.
+    pub(crate) fn warn_of_odd_ones(&self) {
+        let usual_iterations = self.usual_iterations.load(Ordering::Relaxed);
+        for (name, entry) in &self.users {
+            let Some(verifier) = entry.verifier() else { continue };
+            let what = if verifier.iterations != usual_iterations {
+                "its verifier has another iteration count than most"
+            } else if verifier.salt.len() != SALT_BYTES {
+                "its verifier has a salt of another length than 16 bytes"
+            } else if entry.user.method == Method::Cleartext {
+                "its method is cleartext"
+            } else {
+                continue;
+            };
+            warn!(user = name.as_str(), "{what}: strangers can find out that this user exists");
+        }
     }
 
     /// Whether somebody has this name: for the log only.
@@ -92,10 +113,12 @@ impl Accounts {
     pub(super) fn find(&self, name: &str) -> Account {
         let fake = self.fake(name);
         let Some(entry) = self.users.get(name) else {
-            return Account { user: None, method: Method::Auto, verifier: Arc::new(fake) };
+            return Account { user: None, method: Method::Auto, verifier: Arc::new(fake), is_unread: false };
         };
         let user = Arc::clone(&entry.user);
-        let verifier = match entry.verifier() {
+        let stored = entry.verifier();
+        let is_unread = stored.is_none();
+        let verifier = match stored {
             Some(verifier) if user.enabled => verifier,
             // The right password of a disabled user must not earn the server's proof: that would tell.
             Some(verifier) => {
@@ -103,14 +126,14 @@ impl Accounts {
             }
             None => Arc::new(fake),
         };
-        Account { method: user.method, user: Some(user), verifier }
+        Account { method: user.method, user: Some(user), verifier, is_unread }
     }
 
     /// A verifier that no password matches.
     fn fake(&self, name: &str) -> Verifier {
         let key = |purpose: &[u8]| tag(&self.salt_key, purpose, name);
         Verifier {
-            iterations: self.usual_iterations,
+            iterations: self.usual_iterations.load(Ordering::Relaxed),
             salt: salt(&self.salt_key, name),
             stored_key: key(b"stored key"),
             server_key: key(b"server key"),
@@ -136,24 +159,6 @@ async fn verifier(salt_key: &hmac::Key, name: &str, password: &Password) -> Resu
     derived.map(Some).map_err(AccountsError::Derivation)
 }
 
-/// A stranger is answered like most users: those that are not like most can be told from strangers.
-fn warn_of_odd_ones(users: &BTreeMap<String, Entry>, usual_iterations: u32) {
-    for (name, entry) in users {
-        let Some(verifier) = entry.verifier() else { continue };
-        let user = &entry.user;
-        let what = if verifier.iterations != usual_iterations {
-            "its verifier has another iteration count than most"
-        } else if verifier.salt.len() != SALT_BYTES {
-            "its verifier has a salt of another length than 16 bytes"
-        } else if user.method == Method::Cleartext {
-            "its method is cleartext"
-        } else {
-            continue;
-        };
-        warn!(user = name.as_str(), "{what}: strangers can find out that this user exists");
-    }
-}
-
 fn salt(key: &hmac::Key, name: &str) -> Vec<u8> {
     tag(key, b"salt", name).into_iter().take(SALT_BYTES).collect()
 }
@@ -169,10 +174,10 @@ fn tag(key: &hmac::Key, purpose: &[u8], name: &str) -> [u8; 32] {
 }
 
 /// The most frequent count; PostgreSQL's own where there are no users.
-fn usual(counts: impl Iterator<Item = u32>) -> u32 {
+fn usual(users: &BTreeMap<String, Entry>) -> u32 {
     let mut seen = HashMap::<u32, usize>::new();
-    for count in counts {
-        *seen.entry(count).or_default() += 1;
+    for verifier in users.values().filter_map(Entry::verifier) {
+        *seen.entry(verifier.iterations).or_default() += 1;
     }
     seen.into_iter().max_by_key(|&(count, times)| (times, count)).map_or(ITERATIONS, |(count, _)| count)
 }

@@ -90,7 +90,7 @@ impl MintError {
         }
     }
 
-    /// Worth remembering: asking again at once would only spend quota.
+    /// Asking again would change nothing: somebody has to mend something.
     pub(crate) fn is_final(&self) -> bool {
         match self.root() {
             Self::Denied { .. } | Self::Unusable { .. } | Self::TokenFile { .. } | Self::Spec(_) | Self::Bounds(_) => {
@@ -103,6 +103,20 @@ impl MintError {
             | Self::Needed(_)
             | Self::Of { .. } => false,
         }
+    }
+
+    /// Of another flight, which remembers it itself.
+    pub(crate) fn is_needed(&self) -> bool {
+        match self {
+            Self::Needed(_) => true,
+            Self::Of { source, .. } => source.is_needed(),
+            _ => false,
+        }
+    }
+
+    /// Whether AWS need not be asked again for a while. A file costs nobody anything.
+    pub(crate) fn is_remembered(&self) -> bool {
+        self.is_final() && !self.is_needed() && !matches!(self.root(), Self::TokenFile { .. })
     }
 
     /// Final, and about what was asked for: what was fetched before is not to be used either. An AWS that does not
@@ -183,6 +197,21 @@ mod tests {
         assert_eq!(told(spec()), (Kind::Operator, Some(Refusal::not_available("x"))));
         assert_eq!(told(MintError::Needed(Arc::new(spec()))), (Kind::Operator, Some(Refusal::not_available("x"))));
         assert_eq!(told(MintError::Of { what: "password".into(), source: Arc::new(spec()) }).0, Kind::Operator);
+    }
+
+    #[test]
+    fn what_another_flight_remembers_or_a_file_says_is_not_remembered_again() {
+        let spec = || Arc::new(MintError::Spec("no database".into()));
+        assert!(MintError::Spec(String::new()).is_remembered());
+        assert!(MintError::Of { what: "password".into(), source: spec() }.is_remembered());
+        for not in [
+            MintError::Needed(spec()),
+            MintError::Of { what: "external_id".into(), source: Arc::new(MintError::Needed(spec())) },
+            MintError::TokenFile { path: "token".into(), source: std::io::ErrorKind::NotFound.into() },
+            MintError::Lost,
+        ] {
+            assert!(!not.is_remembered(), "{not:?}");
+        }
     }
 
     #[test]

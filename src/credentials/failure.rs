@@ -104,7 +104,7 @@ where
         Some(hidden) if !hidden.is_empty() => text.replace(hidden, "…"),
         _ => text,
     };
-    let source = Box::new(Words(text));
+    let source = Box::new(Words(clip(&text)));
     let is_server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
     let is_refused =
         answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !TRANSIENT.contains(&code)));
@@ -117,6 +117,18 @@ where
         MintError::Throttled { call, code, source }
     } else {
         MintError::Unavailable { call, code, source }
+    }
+}
+
+/// AWS's words without the canonical request, which quotes signed headers, the session token among them (IAM User Guide,
+/// SignatureDoesNotMatch); and no more of them than a log line holds.
+fn clip(text: &str) -> String {
+    const LONGEST: usize = 1000;
+    let end = ["The Canonical String", "The String-to-Sign"].iter().filter_map(|mark| text.find(mark)).min();
+    let told = end.and_then(|end| text.get(..end)).unwrap_or(text).trim_end();
+    match told.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", told.get(..end).unwrap_or_default()),
+        None => told.to_owned(),
     }
 }
 
@@ -181,6 +193,15 @@ mod tests {
         assert!(has_no_credentials(&CredentialsError::invalid_configuration("a profile that is not there")));
         assert!(!has_no_credentials(&CredentialsError::provider_error("503")));
         assert!(!has_no_credentials(&CredentialsError::provider_timed_out(std::time::Duration::from_secs(5))));
+    }
+
+    #[test]
+    fn a_canonical_request_and_endless_words_are_not_told() {
+        let said = "The request signature does not match. Check your key.\n\nThe Canonical String for this request should \
+                    have been\n'POST\n/\n\nx-amz-security-token:planted\n'\n\nThe String-to-Sign should have been\n'x'";
+        let told = fault::chain(&answer("SignatureDoesNotMatch", said));
+        assert!(told.ends_with("does not match. Check your key.") && !told.contains("planted"), "{told}");
+        assert!(fault::chain(&answer("ValidationException", &"ü".repeat(5000))).chars().count() < 1100);
     }
 
     #[test]

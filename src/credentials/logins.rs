@@ -34,7 +34,6 @@ const CAP: usize = 10_000;
 /// All logins, and what they are made of.
 pub(crate) struct Logins {
     calls: Arc<Calls>,
-    reader: Arc<StoreReader>,
     stored: Arc<Cache<Place, Stored>>,
     base: Arc<Cache<Option<String>, CallerArn>>,
     found: Arc<Cache<Wanted, FoundAt>>,
@@ -47,6 +46,8 @@ pub(crate) struct Opening {
     pub(crate) database: String,
     pub(crate) login: Arc<DbLogin>,
     origin: Origin,
+    /// What AWS said of the place, where nobody else did.
+    found: Option<(Wanted, Arc<FoundAt>)>,
 }
 
 /// What to ask again when the warehouse refuses the login.
@@ -75,16 +76,15 @@ impl Logins {
             cap: CAP,
         };
         let within = |believed, tenths| policy(Freshness::Within { believed, stale_for: STALE_FOR }, tenths);
-        let reader = Arc::new(StoreReader(Arc::clone(&calls)));
-        let stored = cache(Arc::clone(&reader), within(BELIEVED, 8), clock, control);
+        let stored = cache(Arc::new(StoreReader(Arc::clone(&calls))), within(BELIEVED, 8), clock, control);
         let base = cache(Arc::new(WhoAmI(Arc::clone(&calls))), within(BASE_BELIEVED, 8), clock, control);
-        let roles = Roles::new(Arc::clone(&calls), Arc::clone(&stored), Arc::clone(&base));
+        let roles = Roles::new(Arc::clone(&calls), Arc::clone(&stored), Arc::clone(&base), Arc::clone(clock));
         let sessions = cache(Arc::clone(&roles), policy(Freshness::Ahead, 9), clock, control);
         roles.fills(&sessions);
         let minter = Arc::new(Minter { calls: Arc::clone(&calls), sessions });
         let found = cache(Arc::clone(&minter), within(FOUND_BELIEVED, 10), clock, control);
         let minted = cache(minter, policy(Freshness::Ahead, 10), clock, control);
-        Arc::new(Self { calls, reader, stored, base, found, minted })
+        Arc::new(Self { calls, stored, base, found, minted })
     }
 
     /// How AWS is called, for what is read besides logins.
@@ -116,16 +116,12 @@ impl Logins {
     /// What is wrong with the spec, or what ended a flight.
     pub(crate) async fn open(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<MintError>> {
         let plan = self.plan(spec, owner).await?;
-        let (found, port);
-        let host = match (&plan.host, plan.name) {
-            (Some(host), _) => {
-                port = plan.port.unwrap_or(DEFAULT_PORT);
-                host.clone()
-            }
+        let (host, port, found) = match (plan.host, plan.name) {
+            (Some(host), _) => (host, plan.port.unwrap_or(DEFAULT_PORT), None),
             (None, Some(name)) => {
-                found = self.found.get(&Wanted { caller: plan.caller, region: plan.region, name }).await?;
-                port = plan.port.unwrap_or(found.port);
-                found.host.clone()
+                let wanted = Wanted { caller: plan.caller, region: plan.region, name };
+                let found = self.found.get(&wanted).await?;
+                (found.host.clone(), plan.port.unwrap_or(found.port), Some((wanted, found)))
             }
             (None, None) => return Err(MintError::Spec("there is no host".to_owned()).into()),
         };
@@ -145,12 +141,7 @@ impl Logins {
             }
         };
         let server_name = spec.tls_server_name.as_ref().unwrap_or(&host).trim_end_matches('.').to_owned();
-        Ok(Opening { target: Target { host, port, server_name }, database: plan.database, login, origin })
-    }
-
-    /// Reads what is stored at AWS, past all caches.
-    pub(crate) fn reader(&self) -> &Arc<StoreReader> {
-        &self.reader
+        Ok(Opening { target: Target { host, port, server_name }, database: plan.database, login, origin, found })
     }
 
     /// The warehouse refused this login: whether another one is worth asking for.
@@ -161,13 +152,18 @@ impl Logins {
         }
     }
 
+    /// The warehouse is not where AWS said it was: whether it is worth asking again.
+    pub(crate) fn moved(&self, opening: &Opening) -> bool {
+        opening.found.as_ref().is_some_and(|(wanted, found)| self.found.refused(wanted, found))
+    }
+
     /// The spec merged with what it refers to.
     async fn plan(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Plan, Arc<MintError>> {
         if let Some(bounds) = &spec.bounds {
             bounds.check_names(spec).map_err(MintError::from)?;
         }
         // What is stored is where the proxy is, not where the warehouse is.
-        let region = self.reader.0.home(spec.region.as_deref());
+        let region = self.calls.home(spec.region.as_deref());
         let mut password = match &spec.password {
             Some(name) => Some(self.password(Place::parameter(name, region)).await?),
             None => None,

@@ -17,13 +17,9 @@ use super::DbLogin;
 use super::calls::Calls;
 use super::error::{Call, MintError};
 use super::order::{Chain, LoginCall, Order};
-use super::roles::{Identity, SessionKey};
+use super::roles::{Identity, SessionKey, under_session};
 use crate::engine::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
-
-/// Codes that say that a role session, or the base's keys, have run out before their time.
-const EXPIRED: [&str; 4] =
-    ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"];
 
 /// Mints logins and finds warehouses.
 pub(crate) struct Minter {
@@ -75,7 +71,7 @@ impl Perishable for FoundAt {
 }
 
 impl Minter {
-    /// Asks under the identity of `caller`; once more under a new session where the one there was has run out early.
+    /// Asks under the identity of `caller`.
     async fn under<T, F>(
         &self,
         caller: &Chain,
@@ -89,17 +85,7 @@ impl Minter {
             return ask(None).await;
         }
         let key = SessionKey::new(caller, self.calls.home(region));
-        let identity = self.sessions.get(&key).await.map_err(MintError::Needed)?;
-        match ask(identity.keys().cloned()).await {
-            Err(error)
-                if error.code().is_some_and(|code| EXPIRED.contains(&code))
-                    && self.sessions.refused(&key, &identity) =>
-            {
-                let identity = self.sessions.get(&key).await.map_err(MintError::Needed)?;
-                ask(identity.keys().cloned()).await
-            }
-            outcome => outcome,
-        }
+        under_session(&self.sessions, &key, ask).await
     }
 
     async fn mint(&self, order: &Order) -> Result<DbLogin, MintError> {

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use super::calls::Calls;
 use super::error::{Call, MintError};
-use super::order::{Chain, Hop, ROLE_SESSION_NAME};
+use super::order::{Chain, Hop};
 use super::stored::{Place, Stored};
+use crate::clock::Clock;
 use crate::engine::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
@@ -36,8 +37,8 @@ pub(crate) struct SessionKey {
 /// An identity to call under.
 #[derive(Debug)]
 pub(crate) enum Identity {
-    /// The base identity: it already is the role.
-    Base,
+    /// The base identity: it already is the role, as far as is known until then.
+    Base { until: SystemTime },
     /// A role session.
     Session(Credentials),
 }
@@ -51,6 +52,7 @@ pub(crate) struct Roles {
     calls: Arc<Calls>,
     stored: Arc<Cache<Place, Stored>>,
     base: Arc<Cache<Option<String>, CallerArn>>,
+    clock: Arc<dyn Clock>,
     /// Where the sessions before are found: the cache that this fills.
     sessions: OnceLock<Weak<Cache<SessionKey, Identity>>>,
 }
@@ -77,7 +79,7 @@ impl Identity {
     /// `None`: the base's own.
     pub(crate) fn keys(&self) -> Option<&Credentials> {
         match self {
-            Self::Base => None,
+            Self::Base { .. } => None,
             Self::Session(keys) => Some(keys),
         }
     }
@@ -85,7 +87,10 @@ impl Identity {
 
 impl Perishable for Identity {
     fn expires_at(&self) -> Option<SystemTime> {
-        self.keys().and_then(Credentials::expiry)
+        match self {
+            Self::Base { until } => Some(*until),
+            Self::Session(keys) => keys.expiry(),
+        }
     }
 }
 
@@ -100,8 +105,9 @@ impl Roles {
         calls: Arc<Calls>,
         stored: Arc<Cache<Place, Stored>>,
         base: Arc<Cache<Option<String>, CallerArn>>,
+        clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        Arc::new(Self { calls, stored, base, sessions: OnceLock::new() })
+        Arc::new(Self { calls, stored, base, clock, sessions: OnceLock::new() })
     }
 
     /// Says which cache this fills.
@@ -111,7 +117,8 @@ impl Roles {
     }
 
     async fn take(&self, key: &SessionKey) -> Result<Identity, MintError> {
-        let Some((hop, before)) = key.chain.last() else { return Ok(Identity::Base) };
+        let base = || Identity::Base { until: self.clock.now() + BASE_BELIEVED };
+        let Some((hop, before)) = key.chain.last() else { return Ok(base()) };
         let region = key.region.as_deref();
         if let Some(file) = &hop.token_file {
             let since = Instant::now();
@@ -122,35 +129,45 @@ impl Roles {
         if before.0.is_empty() && self.is_base(hop, region).await? {
             let call = Call::new("AssumeRole", &hop.role_arn);
             self.calls.note(&call, "skipped: the base identity already is this role");
-            return Ok(Identity::Base);
+            return Ok(base());
         }
         let external_id = match &hop.external_id {
             Some(name) => Some(self.external_id(name, region).await?),
             None => None,
         };
-        let before = match self.sessions.get().and_then(Weak::upgrade) {
-            Some(sessions) if !before.0.is_empty() => Some(
-                sessions
-                    .get(&SessionKey { chain: before, region: key.region.clone() })
-                    .await
-                    .map_err(MintError::Needed)?,
-            ),
-            _ => None,
-        };
-        let under = before.as_deref().and_then(Identity::keys);
-        self.assume(hop, under, external_id.as_ref(), region).await.map_err(|error| match &hop.external_id {
-            // A wrong one gets the same answer as a role that does not trust us.
-            Some(name) if error.is_final() => {
-                MintError::Of { what: format!("with external_id {name}"), source: Arc::new(error) }
+        self.under(before, region, |keys| self.assume(hop, keys, external_id.as_ref(), region)).await.map_err(|error| {
+            match &hop.external_id {
+                // A wrong one gets the same answer as a role that does not trust us.
+                Some(name) if error.is_final() && !error.is_needed() => {
+                    MintError::Of { what: format!("with external_id {name}"), source: Arc::new(error) }
+                }
+                _ => error,
             }
-            _ => error,
         })
+    }
+
+    /// Asks under the session that a chain leads to, as [`under_session`] does.
+    async fn under<T, F>(
+        &self,
+        chain: Chain,
+        region: Option<&str>,
+        ask: impl Fn(Option<Credentials>) -> F,
+    ) -> Result<T, MintError>
+    where
+        F: Future<Output = Result<T, MintError>>,
+    {
+        match self.sessions.get().and_then(Weak::upgrade) {
+            Some(sessions) if !chain.0.is_empty() => {
+                under_session(&sessions, &SessionKey { chain, region: region.map(str::to_owned) }, ask).await
+            }
+            _ => ask(None).await,
+        }
     }
 
     /// Whether there is nothing to assume: the base identity is a session of the role already, and neither tags nor a
     /// session name of somebody's own are asked for.
     async fn is_base(&self, hop: &Hop, region: Option<&str>) -> Result<bool, MintError> {
-        if !hop.tags.is_empty() || hop.session_name != ROLE_SESSION_NAME {
+        if !hop.tags.is_empty() || hop.owner.is_some() {
             return Ok(false);
         }
         let base = self.base.get(&region.map(str::to_owned)).await.map_err(MintError::Needed)?;
@@ -159,7 +176,8 @@ impl Roles {
 
     async fn external_id(&self, name: &str, region: Option<&str>) -> Result<Secret, MintError> {
         let place = Place::parameter(name, region);
-        let unread = |source| MintError::Of { what: "external_id".to_owned(), source };
+        let unread =
+            |source| MintError::Of { what: "external_id".to_owned(), source: Arc::new(MintError::Needed(source)) };
         let stored = self.stored.get(&place).await.map_err(unread)?;
         if is_external_id(stored.text.expose()) {
             return Ok(stored.text.clone());
@@ -173,7 +191,7 @@ impl Roles {
     async fn assume(
         &self,
         hop: &Hop,
-        under: Option<&Credentials>,
+        under: Option<Credentials>,
         external_id: Option<&Secret>,
         region: Option<&str>,
     ) -> Result<Identity, MintError> {
@@ -191,7 +209,7 @@ impl Roles {
                 .duration_seconds(SESSION_SECS)
                 .set_external_id(external_id.map(|id| id.expose().to_owned()))
                 .set_tags(Some(tags.clone()).filter(|tags| !tags.is_empty()));
-            request.customize().config_override(under!(aws_sdk_sts, under)).send()
+            request.customize().config_override(under!(aws_sdk_sts, under.as_ref())).send()
         };
         let read = |answer: AssumeRoleOutput| session(answer.credentials);
         self.calls.make(&call, (account(&hop.role_arn), region), external_id, send, read).await
@@ -211,6 +229,30 @@ impl Roles {
         };
         let read = |answer: AssumeRoleWithWebIdentityOutput| session(answer.credentials);
         self.calls.make(&call, (account(&hop.role_arn), region), Some(token), send, read).await
+    }
+}
+
+/// Codes that say that a role session, or the base's keys, have run out before their time.
+const EXPIRED: [&str; 4] =
+    ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"];
+
+/// Asks under a role session; once more under a new one where the one there was has run out early.
+pub(crate) async fn under_session<T, F>(
+    sessions: &Arc<Cache<SessionKey, Identity>>,
+    key: &SessionKey,
+    ask: impl Fn(Option<Credentials>) -> F,
+) -> Result<T, MintError>
+where
+    F: Future<Output = Result<T, MintError>>,
+{
+    let identity = sessions.get(key).await.map_err(MintError::Needed)?;
+    let has_run_out = |error: &MintError| error.code().is_some_and(|code| EXPIRED.contains(&code));
+    match ask(identity.keys().cloned()).await {
+        Err(error) if has_run_out(&error) && sessions.refused(key, &identity) => {
+            let identity = sessions.get(key).await.map_err(MintError::Needed)?;
+            ask(identity.keys().cloned()).await
+        }
+        outcome => outcome,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::held::Held;
 use super::slot::{Flight, Outcome, Slot};
@@ -64,6 +64,7 @@ where
             if slot.held.is_none() {
                 self.touch(&slot);
             }
+            self.tell(key, &slot, landed.as_ref().err());
             let told = match landed {
                 Ok((value, held)) => {
                     slot.landed(held, now, &self.policy, &self.jitter);
@@ -76,6 +77,25 @@ where
         };
         self.make_room();
         told
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    /// Whoever reads the log hears that what is held cannot be renewed, and that it can again: clients notice neither.
+    fn tell(&self, key: &K, slot: &Slot<V>, error: Option<&Arc<MintError>>) {
+        let was_failing = slot.trouble.as_ref().is_some_and(|trouble| trouble.of.is_some());
+        match error {
+            Some(error) if slot.held.is_some() && !was_failing => {
+                let (name, error) = (self.source.name(key), fault::chain(error));
+                warn!(
+                    name = name.as_str(),
+                    error = error.as_str(),
+                    "cannot be renewed: the last one serves as long as it may"
+                );
+            }
+            None if slot.held.is_some() && was_failing => info!(name = self.source.name(key).as_str(), "renewed again"),
+            Some(_) | None => {}
+        }
     }
 }
 

@@ -14,6 +14,9 @@ use super::memory::{Memory, Moment};
 use super::{Freshness, Perishable, Policy};
 use crate::credentials::MintError;
 
+/// How long behind its pause a failure still keeps those who ask from waiting.
+const RECENT: Duration = Duration::from_secs(60);
+
 /// Pauses between attempts to replace a value that is still handed out: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
 
@@ -75,8 +78,8 @@ impl<V> Default for Slot<V> {
 impl<V> Slot<V> {
     pub(super) fn judge(&self, now: Moment, freshness: Freshness) -> Verdict<V> {
         let held = self.held.as_ref().filter(|held| held.is_served(now));
-        // Once a fetch has failed nobody waits for the next one.
-        let waits = matches!(freshness, Freshness::Within { .. }) && self.trouble.is_none();
+        // Once a fetch has failed nobody waits for the next one; but what is long ago says nothing of now.
+        let waits = matches!(freshness, Freshness::Within { .. }) && !self.is_in_trouble(now);
         match (held, &self.flight) {
             (Some(held), _) if held.is_fresh(now) || self.is_pausing(now) => Verdict::Serve(held.hand_out()),
             (Some(held), Some(_)) if !waits => Verdict::Serve(held.hand_out()),
@@ -104,8 +107,10 @@ impl<V> Slot<V> {
         self.pause(Some(Arc::clone(&error)), now, jitter);
         match &self.held {
             Some(held) => Ok(Arc::clone(&held.value)),
-            None if error.is_final() => {
-                self.denial = Some(Memory::again(Arc::clone(&error), now, self.denial.as_ref(), policy.negative_ttl));
+            None if error.is_remembered() => {
+                // Who is not known any more may be known again at any time.
+                let last = self.denial.as_ref().filter(|_| error.revokes());
+                self.denial = Some(Memory::again(Arc::clone(&error), now, last, policy.negative_ttl));
                 Err(error)
             }
             None => Err(error),
@@ -168,6 +173,10 @@ impl<V> Slot<V> {
     fn pause(&mut self, failure: Option<Arc<MintError>>, now: Moment, jitter: &Jitter) {
         let step = self.trouble.as_ref().map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
         self.trouble = Some(Memory { of: failure, since: now, step, lasts: jitter.around(step, SPREAD) });
+    }
+
+    fn is_in_trouble(&self, now: Moment) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| now.since(trouble.since) < trouble.lasts + RECENT)
     }
 
     fn is_pausing(&self, now: Moment) -> bool {

@@ -18,7 +18,7 @@ use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError};
 const REDIALS: u32 = 2;
 const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
-/// One fresh login if the warehouse refuses the first. A credential has a deadline of its own; that of the login begins
+/// One fresh login if the warehouse refuses the first, one more look-up if it is not where AWS said. A credential has a deadline of its own; that of the login begins
 /// with the first dial.
 pub(super) async fn connect(
     shared: &Shared,
@@ -42,6 +42,9 @@ pub(super) async fn connect(
         match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id(), source })? {
             Err(error) if error.is_login_refused() && shared.logins.refused(&opening) && !is_retry => {
                 debug!(error = chain(&error).as_str(), "a login was refused: fetching another one");
+            }
+            Err(error) if error.is_misled() && !is_retry && shared.logins.moved(&opening) => {
+                debug!(error = chain(&error).as_str(), "the warehouse is not where AWS said: asking again");
             }
             Err(error) => return Err(failed(error).into()),
             Ok(upstream) => return Ok((Arc::new(route), upstream)),

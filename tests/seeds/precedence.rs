@@ -124,7 +124,7 @@ async fn a_secret_that_is_not_there_breaks_a_spec_that_needs_nothing_of_it() {
     let run = run(SERVERLESS, "secret_id = \"none\"\n", "{}").await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
-    assert!(cause.contains("GetSecretValue none was refused (ResourceNotFoundException)"), "{cause}");
+    assert!(cause.contains("GetSecretValue none in ap-southeast-2 was refused (ResourceNotFoundException)"), "{cause}");
     run.assert_calls(&["GetSecretValue{SecretId=none} by user/proxy"]);
 }
 
@@ -133,6 +133,6 @@ async fn a_parameter_that_is_not_there_is_no_reason_to_ask_iam() {
     let run = run(SERVERLESS, "user = \"specs\"\npassword = \"/none\"\n", "{}").await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
-    assert!(cause.contains("GetParameter /none was refused (ParameterNotFound)"), "{cause}");
+    assert!(cause.contains("GetParameter /none in ap-southeast-2 was refused (ParameterNotFound)"), "{cause}");
     run.assert_calls(&["GetParameter{Name=/none,WithDecryption=true} by user/proxy"]);
 }

@@ -43,6 +43,17 @@ async fn the_old_value_serves_while_the_source_fails_and_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_of_long_ago_lets_nobody_have_an_old_value() {
+    let rig = rig(WITHIN, [Plan::Life(900), Plan::Throttle]);
+    assert_eq!(rig.serial().await, 1);
+    pass(secs(60)).await;
+    assert_eq!(rig.serial().await, 1, "the source fails");
+    pass(secs(120)).await;
+    assert!(rig.at_once().is_none(), "one waits again");
+    assert_eq!(rig.serial().await, 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_final_refusal_ends_belief() {
     let rig = rig(WITHIN, [Plan::Life(900), Plan::Deny]);
     assert_eq!(rig.serial().await, 1);
