@@ -115,3 +115,17 @@ fn the_targets_of_make_exist() {
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
     }
 }
+
+/// Every test that docs/credentials.md names is there.
+#[test]
+fn the_rows_of_the_credential_tables_are_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_to_string(root.join("docs/credentials.md")).unwrap();
+    let named: Vec<_> = docs.split('`').filter(|word| word.contains("::") && !word.contains(' ')).collect();
+    assert!(named.len() >= 20, "{named:?}");
+    for name in named {
+        let (module, test) = name.split_once("::").unwrap();
+        let code = std::fs::read_to_string(root.join(format!("tests/seeds/{module}.rs"))).unwrap();
+        assert!(code.contains(&format!("fn {test}")), "{name} is no test");
+    }
+}
