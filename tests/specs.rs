@@ -330,6 +330,28 @@ async fn a_secret_leads_nowhere_that_its_item_could_not() {
     assert_eq!(world.sandbox.warehouse.dials(), 0);
 }
 
+#[tokio::test]
+async fn an_item_is_no_login_as_a_superuser_of_the_cluster() {
+    let world = World::start(&setup()).await;
+    world.sandbox.aws.put_table(TABLE);
+    let secret = json!({"username": "RDSDB"}).to_string();
+    world.sandbox.aws.put_secret("/lava/demo/user", SecretValue::Text(secret));
+    let mut proxy = Proxy::start(&world, &[]).await;
+    let cluster = json!({"type": {"S": "redshift"}, "workgroup": null, "cluster_id": {"S": "dw1"}});
+    for (conn_id, key, value) in
+        [("bi-item", "user", "AwsUser"), ("bi-admin", "user", "admin"), ("bi-secret", "secret_id", "/lava/demo/user")]
+    {
+        let mut attributes = cluster.clone();
+        attributes[key] = json!({ "S": value });
+        put(&world, conn_id, &attributes);
+        assert_refused(&connect(&world, &proxy, conn_id).await, "08004", &not_available(conn_id), None);
+        let told = reason(&mut proxy, conn_id).await;
+        assert!(told.contains("deny_db_users forbids an item of the table a login as this user"), "{told}");
+    }
+    assert_eq!(other_calls(&world.sandbox.aws), ["GetSecretValue"]);
+    assert_eq!(world.sandbox.warehouse.dials(), 0);
+}
+
 /// As with a name under an allowed glob whose DNS answer is such an address: addresses are judged once they are known.
 #[tokio::test]
 async fn metadata_addresses_are_not_dialled_whatever_the_hosts_allow() {
