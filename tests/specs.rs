@@ -273,6 +273,11 @@ fn attempts() -> Vec<(Value, &'static str)> {
             json!({"secret_id": text("arn:aws:secretsmanager:us-east-1:1:secret:x-AbCdEf")}),
             "secret_id: the secret's name",
         ),
+        (
+            json!({"secret_id": text("arn:aws:secretsmanager:us-east-1:999999999999:secret:/lava/demo/x-AbCdEf")}),
+            "secret_id: the secret's name",
+        ),
+        (json!({"tags": {"M": {"Red\u{17f}hiftDbRoles": text("sys:superuser")}}}), "the keys of tags are ASCII here"),
         (json!({"secret_id": text("arn:aws:ssm:us-east-1:1:parameter/lava/demo/x")}), "secret_id: "),
         (json!({"web_identity_token_file": text("/etc/passwd")}), "web_identity_token_file: "),
         (json!({"tls_server_name": text("evil.example.com")}), "tls_server_name: "),
