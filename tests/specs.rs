@@ -223,7 +223,7 @@ async fn a_table_that_may_not_be_read_is_told_to_the_operator() {
     world.sandbox.aws.fault("GetItem", Fault::Deny, Times::Next(1));
     assert_refused(&connect(&world, &proxy, "bi-x").await, "08004", &not_available("bi-x"), None);
     let told = reason(&mut proxy, "bi-x").await;
-    assert!(told.contains("GetItem lava.demo.connections: bi-x was refused (AccessDenied"), "{told}");
+    assert!(told.contains("GetItem lava.demo.connections: bi-x in ap-southeast-2 was refused (AccessDenied"), "{told}");
 }
 
 #[tokio::test]
