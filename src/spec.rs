@@ -73,6 +73,16 @@ impl Specs {
     }
 }
 
+impl SpecError {
+    /// Of a connection that the user may open, as far as names go: what is another's is not told as if it were one.
+    pub(crate) fn conn_id(&self) -> Option<&str> {
+        match self {
+            Self::Unread { conn_id, .. } | Self::Unusable { conn_id, .. } | Self::Disabled(conn_id) => Some(conn_id),
+            Self::NotYours { .. } => None,
+        }
+    }
+}
+
 /// As much of a client's text as a conn_id can have.
 fn clip(asked: &str) -> String {
     asked.chars().take(63).collect()

@@ -198,6 +198,7 @@ async fn reason(proxy: &mut Proxy, conn_id: &str) -> String {
     let line = proxy.wait_for_log(&format!("connection {conn_id}: ")).await;
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&line["message"], &line["level"]), (&json!("login refused"), &json!("WARN")));
+    assert_eq!(line["conn_id"], conn_id);
     line["reason"].as_str().unwrap().to_owned()
 }
 
