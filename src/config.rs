@@ -61,17 +61,51 @@ pub fn load_reference(
     fetch: FetchRemote<'_>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Faults> {
+    read_reference(text, env, fetch, &|toml, name, folder| read_text(toml, name, folder, env, unknown_keys))
+}
+
+/// Loads `[aws]` alone of what a REF names, as [`load_reference`]: what is wrong elsewhere does not matter, as long as all
+/// files can be read.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load_aws(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    fetch: FetchRemote<'_>,
+    unknown_keys: UnknownKeys,
+) -> Result<Aws, Faults> {
+    read_reference(text, env, fetch, &|toml, name, folder| {
+        let doc = Doc::new(name, folder, Some(env), unknown_keys);
+        let Some(root) = include::gather(&doc, toml) else { return Err(doc.told().0) };
+        let aws = sections::aws(doc.root(&root).table("aws"));
+        endpoints_of_the_environment(&doc);
+        let of_aws = |key: &str| key == "aws" || key.starts_with("aws.") || key.starts_with("AWS_");
+        let faults = doc.told().0.about(of_aws);
+        if faults.is_empty() { Ok(aws) } else { Err(faults) }
+    })
+}
+
+/// What is read out of a text of this name, whose paths start in this folder.
+type Read<'a, T> = &'a dyn Fn(&str, &Path, &Path) -> Result<T, Faults>;
+
+fn read_reference<T>(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    fetch: FetchRemote<'_>,
+    read: Read<'_, T>,
+) -> Result<T, Faults> {
     let name = Path::new(text);
-    let parse = |toml: &str| read_text(toml, name, Path::new(""), env, unknown_keys);
+    let parse = |toml: &str| read(toml, name, Path::new(""));
     match value::reference(text) {
-        Ok(Reference::File(path)) => load(&path, env, unknown_keys),
+        Ok(Reference::File(path)) => read(&text_of(&path)?, &path, path.parent().unwrap_or(Path::new(""))),
         Ok(Reference::Env(variable)) => match env(&variable) {
             Some(toml) => parse(&toml),
             None => Err(whole(name, "this environment variable is not set".to_owned())),
         },
         Ok(Reference::Remote(remote)) => {
             // They are about to be called.
-            let doc = Doc::new(name, Path::new(""), Some(env), unknown_keys);
+            let doc = Doc::new(name, Path::new(""), Some(env), UnknownKeys::Refuse);
             endpoints_of_the_environment(&doc);
             let (faults, _told_again_with_the_rest) = doc.told();
             if !faults.is_empty() {
@@ -89,8 +123,11 @@ pub fn load_reference(
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Faults> {
-    let text = read_file(path).map_err(|why| whole(path, format!("cannot be read: {why}")))?;
-    parse(&text, path, env, unknown_keys)
+    parse(&text_of(path)?, path, env, unknown_keys)
+}
+
+fn text_of(path: &Path) -> Result<String, Faults> {
+    read_file(path).map_err(|why| whole(path, format!("cannot be read: {why}")))
 }
 
 /// Parses a configuration. `path` is its name in messages, and relative paths start beside it.

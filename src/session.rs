@@ -158,8 +158,11 @@ async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Resul
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
     let principal = client_auth::verify(client, &shared.accounts, &user).await?;
-    let spec = shared.specs.permitted(&principal, client.startup.database()).await?; // names before any look-up
-    facts.opens(spec.id.as_str());
+    let spec = shared.specs.permitted(&principal, client.startup.database()).await; // names before any look-up
+    if let Some(conn_id) = spec.as_ref().map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str())) {
+        facts.opens(conn_id);
+    }
+    let spec = spec?;
     let slot = shared.slots.take(&spec)?;
     spec::enabled(&spec)?;
     client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;

@@ -17,6 +17,7 @@ use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
 mod item;
+mod strangers;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -51,7 +52,8 @@ impl Specs {
     }
 
     /// The connection that a client means by `database`, if its rights cover it. Names come first: the table is asked of
-    /// none that the user could not open, nor of any that is the configuration's. Cancel safe.
+    /// none that the user could not open, nor of any that is the configuration's, nor without end for names that nobody has.
+    /// Cancel safe.
     ///
     /// # Errors
     /// [`SpecError::NotYours`]; of the table also `Unread` and `Unusable`.
@@ -60,7 +62,9 @@ impl Specs {
         let found = match (self.file.get(database), &self.table) {
             (Some(spec), _) => Some(Arc::clone(spec)).filter(|spec| rights.may_open(&spec.id)),
             (None, Some(table)) => match ConnId::new(database) {
-                Ok(conn_id) if table.covers(&conn_id) && rights.may_open(&conn_id) => table.find(&conn_id).await?,
+                Ok(conn_id) if table.covers(&conn_id) && rights.may_open(&conn_id) => {
+                    table.find(&principal.user, &conn_id).await?
+                }
                 Ok(_) | Err(_) => None,
             },
             (None, None) => None,
@@ -70,6 +74,16 @@ impl Specs {
             // The configuration's own: what is in the table is not known.
             may_open: self.file.keys().filter(|id| rights.may_open(id)).map(ToString::to_string).collect(),
         })
+    }
+}
+
+impl SpecError {
+    /// Of a connection that the user may open, as far as names go: what is another's is not told as if it were one.
+    pub(crate) fn conn_id(&self) -> Option<&str> {
+        match self {
+            Self::Unread { conn_id, .. } | Self::Unusable { conn_id, .. } | Self::Disabled(conn_id) => Some(conn_id),
+            Self::NotYours { .. } => None,
+        }
     }
 }
 

@@ -401,3 +401,30 @@ async fn a_table_is_scanned_to_its_end() {
     std::fs::write(bare.path().join("proxy.toml"), "[aws]\nregion = 5\n").unwrap();
     assert_eq!(run(bare.path(), &["--table", TABLE], "", &without).await.code, 78);
 }
+
+#[tokio::test]
+async fn a_table_is_imported_into_a_configuration_that_does_not_load_without_it() {
+    const TABLE: &str = "lava.demo.connections";
+    let world = World::start(&Setup::default()).await;
+    world.sandbox.aws.put_table(TABLE);
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", world.keys.0.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &world.keys.1),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let dir = TempDir::new().unwrap();
+    let config = format!(
+        "include = [\"conf.d/*.toml\"]\nunheard = 1\n[users.ann]\nconnections = [\"of-lava\"]\n\
+         [aws]\nregion = \"ap-southeast-2\"\nendpoint_url = \"{}\"\n",
+        world.sandbox.aws.url()
+    );
+    std::fs::write(dir.path().join("proxy.toml"), config).unwrap();
+    std::fs::create_dir(dir.path().join("conf.d")).unwrap();
+    let into = dir.path().join("conf.d/lava.toml");
+    std::fs::write(&into, "").unwrap();
+    let ran = run(dir.path(), &["--table", TABLE], "", &keys).await;
+    assert_eq!(ran.code, 0, "{}", ran.notes);
+    std::fs::write(&into, "[aws]\nregion = \"eu-west-1\"\n").unwrap();
+    let ran = run(dir.path(), &["--table", TABLE], "", &keys).await;
+    assert!(ran.code == 78 && ran.notes.contains("aws.region: is already in"), "{}", ran.notes);
+}

@@ -198,6 +198,7 @@ async fn reason(proxy: &mut Proxy, conn_id: &str) -> String {
     let line = proxy.wait_for_log(&format!("connection {conn_id}: ")).await;
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&line["message"], &line["level"]), (&json!("login refused"), &json!("WARN")));
+    assert_eq!(line["conn_id"], conn_id);
     line["reason"].as_str().unwrap().to_owned()
 }
 
@@ -273,6 +274,11 @@ fn attempts() -> Vec<(Value, &'static str)> {
             json!({"secret_id": text("arn:aws:secretsmanager:us-east-1:1:secret:x-AbCdEf")}),
             "secret_id: the secret's name",
         ),
+        (
+            json!({"secret_id": text("arn:aws:secretsmanager:us-east-1:999999999999:secret:/lava/demo/x-AbCdEf")}),
+            "secret_id: the secret's name",
+        ),
+        (json!({"tags": {"M": {"Red\u{17f}hiftDbRoles": text("sys:superuser")}}}), "the keys of tags are ASCII here"),
         (json!({"secret_id": text("arn:aws:ssm:us-east-1:1:parameter/lava/demo/x")}), "secret_id: "),
         (json!({"web_identity_token_file": text("/etc/passwd")}), "web_identity_token_file: "),
         (json!({"tls_server_name": text("evil.example.com")}), "tls_server_name: "),
@@ -327,6 +333,28 @@ async fn a_secret_leads_nowhere_that_its_item_could_not() {
         assert!(told.contains("host evil.example.com is not covered by specs.hosts"), "{told}");
     }
     assert_eq!(other_calls(&world.sandbox.aws), ["GetSecretValue"; 2]);
+    assert_eq!(world.sandbox.warehouse.dials(), 0);
+}
+
+#[tokio::test]
+async fn an_item_is_no_login_as_a_superuser_of_the_cluster() {
+    let world = World::start(&setup()).await;
+    world.sandbox.aws.put_table(TABLE);
+    let secret = json!({"username": "RDSDB"}).to_string();
+    world.sandbox.aws.put_secret("/lava/demo/user", SecretValue::Text(secret));
+    let mut proxy = Proxy::start(&world, &[]).await;
+    let cluster = json!({"type": {"S": "redshift"}, "workgroup": null, "cluster_id": {"S": "dw1"}});
+    for (conn_id, key, value) in
+        [("bi-item", "user", "AwsUser"), ("bi-admin", "user", "admin"), ("bi-secret", "secret_id", "/lava/demo/user")]
+    {
+        let mut attributes = cluster.clone();
+        attributes[key] = json!({ "S": value });
+        put(&world, conn_id, &attributes);
+        assert_refused(&connect(&world, &proxy, conn_id).await, "08004", &not_available(conn_id), None);
+        let told = reason(&mut proxy, conn_id).await;
+        assert!(told.contains("deny_db_users forbids an item of the table a login as this user"), "{told}");
+    }
+    assert_eq!(other_calls(&world.sandbox.aws), ["GetSecretValue"]);
     assert_eq!(world.sandbox.warehouse.dials(), 0);
 }
 

@@ -13,8 +13,9 @@ use self::connection::{Converted, Refused, convert};
 use self::json::Record;
 use self::table::scan;
 use super::{Cli, DEFAULT_CONFIG};
-use crate::config::{Aws, ConnId, Faults};
+use crate::config::{self, Aws, ConnId, Faults};
 use crate::fault::chain;
+use crate::references;
 
 mod connection;
 mod json;
@@ -63,15 +64,16 @@ pub fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -
     }
 }
 
-/// `[aws]` of the configuration; the defaults where the usual file is not there.
+/// `[aws]` of the configuration, which may well lack the connections that are to be imported; the defaults where the usual
+/// file is not there.
 ///
 /// # Errors
-/// Everything that is wrong with the configuration.
+/// Everything that is wrong with `[aws]`.
 pub fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<Aws, Faults> {
     if cli.config == DEFAULT_CONFIG && !Path::new(DEFAULT_CONFIG).exists() {
         return Ok(Aws { region: None, endpoint_url: None });
     }
-    cli.load(env).map(|config| config.aws)
+    config::load_aws(&cli.config, env, &|remote| references::fetch(remote, env), cli.unknown_keys)
 }
 
 /// Longest text read, in bytes: a page of a scan is 1 MiB.

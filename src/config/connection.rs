@@ -124,7 +124,7 @@ pub struct ConnSpec {
     pub identity: LoginIdentity,
     /// Users with different `db_roles` over one role are accepted, though they share one `IAMR:` user.
     pub shared_user_roles: bool,
-    /// Database users that no `per-user` login on a provisioned cluster may be for.
+    /// Database users that IAM is not asked for on a provisioned cluster: for a `per-user` login, or for an item of the table.
     pub deny_db_users: Vec<String>,
     /// The name to send as SNI and to verify. `None`: the host.
     pub tls_server_name: Option<String>,

@@ -15,6 +15,11 @@ impl Faults {
         Self(faults.into_iter().map(|(_, fault)| fault).collect())
     }
 
+    /// Those about some keys.
+    pub(super) fn about(self, is_meant: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.into_iter().filter(|fault| is_meant(&fault.key)).collect())
+    }
+
     /// Whether nothing is wrong; never outside a load.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

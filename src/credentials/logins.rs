@@ -173,7 +173,7 @@ impl Logins {
             let place = Place::secret(id, region);
             let stored = self.stored.get(&place).await?;
             let unusable = |BadSecret(what)| MintError::Unusable { call: place.call(), what };
-            fields = Fields::parse(&stored.text).map_err(unusable)?;
+            fields = Fields::parse(&stored.text, spec).map_err(unusable)?;
             match (&password, fields.password.take()) {
                 (None, Some(found)) => password = Some(StoredPassword { password: found, place, stored }),
                 (None, None) => self.calls.note(&place.call(), "it holds no password: IAM credentials are asked for"),

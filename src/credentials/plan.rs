@@ -118,6 +118,9 @@ fn call(
         Some(WarehouseName::Workgroup(workgroup)) => LoginCall::Workgroup { workgroup, database },
         Some(WarehouseName::Cluster(cluster_id)) => {
             let user = if per_user { Some(own_user(spec, owner)?) } else { user };
+            if let Some(user) = user.as_ref().filter(|_| spec.bounds.is_some()) {
+                not_denied(spec, user, "deny_db_users forbids an item of the table a login as this user")?;
+            }
             match user {
                 Some(user) => {
                     let (auto_create, groups) = (spec.auto_create, spec.db_groups.clone());
@@ -142,10 +145,14 @@ fn own_user(spec: &ConnSpec, owner: Owner<'_>) -> Result<String, MintError> {
     if config::value::db_user(user).is_err() {
         return Err(MintError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
     }
-    if spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(user)) {
-        return Err(MintError::Spec("deny_db_users forbids a login as this user".to_owned()));
-    }
+    not_denied(spec, user, "deny_db_users forbids a login as this user")?;
     Ok(user.to_owned())
+}
+
+/// Redshift folds a `DbUser`'s case.
+fn not_denied(spec: &ConnSpec, user: &str, otherwise: &str) -> Result<(), MintError> {
+    let is_denied = spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(user));
+    if is_denied { Err(MintError::Spec(otherwise.to_owned())) } else { Ok(()) }
 }
 
 /// The spec's roles; tags, and what is a user's own, belong to the last one.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::config::value;
+use crate::config::{ConnSpec, LoginIdentity, Warehouse, value};
 use crate::secret::Secret;
 
 /// The fields of a secret that mean something here.
@@ -22,14 +22,16 @@ pub(crate) struct Fields {
 pub(crate) struct BadSecret(pub(crate) &'static str);
 
 impl Fields {
-    /// Reads a JSON object. Keys that mean nothing here are passed over, as lava does.
+    /// Reads a JSON object for a spec: what it says itself is not read here, nor what nothing comes of. Keys that mean
+    /// nothing are passed over, as lava does.
     ///
     /// # Errors
-    /// It is no object, or a value will not do.
-    pub(crate) fn parse(text: &Secret) -> Result<Self, BadSecret> {
+    /// It is no object, or a value that is needed will not do.
+    pub(crate) fn parse(text: &Secret, spec: &ConnSpec) -> Result<Self, BadSecret> {
         let read: Value =
             serde_json::from_str(text.expose()).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
-        let Value::Object(object) = read else { return Err(BadSecret("the secret is not a JSON object")) };
+        let Value::Object(mut object) = read else { return Err(BadSecret("the secret is not a JSON object")) };
+        drop_unused(&mut object, spec);
         let host = string(&object, "host", "the secret's host is no string")?;
         let database = string(&object, "dbname", "the secret's dbname is no string")?;
         let user = string(&object, "username", "the secret's username is no string")?;
@@ -48,6 +50,23 @@ impl Fields {
                 "the secret's dbname is no database's name",
             )?,
         })
+    }
+}
+
+/// Leaves what the spec lacks, and a user only where one logs in by name.
+fn drop_unused(object: &mut Map<String, Value>, spec: &ConnSpec) {
+    let has_password = spec.password.is_some() || object.get("password").is_some_and(|value| !value.is_null());
+    let named = spec.warehouse == Warehouse::Provisioned && spec.identity == LoginIdentity::Shared;
+    for (key, is_used) in [
+        ("host", spec.host.is_none()),
+        ("port", spec.port.is_none()),
+        ("dbname", spec.database.is_none()),
+        ("username", spec.user.is_none() && (has_password || named)),
+        ("password", spec.password.is_none()),
+    ] {
+        if !is_used {
+            object.remove(key);
+        }
     }
 }
 
@@ -86,10 +105,39 @@ fn port(object: &Map<String, Value>) -> Result<Option<u16>, BadSecret> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::{self, UnknownKeys};
+
+    /// What a spec of a provisioned cluster that says no more than this takes.
+    fn parse_for(spec: &str, text: &str) -> Result<Fields, BadSecret> {
+        let toml = format!("[connections.c]\ntype = \"redshift\"\ncluster_id = \"dw1\"\nsecret_id = \"x\"\n{spec}");
+        let config = config::parse(&toml, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
+        Fields::parse(&Secret::new(text.to_owned()), &config.connections["c"])
+    }
 
     fn parse(text: &str) -> Result<Fields, BadSecret> {
-        Fields::parse(&Secret::new(text.to_owned()))
+        parse_for("", text)
+    }
+
+    #[test]
+    fn what_the_spec_says_itself_is_not_read() {
+        let bad = [("host", "host = \"h\""), ("dbname", "database = \"d\""), ("username", "user = \"u\"")];
+        let bad = bad.into_iter().chain([("port", "port = 1"), ("password", "user = \"u\"\npassword = \"/pw\"")]);
+        for (key, spec) in bad {
+            for value in ["\"\"", "[1]"] {
+                let text = format!("{{\"{key}\": {value}}}");
+                assert!(parse(&text).is_err() && parse_for(spec, &text).is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_user_is_read_where_one_logs_in_by_name() {
+        let per_user = "identity = \"per-user\"";
+        assert!(parse_for(per_user, r#"{"username": ""}"#).is_ok());
+        assert!(parse_for(per_user, r#"{"username": "", "password": "p"}"#).is_err());
     }
 
     #[test]

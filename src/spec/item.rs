@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -25,8 +26,9 @@ pub(crate) enum Found {
     Spec(Arc<ConnSpec>),
     /// An item that will not do.
     Unusable(Flaw),
-    /// No item. Unlike the others it is not believed for longer while the table cannot be read.
-    Missing { until: SystemTime },
+    /// No item. Unlike the others it is not believed for longer while the table cannot be read. `unpaid`: the call that told
+    /// so is nobody's yet.
+    Missing { until: SystemTime, unpaid: AtomicBool },
 }
 
 /// What is wrong with an item.
@@ -71,7 +73,7 @@ impl Perishable for Found {
     fn expires_at(&self) -> Option<SystemTime> {
         match self {
             Self::Spec(_) | Self::Unusable(_) => None,
-            Self::Missing { until } => Some(*until),
+            Self::Missing { until, .. } => Some(*until),
         }
     }
 

@@ -1,6 +1,7 @@
 //! lava's table of connections in DynamoDB: one GetItem for however many ask, believed for a while.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tracing::{debug, info};
 
 use super::SpecError;
 use super::item::{Fingerprint, Found, MISSING_BELIEVED, attributes};
+use super::strangers::Strangers;
 use crate::clock::Clock;
 use crate::config::{Bounds, ConnId, ConnSpec, ItemValue, SpecsTable};
 use crate::credentials::calls::Calls;
@@ -31,6 +33,8 @@ pub(crate) struct Table {
     name: String,
     bounds: Arc<Bounds>,
     items: Arc<Cache<ConnId, Found>>,
+    reader: Arc<Reader>,
+    strangers: Strangers,
 }
 
 /// What a read item is, if it is there.
@@ -88,8 +92,9 @@ impl Table {
             cap: CAP,
         };
         let reader = Arc::new(Reader { items, settings, clock: Arc::clone(clock), seen: Mutex::default() });
-        let items = Cache::new(reader, Arc::clone(clock), control.clone(), policy, Jitter::random());
-        Self { name, bounds, items }
+        let source = Arc::clone(&reader);
+        let items = Cache::new(source, Arc::clone(clock), control.clone(), policy, Jitter::random());
+        Self { name, bounds, items, reader, strangers: Strangers::default() }
     }
 
     /// Whether the table is asked for this name at all.
@@ -105,15 +110,24 @@ impl Table {
         self.items.get(conn_id).await
     }
 
-    /// The spec of this name, if the table has one. Cancel safe.
+    /// The spec of this name, if the table has one. A user that has asked for too many names that nobody has is answered
+    /// without a call, but for names that were found before. Cancel safe.
     ///
     /// # Errors
     /// `Unread`, `Unusable`.
-    pub(super) async fn find(&self, conn_id: &ConnId) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+    pub(super) async fn find(&self, user: &str, conn_id: &ConnId) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+        if !self.reader.knows(conn_id) && self.strangers.are_spent(user, self.reader.clock.now()) {
+            return Ok(None);
+        }
         let unread = |source| SpecError::Unread { conn_id: conn_id.to_string(), source };
         match &*self.read(conn_id).await.map_err(unread)? {
             Found::Spec(spec) => Ok(Some(Arc::clone(spec))),
-            Found::Missing { .. } => Ok(None),
+            Found::Missing { unpaid, .. } => {
+                if unpaid.swap(false, Ordering::Relaxed) {
+                    self.strangers.charge(user, self.reader.clock.now());
+                }
+                Ok(None)
+            }
             Found::Unusable(flaw) => Err(SpecError::Unusable {
                 conn_id: conn_id.to_string(),
                 table: self.name.clone(),
@@ -143,7 +157,10 @@ impl Reader {
         self.note(conn_id, item.as_ref().map(Fingerprint::of));
         Ok(match &item {
             Some(item) => Found::read(&self.settings, conn_id, item),
-            None => Found::Missing { until: self.clock.now() + MISSING_BELIEVED },
+            None => {
+                let until = self.clock.now() + MISSING_BELIEVED;
+                Found::Missing { until, unpaid: AtomicBool::new(true) }
+            }
         })
     }
 
@@ -155,6 +172,12 @@ impl Reader {
         if let Some(last) = self.replace(conn_id, read).filter(|last| *last != read) {
             info!(source, conn_id = conn_id.as_str(), old = told(last).as_str(), new = new.as_str(), "config changed");
         }
+    }
+
+    /// Whether it was there the last time.
+    fn knows(&self, conn_id: &ConnId) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(conn_id).is_some_and(Option::is_some)
     }
 
     /// What the item was the last time, if that is known.

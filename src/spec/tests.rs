@@ -172,6 +172,38 @@ async fn names_outside_the_rights_or_the_tables_globs_or_in_the_configuration_ar
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_user_asks_for_so_many_names_that_nobody_has() {
+    let rig = Rig::new();
+    rig.put("bi-old", item("one"));
+    rig.put("bi-new", item("one"));
+    rig.open("bi-old").await.unwrap();
+    for at in 0..20 {
+        for _ in 0..3 {
+            rig.open(&format!("bi-{at}")).await.unwrap_err();
+        }
+    }
+    assert_eq!(rig.calls(), 21, "remembered ones cost nothing");
+    for name in ["bi-20", "bi-0", "bi-new"] {
+        assert!(matches!(rig.open(name).await, Err(SpecError::NotYours { .. })), "{name}");
+    }
+    assert_eq!(rig.calls(), 21);
+    let other = Principal { user: "bob".into(), ..principal(&["*"]) };
+    rig.specs.permitted(&other, "bi-20").await.unwrap_err();
+    assert_eq!(rig.calls(), 22, "each has its own");
+    tokio::time::sleep(secs(3)).await;
+    rig.open("bi-new").await.expect("one more");
+    rig.open("bi-21").await.unwrap_err();
+    rig.open("bi-22").await.unwrap_err();
+    assert_eq!(rig.calls(), 24);
+    tokio::time::sleep(secs(57)).await;
+    assert_eq!((rig.database("bi-old").await.as_str(), rig.calls()), ("one", 25), "what was found is read again");
+    for at in 100..130 {
+        rig.open(&format!("bi-{at}")).await.unwrap_err();
+    }
+    assert_eq!(rig.calls(), 25 + 19);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hints_name_nothing_of_the_table() {
     let rig = Rig::new();
     rig.put("bi-x", item("one"));

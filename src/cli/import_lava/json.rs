@@ -75,11 +75,9 @@ impl Found<'_> {
     }
 
     fn record(&mut self, name: Option<&String>, object: &Map<String, Value>) {
-        let fields = if is_item(object) {
-            item(object)
-        } else {
-            object.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
-        };
+        let as_item = item(object).filter(|_| !object.is_empty());
+        let fields =
+            as_item.unwrap_or_else(|| object.iter().map(|(name, value)| (name.clone(), plain(value))).collect());
         self.records.push(Record { place: self.source.to_owned(), name: name.cloned(), fields });
     }
 }
@@ -91,11 +89,12 @@ fn is_spec(object: &Map<String, Value>) -> bool {
 
 /// Every field is in DynamoDB's typed form.
 fn is_item(object: &Map<String, Value>) -> bool {
-    !object.is_empty() && object.values().all(|value| typed(value).is_some())
+    !object.is_empty() && item(object).is_some()
 }
 
-fn item(object: &Map<String, Value>) -> BTreeMap<String, ItemValue> {
-    object.iter().filter_map(|(name, value)| Some((name.clone(), typed(value)?))).collect()
+/// `None`: a field is in another form. Reads each value once, however deep it is: nobody bounds what a file holds.
+fn item(object: &Map<String, Value>) -> Option<BTreeMap<String, ItemValue>> {
+    object.iter().map(|(name, value)| Some((name.clone(), typed(value)?))).collect()
 }
 
 /// `{"S": "…"}` and its like. `None`: it is none of them.
@@ -106,7 +105,7 @@ fn typed(value: &Value) -> Option<ItemValue> {
         ("S", Value::String(text)) => ItemValue::Text(text.clone()),
         ("N", Value::String(number)) => ItemValue::Number(number.clone()),
         ("BOOL", Value::Bool(is)) => ItemValue::Bool(*is),
-        ("M", Value::Object(map)) if map.is_empty() || is_item(map) => ItemValue::Map(item(map)),
+        ("M", Value::Object(map)) => ItemValue::Map(item(map)?),
         ("L", Value::Array(list)) => ItemValue::List(list.iter().map(typed).collect::<Option<_>>()?),
         ("NULL", Value::Bool(_)) => ItemValue::Other("NULL"),
         ("B", Value::String(_)) => ItemValue::Other("B"),
@@ -158,6 +157,15 @@ mod tests {
         ] {
             assert_eq!(found(&text), (want.into_iter().map(str::to_owned).collect(), vec![]), "{text}");
         }
+    }
+
+    #[test]
+    fn a_deep_item_is_read_in_one_pass() {
+        let deep = (0..40).fold(r#"{"S": "x"}"#.to_owned(), |inner, _| format!(r#"{{"M": {{"k": {inner}}}}}"#));
+        let item = format!(r#"{{"conn_id": {{"S": "a"}}, "tags": {deep}}}"#);
+        let (records, problems) = found(&format!(r#"[{item}, {{"Item": {item}}}, {{"one": {item}}}]"#));
+        assert_eq!(records, ["a/2", "a/2", "one:2"]);
+        assert!(problems.is_empty(), "{problems:?}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum BoundsError {
         /// `password` or `external_id`
         key: &'static str,
     },
-    /// A secret outside the prefix.
+    /// A secret outside the prefix, or an ARN, as with parameters.
     #[error("secret_id: the secret's name does not begin with specs.parameter_prefix")]
     Secret,
     /// A host that no glob covers.
@@ -72,22 +72,10 @@ impl Bounds {
                 return Err(BoundsError::Parameter { key });
             }
         }
-        match spec.secret_id.as_deref().map(secret_name) {
+        match &spec.secret_id {
             Some(name) if !name.starts_with(&self.parameter_prefix) => Err(BoundsError::Secret),
             _ => Ok(()),
         }
-    }
-}
-
-/// The name in `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX`; another ARN has none.
-fn secret_name(id: &str) -> &str {
-    if !id.starts_with("arn:") {
-        return id;
-    }
-    let mut parts = id.splitn(7, ':').skip(2);
-    match (parts.next(), parts.nth(2), parts.next()) {
-        (Some("secretsmanager"), Some("secret"), Some(name)) => name,
-        _ => "",
     }
 }
 
@@ -174,7 +162,7 @@ mod tests {
                 parameter("external_id"),
             ),
             ("secret_id = \"/lava/prod/x\"".to_owned(), Ok(())),
-            (format!("secret_id = \"{}\"", secret_arn("/lava/prod/x")), Ok(())),
+            (format!("secret_id = \"{}\"", secret_arn("/lava/prod/x")), Err(BoundsError::Secret)),
             (format!("secret_id = \"{}\"", secret_arn("lava/prod/x")), Err(BoundsError::Secret)),
             ("secret_id = \"arn:aws:ssm:eu-west-1:1:secret:/lava/prod/x\"".to_owned(), Err(BoundsError::Secret)),
             ("secret_id = \"arn:/lava/prod/x\"".to_owned(), Err(BoundsError::Secret)),

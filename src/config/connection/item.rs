@@ -81,7 +81,10 @@ fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
             return false;
         }
         ItemValue::Map(tags) if name == "tags" => {
-            if let Some(key) = tags.keys().find(|key| is_redshifts(key)) {
+            if let Some(key) = tags.keys().find(|key| !is_plain(key)) {
+                let why = "the keys of tags are ASCII here, without blanks at their ends";
+                doc.fault(Place::WHOLE, &dotted("tags", key), why);
+            } else if let Some(key) = tags.keys().find(|key| is_redshifts(key)) {
                 let why = "tags that begin with RedshiftDb may not be set here";
                 doc.fault(Place::WHOLE, &dotted("tags", key), why);
             }
@@ -91,9 +94,14 @@ fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
     FIELDS.contains(&name)
 }
 
+/// Whether a tag's key is compared in one way only: how AWS folds other letters, and trims, is not known.
+fn is_plain(key: &str) -> bool {
+    key.is_ascii() && key.trim_ascii() == key
+}
+
 /// Tags that give rights in the database; STS compares keys without case.
 fn is_redshifts(key: &str) -> bool {
-    key.to_lowercase().starts_with("redshiftdb")
+    key.to_ascii_lowercase().starts_with("redshiftdb")
 }
 
 #[cfg(test)]
@@ -227,6 +235,14 @@ mod tests {
                 map("RedshiftDbUser", text("a")),
                 "tags.RedshiftDbUser: tags that begin with RedshiftDb may not be set",
             ),
+            (
+                "tags",
+                map("\u{a0}RedshiftDbRoles", text("r")),
+                "tags.\"\\u{a0}RedshiftDbRoles\": the keys of tags are ASCII",
+            ),
+            ("tags", map("Red\u{17f}hiftDbRoles", text("r")), "tags.\"RedſhiftDbRoles\": the keys of tags are ASCII"),
+            ("tags", map(" RedshiftDbRoles", text("r")), "tags.\" RedshiftDbRoles\": the keys of tags are ASCII"),
+            ("tags", map("team ", text("r")), "tags.\"team \": the keys of tags are ASCII here, without blanks"),
             ("tags", map("a", ItemValue::Bool(true)), "tags.a: must be a string, not boolean"),
             ("tags", text("a"), "tags: must be a table, not string"),
             ("web_identity_token_file", text("/etc/passwd"), "web_identity_token_file: is no field of lava's"),
