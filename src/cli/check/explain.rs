@@ -46,7 +46,7 @@ pub(crate) struct Context {
     pub(crate) table: Option<SpecsTable>,
     /// Of the warehouse.
     pub(crate) region: Option<String>,
-    /// Where roles are taken, and external ids read.
+    /// Where roles are taken, and what is stored is read.
     pub(crate) home: Option<String>,
     /// The ARN of the base identity, once it is known.
     pub(crate) base: Option<String>,
@@ -144,12 +144,13 @@ impl Context {
         part(&self.caller_of(call), 4).to_owned()
     }
 
-    /// The region that a call goes to; `*` where that is not known.
-    pub(super) fn region_of(&self, call: &Call) -> &str {
-        let is_own = |name: &Option<String>| name.as_ref() == Some(&call.on);
+    /// The region that a call goes to; `*` where that is not known. What is stored is at home, where no ARN says another.
+    pub(super) fn region_of<'a>(&'a self, call: &'a Call) -> &'a str {
+        let told = part(&call.on, 3);
         let region = match call.operation {
-            "GetParameter" if !self.spec.as_ref().is_some_and(|spec| is_own(&spec.password)) => &self.home,
-            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" | "GetItem" => &self.home,
+            "GetParameter" | "GetSecretValue" if call.on.starts_with("arn:") && !told.is_empty() => return told,
+            "GetParameter" | "GetSecretValue" | "GetItem" => &self.home,
+            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => &self.home,
             _ => &self.region,
         };
         region.as_deref().unwrap_or("*")
