@@ -7,6 +7,7 @@ use super::needs::Needs;
 use super::place::Place;
 use super::policy::Condition;
 use super::principal::parts;
+use super::warehouse;
 use crate::config::{Config, ConnSpec, Reference, Remote};
 
 /// One thing kept in AWS.
@@ -29,9 +30,9 @@ pub(super) struct Prefix<'a>(pub(super) &'a str);
 fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {
-        // A web identity is asked for no external id. With a stored password no role is assumed at all.
+        // A web identity is asked for no external id. With a stored password and a host no role is assumed at all.
         let by_token = usize::from(spec.web_identity_token_file.is_some());
-        let hops = if spec.password.is_some() { &[] } else { spec.role_hops.as_slice() };
+        let hops = if warehouse::needs_no_role(spec) { &[] } else { spec.role_hops.as_slice() };
         let external_ids = hops.iter().skip(by_token).filter_map(|hop| hop.external_id.clone());
         let parameters = external_ids.chain(spec.password.clone()).map(Stored::Parameter);
         let secret = spec.secret_id.clone().map(Stored::Secret);
