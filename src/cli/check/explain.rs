@@ -22,6 +22,8 @@ pub(crate) enum CheckError<'a> {
     NoRight(&'a str),
     /// `enabled = false`
     Disabled,
+    /// What this user's password refers to cannot be read, or is none. Not by AWS's fault.
+    Password(&'a str, String),
     /// `identity = "per-user"`, and no user was given.
     NeedsUser,
     /// Lava's table has no such item.
@@ -88,6 +90,13 @@ pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation 
         CheckError::NoRight(user) => Explanation::new(
             format_args!("no right of {user:?}, nor of its groups, covers this connection"),
             format_args!("add {:?} to users.{user:?}.connections, or to those of one of its groups", id.as_str()),
+        ),
+        CheckError::Password(user, why) => Explanation::new(
+            format_args!("the password of {user:?}: {why}"),
+            format_args!(
+                "every login of {user:?} is refused until users.{user:?}.password leads to a password, or to a \
+                 verifier of hash-password's: store one there, or correct the reference"
+            ),
         ),
         CheckError::Disabled => Explanation::new(
             "the connection is disabled: clients are refused",
@@ -165,6 +174,11 @@ impl Context {
             Some(_) => "aws",
             None => of_roles.unwrap_or("aws"),
         }
+    }
+
+    /// Whether a role's external id is in this parameter.
+    pub(super) fn is_external_id(&self, parameter: &str) -> bool {
+        self.hops().iter().any(|hop| hop.external_id.as_deref() == Some(parameter))
     }
 
     /// The name of the parameter that holds the external id of a role.
