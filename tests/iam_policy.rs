@@ -203,6 +203,32 @@ fn behind_a_stored_password_a_host_that_is_not_told_is_looked_up_by_the_role() {
 }
 
 #[test]
+fn what_is_a_users_own_follows_the_rules_of_sessions() {
+    const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
+    let text = format!(
+        "[aws]\nregion = \"eu-west-1\"\n[connections.wg]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\n\
+         database = \"dev\"\nidentity = \"per-user\"\nrole_arn = \"{ROLE}\"\n[connections.dw]\n\
+         type = \"redshift\"\ncluster_id = \"dw1\"\ndatabase = \"dev\"\nidentity = \"per-user\"\n\
+         [users.ann]\npassword = \"env:PW\"\nconnections = [\"*\"]\n\
+         [users.\"bob smith\"]\npassword = \"env:PW\"\ndb_user = \"bob\"\nconnections = [\"*\"]\n"
+    );
+    let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
+    let mut config = config::parse(&text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
+    let mut cluster = (*config.connections["dw"]).clone();
+    cluster.deny_db_users = vec!["Bob".to_owned()];
+    config.connections.insert(cluster.id.clone(), cluster.into());
+    let text = printed(&config, &[], None);
+    assert!(text.contains("dbuser:dw1/ann") && !text.contains("dbuser:dw1/bob"), "{text}");
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let trust = &document["roles"][ROLE]["trust"]["Statement"][0];
+    let names = &trust["Condition"]["StringEquals"]["sts:RoleSessionName"];
+    assert_eq!(names[0], "ann");
+    // Eight digits of its hash tell it from "bob.smith".
+    let cleaned = names[1].as_str().unwrap();
+    assert!(cleaned.starts_with("bob.smith-") && cleaned.len() == "bob.smith-".len() + 8, "{document:#}");
+}
+
+#[test]
 fn users_and_databases_that_all_go_together_share_a_statement() {
     let mut config = configured("fleet");
     let etl = config.connections["etl"].clone();

@@ -8,7 +8,7 @@ use super::policy::Condition;
 use super::principal::{Kind, role_name};
 use super::roles::users;
 use super::sql::Created;
-use crate::config::{ConnSpec, LoginIdentity, Warehouse};
+use crate::config::{self, ConnSpec, LoginIdentity, Warehouse};
 
 /// Stands for the role that the proxy itself is, where `--principal` does not say.
 const PROXY_ROLE: &str = "PROXY-ROLE-NAME";
@@ -142,10 +142,11 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
 
 /// The `DbUser`s of GetClusterCredentials; `None`: the caller's own, by GetClusterCredentialsWithIAM.
 fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> {
-    let config = needs.config;
     if spec.identity == LoginIdentity::PerUser {
-        let names = users(spec, config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
-        let allowed = names.filter(|name| is_db_user(name) && !spec.deny_db_users.contains(name));
+        let names = users(spec, needs.config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
+        // No other name is asked for.
+        let is_denied = |name: &str| spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(name));
+        let allowed = names.filter(|name| config::value::db_user(name).is_ok() && !is_denied(name));
         return Some(allowed.cloned().collect());
     }
     match (&spec.user, &spec.secret_id) {
@@ -157,14 +158,6 @@ fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> 
         }
         (None, None) => None,
     }
-}
-
-/// `[a-z_][a-z0-9_.@-]{0,62}`: no other name is asked for.
-fn is_db_user(name: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
-    name.len() <= 63
-        && name.bytes().next().is_some_and(is_plain)
-        && name.bytes().all(|b| is_plain(b) || b.is_ascii_digit() || b".@-".contains(&b))
 }
 
 fn database(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
