@@ -34,7 +34,7 @@ pub(super) async fn run(
     let began = Instant::now();
     // What AWS says is told with its call.
     let asked = async {
-        match references.read(from).await {
+        match Box::pin(references.read(from)).await {
             Err(ReferenceError::Aws(error)) => Err(Arc::new(error)),
             Err(ReferenceError::Deadline(after)) => {
                 Err(Arc::new(MintError::Deadline { name: "the user's password".to_owned(), after }))
