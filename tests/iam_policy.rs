@@ -163,10 +163,69 @@ fn a_role_behind_a_stored_password_is_not_assumed() {
     let mut config = configured("lava");
     let mut spec = (*config.connections["bi-analytics"]).clone();
     spec.password = Some("/lava/prod/password".to_owned());
+    spec.host = Some("dw.example.com".to_owned());
     config.connections = [(spec.id.clone(), spec.into())].into();
     let text = printed(&config, &[], None);
     assert!(text.contains("parameter/lava/prod/password") && text.contains("\"roles\": {}"), "{text}");
     assert!(!text.contains("external-id") && !text.contains("sts:") && !text.contains("CREATE USER"), "{text}");
+}
+
+#[test]
+fn behind_a_stored_password_a_host_that_is_not_told_is_looked_up_by_the_role() {
+    const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
+    let of_kind = |kind: &str| {
+        let text = format!(
+            "[aws]\nregion = \"eu-west-1\"\n[connections.dw]\n{kind}\ndatabase = \"dev\"\nuser = \"etl\"\n\
+             password = \"/dw/password\"\nrole_arn = \"{ROLE}\"\nexternal_id = \"/dw/id\"\n"
+        );
+        let config = config::parse(&text, Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&printed(&config, &[], None)).unwrap();
+        document
+    };
+    for (kind, action, on) in [
+        ("type = \"redshift\"\ncluster_id = \"dw1\"", "redshift:DescribeClusters", "cluster:dw1"),
+        (
+            "type = \"redshift-serverless\"\nworkgroup = \"wg1\"",
+            "redshift-serverless:GetWorkgroup",
+            "workgroup/WORKGROUP-UUID-OF-wg1",
+        ),
+    ] {
+        let document = of_kind(kind);
+        let statements = document["roles"][ROLE]["permissions"]["Statement"].as_array().unwrap();
+        assert_eq!((statements.len(), &statements[0]["Action"]), (1, &action.into()), "{document:#}");
+        assert!(statements[0]["Resource"].as_str().unwrap().ends_with(on), "{document:#}");
+        let proxy = document["proxy"].to_string();
+        for part in ["sts:AssumeRole", "parameter/dw/id", "parameter/dw/password"] {
+            assert!(proxy.contains(part), "{part}: {proxy}");
+        }
+        assert_eq!(document["sql"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn what_is_a_users_own_follows_the_rules_of_sessions() {
+    const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
+    let text = format!(
+        "[aws]\nregion = \"eu-west-1\"\n[connections.wg]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\n\
+         database = \"dev\"\nidentity = \"per-user\"\nrole_arn = \"{ROLE}\"\n[connections.dw]\n\
+         type = \"redshift\"\ncluster_id = \"dw1\"\ndatabase = \"dev\"\nidentity = \"per-user\"\n\
+         [users.ann]\npassword = \"env:PW\"\nconnections = [\"*\"]\n\
+         [users.\"bob smith\"]\npassword = \"env:PW\"\ndb_user = \"bob\"\nconnections = [\"*\"]\n"
+    );
+    let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
+    let mut config = config::parse(&text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
+    let mut cluster = (*config.connections["dw"]).clone();
+    cluster.deny_db_users = vec!["Bob".to_owned()];
+    config.connections.insert(cluster.id.clone(), cluster.into());
+    let text = printed(&config, &[], None);
+    assert!(text.contains("dbuser:dw1/ann") && !text.contains("dbuser:dw1/bob"), "{text}");
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let trust = &document["roles"][ROLE]["trust"]["Statement"][0];
+    let names = &trust["Condition"]["StringEquals"]["sts:RoleSessionName"];
+    assert_eq!(names[0], "ann");
+    // Eight digits of its hash tell it from "bob.smith".
+    let cleaned = names[1].as_str().unwrap();
+    assert!(cleaned.starts_with("bob.smith-") && cleaned.len() == "bob.smith-".len() + 8, "{document:#}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod explain_warehouse;
 mod iam;
 mod live;
 mod observed;
+mod password;
 mod report;
 pub(crate) mod steps;
 mod user;

@@ -47,8 +47,7 @@ pub fn document(config: &Config, conn_ids: &[String], principal: Option<&Princip
     let mut needs = Needs::new(config, principal);
     let mut logins = Logins::default();
     stored::read(&mut needs, &specs);
-    // With a stored password nobody is asked for another.
-    for spec in specs.iter().filter(|spec| spec.password.is_none()) {
+    for spec in specs.iter().filter(|spec| !warehouse::needs_no_role(spec)) {
         let caller = roles::chain(&mut needs, spec);
         warehouse::login(&mut needs, &mut logins, spec, &caller);
     }

@@ -185,4 +185,4 @@ fn chain(spec: &ConnSpec, owner: Owner<'_>) -> Chain {
 }
 
 /// The session tag that grants database roles (aws-api.md 1).
-const DB_ROLES: &str = "RedshiftDbRoles";
+pub(crate) const DB_ROLES: &str = "RedshiftDbRoles";

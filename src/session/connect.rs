@@ -15,8 +15,8 @@ use crate::fault::chain;
 use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError};
 
 /// How often a login that is cut off is dialled again, and the pause before, which doubles: a workgroup may be waking.
-const REDIALS: u32 = 2;
-const REDIAL_PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const REDIALS: u32 = 2;
+pub(crate) const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
 /// One fresh login if the warehouse refuses the first, one more look-up if it is not where AWS said. A credential has a deadline of its own; that of the login begins
 /// with the first dial.

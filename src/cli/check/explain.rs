@@ -22,6 +22,8 @@ pub(crate) enum CheckError<'a> {
     NoRight(&'a str),
     /// `enabled = false`
     Disabled,
+    /// What this user's password refers to cannot be read, or is none. Not by AWS's fault.
+    Password(&'a str, String),
     /// `identity = "per-user"`, and no user was given.
     NeedsUser,
     /// Lava's table has no such item.
@@ -46,7 +48,7 @@ pub(crate) struct Context {
     pub(crate) table: Option<SpecsTable>,
     /// Of the warehouse.
     pub(crate) region: Option<String>,
-    /// Where roles are taken, and external ids read.
+    /// Where roles are taken, and what is stored is read.
     pub(crate) home: Option<String>,
     /// The ARN of the base identity, once it is known.
     pub(crate) base: Option<String>,
@@ -88,6 +90,13 @@ pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation 
         CheckError::NoRight(user) => Explanation::new(
             format_args!("no right of {user:?}, nor of its groups, covers this connection"),
             format_args!("add {:?} to users.{user:?}.connections, or to those of one of its groups", id.as_str()),
+        ),
+        CheckError::Password(user, why) => Explanation::new(
+            format_args!("the password of {user:?}: {why}"),
+            format_args!(
+                "every login of {user:?} is refused until users.{user:?}.password leads to a password, or to a \
+                 verifier of hash-password's: store one there, or correct the reference"
+            ),
         ),
         CheckError::Disabled => Explanation::new(
             "the connection is disabled: clients are refused",
@@ -144,12 +153,13 @@ impl Context {
         part(&self.caller_of(call), 4).to_owned()
     }
 
-    /// The region that a call goes to; `*` where that is not known.
-    pub(super) fn region_of(&self, call: &Call) -> &str {
-        let is_own = |name: &Option<String>| name.as_ref() == Some(&call.on);
+    /// The region that a call goes to; `*` where that is not known. What is stored is at home, where no ARN says another.
+    pub(super) fn region_of<'a>(&'a self, call: &'a Call) -> &'a str {
+        let told = part(&call.on, 3);
         let region = match call.operation {
-            "GetParameter" if !self.spec.as_ref().is_some_and(|spec| is_own(&spec.password)) => &self.home,
-            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" | "GetItem" => &self.home,
+            "GetParameter" | "GetSecretValue" if call.on.starts_with("arn:") && !told.is_empty() => return told,
+            "GetParameter" | "GetSecretValue" | "GetItem" => &self.home,
+            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => &self.home,
             _ => &self.region,
         };
         region.as_deref().unwrap_or("*")
@@ -164,6 +174,11 @@ impl Context {
             Some(_) => "aws",
             None => of_roles.unwrap_or("aws"),
         }
+    }
+
+    /// Whether a role's external id is in this parameter.
+    pub(super) fn is_external_id(&self, parameter: &str) -> bool {
+        self.hops().iter().any(|hop| hop.external_id.as_deref() == Some(parameter))
     }
 
     /// The name of the parameter that holds the external id of a role.

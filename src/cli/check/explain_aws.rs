@@ -105,14 +105,12 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
         ("ParameterNotFound" | "ParameterVersionNotFound", _) => format!(
             "create it, with {} as its value: aws ssm put-parameter --region {region} --type SecureString --name {on} \
              --value …; or correct the name",
-            if context.spec.as_ref().is_some_and(|spec| spec.password.as_ref() == Some(on)) {
-                "the password"
-            } else {
-                "the external id"
-            }
+            if context.is_external_id(on) { "the external id" } else { "the password" }
         ),
         ("ResourceNotFoundException", "GetSecretValue") => {
-            format!("create the secret {on} in {region}, or correct secret_id")
+            let is_specs = context.spec.as_ref().is_some_and(|spec| spec.secret_id.as_ref() == Some(on));
+            let key = if is_specs { "secret_id" } else { "the user's password" };
+            format!("create the secret {on} in {region}, or correct {key}")
         }
         ("InvalidRequestException", "GetSecretValue") => {
             format!(

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::explain::{CheckError, Context, Explanation, explain};
 use super::observed::{Recorder, Watch};
-use super::{explain_aws, user, warehouse};
+use super::{explain_aws, password, user, warehouse};
 use crate::aws::Base;
 use crate::clock::Clock;
 use crate::config::{ConnId, ConnSpec, Credentials, LoginIdentity, SpecsTable, User, Warehouse};
@@ -22,7 +22,7 @@ use crate::upstream::Routes;
 /// One thing that was proved, or not.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// `config`, `user`, `base identity`, an operation of AWS's, `token file`, `DNS`, `TCP`, `TLS`, `login`.
+    /// `config`, `user`, `base identity`, an operation of AWS's, `password file`, `token file`, `DNS`, `TCP`, `TLS`, `login`.
     pub(crate) name: &'static str,
     /// What it was about; empty where its name says it.
     pub(crate) subject: String,
@@ -107,9 +107,10 @@ pub(crate) async fn run(
         tell(config(wanted.connection, &context));
     }
     let owner = user::may_open(wanted, &watch.context(), tell)?;
-    if known.is_none_or(|spec| needs_base(spec)) {
+    if known.is_none_or(|spec| needs_base(spec)) || password::is_remote(wanted) {
         base_identity(&logins, known.map(|spec| &**spec), &mut watch, tell).await?;
     }
+    password::run(settings, wanted, &logins, &mut watch, tell).await?;
     let spec = match wanted.connection {
         Connection::Configured(spec) => Arc::clone(spec),
         Connection::InTable(conn_id, specs) => {

@@ -1,7 +1,6 @@
 //! The way to the warehouse, step by step: as a session goes it, which does not stop in between.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -9,11 +8,8 @@ use super::certificate;
 use super::explain::{CheckError, Context};
 use super::steps::{Failed, Settings, Step, Tell, Wanted};
 use crate::credentials::Opening;
+use crate::session::{REDIAL_PAUSE, REDIALS};
 use crate::upstream::{Route, UpstreamConn, UpstreamError};
-
-/// As sessions do: a workgroup that wakes may cut logins off.
-const REDIALS: usize = 2;
-const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
 /// Of the startup message, so that the warehouse's own lists tell what this session was.
 const PARAMETERS: [(&str, &str); 2] = [("client_encoding", "UTF8"), ("application_name", "redshift-iam-proxy check")];
@@ -77,6 +73,7 @@ async fn prove(
             tell(step);
         }
     };
+    // As sessions do: a workgroup that wakes may cut logins off.
     let mut pause = REDIAL_PAUSE;
     for _ in 0..REDIALS {
         match dial.connect(&addresses, &mut tell).await {

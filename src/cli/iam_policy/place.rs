@@ -1,5 +1,7 @@
 //! Where things are: partition, Region, account, and the ARNs made of them.
 
+use crate::config;
+
 /// Stands for the proxy's own account, where nothing tells it.
 pub(super) const PROXY_ACCOUNT: &str = "ACCOUNT";
 /// Stands for the proxy's own Region, where nothing tells it.
@@ -55,21 +57,16 @@ pub(super) struct Endpoint {
     pub(super) region: String,
 }
 
-/// Reads `WORKGROUP.ACCOUNT.REGION.redshift-serverless…` and `CLUSTER.ID.REGION.redshift…`. `None`: some other name.
+/// Reads a Redshift endpoint's name, as sessions do. `None`: some other name.
 pub(super) fn endpoint(host: &str) -> Option<Endpoint> {
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix('.').unwrap_or(&host);
-    let host = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
-    let mut labels = host.split('.');
-    let mut label = || labels.next();
-    let (name, second, region, service) = (label()?, label()?, label()?, label()?);
-    let is_account = second.len() == 12 && second.bytes().all(|b| b.is_ascii_digit());
-    let account = match service {
-        "redshift" => None,
-        "redshift-serverless" | "redshift-serverless-dev" => Some(second.to_owned()).filter(|_| is_account),
-        _ => return None,
-    };
-    label().is_none().then(|| Endpoint { name: name.to_owned(), account, region: region.to_owned() })
+    let is_account = |label: &&str| label.len() == 12 && label.bytes().all(|b| b.is_ascii_digit());
+    Some(match config::endpoint(host)? {
+        config::Endpoint::Serverless { workgroup, region } => {
+            let account = host.split('.').nth(1).filter(is_account).map(str::to_owned);
+            Endpoint { name: workgroup, account, region }
+        }
+        config::Endpoint::Provisioned { cluster, region } => Endpoint { name: cluster, account: None, region },
+    })
 }
 
 #[cfg(test)]

@@ -7,9 +7,7 @@ use super::place::literal;
 use super::policy::{Condition, Policy};
 use super::principal::Kind;
 use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
-
-/// The tag by which a session brings database roles along.
-const DB_ROLES: &str = "RedshiftDbRoles";
+use crate::credentials::{DB_ROLES, session_name};
 
 /// The keys that a trust policy knows an identity provider's claims by begin with its name, and that is not known here.
 const PROVIDER: &str = "WEB-IDENTITY-PROVIDER";
@@ -133,7 +131,7 @@ fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
 struct Sessions {
     /// The sets of tags that are passed: each key's values. Sessions without tags are in none.
     tags: Vec<BTreeMap<String, BTreeSet<String>>>,
-    /// The session names of `per-user` logins, where all of them are the users' names as they are.
+    /// The session names of `per-user` logins.
     names: Option<BTreeSet<String>>,
     per_user: bool,
 }
@@ -158,9 +156,9 @@ impl Sessions {
         if !values.is_empty() {
             tags.push(own.into_iter().chain([(DB_ROLES.to_owned(), values)]).collect());
         }
-        let names: BTreeSet<_> = users.iter().map(|(name, _)| (*name).clone()).collect();
-        let exact = !names.is_empty() && names.iter().all(|name| is_session_name(name));
-        Self { tags: if by_token { Vec::new() } else { tags }, names: exact.then_some(names), per_user: true }
+        let names: BTreeSet<_> = users.iter().map(|(name, _)| session_name(name)).collect();
+        let names = Some(names).filter(|names| !names.is_empty());
+        Self { tags: if by_token { Vec::new() } else { tags }, names, per_user: true }
     }
 
     /// Nothing makes them other than the base identity's own.
@@ -173,11 +171,6 @@ impl Sessions {
 pub(super) fn users<'a>(spec: &'a ConnSpec, config: &'a Config) -> impl Iterator<Item = (&'a String, &'a User)> {
     let named = config.users.iter().filter(|(name, user)| *name != "*" && user.may_open(&spec.id));
     named.map(|(name, user)| (name, &**user))
-}
-
-/// A user's name that becomes a session's as it is (lava's cleaning leaves it alone).
-fn is_session_name(name: &str) -> bool {
-    (2..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_=,.@-".contains(&b))
 }
 
 /// The statements for a glob of roles that `[specs]` allows: nothing more is known of them.

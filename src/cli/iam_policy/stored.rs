@@ -7,6 +7,7 @@ use super::needs::Needs;
 use super::place::Place;
 use super::policy::Condition;
 use super::principal::parts;
+use super::warehouse;
 use crate::config::{Config, ConnSpec, Reference, Remote};
 
 /// One thing kept in AWS.
@@ -29,9 +30,9 @@ pub(super) struct Prefix<'a>(pub(super) &'a str);
 fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {
-        // A web identity is asked for no external id. With a stored password no role is assumed at all.
+        // A web identity is asked for no external id. With a stored password and a host no role is assumed at all.
         let by_token = usize::from(spec.web_identity_token_file.is_some());
-        let hops = if spec.password.is_some() { &[] } else { spec.role_hops.as_slice() };
+        let hops = if warehouse::needs_no_role(spec) { &[] } else { spec.role_hops.as_slice() };
         let external_ids = hops.iter().skip(by_token).filter_map(|hop| hop.external_id.clone());
         let parameters = external_ids.chain(spec.password.clone()).map(Stored::Parameter);
         let secret = spec.secret_id.clone().map(Stored::Secret);
@@ -96,22 +97,27 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
             needs.proxy.allow("ssm:GetParametersByPath", arn, Condition::none());
             keys.add(place, Store::Parameters, Match::Glob, under);
         }
-        Stored::Secret(name) if name.starts_with("arn:") => {
-            let (place, resource) = located(home, name, str::to_owned);
-            let arn = place.arn("secretsmanager", &resource);
-            needs.proxy.allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
-            keys.add(place, Store::Secrets, Match::Exact, arn);
-        }
         Stored::Secret(name) => {
-            let arn = home.arn("secretsmanager", &format!("secret:{name}-??????"));
-            needs.note(
-                "-?????? at the end of a secret's ARN stands for the six characters that Secrets Manager \
-                adds to its name.",
-            );
+            let (place, resource) = located(home, name, |name| format!("secret:{name}"));
+            let is_whole = name.starts_with("arn:") && has_suffix(&resource);
+            let (end, matched) = if is_whole { ("", Match::Exact) } else { ("-??????", Match::Glob) };
+            if !is_whole {
+                needs.note(
+                    "-?????? at the end of a secret's ARN stands for the six characters that Secrets Manager \
+                    adds to its name.",
+                );
+            }
+            let arn = place.arn("secretsmanager", &format!("{resource}{end}"));
             needs.proxy.allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
-            keys.add(home, Store::Secrets, Match::Glob, arn);
+            keys.add(place, Store::Secrets, matched, arn);
         }
     }
+}
+
+/// Whether it ends in a hyphen and six letters or digits. An ARN without them finds its secret as well.
+fn has_suffix(resource: &str) -> bool {
+    let end = resource.rsplit_once('-').map(|(_, end)| end);
+    end.is_some_and(|end| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// Where a name or an ARN is, and the resource's part of its ARN.
@@ -225,6 +231,21 @@ mod tests {
         let by_arn = policy(&Stored::Secret(arn.into()));
         assert_eq!(by_arn["Statement"][1]["Resource"], arn);
         assert_eq!(by_arn["Statement"][0]["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"], arn);
+    }
+
+    #[test]
+    fn a_secrets_arn_without_its_six_characters_is_completed() {
+        let whole = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:";
+        for (name, is_partial) in
+            [("prod/sales", true), ("sales-ab_def", true), ("sales-AbCdEfG", true), ("sales-AbCd1f", false)]
+        {
+            let policy = policy(&Stored::Secret(format!("{whole}{name}")));
+            let (end, operator) = if is_partial { ("-??????", "StringLike") } else { ("", "StringEquals") };
+            let want = format!("{whole}{name}{end}");
+            assert_eq!(policy["Statement"][1]["Resource"], want);
+            let condition = &policy["Statement"][0]["Condition"][operator];
+            assert_eq!(condition["kms:EncryptionContext:SecretARN"], want);
+        }
     }
 
     #[test]

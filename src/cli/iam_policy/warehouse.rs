@@ -8,7 +8,7 @@ use super::policy::Condition;
 use super::principal::{Kind, role_name};
 use super::roles::users;
 use super::sql::Created;
-use crate::config::{ConnSpec, LoginIdentity, Warehouse};
+use crate::config::{self, ConnSpec, LoginIdentity, Warehouse};
 
 /// Stands for the role that the proxy itself is, where `--principal` does not say.
 const PROXY_ROLE: &str = "PROXY-ROLE-NAME";
@@ -24,8 +24,20 @@ struct Login {
     user: String,
 }
 
-/// What `caller` calls to log in to the spec's warehouse with IAM credentials, and to find it.
+/// With a stored password nobody is asked for another, and a host of the spec's own is not looked up.
+pub(super) fn needs_no_role(spec: &ConnSpec) -> bool {
+    spec.password.is_some() && spec.host.is_some()
+}
+
+/// What `caller` calls to log in to the spec's warehouse with IAM credentials, where it has no password, and to find it.
 pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller) {
+    let place = needs.place_of(spec);
+    if spec.password.is_some() {
+        if spec.secret_id.is_some() {
+            needs.note(format!("If the secret of {} holds a host, no role is assumed for it.", spec.id));
+        }
+        return look_up(needs, spec, caller, &place);
+    }
     if spec.secret_id.is_some() {
         needs.note(format!(
             "If the secret of {} holds a password, no credentials are asked of IAM for it, and their statements and \
@@ -33,31 +45,54 @@ pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec,
                 DescribeClusters as well.",
             spec.id
         ));
+    } else {
+        look_up(needs, spec, caller, &place);
     }
-    let place = needs.place_of(spec);
     match spec.warehouse {
         Warehouse::Serverless => workgroup(needs, spec, caller, &place),
         Warehouse::Provisioned => cluster(needs, logins, spec, caller, place),
     }
 }
 
-/// The host is known neither here nor by a secret.
-fn is_looked_up(spec: &ConnSpec) -> bool {
-    spec.host.is_none() && spec.secret_id.is_none()
+/// Where the spec does not say the host, the API is asked for it.
+fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Place) {
+    if spec.host.is_some() {
+        return;
+    }
+    let (action, arn) = match spec.warehouse {
+        Warehouse::Serverless => ("redshift-serverless:GetWorkgroup", workgroup_arn(needs, spec, place)),
+        Warehouse::Provisioned => {
+            ("redshift:DescribeClusters", place.arn("redshift", &format!("cluster:{}", cluster_id(needs, spec))))
+        }
+    };
+    needs.permissions(caller).allow(action, arn, Condition::none());
 }
 
-fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Place) {
-    let name = spec.workgroup.clone().or_else(|| first_label(spec)).unwrap_or_else(|| connection(spec));
+fn workgroup_name(spec: &ConnSpec) -> String {
+    spec.workgroup.clone().or_else(|| first_label(spec)).unwrap_or_else(|| connection(spec))
+}
+
+fn workgroup_arn(needs: &mut Needs<'_>, spec: &ConnSpec, place: &Place) -> String {
+    let name = workgroup_name(spec);
     let uuid = format!("WORKGROUP-UUID-OF-{name}");
-    let arn = place.arn("redshift-serverless", &format!("workgroup/{uuid}"));
     needs.note(format!(
         "{uuid} stands for the workgroup's id, which is not its name: aws redshift-serverless \
         get-workgroup --region {} --workgroup-name {name} --query workgroup.workgroupId --output text",
         place.region
     ));
-    if is_looked_up(spec) {
-        needs.permissions(caller).allow("redshift-serverless:GetWorkgroup", arn.clone(), Condition::none());
-    }
+    place.arn("redshift-serverless", &format!("workgroup/{uuid}"))
+}
+
+fn cluster_id(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
+    spec.cluster_id.clone().or_else(|| first_label(spec)).unwrap_or_else(|| {
+        let placeholder = format!("CLUSTER-OF-{}", connection(spec));
+        needs.note(format!("{placeholder} stands for the cluster's identifier, which only the secret's host tells."));
+        placeholder
+    })
+}
+
+fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Place) {
+    let (name, arn) = (workgroup_name(spec), workgroup_arn(needs, spec, place));
     needs.permissions(caller).allow("redshift-serverless:GetCredentials", arn, Condition::none());
     let warehouse = format!("workgroup {name} in {}", place.region);
     let (user, database) = (iam_user(needs, caller), database(needs, spec));
@@ -77,16 +112,7 @@ fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Pl
 }
 
 fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller, place: Place) {
-    let id = spec.cluster_id.clone().or_else(|| first_label(spec));
-    let id = id.unwrap_or_else(|| {
-        let placeholder = format!("CLUSTER-OF-{}", connection(spec));
-        needs.note(format!("{placeholder} stands for the cluster's identifier, which only the secret's host tells."));
-        placeholder
-    });
-    if is_looked_up(spec) {
-        let arn = place.arn("redshift", &format!("cluster:{id}"));
-        needs.permissions(caller).allow("redshift:DescribeClusters", arn, Condition::none());
-    }
+    let id = cluster_id(needs, spec);
     let warehouse = format!("cluster {id} in {}", place.region);
     let database = database(needs, spec);
     let Some(db_users) = db_users(needs, spec) else {
@@ -116,10 +142,11 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
 
 /// The `DbUser`s of GetClusterCredentials; `None`: the caller's own, by GetClusterCredentialsWithIAM.
 fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> {
-    let config = needs.config;
     if spec.identity == LoginIdentity::PerUser {
-        let names = users(spec, config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
-        let allowed = names.filter(|name| is_db_user(name) && !spec.deny_db_users.contains(name));
+        let names = users(spec, needs.config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
+        // No other name is asked for.
+        let is_denied = |name: &str| spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(name));
+        let allowed = names.filter(|name| config::value::db_user(name).is_ok() && !is_denied(name));
         return Some(allowed.cloned().collect());
     }
     match (&spec.user, &spec.secret_id) {
@@ -131,14 +158,6 @@ fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> 
         }
         (None, None) => None,
     }
-}
-
-/// `[a-z_][a-z0-9_.@-]{0,62}`: no other name is asked for.
-fn is_db_user(name: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
-    name.len() <= 63
-        && name.bytes().next().is_some_and(is_plain)
-        && name.bytes().all(|b| is_plain(b) || b.is_ascii_digit() || b".@-".contains(&b))
 }
 
 fn database(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {

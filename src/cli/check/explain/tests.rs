@@ -88,7 +88,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                 "is not authorized to perform: secretsmanager:GetSecretValue on resource: prod/x",
             ),
             "prod/x",
-            "\"arn:aws:secretsmanager:eu-west-1:111111111111:secret:prod/x-??????\"",
+            "\"arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/x-??????\"",
         ),
         (
             denied("GetSecretValue", "prod/x", "AccessDeniedException", "Access to KMS is not allowed"),
@@ -229,7 +229,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         (
             denied("GetSecretValue", "prod/x", "ResourceNotFoundException", "no"),
             "NotFound",
-            "create the secret prod/x in eu-west-1",
+            "create the secret prod/x in us-east-1",
         ),
         (
             denied("GetSecretValue", "prod/x", "InvalidRequestException", "marked for deletion"),
@@ -493,6 +493,24 @@ fn a_hop_is_taken_by_the_role_before() {
     assert!(first.mend.contains("a missing external id gives the same answer"), "{first:?}");
     let second = explained(&CheckError::Aws(&denied("AssumeRole", ROLE, "AccessDenied", "no")), &context);
     assert!(second.mend.contains(&format!("\"AWS\":\"{HUB}\"")), "{second:?}");
+}
+
+#[test]
+fn what_is_stored_is_at_home_or_where_its_arn_says() {
+    let context = with(|spec| {
+        spec.password = Some("/x/pw".into());
+        spec.secret_id = Some("prod/x".into());
+    });
+    for (operation, on, region) in [
+        ("GetParameter", "/x/pw", "us-east-1"),
+        ("GetParameter", "/x/id", "us-east-1"),
+        ("GetSecretValue", "prod/x", "us-east-1"),
+        ("GetParameter", "arn:aws:ssm:eu-north-1:123456789012:parameter/x", "eu-north-1"),
+        ("GetSecretValue", "arn:aws:secretsmanager:eu-north-1:123456789012:secret:x-AbCdEf", "eu-north-1"),
+        ("GetWorkgroup", "wg1", "eu-west-1"),
+    ] {
+        assert_eq!(context.region_of(&Call::new(operation, on)), region, "{operation} {on}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use super::*;
 use crate::app;
 use crate::clock::SystemClock;
-use crate::config::{Config, RoleHop, UnknownKeys, parse};
+use crate::config::{Config, Reference, Remote, RoleHop, UnknownKeys, parse};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 const HUB: &str = "arn:aws:iam::123456789012:role/hub";
@@ -58,6 +58,11 @@ impl Scene {
         let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
         let config = parse(&text, "proxy.toml".as_ref(), &env, UnknownKeys::Refuse).unwrap();
         Self { aws, config, _closed: closed }
+    }
+
+    /// Where ann's password is.
+    fn password_from(&mut self, from: Reference) {
+        Arc::get_mut(self.config.users.get_mut("ann").unwrap()).unwrap().password_from = Some(from);
     }
 
     /// What is told of a spec like that of the configuration.
@@ -232,4 +237,44 @@ async fn a_login_of_each_users_own_needs_a_user() {
     assert_eq!(proved(&steps)[0], "user ann");
     let asked = &scene.aws.requests("AssumeRole")[0];
     assert_eq!(asked.parameters["RoleSessionName"], "ann");
+}
+
+#[tokio::test]
+async fn what_a_users_password_refers_to_is_read_and_told_by_its_kind_alone() {
+    let mut scene = Scene::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    std::fs::write(&file, format!("{PLANTED}\n")).unwrap();
+    let shown = file.display().to_string();
+    let parameter = |name: &str| Reference::Remote(Remote::Parameter(name.into()));
+    let secret =
+        |id: &str, key: Option<&str>| Reference::Remote(Remote::Secret { id: id.into(), key: key.map(str::to_owned) });
+    for (from, name, subject) in [
+        (parameter("/secure"), "GetParameter", "/secure"),
+        (secret("whole", Some("password")), "GetSecretValue", "whole"),
+        (Reference::File(file.clone()), "password file", &*shown),
+    ] {
+        scene.password_from(from);
+        let steps = scene.steps(Some("ann"), |_| {}).await;
+        let step = steps.iter().find(|step| step.name == name && step.subject == subject).unwrap();
+        assert_eq!(step.detail, "a password, of the user \"ann\"");
+        assert_eq!(steps.last().unwrap().name, "TCP");
+    }
+    scene.aws.put_parameter("/broken", "SCRAM-SHA-256$nonsense");
+    scene.aws.put_parameter("/empty", "\n");
+    let refused = "every login of \"ann\" is refused until users.\"ann\".password leads to a password";
+    for (from, name, what, mend) in [
+        (parameter("/nope"), "GetParameter", "ParameterNotFound", "create it, with the password as its value"),
+        (secret("nope", None), "GetSecretValue", "ResourceNotFound", "or correct the user's password"),
+        (secret("whole", Some("pw")), "GetSecretValue", "not a JSON object with a string \"pw\"", refused),
+        (secret("binary", None), "GetSecretValue", "binary", "store it as text"),
+        (parameter("/broken"), "GetParameter", "the password of \"ann\": what it refers to", refused),
+        (parameter("/empty"), "GetParameter", "an empty password", refused),
+        (Reference::File(dir.path().join("none")), "password file", "cannot read", refused),
+    ] {
+        scene.password_from(from);
+        assert_failed(&scene.steps(Some("ann"), |_| {}).await, name, what, mend);
+    }
+    // Nobody's password is asked for where nobody is asked about.
+    assert_eq!(scene.steps(None, |_| {}).await.last().unwrap().name, "TCP");
 }
