@@ -10,7 +10,7 @@ use super::explain_aws;
 use super::observed::Watch;
 use super::steps::{Failed, Settings, Step, Tell, Wanted};
 use crate::config::{Password, Reference};
-use crate::credentials::{Logins, MintError};
+use crate::credentials::{Logins, MintError, StoreReader};
 use crate::references::{ReferenceError, References};
 use crate::secret::Secret;
 
@@ -30,7 +30,7 @@ pub(super) async fn run(
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
     let Some((user, from)) = reference(wanted) else { return Ok(()) };
-    let references = References::new(Arc::clone(logins.reader()), settings.credentials.timeout);
+    let references = References::new(Arc::new(StoreReader(Arc::clone(logins.calls()))), settings.credentials.timeout);
     let began = Instant::now();
     // What AWS says is told with its call.
     let asked = async {
