@@ -27,7 +27,7 @@ fn setup() -> Setup {
     let config = format!(
         "[specs]\ndynamodb_table = \"{TABLE}\"\nconn_ids = [\"bi-*\", \"sales\"]\n\
          roles = [\"arn:aws:iam::123456789012:role/rs*\"]\nparameter_prefix = \"/lava/demo/\"\n\
-         hosts = [\"localhost\", \"169.254.*\", \"::ffff:*\"]\n\
+         hosts = [\"localhost\", \"169.254.*\", \"::ffff:*\", \"0xa9fe*\"]\n\
          [users.some]\npassword = \"{}\"\nconnections = [\"bi-public\"]\n",
         verifier()
     );
@@ -358,18 +358,20 @@ async fn an_item_is_no_login_as_a_superuser_of_the_cluster() {
     assert_eq!(world.sandbox.warehouse.dials(), 0);
 }
 
-/// As with a name under an allowed glob whose DNS answer is such an address: addresses are judged once they are known.
+/// The last is a name that the resolver alone turns into such an address: addresses are judged once they are known.
 #[tokio::test]
 async fn metadata_addresses_are_not_dialled_whatever_the_hosts_allow() {
     let world = World::start(&setup()).await;
     world.sandbox.aws.put_table(TABLE);
     let mut proxy = Proxy::start(&world, &[]).await;
-    for (conn_id, host) in [("bi-four", "169.254.169.254"), ("bi-mapped", "::ffff:169.254.169.254")] {
+    for (conn_id, host) in
+        [("bi-four", "169.254.169.254"), ("bi-mapped", "::ffff:169.254.169.254"), ("bi-name", "0xa9fea9fe")]
+    {
         put(&world, conn_id, &json!({"host": {"S": host}}));
         let message = format!("could not reach the warehouse for \"{conn_id}\"");
         assert_refused(&connect(&world, &proxy, conn_id).await, "08001", &message, None);
         let told = reason(&mut proxy, conn_id).await;
-        assert!(told.contains(host), "{told}");
+        assert!(told.contains(&format!("{host} has no address that may be dialled")), "{told}");
     }
     assert_eq!(world.sandbox.warehouse.dials(), 0);
 }
