@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::aws::Base;
+use crate::aws::{Base, NoRoots};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
@@ -71,9 +71,9 @@ pub enum AppError {
     /// Users.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
-    /// The AWS SDK would panic at its first call.
-    #[error("there are no CA certificates to verify AWS by: install ca-certificates, or set SSL_CERT_FILE")]
-    NoRoots,
+    /// AWS cannot be verified.
+    #[error(transparent)]
+    NoRoots(#[from] NoRoots),
     /// An address could not be bound.
     #[error("cannot listen on {address}")]
     Bind {
@@ -93,7 +93,7 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::ServerTls(_) | Self::ClientTls(_) => true,
-            Self::Accounts(_) | Self::NoRoots | Self::Bind { .. } | Self::Process(_) => false,
+            Self::Accounts(_) | Self::NoRoots(_) | Self::Bind { .. } | Self::Process(_) => false,
         }
     }
 }
@@ -240,8 +240,8 @@ impl Drop for App {
 /// The references whose values may change while we run: passwords, and the listener's certificate.
 fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
     let changes = |from: &Reference| !matches!(from, Reference::Env(_));
-    let users = config.users.iter().filter_map(|(name, user)| {
-        let from = user.password_from.clone().filter(changes)?;
+    let users = config.users.iter().filter_map(|(name, entry)| {
+        let from = entry.password_from.clone().filter(changes)?;
         let (shared, user) = (Arc::clone(shared), name.clone());
         let take = move |values: Vec<Secret>| {
             let (shared, user) = (Arc::clone(&shared), user.clone());
@@ -252,7 +252,12 @@ fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
                 Ok(())
             }
         };
-        Some(Watched::new(format!("users.{name}.password"), vec![from], None, take))
+        // It was read with the configuration, and has been hashed.
+        let known = match &entry.password {
+            Password::Plain(password) => Some(vec![password.clone()]),
+            Password::Verifier(_) | Password::Remote(_) => None,
+        };
+        Some(Watched::new(format!("users.{name}.password"), vec![from], known, take))
     });
     let identity =
         config.listen.identity.iter().filter(|identity| changes(&identity.cert.from) && changes(&identity.key.from));

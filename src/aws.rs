@@ -7,11 +7,25 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_sts::config::Credentials;
 use dashmap::DashMap;
+use thiserror::Error;
 
 use crate::config::Aws;
 
 /// Regions whose clients are kept: more than AWS has, fewer than a writer of specs can make up.
 const MAX_REGIONS: usize = 64;
+
+/// The AWS SDK would panic at its first call.
+#[derive(Debug, Error)]
+#[error("there are no CA certificates to verify AWS by: install ca-certificates, or set SSL_CERT_FILE")]
+pub struct NoRoots;
+
+/// Whether AWS can be verified at all: to be asked before a [`Base`] is made.
+///
+/// # Errors
+/// The system has no CA certificate.
+pub(crate) fn require_roots() -> Result<(), NoRoots> {
+    if rustls_native_certs::load_native_certs().certs.is_empty() { Err(NoRoots) } else { Ok(()) }
+}
 
 /// How to call AWS. Its HTTP connections belong to the runtime that calls.
 #[derive(Debug)]

@@ -11,9 +11,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use crate::app::AppError;
-use crate::aws::Base;
-use crate::config::{Aws, Identity, Material, Reference, Remote, read_file};
+use crate::aws::{self, Base};
+use crate::config::{Aws, Identity, Material, Reference, Remote, read_file, without_newline};
 use crate::credentials::calls::Calls;
 use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
@@ -54,6 +53,7 @@ pub(crate) struct Watched {
     /// The key, for logs.
     name: String,
     from: Vec<Reference>,
+    /// Less a newline at the end, which makes no other value.
     last: Option<Vec<Secret>>,
     take: Box<Take>,
     is_failing: bool,
@@ -132,9 +132,7 @@ impl References {
 /// The configuration itself, where AWS keeps it: before there is a runtime, and by what the environment alone says.
 pub(crate) fn fetch(remote: &Remote, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
     const PATIENCE: Duration = Duration::from_secs(20);
-    if rustls_native_certs::load_native_certs().certs.is_empty() {
-        return Err(AppError::NoRoots.to_string());
-    }
+    aws::require_roots().map_err(|why| why.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| why.to_string())?;
     runtime.block_on(async {
         let base = Base::from_environment(&Aws { region: None, endpoint_url: None }, env).await;
@@ -161,7 +159,8 @@ impl Watched {
     where
         F: Future<Output = Result<(), BadValue>> + Send + 'static,
     {
-        Self { name, from, last: known, take: Box::new(move |values| Box::pin(take(values))), is_failing: false }
+        let last = known.map(|known| without_newlines(&known));
+        Self { name, from, last, take: Box::new(move |values| Box::pin(take(values))), is_failing: false }
     }
 
     async fn read_again(&mut self, references: &References) {
@@ -180,14 +179,19 @@ impl Watched {
     async fn renew(&mut self, references: &References) -> Result<(), BadValue> {
         let read = join_all(self.from.iter().map(|from| references.read(from))).await;
         let values = read.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if self.last.as_ref() != Some(&values) {
-            (self.take)(values.clone()).await?;
-            if self.last.replace(values).is_some() {
+        let new = without_newlines(&values);
+        if self.last.as_ref() != Some(&new) {
+            (self.take)(values).await?;
+            if self.last.replace(new).is_some() {
                 info!(key = self.name.as_str(), "has a new value");
             }
         }
         Ok(())
     }
+}
+
+fn without_newlines(values: &[Secret]) -> Vec<Secret> {
+    values.iter().map(|value| Secret::new(without_newline(value.expose()).to_owned())).collect()
 }
 
 impl Watch {

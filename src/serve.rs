@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::app::{App, AppError};
-use crate::aws::Base;
+use crate::aws::{self, Base};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::listener::Workers;
@@ -38,9 +38,7 @@ pub fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result
 async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<Handle>) -> Result<(), AppError> {
     // Before anything is bound: a signal that comes early must not be lost.
     let mut signals = Signals::new().map_err(AppError::Process)?;
-    if rustls_native_certs::load_native_certs().certs.is_empty() {
-        return Err(AppError::NoRoots);
-    }
+    aws::require_roots()?;
     let base = Base::from_environment(&config.aws, env).await;
     let app = tokio::select! {
         app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)) => app?,

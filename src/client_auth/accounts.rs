@@ -79,10 +79,14 @@ impl Accounts {
     /// See [`AccountsError`]; then the old one stays.
     pub(crate) async fn renew(&self, name: &str, password: &Password) -> Result<(), AccountsError> {
         let verifier = verifier(&self.salt_key, name, password).await?;
-        if let Some(entry) = self.users.get(name) {
-            *entry.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier.map(Arc::new);
+        let Some(entry) = self.users.get(name) else { return Ok(()) };
+        let usual_before = self.usual_iterations.load(Ordering::Relaxed);
+        // One more of the usual ones stays usual: what all have is counted only where it can change.
+        let may_change = verifier.as_ref().is_some_and(|verifier| verifier.iterations != usual_before);
+        *entry.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier.map(Arc::new);
+        if may_change {
+            self.usual_iterations.store(usual(&self.users), Ordering::Relaxed);
         }
-        self.usual_iterations.store(usual(&self.users), Ordering::Relaxed);
         Ok(())
     }
 

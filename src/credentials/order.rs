@@ -77,7 +77,14 @@ impl Chain {
 
     /// The account whose quota is spent: the last role's. `None`: the base identity's.
     pub(crate) fn account(&self) -> Option<&str> {
-        self.0.last().and_then(|hop| hop.role_arn.split(':').nth(4))
+        self.0.last().and_then(Hop::account)
+    }
+}
+
+impl Hop {
+    /// The role's.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.role_arn.split(':').nth(4)
     }
 }
 

@@ -212,7 +212,7 @@ impl Roles {
             request.customize().config_override(under!(aws_sdk_sts, under.as_ref())).send()
         };
         let read = |answer: AssumeRoleOutput| session(answer.credentials);
-        self.calls.make(&call, (account(&hop.role_arn), region), external_id, send, read).await
+        self.calls.make(&call, (hop.account(), region), external_id, send, read).await
     }
 
     /// The token is the caller: nothing is signed.
@@ -228,7 +228,7 @@ impl Roles {
                 .send()
         };
         let read = |answer: AssumeRoleWithWebIdentityOutput| session(answer.credentials);
-        self.calls.make(&call, (account(&hop.role_arn), region), Some(token), send, read).await
+        self.calls.make(&call, (hop.account(), region), Some(token), send, read).await
     }
 }
 
@@ -322,10 +322,6 @@ async fn token(file: &std::path::Path) -> std::io::Result<Secret> {
 fn is_external_id(text: &str) -> bool {
     (2..=1224).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte))
-}
-
-fn account(role_arn: &str) -> Option<&str> {
-    role_arn.split(':').nth(4)
 }
 
 /// Whether `caller` (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`) is a session of the role. The path of a role is

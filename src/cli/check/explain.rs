@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::iam::part;
 use super::{explain_aws, explain_table, explain_warehouse};
+use crate::cli::iam_policy::partition;
 use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
 use crate::credentials::{Call, DEFAULT_PORT, MintError};
 use crate::spec::Flaw;
@@ -169,9 +170,7 @@ impl Context {
     pub(super) fn partition(&self) -> &str {
         let of_roles = self.hops().last().map(|hop| part(&hop.role_arn, 1));
         match self.region.as_deref() {
-            Some(region) if region.starts_with("cn-") => "aws-cn",
-            Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
-            Some(_) => "aws",
+            Some(region) => partition(region),
             None => of_roles.unwrap_or("aws"),
         }
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::explain::Context;
+use crate::cli::iam_policy::Principal;
 use crate::config::SpecsTable;
 use crate::credentials::Call;
 
@@ -147,13 +148,7 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
 
 /// A session of a role stands for its role in a policy. Its path is not in its ARN.
 pub(super) fn principal(caller: &str) -> String {
-    match caller.splitn(6, ':').nth(5).and_then(|rest| rest.strip_prefix("assumed-role/")) {
-        Some(rest) => {
-            let role = rest.split('/').next().unwrap_or_default();
-            format!("arn:{}:iam::{}:role/{role}", part(caller, 1), part(caller, 4))
-        }
-        None => caller.to_owned(),
-    }
+    Principal::parse(caller).map_or_else(|_other| caller.to_owned(), |principal| principal.arn().to_owned())
 }
 
 /// One part of an ARN; `*` where it has none.

@@ -10,7 +10,7 @@ use super::connection::{Connection, Unknown};
 use super::report::{self, Proved};
 use super::steps::{self, Settings, Step, Wanted};
 use crate::app::{self, AppError};
-use crate::aws::Base;
+use crate::aws::{self, Base};
 use crate::cli::CheckArgs;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, User};
@@ -52,9 +52,7 @@ pub fn live(
 ) -> Result<Verdict, LiveError> {
     let chosen = Connection::chosen(config, &args.conn_ids)?;
     let routes = app::routes(config)?;
-    if rustls_native_certs::load_native_certs().certs.is_empty() {
-        return Err(AppError::NoRoots.into());
-    }
+    aws::require_roots().map_err(AppError::from)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::Process)?;
     let proved = runtime.block_on(prove(config, &chosen, &routes, args, env, out));
     // A name look-up cannot be stopped, and is not waited for.

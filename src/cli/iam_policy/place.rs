@@ -33,7 +33,7 @@ impl Place {
 }
 
 /// The partition that a Region is in.
-pub(super) fn partition(region: &str) -> &'static str {
+pub(in crate::cli) fn partition(region: &str) -> &'static str {
     match region {
         region if region.starts_with("cn-") => "aws-cn",
         region if region.starts_with("us-gov-") => "aws-us-gov",

@@ -59,6 +59,11 @@ impl Principal {
         })
     }
 
+    /// As trust policies name it.
+    pub(in crate::cli) fn arn(&self) -> &str {
+        &self.arn
+    }
+
     /// Whether this is that role. Within an account a role's name is unique, whatever its path.
     pub(super) fn is_role(&self, arn: &str) -> bool {
         self.kind == Kind::Role && account_of(arn) == self.account && role_name(arn) == self.name

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::aws::Base;
+use crate::aws::{self, Base, NoRoots};
 use crate::config::{Aws, ItemValue};
 use crate::credentials::calls::Calls;
 use crate::credentials::{Call, MintError};
@@ -25,8 +25,8 @@ const MAX_PAGES: usize = 256;
 pub(super) enum ScanError {
     #[error("cannot set up the process")]
     Process(#[from] std::io::Error),
-    #[error("there are no CA certificates to verify AWS by: install ca-certificates, or set SSL_CERT_FILE")]
-    NoRoots,
+    #[error(transparent)]
+    NoRoots(#[from] NoRoots),
     #[error(transparent)]
     Call(#[from] MintError),
     #[error("the table is larger than {MAX_PAGES} MiB: that cannot be lava's")]
@@ -42,9 +42,7 @@ pub(super) fn scan(
     aws: &Aws,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<BTreeMap<String, ItemValue>>, ScanError> {
-    if rustls_native_certs::load_native_certs().certs.is_empty() {
-        return Err(ScanError::NoRoots);
-    }
+    aws::require_roots()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let calls = Calls::new(Base::from_environment(aws, env).await, PAGE_TIMEOUT / 3, None);
