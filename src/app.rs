@@ -15,7 +15,7 @@ use crate::aws::{Base, NoRoots};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
-use crate::config::{Config, Password, Reference};
+use crate::config::{Config, Password, Proof, Reference};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
@@ -241,7 +241,9 @@ impl Drop for App {
 fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
     let changes = |from: &Reference| !matches!(from, Reference::Env(_));
     let users = config.users.iter().filter_map(|(name, entry)| {
-        let from = entry.password_from.clone().filter(changes)?;
+        let Proof::Passwords(passwords) = &entry.proof else { return None };
+        let stored = passwords.first()?;
+        let from = stored.from.clone().filter(changes)?;
         let (shared, user) = (Arc::clone(shared), name.clone());
         let take = move |values: Vec<Secret>| {
             let (shared, user) = (Arc::clone(&shared), user.clone());
@@ -253,7 +255,7 @@ fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
             }
         };
         // It was read with the configuration, and has been hashed.
-        let known = match &entry.password {
+        let known = match &stored.password {
             Password::Plain(password) => Some(vec![password.clone()]),
             Password::Verifier(_) | Password::Remote(_) => None,
         };

@@ -67,10 +67,10 @@ pub(crate) enum Reason {
 pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str) -> Result<Principal, AuthError> {
     let account = accounts.find(user);
     let exchange = asked_as(account.method, client);
-    debug!(?exchange, encrypted = client.encrypted, "asking for a proof");
+    debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
     let proven = match exchange {
         Exchange::Scram => scram::prove(client, &account).await?,
-        Exchange::Cleartext if client.encrypted => password::prove(client, &account, accounts).await?,
+        Exchange::Cleartext if client.tls.is_some() => password::prove(client, &account, accounts).await?,
         Exchange::Cleartext => return Err(AuthError::CleartextWithoutTls),
     };
     let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
@@ -101,7 +101,7 @@ fn asked_as(method: Method, client: &Client) -> Exchange {
     match method {
         Method::Scram => Exchange::Scram,
         Method::Cleartext => Exchange::Cleartext,
-        Method::Auto if client.encrypted && client.startup.is_aws_driver() => Exchange::Cleartext,
+        Method::Auto if client.tls.is_some() && client.startup.is_aws_driver() => Exchange::Cleartext,
         Method::Auto => Exchange::Scram,
     }
 }

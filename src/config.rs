@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use self::connection::{
     Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse, connection_from_item,
@@ -22,7 +22,7 @@ use self::tree::{Node, Place};
 pub use self::users::BadPassword;
 pub(crate) use self::users::without_newline;
 pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
-pub use self::value::{Reference, Remote};
+pub use self::value::{Origin, Reference, Remote};
 pub use self::verifier::Verifier;
 use crate::secret::Secret;
 
@@ -433,13 +433,17 @@ pub struct User {
     /// A disabled user is answered as one with a wrong password.
     pub enabled: bool,
     /// What proves the user.
-    pub password: Password,
-    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the file.
-    pub password_from: Option<Reference>,
+    pub proof: Proof,
+    /// From when on no password proves the user any more. `None`: never.
+    pub password_expires: Option<SystemTime>,
     /// How the password is asked for.
     pub method: Method,
     /// What the user may open: its own rights and its groups'.
     pub connections: Vec<Right>,
+    /// Where the user may come from: its own places and its groups'. None at all: anywhere.
+    pub from: Vec<Origin>,
+    /// Sessions of this user in this process, at least 1: its own cap, else the largest of its groups'.
+    pub max_sessions: Option<usize>,
     /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a `per-user` login.
     pub db_roles: Vec<String>,
     /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
@@ -467,6 +471,35 @@ impl User {
     pub fn right_to(&self, conn_id: &ConnId) -> Option<&Right> {
         self.connections.iter().find(|right| glob_matches(&right.pattern, conn_id.as_str()))
     }
+}
+
+/// What proves a user.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// Its password; either of two while rotating.
+    Passwords(Vec<StoredPassword>),
+    /// A TLS client certificate in its name.
+    Certificate,
+}
+
+impl Proof {
+    /// Where its passwords are, apart from those that stand in the file.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let passwords = match self {
+            Self::Passwords(passwords) => passwords.as_slice(),
+            Self::Certificate => &[],
+        };
+        passwords.iter().filter_map(|password| password.from.as_ref())
+    }
+}
+
+/// A password, and where it was read.
+#[derive(Clone, Debug)]
+pub struct StoredPassword {
+    /// What it is.
+    pub password: Password,
+    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the file.
+    pub from: Option<Reference>,
 }
 
 /// A user's `password`.

@@ -23,7 +23,7 @@ use crate::relay::{self, Legs, Limits};
 use crate::session_id::SessionId;
 use crate::slots::{Slot, Slots};
 use crate::spec::{self, Specs};
-use crate::startup::{self, Accepted, Client, tls::ServerTls};
+use crate::startup::{self, Accepted, Client, Peer, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
 use crate::upstream::{Routes, UpstreamConn, parameters};
@@ -106,7 +106,11 @@ async fn log_in(
     handshake: Handshake,
 ) -> Option<Ready> {
     let deadline = Instant::now() + shared.startup_timeout;
-    let accepted = startup_by(deadline, &handshake, startup::accept(socket, &shared.tls));
+    let accepted = startup_by(
+        deadline,
+        &handshake,
+        startup::accept(socket, Peer { address: peer, vpc_endpoint: None }, &shared.tls),
+    );
     let mut client = match unless(silent_too_long(&shared.stop), accepted).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(wire, key)) => {
@@ -152,7 +156,7 @@ async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Resul
     }
     let user = startup.user().ok_or(SessionError::UserMissing)?.to_owned();
     facts.asked(&user, shared.accounts.knows(&user), startup);
-    if shared.tls.required && !client.encrypted {
+    if shared.tls.required && client.tls.is_none() {
         return Err(SessionError::TlsRequired);
     }
     if let Some(negotiate) = greeting::negotiate(startup) {

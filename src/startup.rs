@@ -3,15 +3,19 @@
 //! Owns the order in which a client may ask for things before it says who it is. Does not judge what it asks for:
 //! that TLS is required is said by the session, where it can still be said in PostgreSQL's words.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tracing::trace;
 
 use self::request::{Packet, StartupParams};
+use self::tls::Shown;
 use crate::cancel::CancelKey;
 use crate::stream;
+use crate::stream::tls::{Server, Tls};
 use crate::wire::{Wire, WireError};
 
 pub(crate) mod request;
@@ -32,8 +36,30 @@ pub(crate) enum Accepted {
 /// A client that has sent its startup message.
 pub(crate) struct Client {
     pub(crate) wire: Wire,
-    pub(crate) encrypted: bool,
+    /// `None`: in clear.
+    pub(crate) tls: Option<Secured>,
+    pub(crate) peer: Peer,
     pub(crate) startup: StartupParams,
+}
+
+/// What the TLS handshake told of a client.
+pub(crate) struct Secured {
+    /// The server name that it asked for (SNI), in lower case.
+    pub(crate) server_name: Option<String>,
+    /// Its certificate, verified against `listen.tls.client_ca`.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
+    /// Channel binding `tls-server-end-point` (RFC 5929 section 4.1): the hash of the certificate that it was shown. `None`:
+    /// there is none for its signature algorithm.
+    pub(crate) end_point: Option<Arc<[u8]>>,
+}
+
+/// Where a client is, as far as it is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Its own address: that of the socket, or that of the PROXY header of a trusted balancer.
+    pub(crate) address: SocketAddr,
+    /// The VPC endpoint it came through (`vpce-…`), by the PROXY header.
+    pub(crate) vpc_endpoint: Option<String>,
 }
 
 /// Why a connection ended before its startup message. The peer may not speak PostgreSQL at all, so it is told nothing.
@@ -66,23 +92,23 @@ pub(crate) enum StartupError {
 ///
 /// # Errors
 /// See [`StartupError`]; the connection is to be closed without words.
-pub(crate) async fn accept(socket: TcpStream, tls: &tls::ServerTls) -> Result<Accepted, StartupError> {
+pub(crate) async fn accept(socket: TcpStream, peer: Peer, tls: &tls::ServerTls) -> Result<Accepted, StartupError> {
     let mut first = [0];
     let direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
     if direct {
-        let config = tls.config.as_ref().ok_or(StartupError::TlsDisabled)?;
-        let stream = stream::tls::accept(socket, config).await.map_err(StartupError::Tls)?;
+        let shown = tls.shown().ok_or(StartupError::TlsDisabled)?;
+        let (stream, secured) = secure(socket, &shown).await?;
         trace!("direct TLS");
         if stream.alpn_protocol() != Some(tls::ALPN) {
             return Err(StartupError::Alpn);
         }
-        return encrypted(Wire::new(stream)).await;
+        return encrypted(Wire::new(stream), peer, secured).await;
     }
-    in_clear(socket, tls.config.as_ref()).await
+    in_clear(socket, peer, tls.shown()).await
 }
 
 /// The part of the dialogue that anyone on the way can read and change.
-async fn in_clear(socket: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) -> Result<Accepted, StartupError> {
+async fn in_clear(socket: TcpStream, peer: Peer, tls: Option<Arc<Shown>>) -> Result<Accepted, StartupError> {
     let mut plain = Wire::new(stream::Io(socket));
     let (mut ssl_asked, mut gss_asked) = (false, false);
     loop {
@@ -95,15 +121,15 @@ async fn in_clear(socket: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) ->
             Packet::SslRequest => {
                 ssl_asked = true;
                 trace!(offered = tls.is_some(), "SSLRequest");
-                let Some(config) = tls else {
+                let Some(shown) = &tls else {
                     plain.send_bytes(REFUSED).await?;
                     continue;
                 };
                 plain.send_bytes(ACCEPTED).await?;
                 // Nothing is left in the buffer: checked above, and nothing was read since.
                 let (stream::Io(socket), _) = plain.into_parts();
-                let stream = stream::tls::accept(socket, config).await.map_err(StartupError::Tls)?;
-                return encrypted(Wire::new(stream)).await;
+                let (stream, secured) = secure(socket, shown).await?;
+                return encrypted(Wire::new(stream), peer, secured).await;
             }
             Packet::GssEncRequest => {
                 gss_asked = true;
@@ -112,16 +138,28 @@ async fn in_clear(socket: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) ->
             }
             Packet::Cancel(key) => return Ok(Accepted::Cancel(plain.boxed(), key)),
             Packet::Startup(startup) => {
-                return Ok(Accepted::Client(Client { wire: plain.boxed(), encrypted: false, startup }));
+                return Ok(Accepted::Client(Client { wire: plain.boxed(), tls: None, peer, startup }));
             }
         }
     }
 }
 
+/// The TLS handshake, and what it tells.
+async fn secure(socket: TcpStream, shown: &Shown) -> Result<(Box<Tls<Server>>, Secured), StartupError> {
+    let (config, hello) = shown.config();
+    let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::Tls)?;
+    let secured = Secured {
+        server_name: hello.server_name(),
+        certificate: stream.client_certificate().map(CertificateDer::into_owned),
+        end_point: shown.end_point.clone(),
+    };
+    Ok((stream, secured))
+}
+
 /// Inside TLS only a startup message or a cancel request makes sense.
-async fn encrypted(mut wire: Wire) -> Result<Accepted, StartupError> {
+async fn encrypted(mut wire: Wire, peer: Peer, secured: Secured) -> Result<Accepted, StartupError> {
     match Packet::parse(&wire.startup_packet().await?)? {
-        Packet::Startup(startup) => Ok(Accepted::Client(Client { wire, encrypted: true, startup })),
+        Packet::Startup(startup) => Ok(Accepted::Client(Client { wire, tls: Some(secured), peer, startup })),
         Packet::Cancel(key) => Ok(Accepted::Cancel(wire, key)),
         Packet::SslRequest | Packet::GssEncRequest => Err(StartupError::AskedTwice),
     }

@@ -274,7 +274,7 @@ fn references_lead_to_verifiers_and_passwords() {
         let Password::Verifier(verifier) = &config.users[user].password else { panic!("{user}") };
         assert_eq!(verifier.to_string(), stored.to_string());
     }
-    let from = |user: &str| config.users[user].password_from.clone();
+    let from = |user: &str| config.users[user].proof.references().next().cloned();
     assert_eq!(from("a"), Some(Reference::File(dir.path().join("plain"))));
     assert_eq!((from("c"), from("e")), (Some(Reference::Env("PW".to_owned())), None));
     let c = &config.users["c"];
@@ -298,7 +298,7 @@ fn what_aws_keeps_is_read_later() {
     for (user, want) in [("a", Remote::Parameter("/users/a".to_owned())), ("b", secret(None))] {
         let Password::Remote(remote) = &config.users[user].password else { panic!("{user}") };
         assert_eq!(*remote, want);
-        assert_eq!(config.users[user].password_from, Some(Reference::Remote(want)));
+        assert_eq!(config.users[user].proof.references().next(), Some(&Reference::Remote(want)));
     }
 }
 

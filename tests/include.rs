@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use redshift_iam_proxy::config::{self, Config, Faults, Password, UnknownKeys};
+use redshift_iam_proxy::config::{self, Config, Faults, Password, Proof, UnknownKeys};
 use tempfile::TempDir;
 
 /// Files by path; the first is loaded.
@@ -59,7 +59,8 @@ fn paths_start_beside_the_file_that_names_them() {
         ("a/b/pw", "secret\n"),
         ("pw", "other\n"),
     ]);
-    assert!(matches!(&config.users["ann"].password, Password::Plain(password) if password.expose() == "secret"));
+    let Proof::Passwords(passwords) = &config.users["ann"].proof else { panic!() };
+    assert!(matches!(&passwords[0].password, Password::Plain(password) if password.expose() == "secret"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::Users;
 use crate::config::verifier::Verifier;
-use crate::config::{Method, Password, User};
+use crate::config::{Method, Password, Proof, User};
 use crate::secret::Secret;
 
 /// PostgreSQL's own (scram_iterations, SCRAM_SHA_256_DEFAULT_ITERATIONS; RFC 7677 asks for at least as many).
@@ -64,7 +64,9 @@ impl Accounts {
     pub(crate) async fn new(users: &Users, salt_key: hmac::Key) -> Result<Self, AccountsError> {
         let mut entries = BTreeMap::new();
         for (name, user) in users {
-            let verifier = verifier(&salt_key, name, &user.password).await?;
+            let Proof::Passwords(passwords) = &user.proof else { continue };
+            let Some(stored) = passwords.first() else { continue };
+            let verifier = verifier(&salt_key, name, &stored.password).await?;
             entries
                 .insert(name.clone(), Entry { user: Arc::clone(user), verifier: RwLock::new(verifier.map(Arc::new)) });
         }
@@ -200,21 +202,28 @@ pub(super) async fn matches(accounts: &Accounts, verifier: Arc<Verifier>, passwo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::StoredPassword;
 
     fn key() -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, b"test")
     }
 
     fn user(password: Password) -> Arc<User> {
-        Arc::new(User {
-            enabled: true,
-            password,
-            password_from: None,
+        Arc::new(of(true, password))
+    }
+
+    fn of(enabled: bool, password: Password) -> User {
+        User {
+            enabled,
+            proof: Proof::Passwords(vec![StoredPassword { password, from: None }]),
+            password_expires: None,
             method: Method::Auto,
             connections: Vec::new(),
+            from: Vec::new(),
+            max_sessions: None,
             db_roles: Vec::new(),
             db_user: None,
-        })
+        }
     }
 
     #[tokio::test]
@@ -244,15 +253,7 @@ mod tests {
     async fn a_disabled_users_own_password_proves_nothing() {
         let password = Secret::new("secret".into());
         let verifier = Verifier::derive(&password, b"0123456789abcdef", 4096);
-        let disabled = User {
-            enabled: false,
-            password: Password::Verifier(verifier.clone()),
-            password_from: None,
-            method: Method::Auto,
-            connections: Vec::new(),
-            db_roles: Vec::new(),
-            db_user: None,
-        };
+        let disabled = of(false, Password::Verifier(verifier.clone()));
         let accounts = Accounts::new(&Users::from([("a".to_owned(), Arc::new(disabled))]), key()).await.unwrap();
         let account = accounts.find("a");
         assert_eq!((&account.verifier.salt, account.verifier.iterations), (&verifier.salt, 4096));

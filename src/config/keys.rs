@@ -4,8 +4,6 @@
 /// Dotted paths; `*` stands for a name. A key here covers all below it.
 pub(super) const NOT_YET: &[&str] = &[
     "admin",
-    "groups.*.from",
-    "groups.*.max_sessions",
     "listen.public_name",
     "listen.proxy_protocol_from",
     "listen.sni_suffix",
@@ -20,9 +18,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "connections.*.listen",
     "connections.*.application_name",
     "connections.*.startup_parameters",
-    "users.*.from",
-    "users.*.max_sessions",
-    "users.*.password_expires",
 ];
 
 /// What such a key, or such a value of a key that is served, is answered with.

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::fault::{Fault, Faults};
 use super::keys::{NOT_YET, NOT_YET_SUPPORTED};
@@ -268,6 +268,14 @@ impl<'a> Value<'a> {
             _ => return self.wrong_type("a duration"),
         };
         self.keep(value::duration(&text).and_then(range))
+    }
+
+    /// A date or a moment.
+    pub(super) fn moment(&self) -> Option<SystemTime> {
+        match &self.node.data {
+            Data::Datetime(at) => self.keep(value::moment(at)),
+            _ => self.wrong_type("a date, such as 2027-01-31, without quotes"),
+        }
     }
 
     /// The elements of an array.

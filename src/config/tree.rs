@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::value::Datetime;
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -36,6 +37,7 @@ pub(super) enum Data {
     Integer(String),
     Float(String),
     Bool(bool),
+    Datetime(Datetime),
     List(Vec<Node>),
     Table(Vec<(String, Node)>),
     /// What no key takes, by the name of its type.
@@ -50,6 +52,7 @@ impl Data {
             Self::Integer(_) => "integer",
             Self::Float(_) => "float",
             Self::Bool(_) => "boolean",
+            Self::Datetime(_) => "datetime",
             Self::List(_) => "array",
             Self::Table(_) => "table",
             Self::Other(name) => name,
@@ -115,7 +118,7 @@ impl Lines {
             }
             DeValue::Float(number) => Data::Float(number.to_string()),
             DeValue::Boolean(is) => Data::Bool(*is),
-            DeValue::Datetime(_) => Data::Other("datetime"),
+            DeValue::Datetime(at) => Data::Datetime(*at),
             DeValue::Array(array) => {
                 let node = |value: &Spanned<_>| Node { place: self.place(value.span().start), data: self.data(value) };
                 Data::List(array.iter().map(node).collect())

@@ -11,7 +11,7 @@ pub(super) use self::rights::{Groups, Known, groups};
 use super::keys::NOT_YET_SUPPORTED;
 use super::reader::{Table, Value};
 use super::value;
-use super::{Method, TlsMode, User};
+use super::{Method, Proof, TlsMode, User};
 
 mod password;
 mod per_user;
@@ -56,8 +56,18 @@ fn user(mut table: Table<'_>, known: &Known, groups: &Groups, tls: TlsMode) -> O
     }
     let password = table.require("password").and_then(|value| password(&value));
     let db_user = table.optional("db_user", value::db_user);
-    let (connections, db_roles) = rights::union(&mut table, known, groups);
+    let password_expires = table.take("password_expires").map_or(Some(None), |at| at.moment().map(Some));
+    let rights = rights::union(&mut table, known, groups);
     table.finish();
-    let (password, password_from) = password?;
-    Some(User { enabled, password, password_from, method, connections, db_roles, db_user: db_user? })
+    Some(User {
+        enabled,
+        proof: Proof::Passwords(vec![password?]),
+        password_expires: password_expires?,
+        method,
+        connections: rights.connections,
+        from: rights.from,
+        max_sessions: rights.max_sessions,
+        db_roles: rights.db_roles,
+        db_user: db_user?,
+    })
 }

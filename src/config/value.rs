@@ -8,13 +8,16 @@ pub(crate) use self::aws::{
     parameter_name, password_duration, region, role_arn, secret_id, tag_key, tag_value, warehouse_user, workgroup,
 };
 pub(crate) use self::network::{endpoint_url, host, port, socket_address};
+pub use self::origin::Origin;
+pub(crate) use self::origin::{network, origin};
 pub(crate) use self::pem::{ca_bundle, cert_chain, key_pair, private_key};
 pub use self::text::{Reference, Remote};
 pub(crate) use self::text::{expand, glob_matches, nearest, reference, visible, visible_name};
-pub(crate) use self::time::{duration, positive};
+pub(crate) use self::time::{duration, moment, positive};
 
 mod aws;
 mod network;
+mod origin;
 mod pem;
 mod text;
 mod time;

@@ -1,7 +1,8 @@
 //! TLS towards clients: the listener's settings and its side of the handshake.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -20,13 +21,20 @@ pub(super) const ALPN: &[u8] = b"postgresql";
 
 /// The listener's TLS.
 pub(crate) struct ServerTls {
-    /// `None`: SSLRequest is answered with `N`.
-    pub(crate) config: Option<Arc<ServerConfig>>,
+    /// What new clients are shown. `None`: SSLRequest is answered with `N`.
+    shown: Option<RwLock<Arc<Shown>>>,
     /// A session in clear is refused.
     pub(crate) required: bool,
-    certificate: Arc<Current>,
     /// Known to every replica with the same key, to nobody else: fake salts derive from it.
     pub(crate) salt_key: aws_lc_rs::hmac::Key,
+}
+
+/// One certificate, and all that goes with it.
+pub(crate) struct Shown {
+    config: ServerConfig,
+    certificate: Arc<CertifiedKey>,
+    /// The hash of the certificate that channels are bound to; see [`super::Secured`].
+    pub(crate) end_point: Option<Arc<[u8]>>,
 }
 
 /// The certificate or key cannot be used.
@@ -61,21 +69,16 @@ impl ServerTls {
         };
         let salt_key = salt_key(key.secret_der());
         let required = listen.tls == TlsMode::Require;
-        let certificate = Arc::new(Current(RwLock::new(certified(chain, key)?)));
-        if listen.tls == TlsMode::Disable {
-            return Ok(Self { config: None, required, certificate, salt_key });
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(ServerTlsError::Pair)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&certificate) as _);
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        // Clients of a database keep their connections: tickets would be work and memory for nothing.
-        config.send_tls13_tickets = 0;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(Self { config: Some(Arc::new(config)), required, certificate, salt_key })
+        let shown = match listen.tls {
+            TlsMode::Disable => None,
+            TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(chain, key)?))),
+        };
+        Ok(Self { shown, required, salt_key })
+    }
+
+    /// What a client that connects now is shown.
+    pub(crate) fn shown(&self) -> Option<Arc<Shown>> {
+        self.shown.as_ref().map(|shown| Arc::clone(&shown.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Shows new clients another certificate. Fake salts stay as they are: strangers would see them change.
@@ -84,28 +87,95 @@ impl ServerTls {
     /// See [`ServerTlsError`]; then the old one stays.
     pub(crate) fn renew(&self, cert_pem: &Secret, key_pem: &Secret) -> Result<(), ServerTlsError> {
         let (chain, key) = from_pem(cert_pem, key_pem)?;
-        *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = certified(chain, key)?;
+        let renewed = Arc::new(Shown::new(chain, key)?);
+        if let Some(shown) = &self.shown {
+            *shown.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        }
         Ok(())
     }
 }
 
-/// The certificate that is shown now.
-#[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
+impl Shown {
+    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, ServerTlsError> {
+        let end_point = chain.first().and_then(end_point);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        // Fails where the key is another certificate's.
+        let certificate = CertifiedKey::from_der(chain, key, &provider).map_err(ServerTlsError::Pair)?;
+        let certificate = Arc::new(certificate);
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(ServerTlsError::Pair)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Hello::new(Arc::clone(&certificate))));
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        // Clients of a database keep their connections: tickets would be work and memory for nothing.
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Self { config, certificate, end_point })
+    }
 
-impl ResolvesServerCert for Current {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    /// The server's side of a handshake, and who listens for the name in it: rustls's unbuffered connection does not tell the
+    /// name itself, but shows it to its resolver. A copy of the settings is a few reference counts.
+    pub(super) fn config(&self) -> (Arc<ServerConfig>, Arc<Hello>) {
+        let hello = Arc::new(Hello::new(Arc::clone(&self.certificate)));
+        let mut config = self.config.clone();
+        config.cert_resolver = Arc::clone(&hello) as _;
+        (Arc::new(config), hello)
     }
 }
 
-/// Fails where the key is another certificate's.
-fn certified(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<CertifiedKey>, ServerTlsError> {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    CertifiedKey::from_der(chain, key, &provider).map(Arc::new).map_err(ServerTlsError::Pair)
+/// One client's ClientHello.
+#[derive(Debug)]
+pub(super) struct Hello {
+    certificate: Arc<CertifiedKey>,
+    server_name: OnceLock<String>,
+}
+
+impl Hello {
+    fn new(certificate: Arc<CertifiedKey>) -> Self {
+        Self { certificate, server_name: OnceLock::new() }
+    }
+
+    /// The server name that was asked for (SNI), in lower case.
+    pub(super) fn server_name(&self) -> Option<String> {
+        self.server_name.get().cloned()
+    }
+}
+
+impl ResolvesServerCert for Hello {
+    /// Whatever the name is: an unknown one breaks no handshake.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(name) = hello.server_name() {
+            // A second ClientHello, after a retry, has the same one (RFC 8446 section 4.1.2).
+            let _same = self.server_name.set(name.to_ascii_lowercase());
+        }
+        Some(Arc::clone(&self.certificate))
+    }
+}
+
+/// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash by its own signature algorithm, SHA-256 in place of
+/// MD5 and SHA-1. `None` for algorithms that have no single hash, such as Ed25519.
+fn end_point(certificate: &CertificateDer<'_>) -> Option<Arc<[u8]>> {
+    use x509_parser::oid_registry as oid;
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let algorithm = &parsed.signature_algorithm.algorithm;
+    let any_of = |oids: &[oid::Oid<'static>]| oids.contains(algorithm);
+    let hash = if any_of(&[
+        oid::OID_PKCS1_MD5WITHRSAENC,
+        oid::OID_PKCS1_SHA1WITHRSA,
+        oid::OID_PKCS1_SHA256WITHRSA,
+        oid::OID_SIG_ECDSA_WITH_SHA256,
+    ]) {
+        &SHA256
+    } else if any_of(&[oid::OID_PKCS1_SHA384WITHRSA, oid::OID_SIG_ECDSA_WITH_SHA384]) {
+        &SHA384
+    } else if any_of(&[oid::OID_PKCS1_SHA512WITHRSA, oid::OID_SIG_ECDSA_WITH_SHA512]) {
+        &SHA512
+    } else {
+        return None;
+    };
+    Some(Arc::from(digest(hash, certificate).as_ref()))
 }
 
 fn salt_key(secret: &[u8]) -> aws_lc_rs::hmac::Key {

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -64,6 +64,11 @@ impl Tls<Server> {
     /// What ALPN agreed on.
     pub(crate) fn alpn_protocol(&self) -> Option<&[u8]> {
         self.side.alpn_protocol()
+    }
+
+    /// The client's certificate, which the verifier of the configuration has accepted.
+    pub(crate) fn client_certificate(&self) -> Option<CertificateDer<'_>> {
+        self.side.peer_certificates()?.first().cloned()
     }
 }
 

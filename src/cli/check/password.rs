@@ -17,7 +17,7 @@ use crate::secret::Secret;
 /// What the user's password refers to. The environment was read with the configuration.
 fn reference<'a>(wanted: &Wanted<'a>) -> Option<(&'a str, &'a Reference)> {
     let (name, user) = wanted.user?;
-    let from = user?.password_from.as_ref()?;
+    let from = user?.proof.references().next()?;
     (!matches!(from, Reference::Env(_))).then_some((name, from))
 }
 

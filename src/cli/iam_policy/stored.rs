@@ -38,7 +38,7 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Opti
         let secret = spec.secret_id.clone().map(Stored::Secret);
         all.extend(parameters.chain(secret).map(|stored| (stored, Some(&**spec))));
     }
-    let of_users = config.users.values().filter_map(|user| user.password_from.as_ref());
+    let of_users = config.users.values().flat_map(|user| user.proof.references());
     let identity = config.listen.identity.iter().flat_map(|identity| [&identity.cert.from, &identity.key.from]);
     for from in of_users.chain(identity) {
         match from {

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::config::reader::{Value, read_file};
 use crate::config::value::{self, Reference};
 use crate::config::verifier::{self, BadVerifier, Verifier};
-use crate::config::{NOT_YET_SUPPORTED, Password};
+use crate::config::{NOT_YET_SUPPORTED, Password, StoredPassword};
 use crate::secret::Secret;
 
 /// What a reference led to proves nobody.
@@ -41,7 +41,7 @@ impl Password {
 }
 
 /// The password, and where it was read.
-pub(super) fn password(value: &Value<'_>) -> Option<(Password, Option<Reference>)> {
+pub(super) fn password(value: &Value<'_>) -> Option<StoredPassword> {
     if value.is_list() {
         value.fault("two passwords: not yet supported");
         return None;
@@ -49,7 +49,7 @@ pub(super) fn password(value: &Value<'_>) -> Option<(Password, Option<Reference>
     let text = Secret::new(value.text()?);
     if verifier::is_meant(text.expose()) {
         let verifier = value.parse(|text| Verifier::parse(text).map_err(|why| why.to_string().into()))?;
-        return Some((Password::Verifier(verifier), None));
+        return Some(StoredPassword { password: Password::Verifier(verifier), from: None });
     }
     if text.expose().strip_prefix("md5").is_some_and(|hash| hash.len() == 32 && !hash.contains('.')) {
         value.fault("an MD5 hash will not do; make a SCRAM-SHA-256 verifier with hash-password");
@@ -64,10 +64,12 @@ pub(super) fn password(value: &Value<'_>) -> Option<(Password, Option<Reference>
     let stored = match &from {
         Reference::Env(name) => value.variable(name)?,
         Reference::File(path) => from_file(value, path, is_bare)?,
-        Reference::Remote(remote) => return Some((Password::Remote(remote.clone()), Some(from))),
+        Reference::Remote(remote) => {
+            return Some(StoredPassword { password: Password::Remote(remote.clone()), from: Some(from) });
+        }
     };
     match Password::from_stored(&Secret::new(stored)) {
-        Ok(password) => Some((password, Some(from))),
+        Ok(password) => Some(StoredPassword { password, from: Some(from) }),
         Err(why) => {
             value.fault(why);
             None

@@ -1,10 +1,10 @@
-//! What users may open and which database roles they have: their own, and their groups'.
+//! What users may open, from where, how often, and which database roles they have: their own, and their groups'.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::reader::{Table, Value};
 use crate::config::value::{self, Parsed};
-use crate::config::{Right, glob_matches};
+use crate::config::{Origin, Right, glob_matches};
 
 /// Which connections there are, or may be.
 pub(in crate::config) struct Known {
@@ -21,7 +21,18 @@ pub(in crate::config) type Groups = BTreeMap<String, Group>;
 #[derive(Debug, Default)]
 pub(in crate::config) struct Group {
     connections: Vec<String>,
+    from: Vec<Origin>,
+    max_sessions: Option<usize>,
     db_roles: Vec<String>,
+}
+
+/// What a user has of its own and through groups.
+pub(super) struct Rights {
+    pub(super) connections: Vec<Right>,
+    /// Every place named anywhere: a group that names none adds none.
+    pub(super) from: Vec<Origin>,
+    pub(super) max_sessions: Option<usize>,
+    pub(super) db_roles: Vec<String>,
 }
 
 /// Each entry already taken out of its table. A group with a fault is there, with the rest of what it has.
@@ -32,17 +43,18 @@ pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups 
             entry.fault(message);
         }
         let mut table = entry.table("groups.*");
-        let (connections, db_roles) = own(&mut table, known);
+        let group = own(&mut table, known);
         table.finish();
-        groups.insert(entry.name.clone(), Group { connections, db_roles });
+        groups.insert(entry.name.clone(), group);
     }
     groups
 }
 
 /// A user's own rights and roles, then those of its groups in the order of `groups`.
-pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> (Vec<Right>, Vec<String>) {
-    let (connections, mut db_roles) = own(table, known);
-    let mut rights: Vec<_> = connections.into_iter().map(|pattern| Right { pattern, group: None }).collect();
+pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Rights {
+    let Group { connections, mut from, max_sessions, mut db_roles } = own(table, known);
+    let mut connections: Vec<_> = connections.into_iter().map(|pattern| Right { pattern, group: None }).collect();
+    let mut of_groups = None;
     let named = table.take("groups").and_then(|value| value.list()).unwrap_or_default();
     let mut seen = BTreeSet::new();
     for place in named {
@@ -54,21 +66,28 @@ pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> (V
         if !seen.insert(name.clone()) {
             continue;
         }
-        rights.extend(
+        connections.extend(
             group.connections.iter().map(|pattern| Right { pattern: pattern.clone(), group: Some(name.clone()) }),
         );
+        from.extend(group.from.iter().cloned());
+        of_groups = of_groups.max(group.max_sessions);
         db_roles.extend(group.db_roles.iter().cloned());
     }
     let mut once = BTreeSet::new();
     db_roles.retain(|role| once.insert(role.clone()));
-    (rights, db_roles)
+    Rights { connections, from, max_sessions: max_sessions.or(of_groups), db_roles }
 }
 
-fn own(table: &mut Table<'_>, known: &Known) -> (Vec<String>, Vec<String>) {
+/// What the table of a user or of a group says itself.
+fn own(table: &mut Table<'_>, known: &Known) -> Group {
     let opens = table.take("connections").and_then(|value| value.list()).unwrap_or_default();
     let opens = opens.iter().filter_map(|value| opened(value, known)).collect();
-    let roles = table.take("db_roles").map(|roles| roles.texts(db_role)).unwrap_or_default();
-    (opens, roles)
+    Group {
+        connections: opens,
+        from: table.take("from").map(|from| from.texts(value::origin)).unwrap_or_default(),
+        max_sessions: table.take("max_sessions").and_then(|count| count.count()),
+        db_roles: table.take("db_roles").map(|roles| roles.texts(db_role)).unwrap_or_default(),
+    }
 }
 
 /// One name or glob of `connections`.

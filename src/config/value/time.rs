@@ -1,7 +1,9 @@
 //! Durations and moments.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use toml::value::Datetime;
 
 use super::Parsed;
 
@@ -40,9 +42,43 @@ pub(crate) fn positive(duration: Duration) -> Parsed<Duration> {
     if duration.is_zero() { Err("must be longer than 0".into()) } else { Ok(duration) }
 }
 
+/// A moment, or the beginning of a day; in UTC where it does not say, as PostgreSQL takes `VALID UNTIL` in its own zone.
+pub(crate) fn moment(at: &Datetime) -> Parsed<SystemTime> {
+    const EXPECTED: &str = "must be a date, such as 2027-01-31, or a date and time";
+    let date = at.date.ok_or(EXPECTED)?;
+    let month = time::Month::try_from(date.month).map_err(|_why| EXPECTED)?;
+    let date = time::Date::from_calendar_date(i32::from(date.year), month, date.day).map_err(|_why| EXPECTED)?;
+    let (hour, minute, second) = at.time.map_or((0, 0, 0), |time| (time.hour, time.minute, time.second.unwrap_or(0)));
+    // A leap second is as good as the one before.
+    let moment = date.with_hms(hour, minute, second.min(59)).map_err(|_why| EXPECTED)?;
+    let offset_minutes = match at.offset {
+        None | Some(toml::value::Offset::Z) => 0,
+        Some(toml::value::Offset::Custom { minutes }) => minutes,
+    };
+    let utc = moment.assume_utc().unix_timestamp() - i64::from(offset_minutes) * 60;
+    let since_epoch = u64::try_from(utc).map_err(|_why| "must not be before 1970")?;
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(since_epoch))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments() {
+        for (text, want) in [
+            ("1970-01-02", Some(86_400)),
+            ("2027-01-31", Some(1_801_353_600)),
+            ("2027-01-31T00:00:00Z", Some(1_801_353_600)),
+            ("2027-01-31T10:00:00+10:00", Some(1_801_353_600)),
+            ("2027-01-31T00:00:01.5", Some(1_801_353_601)),
+            ("1969-12-31", None),
+            ("10:00:00", None),
+        ] {
+            let moment = moment(&text.parse().unwrap()).ok();
+            assert_eq!(moment, want.map(|secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs)), "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use super::*;
 use crate::app;
 use crate::clock::SystemClock;
-use crate::config::{Config, Reference, Remote, RoleHop, UnknownKeys, parse};
+use crate::config::{Config, Proof, Reference, Remote, RoleHop, UnknownKeys, parse};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 const HUB: &str = "arn:aws:iam::123456789012:role/hub";
@@ -62,7 +62,9 @@ impl Scene {
 
     /// Where ann's password is.
     fn password_from(&mut self, from: Reference) {
-        Arc::get_mut(self.config.users.get_mut("ann").unwrap()).unwrap().password_from = Some(from);
+        let user = Arc::get_mut(self.config.users.get_mut("ann").unwrap()).unwrap();
+        let Proof::Passwords(passwords) = &mut user.proof else { panic!() };
+        passwords[0].from = Some(from);
     }
 
     /// What is told of a spec like that of the configuration.
