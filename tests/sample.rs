@@ -11,7 +11,7 @@
 use std::fs;
 use std::path::Path;
 
-use redshift_iam_proxy::config::{self, Ca, Config, Password, TlsMode, UnknownKeys};
+use redshift_iam_proxy::config::{self, Ca, Config, Password, Proof, TlsMode, UnknownKeys};
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
 
@@ -51,7 +51,8 @@ fn the_sample_loads() {
     assert_eq!(role.external_id.as_deref(), Some("/lava/demo/rs01-external-id"));
     let demo = &config.users["demo"];
     assert!(demo.may_open(&sales.id));
-    let Password::Verifier(verifier) = &demo.password else { panic!("{demo:?}") };
+    let Proof::Passwords(passwords) = &demo.proof else { panic!("{demo:?}") };
+    let Password::Verifier(verifier) = &passwords[0].password else { panic!("{demo:?}") };
     assert!(verifier.matches(&Secret::new("demo-password".to_owned())));
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
     assert!(config.warnings[0].contains("aws.endpoint_url: "), "{:?}", config.warnings);
