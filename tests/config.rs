@@ -259,12 +259,11 @@ fn references_lead_to_verifiers_and_passwords() {
     );
     let config = load_in(&dir, &text);
     for (user, want) in [("a", "pw"), ("b", "pw\n"), ("c", "hunter2-planted")] {
-        let Proof::Passwords(passwords) = &config.users[user].proof else { panic!("{user}") };
-        let Password::Plain(password) = &passwords[0].password else { panic!("{user}") };
+        let Password::Plain(password) = password_of(&config, user) else { panic!("{user}") };
         assert_eq!(password.expose(), want);
     }
     for user in ["d", "e"] {
-        let Password::Verifier(verifier) = &config.users[user].password else { panic!("{user}") };
+        let Password::Verifier(verifier) = password_of(&config, user) else { panic!("{user}") };
         assert_eq!(verifier.to_string(), stored.to_string());
     }
     let from = |user: &str| config.users[user].proof.references().next().cloned();
@@ -289,10 +288,15 @@ fn what_aws_keeps_is_read_later() {
     assert_eq!(identity.key.from, Reference::Remote(secret(Some("key"))));
     assert!(identity.cert.text.is_none() && identity.key.text.is_none());
     for (user, want) in [("a", Remote::Parameter("/users/a".to_owned())), ("b", secret(None))] {
-        let Password::Remote(remote) = &config.users[user].password else { panic!("{user}") };
+        let Password::Remote(remote) = password_of(&config, user) else { panic!("{user}") };
         assert_eq!(*remote, want);
         assert_eq!(config.users[user].proof.references().next(), Some(&Reference::Remote(want)));
     }
+}
+
+fn password_of<'c>(config: &'c Config, user: &str) -> &'c Password {
+    let Proof::Passwords(passwords) = &config.users[user].proof else { panic!("{user}") };
+    &passwords[0].password
 }
 
 /// AWS keeps nothing here.
