@@ -283,7 +283,7 @@ fn what_aws_keeps_is_read_later() {
     let text = "listen.tls = { cert = \"ssm:/tls/cert\", key = \"secret:prod/x#key\" }\nlisten.address = \"0.0.0.0:5439\"\n\
                 [users]\na = { password = \"ssm:/users/a\" }\nb = { password = \"secret:prod/x\" }";
     let config = parse(text).unwrap_or_else(|faults| panic!("{faults}"));
-    let identity = config.listen.identity.unwrap();
+    let identity = config.listen.identity.as_ref().unwrap();
     assert_eq!(identity.cert.from, Reference::Remote(Remote::Parameter("/tls/cert".to_owned())));
     assert_eq!(identity.key.from, Reference::Remote(secret(Some("key"))));
     assert!(identity.cert.text.is_none() && identity.key.text.is_none());
