@@ -21,6 +21,8 @@ pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String
     } else {
         ("", format!("dbname={}&", encoded(target.conn_id)))
     };
+    // With a file of roots, and the dialect brings one, libpq verifies under `require` too.
+    let roots = if target.mode == SslMode::Require { "&sslrootcert=none" } else { "" };
     let (user, place) = (encoded(target.user), target.authority());
-    format!("redshift+psycopg2://{user}@{place}/{path}?{query}sslmode={}", target.mode)
+    format!("redshift+psycopg2://{user}@{place}/{path}?{query}sslmode={}{roots}", target.mode)
 }
