@@ -11,6 +11,10 @@ use super::tls::SslMode;
 pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
     notes.push("the password: in the tool's own field, or as PWD={…}, each } in it doubled".to_owned());
     roots(target, notes);
+    notes.push(
+        "in transactions psqlODBC sets savepoints, which Redshift does not have: Protocol=7.4-1 turns them off"
+            .to_owned(),
+    );
     let names = [("Database", "dbname", target.conn_id), ("UID", "user", target.user)];
     let (bare, braced): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, _, name)| is_bare(name));
     let mut text = format!("Driver={{PostgreSQL Unicode}};Server={};Port={};", target.host, target.port);
