@@ -184,7 +184,6 @@ fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
     let text = r#"
 [admin]
 [listen]
-public_name = ""
 proxy_protocol_from = []
 sni_suffix = ""
 reuse_port = false
@@ -210,7 +209,7 @@ startup_parameters = {}
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
         let told = told(&faults);
         assert!(told.iter().all(|line| line.ends_with(": not yet supported")), "{told:#?}");
-        assert_eq!(told.len(), 15, "{told:#?}");
+        assert_eq!(told.len(), 14, "{told:#?}");
     }
 }
 

@@ -4,7 +4,6 @@
 /// Dotted paths; `*` stands for a name. A key here covers all below it.
 pub(super) const NOT_YET: &[&str] = &[
     "admin",
-    "listen.public_name",
     "listen.proxy_protocol_from",
     "listen.sni_suffix",
     "listen.reuse_port",
