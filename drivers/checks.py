@@ -1,6 +1,7 @@
 """The checks that every driver is put through, as one Python program says them: see run.py for what it prints."""
 
 import asyncio
+import hashlib
 import inspect
 import sys
 import traceback
@@ -56,6 +57,14 @@ NULL = "\\N"
 # count(*), sum(n), sum(twice) of them.
 COPY_SUMS = (COPY_ROWS, COPY_ROWS * (COPY_ROWS + 1) // 2, sum(n * 2 for n in range(1, COPY_ROWS + 1) if n % 10))
 
+# A gigabyte in rows that are longer than what libpq reads at a time, and than a record of TLS.
+GIGABYTE_ROWS = 65_536
+GIGABYTE_ROW_BYTES = 16_384
+GIGABYTE_SQL = f"select n, repeat(md5(n::text), {GIGABYTE_ROW_BYTES // 32}) from generate_series(1, {GIGABYTE_ROWS}) n"
+STALL_SECS = 30
+# What a driver may hold of it, in KiB.
+GIGABYTE_MEMORY = 65_536
+
 
 class Skip(Exception):
     """The driver has no such thing: why."""
@@ -98,6 +107,19 @@ def copy_sql(table):
         f"copy {table} from stdin",
         f"copy (select * from {table} order by n) to stdout",
     )
+
+
+def check_gigabyte_row(number, row):
+    """Whether it is that row of GIGABYTE_SQL."""
+    same(row[0], number)
+    digest = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+    same((len(row[1]), row[1][:32], row[1][-32:]), (GIGABYTE_ROW_BYTES, digest, digest))
+
+
+def check_memory(before, after):
+    """Whether the largest resident set has not grown by much, in KiB."""
+    if after - before > GIGABYTE_MEMORY:
+        raise AssertionError(f"{after - before} KiB held")
 
 
 def same(got, want):

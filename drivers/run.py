@@ -71,8 +71,11 @@ def matrix():
     python, rsc = INSTALLED / "venv" / "bin" / "python", INSTALLED / "venv-rsc" / "bin" / "python"
     return [
         Row("psql", [HERE / "use_psql.sh"], pinned=False),
+        Row("libpq", [compile_libpq()], extra=table.EXTRA, pinned=False),
         Row("psycopg 3", [python, HERE / "use_psycopg3.py"]),
+        Row("psycopg 3, async", [python, HERE / "use_psycopg_async.py"], extra=table.EXTRA),
         Row("psycopg2", [python, HERE / "use_psycopg2.py"]),
+        Row("asyncpg", [python, HERE / "use_asyncpg.py"]),
         Row("pg8000", [python, HERE / "use_pg8000.py"], pinned=False),
         Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
     ]
