@@ -78,6 +78,7 @@ def matrix():
         Row("asyncpg", [python, HERE / "use_asyncpg.py"]),
         Row("pg8000", [python, HERE / "use_pg8000.py"], pinned=False),
         Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
+        Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
     ]
 
 
