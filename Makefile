@@ -40,6 +40,7 @@ soak: ## Let a thousand sessions come and go for ten minutes; memory and files h
 drivers: ## Put each PostgreSQL and Redshift driver through its checks (DOCS=1: write the table into docs/drivers.md)
 	@scripts/install.sh drivers
 	cargo build --locked $(PROGRAMS) --example use_tokio_postgres
+	@target/drivers/venv/bin/python drivers/test_table.py --quiet
 	@target/drivers/venv/bin/python drivers/run.py $(if $(DOCS),--docs)
 
 .PHONY: bench
