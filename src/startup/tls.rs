@@ -111,6 +111,7 @@ impl Shown {
         // Clients of a database keep their connections: tickets would be work and memory for nothing.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
         Ok(Self { config, certificate, end_point })
     }
 
