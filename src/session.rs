@@ -67,7 +67,7 @@ struct Ready {
 
 /// What is given back when the session ends, on whatever path.
 struct Held {
-    _cancel: Option<Registered>,
+    cancel: Option<Registered>,
     _slot: Slot,
 }
 
@@ -92,7 +92,8 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: Session
     let Some(Ready { legs, held }) = Box::pin(log_in(shared, socket, peer, &mut facts, handshake)).await else {
         return;
     };
-    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id)).await;
+    let cancel = || cancel_abandoned(shared, &held, &facts);
+    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id), cancel).await;
     drop(held);
     facts.ended(&relayed);
 }
@@ -196,7 +197,7 @@ async fn open(
     let greeting = greeting::greeting(&upstream, cancel.as_ref().map(Registered::key));
     let greeted = timeout(shared.startup_timeout, client.wire.send_bytes(&greeting)).await;
     greeted.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
-    Ok((upstream, Held { _cancel: cancel, _slot: slot }))
+    Ok((upstream, Held { cancel, _slot: slot }))
 }
 
 /// Tells the client the one reason, if it is owed any.
@@ -220,6 +221,15 @@ async fn cancel(shared: &Shared, mut wire: Wire, peer: SocketAddr, key: &CancelK
     }
     // libpq 17 reports a failure unless TLS ends with close_notify.
     let _ = timeout(LAST_WORDS, wire.close()).await;
+}
+
+/// Cancels what a vanished client has left running: the warehouse would go on for nobody. Bounded as dials are.
+async fn cancel_abandoned(shared: &Shared, held: &Held, facts: &Facts) {
+    let Some(registered) = &held.cancel else { return };
+    tokio::select! {
+        outcome = registered.cancel() => log::cancelled(facts, registered.key().pid, &outcome),
+        () = shared.stop.reached(Phase::Now) => {}
+    }
 }
 
 /// Bounds a step of a client that is not yet logged in: by its deadline, and by making room for others.
