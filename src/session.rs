@@ -14,6 +14,7 @@ use self::connect::connect;
 pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
+use self::waiting::{Wait, attended};
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, Principal};
 use crate::config::ConnSpec;
@@ -33,6 +34,7 @@ mod connect;
 mod error;
 mod greeting;
 mod log;
+mod waiting;
 
 /// How long a connection that has not said what it wants is kept when we shut down.
 const SILENT_GRACE: Duration = Duration::from_secs(1);
@@ -182,11 +184,10 @@ async fn open(
     let conn_id = spec.id.as_str();
     debug!(user = principal.user.as_str(), conn_id, "opening");
     let parameters = parameters::pass_on(&client.startup);
-    let (route, upstream) = tokio::select! {
-        connected = connect(shared, &spec, &principal, &parameters, facts) => connected?,
-        gone = client.wire.gone() => return Err(SessionError::ClientGone(gone)),
-        () = shared.stop.reached(Phase::WhenIdle) => return Err(SessionError::ShuttingDown),
-    };
+    let wait = Wait::default();
+    let connecting = connect(shared, &spec, &principal, &parameters, facts, &wait);
+    let connecting = attended(&mut client.wire, shared.startup_timeout, || wait.notice(conn_id), connecting);
+    let (route, upstream) = unless(shared.stop.reached(Phase::WhenIdle), connecting).await?;
     let cancel = match &upstream.key {
         Some(key) => {
             let target = CancelTarget::new(facts.session(), route, upstream.address, key.clone());
