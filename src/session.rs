@@ -27,7 +27,7 @@ use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
-use crate::upstream::{Routes, UpstreamConn, parameters};
+use crate::upstream::{Asker, Routes, UpstreamConn, parameters};
 use crate::wire::Wire;
 
 mod connect;
@@ -183,7 +183,9 @@ async fn open(
     let Admitted { principal, spec, slot } = admitted;
     let conn_id = spec.id.as_str();
     debug!(user = principal.user.as_str(), conn_id, "opening");
-    let parameters = parameters::pass_on(&client.startup);
+    let (client_addr, session_id) = (facts.client_addr(), facts.session());
+    let asker = Asker { user: &principal.user, conn_id, client_addr, session_id };
+    let parameters = parameters::pass_on(&client.startup, &spec, &asker);
     let wait = Wait::default();
     let connecting = connect(shared, &spec, &principal, &parameters, facts, &wait);
     let connecting = attended(&mut client.wire, shared.startup_timeout, || wait.notice(conn_id), connecting);

@@ -17,6 +17,7 @@ use crate::stream::Leg;
 use crate::wire::refusal::Refusal;
 use crate::wire::{self, Wire, WireError};
 
+mod application_name;
 mod auth;
 mod dial;
 mod digest;
@@ -26,6 +27,7 @@ mod options;
 pub(crate) mod parameters;
 mod tls;
 
+pub(crate) use self::application_name::Asker;
 pub(crate) use self::dial::Secured;
 pub(crate) use self::errors::ServerError;
 pub(crate) use self::tls::{ClientTls, ClientTlsError};

@@ -18,8 +18,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "limits.ban_time",
     "limits.ban_exempt",
     "connections.*.listen",
-    "connections.*.application_name",
-    "connections.*.startup_parameters",
     "users.*.from",
     "users.*.max_sessions",
     "users.*.password_expires",
