@@ -25,6 +25,7 @@ mod errors;
 mod login;
 mod options;
 pub(crate) mod parameters;
+mod scram;
 mod tls;
 
 pub(crate) use self::application_name::Asker;

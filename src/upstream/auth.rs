@@ -7,16 +7,13 @@ use bytes::BytesMut;
 use pgwire::messages::startup::{Password, SASLInitialResponse, SASLResponse};
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 
-use super::UpstreamError;
 use super::digest::{DigestRequest, md5};
+use super::{UpstreamError, scram};
 use crate::credentials::DbLogin;
 use crate::wire::{self, take_cstr};
 
 /// Bytes of the nonce that we add to a digest; as AWS's ODBC driver does.
 const NONCE_BYTES: usize = 16;
-
-/// Longest SASL message taken from the server, in bytes.
-const MAX_SASL: usize = 4096;
 
 /// One login's dialogue.
 pub(super) struct Authentication<'a> {
@@ -104,17 +101,8 @@ impl<'a> Authentication<'a> {
     }
 }
 
-/// Thousands of hashes, chosen by the server: off the event loop. postgres-protocol checks that the server's nonce
-/// extends ours and caps the rounds at 100,000.
-async fn scram_final(mut scram: Box<ScramSha256>, data: &[u8]) -> Result<(State, Option<BytesMut>), UpstreamError> {
-    if data.len() > MAX_SASL {
-        return Err(UpstreamError::Protocol("SCRAM: an oversized message"));
-    }
-    let data = data.to_vec();
-    let proved = tokio::task::spawn_blocking(move || scram.update(&data).map(|()| scram)).await;
-    let scram = proved
-        .map_err(|_panic| UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"))?
-        .map_err(|_scram| UpstreamError::Protocol("SCRAM: malformed challenge"))?;
+async fn scram_final(scram: Box<ScramSha256>, challenge: &[u8]) -> Result<(State, Option<BytesMut>), UpstreamError> {
+    let scram = scram::prove(scram, challenge).await?;
     let response = wire::encode(&SASLResponse::new(scram.message().to_vec().into()));
     Ok((State::ScramFinal(scram), Some(response)))
 }

@@ -74,7 +74,7 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
     loop {
         let frame = next(&mut wire).await?;
         match (frame.tag(), frame.body()) {
-            (b'S', body) => {
+            (b'S', body) if is_status(body) => {
                 session_id = parameter(body, "session_id").or(session_id);
                 greeting.extend_from_slice(frame.bytes());
             }
@@ -89,6 +89,14 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
             return Err(UpstreamError::Protocol("too much said before ReadyForQuery"));
         }
     }
+}
+
+/// Whether it is a name and a value, which drivers rely on.
+fn is_status(body: &[u8]) -> bool {
+    body.len() >= 2
+        && body.last() == Some(&0)
+        && body.iter().filter(|&&byte| byte == 0).count() == 2
+        && body.first() != Some(&0)
 }
 
 /// The next message that is no error.
