@@ -563,15 +563,32 @@ async fn cleartext_md5_and_digest_are_each_answered_once_inside_tls() {
     front.assert_unharmed().await;
 }
 
+/// Redshift knows no other, and what it would make of one nobody knows. The stand-in checks it.
+#[tokio::test]
+async fn the_warehouse_hears_3_0_whatever_the_client_speaks() {
+    let front = Front::start("").await;
+    for minor in [0, 1, 2, 9999] {
+        let mut stream = raw::tls(front.rig.port(), front.rig.sandbox().ca.pem()).await;
+        let pairs = [("user", USER), ("database", "sales"), ("application_name", "good"), ("_pq_.compression", "zstd")];
+        let messages = log_in(&mut stream, &startup(minor, &pairs), PASSWORD).await;
+        assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())), "{minor}");
+    }
+    front.assert_unharmed().await;
+}
+
 /// A CancelRequest that is taken and not dealt with holds nothing for longer than `tls_timeout`.
 #[tokio::test]
 async fn a_warehouse_that_does_not_deal_with_a_cancel_is_not_waited_for() {
     let front = Front::start("tls_timeout = \"1s\"").await;
+    let steps = logged_in(greeting()).into_iter().chain([Step::Read, Step::Hang]);
+    front.warehouse.script("busy", steps.collect());
     let mut stream = raw::tls(front.rig.port(), front.rig.sandbox().ca.pem()).await;
-    let pairs = [("user", USER), ("database", "sales"), ("application_name", "good")];
+    let pairs = [("user", USER), ("database", "sales"), ("application_name", "busy")];
     log_in(&mut stream, &startup(0, &pairs), PASSWORD).await;
     let mut session = Session { stream, key: (0, Vec::new()) };
     session.query("select 1").await;
+    let has_query = || front.warehouse.seen().messages.remove("busy").is_some_and(|all| all.last().unwrap().0 == b'Q');
+    support::until("the query arrives", has_query, |has| *has).await;
     let (socket, _) = session.stream.into_inner();
     socket.set_zero_linger().unwrap();
     drop(socket);

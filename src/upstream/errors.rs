@@ -84,6 +84,8 @@ impl fmt::Debug for ServerError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn error(body: &[u8]) -> ServerError {
@@ -138,6 +140,15 @@ mod tests {
             let error = error(format!("C{sqlstate}\0Minvalid value: \"planted\"\0\0").as_bytes());
             assert_eq!(error.to_string(), format!("{sqlstate} (a startup parameter of the client)"));
             assert!(!format!("{error:?}").contains("planted"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read(body in prop::collection::vec(prop_oneof![Just(0), Just(b'C'), Just(b'M'), any::<u8>()], 0..80)) {
+            let error = error(&body);
+            prop_assert!(error.to_string().len() <= 5 * 4 + 1 + 500 * 4);
+            prop_assert!(error.as_sent().is_none_or(|frame| frame[5..] == body && body.ends_with(&[0, 0])));
         }
     }
 }

@@ -94,10 +94,8 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
 
 /// Whether it is a name and a value, which drivers rely on.
 fn is_status(body: &[u8]) -> bool {
-    body.len() >= 2
-        && body.last() == Some(&0)
-        && body.iter().filter(|&&byte| byte == 0).count() == 2
-        && body.first() != Some(&0)
+    let nuls = body.iter().filter(|&&byte| byte == 0).count();
+    nuls == 2 && body.ends_with(&[0]) && !body.starts_with(&[0])
 }
 
 /// The next message that is no error.
