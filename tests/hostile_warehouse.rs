@@ -82,7 +82,7 @@ impl Front {
         let mut world = World::start(&setup).await;
         let warehouse = Scripted::replace(&mut world).await;
         warehouse.script("good", logged_in(greeting()).into_iter().chain([Step::Hang]).collect());
-        Self { rig: Rig::over(world).await, warehouse }
+        Self { rig: Box::pin(Rig::over(world)).await, warehouse }
     }
 
     /// A client of this application_name logs in: all that it reads.
