@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub(crate) use self::connection::MAX_APPLICATION_NAME;
 pub use self::connection::{
-    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse, connection_from_item,
+    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, NameTemplate, Piece, RoleHop, StartupPolicy, Warehouse,
+    connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
 use self::keys::NOT_YET_SUPPORTED;

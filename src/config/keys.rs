@@ -15,8 +15,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "limits.ban_time",
     "limits.ban_exempt",
     "connections.*.listen",
-    "connections.*.application_name",
-    "connections.*.startup_parameters",
 ];
 
 /// What such a key, or such a value of a key that is served, is answered with.
