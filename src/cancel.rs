@@ -67,6 +67,14 @@ impl CancelTarget {
     pub(crate) fn new(session: SessionId, route: Arc<Route>, address: SocketAddr, key: CancelKey) -> Self {
         Self { session, route, address, key, turn: Arc::new(Semaphore::new(1)) }
     }
+
+    async fn cancel(&self) -> Cancelled {
+        let Ok(_turn) = self.turn.try_acquire() else { return Cancelled::Already(self.session) };
+        match self.route.cancel(self.address, &self.key).await {
+            Ok(()) => Cancelled::Forwarded(self.session),
+            Err(error) => Cancelled::Failed(self.session, error),
+        }
+    }
 }
 
 /// What became of a CancelRequest.
@@ -125,11 +133,7 @@ impl CancelKeys {
             self.count_miss(from);
             return Cancelled::Unknown;
         };
-        let Ok(_turn) = target.turn.try_acquire() else { return Cancelled::Already(target.session) };
-        match target.route.cancel(target.address, &target.key).await {
-            Ok(()) => Cancelled::Forwarded(target.session),
-            Err(error) => Cancelled::Failed(target.session, error),
-        }
+        target.cancel().await
     }
 
     /// How many keys are live.
@@ -182,6 +186,13 @@ impl Registered {
     /// The key to give to the client.
     pub(crate) fn key(&self) -> &CancelKey {
         &self.key
+    }
+
+    /// Cancels what its session's warehouse is doing, as the client would.
+    pub(crate) async fn cancel(&self) -> Cancelled {
+        // Only its own drop takes it out.
+        let Some(target) = self.keys.find(&self.key) else { return Cancelled::Unknown };
+        target.cancel().await
     }
 }
 

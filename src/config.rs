@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub(crate) use self::connection::MAX_APPLICATION_NAME;
 pub use self::connection::{
-    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse, connection_from_item,
+    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, NameTemplate, Piece, RoleHop, StartupPolicy, Warehouse,
+    connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
 use self::reader::Doc;
@@ -257,10 +259,21 @@ pub struct Config {
 pub struct Listen {
     /// At least one.
     pub addresses: Vec<SocketAddr>,
+    /// What clients call this proxy, for `url`. `None`: as its certificate says.
+    pub public_name: Option<PublicName>,
     /// Whether clients must, may or cannot use TLS.
     pub tls: TlsMode,
     /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
     pub identity: Option<Identity>,
+}
+
+/// `listen.public_name`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicName {
+    /// A DNS name or an IP address without brackets.
+    pub host: String,
+    /// `None`: that of the first address.
+    pub port: Option<u16>,
 }
 
 /// `listen.tls.mode`

@@ -14,6 +14,7 @@ use self::connect::connect;
 pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
+use self::waiting::{Wait, attended};
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, Principal};
 use crate::config::ConnSpec;
@@ -26,13 +27,14 @@ use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, Peer, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
-use crate::upstream::{Routes, UpstreamConn, parameters};
+use crate::upstream::{Asker, Routes, UpstreamConn, parameters};
 use crate::wire::Wire;
 
 mod connect;
 mod error;
 mod greeting;
 mod log;
+mod waiting;
 
 /// How long a connection that has not said what it wants is kept when we shut down.
 const SILENT_GRACE: Duration = Duration::from_secs(1);
@@ -67,7 +69,7 @@ struct Ready {
 
 /// What is given back when the session ends, on whatever path.
 struct Held {
-    _cancel: Option<Registered>,
+    cancel: Option<Registered>,
     _slot: Slot,
 }
 
@@ -92,7 +94,8 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: Session
     let Some(Ready { legs, held }) = Box::pin(log_in(shared, socket, peer, &mut facts, handshake)).await else {
         return;
     };
-    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id)).await;
+    let cancel = || cancel_abandoned(shared, &held, &facts);
+    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id), cancel).await;
     drop(held);
     facts.ended(&relayed);
 }
@@ -184,12 +187,13 @@ async fn open(
     let Admitted { principal, spec, slot } = admitted;
     let conn_id = spec.id.as_str();
     debug!(user = principal.user.as_str(), conn_id, "opening");
-    let parameters = parameters::pass_on(&client.startup);
-    let (route, upstream) = tokio::select! {
-        connected = connect(shared, &spec, &principal, &parameters, facts) => connected?,
-        gone = client.wire.gone() => return Err(SessionError::ClientGone(gone)),
-        () = shared.stop.reached(Phase::WhenIdle) => return Err(SessionError::ShuttingDown),
-    };
+    let (client_addr, session_id) = (facts.client_addr(), facts.session());
+    let asker = Asker { user: &principal.user, conn_id, client_addr, session_id };
+    let parameters = parameters::pass_on(&client.startup, &spec, &asker);
+    let wait = Wait::default();
+    let connecting = connect(shared, &spec, &principal, &parameters, facts, &wait);
+    let connecting = attended(&mut client.wire, shared.startup_timeout, || wait.notice(conn_id), connecting);
+    let (route, upstream) = unless(shared.stop.reached(Phase::WhenIdle), connecting).await?;
     let cancel = match &upstream.key {
         Some(key) => {
             let target = CancelTarget::new(facts.session(), route, upstream.address, key.clone());
@@ -200,7 +204,7 @@ async fn open(
     let greeting = greeting::greeting(&upstream, cancel.as_ref().map(Registered::key));
     let greeted = timeout(shared.startup_timeout, client.wire.send_bytes(&greeting)).await;
     greeted.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
-    Ok((upstream, Held { _cancel: cancel, _slot: slot }))
+    Ok((upstream, Held { cancel, _slot: slot }))
 }
 
 /// Tells the client the one reason, if it is owed any.
@@ -224,6 +228,15 @@ async fn cancel(shared: &Shared, mut wire: Wire, peer: SocketAddr, key: &CancelK
     }
     // libpq 17 reports a failure unless TLS ends with close_notify.
     let _ = timeout(LAST_WORDS, wire.close()).await;
+}
+
+/// Cancels what a vanished client has left running: the warehouse would go on for nobody. Bounded as dials are.
+async fn cancel_abandoned(shared: &Shared, held: &Held, facts: &Facts) {
+    let Some(registered) = &held.cancel else { return };
+    tokio::select! {
+        outcome = registered.cancel() => log::cancelled(facts, registered.key().pid, &outcome),
+        () = shared.stop.reached(Phase::Now) => {}
+    }
 }
 
 /// Bounds a step of a client that is not yet logged in: by its deadline, and by making room for others.

@@ -278,7 +278,6 @@ fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
     let text = r#"
 [admin]
 [listen]
-public_name = ""
 proxy_protocol_from = []
 sni_suffix = ""
 reuse_port = false
@@ -297,14 +296,12 @@ host = "h"
 workgroup = "abc"
 database = "dev"
 listen = ""
-application_name = ""
-startup_parameters = {}
 "#;
     for unknown_keys in [UnknownKeys::Refuse, UnknownKeys::Warn] {
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
         let told = told(&faults);
         assert!(told.iter().all(|line| line.ends_with(": not yet supported")), "{told:#?}");
-        assert_eq!(told.len(), 15, "{told:#?}");
+        assert_eq!(told.len(), 12, "{told:#?}");
     }
 }
 

@@ -4,7 +4,6 @@
 /// Dotted paths; `*` stands for a name. A key here covers all below it.
 pub(super) const NOT_YET: &[&str] = &[
     "admin",
-    "listen.public_name",
     "listen.proxy_protocol_from",
     "listen.sni_suffix",
     "listen.reuse_port",
@@ -16,8 +15,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "limits.ban_time",
     "limits.ban_exempt",
     "connections.*.listen",
-    "connections.*.application_name",
-    "connections.*.startup_parameters",
 ];
 
 /// What such a key, or such a value of a key that is served, is answered with.

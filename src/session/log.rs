@@ -86,6 +86,11 @@ impl Facts {
         self.session
     }
 
+    /// Where the client is.
+    pub(super) fn client_addr(&self) -> &str {
+        &self.client_addr
+    }
+
     pub(super) fn opens(&mut self, conn_id: &str) {
         conn_id.clone_into(&mut self.conn_id);
     }

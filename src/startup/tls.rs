@@ -19,6 +19,14 @@ pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
 /// PostgreSQL's registered ALPN name.
 pub(super) const ALPN: &[u8] = b"postgresql";
 
+/// Longest plaintext in a record towards a client. libpq's asynchronous calls ask OpenSSL for at least as many bytes, and then
+/// wait for the socket: of a longer record some stay behind in OpenSSL, and if it was a result's last the client waits for ever.
+/// PostgreSQL never writes longer ones (PQ_SEND_BUFFER_SIZE in pqcomm.c).
+const RECORD_BYTES: usize = 8192;
+
+/// What rustls counts besides.
+const RECORD_HEADER_BYTES: usize = 5;
+
 /// The listener's TLS.
 pub(crate) struct ServerTls {
     /// What new clients are shown. `None`: SSLRequest is answered with `N`.
@@ -111,6 +119,7 @@ impl Shown {
         // Clients of a database keep their connections: tickets would be work and memory for nothing.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
         Ok(Self { config, certificate, end_point })
     }
 
