@@ -9,11 +9,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use dashmap::DashMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::secret::same;
 use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};
 use crate::wire;
@@ -146,7 +146,7 @@ impl CancelKeys {
         let of_pid = self.by_pid.get(&key.pid)?;
         let mut found = None;
         for (known, target) in of_pid.iter() {
-            if verify_slices_are_equal(&known.secret, &key.secret).is_ok() {
+            if same(&known.secret, &key.secret) {
                 found = Some(target.clone());
             }
         }

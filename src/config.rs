@@ -16,7 +16,6 @@ pub use self::connection::{
     connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
-use self::keys::NOT_YET_SUPPORTED;
 use self::reader::Doc;
 pub use self::reader::read_file;
 pub use self::tree::ItemValue;
@@ -196,11 +195,12 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let listen = sections::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);
-    let users = users::users(&user_entries, &known, &groups, listen.tls);
+    let (users, any_user) = users::users(&user_entries, &known, &groups, listen.tls);
     let connections = connection::connections(&entries, password_duration);
-    users::check_per_user(&users, &user_entries, &connections, &entries);
+    users::check_per_user((&users, any_user.as_ref()), &user_entries, &connections, &entries);
     let config = Config {
         users,
+        any_user: any_user.map(Arc::new),
         listen,
         log: sections::log(root.table("log")),
         aws: sections::aws(root.table("aws")),
@@ -246,8 +246,10 @@ pub struct Config {
     pub connections: BTreeMap<ConnId, Arc<ConnSpec>>,
     /// `[specs]`; `None`: the file's own connections are all there are.
     pub specs: Option<SpecsTable>,
-    /// `[users.*]` by name.
+    /// `[users.*]` by name, each with an entry of its own.
     pub users: BTreeMap<String, Arc<User>>,
+    /// `[users."*"]`: whoever has none. `None`: they are strangers.
+    pub any_user: Option<Arc<AnyUser>>,
     /// What is odd but no fault, each as `FILE:LINE: KEY: what`; to be logged once at start.
     pub warnings: Vec<String>,
 }
@@ -461,6 +463,16 @@ pub struct User {
     pub db_roles: Vec<String>,
     /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
     pub db_user: Option<String>,
+}
+
+/// `[users."*"]`: any name that has no entry of its own.
+#[derive(Debug)]
+pub struct AnyUser {
+    /// What each of them may do. Where there is a path, its `proof` is no password at all.
+    pub rights: Arc<User>,
+    /// The SSM path below which each has a parameter of its name, with its password; no slash at the end. `None`: they are proved
+    /// by certificates.
+    pub path: Option<String>,
 }
 
 /// One name or glob of connections.

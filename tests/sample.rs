@@ -87,6 +87,8 @@ fn the_examples_in_the_sample_load() {
     assert_eq!(config.connections["sales"].region.as_deref(), Some("ap-southeast-2"));
     assert_eq!((config.connections.len(), config.specs.is_some()), (3, true));
     assert_eq!(config.users["demo"].db_roles, ["analyst"]);
+    assert!(config.users["demo"].password_expires.is_some());
+    assert_eq!(config.any_user.unwrap().path.as_deref(), Some("/redshift-proxy/users"));
 }
 
 /// What is shown as the default of a section that the sample does not have.

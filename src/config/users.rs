@@ -4,70 +4,123 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::password::BadPassword;
-use self::password::password;
 pub(crate) use self::password::without_newline;
+use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::rights::{Groups, Known, groups};
 use super::keys::NOT_YET_SUPPORTED;
 use super::reader::{Table, Value};
 use super::value;
-use super::{Method, Proof, TlsMode, User};
+use super::{AnyUser, Method, Proof, TlsMode, User};
 
 mod password;
 mod per_user;
 mod rights;
 
-/// All users, each entry already taken out of its table.
+/// The name of the entry for any other name.
+const ANY: &str = "*";
+
+/// All users, each entry already taken out of its table; apart from them the one for any other name.
 pub(super) fn users(
     entries: &[Value<'_>],
     known: &Known,
     groups: &Groups,
     tls: TlsMode,
-) -> BTreeMap<String, Arc<User>> {
-    let mut users = BTreeMap::new();
+) -> (BTreeMap<String, Arc<User>>, Option<AnyUser>) {
+    let (mut users, mut any) = (BTreeMap::new(), None);
     for entry in entries {
-        if entry.name == "*" {
-            entry.fault(NOT_YET_SUPPORTED);
+        let mut table = entry.table("users.*");
+        let auth = auth(&mut table);
+        if entry.name == ANY {
+            any = any_user(table, auth, known, groups, tls);
             continue;
         }
         if let Err(message) = value::visible_name(&entry.name) {
             entry.fault(message);
         }
-        if let Some(user) = user(entry.table("users.*"), known, groups, tls) {
-            users.insert(entry.name.clone(), Arc::new(user));
+        let proof = match auth {
+            Some(Auth::Password) => table.require("password").and_then(|value| passwords(&value, &entry.name)),
+            Some(Auth::Certificate) => without_password(&mut table),
+            None => without_fault(&mut table),
+        };
+        let db_user = table.optional("db_user", value::db_user);
+        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, tls), db_user) {
+            users.insert(entry.name.clone(), Arc::new(User { db_user, ..user }));
         }
     }
-    users
+    (users, any)
 }
 
-fn user(mut table: Table<'_>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<User> {
-    let enabled = table.take("enabled").and_then(|is| is.bool()).unwrap_or(true);
-    if let Some(auth) = table.take("auth") {
-        auth.parse(|text| match text {
-            "password" => Ok(()),
-            "cert" => Err(NOT_YET_SUPPORTED.into()),
-            _ => Err("must be \"password\" or \"cert\"".into()),
-        });
+/// Its users have no rights to a login of their own, and so no `db_user`.
+fn any_user(mut table: Table<'_>, auth: Option<Auth>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<AnyUser> {
+    let (proof, path) = match auth {
+        Some(Auth::Password) => {
+            let path = table.require("password").and_then(|value| path(&value));
+            (path.as_ref().map(|_| Proof::Passwords(Vec::new())), path)
+        }
+        Some(Auth::Certificate) => (without_password(&mut table), None),
+        None => (without_fault(&mut table), None),
+    };
+    if let Some(db_user) = table.take("db_user") {
+        db_user.fault("is one user's: that user needs an entry of its own");
     }
+    let rights = user(table, proof, known, groups, tls)?;
+    Some(AnyUser { rights: Arc::new(rights), path })
+}
+
+/// What is the same for both.
+fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<User> {
+    let enabled = table.take("enabled").and_then(|is| is.bool()).unwrap_or(true);
     let methods = [("auto", Method::Auto), ("scram", Method::Scram), ("cleartext", Method::Cleartext)];
     let method = table.take("method").and_then(|method| method.choice(&methods)).unwrap_or(Method::Auto);
     if method == Method::Cleartext && tls == TlsMode::Disable {
         table.fault("method", "cleartext is only asked for inside TLS, and listen.tls.mode is disable");
     }
-    let password = table.require("password").and_then(|value| password(&value));
-    let db_user = table.optional("db_user", value::db_user);
     let password_expires = table.take("password_expires").map_or(Some(None), |at| at.moment().map(Some));
     let rights = rights::union(&mut table, known, groups);
     table.finish();
     Some(User {
         enabled,
-        proof: Proof::Passwords(vec![password?]),
+        proof: proof?,
         password_expires: password_expires?,
         method,
         connections: rights.connections,
         from: rights.from,
         max_sessions: rights.max_sessions,
         db_roles: rights.db_roles,
-        db_user: db_user?,
+        db_user: None,
     })
+}
+
+/// `users.*.auth`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Auth {
+    Password,
+    Certificate,
+}
+
+/// `None`: it is there and will not do.
+fn auth(table: &mut Table<'_>) -> Option<Auth> {
+    let Some(value) = table.take("auth") else { return Some(Auth::Password) };
+    let auth = value.choice(&[("password", Auth::Password), ("cert", Auth::Certificate)])?;
+    if auth == Auth::Certificate {
+        value.fault(NOT_YET_SUPPORTED);
+        return None;
+    }
+    Some(auth)
+}
+
+/// A certificate proves the user, and nothing else.
+fn without_password(table: &mut Table<'_>) -> Option<Proof> {
+    if let Some(password) = table.take("password") {
+        password.fault("has no meaning with auth = \"cert\"");
+        return None;
+    }
+    Some(Proof::Certificate)
+}
+
+/// Behind a fault: what the password is for is not known.
+fn without_fault(table: &mut Table<'_>) -> Option<Proof> {
+    table.take("password");
+    None
 }

@@ -211,3 +211,37 @@ fn self_signed() -> Result<Pair, ServerTlsError> {
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     Ok((vec![made.cert.der().clone()], key.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, RsaKeySize, SignatureAlgorithm};
+
+    use super::*;
+
+    fn signed_by(algorithm: &'static SignatureAlgorithm) -> CertificateDer<'static> {
+        let key = if format!("{algorithm:?}").contains("RSA") {
+            KeyPair::generate_rsa_for(algorithm, RsaKeySize::_2048).unwrap()
+        } else {
+            KeyPair::generate_for(algorithm).unwrap()
+        };
+        CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().into()
+    }
+
+    #[test]
+    fn channels_are_bound_by_the_hash_of_the_certificates_own_signature() {
+        for (algorithm, hash) in [
+            (&rcgen::PKCS_RSA_SHA256, &SHA256),
+            (&rcgen::PKCS_RSA_SHA384, &SHA384),
+            (&rcgen::PKCS_RSA_SHA512, &SHA512),
+            (&rcgen::PKCS_ECDSA_P256_SHA256, &SHA256),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, &SHA384),
+            (&rcgen::PKCS_ECDSA_P521_SHA512, &SHA512),
+        ] {
+            let certificate = signed_by(algorithm);
+            let want = digest(hash, &certificate);
+            assert_eq!(end_point(&certificate).as_deref(), Some(want.as_ref()), "{algorithm:?}");
+        }
+        assert_eq!(end_point(&signed_by(&rcgen::PKCS_ED25519)), None, "it has no single hash");
+        assert_eq!(end_point(&CertificateDer::from(vec![0x30, 0])), None);
+    }
+}
