@@ -46,8 +46,10 @@ pub(super) async fn open(
 ) -> Result<Backend, Refused> {
     let mut stream = UnixStream::connect(socket).await?;
     let who = [("user", role), ("database", request.database.as_str())];
+    // As clients conclude from the status that they are not sent; Redshift's literals have backslash escapes.
+    let literals = [("standard_conforming_strings", "off"), ("escape_string_warning", "off")];
     let settings = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    stream.write_all(&wire::startup(who.into_iter().chain(settings))).await?;
+    stream.write_all(&wire::startup(who.into_iter().chain(literals).chain(settings))).await?;
     let (mut parameters, mut rest) = (Vec::new(), Vec::new());
     loop {
         let Message { kind, body } = wire::message(&mut stream, MAX_MESSAGE_BYTES).await?;
