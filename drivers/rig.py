@@ -15,7 +15,7 @@ PROGRAMS = Path(os.environ.get("BIN_DIR", "target/debug"))
 START_SECS = 120
 END_SECS = 60
 
-USER, PASSWORD, CONN_ID = "demo", "demo-password", "sales"
+USER, PASSWORD, CONN_ID, DATABASE = "demo", "demo-password", "sales", "dev"
 
 # What redshift-sandbox serves (AwsOptions::default() in sandbox/src/aws/options.rs).
 CONFIG = """\
@@ -41,14 +41,24 @@ ca = "sandbox.crt"
 type = "redshift-serverless"
 host = "localhost"
 port = {warehouse_port}
-database = "dev"
+database = "{database}"
+workgroup = "analytics"
+role_arn = "arn:aws:iam::123456789012:role/rs01"
+external_id = "/lava/demo/rs01-external-id"
+
+# By its database's real name, which is the one that dbt has to be given.
+[connections.{database}]
+type = "redshift-serverless"
+host = "localhost"
+port = {warehouse_port}
+database = "{database}"
 workgroup = "analytics"
 role_arn = "arn:aws:iam::123456789012:role/rs01"
 external_id = "/lava/demo/rs01-external-id"
 
 [users.{user}]
 password = "env:DRIVERS_PASSWORD"
-connections = ["{conn_id}"]
+connections = ["{conn_id}", "{database}"]
 """
 
 
@@ -154,7 +164,7 @@ def start_sandbox(folder, services):
 def start_proxy(folder, services, sandbox, mode):
     """Its port. `mode` is listen.tls.mode."""
     config = folder / f"{mode}.toml"
-    config.write_text(CONFIG.format(conn_id=CONN_ID, user=USER, mode=mode, **sandbox))
+    config.write_text(CONFIG.format(conn_id=CONN_ID, database=DATABASE, user=USER, mode=mode, **sandbox))
     environment = base_environment() | {
         "AWS_ACCESS_KEY_ID": sandbox["key"],
         "AWS_SECRET_ACCESS_KEY": sandbox["secret"],
@@ -191,6 +201,7 @@ def start(folder, services):
         "PROXY_USER": USER,
         "PROXY_PASSWORD": PASSWORD,
         "PROXY_DATABASE": CONN_ID,
+        "PROXY_REAL_DATABASE": DATABASE,
         "PROXY_CA": str(folder / "ca.crt"),
         "PROXY_WRONG_CA": str(folder / "wrong-ca.crt"),
         # No one's ~/.postgresql, .pgpass or .netrc.
