@@ -81,8 +81,8 @@ def matrix():
         Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
         Row("pgjdbc", ["java", "-cp", "/usr/share/java/postgresql.jar", HERE / "UsePgjdbc.java"], pinned=False),
         Row("psqlODBC", [python, HERE / "use_psqlodbc.py"], pinned=False),
-        Row("SQLAlchemy, psycopg2", [rsc, HERE / "use_sqlalchemy.py", "psycopg2"]),
-        Row("SQLAlchemy, redshift_connector", [rsc, HERE / "use_sqlalchemy.py", "redshift_connector"]),
+        Row("SQLAlchemy, psycopg2", [rsc, HERE / "use_sqlalchemy.py", "psycopg2"], pinned=False),
+        Row("SQLAlchemy, redshift_connector", [rsc, HERE / "use_sqlalchemy.py", "redshift_connector"], pinned=False),
         Row("dbt", [dbt, HERE / "use_dbt.py"], extra=("models",)),
     ]
 
@@ -119,11 +119,11 @@ def attempt(row, environment):
 def try_all(rows, environment):
     """Runs each driver and prints a line about it; (row, what it said) of all."""
     results = []
-    print(f"{'DRIVER':<30}{'VERSION':<16}{'OK':>3}{'SKIP':>5}{'SECONDS':>9}", flush=True)
+    print(f"{'DRIVER':<32}{'VERSION':<16}{'OK':>3}{'SKIP':>5}{'SECONDS':>9}", flush=True)
     for row in rows:
         said, seconds = attempt(row, environment)
         counts = f"{len(said.passed):>3}{len(said.skipped):>5}{seconds:>9.1f}"
-        print(f"{row.name:<30}{said.version or '-':<16}{counts}{'  FAILED' if said.faults else ''}", flush=True)
+        print(f"{row.name:<32}{said.version or '-':<16}{counts}{'  FAILED' if said.faults else ''}", flush=True)
         results.append((row, said))
     return results
 

@@ -41,10 +41,9 @@ class PsqlOdbc(DbApi):
     def cancel_statement(self, connection):
         self.running[id(connection)].cancel()
 
-    def check_typed(self, connection):
-        sql = checks.typed_sql(["?"] * len(checks.TYPED))
-        [row] = self.ask(connection, sql, [value for _, value, _ in checks.TYPED])
-        checks.check_typed(row)
+    def check_typed(self, connection, typed=checks.TYPED):
+        [row] = self.ask(connection, checks.typed_sql(lambda _: "?", typed), [value for _, value, _ in typed])
+        checks.check_typed(row, typed)
 
     def copy(self):
         raise Skip("ODBC has no COPY")

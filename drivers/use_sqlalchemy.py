@@ -71,13 +71,12 @@ class SqlAlchemy:
         with self.engine().connect() as connection:
             same(one(connection, "select current_user"), checks.DB_USER)
 
-    def typed_parameters(self, **how):
-        names = [f"p{n}" for n in range(len(checks.TYPED))]
-        # `cast(:p0 as int)`: a name before `::` would not be one.
-        sql = checks.typed_sql(f"(:{name})" for name in names)
+    def typed_parameters(self, typed=checks.TYPED, **how):
+        # In parentheses: a name right before `::` would not be one.
+        sql = checks.typed_sql(lambda n: f"(:p{n})", typed)
+        values = {f"p{n}": value for n, (_, value, _) in enumerate(typed, 1)}
         with self.engine(**how).connect() as connection:
-            values = {name: value for name, (_, value, _) in zip(names, checks.TYPED, strict=True)}
-            checks.check_typed(connection.execute(text(sql), values).one())
+            checks.check_typed(connection.execute(text(sql), values).one(), typed)
 
     def rows(self):
         with self.engine().connect() as connection:
@@ -174,10 +173,8 @@ class OverRedshiftConnector(SqlAlchemy):
         return error.orig.args[0]["C"]
 
     def typed_parameters(self):
-        # It knows Redshift's VARBYTE and not PostgreSQL's bytea.
-        checks.TYPED[:] = [typed for typed in checks.TYPED if typed[0] != "bytea"]
-        # By default it has numbers in a binary format that is Redshift's own; the rig's PostgreSQL has another.
-        super().typed_parameters(client_protocol_version=1)
+        # As with redshift_connector alone: no VARBYTE in PostgreSQL, and another binary format of numbers.
+        super().typed_parameters([column for column in checks.TYPED if column[0] != "bytea"], client_protocol_version=1)
 
     def cancel(self):
         raise Skip("redshift_connector has no call that cancels")
