@@ -20,6 +20,7 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 pub(crate) mod activity;
+pub(crate) mod aws_driver;
 pub(crate) mod drip;
 pub(crate) mod frozen;
 pub(crate) mod hostile;
@@ -29,6 +30,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod scram;
+pub(crate) mod scripted;
 pub(crate) mod secrets;
 pub(crate) mod seeds;
 pub(crate) mod session;
