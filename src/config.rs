@@ -255,10 +255,21 @@ pub struct Config {
 pub struct Listen {
     /// At least one.
     pub addresses: Vec<SocketAddr>,
+    /// What clients call this proxy, for `url`. `None`: as its certificate says.
+    pub public_name: Option<PublicName>,
     /// Whether clients must, may or cannot use TLS.
     pub tls: TlsMode,
     /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
     pub identity: Option<Identity>,
+}
+
+/// `listen.public_name`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicName {
+    /// A DNS name or an IP address without brackets.
+    pub host: String,
+    /// `None`: that of the first address.
+    pub port: Option<u16>,
 }
 
 /// `listen.tls.mode`

@@ -187,7 +187,6 @@ fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
 from = []
 max_sessions = 1
 [listen]
-public_name = ""
 proxy_protocol_from = []
 sni_suffix = ""
 reuse_port = false
@@ -218,7 +217,7 @@ password_expires = 2027-01-31
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
         let told = told(&faults);
         assert!(told.iter().all(|line| line.ends_with(": not yet supported")), "{told:#?}");
-        assert_eq!(told.len(), 20, "{told:#?}");
+        assert_eq!(told.len(), 19, "{told:#?}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use self::connection::Connection;
+pub(super) use self::connection::Connection;
 pub use self::connection::Unknown;
 pub use self::live::{LiveError, Verdict, live};
 use crate::config::{Ca, Config, ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};

@@ -6,7 +6,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "admin",
     "groups.*.from",
     "groups.*.max_sessions",
-    "listen.public_name",
     "listen.proxy_protocol_from",
     "listen.sni_suffix",
     "listen.reuse_port",

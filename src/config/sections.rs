@@ -11,6 +11,7 @@ use super::{Aws, Ca, Credentials, Identity, Limits, Listen, Log, LogFormat, LogL
 /// `[listen]`
 pub(super) fn listen(mut table: Table<'_>) -> Listen {
     let places = addresses(&mut table);
+    let public_name = table.take("public_name").and_then(|name| name.parse(value::public_name));
     let mut tls = table.table("tls");
     let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
     // What a refused mode stood for is not known: then nothing is said about what it would have needed.
@@ -33,7 +34,7 @@ pub(super) fn listen(mut table: Table<'_>) -> Listen {
         }
     }
     let addresses = places.into_iter().map(|(address, _)| address).collect();
-    Listen { addresses, tls: mode.unwrap_or(TlsMode::Require), identity }
+    Listen { addresses, public_name, tls: mode.unwrap_or(TlsMode::Require), identity }
 }
 
 /// With where the file says so; the default is said nowhere.
