@@ -109,6 +109,17 @@ def copy_sql(table):
     )
 
 
+def result_sizes():
+    """Widths and numbers of rows, for results of 9 to 200 kB."""
+    width = 30
+    while width < 20_000:
+        size = 9_000
+        while size < 200_000:
+            yield width, size // width
+            size += size // 17
+        width = width * 2 + 7
+
+
 def check_gigabyte_row(number, row):
     """Whether it is that row of GIGABYTE_SQL."""
     same(row[0], number)

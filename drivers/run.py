@@ -79,6 +79,7 @@ def matrix():
         Row("pg8000", [python, HERE / "use_pg8000.py"], pinned=False),
         Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
         Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
+        Row("tokio-postgres", [rig.PROGRAMS / "examples" / "use_tokio_postgres"]),
         Row("pgjdbc", ["java", "-cp", "/usr/share/java/postgresql.jar", HERE / "UsePgjdbc.java"], pinned=False),
         Row("psqlODBC", [python, HERE / "use_psqlodbc.py"], pinned=False),
         Row("SQLAlchemy, psycopg2", [rsc, HERE / "use_sqlalchemy.py", "psycopg2"], pinned=False),

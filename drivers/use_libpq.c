@@ -323,6 +323,30 @@ static const char *gigabyte(PGconn *connection) {
                                                       : NULL;
 }
 
+/* Results of many sizes, each of which ends with another last record of TLS. */
+static const char *result_sizes(PGconn *connection) {
+    const char *fault = NULL;
+    for (int width = 30; fault == NULL && width < 20000; width = width * 2 + 7) {
+        for (int size = 9000; fault == NULL && size < 200000; size += size / 17) {
+            int count = size / width, stalled = 0;
+            char sql[100];
+            PGresult *result;
+            snprintf(sql, sizeof sql, "select repeat('x', %d) from generate_series(1, %d)", width, count);
+            PQsendQuery(connection, sql);
+            while ((result = next_result(connection, &stalled)) != NULL) {
+                if (PQntuples(result) != count) {
+                    fault = wrong("%d rows of %d, %d bytes each: %s", PQntuples(result), count, width, PQerrorMessage(connection));
+                }
+                PQclear(result);
+            }
+            if (stalled) {
+                fault = wrong("nothing for %d s of %d rows of %d bytes each", STALL_SECS, count, width);
+            }
+        }
+    }
+    return fault;
+}
+
 int main(void) {
     const struct {
         const char *name, *(*check)(PGconn *);
@@ -337,6 +361,7 @@ int main(void) {
         {"TLS modes", tls_modes},
         {"wrong password", wrong_password},
         {"1 GB result", gigabyte},
+        {"result sizes", result_sizes},
     };
     int failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);

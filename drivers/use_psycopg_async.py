@@ -120,5 +120,12 @@ class PsycopgAsync:
             same([row async for row in rows], [])
         checks.check_memory(began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
+    async def result_sizes(self):
+        """Each of them ends with another last record of TLS."""
+        async with await connect() as connection:
+            for width, count in checks.result_sizes():
+                sql = f"select repeat('x', {width}) from generate_series(1, {count})"
+                same(len(await asyncio.wait_for(ask(connection, sql), checks.STALL_SECS)), count)
 
-checks.run(psycopg.__version__, PsycopgAsync(), {"1 GB result": "gigabyte"})
+
+checks.run(psycopg.__version__, PsycopgAsync(), {"1 GB result": "gigabyte", "result sizes": "result_sizes"})

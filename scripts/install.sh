@@ -162,6 +162,8 @@ if [ "$mode" = drivers ] || [ "$mode" = bench ]; then
     need openssl has openssl
 fi
 if [ "$mode" = drivers ]; then
+    # The terminal for Ctrl-C in psql.
+    need bsdutils has script
     # A Java that runs a source file needs the compiler.
     need default-jdk-headless has javac
     need libpostgresql-jdbc-java has_pgjdbc

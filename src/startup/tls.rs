@@ -75,6 +75,7 @@ impl ServerTls {
         // Clients of a database keep their connections: tickets would be work and memory for nothing.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
         Ok(Self { config: Some(Arc::new(config)), required, certificate, salt_key })
     }
 
@@ -88,6 +89,14 @@ impl ServerTls {
         Ok(())
     }
 }
+
+/// Longest plaintext in a record towards a client. libpq's asynchronous calls ask OpenSSL for at least as many bytes, and then
+/// wait for the socket: of a longer record some stay behind in OpenSSL, and if it was a result's last the client waits for ever.
+/// PostgreSQL never writes longer ones (PQ_SEND_BUFFER_SIZE in pqcomm.c).
+const RECORD_BYTES: usize = 8192;
+
+/// What rustls counts besides.
+const RECORD_HEADER_BYTES: usize = 5;
 
 /// The certificate that is shown now.
 #[derive(Debug)]
