@@ -17,6 +17,9 @@ END_SECS = 60
 
 USER, PASSWORD, CONN_ID, DATABASE = "demo", "demo-password", "sales", "dev"
 
+# Of `url`, and for which connection.
+FORMATS = dict.fromkeys(("psql", "env", "uri", "jdbc", "odbc", "sqlalchemy"), CONN_ID) | {"dbt": DATABASE}
+
 # What redshift-sandbox serves (AwsOptions::default() in sandbox/src/aws/options.rs).
 CONFIG = """\
 [listen]
@@ -190,13 +193,27 @@ def listening(line):
     return None
 
 
+def pasted(folder, port, conn_id, form):
+    """What `url` prints for the proxy on this port."""
+    config = folder / "url.toml"
+    config.write_text((folder / "require.toml").read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    command = [PROGRAMS / "redshift-iam-proxy", "--config", config, "url", conn_id, "--user", USER, "--format", form]
+    done = subprocess.run(command, env=base_environment() | {"DRIVERS_PASSWORD": PASSWORD}, capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        raise Failure(f"url --format {form}: {done.stderr}")
+    return done.stdout.removesuffix("\n")
+
+
 def start(folder, services):
     """Starts all of it, each program appended to `services`; what the drivers' programs find in their environment."""
     make_certificates(folder)
     sandbox = start_sandbox(folder, services)
-    return base_environment() | {
+    port = start_proxy(folder, services, sandbox, "require")
+    urls = {f"PROXY_URL_{form.upper()}": pasted(folder, port, conn_id, form) for form, conn_id in FORMATS.items()}
+    return base_environment() | urls | {
         "PROXY_HOST": "localhost",
-        "PROXY_PORT": str(start_proxy(folder, services, sandbox, "require")),
+        "PROXY_PORT": str(port),
         "PROXY_PLAIN_PORT": str(start_proxy(folder, services, sandbox, "prefer")),
         "PROXY_USER": USER,
         "PROXY_PASSWORD": PASSWORD,

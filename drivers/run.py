@@ -70,21 +70,22 @@ def matrix():
     """The drivers, in the order of the table."""
     python, rsc, dbt = (INSTALLED / venv / "bin" / "python" for venv in ("venv", "venv-rsc", "venv-dbt"))
     return [
-        Row("psql", [HERE / "use_psql.sh"], pinned=False),
-        Row("libpq", [compile_libpq()], extra=("1 GB result",), pinned=False),
-        Row("psycopg 3", [python, HERE / "use_psycopg3.py"]),
-        Row("psycopg 3, async", [python, HERE / "use_psycopg_async.py"], extra=("1 GB result",)),
+        Row("psql", [HERE / "use_psql.sh"], extra=("url",), pinned=False),
+        Row("libpq", [compile_libpq()], extra=("1 GB result", "result sizes"), pinned=False),
+        Row("psycopg 3", [python, HERE / "use_psycopg3.py"], extra=("url",)),
+        Row("psycopg 3, async", [python, HERE / "use_psycopg_async.py"], extra=("1 GB result", "result sizes")),
         Row("psycopg2", [python, HERE / "use_psycopg2.py"]),
         Row("asyncpg", [python, HERE / "use_asyncpg.py"]),
         Row("pg8000", [python, HERE / "use_pg8000.py"], pinned=False),
         Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
         Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
         Row("tokio-postgres", [rig.PROGRAMS / "examples" / "use_tokio_postgres"]),
-        Row("pgjdbc", ["java", "-cp", "/usr/share/java/postgresql.jar", HERE / "UsePgjdbc.java"], pinned=False),
-        Row("psqlODBC", [python, HERE / "use_psqlodbc.py"], pinned=False),
-        Row("SQLAlchemy, psycopg2", [rsc, HERE / "use_sqlalchemy.py", "psycopg2"], pinned=False),
+        Row("pgjdbc", ["java", "-cp", "/usr/share/java/postgresql.jar", HERE / "UsePgjdbc.java"], extra=("url",),
+            pinned=False),
+        Row("psqlODBC", [python, HERE / "use_psqlodbc.py"], extra=("url",), pinned=False),
+        Row("SQLAlchemy, psycopg2", [rsc, HERE / "use_sqlalchemy.py", "psycopg2"], extra=("url",), pinned=False),
         Row("SQLAlchemy, redshift_connector", [rsc, HERE / "use_sqlalchemy.py", "redshift_connector"], pinned=False),
-        Row("dbt", [dbt, HERE / "use_dbt.py"], extra=("models",)),
+        Row("dbt", [dbt, HERE / "use_dbt.py"], extra=("models", "url")),
     ]
 
 

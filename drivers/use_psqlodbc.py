@@ -1,6 +1,5 @@
 """psqlODBC, PostgreSQL's own ODBC driver, without a DSN; by pyodbc."""
 
-import os
 from contextlib import closing
 
 import pyodbc
@@ -8,9 +7,7 @@ import pyodbc
 import checks
 from checks import Skip, same
 from dbapi import DbApi
-from settings import CA, DATABASE, HOST, PASSWORD, PLAIN_PORT, PORT, USER, WRONG_CA
-
-URL = os.environ.get("PROXY_URL")
+from settings import CA, DATABASE, HOST, PASSWORD, PLAIN_PORT, PORT, USER, WRONG_CA, url
 
 
 class PsqlOdbc(DbApi):
@@ -57,8 +54,7 @@ class PsqlOdbc(DbApi):
             same(self.ask(connection, "select current_user"), [(checks.DB_USER,)])
 
     def url(self):
-        """What `url --format odbc` prints; the password, and which CA, are the user's to add."""
-        with closing(pyodbc.connect(f"{URL};Pwd={{{PASSWORD}}};pqopt={{sslrootcert={CA}}}")) as connection:
+        with closing(pyodbc.connect(f"{url('odbc')}Pwd={{{PASSWORD}}};pqopt={{sslrootcert={CA}}}")) as connection:
             same(self.ask(connection, "select current_user"), [(checks.DB_USER,)])
 
 
@@ -67,4 +63,4 @@ pyodbc.pooling = False
 suite = PsqlOdbc()
 with closing(suite.connect()) as first:
     version = first.getinfo(pyodbc.SQL_DRIVER_VER)
-checks.run(version, suite, {"url": "url"} if URL else None)
+checks.run(version, suite, {"url": "url"})

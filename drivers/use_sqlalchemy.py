@@ -13,10 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 import checks
 from checks import Skip, same, says
-from settings import CA, DATABASE, HOST, PASSWORD, PLAIN_PORT, PORT, USER, WRONG_CA
+from settings import CA, DATABASE, HOST, PASSWORD, PLAIN_PORT, PORT, USER, WRONG_CA, url
 
 DBAPI = sys.argv[1]
-URL = os.environ.get("PROXY_URL")
 
 
 def one(connection, sql):
@@ -157,9 +156,8 @@ class OverPsycopg2(SqlAlchemy):
             same(one(connection, "select current_user"), checks.DB_USER)
 
     def url(self):
-        """What `url --format sqlalchemy` prints; the password, and which CA, are the user's to add."""
-        url = sqlalchemy.make_url(URL).set(password=PASSWORD)
-        with sqlalchemy.create_engine(url, connect_args={"sslrootcert": CA}).connect() as connection:
+        with_password = sqlalchemy.make_url(url("sqlalchemy")).set(password=PASSWORD)
+        with sqlalchemy.create_engine(with_password, connect_args={"sslrootcert": CA}).connect() as connection:
             same(one(connection, "select current_user"), checks.DB_USER)
 
 
@@ -192,10 +190,7 @@ class OverRedshiftConnector(SqlAlchemy):
         super().wrong_password()
         self.refused("28P01", password="wrong")
 
-    def url(self):
-        raise Skip("the URL is psycopg2's")
-
 
 suite = {"psycopg2": OverPsycopg2, "redshift_connector": OverRedshiftConnector}[DBAPI]()
 version = f"{sqlalchemy.__version__}, {importlib.metadata.version('sqlalchemy-redshift')}"
-checks.run(version, suite, {"url": "url"} if URL else None)
+checks.run(version, suite, {"url": "url"} if DBAPI == "psycopg2" else None)
