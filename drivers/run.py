@@ -7,6 +7,7 @@ program says on stdout `version X`, then of each check `ok CHECK`, `skip CHECK r
 checks. Exit code 0 if none failed, none was left out, and docs/drivers.md has the same results; --docs writes them there.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -89,6 +90,12 @@ def matrix():
     ]
 
 
+def end(process):
+    """Ends it and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def attempt(row, environment):
     """What its program said, and how long it took. It is ended in any case."""
     began = time.monotonic()
@@ -103,11 +110,11 @@ def attempt(row, environment):
         out, err = process.communicate(timeout=DRIVER_SECS)
     except subprocess.TimeoutExpired:
         late = True
-        os.killpg(process.pid, signal.SIGKILL)
+        end(process)
         out, err = process.communicate()
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:
+            end(process)
     said = table.Said(out.splitlines(), row.wanted)
     if late:
         said.faults.append(f"not done within {DRIVER_SECS} s")
