@@ -37,10 +37,11 @@ soak: ## Let a thousand sessions come and go for ten minutes; memory and files h
 	ulimit -Sn "$$(ulimit -Hn)" && SOAK_SECS=$(or $(SOAK_SECS),600) cargo test --locked --test soak -- --nocapture
 
 .PHONY: drivers
-drivers: ## Log in with each of the PostgreSQL and Redshift drivers
+drivers: ## Put each PostgreSQL and Redshift driver through its checks (DOCS=1: write the table into docs/drivers.md)
 	@scripts/install.sh drivers
-	cargo build --locked $(PROGRAMS)
-	@target/drivers/venv/bin/python drivers/run.py
+	cargo build --locked $(PROGRAMS) --example use_tokio_postgres
+	@target/drivers/venv/bin/python drivers/test_table.py --quiet
+	@target/drivers/venv/bin/python drivers/run.py $(if $(DOCS),--docs)
 
 .PHONY: bench
 bench: ## Measure the proxy beside PgBouncer and HAProxy: target/bench/report.md, in 40 minutes (QUICK=1: whether it works)

@@ -1,191 +1,49 @@
-"""Logs in with each driver: a sandbox and a proxy of its own on free ports, then one program per driver, then a table.
+"""Puts each driver through the same checks: one program per driver, through a proxy of our own, then a table.
 
-`make drivers` installs what this needs (scripts/install.sh drivers) and builds both programs. Standard library only.
-Exit code 0 if all passed.
+    run.py [--docs] [DRIVER…]      (all by default; with names the table in the docs is left alone)
+
+`make drivers` installs what this needs (scripts/install.sh drivers) and builds all programs. Standard library only. A driver's
+program says on stdout `version X`, then of each check `ok CHECK`, `skip CHECK reason` or `fail CHECK reason`; table.py has the
+checks. Exit code 0 if none failed, none was left out, and docs/drivers.md has the same results; --docs writes them there.
 """
 
-import json
+import contextlib
 import os
-import queue
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import rig
+import table
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "drivers"
 INSTALLED = ROOT / "target" / "drivers"
-PROGRAMS = Path(os.environ.get("BIN_DIR", "target/debug"))
+DOCS = ROOT / "docs" / "drivers.md"
 
-# A machine that builds something else at the same time is slow.
-START_SECS = 120
-DRIVER_SECS = 90
-END_SECS = 60
-
-USER, PASSWORD, CONN_ID = "demo", "demo-password", "sales"
-
-# What redshift-sandbox serves (AwsOptions::default() in sandbox/src/aws/options.rs).
-CONFIG = """\
-[listen]
-address = "127.0.0.1:0"
-
-[listen.tls]
-cert = "server.crt"
-key = "server.key"
-
-[log]
-format = "json"
-
-[aws]
-region = "ap-southeast-2"
-endpoint_url = "{aws}"
-
-[upstream]
-ca = "sandbox.crt"
-
-[connections.{conn_id}]
-type = "redshift-serverless"
-host = "localhost"
-port = {warehouse_port}
-database = "dev"
-workgroup = "analytics"
-role_arn = "arn:aws:iam::123456789012:role/rs01"
-external_id = "/lava/demo/rs01-external-id"
-
-[users.{user}]
-password = "env:DRIVERS_PASSWORD"
-connections = ["{conn_id}"]
-"""
+# For one driver. The slowest reads a gigabyte.
+DRIVER_SECS = 180
 
 
-class Failure(Exception):
-    """Nothing can be tried: what to say."""
+@dataclass
+class Row:
+    """A driver: its program, what that one has in its environment, and what it is asked beside the usual."""
 
+    name: str
+    command: list
+    own: dict = field(default_factory=dict)
+    extra: tuple = ()
+    # Whether its version is ours to choose, not the distribution's.
+    pinned: bool = True
 
-def base_environment():
-    """Ours, without the settings of AWS, PostgreSQL and HTTP proxies that would lead elsewhere."""
-    kept = {k: v for k, v in os.environ.items() if k == "PG_BIN" or not k.startswith(("AWS_", "PG", "RUST_LOG"))}
-    kept.pop("REDSHIFT_IAM_PROXY_CONFIG", None)
-    return kept | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-
-
-class Service:
-    """A program that runs until it is told to end. One of its streams, `watched`, is read line by line; its stderr
-    goes into the file `log` in any case."""
-
-    def __init__(self, name, arguments, environment, log, watched):
-        self.name, self.log, self.lines = name, log, queue.Queue()
-        # If this script is killed, the kernel ends it.
-        command = ["setpriv", "--pdeathsig", "TERM", *map(str, arguments)]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": log.open("wb")}
-        streams[watched] = subprocess.PIPE
-        self.process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
-        pipe, copy = getattr(self.process, watched), log.open("ab") if watched == "stderr" else None
-        threading.Thread(target=self._read, args=(pipe, copy), daemon=True).start()
-
-    def _read(self, pipe, copy):
-        for line in pipe:
-            if copy:
-                copy.write(line)
-                copy.flush()
-            self.lines.put(line.decode(errors="replace").rstrip("\n"))
-        self.lines.put(None)
-
-    def wait_for(self, wanted):
-        """The first thing that `wanted` makes of a line."""
-        deadline = time.monotonic() + START_SECS
-        while True:
-            try:
-                line = self.lines.get(timeout=max(0, deadline - time.monotonic()))
-            except queue.Empty:
-                line = None
-            if line is None:
-                raise Failure(f"{self.name} did not start:\n{self.log.read_text(errors='replace')}")
-            if (found := wanted(line)) is not None:
-                return found
-
-    def end(self):
-        """Asks it to end and waits; by its own pid."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(END_SECS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def openssl(*arguments, folder):
-    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failure(f"openssl {arguments[0]}: {done.stderr}")
-
-
-def make_certificates(folder):
-    """ca.crt, and server.crt with server.key that it signed, for localhost; as strict clients (Python 3.13) want them."""
-    (folder / "leaf.ext").write_text(
-        "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n"
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
-    )
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
-    constraints = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=drivers CA",
-            *constraints, folder=folder)
-    openssl("req", "-new", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost", folder=folder)
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", "server.crt", "-days", "2", "-extfile", "leaf.ext", folder=folder)
-
-
-def start_sandbox(folder, services):
-    arguments = [PROGRAMS / "redshift-sandbox", "serve", "--aws", "127.0.0.1:0", "--warehouse", "127.0.0.1:0",
-                 "--ca-out", folder / "sandbox.crt"]
-    log = folder / "sandbox.log"
-    sandbox = Service("the sandbox", arguments, base_environment() | {"NO_COLOR": "1"}, log, "stdout")
-    services.append(sandbox)
-    sandbox.wait_for(lambda line: True if line == "ready" else None)
-    said = log.read_text(errors="replace")
-    found = {
-        "aws": re.search(r"^AWS endpoint +(http://\S+)$", said, re.M),
-        "warehouse_port": re.search(r"^warehouse +127\.0\.0\.1:(\d+),", said, re.M),
-        "key": re.search(r"\bAWS_ACCESS_KEY_ID=(\S+)", said),
-        "secret": re.search(r"\bAWS_SECRET_ACCESS_KEY=(\S+)", said),
-    }
-    if absent := [name for name, match in found.items() if not match]:
-        raise Failure(f"the sandbox does not say {', '.join(absent)}:\n{said}")
-    return {name: match[1] for name, match in found.items()}
-
-
-def start_proxy(folder, services, sandbox):
-    config = folder / "proxy.toml"
-    config.write_text(CONFIG.format(conn_id=CONN_ID, user=USER, **sandbox))
-    environment = base_environment() | {
-        "AWS_ACCESS_KEY_ID": sandbox["key"],
-        "AWS_SECRET_ACCESS_KEY": sandbox["secret"],
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "DRIVERS_PASSWORD": PASSWORD,
-    }
-    proxy = Service("the proxy", [PROGRAMS / "redshift-iam-proxy", "--config", config, "serve"], environment,
-                    folder / "proxy.log", "stderr")
-    services.append(proxy)
-    return proxy.wait_for(listening)
-
-
-def listening(line):
-    """The port in the proxy's log event `listening`."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    if isinstance(event, dict) and event.get("message") == "listening":
-        return int(event["address"].rpartition(":")[2])
-    return None
+    @property
+    def wanted(self):
+        return (*table.CHECKS, *self.extra)
 
 
 def compile_libpq():
@@ -195,11 +53,11 @@ def compile_libpq():
     def where(option):
         return subprocess.run(["pg_config", option], capture_output=True, text=True, check=True).stdout.strip()
 
-    command = ["cc", "-Wall", "-Wextra", f"-I{where('--includedir')}", HERE / "libpq.c", "-o", program,
+    command = ["cc", "-Wall", "-Wextra", "-Werror", f"-I{where('--includedir')}", HERE / "use_libpq.c", "-o", program,
                f"-L{where('--libdir')}", "-lpq"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Failure(f"libpq.c does not compile:\n{done.stderr}")
+        raise rig.Failure(f"use_libpq.c does not compile:\n{done.stderr}")
     return program
 
 
@@ -209,90 +67,116 @@ def node():
     return str(own) if own.exists() else shutil.which("node") or "node"
 
 
-def matrix(folder):
-    """Name, command, and what that one has in its environment."""
+def matrix():
+    """The drivers, in the order of the table."""
     python, rsc = INSTALLED / "venv" / "bin" / "python", INSTALLED / "venv-rsc" / "bin" / "python"
     return [
-        ("psql", [HERE / "use_psql.sh"], {}),
-        ("libpq", [compile_libpq()], {}),
-        ("psycopg3", [python, HERE / "use_psycopg3.py"], {}),
-        ("psycopg2", [python, HERE / "use_psycopg2.py"], {}),
-        ("asyncpg", [python, HERE / "use_asyncpg.py"], {}),
-        ("pg8000", [python, HERE / "use_pg8000.py"], {}),
-        ("redshift_connector", [rsc, HERE / "use_redshift_connector.py"], {"SSL_CERT_FILE": str(folder / "ca.crt")}),
-        ("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
+        Row("psql", [HERE / "use_psql.sh"], pinned=False),
+        Row("libpq", [compile_libpq()], extra=table.EXTRA, pinned=False),
+        Row("psycopg 3", [python, HERE / "use_psycopg3.py"]),
+        Row("psycopg 3, async", [python, HERE / "use_psycopg_async.py"], extra=table.EXTRA),
+        Row("psycopg2", [python, HERE / "use_psycopg2.py"]),
+        Row("asyncpg", [python, HERE / "use_asyncpg.py"]),
+        Row("pg8000", [python, HERE / "use_pg8000.py"], pinned=False),
+        Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
+        Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
+        Row("tokio-postgres", [rig.PROGRAMS / "examples" / "use_tokio_postgres"]),
     ]
 
 
-def attempt(command, environment):
-    """The version if it passed, else why not; and how long it took."""
+def end(process):
+    """Ends it and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def attempt(row, environment):
+    """What its program said, and how long it took. It is ended in any case."""
     began = time.monotonic()
     try:
-        done = subprocess.run([str(part) for part in command], env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=DRIVER_SECS, check=False)
-        said = re.fullmatch(r"\S+ (\S+) ok\n", done.stdout)
-        why = None if done.returncode == 0 and said else f"exit {done.returncode}\n{done.stdout}{done.stderr}"
-    except subprocess.TimeoutExpired:
-        said, why = None, f"not done within {DRIVER_SECS} s"
+        process = subprocess.Popen([str(part) for part in row.command], env=environment | row.own, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                                   start_new_session=True)
     except OSError as error:
-        said, why = None, str(error)
-    return said[1] if said else "-", why, time.monotonic() - began
+        return table.Said([f"fail login {error}"], row.wanted), time.monotonic() - began
+    late = False
+    try:
+        out, err = process.communicate(timeout=DRIVER_SECS)
+    except subprocess.TimeoutExpired:
+        late = True
+        end(process)
+        out, err = process.communicate()
+    finally:
+        if process.returncode is None:
+            end(process)
+    said = table.Said(out.splitlines(), row.wanted)
+    if late:
+        said.faults.append(f"not done within {DRIVER_SECS} s")
+    elif process.returncode and not said.faults:
+        said.faults.append(f"exit {process.returncode}")
+    if said.faults and err:
+        said.faults.append(err.rstrip())
+    return said, time.monotonic() - began
 
 
-def try_all(folder, port):
-    """Runs each driver, prints the table; how many passed, and how many did not."""
-    settings = {
-        "PROXY_HOST": "localhost",
-        "PROXY_PORT": str(port),
-        "PROXY_USER": USER,
-        "PROXY_PASSWORD": PASSWORD,
-        "PROXY_DATABASE": CONN_ID,
-        "PROXY_CA": str(folder / "ca.crt"),
-        # No one's ~/.postgresql, .pgpass or .netrc.
-        "HOME": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # Of the C locale some drivers make ASCII.
-        "LC_ALL": "C.UTF-8",
-    }
-    failures = []
-    print(f"{'DRIVER':<20}{'VERSION':<12}{'RESULT':<8}{'SECONDS':>7}", flush=True)
-    tried = matrix(folder)
-    for name, command, own in tried:
-        version, why, seconds = attempt(command, base_environment() | settings | own)
-        print(f"{name:<20}{version:<12}{'FAILED' if why else 'ok':<8}{seconds:>7.1f}", flush=True)
-        if why:
-            failures.append((name, why))
-    for name, why in failures:
-        print(f"\n{name}: {why.rstrip()}")
-    if failures:
-        print(f"\nThe proxy's log:\n{(folder / 'proxy.log').read_text(errors='replace').rstrip()}")
-    return len(tried) - len(failures), len(failures)
+def try_all(rows, environment):
+    """Runs each driver and prints a line about it; (row, what it said) of all."""
+    results = []
+    print(f"{'DRIVER':<30}{'VERSION':<16}{'OK':>3}{'SKIP':>5}{'SECONDS':>9}", flush=True)
+    for row in rows:
+        said, seconds = attempt(row, environment)
+        counts = f"{len(said.passed):>3}{len(said.skipped):>5}{seconds:>9.1f}"
+        print(f"{row.name:<30}{said.version or '-':<16}{counts}{'  FAILED' if said.faults else ''}", flush=True)
+        results.append((row, said))
+    return results
 
 
-def main():
-    # A signal unwinds like an error, so that both programs are ended.
+def judge(results, folder, docs, whole):
+    """Prints what failed and, if nothing did, writes the docs or compares with them. The exit code."""
+    failed = [(row, said) for row, said in results if said.faults]
+    for row, said in failed:
+        print(f"\n{row.name}:")
+        for fault in said.faults:
+            print(f"  {fault}")
+    if failed:
+        print(f"\nThe proxies' logs:\n{rig.logs(folder).rstrip()}")
+        return 1
+    if docs:
+        table.write(DOCS, results)
+    elif whole and (found := table.differences(DOCS, results)):
+        print(f"\n{DOCS.relative_to(ROOT)} says otherwise; `make drivers DOCS=1` writes it anew:", *found, sep="\n")
+        return 1
+    print(f"\n{table.markdown(results)}")
+    return 0
+
+
+def main(arguments):
+    # A signal unwinds like an error, so that all programs are ended.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     os.chdir(ROOT)
+    docs, names = "--docs" in arguments, [argument for argument in arguments if argument != "--docs"]
+    if docs and names:
+        sys.exit("run.py: --docs is for a run of all drivers")
     services = []
     with tempfile.TemporaryDirectory(prefix="drivers-") as path:
         folder = Path(path)
         try:
-            make_certificates(folder)
-            port = start_proxy(folder, services, start_sandbox(folder, services))
-            passed, failed = try_all(folder, port)
-        except Failure as failure:
+            rows = matrix()
+            if unknown := set(names) - {row.name for row in rows}:
+                raise rig.Failure(f"no such driver: {', '.join(sorted(unknown))}")
+            results = try_all([row for row in rows if not names or row.name in names], rig.start(folder, services))
+            return judge(results, folder, docs, not names)
+        except rig.Failure as failure:
             print(f"drivers: {failure}", file=sys.stderr)
             return 1
         finally:
             for service in reversed(services):
                 service.end()
-    print(f"\n{passed} passed, {failed} failed")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,15 +1,38 @@
-"""psycopg 2. It puts parameters into the text itself, so the server's own PREPARE is used for a real one."""
+"""psycopg 2, which puts parameters into the statement's text."""
+
+import io
 
 import psycopg2
+import psycopg2.extensions
 
-from settings import CA, DATABASE, HOST, NUMBER, PASSWORD, PORT, TEXT, USER, check
+import checks
+from dbapi import DbApi
+from settings import CA, DATABASE, HOST, PASSWORD, PORT, USER
 
-connection = psycopg2.connect(
-    host=HOST, port=PORT, user=USER, password=PASSWORD, dbname=DATABASE, sslmode="verify-full", sslrootcert=CA
-)
-with connection, connection.cursor() as cursor:
-    cursor.execute("prepare sum(int, text) as select current_user, $1 + 1, $2")
-    cursor.execute("execute sum(%s, %s)", (NUMBER, TEXT))
-    row = cursor.fetchone()
-connection.close()
-check("psycopg2", psycopg2.__version__.split()[0], row)
+
+class Psycopg2(DbApi):
+    name = "psycopg2"
+    shows_sqlstate = False
+
+    def connect(self, *, ca=CA, port=PORT, password=PASSWORD):
+        tls = {"sslmode": "verify-full", "sslrootcert": ca} if ca else {"sslmode": "disable"}
+        return psycopg2.connect(host=HOST, port=port, user=USER, password=password, dbname=DATABASE, **tls)
+
+    def sqlstate(self, error):
+        return error.pgcode
+
+    def in_tls(self, connection):
+        return connection.info.ssl_in_use
+
+    def cancel_statement(self, connection):
+        connection.cancel()
+
+    def copy_both(self, connection, text, copy_in, copy_out):
+        out = io.StringIO()
+        with connection.cursor() as cursor:
+            cursor.copy_expert(copy_in, io.StringIO(text))
+            cursor.copy_expert(copy_out, out)
+        return out.getvalue()
+
+
+checks.run(psycopg2.__version__.split()[0], Psycopg2())

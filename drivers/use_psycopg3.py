@@ -2,10 +2,35 @@
 
 import psycopg
 
-from settings import CA, DATABASE, HOST, NUMBER, PASSWORD, PORT, TEXT, USER, check
+import checks
+from dbapi import DbApi
+from settings import CA, DATABASE, HOST, PASSWORD, PORT, USER
 
-with psycopg.connect(
-    host=HOST, port=PORT, user=USER, password=PASSWORD, dbname=DATABASE, sslmode="verify-full", sslrootcert=CA
-) as connection:
-    row = connection.execute("select current_user, %s::int + 1, %s::text", (NUMBER, TEXT)).fetchone()
-check("psycopg3", psycopg.__version__, row)
+
+class Psycopg3(DbApi):
+    name = "psycopg3"
+    # A login that fails has no result to take it from.
+    shows_sqlstate = False
+
+    def connect(self, *, ca=CA, port=PORT, password=PASSWORD):
+        tls = {"sslmode": "verify-full", "sslrootcert": ca} if ca else {"sslmode": "disable"}
+        return psycopg.connect(host=HOST, port=port, user=USER, password=password, dbname=DATABASE, **tls)
+
+    def sqlstate(self, error):
+        return error.sqlstate
+
+    def in_tls(self, connection):
+        return bool(connection.pgconn.ssl_in_use)
+
+    def cancel_statement(self, connection):
+        connection.cancel_safe()
+
+    def copy_both(self, connection, text, copy_in, copy_out):
+        with connection.cursor() as cursor:
+            with cursor.copy(copy_in) as copy:
+                copy.write(text)
+            with cursor.copy(copy_out) as copy:
+                return b"".join(copy).decode()
+
+
+checks.run(psycopg.__version__, Psycopg3())

@@ -158,6 +158,8 @@ if [ "$mode" = drivers ] || [ "$mode" = bench ]; then
     need libpq-dev has_libpq_headers
     need openssl has openssl
 fi
+# The terminal for Ctrl-C in psql.
+[ "$mode" != drivers ] || need bsdutils has script
 if [ "$mode" = bench ]; then
     need haproxy has_haproxy
     need libssl-dev has_openssl_headers

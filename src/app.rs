@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
 use crate::aws::{Base, NoRoots};
@@ -16,11 +16,11 @@ use crate::bans::{Ban, Bans};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
-use crate::config::{Config, Password, Proof, Reference};
+use crate::config::{Config, Password, Proof, Reference, User};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
-use crate::references::{BadValue, References, Watch, Watched};
+use crate::references::{BadValue, Listing, References, Watch, Watched};
 use crate::relay;
 use crate::secret::Secret;
 use crate::session::Shared;
@@ -42,7 +42,7 @@ pub struct App {
     acceptors: TaskTracker,
     /// What the configuration refers to, and the task that reads it.
     watch: Arc<Watch>,
-    reading: AbortHandle,
+    _reading: AbortOnDropHandle<()>,
     drain_delay: Duration,
     drain_timeout: Duration,
 }
@@ -118,7 +118,8 @@ impl App {
         let references = References::new(Arc::new(StoreReader(Arc::new(logins.calls().apart(patience)))), patience);
         references.listener(&mut config.listen).await;
         let tls = ServerTls::new(&config.listen)?;
-        let accounts = Accounts::new(&config.users, tls.salt_key.clone()).await?;
+        let any = config.any_user.as_deref();
+        let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(&clock)).await?;
         let limits = relay::Limits {
             idle_timeout: config.limits.idle_timeout,
             session_lifetime: config.limits.session_lifetime,
@@ -139,8 +140,10 @@ impl App {
             login_timeout: config.upstream.login_timeout,
         });
         let watch = Watch::new(references, watched(&config, &shared));
-        // At most one read's patience: a user whose password cannot be read now is refused until it can.
-        watch.read_all().await;
+        let (first, read) = oneshot::channel();
+        let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
+        // At most one read's patience: a user whose password has not been read by then is refused until it is.
+        let _ = tokio::time::timeout(patience, read).await;
         shared.accounts.warn_of_odd_ones();
         let acceptor = Arc::new(Acceptor {
             workers,
@@ -157,7 +160,6 @@ impl App {
             addresses.extend(listener.local_addr());
             acceptors.spawn(listener::accept(listener, Arc::clone(&acceptor), closing.clone()));
         }
-        let reading = tokio::spawn(Arc::clone(&watch).run()).abort_handle();
         for address in &addresses {
             info!(address = address.to_string().as_str(), "listening");
         }
@@ -167,7 +169,7 @@ impl App {
             closing,
             acceptors,
             watch,
-            reading,
+            _reading: reading,
             drain_delay: config.limits.drain_delay,
             drain_timeout: config.limits.drain_timeout,
         })
@@ -242,35 +244,17 @@ impl App {
     }
 }
 
-impl Drop for App {
-    fn drop(&mut self) {
-        self.reading.abort();
-    }
-}
-
 /// The references whose values may change while we run: passwords, and the listener's certificate.
 fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
     let changes = |from: &Reference| !matches!(from, Reference::Env(_));
-    let users = config.users.iter().filter_map(|(name, entry)| {
-        let Proof::Passwords(passwords) = &entry.proof else { return None };
-        let stored = passwords.first()?;
-        let from = stored.from.clone().filter(changes)?;
-        let (shared, user) = (Arc::clone(shared), name.clone());
-        let take = move |values: Vec<Secret>| {
-            let (shared, user) = (Arc::clone(&shared), user.clone());
-            async move {
-                for text in &values {
-                    shared.accounts.renew(&user, &Password::from_stored(text)?).await?;
-                }
-                Ok(())
-            }
+    let users = config.users.iter().flat_map(|(name, user)| passwords(name, user, shared));
+    let any = config.any_user.iter().filter_map(|any| any.path.clone()).map(|path| {
+        let shared = Arc::clone(shared);
+        let take = move |listing: Listing| {
+            let shared = Arc::clone(&shared);
+            async move { Ok(shared.accounts.relist(listing).await?) }
         };
-        // It was read with the configuration, and has been hashed.
-        let known = match &stored.password {
-            Password::Plain(password) => Some(vec![password.clone()]),
-            Password::Verifier(_) | Password::Remote(_) => None,
-        };
-        Some(Watched::new(format!("users.{name}.password"), vec![from], known, take))
+        Watched::path("users.\"*\".password".to_owned(), path, take)
     });
     let identity =
         config.listen.identity.iter().filter(|identity| changes(&identity.cert.from) && changes(&identity.key.from));
@@ -298,7 +282,7 @@ fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
         let take = renews(shared, |values| values.first().map(Renewed::ClientCrl));
         Watched::new("listen.tls.client_crl".to_owned(), vec![crl.from.clone()], known, take)
     });
-    users.chain(identity).chain(ca).chain(crl).collect()
+    users.chain(any).chain(identity).chain(ca).chain(crl).collect()
 }
 
 /// Gives new values to the listener, as the part that they are.
@@ -311,6 +295,32 @@ fn renews(
         let renewed = part(&values).map_or(Ok(()), |part| shared.tls.renew(&part));
         std::future::ready(renewed.map_err(Into::into))
     }
+}
+
+/// Each by itself: one that cannot be read leaves the other as it is.
+fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
+    let Proof::Passwords(passwords) = &user.proof else { return Vec::new() };
+    let watched = passwords.iter().enumerate().filter_map(|(slot, stored)| {
+        let from = stored.from.clone().filter(|from| !matches!(from, Reference::Env(_)))?;
+        let (shared, user) = (Arc::clone(shared), name.to_owned());
+        let take = move |values: Vec<Secret>| {
+            let (shared, user) = (Arc::clone(&shared), user.clone());
+            async move {
+                for text in &values {
+                    shared.accounts.renew(&user, slot, Password::from_stored(text)?).await?;
+                }
+                Ok(())
+            }
+        };
+        // It was read with the configuration, and has been hashed.
+        let known = match &stored.password {
+            Password::Plain(password) => Some(vec![password.clone()]),
+            Password::Verifier(_) | Password::Remote(_) => None,
+        };
+        let which = if passwords.len() > 1 { format!(" ({})", slot + 1) } else { String::new() };
+        Some(Watched::new(format!("users.{name}.password{which}"), vec![from], known, take))
+    });
+    watched.collect()
 }
 
 /// For one read of the table: a client waits for it before it is let in, and is to hear why when it comes to nothing.

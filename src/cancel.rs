@@ -9,12 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use dashmap::DashMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::neighbourhood::neighbourhood;
+use crate::secret::same;
 use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};
 use crate::wire;
@@ -67,6 +67,14 @@ pub(crate) struct CancelTarget {
 impl CancelTarget {
     pub(crate) fn new(session: SessionId, route: Arc<Route>, address: SocketAddr, key: CancelKey) -> Self {
         Self { session, route, address, key, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    async fn cancel(&self) -> Cancelled {
+        let Ok(_turn) = self.turn.try_acquire() else { return Cancelled::Already(self.session) };
+        match self.route.cancel(self.address, &self.key).await {
+            Ok(()) => Cancelled::Forwarded(self.session),
+            Err(error) => Cancelled::Failed(self.session, error),
+        }
     }
 }
 
@@ -126,11 +134,7 @@ impl CancelKeys {
             self.count_miss(from);
             return Cancelled::Unknown;
         };
-        let Ok(_turn) = target.turn.try_acquire() else { return Cancelled::Already(target.session) };
-        match target.route.cancel(target.address, &target.key).await {
-            Ok(()) => Cancelled::Forwarded(target.session),
-            Err(error) => Cancelled::Failed(target.session, error),
-        }
+        target.cancel().await
     }
 
     /// How many keys are live.
@@ -143,7 +147,7 @@ impl CancelKeys {
         let of_pid = self.by_pid.get(&key.pid)?;
         let mut found = None;
         for (known, target) in of_pid.iter() {
-            if verify_slices_are_equal(&known.secret, &key.secret).is_ok() {
+            if same(&known.secret, &key.secret) {
                 found = Some(target.clone());
             }
         }
@@ -175,6 +179,13 @@ impl Registered {
     /// The key to give to the client.
     pub(crate) fn key(&self) -> &CancelKey {
         &self.key
+    }
+
+    /// Cancels what its session's warehouse is doing, as the client would.
+    pub(crate) async fn cancel(&self) -> Cancelled {
+        // Only its own drop takes it out.
+        let Some(target) = self.keys.find(&self.key) else { return Cancelled::Unknown };
+        target.cancel().await
     }
 }
 

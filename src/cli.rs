@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use self::iam_policy::Principal;
+use self::url::Format;
 use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
 use crate::references;
 
@@ -17,6 +18,7 @@ pub mod check;
 pub mod health;
 pub mod iam_policy;
 pub mod import_lava;
+pub mod url;
 
 /// It did not work.
 pub const FAILED: u8 = 1;
@@ -58,6 +60,12 @@ pub enum Command {
     IamPolicy(IamPolicyArgs),
     /// Print lava's connection specs as [connections.*] for the configuration
     ImportLava(ImportLavaArgs),
+    /// Print what to paste into a tool to reach a connection through the proxy
+    ///
+    /// On stdout there is one thing to paste, made out of the configuration alone: no call to AWS, no connection. What else
+    /// there is to know is on stderr: where the tool takes the password, which is never printed, and the CA. The host is
+    /// listen.public_name, else the first name in the listener's certificate, else localhost.
+    Url(UrlArgs),
     /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
     HashPassword(HashPasswordArgs),
     /// Ask the configured address of this host whether it speaks PostgreSQL; for container health checks
@@ -111,6 +119,22 @@ pub struct ImportLavaArgs {
     /// JSON: specs, or items as DynamoDB has them, one, many, or a map of them; - is stdin
     #[arg(value_name = "FILE", required_unless_present = "table")]
     pub files: Vec<PathBuf>,
+}
+
+/// Of `url`.
+#[derive(Args, Debug)]
+pub struct UrlArgs {
+    /// The connection: the configuration's, or one that lava's table may have
+    #[arg(value_name = "CONN_ID")]
+    pub conn_id: String,
+
+    /// Who logs in; the only user who may open the connection when not given, or the placeholder USER where there are more
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// What the tool takes
+    #[arg(long, value_enum, default_value_t = Format::Psql)]
+    pub format: Format,
 }
 
 /// Of `hash-password`.

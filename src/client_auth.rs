@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tracing::debug;
 
+use self::accounts::{Account, Holder};
 pub(crate) use self::accounts::{Accounts, AccountsError};
 use crate::config::{Method, User};
 use crate::fault::{Fault, Kind};
@@ -20,6 +21,7 @@ mod accounts;
 mod certificate;
 mod password;
 mod scram;
+mod verifiers;
 
 /// Longest answer to a challenge, in bytes; PostgreSQL's own bound (PG_MAX_AUTH_TOKEN_LENGTH is larger, but for GSS).
 const MAX_ANSWER: usize = 10_000;
@@ -28,7 +30,12 @@ const MAX_ANSWER: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Principal {
     pub(crate) user: String,
+    /// Its own, or those of `users."*"`.
     pub(crate) rights: Arc<User>,
+    /// Whether it has an entry of its own.
+    pub(crate) has_entry: bool,
+    /// Which of its passwords it showed, from 0. `None`: it needed none.
+    pub(crate) slot: Option<usize>,
 }
 
 /// Why a client is not let in.
@@ -37,7 +44,7 @@ pub(crate) enum AuthError {
     /// It left, as psql does to ask for the password, or broke off.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// Unknown user, wrong password, disabled user: the client reads the same of all.
+    /// Unknown user, wrong, expired or disabled password: the client reads the same of all.
     #[error("{reason}")]
     Failed { user: String, reason: Reason },
     /// Something else than the answer to the challenge.
@@ -49,6 +56,9 @@ pub(crate) enum AuthError {
     /// A password would have to be asked for in clear.
     #[error("the user's method is cleartext, but the connection is not encrypted")]
     CleartextWithoutTls,
+    /// The system gave no random bytes.
+    #[error("no randomness for a nonce")]
+    Randomness,
 }
 
 /// For the log only.
@@ -58,10 +68,20 @@ pub(crate) enum Reason {
     WrongPassword,
     #[error("the client's certificate is in another name, or not for clients (extended key usage)")]
     WrongCertificate,
+    #[error("a malformed SCRAM message")]
+    Malformed,
+    #[error("the proof is bound to another channel or nonce: somebody is in between, or the client is in error")]
+    OtherExchange,
+    #[error("the client says that it saw no offer of channel binding, but it was made one: somebody is in between")]
+    Downgrade,
+    #[error("a right password, but there were too many wrong ones meanwhile")]
+    Withheld,
     #[error("unknown user")]
     UnknownUser,
     #[error("disabled user")]
     Disabled,
+    #[error("expired password")]
+    Expired,
     #[error("the user's password is a reference that has not been read yet")]
     Unread,
 }
@@ -70,37 +90,60 @@ pub(crate) enum Reason {
 ///
 /// # Errors
 /// See [`AuthError`].
-pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str) -> Result<Principal, AuthError> {
-    if let Some(rights) = accounts.certified(user) {
-        return certified(client, user, rights);
+pub(crate) async fn verify(
+    client: &mut Client,
+    accounts: &Accounts,
+    user: &str,
+    is_told: Told<'_>,
+) -> Result<Principal, AuthError> {
+    if let Some(holder) = accounts.certified(user) {
+        return certified(client, user, holder);
     }
     let account = accounts.find(user);
+    let shown = prove(client, accounts, &account, is_told).await?;
+    let principal = judge(user, account, shown)?;
+    debug!(user, slot = principal.slot, "proved");
+    Ok(principal)
+}
+
+/// Whether a client may still hear that it was right: of those that guess all at once, none is to.
+pub(crate) type Told<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Which password the client showed, or why none.
+async fn prove(
+    client: &mut Client,
+    accounts: &Accounts,
+    account: &Account,
+    is_told: Told<'_>,
+) -> Result<Result<usize, Reason>, AuthError> {
     let exchange = asked_as(account.method, client);
     debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
-    let proven = match exchange {
-        Exchange::Scram => scram::prove(client, &account).await?,
-        Exchange::Cleartext if client.tls.is_some() => password::prove(client, &account, accounts).await?,
-        Exchange::Cleartext => return Err(AuthError::CleartextWithoutTls),
-    };
-    let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
-    match account.user {
-        None => failed(Reason::UnknownUser),
-        Some(user) if !user.enabled => failed(Reason::Disabled),
-        Some(_) if account.is_unread => failed(Reason::Unread),
-        Some(_) if !proven => failed(Reason::WrongPassword),
-        Some(rights) => Ok(Principal { user: user.to_owned(), rights }),
+    match exchange {
+        Exchange::Scram => scram::prove(client, &account.verifiers, is_told).await,
+        Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts).await,
+        Exchange::Cleartext => Err(AuthError::CleartextWithoutTls),
+    }
+}
+
+/// Who that makes it. Why a name proves nothing is told before what was wrong with its proof.
+fn judge(user: &str, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
+    match (account.user, shown) {
+        (Ok(Holder { rights, has_entry }), Ok(slot)) => {
+            Ok(Principal { user: user.to_owned(), rights, has_entry, slot: Some(slot) })
+        }
+        (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.to_owned(), reason }),
     }
 }
 
 /// Nothing is asked: the handshake has brought the proof, or not.
-fn certified(client: &Client, user: &str, rights: Arc<User>) -> Result<Principal, AuthError> {
+fn certified(client: &Client, user: &str, Holder { rights, has_entry }: Holder) -> Result<Principal, AuthError> {
     let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
     let certificate = certificate.ok_or(AuthError::CertificateMissing)?;
     let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
     match certificate::proves(certificate, user) {
         false => failed(Reason::WrongCertificate),
         true if !rights.enabled => failed(Reason::Disabled),
-        true => Ok(Principal { user: user.to_owned(), rights }),
+        true => Ok(Principal { user: user.to_owned(), rights, has_entry, slot: None }),
     }
 }
 
@@ -129,7 +172,14 @@ fn asked_as(method: Method, client: &Client) -> Exchange {
 
 impl Fault for AuthError {
     fn kind(&self) -> Kind {
-        Kind::Client
+        match self {
+            Self::Wire(_)
+            | Self::Failed { .. }
+            | Self::Protocol(_)
+            | Self::CertificateMissing
+            | Self::CleartextWithoutTls => Kind::Client,
+            Self::Randomness => Kind::Internal,
+        }
     }
 
     fn refusal(&self) -> Option<Refusal> {
@@ -140,6 +190,7 @@ impl Fault for AuthError {
             Self::Protocol(expected) => Some(Refusal::protocol(expected)),
             Self::CertificateMissing => Some(Refusal::certificate_required()),
             Self::CleartextWithoutTls => Some(Refusal::tls_required()),
+            Self::Randomness => Some(Refusal::internal()),
         }
     }
 }

@@ -12,11 +12,12 @@ use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 
+pub(crate) use self::connection::MAX_APPLICATION_NAME;
 pub use self::connection::{
-    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, RoleHop, Warehouse, connection_from_item,
+    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, NameTemplate, Piece, RoleHop, StartupPolicy, Warehouse,
+    connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
-use self::keys::NOT_YET_SUPPORTED;
 use self::reader::Doc;
 pub use self::reader::read_file;
 pub use self::tree::ItemValue;
@@ -196,11 +197,12 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let (listen, entrance) = sections::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);
-    let users = users::users(&user_entries, &known, &groups, entrance);
+    let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
-    users::check_per_user(&users, &user_entries, &connections, &entries);
+    users::check_per_user((&users, any_user.as_ref()), &user_entries, &connections, &entries);
     let config = Config {
         users,
+        any_user: any_user.map(Arc::new),
         listen,
         log: sections::log(root.table("log")),
         aws: sections::aws(root.table("aws")),
@@ -246,8 +248,10 @@ pub struct Config {
     pub connections: BTreeMap<ConnId, Arc<ConnSpec>>,
     /// `[specs]`; `None`: the file's own connections are all there are.
     pub specs: Option<SpecsTable>,
-    /// `[users.*]` by name.
+    /// `[users.*]` by name, each with an entry of its own.
     pub users: BTreeMap<String, Arc<User>>,
+    /// `[users."*"]`: whoever has none. `None`: they are strangers.
+    pub any_user: Option<Arc<AnyUser>>,
     /// What is odd but no fault, each as `FILE:LINE: KEY: what`; to be logged once at start.
     pub warnings: Vec<String>,
 }
@@ -257,12 +261,23 @@ pub struct Config {
 pub struct Listen {
     /// At least one.
     pub addresses: Vec<SocketAddr>,
+    /// What clients call this proxy, for `url`. `None`: as its certificate says.
+    pub public_name: Option<PublicName>,
     /// Whether clients must, may or cannot use TLS.
     pub tls: TlsMode,
     /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
     pub identity: Option<Identity>,
     /// Whose certificates clients may show. `None`: they are not asked for one. Unused with `Disable`.
     pub clients: Option<ClientCa>,
+}
+
+/// `listen.public_name`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicName {
+    /// A DNS name or an IP address without brackets.
+    pub host: String,
+    /// `None`: that of the first address.
+    pub port: Option<u16>,
 }
 
 /// `listen.tls.mode`
@@ -478,6 +493,16 @@ pub struct User {
     pub db_roles: Vec<String>,
     /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
     pub db_user: Option<String>,
+}
+
+/// `[users."*"]`: any name that has no entry of its own.
+#[derive(Debug)]
+pub struct AnyUser {
+    /// What each of them may do. Where there is a path, its `proof` is no password at all.
+    pub rights: Arc<User>,
+    /// The SSM path below which each has a parameter of its name, with its password; no slash at the end. `None`: they are proved
+    /// by certificates.
+    pub path: Option<String>,
 }
 
 /// One name or glob of connections.

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use redshift_iam_proxy::cli::check::Verdict;
 use redshift_iam_proxy::cli::{
-    CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, ImportLavaArgs, check, health, iam_policy,
-    import_lava,
+    CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, ImportLavaArgs, UrlArgs, check, health, iam_policy,
+    import_lava, url,
 };
 use redshift_iam_proxy::config::Config;
 use redshift_iam_proxy::fault::chain;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => with_config(&cli, |config| check(&config, args)),
         Some(Command::IamPolicy(args)) => with_config(&cli, |config| policies(&config, args)),
         Some(Command::ImportLava(args)) => import(&cli, args),
+        Some(Command::Url(args)) => with_config(&cli, |config| paste(&config, args)),
         Some(Command::HashPassword(args)) => {
             let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
             done(hash.run(&mut stdout(), &mut stderr()))
@@ -80,6 +81,20 @@ fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
     match iam_policy::document(config, &args.conn_ids, args.principal.as_ref()) {
         Ok(document) => done(writeln!(stdout(), "{document}")),
         Err(unknown) => done(Err::<(), _>(unknown)),
+    }
+}
+
+fn paste(config: &Config, args: &UrlArgs) -> ExitCode {
+    for warning in &config.warnings {
+        tell(format_args!("warning: {warning}"));
+    }
+    match url::pasted(config, &args.conn_id, args.user.as_deref(), args.format) {
+        Ok(pasted) => {
+            let printed = done(writeln!(stdout(), "{}", pasted.text));
+            pasted.notes.iter().for_each(|note| tell(format_args!("note: {note}")));
+            printed
+        }
+        Err(error) => done(Err::<(), _>(error)),
     }
 }
 

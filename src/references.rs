@@ -1,13 +1,14 @@
 //! What the configuration refers to: read at start, and again every two minutes by one background task. A login never
 //! waits for one; the last good value stays while a read fails.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
@@ -20,6 +21,13 @@ use crate::secret::Secret;
 
 /// From one read to the next.
 const EVERY: Duration = Duration::from_secs(120);
+
+/// For one listing of a path, all its pages: less than from one read to the next.
+const LISTING: Duration = Duration::from_secs(90);
+
+/// The most parameters below a path that are taken, and the most bytes of their values.
+const MAX_LISTED: usize = 10_000;
+const MAX_LISTED_BYTES: usize = 8 * 1024 * 1024;
 
 /// While what the listener needs cannot be read.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -41,24 +49,45 @@ pub(crate) enum ReferenceError {
     Aws(#[from] MintError),
     #[error("{id} is not a JSON object with a string {key:?} in it")]
     Member { id: String, key: String },
+    #[error("below {path} there are more than {MAX_LISTED} parameters, or {MAX_LISTED_BYTES} bytes of values")]
+    TooMany { path: String },
     #[error("not read within {}s", .0.as_secs_f32())]
     Deadline(Duration),
 }
 
 /// What is wrong with a new value.
 pub(crate) type BadValue = Box<dyn Error + Send + Sync>;
-type Take = dyn Fn(Vec<Secret>) -> BoxFuture<'static, Result<(), BadValue>> + Send + Sync;
 
-/// Some references whose values are used together, and what becomes of new values.
+/// The parameters below a path by the last element of their names.
+pub(crate) type Listing = BTreeMap<String, Secret>;
+
+/// Something whose value may change, and what becomes of new values.
 pub(crate) struct Watched {
     /// The key, for logs.
     name: String,
-    from: Vec<Reference>,
-    /// Less a newline at the end, which makes no other value.
-    last: Option<Vec<Secret>>,
-    take: Box<Take>,
+    value: Box<dyn Renew>,
     is_failing: bool,
 }
+
+/// Reads a value, and makes use of it where it is new.
+trait Renew: Send {
+    /// Whether it was another one before.
+    fn renew<'a>(&'a mut self, references: &'a References) -> BoxFuture<'a, Result<bool, BadValue>>;
+
+    /// Whether there has been no good one yet.
+    fn is_unread(&self) -> bool;
+}
+
+/// A value of some kind.
+struct Value<T> {
+    read: Box<Read<T>>,
+    /// Less what makes no other value.
+    last: Option<T>,
+    take: Box<Take<T>>,
+}
+
+type Read<T> = dyn Fn(References) -> BoxFuture<'static, Result<T, ReferenceError>> + Send + Sync;
+type Take<T> = dyn Fn(T) -> BoxFuture<'static, Result<(), BadValue>> + Send + Sync;
 
 /// All that is read again and again.
 pub(crate) struct Watch {
@@ -111,6 +140,44 @@ impl References {
         }
     }
 
+    /// The SecureString parameters right below an SSM path; others are passed over.
+    ///
+    /// # Errors
+    /// See [`ReferenceError`].
+    pub(crate) async fn list(&self, path: &str) -> Result<Listing, ReferenceError> {
+        match timeout(LISTING, self.pages(path)).await {
+            Ok(listed) => listed,
+            Err(_elapsed) => Err(ReferenceError::Deadline(LISTING)),
+        }
+    }
+
+    async fn pages(&self, path: &str) -> Result<Listing, ReferenceError> {
+        let (mut listing, mut bytes, mut next, mut passed_over) = (Listing::new(), 0, None, 0_usize);
+        loop {
+            let page = timeout(self.patience, self.store.page(path, next.as_deref())).await;
+            let page = page.map_err(|_elapsed| ReferenceError::Deadline(self.patience))??;
+            for (name, stored) in page.found {
+                if !stored.is_secure {
+                    passed_over += 1;
+                    continue;
+                }
+                bytes += stored.text.expose().len();
+                listing.insert(name, stored.text);
+            }
+            if listing.len() + passed_over > MAX_LISTED || bytes > MAX_LISTED_BYTES {
+                return Err(ReferenceError::TooMany { path: path.to_owned() });
+            }
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        if passed_over > 0 {
+            debug!(path, parameters = passed_over, "passed over, for they are no SecureStrings");
+        }
+        Ok(listing)
+    }
+
     /// The listener's certificate and key, and what clients' are verified by: without them nothing can be served, so they
     /// are waited for.
     pub(crate) async fn listener(&self, listen: &mut Listen) {
@@ -159,7 +226,8 @@ fn member(text: &Secret, key: &str) -> Option<Secret> {
 }
 
 impl Watched {
-    /// `known`: what has been read of them already. `take`: makes use of new values, or says what is wrong with them.
+    /// Some references whose values are used together. `known`: what has been read of them already. `take`: makes use of new
+    /// values, or says what is wrong with them.
     pub(crate) fn new<F>(
         name: String,
         from: Vec<Reference>,
@@ -169,39 +237,94 @@ impl Watched {
     where
         F: Future<Output = Result<(), BadValue>> + Send + 'static,
     {
-        let last = known.map(|known| without_newlines(&known));
-        Self { name, from, last, take: Box::new(move |values| Box::pin(take(values))), is_failing: false }
+        let read = move |references: References| -> BoxFuture<'static, _> {
+            let from = from.clone();
+            Box::pin(async move {
+                let read = join_all(from.iter().map(|from| references.read(from))).await;
+                read.into_iter().collect::<Result<Vec<_>, _>>()
+            })
+        };
+        let last = known.map(|known| known.comparable());
+        let take = move |values| -> BoxFuture<'static, _> { Box::pin(take(values)) };
+        let value = Value { read: Box::new(read), last, take: Box::new(take) };
+        Self { name, value: Box::new(value), is_failing: false }
+    }
+
+    /// All parameters right below an SSM path.
+    pub(crate) fn path<F>(name: String, path: String, take: impl Fn(Listing) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), BadValue>> + Send + 'static,
+    {
+        let read = move |references: References| -> BoxFuture<'static, _> {
+            let path = path.clone();
+            Box::pin(async move { references.list(&path).await })
+        };
+        let take = move |listing| -> BoxFuture<'static, _> { Box::pin(take(listing)) };
+        let value = Value { read: Box::new(read), last: None, take: Box::new(take) };
+        Self { name, value: Box::new(value), is_failing: false }
     }
 
     async fn read_again(&mut self, references: &References) {
-        if let Err(error) = self.renew(references).await {
-            let (key, error) = (self.name.as_str(), chain(&*error));
-            if !std::mem::replace(&mut self.is_failing, true) {
-                warn!(key, error = error.as_str(), "cannot be read: the last good value stays");
-            } else {
-                debug!(key, error = error.as_str(), "still cannot be read");
+        let key = self.name.as_str();
+        match self.value.renew(references).await {
+            Ok(is_another) => {
+                if std::mem::take(&mut self.is_failing) {
+                    info!(key, "can be read again");
+                }
+                if is_another {
+                    info!(key, "has a new value");
+                }
             }
-        } else if std::mem::take(&mut self.is_failing) {
-            info!(key = self.name.as_str(), "can be read again");
-        }
-    }
-
-    async fn renew(&mut self, references: &References) -> Result<(), BadValue> {
-        let read = join_all(self.from.iter().map(|from| references.read(from))).await;
-        let values = read.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let new = without_newlines(&values);
-        if self.last.as_ref() != Some(&new) {
-            (self.take)(values).await?;
-            if self.last.replace(new).is_some() {
-                info!(key = self.name.as_str(), "has a new value");
+            Err(error) => {
+                let error = chain(&*error);
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    warn!(key, error = error.as_str(), "cannot be read: the last good value stays");
+                } else {
+                    debug!(key, error = error.as_str(), "still cannot be read");
+                }
             }
         }
-        Ok(())
     }
 }
 
-fn without_newlines(values: &[Secret]) -> Vec<Secret> {
-    values.iter().map(|value| Secret::new(without_newline(value.expose()).to_owned())).collect()
+impl<T: Comparable + Send> Renew for Value<T> {
+    fn renew<'a>(&'a mut self, references: &'a References) -> BoxFuture<'a, Result<bool, BadValue>> {
+        Box::pin(async move {
+            let value = (self.read)(references.clone()).await?;
+            let new = value.comparable();
+            if self.last.as_ref() == Some(&new) {
+                return Ok(false);
+            }
+            (self.take)(value).await?;
+            Ok(self.last.replace(new).is_some())
+        })
+    }
+
+    fn is_unread(&self) -> bool {
+        self.last.is_none()
+    }
+}
+
+/// What can be told from another value.
+trait Comparable: Eq {
+    /// Less the newline at the end of a text, which makes no other text.
+    fn comparable(&self) -> Self;
+}
+
+impl Comparable for Vec<Secret> {
+    fn comparable(&self) -> Self {
+        self.iter().map(without_its_newline).collect()
+    }
+}
+
+impl Comparable for Listing {
+    fn comparable(&self) -> Self {
+        self.iter().map(|(name, text)| (name.clone(), without_its_newline(text))).collect()
+    }
+}
+
+fn without_its_newline(text: &Secret) -> Secret {
+    Secret::new(without_newline(text.expose()).to_owned())
 }
 
 impl Watch {
@@ -215,12 +338,15 @@ impl Watch {
         join_all(all.iter_mut().map(|watched| watched.read_again(&self.references))).await;
     }
 
-    /// Reads everything again and again, and more often what could not be read at all yet.
-    pub(crate) async fn run(self: Arc<Self>) {
+    /// Reads everything, tells `first`, and reads it again and again: more often what could not be read at all yet.
+    pub(crate) async fn run(self: Arc<Self>, first: oneshot::Sender<()>) {
+        self.read_all().await;
+        // Who waited for it may have gone on.
+        let _ = first.send(());
         let mut due = Instant::now() + EVERY;
         let mut soon = AGAIN;
         loop {
-            let has_unread = self.all.lock().await.iter().any(|watched| watched.last.is_none());
+            let has_unread = self.all.lock().await.iter().any(|watched| watched.value.is_unread());
             let next = if has_unread { due.min(Instant::now() + soon) } else { due };
             sleep_until(next).await;
             if next == due {
@@ -229,7 +355,7 @@ impl Watch {
             } else {
                 soon = (soon * 2).min(EVERY);
                 let mut all = self.all.lock().await;
-                let unread = all.iter_mut().filter(|watched| watched.last.is_none());
+                let unread = all.iter_mut().filter(|watched| watched.value.is_unread());
                 join_all(unread.map(|watched| watched.read_again(&self.references))).await;
             }
         }

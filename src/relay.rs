@@ -1,7 +1,7 @@
 //! Bytes both ways, until one side ends or the session has to.
 //!
-//! Owns back-pressure (one buffer a direction: what is not taken stops the reading), half-close, and the last word to
-//! the client, which is only said between two whole messages. Knows of messages only where they begin.
+//! Owns back-pressure (one buffer a direction: what is not taken stops the reading), half-close, when a client counts as
+//! vanished, and the last word to the client, which is only said between two whole messages. Knows of messages only where they begin.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,6 +17,7 @@ use self::boundary::Dialogue;
 use self::direction::{AtEnd, Broken, Direction};
 use self::ending::Ending;
 pub(crate) use self::ending::Limits;
+use self::linger::Linger;
 use crate::stop::Stop;
 use crate::stream::{self, LAST_WORDS, Leg};
 use crate::wire::refusal::Refusal;
@@ -26,6 +27,7 @@ pub mod bench;
 mod boundary;
 mod direction;
 mod ending;
+mod linger;
 
 /// Both legs, each with what was read of it during login.
 pub(crate) struct Legs {
@@ -69,17 +71,28 @@ pub(crate) enum RelayError {
     Upstream(#[source] io::Error),
 }
 
-/// Relays until the end. `refuse` turns a last word into bytes.
-pub(crate) async fn run(legs: Legs, stop: &Stop, limits: Limits, refuse: impl Fn(&Refusal) -> BytesMut) -> Relayed {
+/// Relays until the end. `refuse` turns a last word into bytes; `cancel` is what is done about a query that still runs
+/// when its client has vanished, before the warehouse's leg is closed.
+pub(crate) async fn run<C: Future<Output = ()>>(
+    legs: Legs,
+    stop: &Stop,
+    limits: Limits,
+    refuse: impl Fn(&Refusal) -> BytesMut,
+    cancel: impl FnOnce() -> C,
+) -> Relayed {
     let (mut client, mut upstream, mut flow) = Flow::begin(legs);
     let (end, error) = {
         let changed = pin!(stop.changed());
         let mut ending = Ending::new(stop, changed, limits);
+        let mut linger = Linger::default();
         poll_fn(|cx| {
             let before = flow.bytes();
             let ended = flow.transfer(cx, &mut client, &mut upstream);
             if ended.is_ready() {
                 return ended;
+            }
+            if flow.up.is_read_to_end() && linger.poll(cx).is_ready() {
+                return Poll::Ready((End::Client, None));
             }
             ending.poll(cx, flow.bytes() != before, flow.is_idle()).map(|end| (end, None))
         })
@@ -96,6 +109,10 @@ pub(crate) async fn run(legs: Legs, stop: &Stop, limits: Limits, refuse: impl Fn
     };
     // Elsewhere than between two messages it would be taken for a part of one.
     let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
+    if end == End::Client && !dialogue.is_answered() && !down.is_read_to_end() {
+        // Boxed, as below.
+        Box::pin(cancel()).await;
+    }
     // Boxed, since a session is not to carry the room for its end through its life.
     Box::pin(part(client, upstream, end, last_word.map(|word| refuse(&word)))).await;
     Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }

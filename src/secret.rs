@@ -1,7 +1,8 @@
-//! Text that must not be printed.
+//! Text that must not be printed, and bytes that must not be guessed at.
 
 use std::fmt;
 
+use aws_lc_rs::constant_time;
 use zeroize::Zeroizing;
 
 /// A value that must not be printed: no `Display`, `Debug` shows only that it is there, and it is wiped when dropped.
@@ -28,9 +29,20 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether two byte strings are equal, found in a time that tells their length at most.
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(one, other).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_bytes_are_the_same() {
+        assert!(same(b"", b"") && same(b"ab", b"ab"));
+        assert!(!same(b"ab", b"aB") && !same(b"ab", b"abc") && !same(b"", b"a"));
+    }
 
     #[test]
     fn debug_shows_nothing() {

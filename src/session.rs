@@ -14,6 +14,7 @@ use self::connect::connect;
 pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
+use self::waiting::{Wait, attended};
 use crate::bans::Bans;
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, AuthError, Principal};
@@ -27,13 +28,14 @@ use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, Peer, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
-use crate::upstream::{Routes, UpstreamConn, parameters};
+use crate::upstream::{Asker, Routes, UpstreamConn, parameters};
 use crate::wire::Wire;
 
 mod connect;
 mod error;
 mod greeting;
 mod log;
+mod waiting;
 
 /// How long a connection that has not said what it wants is kept when we shut down.
 const SILENT_GRACE: Duration = Duration::from_secs(1);
@@ -69,7 +71,7 @@ struct Ready {
 
 /// What is given back when the session ends, on whatever path.
 struct Held {
-    _cancel: Option<Registered>,
+    cancel: Option<Registered>,
     _slot: Slot,
 }
 
@@ -94,7 +96,8 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: Session
     let Some(Ready { legs, held }) = Box::pin(log_in(shared, socket, peer, &mut facts, handshake)).await else {
         return;
     };
-    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id)).await;
+    let cancel = || cancel_abandoned(shared, &held, &facts);
+    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id), cancel).await;
     drop(held);
     facts.ended(&relayed);
 }
@@ -165,6 +168,7 @@ async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Resul
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
     let principal = proven(shared, client, &user, facts.user()).await?;
+    facts.proved(&principal.user);
     let spec = shared.specs.permitted(&principal, client.startup.database()).await; // names before any look-up
     if let Some(conn_id) = spec.as_ref().map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str())) {
         facts.opens(conn_id);
@@ -181,8 +185,9 @@ async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Resul
 async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &str) -> Result<Principal, SessionError> {
     let address = client.peer.address.ip();
     shared.bans.judge(address, counted_as)?;
-    let verified = client_auth::verify(client, &shared.accounts, user).await;
-    // Once more: of those that guess all at once, none is to hear that it was right.
+    let is_told = || shared.bans.judge(address, counted_as).is_ok();
+    let verified = client_auth::verify(client, &shared.accounts, user, &is_told).await;
+    // Once more: others may have guessed meanwhile.
     shared.bans.judge(address, counted_as)?;
     match &verified {
         Ok(_) => shared.bans.succeeded(address, counted_as),
@@ -208,12 +213,13 @@ async fn open(
     let Admitted { principal, spec, slot } = admitted;
     let conn_id = spec.id.as_str();
     debug!(user = principal.user.as_str(), conn_id, "opening");
-    let parameters = parameters::pass_on(&client.startup);
-    let (route, upstream) = tokio::select! {
-        connected = connect(shared, &spec, &principal, &parameters, facts) => connected?,
-        gone = client.wire.gone() => return Err(SessionError::ClientGone(gone)),
-        () = shared.stop.reached(Phase::WhenIdle) => return Err(SessionError::ShuttingDown),
-    };
+    let (client_addr, session_id) = (facts.client_addr(), facts.session());
+    let asker = Asker { user: &principal.user, conn_id, client_addr, session_id };
+    let parameters = parameters::pass_on(&client.startup, &spec, &asker);
+    let wait = Wait::default();
+    let connecting = connect(shared, &spec, &principal, &parameters, facts, &wait);
+    let connecting = attended(&mut client.wire, shared.startup_timeout, || wait.notice(conn_id), connecting);
+    let (route, upstream) = unless(shared.stop.reached(Phase::WhenIdle), connecting).await?;
     let cancel = match &upstream.key {
         Some(key) => {
             let target = CancelTarget::new(facts.session(), route, upstream.address, key.clone());
@@ -224,7 +230,7 @@ async fn open(
     let greeting = greeting::greeting(&upstream, cancel.as_ref().map(Registered::key));
     let greeted = timeout(shared.startup_timeout, client.wire.send_bytes(&greeting)).await;
     greeted.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
-    Ok((upstream, Held { _cancel: cancel, _slot: slot }))
+    Ok((upstream, Held { cancel, _slot: slot }))
 }
 
 /// Tells the client the one reason, if it is owed any.
@@ -248,6 +254,15 @@ async fn cancel(shared: &Shared, mut wire: Wire, peer: SocketAddr, key: &CancelK
     }
     // libpq 17 reports a failure unless TLS ends with close_notify.
     let _ = timeout(LAST_WORDS, wire.close()).await;
+}
+
+/// Cancels what a vanished client has left running: the warehouse would go on for nobody. Bounded as dials are.
+async fn cancel_abandoned(shared: &Shared, held: &Held, facts: &Facts) {
+    let Some(registered) = &held.cancel else { return };
+    tokio::select! {
+        outcome = registered.cancel() => log::cancelled(facts, registered.key().pid, &outcome),
+        () = shared.stop.reached(Phase::Now) => {}
+    }
 }
 
 /// Bounds a step of a client that is not yet logged in: by its deadline, and by making room for others.

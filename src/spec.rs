@@ -11,7 +11,7 @@ use thiserror::Error;
 pub(crate) use self::item::{Flaw, Found, attributes};
 pub(crate) use self::table::Table;
 use crate::client_auth::Principal;
-use crate::config::{ConnId, ConnSpec};
+use crate::config::{ConnId, ConnSpec, LoginIdentity};
 use crate::credentials::MintError;
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
@@ -59,6 +59,8 @@ impl Specs {
     /// [`SpecError::NotYours`]; of the table also `Unread` and `Unusable`.
     pub(crate) async fn permitted(&self, principal: &Principal, database: &str) -> Result<Arc<ConnSpec>, SpecError> {
         let rights = &principal.rights;
+        // A login of its own takes an entry of its own.
+        let serves = |spec: &ConnSpec| principal.has_entry || spec.identity == LoginIdentity::Shared;
         let found = match (self.file.get(database), &self.table) {
             (Some(spec), _) => Some(Arc::clone(spec)).filter(|spec| rights.may_open(&spec.id)),
             (None, Some(table)) => match ConnId::new(database) {
@@ -69,10 +71,13 @@ impl Specs {
             },
             (None, None) => None,
         };
-        found.ok_or_else(|| SpecError::NotYours {
+        found.filter(|spec| serves(spec)).ok_or_else(|| SpecError::NotYours {
             asked: database.to_owned(),
             // The configuration's own: what is in the table is not known.
-            may_open: self.file.keys().filter(|id| rights.may_open(id)).map(ToString::to_string).collect(),
+            may_open: {
+                let open = self.file.values().filter(|spec| rights.may_open(&spec.id) && serves(spec));
+                open.map(|spec| spec.id.to_string()).collect()
+            },
         })
     }
 }

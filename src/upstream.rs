@@ -17,6 +17,7 @@ use crate::stream::Leg;
 use crate::wire::refusal::Refusal;
 use crate::wire::{self, Wire, WireError};
 
+mod application_name;
 mod auth;
 mod dial;
 mod digest;
@@ -24,8 +25,10 @@ mod errors;
 mod login;
 mod options;
 pub(crate) mod parameters;
+mod scram;
 mod tls;
 
+pub(crate) use self::application_name::Asker;
 pub(crate) use self::dial::Secured;
 pub(crate) use self::errors::ServerError;
 pub(crate) use self::tls::{ClientTls, ClientTlsError};

@@ -143,6 +143,33 @@ async fn whose_certificate_gets_whom_in() {
 }
 
 #[tokio::test]
+async fn any_other_name_may_be_proven_by_a_certificate() {
+    let ca = ClientCa::new();
+    let any = "[users.\"*\"]\nauth = \"cert\"\nconnections = [\"sales\"]\nmax_sessions = 1\n";
+    let mut world = World::start(&Setup { config: format!("{USERS}{any}"), ..Setup::default() }).await;
+    ask(&mut world, &ca, "");
+    let rig = Rig::over(world).await;
+    for name in ["eve", "zoë", "ann"] {
+        let client = ca.issue(&Wanted { common: Some(name), ..Wanted::default() });
+        assert_eq!(login(&rig, name, "", Some(&client)).await, End::In, "{name}");
+    }
+    let eve = ca.client("eve");
+    assert_eq!(login(&rig, "mallory", PASSWORD, Some(&eve)).await, wrong("mallory"));
+    assert_eq!(login(&rig, "gone", "", Some(&ca.client("gone"))).await, wrong("gone"), "its own entry says so");
+    assert_eq!(login(&rig, USER, "wrong", Some(&ca.client(USER))).await, wrong(USER), "its own entry has a password");
+    assert_eq!(login(&rig, "eve", PASSWORD, None).await, required());
+    // Each by its own name.
+    rig.wait_until_idle().await;
+    let open = async |name: &str| {
+        let tls = tls_config(rig.sandbox().ca.pem(), Some(&ca.client(name)));
+        login_over(encrypt(rig.port(), tls).await.unwrap(), name, "", "sales").await
+    };
+    let _one = open("eve").await.unwrap();
+    let _other = open("bob2").await.unwrap();
+    assert_eq!(refusal(&open("eve").await.unwrap_err()).0, "53300");
+}
+
+#[tokio::test]
 async fn in_clear_there_is_no_certificate() {
     let ca = ClientCa::new();
     let mut world = World::start(&Setup { config: USERS.into(), tls: "prefer", ..Setup::default() }).await;

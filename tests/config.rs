@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redshift_iam_proxy::config::{
     self, BadPassword, BanLimits, Ca, Config, Faults, Identity, LogFormat, LogLevel, Method, Password, Proof,
-    Reference, Remote, UnknownKeys, Verifier,
+    Reference, Remote, StoredPassword, UnknownKeys, Verifier,
 };
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
@@ -33,6 +33,15 @@ fn env(name: &str) -> Option<String> {
         "LEVEL" => Some("debug".to_owned()),
         _ => None,
     }
+}
+
+fn parsed(text: &str) -> Config {
+    parse(text).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn passwords<'c>(config: &'c Config, user: &str) -> &'c [StoredPassword] {
+    let Proof::Passwords(passwords) = &config.users[user].proof else { panic!("by certificate") };
+    passwords
 }
 
 fn verifier(password: &str) -> Verifier {
@@ -154,11 +163,51 @@ fn a_single_fault_is_told_as_it_should_be() {
             "2: credentials.password_duration: 840 s is out of range: AWS grants 900 to 3600 s (\"15m\" to \"1h\")",
         ),
         ("[connections.\"\\u001b[1m\"]", "1: connections.\"\\u{1b}[1m\""),
-        ("[users.\"*\"]", "1: users.\"*\": not yet supported"),
+        ("[users.\"*\"]", "1: users.\"*\".password: required"),
+        (
+            "[users.\"*\"]\npassword = \"env:PW\"",
+            "2: users.\"*\".password: must be \"ssm:/PATH/{user}\", a path below which each user has a parameter of its name",
+        ),
+        ("[users.\"*\"]\npassword = \"ssm:/{user}\"", "2: users.\"*\".password: must be \"ssm:/PATH/{user}\""),
+        ("[users.\"*\"]\npassword = \"ssm:/x/{user}/y\"", "2: users.\"*\".password: must be \"ssm:/PATH/{user}\""),
+        ("[users.\"*\"]\npassword = \"ssm:/{user}/{user}\"", "2: users.\"*\".password: must be \"ssm:/PATH/{user}\""),
+        ("[users.\"*\"]\npassword = \"ssm:/x//{user}\"", "2: users.\"*\".password: must be \"ssm:/PATH/{user}\""),
+        ("[users.\"*\"]\npassword = [\"ssm:/x/{user}\"]", "2: users.\"*\".password: must be \"ssm:/PATH/{user}\""),
+        (
+            "[users.\"*\"]\npassword = \"ssm:/x/{user}\"\ndb_user = \"x\"",
+            "3: users.\"*\".db_user: is one user's: that user needs an entry of its own",
+        ),
         ("[users.u]", "1: users.u.password: required"),
-        ("[users.u]\npassword = [\"a\", \"b\"]", "2: users.u.password: two passwords: not yet supported"),
+        ("[users.u]\npassword = []", "2: users.u.password: must be one password, or two while rotating"),
+        (
+            "[users.u]\npassword = [\"env:PW\", \"env:PW\", \"env:PW\"]",
+            "2: users.u.password: must be one password, or two while rotating",
+        ),
+        (
+            "[users.u]\npassword = [\"env:PW\", \"env:NOPE\"]",
+            "2: users.u.password: environment variable NOPE is not set",
+        ),
         ("[users.u]\npassword = \"env:NOPE\"", "2: users.u.password: environment variable NOPE is not set"),
-        ("[users.u]\npassword = \"ssm:/x/{user}\"", "2: users.u.password: {user} is not yet supported"),
+        (
+            "[users.u]\npassword = \"ssm:/{user}/x\"",
+            "2: users.u.password: {user} may only be the last element of an ssm: path",
+        ),
+        (
+            "[users.u]\npassword = \"ssm:x{user}\"",
+            "2: users.u.password: {user} may only be the last element of an ssm: path",
+        ),
+        (
+            "[users.u]\npassword = \"file:/x/{user}\"",
+            "2: users.u.password: {user} may only be the last element of an ssm: path",
+        ),
+        (
+            "[users.u]\npassword = \"secret:/x/{user}\"",
+            "2: users.u.password: {user} may only be the last element of an ssm: path",
+        ),
+        (
+            "[users.\"a/b\"]\npassword = \"ssm:/x/{user}\"",
+            "2: users.\"a/b\".password: {user} may only be the last element of an",
+        ),
         ("[users.u]\npassword = \"ssm:\"", "2: users.u.password: must name an SSM parameter behind the colon"),
         (
             "[users.u]\npassword = \"secret:#\"",
@@ -171,11 +220,11 @@ fn a_single_fault_is_told_as_it_should_be() {
         ),
         (
             "[listen.tls]\nclient_ca = \"ssm:/ca\"\n[users.u]\nauth = \"cert\"\npassword = \"env:PW\"",
-            "5: users.u.password: has no meaning beside auth = \"cert\"",
+            "5: users.u.password: has no meaning with auth = \"cert\"",
         ),
         (
             "[listen.tls]\nclient_ca = \"ssm:/ca\"\n[users.u]\nauth = \"cert\"\nmethod = \"scram\"",
-            "5: users.u.method: has no meaning beside auth = \"cert\"",
+            "5: users.u.method: has no meaning with auth = \"cert\"",
         ),
         ("[listen.tls]\nclient_ca = \"env:PW\"", "2: listen.tls.client_ca: holds no certificate in PEM"),
         ("[listen.tls]\nclient_ca = \"env:PW\"\n[users.u]\nauth = \"cert\"", "2: listen.tls.client_ca: holds no"),
@@ -205,11 +254,55 @@ fn a_single_fault_is_told_as_it_should_be() {
 }
 
 #[test]
+fn two_verifiers_must_have_the_same_salt_and_iterations() {
+    let verifier = |salt: &[u8], rounds| Verifier::derive(&Secret::new("pw".into()), salt, rounds).to_string();
+    let user = |one: &str, other: &str| format!("[users.u]\npassword = [\"{one}\", \"{other}\"]");
+    let (old, like) = (verifier(b"salt", 7), verifier(b"salt", 7));
+    assert_eq!(passwords(&parsed(&user(&old, &like)), "u").len(), 2);
+    assert_eq!(passwords(&parsed(&user("env:PW", &like)), "u").len(), 2);
+    for other in [verifier(b"other", 7), verifier(b"salt", 8)] {
+        let told = faults(&user(&old, &other));
+        assert_eq!(
+            told,
+            ["2: users.u.password: the two verifiers must have the same salt and iterations: make the new one with \
+              hash-password --like OLD"]
+        );
+    }
+}
+
+#[test]
+fn the_users_name_may_end_an_ssm_path() {
+    let config = parsed("[users.ann]\npassword = \"ssm:/x/{user}\"\n[users.\"*\"]\npassword = \"ssm:/y/z/{user}\"");
+    let ann = &passwords(&config, "ann")[0];
+    assert_eq!(ann.from, Some(Reference::Remote(Remote::Parameter("/x/ann".into()))));
+    let any = config.any_user.unwrap();
+    assert_eq!(any.path.as_deref(), Some("/y/z"));
+    assert!(matches!(&any.rights.proof, Proof::Passwords(passwords) if passwords.is_empty()));
+    assert_eq!(config.users.len(), 1, "it is no user of that name");
+}
+
+#[test]
+fn any_user_is_not_given_a_per_user_connection_by_name() {
+    let text = |opens: &str| {
+        format!(
+            "[connections.own]\ntype = \"redshift-serverless\"\nhost = \"h\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n\
+             role_arn = \"arn:aws:iam::123456789012:role/r\"\nregion = \"eu-west-1\"\nidentity = \"per-user\"\n\
+             [users.\"*\"]\npassword = \"ssm:/x/{{user}}\"\nconnections = [\"{opens}\"]"
+        )
+    };
+    let told = faults(&text("own"));
+    assert_eq!(
+        told,
+        ["9: users.\"*\": connection \"own\" has identity = \"per-user\": its users need entries of their own"]
+    );
+    parsed(&text("o*"));
+}
+
+#[test]
 fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
     let text = r#"
 [admin]
 [listen]
-public_name = ""
 proxy_protocol_from = []
 sni_suffix = ""
 reuse_port = false
@@ -219,14 +312,12 @@ host = "h"
 workgroup = "abc"
 database = "dev"
 listen = ""
-application_name = ""
-startup_parameters = {}
 "#;
     for unknown_keys in [UnknownKeys::Refuse, UnknownKeys::Warn] {
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
         let told = told(&faults);
         assert!(told.iter().all(|line| line.ends_with(": not yet supported")), "{told:#?}");
-        assert_eq!(told.len(), 8, "{told:#?}");
+        assert_eq!(told.len(), 5, "{told:#?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, Config, ConnId, ConnSpec, Faults, LoginIdentity, RoleHop, UnknownKeys, Warehouse,
+    self, Config, ConnId, ConnSpec, Faults, LoginIdentity, NameTemplate, RoleHop, StartupPolicy, UnknownKeys, Warehouse,
 };
 
 const WORKGROUP: &str = "Analytics.123456789012.ap-southeast-2.redshift-serverless.amazonaws.com";
@@ -83,9 +83,53 @@ fn a_serverless_spec_has_the_defaults_of_the_contract() {
         tls_server_name: None,
         ca: None,
         max_sessions: 1900,
+        application_name: NameTemplate::default(),
+        startup_parameters: StartupPolicy::default(),
         bounds: None,
     };
     assert_eq!(spec(&serverless("")), want);
+}
+
+#[test]
+fn what_is_the_proxys_or_a_drivers_to_say_cannot_be_set() {
+    for name in [
+        "user",
+        "Database",
+        "replication",
+        "options",
+        "client_protocol_version",
+        "plugin_name",
+        "idp_type",
+        "provider_name",
+        "token_type",
+        "identity_namespace",
+        "idc_client_display_name",
+        "_pq_.compression",
+        "_PQ_.x",
+    ] {
+        let want = format!("5: startup_parameters.set.\"{name}\": may not be set").replace("\"", "");
+        let told = faults(&serverless(&format!("startup_parameters.set = {{ \"{name}\" = \"x\" }}")));
+        assert_eq!(told.iter().map(|line| line.replace('"', "")).collect::<Vec<_>>(), [want]);
+    }
+    let many = (0..65).map(|n| format!("p{n} = \"x\", ")).collect::<String>();
+    one_fault(
+        &serverless(&format!("startup_parameters.set = {{ {many} }}")),
+        "5: startup_parameters.set: must be at most 64",
+    );
+    let long = format!("startup_parameters.set.x = \"{}\"", "y".repeat(1025));
+    one_fault(&serverless(&long), "5: startup_parameters.set.x: must be at most 1024 bytes");
+}
+
+#[test]
+fn startup_parameters_are_taken() {
+    let spec = spec(&serverless(
+        "application_name = \"{user}@{conn_id}\"\n\
+         startup_parameters = { drop = [\"extra_float_digits\"], set = { query_group = \"bi\", search_path = \"\" } }",
+    ));
+    assert_eq!(spec.application_name, NameTemplate::parse("{user}@{conn_id}").unwrap());
+    let set = [("query_group", "bi"), ("search_path", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let want = StartupPolicy { drop: vec!["extra_float_digits".to_owned()], set: set.to_vec() };
+    assert_eq!(spec.startup_parameters, want);
 }
 
 #[test]
@@ -240,6 +284,32 @@ fn faults_of_single_fields() {
         ("shared_user_roles = 1", "5: shared_user_roles: must be true or false"),
         ("deny_db_users = \"a\"", "5: deny_db_users: must be a list, not string"),
         ("deny_db_users = [\"\"]", "5: deny_db_users: a name is 1 to 127 bytes long"),
+        ("application_name = 1", "5: application_name: must be a string, not integer"),
+        (
+            "application_name = \"{db}\"",
+            "5: application_name: unknown placeholder: there are {application_name}, {user},",
+        ),
+        ("application_name = \"{user\"", "5: application_name: a { or } without its other"),
+        ("startup_parameters = \"x\"", "5: startup_parameters: must be a table, not string"),
+        ("startup_parameters = { drops = [] }", "5: startup_parameters.drops: unknown key; did you mean drop?"),
+        ("startup_parameters = { drop = \"x\" }", "5: startup_parameters.drop: must be a list, not string"),
+        ("startup_parameters = { drop = [\"a b\"] }", "5: startup_parameters.drop: must be 1 to 63 letters, digits,"),
+        ("startup_parameters = { drop = [\"User\"] }", "5: startup_parameters.drop: is the proxy's own to send"),
+        ("startup_parameters = { set = [] }", "5: startup_parameters.set: must be a table, not array"),
+        (
+            "startup_parameters.set.query_group = 1",
+            "5: startup_parameters.set.query_group: must be a string, not integer",
+        ),
+        ("startup_parameters.set.x = \"a\\u0000\"", "5: startup_parameters.set.x: must be at most 1024 bytes without"),
+        ("startup_parameters.set.x-y = \"a\"", "5: startup_parameters.set.x-y: must be 1 to 63 letters, digits,"),
+        (
+            "startup_parameters.set = { x = \"a\", X = \"b\" }",
+            "5: startup_parameters.set.x: another parameter has this name, but for case",
+        ),
+        (
+            "startup_parameters.set.Application_Name = \"a\"",
+            "5: startup_parameters.set.Application_Name: has a key of its own: application_name",
+        ),
         // Keys of the other type.
         ("cluster_id = \"c\"", "5: cluster_id: is a key of the type redshift alone"),
         ("auto_create = false", "5: auto_create: is a key of the type redshift alone"),

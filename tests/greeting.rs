@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use support::raw::{self, Message, message, send, startup};
 use support::session::{log_in, query, statuses};
-use support::{PASSWORD, Rig, USER};
+use support::{PASSWORD, Rig, Setup, USER};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -218,6 +218,34 @@ async fn parameters_inside_options_are_dropped_and_mended_too() {
     }
     let pairs = passed_on(&rig, &[("options", "-c jit=off"), ("client_encoding", "UTF8")]).await;
     assert_eq!(pairs[2..], owned(&[("client_encoding", "UTF8")]));
+}
+
+#[tokio::test]
+async fn a_connection_has_the_last_word_on_names_and_parameters() {
+    let policy = "startup_parameters = { drop = [\"search_path\"], set = { statement_timeout = \"61000\" } }";
+    let template = ("application_name", "\"{application_name} [{user} {conn_id} {client_addr} {session_id}]\"");
+    let config = support::connection("governed", &[template]) + policy + "\n";
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    for sent in [
+        &[("application_name", "b]i"), ("search_path", "x"), ("statement_timeout", "1")][..],
+        &[("application_name", "b]i"), ("options", "-c application_name=x --search-path=x -cStatement_Timeout=1 -e")],
+        &[("options", "--Application-Name=b]i -c statement_timeout=1")],
+    ] {
+        let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+        let all = [&[("user", USER), ("database", "governed")], sent].concat();
+        let messages = log_in(&mut stream, &startup(0, &all), PASSWORD).await;
+        assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())));
+        let mut pairs = rig.sandbox().warehouse.startups().pop().unwrap();
+        let name = pairs.iter().position(|(name, _)| name == "application_name").unwrap();
+        let (_, name) = pairs.remove(name);
+        let session = name.strip_prefix("b_i [demo governed 127.0.0.1 ").and_then(|rest| rest.strip_suffix("]"));
+        assert_eq!(session.expect(&name).len(), 12);
+        let expected =
+            [("user", "IAMR:rs01"), ("database", "dev"), ("statement_timeout", "61000"), ("client_encoding", "UTF8")];
+        assert_eq!(pairs, owned(&expected), "{sent:?}");
+        assert_eq!(query(&mut stream, "show statement_timeout").await, "61s");
+        assert!(query(&mut stream, "show application_name").await.starts_with("b_i [demo governed"));
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::process::Output;
 
 use redshift_sandbox::warehouse::Authentication;
 use support::process::Proxy;
-use support::{PASSWORD, Rig, Setup, USER, World, refusal, without_session};
+use support::{PASSWORD, Rig, Setup, USER, World, raw, refusal, without_session};
 
 fn text(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -50,6 +50,44 @@ async fn every_way_a_warehouse_may_ask_for_the_password() {
 async fn plain_postgresql_with_tls_and_scram_is_a_warehouse_too() {
     let rig = Rig::with(Setup { plain_postgres: true, ..Setup::default() }).await;
     assert_eq!(text(&rig.psql("sales", "select current_user").await), "IAMR:rs01");
+}
+
+#[tokio::test]
+async fn two_passwords_are_good_while_rotating() {
+    let verifier = |password: &str| {
+        let password = redshift_iam_proxy::secret::Secret::new(password.into());
+        redshift_iam_proxy::config::Verifier::derive(&password, b"0123456789abcdef", 1).to_string()
+    };
+    let config = format!(
+        "[users.ann]\npassword = [\"{}\", \"{}\"]\nconnections = [\"sales\"]\n",
+        verifier("old"),
+        verifier("new")
+    );
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    for (password, is_good) in [("old", true), ("new", true), ("newer", false)] {
+        assert_eq!(rig.connect_as("ann", password, "sales").await.is_ok(), is_good, "{password}");
+        // AWS's drivers are asked for it in clear.
+        let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+        let pairs = [("user", "ann"), ("database", "sales"), ("client_protocol_version", "3")];
+        raw::send(&mut stream, &raw::startup(0, &pairs)).await;
+        assert_eq!(raw::read_message(&mut stream).await.unwrap(), (b'R', vec![0, 0, 0, 3]));
+        raw::send(&mut stream, &raw::message(b'p', format!("{password}\0").as_bytes())).await;
+        let tag = raw::read_message(&mut stream).await.unwrap().0;
+        assert_eq!(tag == b'R', is_good, "{password}");
+    }
+}
+
+#[tokio::test]
+async fn passwords_that_expired_read_like_wrong_ones() {
+    let config = format!(
+        "[users.temp]\npassword = \"{}\"\npassword_expires = 2099-01-01\nconnections = [\"sales\"]\n",
+        support::verifier()
+    );
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    drop(rig.connect_as("temp", PASSWORD, "sales").await.unwrap());
+    rig.clock.advance(std::time::Duration::from_secs(80 * 366 * 24 * 3600));
+    let error = rig.connect_as("temp", PASSWORD, "sales").await.unwrap_err();
+    support::assert_refused(&error, "28P01", "password authentication failed for user \"temp\"", None);
 }
 
 #[tokio::test]

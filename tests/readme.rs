@@ -105,6 +105,40 @@ fn the_commands_shown_exist() {
     }
 }
 
+/// One for each tool of the issue, and what they have a reader run is run, on the configuration that the README starts with.
+#[test]
+fn each_tool_has_a_recipe_whose_commands_work() {
+    let (_, section) = README.split_once("## Recipes\n").expect("the heading");
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let tools = [
+        "psql",
+        "DBeaver",
+        "DataGrip",
+        "Tableau",
+        "Power BI",
+        "Metabase",
+        "Superset",
+        "dbt",
+        "SQLAlchemy",
+        "JDBC",
+        "ODBC",
+    ];
+    let recipes: Vec<_> = section.split("\n**").skip(1).map(|recipe| recipe.split_once("**: ").unwrap()).collect();
+    assert_eq!(recipes.iter().map(|(tool, _)| *tool).collect::<Vec<_>>(), tools);
+    let config = blocks("toml").remove(0);
+    for (tool, recipe) in recipes {
+        let commands: Vec<_> = recipe.split("redshift-iam-proxy ").skip(1).collect();
+        assert!(!commands.is_empty(), "{tool}");
+        for command in commands {
+            let (command, _) = command.split_once(['`', ')']).unwrap();
+            let mut binary = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+            let binary = binary.env_clear().env("TEXT", &config).args(["--config", "env:TEXT"]);
+            let output = binary.args(command.split_whitespace()).output().unwrap();
+            assert!(output.status.success(), "{tool}: {command}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
 #[test]
 fn the_targets_of_make_exist() {
     let makefile = include_str!("../Makefile");

@@ -10,7 +10,7 @@
 
 mod support;
 
-use redshift_sandbox::aws::{Fault, SecretValue, Times};
+use redshift_sandbox::aws::{Fault, Parameter, ParameterKind, SecretValue, Times};
 use support::{Rig, Setup, assert_refused, raw};
 
 /// A user whose password is read from `from`.
@@ -60,6 +60,97 @@ async fn a_password_kept_at_aws_is_read_again_and_the_last_good_one_stays() {
     aws.clear_faults();
     rig.app.read_references().await;
     assert!(is_let_in(&rig, "ann", "three").await);
+}
+
+#[tokio::test]
+async fn either_of_two_references_is_read_again_by_itself() {
+    let config = "[users.ann]\npassword = [\"ssm:/users/ann\", \"secret:ann\"]\nconnections = [\"sales\"]\n".to_owned();
+    let world = support::World::start(&Setup { config, ..Setup::default() }).await;
+    world.sandbox.aws.put_parameter("/users/ann", "old");
+    let rig = Rig::over(world).await;
+    let aws = &rig.sandbox().aws;
+    assert!(is_let_in(&rig, "ann", "old").await, "the other one is not there yet");
+    aws.put_secret("ann", SecretValue::Text("new".into()));
+    rig.app.read_references().await;
+    assert!(is_let_in(&rig, "ann", "old").await && is_let_in(&rig, "ann", "new").await);
+
+    aws.put_secret("ann", SecretValue::Text("newer".into()));
+    aws.remove_parameter("/users/ann");
+    rig.app.read_references().await;
+    assert!(is_let_in(&rig, "ann", "newer").await && !is_let_in(&rig, "ann", "new").await);
+    assert!(is_let_in(&rig, "ann", "old").await, "the last good one stays");
+}
+
+/// A password of each name below a path.
+fn any_user(more: &str) -> Setup {
+    let config = format!("[users.\"*\"]\npassword = \"ssm:/users/{{user}}\"\nconnections = [\"sales\"]\n{more}");
+    Setup { config, ..Setup::default() }
+}
+
+#[tokio::test]
+async fn whoever_is_below_the_path_is_let_in_until_gone_from_it() {
+    let world = support::World::start(&any_user("")).await;
+    let aws = &world.sandbox.aws;
+    let password = redshift_iam_proxy::secret::Secret::new("bobs".into());
+    let verifier = redshift_iam_proxy::config::Verifier::derive(&password, b"0123456789abcdef", 1);
+    aws.put_parameter("/users/ann", "anns");
+    aws.put_parameter("/users/bob", &verifier.to_string());
+    aws.put_parameter("/users/demo", "not-the-demo-password");
+    aws.put_parameter("/users/team/eve", "eves");
+    aws.put_parameter_of("/users/mallory", Parameter { value: "mallorys".into(), kind: ParameterKind::String });
+    (0..25).for_each(|at| aws.put_parameter(&format!("/users/u{at:02}"), "pw"));
+    let rig = Rig::over(world).await;
+    let aws = &rig.sandbox().aws;
+    assert!(is_let_in(&rig, "ann", "anns").await && is_let_in(&rig, "bob", "bobs").await);
+    assert!(is_let_in(&rig, "u24", "pw").await, "on the third page");
+    assert!(is_let_in(&rig, support::USER, support::PASSWORD).await, "an entry of its own wins");
+    assert!(!is_let_in(&rig, support::USER, "not-the-demo-password").await);
+    assert!(!is_let_in(&rig, "eve", "eves").await && !is_let_in(&rig, "team/eve", "eves").await);
+    assert!(!is_let_in(&rig, "mallory", "mallorys").await, "anybody who may read the parameter could");
+
+    aws.remove_parameter("/users/ann");
+    aws.put_parameter("/users/bob", "new");
+    assert!(is_let_in(&rig, "ann", "anns").await, "a login never reads");
+    rig.app.read_references().await;
+    assert!(!is_let_in(&rig, "ann", "anns").await);
+    assert!(is_let_in(&rig, "bob", "new").await && !is_let_in(&rig, "bob", "bobs").await);
+
+    aws.remove_parameter("/users/bob");
+    aws.fault("GetParametersByPath", Fault::Deny, Times::Always);
+    rig.app.read_references().await;
+    assert!(is_let_in(&rig, "bob", "new").await, "the last good listing stays");
+    aws.clear_faults();
+    rig.app.read_references().await;
+    assert!(!is_let_in(&rig, "bob", "new").await);
+}
+
+#[tokio::test]
+async fn a_strangers_name_causes_no_call() {
+    let world = support::World::start(&any_user("")).await;
+    world.sandbox.aws.put_parameter("/users/ann", "anns");
+    let rig = Rig::over(world).await;
+    assert!(is_let_in(&rig, "ann", "anns").await);
+    let calls = rig.sandbox().aws.journal().len();
+    for name in ["eve", "ann/", "/users/ann", "../ann", "ann\u{1}", &"n".repeat(64), "*", "{user}"] {
+        assert!(!is_let_in(&rig, name, "anns").await, "{name:?}");
+    }
+    assert_eq!(rig.sandbox().aws.journal().len(), calls);
+}
+
+/// `identity = "per-user"` takes an entry of its own: any other name is told as if there were no such connection.
+#[tokio::test]
+async fn any_user_has_no_right_to_a_login_of_its_own() {
+    let own = support::connection("own", &[("identity", "\"per-user\"")]);
+    let setup = any_user(&own);
+    let config = setup.config.replace("[\"sales\"]", "[\"*\"]");
+    let world = support::World::start(&Setup { config, ..setup }).await;
+    world.sandbox.aws.put_parameter("/users/ann", "anns");
+    let rig = Rig::over(world).await;
+    let refused = rig.connect_as("ann", "anns", "own").await.unwrap_err();
+    let hint = "you may open: sales";
+    assert_refused(&refused, "3D000", "connection \"own\" does not exist or is not yours", Some(hint));
+    assert!(is_let_in(&rig, "ann", "anns").await);
+    assert!(rig.connect_as(support::USER, support::PASSWORD, "own").await.is_ok());
 }
 
 #[tokio::test]

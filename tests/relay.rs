@@ -22,9 +22,10 @@ use support::session::Session;
 use support::stand_in::{ENDLESS, StandIn, ask};
 use support::{PASSWORD, Rig, Setup, USER, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
+use tokio_util::io::InspectReader;
 
 /// 8 KiB and a newline; as many rows make a GiB.
 const ROW: usize = 8192;
@@ -178,4 +179,34 @@ async fn narrow(port: u16, tls: &ClientConfig) -> Session<TlsStream<TcpStream>> 
     socket2::SockRef::from(&socket).set_tcp_mss(1024).unwrap();
     let socket = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
     Session::open(encrypt(socket, tls.clone()).await, "sales").await
+}
+
+/// Supavisor #993: libpq's asynchronous calls leave the end of a longer record in OpenSSL, and wait for the socket.
+#[tokio::test]
+async fn no_tls_record_to_a_client_is_longer_than_what_libpq_reads_at_a_time() {
+    let rig = Rig::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (wire, proxy) = (listener.local_addr().unwrap().port(), rig.port());
+    let heard = tokio::spawn(async move {
+        let (mut from_client, mut to_client) = listener.accept().await.unwrap().0.into_split();
+        let (from_proxy, mut to_proxy) = raw::tcp(proxy).await.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_proxy).await });
+        let mut heard = Vec::new();
+        let mut from_proxy = InspectReader::new(from_proxy, |bytes| heard.extend_from_slice(bytes));
+        tokio::io::copy(&mut from_proxy, &mut to_client).await.unwrap();
+        heard
+    });
+    let mut session = Session::open(raw::tls(wire, rig.sandbox().ca.pem()).await, "sales").await;
+    session.query("select repeat('x', 20000) from generate_series(1, 500)").await;
+    session.until(b'Z').await;
+    drop(session);
+    let heard = heard.await.unwrap();
+    let (mut rest, mut longest) = (heard.strip_prefix(b"S").expect("the answer to SSLRequest"), 0);
+    while let Some((header, body)) = rest.split_first_chunk::<5>() {
+        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+        longest = longest.max(length);
+        rest = &body[length..];
+    }
+    // TLS 1.3 adds the kind and a tag.
+    assert_eq!(longest, 8192 + 1 + 16);
 }

@@ -99,6 +99,8 @@ fn the_examples_in_the_sample_load() {
     assert_eq!((config.connections.len(), config.specs.is_some()), (3, true));
     let demo = &config.users["demo"];
     assert_eq!((&demo.db_roles[..], demo.from.len(), demo.max_sessions), (&["analyst".to_owned()][..], 1, Some(100)));
+    assert!(demo.password_expires.is_some());
+    assert_eq!(config.any_user.unwrap().path.as_deref(), Some("/redshift-proxy/users"));
 }
 
 /// What is shown as the default of a section that the sample does not have.

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use self::connection::Connection;
+pub(super) use self::connection::Connection;
 pub use self::connection::Unknown;
 pub use self::live::{LiveError, Verdict, live};
 use crate::config::{Ca, Config, ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
@@ -78,10 +78,13 @@ fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Re
 }
 
 fn write_users(out: &mut String, config: &Config, conn_id: &ConnId) -> std::fmt::Result {
-    let users = config.users.iter().filter_map(|(name, user)| {
+    let takes_any = config.connections.get(conn_id).is_none_or(|spec| spec.identity == LoginIdentity::Shared);
+    let any = config.any_user.iter().filter(|_| takes_any).map(|any| ("any other name", &any.rights));
+    let named = config.users.iter().map(|(name, user)| (name.as_str(), user));
+    let users = named.chain(any).filter_map(|(name, user)| {
         let group = user.right_to(conn_id)?.group.as_ref().map(|group| format!("group {group}"));
         let notes: Vec<_> = (!user.enabled).then(|| "disabled".to_owned()).into_iter().chain(group).collect();
-        Some(if notes.is_empty() { name.clone() } else { format!("{name} ({})", notes.join(", ")) })
+        Some(if notes.is_empty() { name.to_owned() } else { format!("{name} ({})", notes.join(", ")) })
     });
     let users: Vec<_> = users.collect();
     let users = if users.is_empty() { "nobody".to_owned() } else { users.join(", ") };

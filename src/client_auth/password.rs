@@ -1,18 +1,20 @@
-//! The password itself, inside TLS, checked against the same verifier.
-
-use std::sync::Arc;
+//! The password itself, inside TLS, checked against the same verifiers.
 
 use pgwire::messages::startup::Authentication;
 
-use super::accounts::{Account, Accounts, matches};
-use super::{AuthError, answer};
+use super::accounts::{Account, Accounts};
+use super::{AuthError, Reason, answer};
 use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;
 
-/// Asks and checks. redshift_connector sends a Flush right behind its answer: it stays in the buffer and goes upstream
-/// with the client's first bytes, where it does no harm.
-pub(super) async fn prove(client: &mut Client, account: &Account, accounts: &Accounts) -> Result<bool, AuthError> {
+/// Asks and checks: which password was told, or that it is none. redshift_connector sends a Flush right behind its answer: it
+/// stays in the buffer and goes upstream with the client's first bytes, where it does no harm.
+pub(super) async fn prove(
+    client: &mut Client,
+    account: &Account,
+    accounts: &Accounts,
+) -> Result<Result<usize, Reason>, AuthError> {
     client.wire.send(&Authentication::CleartextPassword).await?;
     let frame = answer(client).await?;
     let mut body = frame.body();
@@ -21,5 +23,5 @@ pub(super) async fn prove(client: &mut Client, account: &Account, accounts: &Acc
         _ => return Err(AuthError::Protocol("a PasswordMessage")),
     };
     drop(frame);
-    Ok(matches(accounts, Arc::clone(&account.verifier), password).await)
+    Ok(accounts.slot_of(account, password).await.ok_or(Reason::WrongPassword))
 }

@@ -1,52 +1,62 @@
-//! SCRAM-SHA-256, the server's side (RFC 5802, RFC 7677; PostgreSQL protocol, "SASL Authentication").
-//!
-//! The exchange itself is pgwire's; messages are checked here before its decoders see them, and whatever it objects
-//! to becomes one answer.
+//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS in PostgreSQL's messages ("SASL Authentication"). The exchange itself is
+//! [`exchange`]'s.
 
-use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth};
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use pgwire::messages::startup::Authentication;
-use tracing::trace;
 
-use super::accounts::Account;
-use super::{AuthError, answer};
+use self::exchange::{Mechanism, Offer};
+use super::verifiers::Verifiers;
+use super::{AuthError, Reason, Told, answer};
 use crate::startup::Client;
 use crate::wire::{self, Frame, take_cstr};
 
-/// The one mechanism offered.
-const MECHANISM: &str = "SCRAM-SHA-256";
+mod exchange;
 
-/// Runs the exchange to its end. `Ok(false)`: the proof is wrong, or nothing that could be one.
-pub(super) async fn prove(client: &mut Client, account: &Account) -> Result<bool, AuthError> {
-    client.wire.send(&Authentication::SASL(vec![MECHANISM.to_owned()])).await?;
+/// Of our nonce, before base64; as many as PostgreSQL's (SCRAM_RAW_NONCE_LEN).
+const NONCE_BYTES: usize = 18;
+
+/// Runs the exchange to its end: which password was proved, or why none.
+pub(super) async fn prove(
+    client: &mut Client,
+    verifiers: &Verifiers,
+    is_told: Told<'_>,
+) -> Result<Result<usize, Reason>, AuthError> {
+    let offer = Offer::new(client.tls.as_ref().and_then(|tls| tls.end_point.clone()));
+    client.wire.send(&Authentication::SASL(offer.mechanisms())).await?;
     let frame = answer(client).await?;
-    let first = initial_response(&frame)?;
-    let verifier = &account.verifier;
-    let secret = ScramSecret::Verifier {
-        salt: verifier.salt.clone(),
-        iterations: verifier.iterations as usize,
-        stored_key: verifier.stored_key.to_vec(),
-        server_key: verifier.server_key.to_vec(),
+    let (mechanism, message) = initial_response(&frame, &offer)?;
+    let challenged = match offer.first(mechanism, message, verifiers, &nonce()?) {
+        Ok(challenged) => challenged,
+        Err(reason) => return Ok(Err(reason)),
     };
-    let Ok((challenge, exchange)) = ScramServerAuth::new().on_client_first_message_with_secret(first, secret) else {
-        trace!("malformed first SCRAM message");
-        return Ok(false);
-    };
-    client.wire.send(&Authentication::SASLContinue(challenge.into())).await?;
+    client.wire.send(&Authentication::SASLContinue(challenged.server_first().to_owned().into())).await?;
     let frame = answer(client).await?;
-    let Ok(server_proof) = exchange.on_client_final_message(frame.body()) else { return Ok(false) };
-    client.wire.send(&Authentication::SASLFinal(server_proof.into())).await?;
-    Ok(true)
+    let proven = match challenged.last(frame.body(), verifiers) {
+        Ok(proven) => proven,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if !is_told() {
+        return Ok(Err(Reason::Withheld));
+    }
+    client.wire.send(&Authentication::SASLFinal(proven.server_final.into())).await?;
+    Ok(Ok(proven.slot))
+}
+
+fn nonce() -> Result<String, AuthError> {
+    let mut bytes = [0; NONCE_BYTES];
+    rand::fill(&mut bytes).map_err(|_unspecified| AuthError::Randomness)?;
+    Ok(STANDARD.encode(bytes))
 }
 
 /// SASLInitialResponse: mechanism, length, client-first message.
-fn initial_response(frame: &Frame) -> Result<&[u8], AuthError> {
+fn initial_response<'f>(frame: &'f Frame, offer: &Offer) -> Result<(Mechanism, &'f [u8]), AuthError> {
     const BAD: AuthError = AuthError::Protocol("a SASLInitialResponse for SCRAM-SHA-256");
     let mut body = frame.body();
-    if take_cstr(&mut body).ok_or(BAD)? != MECHANISM {
-        return Err(BAD);
-    }
+    let mechanism = take_cstr(&mut body).and_then(|name| offer.mechanism(name)).ok_or(BAD)?;
     let (length, message) = body.split_at_checked(4).ok_or(BAD)?;
-    if wire::peek_u32(length, 0) as usize == message.len() { Ok(message) } else { Err(BAD) }
+    if wire::peek_u32(length, 0) as usize == message.len() { Ok((mechanism, message)) } else { Err(BAD) }
 }
 
 #[cfg(test)]
@@ -60,7 +70,13 @@ mod tests {
 
     #[test]
     fn initial_responses_are_checked_before_they_are_used() {
-        assert_eq!(initial_response(&frame(b"SCRAM-SHA-256\0\0\0\0\x02ab")).unwrap(), b"ab");
+        let (plain, bound) = (Offer::new(None), Offer::new(Some([1].as_slice().into())));
+        let first =
+            |body: &[u8], offer: &Offer| initial_response(&frame(body), offer).map(|(m, text)| (m, text.to_vec()));
+        assert_eq!(first(b"SCRAM-SHA-256\0\0\0\0\x02ab", &plain).unwrap(), (Mechanism::Scram, b"ab".to_vec()));
+        let plus = b"SCRAM-SHA-256-PLUS\0\0\0\0\x02ab";
+        assert_eq!(first(plus, &bound).unwrap(), (Mechanism::ScramPlus, b"ab".to_vec()));
+        assert!(first(plus, &plain).is_err(), "not offered");
         for body in [
             &b""[..],
             b"SCRAM-SHA-256",
@@ -70,10 +86,16 @@ mod tests {
             b"SCRAM-SHA-256\0\0\0\0\x01ab",
             b"SCRAM-SHA-256\0\xff\xff\xff\xff",
             b"SCRAM-SHA-256\0\x80\0\0\0ab",
-            b"SCRAM-SHA-256-PLUS\0\0\0\0\x02ab",
             b"PLAIN\0\0\0\0\x02ab",
         ] {
-            assert!(initial_response(&frame(body)).is_err(), "{body:?}");
+            assert!(first(body, &bound).is_err(), "{body:?}");
         }
+    }
+
+    #[test]
+    fn nonces_are_new_each_time_and_fit_a_message() {
+        let (one, other) = (nonce().unwrap(), nonce().unwrap());
+        assert_ne!(one, other);
+        assert_eq!((one.len(), one.contains(',')), (24, false));
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub use self::bounds::{Bounds, BoundsError};
 pub use self::item::connection_from_item;
 pub(super) use self::read::connections;
+pub(crate) use self::startup::MAX_APPLICATION_NAME;
+pub use self::startup::{NameTemplate, Piece, StartupPolicy};
 use super::{Ca, value};
 
 mod bounds;
@@ -17,6 +19,7 @@ mod item;
 mod login;
 mod read;
 mod role;
+mod startup;
 mod target;
 
 /// A logical connection name, checked once, so the rest of the code cannot meet a bad one.
@@ -132,6 +135,10 @@ pub struct ConnSpec {
     pub ca: Option<Ca>,
     /// Sessions of this process on this connection; at least 1.
     pub max_sessions: usize,
+    /// What the warehouse is told of who asks.
+    pub application_name: NameTemplate,
+    /// Which of the client's startup parameters it gets, and which others.
+    pub startup_parameters: StartupPolicy,
     /// What bounds whoever wrote it. `None`: the configuration file, which nothing bounds.
     pub bounds: Option<Arc<Bounds>>,
 }

@@ -14,6 +14,7 @@ use super::{
 /// `[listen]`, and what users ask of it.
 pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let places = addresses(&mut table);
+    let public_name = table.take("public_name").and_then(|name| name.parse(value::public_name));
     let mut tls = table.table("tls");
     let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
     // What a refused mode stood for is not known: then nothing is said about what it would have needed.
@@ -40,7 +41,7 @@ pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     }
     let addresses = places.into_iter().map(|(address, _)| address).collect();
     let tls = mode.unwrap_or(TlsMode::Require);
-    (Listen { addresses, tls, identity, clients }, Entrance { tls, asks_for_certificates })
+    (Listen { addresses, public_name, tls, identity, clients }, Entrance { tls, asks_for_certificates })
 }
 
 /// `listen.tls.client_ca` and `client_crl`.

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 
-use aws_lc_rs::{constant_time, digest, hmac, pbkdf2};
+use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, same};
 
 /// A password's SCRAM-SHA-256 verifier. `Debug` shows the iterations only: who has the rest can guess at the password, and
 /// with `server_key` play the server.
@@ -70,7 +70,7 @@ impl Verifier {
     #[must_use]
     pub fn matches(&self, password: &Secret) -> bool {
         let derived = Self::derive(password, &self.salt, self.iterations);
-        constant_time::verify_slices_are_equal(&derived.stored_key, &self.stored_key).is_ok()
+        same(&derived.stored_key, &self.stored_key)
     }
 }
 

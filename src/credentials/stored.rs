@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+use aws_sdk_ssm::operation::get_parameters_by_path::GetParametersByPathOutput;
 use aws_sdk_ssm::types::ParameterType;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -16,6 +17,9 @@ use crate::secret::Secret;
 
 /// How long a stored value is believed (as lava does).
 pub(crate) const BELIEVED: Duration = Duration::from_secs(120);
+
+/// The most parameters that SSM tells at a time (SSM API, `GetParametersByPath`).
+const PAGE: i32 = 10;
 
 /// Where a value is stored: the key of their cache.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -38,6 +42,15 @@ impl Perishable for Stored {
     fn expires_at(&self) -> Option<SystemTime> {
         None
     }
+}
+
+/// Some of the parameters below a path.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Each with the last element of its name.
+    pub(crate) found: Vec<(String, Stored)>,
+    /// Where the next page begins. `None`: this is the last.
+    pub(crate) next: Option<String>,
 }
 
 /// Reads them.
@@ -98,6 +111,31 @@ impl StoreReader {
                 self.0.make(&call, (None, region.as_deref()), None, send, read).await
             }
         }
+    }
+}
+
+impl StoreReader {
+    /// The SSM parameters right below a path, in the base's own region; a page at a time.
+    ///
+    /// # Errors
+    /// What AWS says, or `Unusable`.
+    pub(crate) async fn page(&self, path: &str, from: Option<&str>) -> Result<Page, MintError> {
+        let call = Call::new("GetParametersByPath", path);
+        let clients = self.0.clients(None);
+        let send = || {
+            let page = clients.ssm().get_parameters_by_path().path(path).recursive(false).with_decryption(true);
+            page.max_results(PAGE).set_next_token(from.map(str::to_owned)).send()
+        };
+        let read = |answer: GetParametersByPathOutput| {
+            let found = answer.parameters.unwrap_or_default().into_iter().map(|parameter| {
+                let name = parameter.name.ok_or("a parameter without a name")?;
+                let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+                let text = Secret::new(parameter.value.ok_or("a parameter without a value")?);
+                Ok((name, Stored { text, is_secure: parameter.r#type == Some(ParameterType::SecureString) }))
+            });
+            Ok(Page { found: found.collect::<Result<_, &'static str>>()?, next: answer.next_token })
+        };
+        self.0.make(&call, (None, None), None, send, read).await
     }
 }
 

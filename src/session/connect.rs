@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use super::log::Facts;
+use super::waiting::Wait;
 use super::{SessionError, Shared};
 use crate::client_auth::Principal;
 use crate::config::ConnSpec;
@@ -18,24 +19,27 @@ use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError};
 pub(crate) const REDIALS: u32 = 2;
 pub(crate) const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
-/// One fresh login if the warehouse refuses the first, one more look-up if it is not where AWS said. A credential has a deadline of its own; that of the login begins
-/// with the first dial.
+/// One fresh login if the warehouse refuses the first, one more look-up if it is not where AWS said. A credential has a
+/// deadline of its own; that of the login begins with the first dial. `wait` is told what goes on.
 pub(super) async fn connect(
     shared: &Shared,
     spec: &ConnSpec,
     principal: &Principal,
     parameters: &[(String, String)],
     facts: &mut Facts,
+    wait: &Wait,
 ) -> Result<(Arc<Route>, UpstreamConn), SessionError> {
     let conn_id = || spec.id.as_str().to_owned();
     let failed = |source| OpenError { conn_id: conn_id(), source };
     let owner = Owner::new(&principal.user, &principal.rights);
     let mut first_dial = None;
     loop {
+        wait.for_credential();
         let opening = shared.logins.open(spec, owner).await;
         let opening = opening.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
         facts.logs_in_as(&opening.login.user);
         let route = shared.routes.to(opening.target.clone(), spec.ca.as_ref()).map_err(failed)?;
+        wait.for_warehouse();
         let is_retry = first_dial.is_some();
         let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;
         let dialled = timeout_at(deadline, dial(&route, &opening.login, &opening.database, parameters)).await;

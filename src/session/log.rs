@@ -91,6 +91,16 @@ impl Facts {
         &self.user
     }
 
+    /// The name is a user's: it may have been unknown until a certificate in it was shown.
+    pub(super) fn proved(&mut self, user: &str) {
+        user.clone_into(&mut self.user);
+    }
+
+    /// Where the client is.
+    pub(super) fn client_addr(&self) -> &str {
+        &self.client_addr
+    }
+
     pub(super) fn opens(&mut self, conn_id: &str) {
         conn_id.clone_into(&mut self.conn_id);
     }

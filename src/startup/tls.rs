@@ -23,6 +23,14 @@ pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
 /// PostgreSQL's registered ALPN name.
 pub(super) const ALPN: &[u8] = b"postgresql";
 
+/// Longest plaintext in a record towards a client. libpq's asynchronous calls ask OpenSSL for at least as many bytes, and then
+/// wait for the socket: of a longer record some stay behind in OpenSSL, and if it was a result's last the client waits for ever.
+/// PostgreSQL never writes longer ones (PQ_SEND_BUFFER_SIZE in pqcomm.c).
+const RECORD_BYTES: usize = 8192;
+
+/// What rustls counts besides.
+const RECORD_HEADER_BYTES: usize = 5;
+
 /// The listener's TLS.
 pub(crate) struct ServerTls {
     /// What new clients are shown. `None`: SSLRequest is answered with `N`.
@@ -151,6 +159,7 @@ impl Shown {
         // Clients of a database keep their connections: tickets would be work and memory for nothing.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
         Ok(Self { config, certificate: Arc::clone(certificate), end_point })
     }
 
@@ -253,4 +262,38 @@ fn self_signed() -> Result<Pair, ServerTlsError> {
     let made = rcgen::generate_simple_self_signed(names).map_err(ServerTlsError::SelfSigned)?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     Ok((vec![made.cert.der().clone()], key.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, RsaKeySize, SignatureAlgorithm};
+
+    use super::*;
+
+    fn signed_by(algorithm: &'static SignatureAlgorithm) -> CertificateDer<'static> {
+        let key = if format!("{algorithm:?}").contains("RSA") {
+            KeyPair::generate_rsa_for(algorithm, RsaKeySize::_2048).unwrap()
+        } else {
+            KeyPair::generate_for(algorithm).unwrap()
+        };
+        CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().into()
+    }
+
+    #[test]
+    fn channels_are_bound_by_the_hash_of_the_certificates_own_signature() {
+        for (algorithm, hash) in [
+            (&rcgen::PKCS_RSA_SHA256, &SHA256),
+            (&rcgen::PKCS_RSA_SHA384, &SHA384),
+            (&rcgen::PKCS_RSA_SHA512, &SHA512),
+            (&rcgen::PKCS_ECDSA_P256_SHA256, &SHA256),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, &SHA384),
+            (&rcgen::PKCS_ECDSA_P521_SHA512, &SHA512),
+        ] {
+            let certificate = signed_by(algorithm);
+            let want = digest(hash, &certificate);
+            assert_eq!(end_point(&certificate).as_deref(), Some(want.as_ref()), "{algorithm:?}");
+        }
+        assert_eq!(end_point(&signed_by(&rcgen::PKCS_ED25519)), None, "it has no single hash");
+        assert_eq!(end_point(&CertificateDer::from(vec![0x30, 0])), None);
+    }
 }

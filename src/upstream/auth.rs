@@ -7,16 +7,13 @@ use bytes::BytesMut;
 use pgwire::messages::startup::{Password, SASLInitialResponse, SASLResponse};
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 
-use super::UpstreamError;
 use super::digest::{DigestRequest, md5};
+use super::{UpstreamError, scram};
 use crate::credentials::DbLogin;
 use crate::wire::{self, take_cstr};
 
 /// Bytes of the nonce that we add to a digest; as AWS's ODBC driver does.
 const NONCE_BYTES: usize = 16;
-
-/// Longest SASL message taken from the server, in bytes.
-const MAX_SASL: usize = 4096;
 
 /// One login's dialogue.
 pub(super) struct Authentication<'a> {
@@ -104,23 +101,16 @@ impl<'a> Authentication<'a> {
     }
 }
 
-/// Thousands of hashes, chosen by the server: off the event loop. postgres-protocol checks that the server's nonce
-/// extends ours and caps the rounds at 100,000.
-async fn scram_final(mut scram: Box<ScramSha256>, data: &[u8]) -> Result<(State, Option<BytesMut>), UpstreamError> {
-    if data.len() > MAX_SASL {
-        return Err(UpstreamError::Protocol("SCRAM: an oversized message"));
-    }
-    let data = data.to_vec();
-    let proved = tokio::task::spawn_blocking(move || scram.update(&data).map(|()| scram)).await;
-    let scram = proved
-        .map_err(|_panic| UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"))?
-        .map_err(|_scram| UpstreamError::Protocol("SCRAM: malformed challenge"))?;
+async fn scram_final(scram: Box<ScramSha256>, challenge: &[u8]) -> Result<(State, Option<BytesMut>), UpstreamError> {
+    let scram = scram::prove(scram, challenge).await?;
     let response = wire::encode(&SASLResponse::new(scram.message().to_vec().into()));
     Ok((State::ScramFinal(scram), Some(response)))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::secret::Secret;
 
@@ -169,5 +159,36 @@ mod tests {
         let mut cut_short = Authentication::new(&login);
         cut_short.answer(b"\0\0\0\x0aSCRAM-SHA-256\0\0").await.unwrap().unwrap();
         assert!(cut_short.answer(b"\0\0\0\0").await.is_err());
+    }
+
+    proptest! {
+        /// Whatever is asked for, and in what order: nothing panics, and the password itself answers one request alone.
+        #[test]
+        fn any_dialogue_comes_to_an_end(
+            bodies in prop::collection::vec(
+                (0u32..16, prop_oneof![
+                    Just(Vec::new()),
+                    Just(b"abcd".to_vec()),
+                    Just(b"SCRAM-SHA-256\0\0".to_vec()),
+                    Just([&[0; 4][..], &[0, 0, 0, 2, 1, 2, 0, 0, 0, 1, 3]].concat()),
+                    prop::collection::vec(any::<u8>(), 0..60),
+                ]),
+                1..5,
+            )
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let login = login();
+            let mut authentication = Authentication::new(&login);
+            let mut answers = 0;
+            for (code, data) in bodies {
+                let body = [&code.to_be_bytes()[..], &data].concat();
+                let Ok(answer) = runtime.block_on(authentication.answer(&body)) else { break };
+                answers += usize::from(answer.is_some());
+                let password = login.password.expose().as_bytes();
+                let says_it = answer.is_some_and(|answer| answer.windows(password.len()).any(|part| part == password));
+                prop_assert_eq!(says_it, body == [0, 0, 0, 3]);
+            }
+            prop_assert!(answers <= 2);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::BytesMut;
 
-use crate::wire::{Frame, take_cstr};
+use crate::wire::Frame;
 
 /// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule violation.
 const QUOTING: &[&str] = &["22", "42"];
@@ -13,32 +13,40 @@ const QUOTING: &[&str] = &["22", "42"];
 pub(crate) struct ServerError {
     sqlstate: String,
     message: String,
-    frame: BytesMut,
+    /// As it came, where every driver can read it.
+    frame: Option<BytesMut>,
 }
+
+/// What no driver does without: some end with an exception of their own where one of them is missing.
+const NEEDED: [u8; 3] = [b'S', b'C', b'M'];
 
 impl ServerError {
     /// Reads what can be read of it.
     pub(super) fn new(frame: &Frame) -> Self {
         let (mut sqlstate, mut message) = (String::new(), String::new());
-        let mut fields = frame.body();
-        while let Some((&code, mut rest)) = fields.split_first()
+        let (mut fields, mut seen) = (frame.body(), Vec::new());
+        while let Some((&code, rest)) = fields.split_first()
             && code != 0
-            && let Some(text) = take_cstr(&mut rest)
+            && let Some(end) = rest.iter().position(|&byte| byte == 0)
         {
+            let (text, rest) = rest.split_at(end);
             match code {
-                b'C' => text.clone_into(&mut sqlstate),
-                b'M' => text.clone_into(&mut message),
+                b'C' => sqlstate = String::from_utf8_lossy(text).into_owned(),
+                b'M' => message = String::from_utf8_lossy(text).into_owned(),
                 _ => {}
             }
-            fields = rest;
+            seen.push(code);
+            fields = rest.get(1..).unwrap_or_default();
         }
-        Self { sqlstate, message, frame: BytesMut::from(frame.bytes()) }
+        let is_code = sqlstate.len() == 5 && sqlstate.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let is_whole = fields == [0] && is_code && NEEDED.iter().all(|code| seen.contains(code));
+        Self { sqlstate, message, frame: is_whole.then(|| BytesMut::from(frame.bytes())) }
     }
 
     /// One as the warehouse would send it.
     #[cfg(test)]
     pub(crate) fn of(sqlstate: &str, message: &str) -> Self {
-        Self { sqlstate: sqlstate.to_owned(), message: message.to_owned(), frame: BytesMut::new() }
+        Self { sqlstate: sqlstate.to_owned(), message: message.to_owned(), frame: None }
     }
 
     /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL).
@@ -51,9 +59,9 @@ impl ServerError {
         &self.sqlstate
     }
 
-    /// The message as it came, where it ends as messages do: what a client can read.
+    /// The message as it came, where a client can read it: whole, with all that an error has to say.
     pub(crate) fn as_sent(&self) -> Option<&BytesMut> {
-        self.frame.ends_with(&[0]).then_some(&self.frame)
+        self.frame.as_ref()
     }
 }
 
@@ -76,6 +84,8 @@ impl fmt::Debug for ServerError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn error(body: &[u8]) -> ServerError {
@@ -94,12 +104,51 @@ mod tests {
         assert_eq!(error(b"").to_string(), " ");
     }
 
+    /// CVE-2026-6666: one without its SQLSTATE ended a proxy.
+    #[test]
+    fn cve_2026_6666_only_what_every_driver_can_read_is_passed_on() {
+        for whole in [
+            &b"SFATAL\0C53300\0Mfull\0\0"[..],
+            b"SFATAL\0C53300\0C57P03\0Mfull\0Mtwice\0\0",
+            b"Mfull\0C53300\0\xffunknown\0SFATAL\0Hhint\0\0",
+            b"SFATAL\0C53300\0M\xff\xfe\0\0",
+        ] {
+            assert_eq!(&error(whole).as_sent().unwrap()[5..], whole, "{}", whole.escape_ascii());
+        }
+        for broken in [
+            &b""[..],
+            b"\0",
+            b"\0\0",
+            b"SFATAL\0Mfull\0\0",
+            b"SFATAL\0C53300\0\0",
+            b"C53300\0Mfull\0\0",
+            b"SFATAL\0C\0Mfull\0\0",
+            b"SFATAL\0C533000\0Mfull\0\0",
+            b"SFATAL\0C5330\n\0Mfull\0\0",
+            b"SFATAL\0C53300\0Mfull\0",
+            b"SFATAL\0C53300\0Mfull",
+            b"SFATAL\0C53300\0Mfull\0\0\0",
+            b"SFATAL\0C53300\0Mfull\0\0Mmore\0\0",
+        ] {
+            assert!(error(broken).as_sent().is_none(), "{}", broken.escape_ascii());
+        }
+    }
+
     #[test]
     fn what_quotes_the_client_is_told_by_its_code() {
         for sqlstate in ["22023", "42601", "42704"] {
             let error = error(format!("C{sqlstate}\0Minvalid value: \"planted\"\0\0").as_bytes());
             assert_eq!(error.to_string(), format!("{sqlstate} (a startup parameter of the client)"));
             assert!(!format!("{error:?}").contains("planted"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read(body in prop::collection::vec(prop_oneof![Just(0), Just(b'C'), Just(b'M'), any::<u8>()], 0..80)) {
+            let error = error(&body);
+            prop_assert!(error.to_string().len() <= 5 * 4 + 1 + 500 * 4);
+            prop_assert!(error.as_sent().is_none_or(|frame| frame[5..] == body && body.ends_with(&[0, 0])));
         }
     }
 }

@@ -70,25 +70,32 @@ async fn authenticate(wire: &mut Wire, login: &DbLogin) -> Result<(), UpstreamEr
 /// Collects what follows AuthenticationOk.
 async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, UpstreamError> {
     let mut greeting = BytesMut::new();
-    let (mut key, mut session_id) = (None, None);
+    let (mut key, mut session_id, mut said) = (None, None, 0);
     loop {
         let frame = next(&mut wire).await?;
+        said += frame.bytes().len();
+        if said > MAX_GREETING {
+            return Err(UpstreamError::Protocol("too much said before ReadyForQuery"));
+        }
         match (frame.tag(), frame.body()) {
-            (b'S', body) => {
+            (b'S', body) if is_status(body) => {
                 session_id = parameter(body, "session_id").or(session_id);
                 greeting.extend_from_slice(frame.bytes());
             }
             (b'N', [.., 0]) => greeting.extend_from_slice(frame.bytes()),
-            (b'K', body) if body.len() == 8 => key = CancelKey::parse(body),
+            (b'K', body) if body.len() == 8 && key.is_none() => key = CancelKey::parse(body),
             (b'Z', b"I") => {
                 return Ok(UpstreamConn { wire, address, greeting, key, session_id });
             }
             _ => return Err(UpstreamError::Protocol("unexpected message before ReadyForQuery")),
         }
-        if greeting.len() > MAX_GREETING {
-            return Err(UpstreamError::Protocol("too much said before ReadyForQuery"));
-        }
     }
+}
+
+/// Whether it is a name and a value, which drivers rely on.
+fn is_status(body: &[u8]) -> bool {
+    let nuls = body.iter().filter(|&&byte| byte == 0).count();
+    nuls == 2 && body.ends_with(&[0]) && !body.starts_with(&[0])
 }
 
 /// The next message that is no error.

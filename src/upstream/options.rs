@@ -1,16 +1,29 @@
 //! The startup parameter `options`: a command line for the server, which holds settings too.
 //!
-//! Read as the server does (pg_split_opts in postinit.c, process_postgres_switches in postgres.c). This helps clients
-//! whose settings Redshift does not know; it is no barrier: what is not understood is passed on, for the server to judge.
+//! Read as the server does (pg_split_opts in postinit.c, process_postgres_switches in postgres.c). Where a connection
+//! has no say of its own this only helps clients whose settings Redshift does not know: what is not understood is passed
+//! on, for the server to judge. Where it has, what is passed on can be read in one way only.
+
+/// What becomes of words that are no settings.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Others {
+    /// They stay.
+    Kept,
+    /// They go: some switches set parameters by another name (`-S`, `-e`), some take the next word, and which do so differs
+    /// between versions of the server.
+    Dropped,
+}
 
 /// `options` with each setting's value as `judge` wants it (`None`: dropped); all else stays as it was sent. `None`:
 /// nothing is left.
-pub(super) fn mend(options: &str, judge: impl Fn(&str, &str) -> Option<String>) -> Option<String> {
+pub(super) fn mend(options: &str, others: Others, judge: impl Fn(&str, &str) -> Option<String>) -> Option<String> {
     let mut kept = Vec::new();
     let mut is_untouched = true;
     for Argument { raw, setting } in arguments(options) {
-        let judged = setting.map(|(name, value)| (judge(&name, &value), name, value));
+        let is_clear = others == Others::Kept || (setting.is_some() && !is_ambiguous(&raw));
+        let judged = setting.filter(|_| is_clear).map(|(name, value)| (judge(&name, &value), name, value));
         match judged {
+            None if !is_clear => is_untouched = false,
             Some((None, ..)) => is_untouched = false,
             Some((Some(mended), name, value)) if mended != value => {
                 is_untouched = false;
@@ -25,11 +38,16 @@ pub(super) fn mend(options: &str, judge: impl Fn(&str, &str) -> Option<String>) 
     (!kept.is_empty()).then(|| kept.join(" "))
 }
 
-/// Whether one of the settings in `options` is `wanted`, in any case.
-pub(super) fn names(options: &str, wanted: &str) -> bool {
-    arguments(options)
-        .iter()
-        .any(|argument| argument.setting.as_ref().is_some_and(|(name, _)| name.eq_ignore_ascii_case(wanted)))
+/// The value of a setting in `options`, in any case; the last one counts.
+pub(super) fn value_of(options: &str, wanted: &str) -> Option<String> {
+    let settings = arguments(options).into_iter().rev().filter_map(|argument| argument.setting);
+    settings.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+}
+
+/// Servers before PostgreSQL 9.5, as Redshift may be, know no backslash: to them an escaped blank ends a word, and what
+/// follows may be a setting.
+fn is_ambiguous(raw: &str) -> bool {
+    raw.split(is_space).skip(1).any(|piece| piece.starts_with('-'))
 }
 
 /// One switch, or a word that is none.
@@ -102,15 +120,22 @@ fn is_space(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Drops `drop`, makes `mend` `a b\`, keeps the rest.
     fn mended(options: &str) -> Option<String> {
-        mend(options, |name, value| match name {
+        mend(options, Others::Kept, |name, value| match name {
             "drop_it" => None,
             "mend" => Some("a b\\".into()),
             _ => Some(value.into()),
         })
+    }
+
+    /// The same, and nothing else but settings.
+    fn settings(options: &str) -> Option<String> {
+        mend(options, Others::Dropped, |name, value| (!name.eq_ignore_ascii_case("drop_it")).then(|| value.into()))
     }
 
     #[test]
@@ -131,8 +156,106 @@ mod tests {
     }
 
     #[test]
-    fn names_are_looked_up_in_any_case() {
-        assert!(names("-c x=1 --Client-Encoding=LATIN1", "client_encoding"));
-        assert!(!names("-c x=client_encoding", "client_encoding"));
+    fn settings_are_looked_up_in_any_case_and_the_last_counts() {
+        assert_eq!(value_of("-c x=1 --Client-Encoding=LATIN1", "client_encoding").as_deref(), Some("LATIN1"));
+        assert_eq!(value_of("-c x=1 -cx=a\\ b -dX=2", "x").as_deref(), Some("a b"));
+        assert_eq!(value_of("-c x=client_encoding", "client_encoding"), None);
+    }
+
+    #[test]
+    fn where_only_settings_may_stay_nothing_else_does() {
+        for (options, want) in [
+            ("-c x=1 --y=a\\ b", Some("-c x=1 --y=a\\ b")),
+            ("-e -c x=1 -d 5 -S 100", Some("-c x=1")),
+            ("-c x=1 -- -c drop_it=1", Some("-c x=1")),
+            // A switch that takes the next word would hide what follows.
+            ("-d -c -cdrop_it=1 -c x=1", Some("-c x=1")),
+            ("-ec drop_it=1", None),
+            ("-e-drop_it=1", None),
+            ("-c x=a\\ -cdrop_it=1", None),
+            ("--x=a\\ --drop-it=1", None),
+            ("-c =1", Some("-c =1")),
+            ("-c x", None),
+        ] {
+            assert_eq!(settings(options).as_deref(), want, "{options}");
+        }
+    }
+
+    /// CVE-2026-107349: an empty name was looped over for ever.
+    #[test]
+    fn cve_2026_107349_empty_names_come_to_an_end() {
+        for options in ["-c =", "--=", "-c=", "-c", "--", "-", "-c = -c = --= -c", "-c\\", "\\", " \\ \\ ", "="] {
+            let long = format!("{options} ").repeat(5000);
+            for options in [options, &long] {
+                mended(options);
+                settings(options);
+                assert_eq!(value_of(options, "x"), None);
+            }
+        }
+    }
+
+    /// A server's reading: names and values of what is set. `None`: the session ends.
+    fn read(options: &str, knows_backslash: bool, takes_next: &str) -> Option<Vec<(String, String)>> {
+        let split: Vec<String> = if knows_backslash {
+            words(options).into_iter().map(|(_, text)| text).collect()
+        } else {
+            options.split(is_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        };
+        let (mut set, mut split) = (Vec::new(), split.into_iter());
+        while let Some(word) = split.next() {
+            let mut switches = word.strip_prefix('-').filter(|rest| !rest.is_empty())?.chars();
+            if word == "--" {
+                return split.next().is_none().then_some(set);
+            }
+            while let Some(switch) = switches.next() {
+                if !takes_next.contains(switch) {
+                    continue;
+                }
+                let rest: String = switches.by_ref().collect();
+                let argument = if rest.is_empty() { split.next()? } else { rest };
+                match switch {
+                    'c' | '-' => {
+                        let (name, value) = argument.split_once('=')?;
+                        set.push((name.replace('-', "_").to_ascii_lowercase(), value.to_owned()));
+                    }
+                    'S' => set.push(("work_mem".into(), argument)),
+                    _ => {}
+                }
+            }
+        }
+        Some(set)
+    }
+
+    proptest! {
+        /// What is dropped is not set, whichever server reads what is left: PostgreSQL's switches of today, and of 8.0.
+        #[test]
+        fn what_is_dropped_is_dropped_for_every_server(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    Just("-c"), Just("--"), Just("-"), Just("c"), Just(" "), Just("\t"), Just("\\"), Just("="), Just("-d"),
+                    Just("-S"), Just("-e"), Just("-o"), Just("DROP_IT"), Just("drop-it"), Just("drop_it=1"), Just("x=1"),
+                ],
+                0..14,
+            )
+        ) {
+            let options = pieces.concat();
+            let left = settings(&options).unwrap_or_default();
+            for (knows_backslash, takes_next) in [
+                (true, "BcCDdfhkNprStvW-"),
+                (false, "ABcDdfopStvWx-"),
+            ] {
+                let set = read(&left, knows_backslash, takes_next).unwrap_or_default();
+                let is_dropped = |(name, _): &(String, String)| name == "drop_it" || name == "work_mem";
+                prop_assert!(!set.iter().any(is_dropped), "{options:?} {left:?} {set:?}");
+            }
+        }
+
+        #[test]
+        fn anything_comes_to_an_end(options in "\\PC{0,200}", words in "[-c =\\\\x_\t]{0,200}") {
+            for options in [options, words] {
+                mended(&options);
+                prop_assert!(settings(&options).is_none_or(|left| left.len() <= options.len()));
+            }
+        }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod scram;
+pub(crate) mod scripted;
 pub(crate) mod secrets;
 pub(crate) mod seeds;
 pub(crate) mod session;

@@ -120,7 +120,7 @@ impl Drop for Counted {
     }
 }
 
-fn acceptor(leaf: &Leaf) -> TlsAcceptor {
+pub(crate) fn acceptor(leaf: &Leaf) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(leaf.cert_pem.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));

@@ -13,6 +13,10 @@ use super::wire::{self, Message};
 /// Longest message before ReadyForQuery, in bytes (as libpq bounds them).
 const MAX_MESSAGE_BYTES: usize = 30_000;
 
+/// How Redshift reads a backslash in a string: as an escape, and without a word about it. It reports neither setting, from
+/// which drivers conclude the same.
+const STRINGS: [(&str, &str); 2] = [("standard_conforming_strings", "off"), ("escape_string_warning", "off")];
+
 /// Ready for queries; nothing of what follows has been read.
 pub(super) struct Backend {
     pub(super) stream: UnixStream,
@@ -47,7 +51,7 @@ pub(super) async fn open(
     let mut stream = UnixStream::connect(socket).await?;
     let who = [("user", role), ("database", request.database.as_str())];
     let settings = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    stream.write_all(&wire::startup(who.into_iter().chain(settings))).await?;
+    stream.write_all(&wire::startup(who.into_iter().chain(STRINGS).chain(settings))).await?;
     let (mut parameters, mut rest) = (Vec::new(), Vec::new());
     loop {
         let Message { kind, body } = wire::message(&mut stream, MAX_MESSAGE_BYTES).await?;

@@ -26,7 +26,7 @@ pub enum Unknown {
 
 impl<'a> Connection<'a> {
     /// The one of this name: the configuration wins, as it does for sessions.
-    pub(super) fn named(config: &'a Config, name: &str) -> Result<Self, Unknown> {
+    pub(in crate::cli) fn named(config: &'a Config, name: &str) -> Result<Self, Unknown> {
         match (config.connections.get(name), &config.specs, ConnId::new(name)) {
             (Some(spec), _, _) => Ok(Self::Configured(spec)),
             (None, Some(specs), Ok(conn_id)) if specs.bounds.cover(&conn_id) => Ok(Self::InTable(conn_id, specs)),
@@ -51,7 +51,7 @@ impl<'a> Connection<'a> {
     }
 
     /// As far as it is known without asking AWS.
-    pub(super) fn spec(&self) -> Option<&'a Arc<ConnSpec>> {
+    pub(in crate::cli) fn spec(&self) -> Option<&'a Arc<ConnSpec>> {
         match self {
             Self::Configured(spec) => Some(spec),
             Self::InTable(..) => None,

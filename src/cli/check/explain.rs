@@ -25,6 +25,8 @@ pub(crate) enum CheckError<'a> {
     Disabled,
     /// What this user's password refers to cannot be read, or is none. Not by AWS's fault.
     Password(&'a str, String),
+    /// Below the path of `users."*"` this user has no password, or none that will do.
+    Listed { user: &'a str, path: &'a str, why: String },
     /// `identity = "per-user"`, and no user was given.
     NeedsUser,
     /// Lava's table has no such item.
@@ -99,6 +101,13 @@ pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation 
                  verifier of hash-password's: store one there, or correct the reference"
             ),
         ),
+        CheckError::Listed { user, path, why } => Explanation::new(
+            format_args!("the password of {user:?}: {why}"),
+            format_args!(
+                "every login of {user:?} is refused until {path}/{user} holds a password, or a verifier of \
+                 hash-password's, as a SecureString"
+            ),
+        ),
         CheckError::Disabled => Explanation::new(
             "the connection is disabled: clients are refused",
             match &context.table {
@@ -144,7 +153,7 @@ impl Context {
                 Some(at) if at > 0 => hops.get(at - 1).map_or_else(base, |hop| hop.role_arn.clone()),
                 _ => base(),
             },
-            "GetItem" | "GetParameter" | "GetSecretValue" | "GetCallerIdentity" => base(),
+            "GetItem" | "GetParameter" | "GetParametersByPath" | "GetSecretValue" | "GetCallerIdentity" => base(),
             _ => hops.last().map_or_else(base, |hop| hop.role_arn.clone()),
         }
     }
@@ -159,7 +168,7 @@ impl Context {
         let told = part(&call.on, 3);
         let region = match call.operation {
             "GetParameter" | "GetSecretValue" if call.on.starts_with("arn:") && !told.is_empty() => return told,
-            "GetParameter" | "GetSecretValue" | "GetItem" => &self.home,
+            "GetParameter" | "GetParametersByPath" | "GetSecretValue" | "GetItem" => &self.home,
             "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => &self.home,
             _ => &self.region,
         };

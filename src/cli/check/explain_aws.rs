@@ -213,7 +213,7 @@ fn table_of<'c>(call: &Call, context: &'c Context) -> Option<&'c SpecsTable> {
 
 /// The value may be read, but not with its key: SSM and Secrets Manager each have words of their own for it.
 fn is_of_kms(call: &Call, text: &str) -> bool {
-    matches!(call.operation, "GetItem" | "GetParameter" | "GetSecretValue")
+    matches!(call.operation, "GetItem" | "GetParameter" | "GetParametersByPath" | "GetSecretValue")
         && ["kms:Decrypt", "KMS", "ciphertext refers to"].iter().any(|mark| text.contains(mark))
 }
 
@@ -335,7 +335,7 @@ fn has_no_region(text: &str) -> bool {
 fn service(call: &Call) -> &'static str {
     match call.operation {
         "GetItem" => "dynamodb",
-        "GetParameter" => "ssm",
+        "GetParameter" | "GetParametersByPath" => "ssm",
         "GetSecretValue" => "secretsmanager",
         "GetCredentials" | "GetWorkgroup" => "redshift-serverless",
         "GetClusterCredentials" | "GetClusterCredentialsWithIAM" | "DescribeClusters" => "redshift",

@@ -125,6 +125,7 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
             let slash = if on.starts_with('/') { "" } else { "/" };
             ("ssm:GetParameter", vec![stored("ssm", format!("parameter{slash}{on}"))])
         }
+        "GetParametersByPath" => ("ssm:GetParametersByPath", vec![arn("ssm", format!("parameter{on}"))]),
         "GetSecretValue" => {
             ("secretsmanager:GetSecretValue", vec![stored("secretsmanager", format!("secret:{on}-??????"))])
         }

@@ -13,7 +13,7 @@ use crate::app::{self, AppError};
 use crate::aws::{self, Base};
 use crate::cli::CheckArgs;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, User};
+use crate::config::Config;
 use crate::upstream::Routes;
 
 /// Why nothing could be proved.
@@ -92,8 +92,11 @@ async fn prove(
     let mut all = Vec::new();
     for connection in chosen {
         let conn_id = connection.conn_id().as_str().to_owned();
-        let user = args.user.as_deref().map(|name| (name, user(config, name)));
-        let wanted = Wanted { connection, user, no_login: args.no_login };
+        let any = config.any_user.as_deref();
+        let any = any.filter(|_| args.user.as_ref().is_some_and(|name| !config.users.contains_key(name)));
+        let rights = |name: &str| config.users.get(name).or(any.map(|any| &any.rights));
+        let user = args.user.as_deref().map(|name| (name, rights(name)));
+        let wanted = Wanted { connection, user, any, no_login: args.no_login };
         let base = Base::from_environment(&config.aws, env).await;
         let (mut steps, mut written) = (Vec::new(), Ok(()));
         if !args.json {
@@ -111,9 +114,4 @@ async fn prove(
         all.push(Proved { conn_id, steps });
     }
     Ok(all)
-}
-
-/// An entry of its own, or the one for any other name.
-fn user<'c>(config: &'c Config, name: &str) -> Option<&'c Arc<User>> {
-    config.users.get(name).or_else(|| config.users.get("*"))
 }

@@ -119,7 +119,9 @@ impl Progress {
     pub(super) fn take(&mut self, event: Event, tell: Tell<'_>) {
         match event {
             Event::Calling(call) => {
-                self.end(tell);
+                if !self.is_next_page(&call) {
+                    self.end(tell);
+                }
                 self.pending = Some((call, Instant::now(), None));
             }
             Event::Failing(why) => {
@@ -128,8 +130,10 @@ impl Progress {
                 }
             }
             Event::Called { call, took, fault } => {
+                let before = if self.is_next_page(&call) { self.held.take() } else { None };
                 self.end(tell);
                 self.pending = None;
+                let took = took + before.map_or(Duration::ZERO, |(_, step)| step.took);
                 let step = Step { took, fault, ..step(&call) };
                 self.held = Some((call, step));
             }
@@ -142,6 +146,11 @@ impl Progress {
                 }
             },
         }
+    }
+
+    /// A listing is one step, however many calls it takes.
+    fn is_next_page(&self, call: &Call) -> bool {
+        call.operation == "GetParametersByPath" && self.held.as_ref().is_some_and(|(held, _)| held == call)
     }
 
     /// What the last call found.
@@ -243,6 +252,13 @@ mod tests {
         ];
         let role = || ("AssumeRole", String::new());
         assert_eq!(told(events), [role(), role(), ("GetCredentials", "a login".to_owned())]);
+    }
+
+    #[test]
+    fn the_pages_of_a_listing_are_one_step() {
+        let page = Call::new("GetParametersByPath", "/users");
+        let events = (0..3).flat_map(|_| [Event::Calling(page.clone()), called(&page, None)]);
+        assert_eq!(told(events), [("GetParametersByPath", String::new())]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What the password of the user asked about refers to, read anew: while it cannot be read, the user's logins are
-//! refused as if the password were wrong. Never tells what was read.
+//! What the passwords of the user asked about refer to, read anew: while one cannot be read, logins with it are refused as if
+//! it were wrong. Never tells what was read.
 
 use std::sync::Arc;
 
@@ -14,14 +14,19 @@ use crate::credentials::{Logins, MintError, StoreReader};
 use crate::references::{ReferenceError, References};
 use crate::secret::Secret;
 
-/// What the user's password refers to. The environment was read with the configuration.
-fn reference<'a>(wanted: &Wanted<'a>) -> Option<(&'a str, &'a Reference)> {
-    let (name, user) = wanted.user?;
-    let from = user?.proof.references().next()?;
-    (!matches!(from, Reference::Env(_))).then_some((name, from))
+/// What the user's passwords refer to. The environment was read with the configuration.
+fn of_entry<'a>(wanted: &Wanted<'a>) -> impl Iterator<Item = &'a Reference> + use<'a> {
+    let user = wanted.user.and_then(|(_, user)| user);
+    let references = user.into_iter().flat_map(|user| user.proof.references());
+    references.filter(|from| !matches!(from, Reference::Env(_)))
 }
 
-/// Reads it as serving does.
+/// The path where one of `users."*"` has its password.
+fn path<'a>(wanted: &Wanted<'a>) -> Option<&'a str> {
+    wanted.any?.path.as_deref()
+}
+
+/// Reads all of it as serving does.
 pub(super) async fn run(
     settings: &Settings<'_>,
     wanted: &Wanted<'_>,
@@ -29,19 +34,25 @@ pub(super) async fn run(
     watch: &mut Watch,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
-    let Some((user, from)) = reference(wanted) else { return Ok(()) };
+    let Some((user, _)) = wanted.user else { return Ok(()) };
     let references = References::new(Arc::new(StoreReader(Arc::clone(logins.calls()))), settings.credentials.timeout);
+    for from in of_entry(wanted) {
+        one(&references, (user, from), watch, tell).await?;
+    }
+    match path(wanted) {
+        Some(path) => listed(&references, (user, path), watch, tell).await,
+        None => Ok(()),
+    }
+}
+
+async fn one(
+    references: &References,
+    (user, from): (&str, &Reference),
+    watch: &mut Watch,
+    tell: Tell<'_>,
+) -> Result<(), Failed> {
     let began = Instant::now();
-    // What AWS says is told with its call.
-    let asked = async {
-        match Box::pin(references.read(from)).await {
-            Err(ReferenceError::Aws(error)) => Err(Arc::new(error)),
-            Err(ReferenceError::Deadline(after)) => {
-                Err(Arc::new(MintError::Deadline { name: "the user's password".to_owned(), after }))
-            }
-            read => Ok(read),
-        }
-    };
+    let asked = async { by_aws(Box::pin(references.read(from)).await) };
     let (read, mut progress) = watch.step(asked, tell).await?;
     let found = read.map_err(|error| explain_aws::causes(&error)).and_then(|text| kind(&text));
     let found = found.map(|kind| format!("{kind}, of the user {user:?}"));
@@ -68,6 +79,42 @@ pub(super) async fn run(
     }
 }
 
+async fn listed(
+    references: &References,
+    (user, path): (&str, &str),
+    watch: &mut Watch,
+    tell: Tell<'_>,
+) -> Result<(), Failed> {
+    let asked = async { by_aws(Box::pin(references.list(path)).await) };
+    let (read, mut progress) = watch.step(asked, tell).await?;
+    let found = read.map_err(|error| explain_aws::causes(&error)).and_then(|listing| {
+        let text = listing.get(user).ok_or_else(|| format!("there is no SecureString {path}/{user}"))?;
+        Ok((kind(text)?, listing.len()))
+    });
+    match found {
+        Ok((kind, users)) => {
+            progress.found(format!("{kind}, of the user {user:?}, among {users}"));
+            progress.end(tell);
+            Ok(())
+        }
+        Err(why) => {
+            progress.unusable(explain(&CheckError::Listed { user, path, why }, &watch.context()), tell);
+            Err(Failed)
+        }
+    }
+}
+
+/// What AWS says is told with its call.
+fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<Result<T, ReferenceError>, Arc<MintError>> {
+    match read {
+        Err(ReferenceError::Aws(error)) => Err(Arc::new(error)),
+        Err(ReferenceError::Deadline(after)) => {
+            Err(Arc::new(MintError::Deadline { name: "the user's password".to_owned(), after }))
+        }
+        read => Ok(read),
+    }
+}
+
 /// What a text proves a client by.
 fn kind(text: &Secret) -> Result<&'static str, String> {
     match Password::from_stored(text) {
@@ -79,5 +126,5 @@ fn kind(text: &Secret) -> Result<&'static str, String> {
 
 /// Whether AWS is asked for it.
 pub(super) fn is_remote(wanted: &Wanted<'_>) -> bool {
-    matches!(reference(wanted), Some((_, Reference::Remote(_))))
+    of_entry(wanted).any(|from| matches!(from, Reference::Remote(_))) || path(wanted).is_some()
 }

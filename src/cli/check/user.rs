@@ -23,7 +23,8 @@ pub(super) fn may_open<'a>(wanted: &Wanted<'a>, context: &Context, tell: Tell<'_
     if !user.enabled {
         return fail(step(name), CheckError::DisabledUser(name));
     }
-    let Some(right) = user.right_to(wanted.connection.conn_id()) else {
+    let needs_entry = spec.is_some_and(|spec| spec.identity == LoginIdentity::PerUser) && wanted.any.is_some();
+    let Some(right) = user.right_to(wanted.connection.conn_id()).filter(|_| !needs_entry) else {
         return fail(step(name), CheckError::NoRight(name));
     };
     if spec.is_some_and(|spec| !spec.enabled) {

@@ -169,7 +169,7 @@ impl Sessions {
 
 /// The named users that may open this connection, switched off or not.
 pub(super) fn users<'a>(spec: &'a ConnSpec, config: &'a Config) -> impl Iterator<Item = (&'a String, &'a User)> {
-    let named = config.users.iter().filter(|(name, user)| *name != "*" && user.may_open(&spec.id));
+    let named = config.users.iter().filter(|(_, user)| user.may_open(&spec.id));
     named.map(|(name, user)| (name, &**user))
 }
 

@@ -16,7 +16,6 @@ pub(super) enum Stored {
     /// An SSM parameter's name or ARN, with or without `:VERSION` or `:LABEL`.
     Parameter(String),
     /// The path whose parameters are listed, for one that ends in `{user}`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for users' passwords, which are not read from SSM yet"))]
     ParametersUnder(String),
     /// A secret's name or ARN.
     Secret(String),
@@ -49,6 +48,8 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Opti
             Reference::File(_) | Reference::Env(_) => {}
         }
     }
+    let paths = config.any_user.iter().filter_map(|any| any.path.clone());
+    all.extend(paths.map(|path| (Stored::ParametersUnder(path), None)));
     all
 }
 
@@ -252,7 +253,11 @@ mod tests {
 
     #[test]
     fn the_parameters_of_all_users_are_listed() {
-        let policy = policy(&Stored::ParametersUnder("/redshift-proxy/users/".into()));
+        let text = "[aws]\nregion = \"cn-north-1\"\n[users.\"*\"]\npassword = \"ssm:/redshift-proxy/users/{user}\"\n";
+        let config = parse(text, std::path::Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse).unwrap();
+        let mut needs = Needs::new(&config, None);
+        read(&mut needs, &[]);
+        let policy: serde_json::Value = serde_json::from_str(&needs.proxy.json().to_string()).unwrap();
         let path = "arn:aws-cn:ssm:cn-north-1:ACCOUNT:parameter/redshift-proxy/users";
         assert_eq!(policy["Statement"][1]["Action"], "ssm:GetParametersByPath");
         assert_eq!(policy["Statement"][1]["Resource"], serde_json::json!([path, format!("{path}/")]));

@@ -251,6 +251,8 @@ mod tests {
             ("identity", text("per-user"), "identity: is no field of lava's"),
             ("auto_create", ItemValue::Bool(true), "auto_create: is no field of lava's"),
             ("max_sessions", ItemValue::Number("1".to_owned()), "max_sessions: is no field of lava's"),
+            ("application_name", text("{user}"), "application_name: is no field of lava's"),
+            ("startup_parameters", map("set", text("x")), "startup_parameters: is no field of lava's"),
             ("future\u{1b}", text("a"), "\"future\\u{1b}\": is no field of lava's"),
         ] {
             let told = with(&[(name, value)]).unwrap_err();

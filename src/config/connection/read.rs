@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::login::Login;
 use super::role::roles;
+use super::startup::{application_name, startup_parameters};
 use super::target::target;
 use super::{Bounds, ConnId, ConnSpec, Warehouse};
 use crate::config::reader::{Table, Value};
@@ -61,6 +62,8 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     let tls_server_name = table.optional("tls_server_name", value::host);
     let default_sessions = warehouse.map_or(1, default_sessions);
     let max_sessions = table.take("max_sessions").map_or(Some(default_sessions), |count| count.count());
+    let application_name = application_name(&mut table);
+    let startup_parameters = startup_parameters(&mut table);
     let [description, owner] = ["description", "owner"].map(|name| table.optional(name, |text| Ok(text.to_owned())));
     without_effect(&mut table);
     table.finish();
@@ -93,6 +96,8 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
         tls_server_name: tls_server_name?,
         ca: ca?,
         max_sessions: max_sessions?,
+        application_name: application_name?,
+        startup_parameters: startup_parameters?,
         bounds: origin.bounds.cloned(),
     })
 }

@@ -1,15 +1,16 @@
 //! A user's `password`: a verifier, or a reference to one or to a password. Nothing here repeats the text: it may be a
 //! password itself.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use thiserror::Error;
 
 use crate::config::reader::{Value, read_file};
-use crate::config::value::{self, Reference};
+use crate::config::value::{self, Parsed, Reference};
 use crate::config::verifier::{self, BadVerifier, Verifier};
-use crate::config::{NOT_YET_SUPPORTED, Password, StoredPassword};
+use crate::config::{Password, Proof, StoredPassword};
 use crate::secret::Secret;
 
 /// What a reference led to proves nobody.
@@ -40,12 +41,50 @@ impl Password {
     }
 }
 
-/// The password, and where it was read.
-pub(super) fn password(value: &Value<'_>) -> Option<StoredPassword> {
-    if value.is_list() {
-        value.fault("two passwords: not yet supported");
+/// What stands for the user's name in a reference.
+const USER: &str = "{user}";
+
+/// One password, or two while rotating.
+pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
+    let values = if value.is_list() { value.list()? } else { vec![value.clone()] };
+    if !(1..=2).contains(&values.len()) {
+        value.fault("must be one password, or two while rotating");
         return None;
     }
+    let stored: Vec<_> = values.iter().map(|value| password(value, user)).collect();
+    let stored = stored.into_iter().collect::<Option<Vec<_>>>()?;
+    if let [
+        StoredPassword { password: Password::Verifier(one), .. },
+        StoredPassword { password: Password::Verifier(other), .. },
+    ] = &stored[..]
+        && (&one.salt, one.iterations) != (&other.salt, other.iterations)
+    {
+        // A client is told one salt and one count before it proves either.
+        value.fault(
+            "the two verifiers must have the same salt and iterations: make the new one with hash-password --like OLD",
+        );
+        return None;
+    }
+    Some(Proof::Passwords(stored))
+}
+
+/// The path below which each user of `users."*"` has a parameter of its own.
+pub(super) fn path(value: &Value<'_>) -> Option<String> {
+    const EXPECTED: &str = "must be \"ssm:/PATH/{user}\", a path below which each user has a parameter of its name";
+    if value.is_list() {
+        value.fault(EXPECTED);
+        return None;
+    }
+    value.parse(|text| {
+        let path = text.strip_prefix("ssm:/").and_then(|text| text.strip_suffix(USER)?.strip_suffix('/'));
+        let path = path.filter(|path| !path.contains(USER) && path.split('/').all(|part| !part.is_empty()));
+        let path = path.map(|path| format!("/{path}")).filter(|path| value::is_parameter(path) && !path.contains(':'));
+        path.ok_or_else(|| EXPECTED.into())
+    })
+}
+
+/// The password, and where it was read.
+fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
     let text = Secret::new(value.text()?);
     if verifier::is_meant(text.expose()) {
         let verifier = value.parse(|text| Verifier::parse(text).map_err(|why| why.to_string().into()))?;
@@ -55,12 +94,8 @@ pub(super) fn password(value: &Value<'_>) -> Option<StoredPassword> {
         value.fault("an MD5 hash will not do; make a SCRAM-SHA-256 verifier with hash-password");
         return None;
     }
-    if text.expose().starts_with("ssm:") && text.expose().contains("{user}") {
-        value.fault(format_args!("{{user}} is {NOT_YET_SUPPORTED}"));
-        return None;
-    }
     let is_bare = !text.expose().starts_with("file:");
-    let from = value.place_of(value.parse(value::reference)?);
+    let from = value.place_of(value.parse(|text| value::reference(&named(text, user)?))?);
     let stored = match &from {
         Reference::Env(name) => value.variable(name)?,
         Reference::File(path) => from_file(value, path, is_bare)?,
@@ -74,6 +109,18 @@ pub(super) fn password(value: &Value<'_>) -> Option<StoredPassword> {
             value.fault(why);
             None
         }
+    }
+}
+
+/// The user's name in place of `{user}`.
+fn named<'t>(text: &'t str, user: &str) -> Parsed<Cow<'t, str>> {
+    if !text.contains(USER) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let path = text.strip_suffix(USER).filter(|path| path.starts_with("ssm:/") && path.ends_with('/'));
+    match path {
+        Some(path) if !path.contains(USER) && !user.contains(['/', ':']) => Ok(Cow::Owned(format!("{path}{user}"))),
+        _ => Err("{user} may only be the last element of an ssm: path".into()),
     }
 }
 

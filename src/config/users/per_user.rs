@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::reader::Value;
-use crate::config::{ConnId, ConnSpec, LoginIdentity, User, Warehouse, value};
+use crate::config::{AnyUser, ConnId, ConnSpec, LoginIdentity, User, Warehouse, value};
 
 type Users = BTreeMap<String, Arc<User>>;
 type Connections = BTreeMap<ConnId, Arc<ConnSpec>>;
@@ -14,7 +14,7 @@ const MAX_ROLES_CHARS: usize = 256;
 
 /// Told at the entries of users, and of connections.
 pub(in crate::config) fn check(
-    users: &Users,
+    (users, any): (&Users, Option<&AnyUser>),
     user_entries: &[Value<'_>],
     connections: &Connections,
     connection_entries: &[Value<'_>],
@@ -22,11 +22,26 @@ pub(in crate::config) fn check(
     let per_user: Vec<_> =
         connections.values().filter(|spec| spec.identity == LoginIdentity::PerUser).map(Arc::as_ref).collect();
     for entry in user_entries {
+        if let Some(any) = any.filter(|_| entry.name == super::ANY) {
+            check_any(entry, &any.rights, &per_user);
+        }
         let Some(user) = users.get(&entry.name) else { continue };
         let opened = per_user.iter().filter(|spec| user.may_open(&spec.id));
         check_user(entry, user, opened.copied());
     }
     check_shared_roles(users, &per_user, connection_entries);
+}
+
+/// Globs and groups give `users."*"` none of them, and may be meant for others; a name of its own is meant for it.
+fn check_any(entry: &Value<'_>, rights: &User, per_user: &[&ConnSpec]) {
+    let own =
+        |id: &ConnId| rights.connections.iter().any(|right| right.group.is_none() && right.pattern == id.as_str());
+    for spec in per_user.iter().filter(|spec| own(&spec.id)) {
+        entry.fault(format_args!(
+            "connection \"{}\" has identity = \"per-user\": its users need entries of their own",
+            spec.id
+        ));
+    }
 }
 
 fn check_user<'s>(entry: &Value<'_>, user: &User, opened: impl Iterator<Item = &'s ConnSpec>) {

@@ -1,10 +1,11 @@
 //! Addresses, ports, hosts and URLs.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use rustls::pki_types::ServerName;
 
 use super::Parsed;
+use crate::config::PublicName;
 
 /// `IP:PORT`; IPv6 in brackets.
 pub(crate) fn socket_address(text: &str) -> Parsed<SocketAddr> {
@@ -52,6 +53,23 @@ pub(crate) fn host(text: &str) -> Parsed<String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("must be a DNS name or an IP address, without port or brackets".into()),
     }
+}
+
+/// `HOST` or `HOST:PORT`; IPv6 in brackets.
+pub(crate) fn public_name(text: &str) -> Parsed<PublicName> {
+    const EXPECTED: &str = "must be HOST or HOST:PORT, such as \"redshift.example.com:5439\" or \"[2001:db8::1]\"";
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (name, after) = bracketed.unwrap_or_else(|| text.split_at(text.find(':').unwrap_or(text.len())));
+    if bracketed.is_some() != name.parse::<Ipv6Addr>().is_ok() {
+        return Err(EXPECTED.into());
+    }
+    let host = host(name).map_err(|_why| EXPECTED)?;
+    let port = match after.strip_prefix(':') {
+        Some(digits) => Some(port(digits)?),
+        None if after.is_empty() => None,
+        None => return Err(EXPECTED.into()),
+    };
+    Ok(PublicName { host, port })
 }
 
 #[cfg(test)]
@@ -117,6 +135,40 @@ mod tests {
             "https://example.com#x",
         ] {
             assert!(endpoint_url(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn public_names() {
+        for (text, host, port) in [
+            ("redshift.example.com", "redshift.example.com", None),
+            ("redshift.example.com:5440", "redshift.example.com", Some(5440)),
+            ("10.0.0.1:1", "10.0.0.1", Some(1)),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("[::1]:65535", "::1", Some(65535)),
+        ] {
+            assert_eq!(public_name(text), Ok(PublicName { host: host.to_owned(), port }), "{text:?}");
+        }
+        for text in [
+            "",
+            ":5439",
+            "a b",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:x",
+            "host:1:2",
+            "::1",
+            "2001:db8::1",
+            "[::1",
+            "[::1]5",
+            "[host]:1",
+            "[10.0.0.1]",
+            "*.example.com",
+            "https://host",
+            "host/",
+        ] {
+            assert!(public_name(text).is_err(), "{text:?}");
         }
     }
 

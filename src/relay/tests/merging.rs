@@ -36,7 +36,9 @@ async fn records_that_come_together_go_on_as_one() {
     let stop = Stop::default();
     let mut arrived = Vec::new();
     let read = client_socket.read_to_end(&mut arrived);
-    let (relayed, read) = tokio::join!(run(legs, &stop, Limits::default(), |_| panic!("nothing to refuse")), read);
+    let relay =
+        run(legs, &stop, Limits::default(), |_| panic!("nothing to refuse"), || async { panic!("nothing runs") });
+    let (relayed, read) = tokio::join!(relay, read);
     read.unwrap();
     assert_eq!((relayed.end, relayed.bytes_down), (End::Upstream, (RECORDS * RECORD.len()) as u64));
     // Four of 16 KiB at most, and close_notify.

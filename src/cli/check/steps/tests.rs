@@ -84,7 +84,7 @@ impl Scene {
         };
         let user = user.map(|name| (name, self.config.users.get(name)));
         let spec = Arc::new(spec);
-        let wanted = Wanted { connection: &Connection::Configured(&spec), user, no_login: false };
+        let wanted = Wanted { connection: &Connection::Configured(&spec), user, any: None, no_login: false };
         let mut steps = Vec::new();
         let mut tell = |step| steps.push(step);
         // The console runs it on a task.

@@ -1,0 +1,92 @@
+//! What dbt takes: a profile for profiles.yml, for dbt-redshift. dbt-postgres would log in as well, but its SQL is for
+//! PostgreSQL: it makes indexes and materialized views as Redshift cannot.
+
+use super::Target;
+use super::database::NoDatabase;
+use super::tls::SslMode;
+
+/// The variable that the profile takes the password from; dbt leaves what begins like this out of its logs.
+const PASSWORD: &str = "DBT_ENV_SECRET_REDSHIFT_PASSWORD";
+
+/// A document of YAML: one profile, named after the conn_id. `database`: dbt compares the name it was given with that of each
+/// relation, which is the real one.
+pub(super) fn dbt(target: &Target<'_>, database: Result<&str, NoDatabase>, notes: &mut Vec<String>) -> String {
+    notes.push(format!("the password: in the environment, as {PASSWORD}"));
+    notes.push(format!("the profile in dbt_project.yml is {}; schema is where dbt shall build", text(target.conn_id)));
+    match target.mode {
+        SslMode::Disable => notes.push("no TLS: passwords and results can be read on the way".to_owned()),
+        SslMode::Require => notes.push(
+            "dbt-redshift verifies the certificate even with require, and that made at start has nobody to vouch for it: \
+             give the listener one of its own"
+                .to_owned(),
+        ),
+        SslMode::VerifyFull => notes.push(
+            "dbt-redshift trusts the system's CAs and Amazon's: for a private one set SSL_CERT_FILE to its certificates"
+                .to_owned(),
+        ),
+    }
+    let because = match &database {
+        Ok(_) => None,
+        Err(NoDatabase::Unknown) => Some("the real database is not known here".to_owned()),
+        Err(NoDatabase::IsConnId(name)) => Some(format!("the real database's name, {name:?}, is a conn_id too")),
+        Err(NoDatabase::Shared(name)) => {
+            Some(format!("{name:?} is not the real database of exactly one connection that the user may open"))
+        }
+    };
+    if let Some(because) = because {
+        notes.push(format!(
+            "{because}: dbname is the conn_id, and models that ref() others fail where dbt compares the two names"
+        ));
+    }
+    let database = database.unwrap_or(target.conn_id);
+    let lines = [
+        format!("{}:", text(target.conn_id)),
+        "  target: proxy".to_owned(),
+        "  outputs:".to_owned(),
+        "    proxy:".to_owned(),
+        "      type: redshift".to_owned(),
+        "      method: database".to_owned(),
+        format!("      host: {}", rendered(&target.host)),
+        format!("      port: {}", target.port),
+        format!("      user: {}", rendered(target.user)),
+        format!("      password: \"{{{{ env_var('{PASSWORD}') }}}}\""),
+        format!("      dbname: {}", rendered(database)),
+        "      schema: public".to_owned(),
+        "      threads: 4".to_owned(),
+        format!("      sslmode: {}", target.mode),
+    ];
+    lines.join("\n")
+}
+
+/// A scalar of YAML in double quotes, whose escapes are JSON's.
+fn text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A scalar that dbt renders as a template of Jinja's before it reads it.
+fn rendered(value: &str) -> String {
+    if ["{{", "{%", "{#"].iter().any(|mark| value.contains(mark)) {
+        text(&format!("{{{{ '{}' }}}}", value.replace('\\', r"\\").replace('\'', r"\'")))
+    } else {
+        text(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_for_yaml_and_for_jinja() {
+        for (value, want) in [
+            ("sales", r#""sales""#),
+            ("yes: \"no\" # \\", r#""yes: \"no\" # \\""#),
+            ("größe", "\"größe\""),
+            ("a{b}%c", "\"a{b}%c\""),
+            ("{{ 7 }}", r#""{{ '{{ 7 }}' }}""#),
+            ("{% it's \\", r#""{{ '{% it\\'s \\\\' }}""#),
+        ] {
+            assert_eq!(rendered(value), want);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What libpq takes: a connection string (PostgreSQL's manual, 34.1.1), and its environment (34.15).
+
+use super::percent::encoded;
+use super::tls::SslMode;
+use super::{Target, shell};
+
+/// A command line.
+pub(super) fn psql(target: &Target<'_>, notes: &mut Vec<String>) -> String {
+    notes.push("psql asks for the password; PGPASSWORD and ~/.pgpass save it that".to_owned());
+    roots(target, notes);
+    let parts = [
+        ("host", target.host.clone()),
+        ("port", target.port.to_string()),
+        ("user", target.user.to_owned()),
+        ("dbname", target.conn_id.to_owned()),
+        ("sslmode", target.mode.to_string()),
+    ];
+    let conninfo: Vec<_> = parts.iter().map(|(key, text)| format!("{key}={}", value(text))).collect();
+    format!("psql {}", shell::quoted(&conninfo.join(" ")))
+}
+
+/// `postgresql://…`
+pub(super) fn uri(target: &Target<'_>, notes: &mut Vec<String>) -> String {
+    notes.push(
+        "the password: asked for by psql, else in PGPASSWORD or ~/.pgpass; or :PASSWORD behind the user".to_owned(),
+    );
+    roots(target, notes);
+    let (user, conn_id) = (encoded(target.user), encoded(target.conn_id));
+    format!("postgresql://{user}@{}/{conn_id}?sslmode={}", target.authority(), target.mode)
+}
+
+/// Lines of `export`.
+pub(super) fn env(target: &Target<'_>, notes: &mut Vec<String>) -> String {
+    notes.push("the password: in PGPASSWORD or ~/.pgpass, else psql asks for it".to_owned());
+    roots(target, notes);
+    let lines = [
+        ("PGHOST", target.host.as_str()),
+        ("PGPORT", &target.port.to_string()),
+        ("PGUSER", target.user),
+        ("PGDATABASE", target.conn_id),
+        ("PGSSLMODE", &target.mode.to_string()),
+    ];
+    lines.map(|(name, text)| format!("export {name}={}", shell::word(text))).join("\n")
+}
+
+/// Where libpq looks for who signed the listener's certificate.
+pub(super) fn roots(target: &Target<'_>, notes: &mut Vec<String>) {
+    match target.mode {
+        SslMode::Disable => notes.push("no TLS: passwords and results can be read on the way".to_owned()),
+        SslMode::Require => notes.push(
+            "the listener's certificate is made anew at each start: what is sent is encrypted, who answers is not verified"
+                .to_owned(),
+        ),
+        SslMode::VerifyFull => notes.push(
+            "verify-full needs the CA that signed listen.tls.cert: sslrootcert=FILE (PGSSLROOTCERT, ~/.postgresql/root.crt) \
+             for a private one; sslrootcert=system for a public one (libpq 16 and newer)"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A value of a connection string.
+pub(super) fn value(text: &str) -> String {
+    let plain = !text.is_empty() && !text.contains(['\'', '\\']) && !text.contains(char::is_whitespace);
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'")) }
+}

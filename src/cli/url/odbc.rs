@@ -1,0 +1,44 @@
+//! What ODBC takes: a connection string without a DSN, for psqlODBC.
+//!
+//! psqlODBC takes braces around Database and UID for a part of the name. It undoes them in `pqopt`, which libpq reads as a
+//! connection string: names that cannot stand bare go there.
+
+use super::Target;
+use super::libpq::{roots, value};
+use super::tls::SslMode;
+
+/// `Driver={PostgreSQL Unicode};…`
+pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
+    notes.push("the password: in the tool's own field, or as PWD={…}, each } in it doubled".to_owned());
+    roots(target, notes);
+    notes.push(
+        "in transactions psqlODBC sets savepoints, which Redshift does not have: Protocol=7.4-1 turns them off"
+            .to_owned(),
+    );
+    let names = [("Database", "dbname", target.conn_id), ("UID", "user", target.user)];
+    let (bare, braced): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, _, name)| is_bare(name));
+    let mut text = format!("Driver={{PostgreSQL Unicode}};Server={};Port={};", target.host, target.port);
+    for (key, _, name) in &bare {
+        text.push_str(&format!("{key}={name};"));
+    }
+    text.push_str(&format!("SSLmode={};", target.mode));
+    if !braced.is_empty() {
+        let options: Vec<_> = braced.iter().map(|(_, key, name)| format!("{key}={}", value(name))).collect();
+        text.push_str(&format!("pqopt={{{}}};", options.join(" ").replace('}', "}}")));
+    }
+    notes.push(match target.mode {
+        SslMode::Disable => "Amazon's driver cannot log in without TLS".to_owned(),
+        SslMode::Require | SslMode::VerifyFull if braced.is_empty() => format!(
+            "Amazon's driver: Driver={{Amazon Redshift ODBC Driver (x64)}};Server={};Port={};Database={};UID={};SSLMode={};",
+            target.host, target.port, target.conn_id, target.user, target.mode
+        ),
+        SslMode::Require | SslMode::VerifyFull => {
+            "Amazon's driver: enter the names in the dialog of a DSN".to_owned()
+        }
+    });
+    text
+}
+
+fn is_bare(name: &str) -> bool {
+    !name.contains(';') && !name.starts_with('{')
+}

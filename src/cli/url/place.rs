@@ -1,0 +1,95 @@
+//! Which host and port a tool is given: `listen.public_name`, else what the listener's certificate and address say.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rustls::client::verify_server_name;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::ParsedCertificate;
+use thiserror::Error;
+use x509_parser::extensions::GeneralName;
+
+use super::UrlError;
+use super::tls::SslMode;
+use crate::config::Listen;
+
+/// Where tools find the proxy.
+pub(super) struct Place {
+    /// A DNS name or an IP address without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) notes: Vec<String>,
+}
+
+/// Why nothing says what clients call the proxy.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum Nameless {
+    /// There is none, and the address is not a loopback address.
+    #[error("there is no certificate to name this proxy, and listen.address does not")]
+    NoCertificate,
+    /// AWS keeps it, and nothing is called here.
+    #[error("listen.tls.cert is kept by AWS, which is not asked here")]
+    Unread,
+    /// Its names are none, or with `*`.
+    #[error("listen.tls.cert has no DNS name that a client could use")]
+    NoName,
+}
+
+/// The name in the certificate wins over the address: it is what clients verify.
+pub(super) fn place(listen: &Listen) -> Result<Place, UrlError> {
+    let first = listen.addresses.first();
+    let port = || first.map(std::net::SocketAddr::port).filter(|port| *port != 0).ok_or(UrlError::Portless);
+    if let Some(public) = &listen.public_name {
+        return Ok(Place { host: public.host.clone(), port: public.port.map_or_else(port, Ok)?, notes: Vec::new() });
+    }
+    let why = match certificate(listen) {
+        Certificate::Here(der) => match name_in(&der) {
+            Some(host) => return Ok(Place { host, port: port()?, notes: Vec::new() }),
+            None => Nameless::NoName,
+        },
+        Certificate::Elsewhere => Nameless::Unread,
+        Certificate::None => Nameless::NoCertificate,
+    };
+    let loopback = first.map(|address| address.ip()).filter(IpAddr::is_loopback).ok_or(why)?;
+    let usual = loopback == Ipv4Addr::LOCALHOST || loopback == Ipv6Addr::LOCALHOST;
+    let host = if usual { "localhost".to_owned() } else { loopback.to_string() };
+    let note = format!("{host} is this machine alone: for tools on others set listen.public_name");
+    Ok(Place { host, port: port()?, notes: vec![note] })
+}
+
+/// The listener's own, as far as it is known here.
+enum Certificate {
+    Here(CertificateDer<'static>),
+    Elsewhere,
+    None,
+}
+
+fn certificate(listen: &Listen) -> Certificate {
+    let Some(identity) = &listen.identity else { return Certificate::None };
+    let Some(pem) = &identity.cert.text else { return Certificate::Elsewhere };
+    // It was looked into at load.
+    CertificateDer::from_pem_slice(pem.expose().as_bytes()).map_or(Certificate::None, Certificate::Here)
+}
+
+/// The first DNS name among a certificate's subjects that is no pattern.
+fn name_in(der: &[u8]) -> Option<String> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    let usable = |name: &&str| !name.contains('*') && ServerName::try_from(*name).is_ok();
+    let names = names.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(*name),
+        _ => None,
+    });
+    names.filter(usable).map(str::to_owned).next()
+}
+
+/// A tool that verifies will not accept the listener's certificate under this name.
+pub(super) fn unnamed_in_certificate(listen: &Listen, host: &str, mode: SslMode) -> Option<String> {
+    if mode != SslMode::VerifyFull {
+        return None;
+    }
+    let Certificate::Here(der) = certificate(listen) else { return None };
+    let (parsed, name) = (ParsedCertificate::try_from(&der).ok()?, ServerName::try_from(host).ok()?);
+    let told = || format!("listen.tls.cert is not for {host:?}: tools that verify it (verify-full) will refuse it");
+    verify_server_name(&parsed, &name).is_err().then(told)
+}

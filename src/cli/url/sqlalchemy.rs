@@ -1,0 +1,28 @@
+//! What SQLAlchemy takes, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what Redshift does not have.
+
+use super::Target;
+use super::percent::{encoded, is_plain_text};
+use super::tls::SslMode;
+
+/// `redshift+psycopg2://…`
+pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String {
+    notes.push("the password: in PGPASSWORD or ~/.pgpass, or :PASSWORD behind the user, percent-encoded".to_owned());
+    match target.mode {
+        SslMode::Disable => notes.push("no TLS: passwords and results can be read on the way".to_owned()),
+        SslMode::Require => notes.push("require does not verify who answers".to_owned()),
+        SslMode::VerifyFull => notes.push(
+            "sqlalchemy-redshift trusts Amazon's roots alone: for any other CA add &sslrootcert=FILE, its certificates"
+                .to_owned(),
+        ),
+    }
+    // In the path SQLAlchemy before 2.1 decodes no percents; in the query all do.
+    let (path, query) = if is_plain_text(target.conn_id) {
+        (target.conn_id, String::new())
+    } else {
+        ("", format!("dbname={}&", encoded(target.conn_id)))
+    };
+    // With a file of roots, and the dialect brings one, libpq verifies under `require` too.
+    let roots = if target.mode == SslMode::Require { "&sslrootcert=none" } else { "" };
+    let (user, place) = (encoded(target.user), target.authority());
+    format!("redshift+psycopg2://{user}@{place}/{path}?{query}sslmode={}{roots}", target.mode)
+}

@@ -1,0 +1,51 @@
+//! Who logs in.
+
+use super::UrlError;
+use crate::config::{Config, ConnId, User, value};
+
+/// What stands for a user that is not known.
+pub(super) const PLACEHOLDER: &str = "USER";
+
+/// Who logs in, as far as it is known.
+pub(super) struct Who<'a> {
+    name: Option<&'a str>,
+    /// The one of that name; else everyone who may open the connection.
+    pub(super) may: Vec<&'a User>,
+}
+
+/// The user named, who has to have the right; without a name the only one who has it.
+pub(super) fn who<'a>(config: &'a Config, conn_id: &ConnId, named: Option<&str>) -> Result<Who<'a>, UrlError> {
+    let Some(name) = named else {
+        let may = config.users.iter().filter(|(_, user)| user.enabled && user.may_open(conn_id));
+        let may: Vec<_> = may.map(|(name, user)| (name.as_str(), user.as_ref())).collect();
+        let name = if let [(name, _)] = &may[..] { Some(*name) } else { None };
+        return Ok(Who { name, may: may.into_iter().map(|(_, user)| user).collect() });
+    };
+    let Some((known, user)) = config.users.get_key_value(name) else {
+        let nearest = value::nearest(name, config.users.keys().map(String::as_str)).map(str::to_owned);
+        return Err(UrlError::User { name: name.to_owned(), nearest });
+    };
+    if !user.may_open(conn_id) {
+        return Err(UrlError::NoRight { user: name.to_owned(), conn_id: conn_id.as_str().to_owned() });
+    }
+    if !user.enabled {
+        return Err(UrlError::DisabledUser(name.to_owned()));
+    }
+    Ok(Who { name: Some(known), may: vec![user.as_ref()] })
+}
+
+impl<'a> Who<'a> {
+    pub(super) fn name(&self) -> &'a str {
+        self.name.unwrap_or(PLACEHOLDER)
+    }
+
+    pub(super) fn note(&self, conn_id: &str) -> Option<String> {
+        match (self.name, self.may.len()) {
+            (Some(_), _) => None,
+            (None, 0) => Some(format!("no user may open {conn_id:?}: {PLACEHOLDER} stands for one who may")),
+            (None, count) => {
+                Some(format!("{count} users may open {conn_id:?}: put one of them for {PLACEHOLDER}, or give --user"))
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What is made up: verifiers of names that nobody has, and salts for passwords that came without one.
+
+use aws_lc_rs::hmac;
+
+use super::SALT_BYTES;
+use crate::client_auth::verifiers::{Keys, SLOTS, Verifiers};
+
+/// All of it is an HMAC of the name, so that it never changes and replicas agree.
+pub(super) struct Fakes {
+    key: hmac::Key,
+}
+
+impl Fakes {
+    pub(super) fn new(key: hmac::Key) -> Self {
+        Self { key }
+    }
+
+    /// Verifiers that no password matches.
+    pub(super) fn of(&self, name: &str, iterations: u32) -> Verifiers {
+        Verifiers { salt: self.salt(name), iterations, slots: self.slots(name) }
+    }
+
+    /// Keys that no password leads to.
+    pub(super) fn slots(&self, name: &str) -> [Keys; SLOTS] {
+        let keys =
+            |stored: &[u8], server: &[u8]| Keys { stored: self.tag(stored, name), server: self.tag(server, name) };
+        [keys(b"stored key", b"server key"), keys(b"second stored key", b"second server key")]
+    }
+
+    pub(super) fn salt(&self, name: &str) -> Vec<u8> {
+        self.tag(b"salt", name).into_iter().take(SALT_BYTES).collect()
+    }
+
+    fn tag(&self, purpose: &[u8], name: &str) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(purpose);
+        context.update(&[0]);
+        context.update(name.as_bytes());
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+}
+
+impl Verifiers {
+    /// The same keys under another's salt and rounds.
+    pub(super) fn like(self, other: &Self) -> Self {
+        Self { salt: other.salt.clone(), iterations: other.iterations, ..self }
+    }
+}

@@ -1,0 +1,197 @@
+use std::time::Duration;
+
+use super::*;
+use crate::clock::{ManualClock, SystemClock};
+use crate::config::{StoredPassword, Verifier};
+
+fn key() -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, b"test")
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+fn verifier(password: &str, salt: &[u8], iterations: u32) -> Password {
+    Password::Verifier(Verifier::derive(&secret(password), salt, iterations))
+}
+
+const SALT: &[u8] = b"0123456789abcdef";
+
+fn unread() -> Password {
+    Password::Remote(crate::config::Remote::Parameter("/x".to_owned()))
+}
+
+fn user(passwords: &[Password]) -> User {
+    let stored = passwords.iter().map(|password| StoredPassword { password: password.clone(), from: None });
+    User {
+        enabled: true,
+        proof: Proof::Passwords(stored.collect()),
+        password_expires: None,
+        method: Method::Auto,
+        connections: Vec::new(),
+        from: Vec::new(),
+        max_sessions: None,
+        db_roles: Vec::new(),
+        db_user: None,
+    }
+}
+
+async fn accounts(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
+    let users = users.into_iter().map(|(name, user)| (name.to_owned(), Arc::new(user))).collect();
+    Accounts::new(&users, None, key(), Arc::new(ManualClock::default())).await.unwrap()
+}
+
+/// With users below a path.
+async fn with_path(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
+    let users = users.into_iter().map(|(name, user)| (name.to_owned(), Arc::new(user))).collect();
+    let any = AnyUser { rights: Arc::new(user(&[])), path: Some("/users".to_owned()) };
+    Accounts::new(&users, Some(&any), key(), Arc::new(SystemClock)).await.unwrap()
+}
+
+fn listing<const N: usize>(all: [(&str, &str); N]) -> Listing {
+    all.into_iter().map(|(name, text)| (name.to_owned(), secret(text))).collect()
+}
+
+/// Which password it is to whom.
+async fn shown(accounts: &Accounts, name: &str, password: &str) -> Result<usize, Reason> {
+    let account = accounts.find(name);
+    let slot = accounts.slot_of(&account, secret(password)).await.ok_or(Reason::WrongPassword);
+    account.user.and(slot)
+}
+
+#[tokio::test]
+async fn replicas_agree_on_what_a_stranger_sees() {
+    let (one, two) = (accounts([]).await, accounts([]).await);
+    let (a, b) = (one.find("stranger").verifiers, two.find("stranger").verifiers);
+    assert_eq!((&a.salt, a.iterations, a.slots[0].stored), (&b.salt, b.iterations, b.slots[0].stored));
+    assert_eq!((a.salt.len(), a.iterations), (SALT_BYTES, ITERATIONS));
+    assert_ne!(a.salt, one.find("another").verifiers.salt);
+    assert_ne!(a.slots[0].stored, a.slots[1].stored);
+}
+
+#[tokio::test]
+async fn a_stranger_has_the_usual_iteration_count_and_no_password() {
+    let count = |iterations| user(&[verifier("secret", SALT, iterations)]);
+    let accounts = accounts([("a", count(1000)), ("b", count(1000)), ("c", count(4096))]).await;
+    assert_eq!(accounts.find("stranger").verifiers.iterations, 1000);
+    assert_eq!(shown(&accounts, "stranger", "secret").await, Err(Reason::UnknownUser));
+    assert_eq!(accounts.slot_of(&accounts.find("stranger"), secret("secret")).await, None);
+    assert_eq!(shown(&accounts, "c", "secret").await, Ok(0));
+}
+
+#[tokio::test]
+async fn a_disabled_users_own_password_proves_nothing() {
+    let disabled = User { enabled: false, ..user(&[verifier("secret", SALT, 7)]) };
+    let accounts = accounts([("a", disabled)]).await;
+    let account = accounts.find("a");
+    assert_eq!((&account.verifiers.salt[..], account.verifiers.iterations), (SALT, 7));
+    assert_eq!(accounts.slot_of(&account, secret("secret")).await, None);
+    assert_eq!(account.user.err(), Some(Reason::Disabled));
+}
+
+#[tokio::test]
+async fn passwords_prove_nothing_from_the_moment_they_expire() {
+    let clock = Arc::new(ManualClock::default());
+    let end = clock.now() + Duration::from_secs(3600);
+    let expiring = User { password_expires: Some(end), ..user(&[verifier("secret", SALT, 7)]) };
+    let users = Users::from([("a".to_owned(), Arc::new(expiring))]);
+    let accounts = Accounts::new(&users, None, key(), clock.clone()).await.unwrap();
+    assert_eq!(shown(&accounts, "a", "secret").await, Ok(0));
+    clock.advance(Duration::from_secs(3601));
+    let account = accounts.find("a");
+    assert_eq!((&account.verifiers.salt[..], account.verifiers.iterations), (SALT, 7));
+    assert_eq!(accounts.slot_of(&account, secret("secret")).await, None);
+    assert_eq!(account.user.err(), Some(Reason::Expired));
+}
+
+#[tokio::test]
+async fn either_of_two_passwords_proves_the_user_and_tells_which() {
+    let plain = |text: &str| Password::Plain(secret(text));
+    for passwords in [
+        [verifier("old", SALT, 7), verifier("new", SALT, 7)],
+        // A plain one is hashed under the verifier's salt, wherever that is.
+        [plain("old"), verifier("new", SALT, 7)],
+        [verifier("old", SALT, 7), plain("new")],
+        [plain("old"), plain("new")],
+    ] {
+        let accounts = accounts([("a", user(&passwords))]).await;
+        assert_eq!(shown(&accounts, "a", "old").await, Ok(0), "{passwords:?}");
+        assert_eq!(shown(&accounts, "a", "new").await, Ok(1), "{passwords:?}");
+        assert_eq!(shown(&accounts, "a", "pässword").await, Err(Reason::WrongPassword));
+    }
+}
+
+#[tokio::test]
+async fn a_second_verifier_with_another_salt_does_not_count() {
+    let other = [verifier("old", SALT, 7), verifier("new", b"another salt", 7)];
+    let accounts = accounts([("a", user(&other))]).await;
+    assert_eq!(shown(&accounts, "a", "old").await, Ok(0));
+    assert_eq!(shown(&accounts, "a", "new").await, Err(Reason::WrongPassword));
+    accounts.renew("a", 1, verifier("new", SALT, 7)).await.unwrap();
+    assert_eq!(shown(&accounts, "a", "new").await, Ok(1));
+}
+
+#[tokio::test]
+async fn each_slot_is_renewed_by_itself() {
+    let accounts = accounts([("a", user(&[unread(), unread()]))]).await;
+    assert_eq!(shown(&accounts, "a", "one").await, Err(Reason::Unread));
+    accounts.renew("a", 1, Password::Plain(secret("two"))).await.unwrap();
+    assert_eq!(shown(&accounts, "a", "two").await, Ok(1));
+    accounts.renew("a", 0, verifier("one", SALT, 7)).await.unwrap();
+    assert_eq!(shown(&accounts, "a", "one").await, Ok(0));
+    assert_eq!(shown(&accounts, "a", "two").await, Ok(1), "hashed again, under the salt of the first");
+    accounts.renew("a", 2, verifier("three", SALT, 7)).await.unwrap();
+    accounts.renew("b", 0, verifier("three", SALT, 7)).await.unwrap();
+    assert_eq!(shown(&accounts, "a", "three").await, Err(Reason::WrongPassword));
+}
+
+#[tokio::test]
+async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
+    let accounts = with_path([("own", user(&[verifier("own", SALT, 7)]))]).await;
+    assert_eq!(shown(&accounts, "ann", "anns").await, Err(Reason::UnknownUser));
+    let Password::Verifier(bobs) = verifier("bobs", SALT, 9) else { panic!("a verifier") };
+    let all = [("ann", "anns\n"), ("bob", &bobs.to_string()), ("own", "others"), ("bad", "SCRAM-SHA-256$x")];
+    accounts.relist(listing(all)).await.unwrap();
+    assert_eq!(shown(&accounts, "ann", "anns").await, Ok(0));
+    assert_eq!(shown(&accounts, "bob", "bobs").await, Ok(0));
+    assert_eq!(shown(&accounts, "own", "own").await, Ok(0), "its own entry wins");
+    assert_eq!(shown(&accounts, "own", "others").await, Err(Reason::WrongPassword));
+    assert_eq!(shown(&accounts, "bad", "SCRAM-SHA-256$x").await, Err(Reason::Unread));
+    assert!(accounts.find("own").user.unwrap().has_entry && !accounts.find("ann").user.unwrap().has_entry);
+    assert!(accounts.knows("ann") && !accounts.knows("stranger"));
+
+    // What will not do leaves what there was.
+    accounts.relist(listing([("ann", ""), ("bad", "good")])).await.unwrap();
+    assert_eq!(shown(&accounts, "ann", "anns").await, Ok(0));
+    assert_eq!(shown(&accounts, "bad", "good").await, Ok(0));
+    assert_eq!(shown(&accounts, "bob", "bobs").await, Err(Reason::UnknownUser));
+}
+
+#[tokio::test]
+async fn what_is_listed_counts_for_what_strangers_see() {
+    let accounts = with_path([("own", user(&[verifier("own", SALT, 7)]))]).await;
+    assert_eq!(accounts.find("stranger").verifiers.iterations, 7);
+    accounts.relist(listing([("ann", "anns"), ("bob", "bobs")])).await.unwrap();
+    assert_eq!(accounts.find("stranger").verifiers.iterations, ITERATIONS);
+}
+
+#[tokio::test]
+async fn impossible_names_are_never_looked_up() {
+    let accounts = with_path([]).await;
+    let long = "n".repeat(64);
+    let all = [("a/b", "pw"), ("a\0", "pw"), ("a\n", "pw"), ("", "pw"), (&*long, "pw"), (&long[1..], "pw")];
+    accounts.relist(listing(all)).await.unwrap();
+    for (name, want) in all.map(|(name, _)| (name, Err(Reason::UnknownUser))).into_iter().take(5) {
+        assert_eq!(shown(&accounts, name, "pw").await, want, "{name:?}");
+    }
+    assert_eq!(shown(&accounts, &long[1..], "pw").await, Ok(0));
+}
+
+#[tokio::test]
+async fn strangers_are_asked_as_the_users_below_the_path_are() {
+    let any =
+        AnyUser { rights: Arc::new(User { method: Method::Cleartext, ..user(&[]) }), path: Some("/users".to_owned()) };
+    let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock)).await.unwrap();
+    assert_eq!(accounts.find("stranger").method, Method::Cleartext);
+}

@@ -1,0 +1,200 @@
+//! One SCRAM exchange, the server's side: messages in, messages out (RFC 5802, RFC 7677; channel binding RFC 5929 section 4).
+//!
+//! Each state takes the one message that leads on from it, and is used up by it: [`Offer`], then [`Challenged`], then
+//! [`Proven`]. Nothing else has a way on.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::client_auth::Reason;
+use crate::client_auth::verifiers::Verifiers;
+use crate::secret::same;
+
+/// The mechanisms' names (RFC 7677).
+const SCRAM: &str = "SCRAM-SHA-256";
+const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// The one kind of channel binding that PostgreSQL and its clients know.
+const BINDING: &str = "tls-server-end-point";
+
+/// Longest nonce of a client that is taken, in bytes; those of drivers have 18 to 32.
+const MAX_NONCE: usize = 1024;
+
+/// What a client may choose from.
+pub(super) struct Offer {
+    /// What the channel can be bound to. `None`: in clear, or there is none for the certificate.
+    end_point: Option<Arc<[u8]>>,
+}
+
+/// What it chose.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Mechanism {
+    Scram,
+    ScramPlus,
+}
+
+/// A client that has been told salt, rounds and our nonce.
+pub(super) struct Challenged {
+    client_first_bare: String,
+    server_first: String,
+    /// What `c=` and `r=` have to be.
+    binding: String,
+    nonce: String,
+}
+
+/// A client that has shown its password.
+#[derive(Debug)]
+pub(super) struct Proven {
+    /// Which of its passwords.
+    pub(super) slot: usize,
+    /// Shows it that we know that password's verifier.
+    pub(super) server_final: String,
+}
+
+impl Offer {
+    pub(super) fn new(end_point: Option<Arc<[u8]>>) -> Self {
+        Self { end_point }
+    }
+
+    /// By preference.
+    pub(super) fn mechanisms(&self) -> Vec<String> {
+        let plus = self.end_point.iter().map(|_| SCRAM_PLUS);
+        plus.chain([SCRAM]).map(str::to_owned).collect()
+    }
+
+    /// One of those that are offered.
+    pub(super) fn mechanism(&self, name: &str) -> Option<Mechanism> {
+        match name {
+            SCRAM => Some(Mechanism::Scram),
+            SCRAM_PLUS => self.end_point.as_ref().map(|_| Mechanism::ScramPlus),
+            _ => None,
+        }
+    }
+
+    /// Takes client-first-message. `nonce`: ours, printable and without a comma.
+    pub(super) fn first(
+        self,
+        mechanism: Mechanism,
+        message: &[u8],
+        verifiers: &Verifiers,
+        nonce: &str,
+    ) -> Result<Challenged, Reason> {
+        let first = First::parse(message).ok_or(Reason::Malformed)?;
+        let bound_to = match (mechanism, first.flag, self.end_point) {
+            (Mechanism::ScramPlus, Flag::Bound(BINDING), Some(end_point)) => Some(end_point),
+            (Mechanism::Scram, Flag::Unable, _) | (Mechanism::Scram, Flag::NotOffered, None) => None,
+            // Somebody between us has taken the offer out of the list.
+            (Mechanism::Scram, Flag::NotOffered, Some(_)) => return Err(Reason::Downgrade),
+            (Mechanism::ScramPlus | Mechanism::Scram, Flag::Bound(_) | Flag::Unable | Flag::NotOffered, _) => {
+                return Err(Reason::Malformed);
+            }
+        };
+        let nonce = format!("{}{nonce}", first.nonce);
+        let salt = STANDARD.encode(&verifiers.salt);
+        Ok(Challenged {
+            client_first_bare: first.bare.to_owned(),
+            server_first: format!("r={nonce},s={salt},i={}", verifiers.iterations),
+            binding: STANDARD.encode([first.header.as_bytes(), bound_to.as_deref().unwrap_or_default()].concat()),
+            nonce,
+        })
+    }
+}
+
+impl Challenged {
+    /// server-first-message.
+    pub(super) fn server_first(&self) -> &str {
+        &self.server_first
+    }
+
+    /// Takes client-final-message. Whatever is wrong with it, it proves nothing.
+    pub(super) fn last(self, message: &[u8], verifiers: &Verifiers) -> Result<Proven, Reason> {
+        let last = Last::parse(message).ok_or(Reason::Malformed)?;
+        let is_of_this_exchange =
+            same(last.binding.as_bytes(), self.binding.as_bytes()) & same(last.nonce.as_bytes(), self.nonce.as_bytes());
+        if !is_of_this_exchange {
+            return Err(Reason::OtherExchange);
+        }
+        let auth_message = format!("{},{},{}", self.client_first_bare, self.server_first, last.unproven);
+        let auth_message = auth_message.as_bytes();
+        let slot = verifiers.slot_of_proof(auth_message, &last.proof).ok_or(Reason::WrongPassword)?;
+        let signature = verifiers.server_signature(slot, auth_message).ok_or(Reason::WrongPassword)?;
+        Ok(Proven { slot, server_final: format!("v={}", STANDARD.encode(signature)) })
+    }
+}
+
+/// gs2-cbind-flag: what the client says of channel binding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Flag<'m> {
+    /// `n`: it cannot.
+    Unable,
+    /// `y`: it could, but saw no offer.
+    NotOffered,
+    /// `p=`: it does, by this kind.
+    Bound(&'m str),
+}
+
+/// client-first-message.
+struct First<'m> {
+    /// gs2-header, with its commas.
+    header: &'m str,
+    flag: Flag<'m>,
+    bare: &'m str,
+    nonce: &'m str,
+}
+
+impl<'m> First<'m> {
+    /// `FLAG,,n=NAME,r=NONCE`. The name is that of the startup message, whatever is here, as PostgreSQL has it; nobody speaks for
+    /// another (`a=`), and extensions that must be understood (`m=`) are not. Others are passed over.
+    fn parse(message: &'m [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(message).ok()?;
+        let (flag, _) = text.split_once(',')?;
+        let (header, bare) = text.split_at_checked(flag.len() + 2).filter(|(header, _)| header.ends_with(",,"))?;
+        let flag = match flag {
+            "n" => Flag::Unable,
+            "y" => Flag::NotOffered,
+            _ => Flag::Bound(flag.strip_prefix("p=")?),
+        };
+        let mut attributes = bare.split(',');
+        let _name = attributes.next()?.strip_prefix("n=").filter(|name| !name.contains('\0'))?;
+        let nonce = attributes.next()?.strip_prefix("r=").filter(|nonce| is_nonce(nonce))?;
+        attributes.all(is_passed_over).then_some(Self { header, flag, bare, nonce })
+    }
+}
+
+/// client-final-message.
+struct Last<'m> {
+    binding: &'m str,
+    nonce: &'m str,
+    /// All of it but the proof.
+    unproven: &'m str,
+    proof: [u8; 32],
+}
+
+impl<'m> Last<'m> {
+    /// `c=BINDING,r=NONCE,p=PROOF`.
+    fn parse(message: &'m [u8]) -> Option<Self> {
+        let (unproven, proof) = std::str::from_utf8(message).ok()?.rsplit_once(",p=")?;
+        let mut attributes = unproven.split(',');
+        let binding = attributes.next()?.strip_prefix("c=")?;
+        let nonce = attributes.next()?.strip_prefix("r=")?;
+        let proof = STANDARD.decode(proof).ok()?.try_into().ok()?;
+        attributes.all(is_passed_over).then_some(Self { binding, nonce, unproven, proof })
+    }
+}
+
+/// Printable ASCII without a comma.
+fn is_nonce(text: &str) -> bool {
+    (1..=MAX_NONCE).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b',')
+}
+
+/// An extension that may be ignored: a letter with no meaning of its own here, and a value.
+fn is_passed_over(attribute: &str) -> bool {
+    let mut chars = attribute.chars();
+    let is_named = chars.next().is_some_and(|name| name.is_ascii_alphabetic() && !"mnrpc".contains(name));
+    is_named && chars.next() == Some('=') && !chars.as_str().contains('\0')
+}
+
+#[cfg(test)]
+mod tests;

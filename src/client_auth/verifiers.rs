@@ -1,0 +1,69 @@
+//! What one user's passwords are checked against, be they told or proved: no network, no clock.
+
+use aws_lc_rs::{digest, hmac};
+
+use crate::config::Verifier;
+use crate::secret::{Secret, same};
+
+/// How many passwords a user may have at a time: the old one and the new one.
+pub(super) const SLOTS: usize = 2;
+
+/// One salt and one count of rounds, for one derivation serves all of a user's passwords.
+#[derive(Clone)]
+pub(super) struct Verifiers {
+    pub(super) salt: Vec<u8>,
+    pub(super) iterations: u32,
+    /// Always as many: where there is no password the keys are some that none leads to.
+    pub(super) slots: [Keys; SLOTS],
+}
+
+/// What is kept of one password.
+#[derive(Clone)]
+pub(super) struct Keys {
+    /// H(ClientKey)
+    pub(super) stored: [u8; 32],
+    pub(super) server: [u8; 32],
+}
+
+impl From<&Verifier> for Keys {
+    fn from(verifier: &Verifier) -> Self {
+        Self { stored: verifier.stored_key, server: verifier.server_key }
+    }
+}
+
+impl Verifiers {
+    /// Which password this is. As slow as its rounds: not for an async thread.
+    pub(super) fn slot_of_password(&self, password: &Secret) -> Option<usize> {
+        let derived = Verifier::derive(password, &self.salt, self.iterations);
+        self.slot(|keys| same(&derived.stored_key, &keys.stored))
+    }
+
+    /// Which password a ClientProof was made with (RFC 5802 section 3).
+    pub(super) fn slot_of_proof(&self, auth_message: &[u8], proof: &[u8; 32]) -> Option<usize> {
+        self.slot(|keys| {
+            let signature = sign(&keys.stored, auth_message);
+            let mut client_key = *proof;
+            client_key.iter_mut().zip(signature.as_ref()).for_each(|(byte, mask)| *byte ^= mask);
+            same(digest::digest(&digest::SHA256, &client_key).as_ref(), &keys.stored)
+        })
+    }
+
+    /// ServerSignature: shows that we have the keys of that slot.
+    pub(super) fn server_signature(&self, slot: usize, auth_message: &[u8]) -> Option<hmac::Tag> {
+        self.slots.get(slot).map(|keys| sign(&keys.server, auth_message))
+    }
+
+    /// Every slot is looked at, whichever matches.
+    fn slot(&self, matches: impl Fn(&Keys) -> bool) -> Option<usize> {
+        let mut found = None;
+        for (at, keys) in self.slots.iter().enumerate() {
+            let is_it = matches(keys);
+            found = found.or(is_it.then_some(at));
+        }
+        found
+    }
+}
+
+fn sign(key: &[u8; 32], message: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message)
+}

@@ -1,0 +1,250 @@
+//! What becomes of a client's startup parameters on the way to this connection's warehouse.
+
+use crate::config::reader::{Table, Value};
+use crate::config::value::Parsed;
+
+/// Longest application_name that the warehouse is told, in bytes.
+pub(crate) const MAX_APPLICATION_NAME: usize = 250;
+
+/// Most names in `drop`, and in `set`.
+const MAX_NAMES: usize = 64;
+
+/// Longest name of a parameter (NAMEDATALEN), and longest value of one, in bytes.
+const MAX_NAME: usize = 63;
+const MAX_VALUE: usize = 1024;
+
+/// Of the proxy's own making; no connection drops them.
+const OURS: [&str; 2] = ["user", "database"];
+
+/// What no connection sets besides: what has a key of its own, what holds other parameters, and what a driver or an
+/// identity provider has to say itself.
+const NEVER_SET: [&str; 10] = [
+    "application_name",
+    "options",
+    "replication",
+    "client_protocol_version",
+    "plugin_name",
+    "idp_type",
+    "provider_name",
+    "token_type",
+    "identity_namespace",
+    "idc_client_display_name",
+];
+
+/// `application_name`: what the warehouse is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NameTemplate(Vec<Piece>);
+
+/// A part of a template.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Piece {
+    /// As it is.
+    Text(String),
+    /// `{application_name}`: the client's own; the only one that is cut.
+    ApplicationName,
+    /// `{user}`: the client's.
+    User,
+    /// `{conn_id}`
+    ConnId,
+    /// `{client_addr}`
+    ClientAddr,
+    /// `{session_id}`: that of the proxy's log.
+    SessionId,
+}
+
+const PLACEHOLDERS: [(&str, Piece); 5] = [
+    ("application_name", Piece::ApplicationName),
+    ("user", Piece::User),
+    ("conn_id", Piece::ConnId),
+    ("client_addr", Piece::ClientAddr),
+    ("session_id", Piece::SessionId),
+];
+
+impl NameTemplate {
+    /// Text with placeholders in braces; there is no other use for a brace.
+    ///
+    /// # Errors
+    /// An unknown placeholder, a brace without its other, control characters, or more text than fits.
+    pub fn parse(text: &str) -> Result<Self, std::borrow::Cow<'static, str>> {
+        if text.contains(char::is_control) {
+            return Err("must hold no control characters".into());
+        }
+        let (mut pieces, mut rest, mut fixed) = (Vec::new(), text, 0);
+        while let Some((before, behind)) = rest.split_once('{') {
+            let (name, after) = behind.split_once('}').ok_or(UNBALANCED)?;
+            let found = PLACEHOLDERS.iter().find(|(known, _)| *known == name);
+            let (_, piece) = found.ok_or_else(unknown)?;
+            fixed += push_text(&mut pieces, before)?;
+            pieces.push(piece.clone());
+            rest = after;
+        }
+        fixed += push_text(&mut pieces, rest)?;
+        if fixed > MAX_APPLICATION_NAME {
+            return Err(format!("must be at most {MAX_APPLICATION_NAME} bytes long").into());
+        }
+        Ok(Self(pieces))
+    }
+
+    /// Its parts, in order.
+    #[must_use]
+    pub fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// Whether it stands for the client's own, just so.
+    #[must_use]
+    pub fn is_clients_own(&self) -> bool {
+        self.0 == [Piece::ApplicationName]
+    }
+}
+
+/// `{application_name}`
+impl Default for NameTemplate {
+    fn default() -> Self {
+        Self(vec![Piece::ApplicationName])
+    }
+}
+
+const UNBALANCED: &str = "a { or } without its other: braces are for placeholders only";
+
+fn unknown() -> String {
+    let names: Vec<_> = PLACEHOLDERS.iter().map(|(name, _)| format!("{{{name}}}")).collect();
+    format!("unknown placeholder: there are {}", names.join(", "))
+}
+
+/// How many bytes that is.
+fn push_text(pieces: &mut Vec<Piece>, text: &str) -> Result<usize, &'static str> {
+    if text.contains('}') {
+        return Err(UNBALANCED);
+    }
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text.to_owned()));
+    }
+    Ok(text.len())
+}
+
+/// `startup_parameters`: names are compared without regard to case.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StartupPolicy {
+    /// Not passed on, wherever the client says them.
+    pub drop: Vec<String>,
+    /// Sent in place of what the client says.
+    pub set: Vec<(String, String)>,
+}
+
+/// `None`: a fault was told.
+pub(super) fn application_name(table: &mut Table<'_>) -> Option<NameTemplate> {
+    table.take("application_name").map_or(Some(NameTemplate::default()), |name| name.parse(NameTemplate::parse))
+}
+
+/// `None`: a fault was told.
+pub(super) fn startup_parameters(table: &mut Table<'_>) -> Option<StartupPolicy> {
+    let Some(place) = table.take("startup_parameters") else { return Some(StartupPolicy::default()) };
+    let mut table = place.table("connections.*.startup_parameters");
+    let drop = table.take("drop").map_or(Some(Vec::new()), |names| dropped(&names));
+    let set = table.take("set").map_or(Some(Vec::new()), |given| set(&given));
+    table.finish();
+    place.is_table().then_some(StartupPolicy { drop: drop?, set: set? })
+}
+
+fn dropped(names: &Value<'_>) -> Option<Vec<String>> {
+    let list = names.list()?;
+    if list.len() > MAX_NAMES {
+        names.fault(format_args!("must be at most {MAX_NAMES} names"));
+        return None;
+    }
+    let names: Vec<_> = list.iter().filter_map(|name| name.parse(droppable)).collect();
+    (names.len() == list.len()).then_some(names)
+}
+
+fn droppable(name: &str) -> Parsed<String> {
+    parameter_name(name)?;
+    if is_one_of(&OURS, name) {
+        return Err("is the proxy's own to send".into());
+    }
+    Ok(name.to_owned())
+}
+
+fn set(place: &Value<'_>) -> Option<Vec<(String, String)>> {
+    let given = place.table("connections.*.startup_parameters.set").names();
+    if given.len() > MAX_NAMES {
+        place.fault(format_args!("must be at most {MAX_NAMES} parameters"));
+        return None;
+    }
+    let (mut all, count) = (Vec::<(String, String)>::new(), given.len());
+    for value in given {
+        if let Err(why) = settable(&value.name) {
+            value.fault(why);
+        } else if all.iter().any(|(name, _)| name.eq_ignore_ascii_case(&value.name)) {
+            value.fault("another parameter has this name, but for case");
+        } else if let Some(text) = value.parse(parameter_value) {
+            all.push((value.name, text));
+        }
+    }
+    (place.is_table() && all.len() == count).then_some(all)
+}
+
+fn settable(name: &str) -> Parsed<()> {
+    if name.eq_ignore_ascii_case("application_name") {
+        return Err("has a key of its own: application_name".into());
+    }
+    let is_protocols = name.get(.."_pq_.".len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case("_pq_."));
+    if is_protocols || is_one_of(&OURS, name) || is_one_of(&NEVER_SET, name) {
+        return Err("may not be set".into());
+    }
+    parameter_name(name)
+}
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// As PostgreSQL names its own and those of extensions.
+fn parameter_name(name: &str) -> Parsed<()> {
+    let is_name = (1..=MAX_NAME).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+    if is_name { Ok(()) } else { Err("must be 1 to 63 letters, digits, _ and ., and begin with no digit".into()) }
+}
+
+fn parameter_value(text: &str) -> Parsed<String> {
+    if text.len() > MAX_VALUE || text.contains(char::is_control) {
+        return Err(format!("must be at most {MAX_VALUE} bytes without control characters").into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_text_and_placeholders() {
+        let text = |text: &str| Piece::Text(text.to_owned());
+        for (template, want) in [
+            ("", vec![]),
+            ("bi", vec![text("bi")]),
+            ("{application_name}", vec![Piece::ApplicationName]),
+            ("[{user}] {conn_id}", vec![text("["), Piece::User, text("] "), Piece::ConnId]),
+            ("{client_addr}{session_id}", vec![Piece::ClientAddr, Piece::SessionId]),
+        ] {
+            assert_eq!(NameTemplate::parse(template).unwrap().pieces(), want, "{template}");
+        }
+        assert!(NameTemplate::default().is_clients_own());
+        assert!(!NameTemplate::parse("{application_name} ").unwrap().is_clients_own());
+        assert!(NameTemplate::parse(&format!("{}{{user}}", "x".repeat(250))).is_ok());
+    }
+
+    #[test]
+    fn templates_with_other_braces_are_faults() {
+        for template in ["{", "}", "{user", "user}", "{user}}", "{{user}}", "a}b{user}"] {
+            let why = NameTemplate::parse(template).unwrap_err();
+            assert!(why.contains("without its other") || why.contains("unknown placeholder"), "{template}: {why}");
+        }
+        for template in ["{}", "{User}", "{ user }", "{password}"] {
+            assert!(NameTemplate::parse(template).unwrap_err().starts_with("unknown placeholder"), "{template}");
+        }
+        assert!(NameTemplate::parse("a\0").is_err() && NameTemplate::parse("a\n").is_err());
+        assert!(NameTemplate::parse(&"x".repeat(251)).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! A client that is logged in and waits for its warehouse: whether it is still there, and what it hears meanwhile.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pgwire::messages::response::NoticeResponse;
+use tokio::time::{sleep, timeout};
+
+use super::SessionError;
+use crate::wire::{self, Wire};
+
+/// How long the warehouse may take before the client is told what it waits for; from AuthenticationOk, ahead of which
+/// drivers take no notice.
+const NOTICE_AFTER: Duration = Duration::from_secs(5);
+
+/// The SQLSTATE of what is no error: successful completion.
+const NO_ERROR: &str = "00000";
+
+/// What a login waits for.
+#[derive(Default)]
+pub(super) struct Wait {
+    is_for_warehouse: AtomicBool,
+}
+
+impl Wait {
+    /// A credential is fetched.
+    pub(super) fn for_credential(&self) {
+        self.is_for_warehouse.store(false, Ordering::Relaxed);
+    }
+
+    /// The warehouse is dialled.
+    pub(super) fn for_warehouse(&self) {
+        self.is_for_warehouse.store(true, Ordering::Relaxed);
+    }
+
+    /// The NoticeResponse that says so.
+    pub(super) fn notice(&self, conn_id: &str) -> BytesMut {
+        let text = if self.is_for_warehouse.load(Ordering::Relaxed) {
+            format!("waiting for the warehouse of \"{conn_id}\": an idle one takes a while to wake")
+        } else {
+            format!("waiting for a credential for \"{conn_id}\"")
+        };
+        let notice = || "NOTICE".to_owned();
+        let fields = vec![(b'S', notice()), (b'V', notice()), (b'C', NO_ERROR.to_owned()), (b'M', text)];
+        wire::encode(&NoticeResponse::new(fields))
+    }
+}
+
+/// Goes on with `work` as long as the client is there, and tells it once that it takes a while. A client that takes no
+/// notice in `patience` is given up.
+pub(super) async fn attended<T>(
+    client: &mut Wire,
+    patience: Duration,
+    notice: impl Fn() -> BytesMut,
+    work: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        outcome = &mut work => return outcome,
+        gone = client.gone() => return Err(SessionError::ClientGone(gone)),
+        () = sleep(NOTICE_AFTER) => {}
+    }
+    // Nothing else goes on meanwhile: half a notice would be taken for the beginning of whatever comes next.
+    let told = timeout(patience, client.send_bytes(&notice())).await;
+    told.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
+    tokio::select! {
+        biased;
+        outcome = work => outcome,
+        gone = client.gone() => Err(SessionError::ClientGone(gone)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::io::{AsyncReadExt, DuplexStream};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::stream::Io;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
+
+    /// A client whose connection holds so many bytes, and the client.
+    fn client(holds: usize) -> (Wire, DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(holds);
+        (Wire::new(Box::new(Io(ours))), theirs)
+    }
+
+    fn notice() -> BytesMut {
+        Wait::default().notice("sales")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_within_5_s_needs_no_notice() {
+        let (mut wire, mut theirs) = client(4096);
+        let work = async {
+            sleep(NOTICE_AFTER).await;
+            Ok(1)
+        };
+        assert_eq!(attended(&mut wire, PATIENCE, notice, work).await.unwrap(), 1);
+        drop(wire);
+        assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_longer_is_told_once_for_what_it_waits_then() {
+        let (mut wire, mut theirs) = client(4096);
+        let wait = Wait::default();
+        let work = async {
+            wait.for_credential();
+            sleep(Duration::from_secs(4)).await;
+            wait.for_warehouse();
+            sleep(Duration::from_secs(600)).await;
+            Ok(())
+        };
+        attended(&mut wire, PATIENCE, || wait.notice("sales"), work).await.unwrap();
+        drop(wire);
+        let mut told = Vec::new();
+        theirs.read_to_end(&mut told).await.unwrap();
+        let fields =
+            b"SNOTICE\0VNOTICE\0C00000\0Mwaiting for the warehouse of \"sales\": an idle one takes a while to wake\0\0";
+        assert_eq!(told, wire::message(b'N', fields));
+        assert!(notice().ends_with(b"Mwaiting for a credential for \"sales\"\0\0"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_given_up() {
+        let ((mut wire, theirs), began) = (client(8), Instant::now());
+        let ended = attended(&mut wire, PATIENCE, notice, pending::<Result<(), _>>()).await;
+        assert!(matches!(ended, Err(SessionError::StartupTimeout(_))), "{ended:?}");
+        assert_eq!(began.elapsed(), NOTICE_AFTER + PATIENCE);
+        drop(theirs);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_is_not_waited_for() {
+        for after in [0, 60] {
+            let ((mut wire, theirs), began) = (client(4096), Instant::now());
+            let leave = async move {
+                sleep(Duration::from_secs(after)).await;
+                drop(theirs);
+            };
+            let (ended, ()) = tokio::join!(attended(&mut wire, PATIENCE, notice, pending::<Result<(), _>>()), leave);
+            assert!(matches!(ended, Err(SessionError::ClientGone(_))), "{ended:?}");
+            assert_eq!(began.elapsed().as_secs(), after);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The application_name that the warehouse is told: what its own lists say of who asks.
+
+use crate::config::{MAX_APPLICATION_NAME, NameTemplate, Piece};
+use crate::session_id::SessionId;
+
+/// Whom a session is for.
+pub(crate) struct Asker<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) conn_id: &'a str,
+    /// As the log has it.
+    pub(crate) client_addr: &'a str,
+    pub(crate) session_id: SessionId,
+}
+
+/// The template with everything put in, of at most [`MAX_APPLICATION_NAME`] bytes. Only the client's `own` name gives way;
+/// where there is too much without it the end is cut.
+pub(super) fn render(template: &NameTemplate, own: &str, asker: &Asker<'_>) -> String {
+    let text = |piece: &Piece| match piece {
+        Piece::Text(text) => Some(text.clone()),
+        Piece::ApplicationName => None,
+        Piece::User => Some(tamed(asker.user)),
+        Piece::ConnId => Some(tamed(asker.conn_id)),
+        Piece::ClientAddr => Some(asker.client_addr.to_owned()),
+        Piece::SessionId => Some(asker.session_id.as_str().to_owned()),
+    };
+    let texts: Vec<_> = template.pieces().iter().map(text).collect();
+    let fixed: usize = texts.iter().flatten().map(String::len).sum();
+    let places = texts.iter().filter(|text| text.is_none()).count().max(1);
+    let own = cut(tamed(own), MAX_APPLICATION_NAME.saturating_sub(fixed) / places);
+    cut(texts.into_iter().map(|text| text.unwrap_or_else(|| own.clone())).collect(), MAX_APPLICATION_NAME)
+}
+
+/// Brackets and controls would let a client write what looks like a template's own.
+fn tamed(text: &str) -> String {
+    text.replace(|c: char| matches!(c, '[' | ']') || c.is_control(), "_")
+}
+
+fn cut(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rendered(template: &str, own: &str, user: &str) -> String {
+        let asker = Asker { user, conn_id: "sales", client_addr: "10.0.0.7", session_id: SessionId::random() };
+        render(&NameTemplate::parse(template).unwrap(), own, &asker)
+    }
+
+    #[test]
+    fn everything_is_put_in() {
+        assert_eq!(rendered("{application_name} [{user}] {conn_id}", "psql", "demo"), "psql [demo] sales");
+        assert_eq!(rendered("{client_addr}", "psql", "demo"), "10.0.0.7");
+        assert_eq!(rendered("{session_id}", "", "").len(), 12);
+        assert_eq!(rendered("", "psql", "demo"), "");
+    }
+
+    #[test]
+    fn only_the_clients_own_name_is_cut_and_at_a_character() {
+        let own = "ü".repeat(200);
+        assert_eq!(rendered("{application_name}", &own, ""), "ü".repeat(125));
+        assert_eq!(rendered("{application_name}x", &own, ""), format!("{}x", "ü".repeat(124)));
+        assert_eq!(rendered("{application_name}/{application_name}", &own, ""), [&*"ü".repeat(62); 2].join("/"));
+        let long = "u".repeat(300);
+        assert_eq!(rendered("{application_name} {user}", "psql", &long), format!(" {}", "u".repeat(249)));
+    }
+
+    #[test]
+    fn what_comes_from_outside_holds_no_brackets_and_no_controls() {
+        assert_eq!(rendered("[{application_name}]", "a] [b\n\u{85}c", ""), "[a_ _b__c]");
+        assert_eq!(rendered("{user}", "", "[x]\t"), "_x__");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_it_fits(own in ".{0,400}", user in ".{0,400}") {
+            let name = rendered("{application_name}|{user}|{application_name}", &own, &user);
+            prop_assert!(name.len() <= MAX_APPLICATION_NAME);
+            prop_assert!(!name.contains(|c: char| matches!(c, '[' | ']') || c.is_control()));
+        }
+    }
+}

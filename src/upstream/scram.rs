@@ -1,0 +1,122 @@
+//! SCRAM-SHA-256 towards the warehouse (RFC 5802, RFC 7677): what of a challenge is answered, and how many at a time.
+//!
+//! The exchange itself is postgres-protocol's. The challenge says how much work an answer is, so it is held to bounds first.
+
+use postgres_protocol::authentication::sasl::ScramSha256;
+use tokio::sync::Semaphore;
+
+use super::UpstreamError;
+
+/// Most rounds, twenty-four times PostgreSQL's default; in a debug build a second.
+const MAX_ROUNDS: u32 = 100_000;
+
+/// Longest salt, in bytes, and in base64.
+const MAX_SALT: usize = 1024;
+const MAX_SALT_BASE64: usize = MAX_SALT.div_ceil(3) * 4;
+
+/// Longest nonce, ours included, in characters. PostgreSQL's is of 48.
+const MAX_NONCE: usize = 1024;
+
+/// Derivations at a time, whatever warehouses ask for: the proxy has other work.
+static DERIVATIONS: Semaphore = Semaphore::const_new(MAX_DERIVATIONS);
+const MAX_DERIVATIONS: usize = 4;
+
+/// Takes the server's first message; the exchange then holds our proof. Off the event loop: thousands of hashes. Waits
+/// while others are derived; the caller sets the deadline.
+pub(super) async fn prove(mut scram: Box<ScramSha256>, challenge: &[u8]) -> Result<Box<ScramSha256>, UpstreamError> {
+    // At this point it still holds our first message.
+    if !is_answered(scram.message(), challenge) {
+        return Err(UpstreamError::Protocol("SCRAM: a challenge out of bounds"));
+    }
+    let challenge = challenge.to_vec();
+    let permit = DERIVATIONS.acquire().await.map_err(|_closed| UpstreamError::Protocol("SCRAM: shutting down"))?;
+    // With its permit: it goes on when nobody waits for it any more.
+    let proved = tokio::task::spawn_blocking(move || {
+        let outcome = scram.update(&challenge).map(|()| scram);
+        drop(permit);
+        outcome
+    });
+    let proved =
+        proved.await.map_err(|_panic| UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"))?;
+    proved.map_err(|_scram| UpstreamError::Protocol("SCRAM: malformed challenge"))
+}
+
+/// `r=NONCE,s=SALT,i=ROUNDS`, within bounds, its nonce ours and more.
+fn is_answered(first: &[u8], challenge: &[u8]) -> bool {
+    let (Ok(first), Ok(challenge)) = (str::from_utf8(first), str::from_utf8(challenge)) else { return false };
+    let mut parts = challenge.splitn(3, ',');
+    let mut part = |key: &str| parts.next().and_then(|part| part.strip_prefix(key));
+    let (nonce, salt, rounds) = (part("r="), part("s="), part("i="));
+    let (Some((_, ours)), Some(nonce), Some(salt), Some(rounds)) = (first.split_once(",r="), nonce, salt, rounds)
+    else {
+        return false;
+    };
+    let is_ours_and_more = nonce.strip_prefix(ours).is_some_and(|more| !more.is_empty());
+    let is_number = rounds.bytes().all(|digit| digit.is_ascii_digit());
+    let is_bearable = rounds.parse().is_ok_and(|rounds: u32| (1..=MAX_ROUNDS).contains(&rounds));
+    is_ours_and_more && nonce.len() <= MAX_NONCE && salt.len() <= MAX_SALT_BASE64 && is_number && is_bearable
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use postgres_protocol::authentication::sasl::ChannelBinding;
+
+    use super::*;
+
+    /// An exchange, and its nonce.
+    fn begun() -> (Box<ScramSha256>, String) {
+        let scram = ScramSha256::new(b"password", ChannelBinding::unsupported());
+        let nonce = std::str::from_utf8(scram.message()).unwrap().split_once(",r=").unwrap().1.to_owned();
+        (Box::new(scram), nonce)
+    }
+
+    /// `{}` is our nonce.
+    async fn answered(challenge: &str) -> bool {
+        let (scram, nonce) = begun();
+        prove(scram, challenge.replace("{}", &nonce).as_bytes()).await.is_ok()
+    }
+
+    /// CVE-2026-6665 (a nonce without end) and CVE-2026-6669 (rounds without end).
+    #[tokio::test]
+    async fn challenges_are_answered_within_bounds_only() {
+        assert!(answered("r={}x,s=QSXCR+Q6sek8bf92,i=4096").await);
+        assert!(answered("r={}x,s=QSXCR+Q6sek8bf92,i=1").await);
+        for rounds in
+            ["0", "00", "-1", "+1", "", "x", "1 ", "100001", "2147483648", "4294967296", "99999999999999999999"]
+        {
+            assert!(!answered(&format!("r={{}}x,s=QSXCR+Q6sek8bf92,i={rounds}")).await, "{rounds}");
+        }
+        let (long_nonce, long_salt) = ("x".repeat(MAX_NONCE), "A".repeat(MAX_SALT_BASE64 + 4));
+        for challenge in [
+            "",
+            "r={}x",
+            "r={}x,s=QSXCR+Q6sek8bf92",
+            "s=QSXCR+Q6sek8bf92,r={}x,i=4096",
+            "m=ext,r={}x,s=QSXCR+Q6sek8bf92,i=4096",
+            "r={}x,s=QSXCR+Q6sek8bf92,i=4096,i=99999999",
+            "r={}x,s=!,i=4096",
+            "r={},s=QSXCR+Q6sek8bf92,i=4096",
+            "r=x{},s=QSXCR+Q6sek8bf92,i=4096",
+            "r=,s=QSXCR+Q6sek8bf92,i=4096",
+            &format!("r={{}}{long_nonce},s=QSXCR+Q6sek8bf92,i=4096"),
+            &format!("r={{}}x,s={long_salt},i=4096"),
+        ] {
+            assert!(!answered(challenge).await, "{challenge}");
+        }
+        let (scram, _) = begun();
+        assert!(prove(scram, b"\xff").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_so_many_are_derived_at_a_time() {
+        let all = DERIVATIONS.acquire_many(u32::try_from(MAX_DERIVATIONS).unwrap()).await.unwrap();
+        let (scram, nonce) = begun();
+        let challenge = format!("r={nonce}x,s=QSXCR+Q6sek8bf92,i=4096");
+        let mut waiting = Box::pin(prove(scram, challenge.as_bytes()));
+        assert!(poll!(&mut waiting).is_pending());
+        assert_eq!(DERIVATIONS.available_permits(), 0);
+        drop(all);
+        waiting.await.unwrap();
+    }
+}

@@ -1,0 +1,129 @@
+//! A client that waits for long hears why, once, in between AuthenticationOk and the greeting.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use redshift_iam_proxy::app::Counts;
+use support::frozen::FrozenTime;
+use support::hostile::{MECHANISM, challenged};
+use support::raw::{self, Message, field, message, read_message, startup, until_closed};
+use support::scram::Scram;
+use support::session::{Session, log_in};
+use support::{PASSWORD, Rig, Setup, USER};
+use tokio::net::TcpListener;
+
+/// What was said behind AuthenticationOk.
+fn behind_ok(messages: &[Message]) -> &[Message] {
+    let ok = messages.iter().position(|message| *message == (b'R', vec![0; 4])).expect("AuthenticationOk");
+    &messages[ok + 1..]
+}
+
+#[track_caller]
+fn assert_notice((tag, body): &Message, text: &str) {
+    let fields = [b'S', b'V', b'C', b'M'].map(|code| field(body, code));
+    assert_eq!((*tag, fields.each_ref().map(String::as_str)), (b'N', ["NOTICE", "NOTICE", "00000", text]));
+    assert!(body.ends_with(b"\0\0"));
+}
+
+#[tokio::test]
+async fn a_login_that_wakes_the_warehouse_says_so_after_5_s_and_once() {
+    let rig = Rig::start().await;
+    // The credential is there: what follows needs no timer.
+    drop(rig.connect("sales").await.unwrap());
+    rig.wait_until_idle().await;
+    let warehouse = &rig.sandbox().warehouse;
+    warehouse.sleep_until_woken();
+    let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let time = FrozenTime::start().await;
+    let startup = startup(0, &[("user", USER), ("database", "sales")]);
+    let (messages, ()) = tokio::join!(log_in(&mut stream, &startup, PASSWORD), async {
+        time.wait_until(|| warehouse.startups().len() == 2).await;
+        time.advance(Duration::from_millis(5010)).await;
+        for _ in 0..10 {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            time.advance(Duration::from_secs(2)).await;
+        }
+        warehouse.wake();
+    });
+    let behind_ok = behind_ok(&messages);
+    assert_notice(&behind_ok[0], "waiting for the warehouse of \"sales\": an idle one takes a while to wake");
+    let tags: Vec<_> = behind_ok.iter().map(|(tag, _)| *tag).collect();
+    assert!(tags[1..].starts_with(b"SS") && tags.ends_with(b"SKZ"), "{}", tags.escape_ascii());
+    assert_eq!(tags.iter().filter(|tag| **tag == b'N').count(), 1);
+    drop(time);
+    assert_eq!(support::session::query(&mut stream, "select 1").await, "1");
+}
+
+#[tokio::test]
+async fn a_login_that_waits_for_aws_says_so_and_the_refusal_is_still_read() {
+    // Connections are taken by the kernel, and nobody answers.
+    let aws = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", aws.local_addr().unwrap());
+    let rig = Rig::with(Setup { aws: Some(url), ..Setup::default() }).await;
+    let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let time = FrozenTime::start().await;
+    let startup = startup(0, &[("user", USER), ("database", "sales")]);
+    let (messages, ()) = tokio::join!(log_in(&mut stream, &startup, PASSWORD), async {
+        // Logged in, and nothing dialled: it waits.
+        time.wait_until(|| rig.app.counts().handshakes == 0 && rig.app.counts().sessions == 1).await;
+        for _ in 0..40 {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            time.advance(Duration::from_secs(1)).await;
+        }
+    });
+    let [notice, refusal] = behind_ok(&messages) else { panic!("{messages:?}") };
+    assert_notice(notice, "waiting for a credential for \"sales\"");
+    assert_eq!((refusal.0, &*field(&refusal.1, b'C')), (b'E', "57P03"));
+    assert_eq!(until_closed(&mut stream).await, b"");
+    drop(stream);
+    time.wait_until(|| rig.app.counts() == Counts::default()).await;
+    drop(time);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_long_for_its_proof_hears_no_notice() {
+    let rig = Rig::start().await;
+    drop(rig.connect("sales").await.unwrap());
+    let scram = Scram::default();
+    let (mut stream, challenge) = challenged(&rig, true, &scram).await;
+    let time = FrozenTime::start().await;
+    time.advance(Duration::from_secs(10)).await;
+    raw::send(&mut stream, &message(b'p', scram.last(&challenge, PASSWORD).as_bytes())).await;
+    let mut tags = Vec::new();
+    while tags.last() != Some(&b'Z') {
+        tags.push(read_message(&mut stream).await.unwrap().0);
+    }
+    assert!(tags.starts_with(b"RRS") && !tags.contains(&b'N'), "{MECHANISM}: {}", tags.escape_ascii());
+    drop(time);
+}
+
+/// redshift_connector: a Flush right behind the answer, whatever was asked for.
+#[tokio::test]
+async fn a_flush_behind_the_password_is_tolerated_for_cleartext_and_scram() {
+    let rig = Rig::start().await;
+    let flush = message(b'H', b"");
+    let scram = Scram::default();
+    let (mut stream, challenge) = challenged(&rig, true, &scram).await;
+    raw::send(&mut stream, &[&message(b'p', scram.last(&challenge, PASSWORD).as_bytes())[..], &flush].concat()).await;
+    let mut cleartext = support::hostile::asked(&rig, true, &support::hostile::aws_driver()).await;
+    let password = message(b'p', &[PASSWORD.as_bytes(), b"\0"].concat());
+    raw::send(&mut cleartext, &[&password[..], &flush].concat()).await;
+    for stream in [stream, cleartext] {
+        let mut session = Session { stream, key: (0, Vec::new()) };
+        session.until(b'Z').await;
+        assert_eq!(support::session::query(&mut session.stream, "select 1").await, "1");
+    }
+}

@@ -1,0 +1,212 @@
+//! A warehouse that says exactly what a test wants said: hostile, broken, or just another than the sandbox's.
+
+use std::collections::HashMap;
+use std::io::Result;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::World;
+use super::raw::{SSL_REQUEST, message, read_message};
+
+/// Makes bytes out of the last message that came.
+pub(crate) type Answer = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+
+/// One thing that it does. Behind the last it closes.
+#[derive(Clone)]
+pub(crate) enum Step {
+    Say(Vec<u8>),
+    /// Reads one message.
+    Read,
+    Answer(Answer),
+    /// Says it over and over, as long as it is taken.
+    Repeat(Vec<u8>),
+    /// Says nothing more, until the other side ends.
+    Hang,
+}
+
+/// What it does with an SSLRequest.
+#[derive(Clone)]
+pub(crate) enum Door {
+    /// TLS, then the script.
+    Open,
+    /// Says this in clear. What comes then is taken down, until the other side ends.
+    Say(Vec<u8>),
+    /// Says this in clear and closes.
+    SayAndClose(Vec<u8>),
+    /// Agrees to TLS, and says this to the ClientHello.
+    AnswerHello(Vec<u8>),
+}
+
+/// What came in.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// In clear: all of each connection whose door was not opened.
+    pub(crate) in_clear: Vec<Vec<u8>>,
+    /// Messages behind the startup message, by script.
+    pub(crate) messages: HashMap<String, Vec<(u8, Vec<u8>)>>,
+    pub(crate) dials: usize,
+    pub(crate) cancels: usize,
+}
+
+/// Listening.
+pub(crate) struct Scripted {
+    shared: Arc<Shared>,
+    listener: AbortHandle,
+}
+
+struct Shared {
+    acceptor: TlsAcceptor,
+    door: Mutex<Door>,
+    /// By the application_name of the startup message.
+    scripts: Mutex<HashMap<String, Vec<Step>>>,
+    seen: Mutex<Seen>,
+}
+
+impl Scripted {
+    /// Takes the place of the warehouse behind every connection.
+    pub(crate) async fn replace(world: &mut World) -> Self {
+        let acceptor = super::stand_in::acceptor(&world.sandbox.ca.issue(&["localhost"]));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let warehouse = world.sandbox.warehouse.address().port();
+        world.edit_all(&format!("port = {warehouse}\n"), &format!("port = {port}\n"));
+        let (door, scripts, seen) = (Mutex::new(Door::Open), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { acceptor, door, scripts, seen });
+        let listening = tokio::spawn(listen(listener, Arc::clone(&shared)));
+        Self { shared, listener: listening.abort_handle() }
+    }
+
+    pub(crate) fn door(&self, door: Door) {
+        *self.shared.door.lock().unwrap() = door;
+    }
+
+    /// What it does with a client of this application_name.
+    pub(crate) fn script(&self, name: &str, steps: Vec<Step>) {
+        self.shared.scripts.lock().unwrap().insert(name.to_owned(), steps);
+    }
+
+    /// What came in since the last call.
+    pub(crate) fn seen(&self) -> Seen {
+        std::mem::take(&mut self.shared.seen.lock().unwrap())
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let (socket, _) = listener.accept().await.unwrap();
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            shared.seen.lock().unwrap().dials += 1;
+            // Whoever leaves ends it, at whatever point.
+            let _ = serve(socket, &shared).await;
+        });
+    }
+}
+
+async fn serve(mut socket: TcpStream, shared: &Shared) -> Result<()> {
+    socket.set_nodelay(true)?;
+    let mut request = [0; SSL_REQUEST.len()];
+    socket.read_exact(&mut request).await?;
+    let door = shared.door.lock().unwrap().clone();
+    let said = match door {
+        Door::Open => {
+            assert_eq!(request, SSL_REQUEST);
+            socket.write_all(b"S").await?;
+            let mut stream = shared.acceptor.accept(socket).await?;
+            play(&mut stream, shared).await?;
+            return stream.shutdown().await;
+        }
+        Door::Say(said) => {
+            socket.write_all(&said).await?;
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest).await;
+            rest
+        }
+        Door::SayAndClose(said) => {
+            socket.write_all(&said).await?;
+            Vec::new()
+        }
+        Door::AnswerHello(said) => {
+            socket.write_all(b"S").await?;
+            let mut came = vec![0; 4096];
+            let hello = socket.read(&mut came).await?;
+            came.truncate(hello);
+            socket.write_all(&said).await?;
+            let _ = socket.read_to_end(&mut came).await;
+            came
+        }
+    };
+    shared.seen.lock().unwrap().in_clear.push([&request[..], &said].concat());
+    Ok(())
+}
+
+async fn play<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, shared: &Shared) -> Result<()> {
+    let length = stream.read_u32().await?;
+    let mut startup = vec![0; length as usize - 4];
+    stream.read_exact(&mut startup).await?;
+    if startup.starts_with(&[4, 0xd2, 0x16, 0x2e]) {
+        // A CancelRequest, which is never dealt with.
+        shared.seen.lock().unwrap().cancels += 1;
+        return hang(stream).await;
+    }
+    let name = application_name(&startup);
+    let steps = shared.scripts.lock().unwrap().get(&name).cloned();
+    let mut last = Vec::new();
+    for step in steps.unwrap_or_else(|| panic!("no script for {name:?}")) {
+        match step {
+            Step::Say(bytes) => send(stream, &bytes).await?,
+            Step::Read => {
+                let (tag, body) = read_message(stream).await?;
+                last.clone_from(&body);
+                shared.seen.lock().unwrap().messages.entry(name.clone()).or_default().push((tag, body));
+            }
+            Step::Answer(answer) => send(stream, &answer(&last)).await?,
+            Step::Repeat(bytes) => loop {
+                send(stream, &bytes).await?;
+            },
+            Step::Hang => hang(stream).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn hang<S: AsyncRead + Unpin>(stream: &mut S) -> Result<()> {
+    let mut byte = [0];
+    while stream.read(&mut byte).await? > 0 {}
+    Ok(())
+}
+
+async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Which script is meant. The version is checked on the way: always 3.0.
+fn application_name(startup: &[u8]) -> String {
+    assert_eq!(startup[..4], [0, 3, 0, 0]);
+    let texts: Vec<_> = startup[4..].split(|&byte| byte == 0).map(|text| String::from_utf8_lossy(text)).collect();
+    let place = texts.iter().step_by(2).position(|name| name == "application_name").expect("an application_name");
+    texts[2 * place + 1].clone().into_owned()
+}
+
+/// AuthenticationRequest.
+pub(crate) fn request(code: u32, data: &[u8]) -> Vec<u8> {
+    message(b'R', &[&code.to_be_bytes()[..], data].concat())
+}
+
+/// What a warehouse says once it is satisfied: statuses, key, ready.
+pub(crate) fn greeting() -> Vec<u8> {
+    let status = |name: &str, value: &str| message(b'S', format!("{name}\0{value}\0").as_bytes());
+    let key = message(b'K', &[0, 0, 0, 7, 1, 2, 3, 4]);
+    [status("server_version", "8.0.2"), status("client_encoding", "UTF8"), key, message(b'Z', b"I")].concat()
+}
