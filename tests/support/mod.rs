@@ -21,6 +21,7 @@ use tokio_postgres::NoTls;
 
 pub(crate) mod activity;
 pub(crate) mod aws_driver;
+pub(crate) mod client_ca;
 pub(crate) mod drip;
 pub(crate) mod frozen;
 pub(crate) mod hostile;
