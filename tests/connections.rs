@@ -82,6 +82,7 @@ fn a_serverless_spec_has_the_defaults_of_the_contract() {
         deny_db_users: ["awsuser", "admin", "rdsdb"].map(str::to_owned).to_vec(),
         tls_server_name: None,
         ca: None,
+        listen: None,
         max_sessions: 1900,
         bounds: None,
     };
@@ -234,7 +235,7 @@ fn faults_of_single_fields() {
         ("password_duration = \"-900\"", "5: password_duration: must be a duration"),
         ("password_duration = 9e2", "5: password_duration: must be a duration"),
         ("password_durations = 1", "5: password_durations: unknown key; did you mean password_duration?"),
-        ("listen = \"x\"", "5: listen: not yet supported"),
+        ("listen = \"x\"", "5: listen: must be IP:PORT"),
         ("user = \"\"", "5: user: a name is 1 to 127 bytes long"),
         ("secret_id = \"a b\"", "5: secret_id: must be the name or ARN of a Secrets Manager secret"),
         ("shared_user_roles = 1", "5: shared_user_roles: must be true or false"),

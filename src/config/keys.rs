@@ -5,9 +5,6 @@
 pub(super) const NOT_YET: &[&str] = &[
     "admin",
     "listen.public_name",
-    "listen.proxy_protocol_from",
-    "listen.sni_suffix",
-    "listen.reuse_port",
     "listen.tls.client_ca",
     "listen.tls.client_crl",
     "limits.max_handshakes_per_address",
@@ -15,7 +12,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "limits.ban_window",
     "limits.ban_time",
     "limits.ban_exempt",
-    "connections.*.listen",
     "connections.*.application_name",
     "connections.*.startup_parameters",
 ];

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::listen::{Exposure, balancers};
 use super::reader::{Table, Value, read_file};
 use super::value::{self, Parsed, Reference};
 use super::{Aws, Ca, Credentials, Identity, Limits, Listen, Log, LogFormat, LogLevel, TlsMode, Upstream};
 
 /// `[listen]`
-pub(super) fn listen(mut table: Table<'_>) -> Listen {
+pub(super) fn listen(mut table: Table<'_>) -> (Listen, Exposure) {
     let places = addresses(&mut table);
     let mut tls = table.table("tls");
     let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
@@ -19,21 +20,19 @@ pub(super) fn listen(mut table: Table<'_>) -> Listen {
     let has_identity = cert.is_some() || key.is_some();
     let identity = identity(cert, key);
     tls.finish();
+    let proxy_protocol_from = balancers(&mut table);
+    let sni_suffix = table.optional("sni_suffix", value::dns_suffix).flatten();
+    let reuse_port = table.take("reuse_port").and_then(|is| is.bool()).unwrap_or(false);
     table.finish();
+    let exposure = Exposure { mode, has_identity };
     for (address, place) in &places {
-        let Some(place) = place.as_ref().filter(|_| !address.ip().is_loopback()) else { continue };
-        match mode {
-            Some(TlsMode::Disable) => place.warn("clients are served without TLS on an address that is not loopback"),
-            Some(_) if !has_identity => {
-                place.fault(format_args!(
-                    "{address} is not a loopback address: it needs listen.tls.cert and listen.tls.key"
-                ));
-            }
-            _ => {}
+        if let Some(place) = place {
+            exposure.check(*address, place);
         }
     }
     let addresses = places.into_iter().map(|(address, _)| address).collect();
-    Listen { addresses, tls: mode.unwrap_or(TlsMode::Require), identity }
+    let tls = mode.unwrap_or(TlsMode::Require);
+    (Listen { addresses, tls, identity, proxy_protocol_from, sni_suffix, reuse_port }, exposure)
 }
 
 /// With where the file says so; the default is said nowhere.
