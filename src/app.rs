@@ -1,10 +1,12 @@
 //! Builds every live part from the configuration once, and owns the order of shutdown.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +17,10 @@ use crate::aws::{Base, NoRoots};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
-use crate::config::{Config, Password, Proof, Reference};
+use crate::config::{Config, ConnId, Password, Proof, Reference};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
-use crate::listener::{self, Acceptor, Workers};
+use crate::listener::{self, Acceptor, Ports, Workers};
 use crate::references::{References, Watch, Watched};
 use crate::relay;
 use crate::secret::Secret;
@@ -35,6 +37,8 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 /// A running proxy.
 pub struct App {
     addresses: Vec<SocketAddr>,
+    /// Of connections that have a port of their own.
+    own: BTreeMap<ConnId, SocketAddr>,
     acceptor: Arc<Acceptor>,
     /// Stops accepting.
     closing: CancellationToken,
@@ -130,6 +134,8 @@ impl App {
             specs: specs(&config, &logins, &clock, &control),
             logins,
             tls,
+            balancers: config.listen.proxy_protocol_from.clone(),
+            sni_suffix: config.listen.sni_suffix.clone(),
             accounts,
             slots: Slots::new(config.limits.max_sessions),
             cancels: Arc::new(CancelKeys::default()),
@@ -150,19 +156,22 @@ impl App {
             keepalive: config.upstream.keepalive,
         });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
-        let bind = |address| listener::bind(address).map_err(|source| AppError::Bind { address, source });
-        let listeners = config.listen.addresses.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-        let mut addresses = Vec::new();
-        for listener in listeners {
-            addresses.extend(listener.local_addr());
-            acceptors.spawn(listener::accept(listener, Arc::clone(&acceptor), closing.clone()));
+        let listeners = listeners(&config)?;
+        let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
+        for (port_of, listener) in listeners {
+            let Ok(address) = listener.local_addr() else { continue };
+            let conn_id = port_of.as_ref().map(|conn_id| conn_id.as_str()).unwrap_or_default();
+            info!(address = address.to_string().as_str(), conn_id, "listening");
+            match &port_of {
+                Some(conn_id) => drop(own.insert(ConnId::clone(conn_id), address)),
+                None => addresses.push(address),
+            }
+            acceptors.spawn(listener::accept(listener, port_of, Arc::clone(&acceptor), closing.clone()));
         }
         let reading = tokio::spawn(Arc::clone(&watch).run()).abort_handle();
-        for address in &addresses {
-            info!(address = address.to_string().as_str(), "listening");
-        }
         Ok(Self {
             addresses,
+            own,
             acceptor,
             closing,
             acceptors,
@@ -177,6 +186,12 @@ impl App {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The connection's own address, if it has one.
+    #[must_use]
+    pub fn address_of(&self, conn_id: &str) -> Option<SocketAddr> {
+        self.own.get(conn_id).copied()
     }
 
     /// What is live now.
@@ -235,6 +250,19 @@ impl Drop for App {
     fn drop(&mut self) {
         self.reading.abort();
     }
+}
+
+/// Every address is bound before a client is accepted on any: each with whose own it is.
+fn listeners(config: &Config) -> Result<Vec<(Option<Arc<ConnId>>, TcpListener)>, AppError> {
+    let ports = if config.listen.reuse_port { Ports::Shared } else { Ports::Own };
+    let open = config.listen.addresses.iter().map(|address| (None, *address));
+    let of_connections =
+        config.connections.values().filter_map(|spec| Some((Some(Arc::new(spec.id.clone())), spec.listen?)));
+    let bind = |(port_of, address)| match listener::bind(address, ports) {
+        Ok(listener) => Ok((port_of, listener)),
+        Err(source) => Err(AppError::Bind { address, source }),
+    };
+    open.chain(of_connections).map(bind).collect()
 }
 
 /// The references whose values may change while we run: passwords, and the listener's certificate.
