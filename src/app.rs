@@ -160,11 +160,13 @@ impl App {
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
         for (port_of, listener) in listeners {
             let Ok(address) = listener.local_addr() else { continue };
-            let conn_id = port_of.as_ref().map(|conn_id| conn_id.as_str()).unwrap_or_default();
-            info!(address = address.to_string().as_str(), conn_id, "listening");
-            match &port_of {
-                Some(conn_id) => drop(own.insert(ConnId::clone(conn_id), address)),
-                None => addresses.push(address),
+            let shown = address.to_string();
+            if let Some(conn_id) = &port_of {
+                info!(address = shown.as_str(), conn_id = conn_id.as_str(), "listening");
+                own.insert(ConnId::clone(conn_id), address);
+            } else {
+                info!(address = shown.as_str(), "listening");
+                addresses.push(address);
             }
             acceptors.spawn(listener::accept(listener, port_of, Arc::clone(&acceptor), closing.clone()));
         }

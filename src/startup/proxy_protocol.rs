@@ -40,6 +40,9 @@ enum Progress {
     Names(Option<Peer>),
 }
 
+/// The header of a balancer that speaks for itself, as its health checks do.
+pub(crate) const LOCAL: [u8; 16] = *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// Whether what was read as a startup packet's length begins a header: that of either version is an impossible length.
 pub(super) fn begins_with(length: u32) -> bool {
     [v1::SIGNATURE, v2::SIGNATURE].iter().any(|signature| signature.starts_with(&length.to_be_bytes()))
