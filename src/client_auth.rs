@@ -17,6 +17,7 @@ use crate::wire::refusal::Refusal;
 use crate::wire::{Frame, WireError};
 
 mod accounts;
+mod certificate;
 mod password;
 mod scram;
 
@@ -42,6 +43,9 @@ pub(crate) enum AuthError {
     /// Something else than the answer to the challenge.
     #[error("the client broke the protocol: expected {0}")]
     Protocol(&'static str),
+    /// The user's proof is a certificate, and the client has shown none.
+    #[error("the client has shown no certificate")]
+    CertificateMissing,
     /// A password would have to be asked for in clear.
     #[error("the user's method is cleartext, but the connection is not encrypted")]
     CleartextWithoutTls,
@@ -52,6 +56,8 @@ pub(crate) enum AuthError {
 pub(crate) enum Reason {
     #[error("wrong password")]
     WrongPassword,
+    #[error("the client's certificate is in another name, or not for clients (extended key usage)")]
+    WrongCertificate,
     #[error("unknown user")]
     UnknownUser,
     #[error("disabled user")]
@@ -65,6 +71,9 @@ pub(crate) enum Reason {
 /// # Errors
 /// See [`AuthError`].
 pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str) -> Result<Principal, AuthError> {
+    if let Some(rights) = accounts.certified(user) {
+        return certified(client, user, rights);
+    }
     let account = accounts.find(user);
     let exchange = asked_as(account.method, client);
     debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
@@ -80,6 +89,18 @@ pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str)
         Some(_) if account.is_unread => failed(Reason::Unread),
         Some(_) if !proven => failed(Reason::WrongPassword),
         Some(rights) => Ok(Principal { user: user.to_owned(), rights }),
+    }
+}
+
+/// Nothing is asked: the handshake has brought the proof, or not.
+fn certified(client: &Client, user: &str, rights: Arc<User>) -> Result<Principal, AuthError> {
+    let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    let certificate = certificate.ok_or(AuthError::CertificateMissing)?;
+    let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
+    match certificate::proves(certificate, user) {
+        false => failed(Reason::WrongCertificate),
+        true if !rights.enabled => failed(Reason::Disabled),
+        true => Ok(Principal { user: user.to_owned(), rights }),
     }
 }
 
@@ -117,6 +138,7 @@ impl Fault for AuthError {
             Self::Wire(WireError::Length(_)) => Some(Refusal::protocol("a message of a possible length")),
             Self::Failed { user, .. } => Some(Refusal::password_failed(user)),
             Self::Protocol(expected) => Some(Refusal::protocol(expected)),
+            Self::CertificateMissing => Some(Refusal::certificate_required()),
             Self::CleartextWithoutTls => Some(Refusal::tls_required()),
         }
     }

@@ -194,10 +194,10 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
             specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
         }),
     };
-    let (listen, exposure) = sections::listen(root.table("listen"));
+    let (listen, exposure, entrance) = sections::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);
-    let users = users::users(&user_entries, &known, &groups, listen.tls);
+    let users = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
     listen::check_ports(&connections, &entries, &listen, &exposure);
     users::check_per_user(&users, &user_entries, &connections, &entries);
@@ -269,6 +269,8 @@ pub struct Listen {
     pub sni_suffix: Option<String>,
     /// Other processes may listen on the same addresses.
     pub reuse_port: bool,
+    /// Whose certificates clients may show. `None`: they are not asked for one. Unused with `Disable`.
+    pub clients: Option<ClientCa>,
 }
 
 /// `listen.tls.mode`
@@ -312,6 +314,15 @@ pub enum BadIdentity {
     /// The key, or that it is another certificate's.
     #[error("listen.tls.key: {0}")]
     Key(Cow<'static, str>),
+}
+
+/// `listen.tls.client_ca` and `client_crl`
+#[derive(Clone, Debug)]
+pub struct ClientCa {
+    /// PEM bundle.
+    pub ca: Material,
+    /// PEM, one list or more. `None`: no certificate is revoked.
+    pub crl: Option<Material>,
 }
 
 /// A text that the file refers to.
@@ -401,6 +412,8 @@ pub struct Limits {
     pub max_sessions: usize,
     /// Clients not yet authenticated; at least 1.
     pub max_handshakes: usize,
+    /// Those of one address; 0: no cap.
+    pub max_handshakes_per_address: usize,
     /// Accept to authenticated.
     pub startup_timeout: Duration,
     /// No bytes either way, outside a transaction; `None`: off.
@@ -411,6 +424,21 @@ pub struct Limits {
     pub drain_delay: Duration,
     /// Then sessions still busy are closed too.
     pub drain_timeout: Duration,
+    /// Those that guess.
+    pub bans: BanLimits,
+}
+
+/// `limits.ban_*`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BanLimits {
+    /// Finished wrong proofs of one (address, user) within the window; of one address over all users, ten times as many. 0: off.
+    pub after: usize,
+    /// How far apart the first and the last of them may be.
+    pub window: Duration,
+    /// How long the next ones are refused.
+    pub time: Duration,
+    /// Whom nothing is counted of.
+    pub exempt: Vec<IpNet>,
 }
 
 /// `[credentials]`

@@ -16,6 +16,7 @@ use tracing::warn;
 use crate::config::ConnId;
 use crate::handshakes::Handshakes;
 use crate::session::{self, Arrival, Shared};
+use crate::startup::proxy_protocol;
 use crate::stream;
 
 /// Connections that the kernel holds for us; more than a burst of logins.
@@ -136,7 +137,11 @@ impl Acceptor {
         // It fails on a socket that is already dead.
         let Ok(socket) = prepared else { return };
         let Some(worker) = self.workers.next() else { return };
-        let handshake = self.handshakes.take(address.ip());
+        let handshake = if proxy_protocol::is_balancer(address, &self.shared.balancers) {
+            self.handshakes.take_behind(address.ip())
+        } else {
+            self.handshakes.take(address.ip())
+        };
         let (shared, port_of) = (Arc::clone(&self.shared), port_of.cloned());
         let session = async move {
             // Registered anew: every worker has its own reactor.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::aws::{self, Base};
-use crate::config::{Aws, Identity, Material, Reference, Remote, read_file, without_newline};
+use crate::config::{Aws, Listen, Material, Reference, Remote, read_file, without_newline};
 use crate::credentials::calls::Calls;
 use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
@@ -45,7 +45,8 @@ pub(crate) enum ReferenceError {
     Deadline(Duration),
 }
 
-type BadValue = Box<dyn Error + Send + Sync>;
+/// What is wrong with a new value.
+pub(crate) type BadValue = Box<dyn Error + Send + Sync>;
 type Take = dyn Fn(Vec<Secret>) -> BoxFuture<'static, Result<(), BadValue>> + Send + Sync;
 
 /// Some references whose values are used together, and what becomes of new values.
@@ -110,10 +111,19 @@ impl References {
         }
     }
 
-    /// The listener's certificate and key: without them nothing can be served, so they are waited for.
-    pub(crate) async fn identity(&self, identity: &mut Identity) {
-        self.wait_for("listen.tls.cert", &mut identity.cert).await;
-        self.wait_for("listen.tls.key", &mut identity.key).await;
+    /// The listener's certificate and key, and what clients' are verified by: without them nothing can be served, so they
+    /// are waited for.
+    pub(crate) async fn listener(&self, listen: &mut Listen) {
+        if let Some(identity) = &mut listen.identity {
+            self.wait_for("listen.tls.cert", &mut identity.cert).await;
+            self.wait_for("listen.tls.key", &mut identity.key).await;
+        }
+        if let Some(clients) = &mut listen.clients {
+            self.wait_for("listen.tls.client_ca", &mut clients.ca).await;
+            if let Some(crl) = &mut clients.crl {
+                self.wait_for("listen.tls.client_crl", crl).await;
+            }
+        }
     }
 
     async fn wait_for(&self, name: &str, material: &mut Material) {

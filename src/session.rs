@@ -15,8 +15,9 @@ use self::connect::connect;
 pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
+use crate::bans::Bans;
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
-use crate::client_auth::{self, Accounts, Principal};
+use crate::client_auth::{self, Accounts, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
 use crate::credentials::Logins;
 use crate::handshakes::Handshake;
@@ -24,7 +25,7 @@ use crate::relay::{self, Legs, Limits};
 use crate::session_id::SessionId;
 use crate::slots::{Slot, Slots};
 use crate::spec::{self, Asked, Specs};
-use crate::startup::{self, Accepted, Client, StartupError, proxy_protocol, tls::ServerTls};
+use crate::startup::{self, Accepted, Client, Peer, proxy_protocol, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
 use crate::upstream::{Routes, UpstreamConn, parameters};
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Routes,
     pub(crate) logins: Arc<Logins>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) bans: Bans,
     pub(crate) cancels: Arc<CancelKeys>,
     pub(crate) stop: Stop,
     pub(crate) limits: Limits,
@@ -109,10 +111,10 @@ async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Hand
 }
 
 /// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been dealt with.
-async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake: Handshake) -> Option<Ready> {
+async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, mut handshake: Handshake) -> Option<Ready> {
     let deadline = Instant::now() + shared.startup_timeout;
     let Arrival { socket, address, port_of } = arrival;
-    let accepted = startup_by(deadline, &handshake, accept(shared, socket, address, facts));
+    let accepted = accept(shared, (socket, address), deadline, facts, &mut handshake);
     let mut client = match unless(silent_too_long(&shared.stop), accepted).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(wire, key)) => {
@@ -153,13 +155,21 @@ async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake:
 /// Where a client is, and what it wants.
 async fn accept(
     shared: &Shared,
-    mut socket: TcpStream,
-    address: SocketAddr,
+    (mut socket, address): (TcpStream, SocketAddr),
+    deadline: Instant,
     facts: &mut Facts,
-) -> Result<Accepted, StartupError> {
-    let peer = proxy_protocol::peer(&mut socket, address, &shared.balancers).await?;
-    facts.comes_from(peer.address.ip());
-    startup::accept(socket, peer, &shared.tls).await
+    handshake: &mut Handshake,
+) -> Result<Accepted, SessionError> {
+    let named = proxy_protocol::named(&mut socket, address, &shared.balancers);
+    let peer = match startup_by(deadline, handshake, named).await? {
+        Some(peer) => {
+            facts.comes_from(peer.address.ip());
+            handshake.moved(peer.address.ip());
+            peer
+        }
+        None => Peer::at(address),
+    };
+    startup_by(deadline, handshake, startup::accept(socket, peer, &shared.tls)).await
 }
 
 /// Who asks, and for what: everything up to AuthenticationOk. `port_of`: whose own port it came to.
@@ -181,7 +191,7 @@ async fn admit(
     if let Some(negotiate) = greeting::negotiate(startup) {
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
-    let principal = client_auth::verify(client, &shared.accounts, &user).await?;
+    let principal = proven(shared, client, &user, facts.user()).await?;
     let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let asked = Asked::new(port_of, (server_name, shared.sni_suffix.as_deref()), client.startup.database());
     let spec = shared.specs.permitted(&principal, asked).await; // names before any look-up
@@ -189,10 +199,32 @@ async fn admit(
         facts.opens(conn_id);
     }
     let spec = spec?;
-    let slot = shared.slots.take(&spec)?;
+    let slot = shared.slots.take(&spec, &principal.user, principal.rights.max_sessions)?;
     spec::enabled(&spec)?;
     client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
     Ok(Admitted { principal, spec, slot })
+}
+
+/// The proof, unless its client has guessed too often, from a place that the user may come from. `counted_as`: what stands for
+/// the user, who may be nobody's.
+async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &str) -> Result<Principal, SessionError> {
+    let address = client.peer.address.ip();
+    shared.bans.judge(address, counted_as)?;
+    let verified = client_auth::verify(client, &shared.accounts, user).await;
+    // Once more: of those that guess all at once, none is to hear that it was right.
+    shared.bans.judge(address, counted_as)?;
+    match &verified {
+        Ok(_) => shared.bans.succeeded(address, counted_as),
+        Err(AuthError::Failed { .. }) => shared.bans.failed(address, counted_as),
+        Err(_) => {}
+    }
+    let principal = verified?;
+    let (from, vpc_endpoint) = (&principal.rights.from, client.peer.vpc_endpoint.as_deref());
+    if from.is_empty() || from.iter().any(|origin| origin.covers(address, vpc_endpoint)) {
+        Ok(principal)
+    } else {
+        Err(SessionError::Address)
+    }
 }
 
 /// AuthenticationOk to ReadyForQuery: which login, over which connection.

@@ -65,6 +65,13 @@ pub(crate) struct Peer {
     pub(crate) vpc_endpoint: Option<String>,
 }
 
+impl Peer {
+    /// A client of which no more is known. Its address is in the form in which addresses are compared and shown.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address: SocketAddr::new(address.ip().to_canonical(), address.port()), vpc_endpoint: None }
+    }
+}
+
 /// Why a connection ended before its startup message. The peer may not speak PostgreSQL at all, so it is told nothing.
 #[derive(Debug, Error)]
 pub(crate) enum StartupError {

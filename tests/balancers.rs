@@ -155,6 +155,65 @@ async fn a_header_split_at_every_byte_is_a_header() {
     rig.wait_until_idle().await;
 }
 
+/// `from` is of the client, not of the balancer: networks by its address, VPC endpoints by what AWS adds.
+#[tokio::test]
+async fn from_is_judged_by_what_the_header_says() {
+    let verifier = support::verifier();
+    let user = |name: &str, from: &str| {
+        format!("[users.{name}]\npassword = \"{verifier}\"\nconnections = [\"sales\"]\nfrom = {from}\n")
+    };
+    let config = user("office", "[\"10.1.0.0/16\", \"2001:db8::/32\"]")
+        + &user("partner", &format!("[\"{ENDPOINT}\"]"))
+        + &user("local", "[\"127.0.0.0/8\"]");
+    let rig = Rig::over(world(TRUSTED, &config).await).await;
+    let other_endpoint = v2_from([10, 1, 2, 3], &[&[0xea, 0, 23, 1][..], b"vpce-08d2bf15fac5001c0"].concat());
+    let v6 = b"PROXY TCP6 2001:db8::7 ::1 54321 5439\r\n".to_vec();
+    for (header, allowed) in [
+        (V1.to_vec(), &["office"][..]),
+        (b"PROXY TCP4 10.2.2.3 10.0.0.1 54321 5439\r\n".to_vec(), &[]),
+        (v6, &["office"]),
+        (v2_from([10, 1, 2, 3], b""), &["office"]),
+        (v2_from([127, 0, 0, 1], b""), &["local"]),
+        (of_aws(), &["office", "partner"]),
+        (other_endpoint, &["office"]),
+        (v2(0x20, 0, b""), &["local"]),
+        (b"PROXY UNKNOWN\r\n".to_vec(), &["local"]),
+    ] {
+        let port = balancer(rig.port(), header.clone()).await;
+        for user in ["office", "partner", "local"] {
+            let stream = support::raw::tls(port, rig.sandbox().ca.pem()).await;
+            let login = login_over(stream, user, PASSWORD, "sales").await;
+            if allowed.contains(&user) {
+                let client = login.unwrap_or_else(|error| panic!("{user} {}: {error}", header.escape_ascii()));
+                assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+            } else {
+                support::assert_refused(&login.unwrap_err(), "28000", "this address is not allowed", None);
+            }
+        }
+    }
+    rig.wait_until_idle().await;
+}
+
+/// Guesses of one client do not shut the others behind the same balancer out.
+#[tokio::test]
+async fn a_ban_is_of_the_client_not_of_the_balancer() {
+    let rig = Rig::over(world(TRUSTED, "[limits]\nban_after = 3\n").await).await;
+    let [one, other] = [[10, 1, 2, 3], [10, 1, 2, 4]].map(|client| v2_from(client, b""));
+    let (one, other) = (balancer(rig.port(), one).await, balancer(rig.port(), other).await);
+    let login = async |port, password| {
+        let stream = support::raw::tls(port, rig.sandbox().ca.pem()).await;
+        login_over(stream, USER, password, "sales").await
+    };
+    for _ in 0..3 {
+        assert_eq!(support::refusal(&login(one, "wrong").await.unwrap_err()).0, "28P01");
+    }
+    let banned = login(one, PASSWORD).await.unwrap_err();
+    support::assert_refused(&banned, "28000", "too many failed logins, try again later", None);
+    let client = login(other, PASSWORD).await.unwrap();
+    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(rig.app.bans().len(), 1);
+}
+
 /// CVE-2021-3935, CVE-2021-43766 behind a balancer: the header may be there, what is sent ahead of TLS may not.
 #[tokio::test]
 async fn bytes_ahead_of_tls_are_closed_behind_a_header_too() {

@@ -23,6 +23,8 @@ const SALT_BYTES: usize = 16;
 /// All users, each with a verifier.
 pub(crate) struct Accounts {
     users: BTreeMap<String, Entry>,
+    /// Those that a certificate proves.
+    certified: BTreeMap<String, Arc<User>>,
     /// A fake salt is an HMAC of the name under this key, so that it never changes and replicas agree.
     salt_key: hmac::Key,
     /// What most verifiers have: a fake one must not stand out.
@@ -62,9 +64,12 @@ impl Accounts {
     /// # Errors
     /// See [`AccountsError`].
     pub(crate) async fn new(users: &Users, salt_key: hmac::Key) -> Result<Self, AccountsError> {
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut certified) = (BTreeMap::new(), BTreeMap::new());
         for (name, user) in users {
-            let Proof::Passwords(passwords) = &user.proof else { continue };
+            let Proof::Passwords(passwords) = &user.proof else {
+                certified.insert(name.clone(), Arc::clone(user));
+                continue;
+            };
             let Some(stored) = passwords.first() else { continue };
             let verifier = verifier(&salt_key, name, &stored.password).await?;
             entries
@@ -72,7 +77,7 @@ impl Accounts {
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let usual_iterations = AtomicU32::new(usual(&entries));
-        Ok(Self { users: entries, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
+        Ok(Self { users: entries, certified, salt_key, usual_iterations, derivations: Arc::new(Semaphore::new(cores)) })
     }
 
     /// What a user's reference leads to now.
@@ -112,7 +117,12 @@ impl Accounts {
 
     /// Whether somebody has this name: for the log only.
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.users.contains_key(name)
+        self.users.contains_key(name) || self.certified.contains_key(name)
+    }
+
+    /// The user of this name, if a certificate is what proves it.
+    pub(super) fn certified(&self, name: &str) -> Option<Arc<User>> {
+        self.certified.get(name).cloned()
     }
 
     /// The account of `name`; never fails, and takes as long for a stranger.

@@ -2,19 +2,8 @@
 //! `--unknown-keys=warn` too: most of them narrow what a user may do, and must not be dropped in silence.
 
 /// Dotted paths; `*` stands for a name. A key here covers all below it.
-pub(super) const NOT_YET: &[&str] = &[
-    "admin",
-    "listen.public_name",
-    "listen.tls.client_ca",
-    "listen.tls.client_crl",
-    "limits.max_handshakes_per_address",
-    "limits.ban_after",
-    "limits.ban_window",
-    "limits.ban_time",
-    "limits.ban_exempt",
-    "connections.*.application_name",
-    "connections.*.startup_parameters",
-];
+pub(super) const NOT_YET: &[&str] =
+    &["admin", "listen.public_name", "connections.*.application_name", "connections.*.startup_parameters"];
 
 /// What such a key, or such a value of a key that is served, is answered with.
 pub(super) const NOT_YET_SUPPORTED: &str = "not yet supported";

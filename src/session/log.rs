@@ -101,6 +101,11 @@ impl Facts {
         self.session
     }
 
+    /// The user that was asked for: its name, or a hash of one that nobody has.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
     pub(super) fn opens(&mut self, conn_id: &str) {
         conn_id.clone_into(&mut self.conn_id);
     }

@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tracing::trace;
 
-use super::Peer;
+use super::{Peer, StartupError};
 use crate::wire::WireError;
 
 mod v1;
@@ -54,26 +54,25 @@ pub(crate) fn is_balancer(address: SocketAddr, balancers: &[IpNet]) -> bool {
     balancers.iter().any(|network| network.contains(&ip))
 }
 
-/// Where the client is. Of a connection from a balancer the header is read, which it must have; of others nothing is. The
-/// caller sets the deadline.
+/// Where the client is by the header, which a connection from a balancer must have; of others nothing is read. `None`: no
+/// header names it. The caller sets the deadline.
 ///
 /// # Errors
 /// [`ProxyError`], or the connection broke off: a health check that says nothing does.
-pub(crate) async fn peer(
+pub(crate) async fn named(
     socket: &mut TcpStream,
     address: SocketAddr,
     balancers: &[IpNet],
-) -> Result<Peer, super::StartupError> {
-    let itself = Peer { address: canonical(address), vpc_endpoint: None };
+) -> Result<Option<Peer>, StartupError> {
     if !is_balancer(address, balancers) {
-        return Ok(itself);
+        return Ok(None);
     }
     let mut header = Vec::new();
     loop {
         match parse(&header)? {
             Progress::Names(named) => {
                 trace!(bytes = header.len(), "PROXY header");
-                return Ok(named.unwrap_or(itself));
+                return Ok(named);
             }
             Progress::Wants(more) => {
                 let held = header.len();
@@ -105,11 +104,6 @@ fn rest_of(signature: &[u8], header: &[u8]) -> Result<Option<usize>, ProxyError>
         return Err(ProxyError::Missing);
     }
     Ok(signature.len().checked_sub(header.len()).filter(|missing| *missing > 0))
-}
-
-/// The form in which addresses are compared and shown.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 pub(crate) mod activity;
+pub(crate) mod client_ca;
 pub(crate) mod drip;
 pub(crate) mod frozen;
 pub(crate) mod hostile;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Parsed, Peer, Progress, ProxyError, canonical, rest_of};
+use super::{Parsed, Peer, Progress, ProxyError, rest_of};
 
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
 
@@ -42,8 +42,7 @@ fn names(line: &[u8]) -> Option<Option<Peer>> {
     };
     let (source, _destination) = (parse(words.next()?)?, parse(words.next()?)?);
     let (port, _port) = (port(words.next()?)?, port(words.next()?)?);
-    let address = canonical(SocketAddr::new(source, port));
-    words.next().is_none().then_some(Some(Peer { address, vpc_endpoint: None }))
+    words.next().is_none().then(|| Some(Peer::at(SocketAddr::new(source, port))))
 }
 
 /// 0–65535, in digits, without zeros in front.

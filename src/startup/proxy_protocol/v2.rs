@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Parsed, Peer, Progress, ProxyError, canonical, rest_of};
+use super::{Parsed, Peer, Progress, ProxyError, rest_of};
 use crate::config::{Origin, value};
 
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -58,7 +58,7 @@ where
         Some((SocketAddr::new(IpAddr::from(*source), u16::from_be_bytes(*port)), fields))
     };
     let (address, fields) = addresses().ok_or(ProxyError::Malformed("its addresses are cut off"))?;
-    Ok(Peer { address: canonical(address), vpc_endpoint: vpc_endpoint(fields, header)? })
+    Ok(Peer { vpc_endpoint: vpc_endpoint(fields, header)?, ..Peer::at(address) })
 }
 
 /// Reads the fields to their end: that of AWS is for us, unknown ones are skipped.
