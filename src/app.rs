@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConnId, Password, Proof, Reference};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
-use crate::listener::{self, Acceptor, Ports, Workers};
+use crate::listener::{self, Acceptor, Bound, Ports, Workers};
 use crate::references::{BadValue, References, Watch, Watched};
 use crate::relay;
 use crate::secret::Secret;
@@ -158,17 +157,17 @@ impl App {
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
         let listeners = listeners(&config)?;
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
-        for (port_of, listener) in listeners {
-            let Ok(address) = listener.local_addr() else { continue };
+        for bound in listeners {
+            let Ok(address) = bound.listener.local_addr() else { continue };
             let shown = address.to_string();
-            if let Some(conn_id) = &port_of {
+            if let Some(conn_id) = &bound.port_of {
                 info!(address = shown.as_str(), conn_id = conn_id.as_str(), "listening");
                 own.insert(ConnId::clone(conn_id), address);
             } else {
                 info!(address = shown.as_str(), "listening");
                 addresses.push(address);
             }
-            acceptors.spawn(listener::accept(listener, port_of, Arc::clone(&acceptor), closing.clone()));
+            acceptors.spawn(listener::accept(bound, Arc::clone(&acceptor), closing.clone()));
         }
         let reading = tokio::spawn(Arc::clone(&watch).run()).abort_handle();
         Ok(Self {
@@ -265,14 +264,14 @@ impl Drop for App {
     }
 }
 
-/// Every address is bound before a client is accepted on any: each with whose own it is.
-fn listeners(config: &Config) -> Result<Vec<(Option<Arc<ConnId>>, TcpListener)>, AppError> {
+/// Every address is bound before a client is accepted on any.
+fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
     let ports = if config.listen.reuse_port { Ports::Shared } else { Ports::Own };
     let open = config.listen.addresses.iter().map(|address| (None, *address));
     let of_connections =
         config.connections.values().filter_map(|spec| Some((Some(Arc::new(spec.id.clone())), spec.listen?)));
     let bind = |(port_of, address)| match listener::bind(address, ports) {
-        Ok(listener) => Ok((port_of, listener)),
+        Ok(listener) => Ok(Bound { listener, port_of }),
         Err(source) => Err(AppError::Bind { address, source }),
     };
     open.chain(of_connections).map(bind).collect()

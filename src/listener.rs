@@ -70,6 +70,12 @@ pub(crate) enum Ports {
     Own,
 }
 
+/// A listener, and whose own port it is. `None`: it is open to all connections.
+pub(crate) struct Bound {
+    pub(crate) listener: TcpListener,
+    pub(crate) port_of: Option<Arc<ConnId>>,
+}
+
 /// Binds one address.
 ///
 /// # Errors
@@ -91,13 +97,9 @@ pub(crate) fn bind(address: SocketAddr, ports: Ports) -> io::Result<TcpListener>
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts until `closing`, then once more all that is queued. `port_of`: whose own port the listener is.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    port_of: Option<Arc<ConnId>>,
-    acceptor: Arc<Acceptor>,
-    closing: CancellationToken,
-) {
+/// Accepts until `closing`, then once more all that is queued.
+pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: CancellationToken) {
+    let Bound { listener, port_of } = bound;
     let port_of = port_of.as_ref();
     let accepting = async {
         let mut warned: Option<Instant> = None;
