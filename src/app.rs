@@ -1,5 +1,6 @@
 //! Builds every live part from the configuration once, and owns the order of shutdown.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,10 @@ use crate::bans::{Ban, Bans};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
-use crate::config::{Config, Password, Proof, Reference, User};
+use crate::config::{Config, ConnId, Password, Proof, Reference, User};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
-use crate::listener::{self, Acceptor, Workers};
+use crate::listener::{self, Acceptor, Bound, Ports, Workers};
 use crate::references::{BadValue, Listing, References, Watch, Watched};
 use crate::relay;
 use crate::secret::Secret;
@@ -36,6 +37,8 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 /// A running proxy.
 pub struct App {
     addresses: Vec<SocketAddr>,
+    /// Of connections that have a port of their own.
+    own: BTreeMap<ConnId, SocketAddr>,
     acceptor: Arc<Acceptor>,
     /// Stops accepting.
     closing: CancellationToken,
@@ -130,6 +133,8 @@ impl App {
             specs: specs(&config, &logins, &clock, &control),
             logins,
             tls,
+            balancers: config.listen.proxy_protocol_from.clone(),
+            sni_suffix: config.listen.sni_suffix.clone(),
             accounts,
             slots: Slots::new(config.limits.max_sessions),
             bans: Bans::new(&config.limits.bans),
@@ -153,18 +158,23 @@ impl App {
             keepalive: config.upstream.keepalive,
         });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
-        let bind = |address| listener::bind(address).map_err(|source| AppError::Bind { address, source });
-        let listeners = config.listen.addresses.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-        let mut addresses = Vec::new();
-        for listener in listeners {
-            addresses.extend(listener.local_addr());
-            acceptors.spawn(listener::accept(listener, Arc::clone(&acceptor), closing.clone()));
-        }
-        for address in &addresses {
-            info!(address = address.to_string().as_str(), "listening");
+        let listeners = listeners(&config)?;
+        let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
+        for bound in listeners {
+            let Ok(address) = bound.listener.local_addr() else { continue };
+            let shown = address.to_string();
+            if let Some(conn_id) = &bound.port_of {
+                info!(address = shown.as_str(), conn_id = conn_id.as_str(), "listening");
+                own.insert(ConnId::clone(conn_id), address);
+            } else {
+                info!(address = shown.as_str(), "listening");
+                addresses.push(address);
+            }
+            acceptors.spawn(listener::accept(bound, Arc::clone(&acceptor), closing.clone()));
         }
         Ok(Self {
             addresses,
+            own,
             acceptor,
             closing,
             acceptors,
@@ -179,6 +189,12 @@ impl App {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The connection's own address, if it has one.
+    #[must_use]
+    pub fn address_of(&self, conn_id: &str) -> Option<SocketAddr> {
+        self.own.get(conn_id).copied()
     }
 
     /// What is live now.
@@ -242,6 +258,19 @@ impl App {
             warn!(connections = self.acceptor.tasks.len(), "some connections did not end");
         }
     }
+}
+
+/// Every address is bound before a client is accepted on any.
+fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
+    let ports = if config.listen.reuse_port { Ports::Shared } else { Ports::Own };
+    let open = config.listen.addresses.iter().map(|address| (None, *address));
+    let of_connections =
+        config.connections.values().filter_map(|spec| Some((Some(Arc::new(spec.id.clone())), spec.listen?)));
+    let bind = |(port_of, address)| match listener::bind(address, ports) {
+        Ok(listener) => Ok(Bound { listener, port_of }),
+        Err(source) => Err(AppError::Bind { address, source }),
+    };
+    open.chain(of_connections).map(bind).collect()
 }
 
 /// The references whose values may change while we run: passwords, and the listener's certificate.

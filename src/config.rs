@@ -33,6 +33,7 @@ pub mod connection;
 mod fault;
 mod include;
 mod keys;
+mod listen;
 mod reader;
 mod sections;
 mod specs;
@@ -194,11 +195,12 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
             specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
         }),
     };
-    let (listen, entrance) = sections::listen(root.table("listen"));
+    let (listen, exposure, entrance) = sections::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);
     let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
+    listen::check_ports(&connections, &entries, &listen, &exposure);
     users::check_per_user((&users, any_user.as_ref()), &user_entries, &connections, &entries);
     let config = Config {
         users,
@@ -267,6 +269,12 @@ pub struct Listen {
     pub tls: TlsMode,
     /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
     pub identity: Option<Identity>,
+    /// Whose PROXY header is required and believed; elsewhere one is refused.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// `CONN_ID.suffix` as TLS server name is that conn_id's. In lower case.
+    pub sni_suffix: Option<String>,
+    /// Other processes may listen on the same addresses.
+    pub reuse_port: bool,
     /// Whose certificates clients may show. `None`: they are not asked for one. Unused with `Disable`.
     pub clients: Option<ClientCa>,
 }

@@ -65,7 +65,6 @@ impl Handshakes {
 
     /// The same for one from a balancer that will say whose it is ([`Handshake::moved`]); until then no address's cap
     /// counts it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for listeners behind PROXY headers"))]
     pub(crate) fn take_behind(self: &Arc<Self>, balancer: IpAddr) -> Handshake {
         self.place(Home::Behind(neighbourhood(balancer)))
     }
@@ -159,7 +158,6 @@ impl Handshake {
     }
 
     /// The connection is from elsewhere: it counts there from now on, with the age that it has.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for listeners behind PROXY headers"))]
     pub(crate) fn moved(&mut self, to: IpAddr) {
         let to = Home::Address(neighbourhood(to));
         let handshakes = Arc::clone(&self.handshakes);

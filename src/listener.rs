@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::config::ConnId;
 use crate::handshakes::Handshakes;
-use crate::session::{self, Shared};
+use crate::session::{self, Arrival, Shared};
+use crate::startup::proxy_protocol;
 use crate::stream;
 
 /// Connections that the kernel holds for us; more than a burst of logins.
@@ -61,14 +63,30 @@ pub(crate) struct Acceptor {
     pub(crate) keepalive: Option<Duration>,
 }
 
+/// Whether other processes may listen on the same address, and get a share of its connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ports {
+    Shared,
+    Own,
+}
+
+/// A listener, and whose own port it is. `None`: it is open to all connections.
+pub(crate) struct Bound {
+    pub(crate) listener: TcpListener,
+    pub(crate) port_of: Option<Arc<ConnId>>,
+}
+
 /// Binds one address.
 ///
 /// # Errors
 /// The address is taken, not ours, or not allowed.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr, ports: Ports) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    if ports == Ports::Shared {
+        socket.set_reuse_port(true)?;
+    }
     if address.is_ipv6() {
         // As PostgreSQL does: [::] beside 0.0.0.0 would be refused otherwise.
         socket.set_only_v6(true)?;
@@ -80,12 +98,14 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts until `closing`, then once more all that is queued.
-pub(crate) async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, closing: CancellationToken) {
+pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: CancellationToken) {
+    let Bound { listener, port_of } = bound;
+    let port_of = port_of.as_ref();
     let accepting = async {
         let mut warned: Option<Instant> = None;
         loop {
             match listener.accept().await {
-                Ok((socket, peer)) => acceptor.deal(socket.into_std(), peer),
+                Ok((socket, peer)) => acceptor.deal(socket.into_std(), peer, port_of),
                 Err(error) => {
                     if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
                         warn!(error = error.to_string().as_str(), "accept failed");
@@ -103,14 +123,14 @@ pub(crate) async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, closi
     // It does not block: the queue ends with an error.
     if let Ok(listener) = listener.into_std() {
         while let Ok((socket, peer)) = listener.accept() {
-            acceptor.deal(socket.set_nonblocking(true).map(|()| socket), peer);
+            acceptor.deal(socket.set_nonblocking(true).map(|()| socket), peer, port_of);
         }
     }
 }
 
 impl Acceptor {
     /// Gives a connection to the next worker.
-    fn deal(&self, socket: io::Result<std::net::TcpStream>, peer: SocketAddr) {
+    fn deal(&self, socket: io::Result<std::net::TcpStream>, address: SocketAddr, port_of: Option<&Arc<ConnId>>) {
         let prepared = socket.and_then(|socket| {
             socket.set_nodelay(true)?;
             stream::keep_alive(&socket, self.keepalive)?;
@@ -119,12 +139,16 @@ impl Acceptor {
         // It fails on a socket that is already dead.
         let Ok(socket) = prepared else { return };
         let Some(worker) = self.workers.next() else { return };
-        let handshake = self.handshakes.take(peer.ip());
-        let shared = Arc::clone(&self.shared);
+        let handshake = if proxy_protocol::is_balancer(address, &self.shared.balancers) {
+            self.handshakes.take_behind(address.ip())
+        } else {
+            self.handshakes.take(address.ip())
+        };
+        let (shared, port_of) = (Arc::clone(&self.shared), port_of.cloned());
         let session = async move {
             // Registered anew: every worker has its own reactor.
             match TcpStream::from_std(socket) {
-                Ok(socket) => session::run(shared, socket, peer, handshake).await,
+                Ok(socket) => session::run(shared, Arrival { socket, address, port_of }, handshake).await,
                 Err(error) => warn!(error = error.to_string().as_str(), "a connection was lost"),
             }
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{Instrument, debug, debug_span, error};
@@ -18,14 +19,14 @@ use self::waiting::{Wait, attended};
 use crate::bans::Bans;
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, AuthError, Principal};
-use crate::config::ConnSpec;
+use crate::config::{ConnId, ConnSpec};
 use crate::credentials::Logins;
 use crate::handshakes::Handshake;
 use crate::relay::{self, Legs, Limits};
 use crate::session_id::SessionId;
 use crate::slots::{Slot, Slots};
-use crate::spec::{self, Specs};
-use crate::startup::{self, Accepted, Client, Peer, tls::ServerTls};
+use crate::spec::{self, Asked, Specs};
+use crate::startup::{self, Accepted, Client, Peer, proxy_protocol, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
 use crate::upstream::{Asker, Routes, UpstreamConn, parameters};
@@ -43,6 +44,10 @@ const SILENT_GRACE: Duration = Duration::from_secs(1);
 /// What every session shares.
 pub(crate) struct Shared {
     pub(crate) tls: ServerTls,
+    /// Whose PROXY headers are believed.
+    pub(crate) balancers: Vec<IpNet>,
+    /// What server names that are conn_ids end in.
+    pub(crate) sni_suffix: Option<String>,
     pub(crate) accounts: Accounts,
     pub(crate) specs: Specs,
     pub(crate) routes: Routes,
@@ -54,6 +59,15 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) startup_timeout: Duration,
     pub(crate) login_timeout: Duration,
+}
+
+/// A connection just accepted.
+pub(crate) struct Arrival {
+    pub(crate) socket: TcpStream,
+    /// Of the socket; behind a balancer that is not the client's.
+    pub(crate) address: SocketAddr,
+    /// Whose own port it came to. `None`: one that is open to all connections.
+    pub(crate) port_of: Option<Arc<ConnId>>,
 }
 
 /// A client that may open a connection, with its place.
@@ -76,24 +90,21 @@ struct Held {
 }
 
 /// Serves one client from accept to close. `handshake` is its place among those not yet authenticated.
-pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, handshake: Handshake) {
+pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handshake) {
+    let address = arrival.address.ip().to_canonical();
     let id = SessionId::random();
     // Joins the debug lines of one session; its events carry the id themselves.
     let span = debug_span!("session", id = id.as_str());
-    let served = AssertUnwindSafe(serve(&shared, socket, peer, id, handshake)).catch_unwind().instrument(span);
+    let served = AssertUnwindSafe(serve(&shared, arrival, id, handshake)).catch_unwind().instrument(span);
     if served.await.is_err() {
-        error!(
-            session = id.as_str(),
-            client_addr = peer.ip().to_string().as_str(),
-            "internal error: a session panicked"
-        );
+        error!(session = id.as_str(), client_addr = address.to_string().as_str(), "internal error: a session panicked");
     }
 }
 
-async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: SessionId, handshake: Handshake) {
-    let mut facts = Facts::new(id, peer);
+async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Handshake) {
+    let mut facts = Facts::new(id, arrival.address.ip());
     // Boxed, since a session spends its life in the relay and is not to carry the room for a login through it.
-    let Some(Ready { legs, held }) = Box::pin(log_in(shared, socket, peer, &mut facts, handshake)).await else {
+    let Some(Ready { legs, held }) = Box::pin(log_in(shared, arrival, &mut facts, handshake)).await else {
         return;
     };
     let cancel = || cancel_abandoned(shared, &held, &facts);
@@ -103,24 +114,15 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr, id: Session
 }
 
 /// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been dealt with.
-async fn log_in(
-    shared: &Shared,
-    socket: TcpStream,
-    peer: SocketAddr,
-    facts: &mut Facts,
-    handshake: Handshake,
-) -> Option<Ready> {
+async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, mut handshake: Handshake) -> Option<Ready> {
     let deadline = Instant::now() + shared.startup_timeout;
-    let accepted = startup_by(
-        deadline,
-        &handshake,
-        startup::accept(socket, Peer { address: peer, vpc_endpoint: None }, &shared.tls),
-    );
+    let Arrival { socket, address, port_of } = arrival;
+    let accepted = accept(shared, (socket, address), deadline, facts, &mut handshake);
     let mut client = match unless(silent_too_long(&shared.stop), accepted).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(wire, key)) => {
             drop(handshake); // no cap counts a cancel request
-            cancel(shared, wire, peer, &key, facts).await;
+            cancel(shared, wire, &key, facts).await;
             return None;
         }
         // It may not speak PostgreSQL at all: no words.
@@ -130,7 +132,7 @@ async fn log_in(
         }
     };
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in this one place.
-    let admitted = startup_by(deadline, &handshake, admit(shared, &mut client, facts));
+    let admitted = startup_by(deadline, &handshake, admit(shared, &mut client, port_of.as_deref(), facts));
     let opened = match unless(shared.stop.reached(Phase::WhenIdle), admitted).await {
         Ok(admitted) => {
             drop(handshake);
@@ -153,8 +155,33 @@ async fn log_in(
     }
 }
 
-/// Who asks, and for what: everything up to AuthenticationOk.
-async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Result<Admitted, SessionError> {
+/// Where a client is, and what it wants.
+async fn accept(
+    shared: &Shared,
+    (mut socket, address): (TcpStream, SocketAddr),
+    deadline: Instant,
+    facts: &mut Facts,
+    handshake: &mut Handshake,
+) -> Result<Accepted, SessionError> {
+    let named = proxy_protocol::named(&mut socket, address, &shared.balancers);
+    let peer = match startup_by(deadline, handshake, named).await? {
+        Some(peer) => {
+            facts.comes_from(peer.address.ip());
+            handshake.moved(peer.address.ip());
+            peer
+        }
+        None => Peer::at(address),
+    };
+    startup_by(deadline, handshake, startup::accept(socket, peer, &shared.tls)).await
+}
+
+/// Who asks, and for what: everything up to AuthenticationOk. `port_of`: whose own port it came to.
+async fn admit(
+    shared: &Shared,
+    client: &mut Client,
+    port_of: Option<&ConnId>,
+    facts: &mut Facts,
+) -> Result<Admitted, SessionError> {
     let startup = &client.startup;
     if startup.major != 3 {
         return Err(SessionError::Version(startup.major, startup.minor));
@@ -169,7 +196,9 @@ async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Resul
     }
     let principal = proven(shared, client, &user, facts.user()).await?;
     facts.proved(&principal.user);
-    let spec = shared.specs.permitted(&principal, client.startup.database()).await; // names before any look-up
+    let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    let asked = Asked::new(port_of, (server_name, shared.sni_suffix.as_deref()), client.startup.database());
+    let spec = shared.specs.permitted(&principal, asked).await; // names before any look-up
     if let Some(conn_id) = spec.as_ref().map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str())) {
         facts.opens(conn_id);
     }
@@ -247,9 +276,9 @@ async fn refuse(mut client: Client, error: &SessionError, id: SessionId, handsha
 }
 
 /// Serves a CancelRequest: it is passed on, and answered by closing.
-async fn cancel(shared: &Shared, mut wire: Wire, peer: SocketAddr, key: &CancelKey, facts: &Facts) {
+async fn cancel(shared: &Shared, mut wire: Wire, key: &CancelKey, facts: &Facts) {
     tokio::select! {
-        outcome = shared.cancels.forward(peer.ip(), key) => log::cancelled(facts, key.pid, &outcome),
+        outcome = shared.cancels.forward(facts.client_addr(), key) => log::cancelled(facts, key.pid, &outcome),
         () = shared.stop.reached(Phase::Now) => {}
     }
     // libpq 17 reports a failure unless TLS ends with close_notify.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub(crate) use self::asked::Asked;
 pub(crate) use self::item::{Flaw, Found, attributes};
 pub(crate) use self::table::Table;
 use crate::client_auth::Principal;
@@ -16,6 +17,7 @@ use crate::credentials::MintError;
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
+mod asked;
 mod item;
 mod strangers;
 mod table;
@@ -51,35 +53,44 @@ impl Specs {
         Self { file, table }
     }
 
-    /// The connection that a client means by `database`, if its rights cover it. Names come first: the table is asked of
-    /// none that the user could not open, nor of any that is the configuration's, nor without end for names that nobody has.
-    /// Cancel safe.
+    /// The connection that a client means, if its rights cover it. Names come first: the table is asked of none that the
+    /// user could not open, nor of any that is the configuration's, nor without end for names that nobody has. Cancel safe.
     ///
     /// # Errors
     /// [`SpecError::NotYours`]; of the table also `Unread` and `Unusable`.
-    pub(crate) async fn permitted(&self, principal: &Principal, database: &str) -> Result<Arc<ConnSpec>, SpecError> {
-        let rights = &principal.rights;
-        // A login of its own takes an entry of its own.
-        let serves = |spec: &ConnSpec| principal.has_entry || spec.identity == LoginIdentity::Shared;
-        let found = match (self.file.get(database), &self.table) {
-            (Some(spec), _) => Some(Arc::clone(spec)).filter(|spec| rights.may_open(&spec.id)),
-            (None, Some(table)) => match ConnId::new(database) {
-                Ok(conn_id) if table.covers(&conn_id) && rights.may_open(&conn_id) => {
+    pub(crate) async fn permitted(&self, principal: &Principal, asked: Asked<'_>) -> Result<Arc<ConnSpec>, SpecError> {
+        let meant = self.meant(principal, asked).await?;
+        meant.ok_or_else(|| SpecError::NotYours {
+            asked: asked.name().to_owned(),
+            // The configuration's own: what is in the table is not known.
+            may_open: self.of_file(principal).map(|spec| spec.id.to_string()).collect(),
+        })
+    }
+
+    /// The connection of this very name, if the principal may open it.
+    async fn named(&self, principal: &Principal, name: &str) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+        let found = match (self.file.get(name), &self.table) {
+            (Some(spec), _) => Some(Arc::clone(spec)),
+            (None, Some(table)) => match ConnId::new(name) {
+                Ok(conn_id) if table.covers(&conn_id) && principal.rights.may_open(&conn_id) => {
                     table.find(&principal.user, &conn_id).await?
                 }
                 Ok(_) | Err(_) => None,
             },
             (None, None) => None,
         };
-        found.filter(|spec| serves(spec)).ok_or_else(|| SpecError::NotYours {
-            asked: database.to_owned(),
-            // The configuration's own: what is in the table is not known.
-            may_open: {
-                let open = self.file.values().filter(|spec| rights.may_open(&spec.id) && serves(spec));
-                open.map(|spec| spec.id.to_string()).collect()
-            },
-        })
+        Ok(found.filter(|spec| may_open(principal, spec)))
     }
+
+    /// The configuration's own that the principal may open.
+    fn of_file(&self, principal: &Principal) -> impl Iterator<Item = &Arc<ConnSpec>> {
+        self.file.values().filter(|spec| may_open(principal, spec))
+    }
+}
+
+/// A login of the user's own takes an entry of the user's own.
+fn may_open(principal: &Principal, spec: &ConnSpec) -> bool {
+    principal.rights.may_open(&spec.id) && (principal.has_entry || spec.identity == LoginIdentity::Shared)
 }
 
 impl SpecError {

@@ -1,7 +1,8 @@
 //! From an accepted socket to a startup message or a cancel request, TLS on or off.
 //!
-//! Owns the order in which a client may ask for things before it says who it is. Does not judge what it asks for:
-//! that TLS is required is said by the session, where it can still be said in PostgreSQL's words.
+//! Owns the order in which a client may ask for things before it says who it is: each state is a type, and a packet that
+//! has no place in it has no transition. Does not judge what it asks for: that TLS is required is said by the session,
+//! where it can still be said in PostgreSQL's words.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tracing::trace;
 
+use self::proxy_protocol::ProxyError;
 use self::request::{Packet, StartupParams};
 use self::tls::Shown;
 use crate::cancel::CancelKey;
@@ -18,6 +20,7 @@ use crate::stream;
 use crate::stream::tls::{Server, Tls};
 use crate::wire::{Wire, WireError};
 
+pub(crate) mod proxy_protocol;
 pub(crate) mod request;
 pub(crate) mod tls;
 
@@ -62,12 +65,27 @@ pub(crate) struct Peer {
     pub(crate) vpc_endpoint: Option<String>,
 }
 
+impl Peer {
+    /// A client of which no more is known. Its address is in the form in which addresses are compared and shown.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address: SocketAddr::new(address.ip().to_canonical(), address.port()), vpc_endpoint: None }
+    }
+}
+
 /// Why a connection ended before its startup message. The peer may not speak PostgreSQL at all, so it is told nothing.
 #[derive(Debug, Error)]
 pub(crate) enum StartupError {
     /// Gone, or a length that no startup packet has.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// A balancer that is trusted to say where clients are does not, or not well.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// Anyone may say that it is somebody else.
+    #[error(
+        "a PROXY header that nobody asked for: its address is not in listen.proxy_protocol_from, or it is the second"
+    )]
+    ProxyHeader,
     /// The TLS handshake failed.
     #[error("TLS handshake with the client failed")]
     Tls(#[source] std::io::Error),
@@ -94,73 +112,142 @@ pub(crate) enum StartupError {
 /// See [`StartupError`]; the connection is to be closed without words.
 pub(crate) async fn accept(socket: TcpStream, peer: Peer, tls: &tls::ServerTls) -> Result<Accepted, StartupError> {
     let mut first = [0];
-    let direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
-    if direct {
-        let shown = tls.shown().ok_or(StartupError::TlsDisabled)?;
-        let (stream, secured) = secure(socket, &shown).await?;
+    let is_direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
+    let said = if is_direct {
         trace!("direct TLS");
-        if stream.alpn_protocol() != Some(tls::ALPN) {
-            return Err(StartupError::Alpn);
-        }
-        return encrypted(Wire::new(stream), peer, secured).await;
-    }
-    in_clear(socket, peer, tls.shown()).await
-}
-
-/// The part of the dialogue that anyone on the way can read and change.
-async fn in_clear(socket: TcpStream, peer: Peer, tls: Option<Arc<Shown>>) -> Result<Accepted, StartupError> {
-    let mut plain = Wire::new(stream::Io(socket));
-    let (mut ssl_asked, mut gss_asked) = (false, false);
-    loop {
-        match Packet::parse(&plain.startup_packet().await?)? {
-            Packet::SslRequest if ssl_asked => return Err(StartupError::AskedTwice),
-            Packet::GssEncRequest if gss_asked => return Err(StartupError::AskedTwice),
-            Packet::SslRequest | Packet::GssEncRequest if plain.has_more() => {
-                return Err(StartupError::PlaintextBehindRequest);
-            }
-            Packet::SslRequest => {
-                ssl_asked = true;
-                trace!(offered = tls.is_some(), "SSLRequest");
-                let Some(shown) = &tls else {
-                    plain.send_bytes(REFUSED).await?;
-                    continue;
-                };
-                plain.send_bytes(ACCEPTED).await?;
-                // Nothing is left in the buffer: checked above, and nothing was read since.
-                let (stream::Io(socket), _) = plain.into_parts();
-                let (stream, secured) = secure(socket, shown).await?;
-                return encrypted(Wire::new(stream), peer, secured).await;
-            }
-            Packet::GssEncRequest => {
-                gss_asked = true;
-                trace!("GSSENCRequest");
-                plain.send_bytes(REFUSED).await?;
-            }
-            Packet::Cancel(key) => return Ok(Accepted::Cancel(plain.boxed(), key)),
-            Packet::Startup(startup) => {
-                return Ok(Accepted::Client(Client { wire: plain.boxed(), tls: None, peer, startup }));
+        let shown = tls.shown().ok_or(StartupError::TlsDisabled)?;
+        Bare { socket, shown }.encrypt().await?.with_alpn()?.said().await?
+    } else {
+        let mut clear = InClear { wire: Wire::new(stream::Io(socket)), tls: tls.shown(), refused: Refused::Nothing };
+        loop {
+            match clear.next().await? {
+                Step::Refused(again) => clear = again,
+                Step::Upgrade(bare) => break bare.encrypt().await?.said().await?,
+                Step::Said(said) => break said,
             }
         }
-    }
-}
-
-/// The TLS handshake, and what it tells.
-async fn secure(socket: TcpStream, shown: &Shown) -> Result<(Box<Tls<Server>>, Secured), StartupError> {
-    let (config, hello) = shown.config();
-    let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::Tls)?;
-    let secured = Secured {
-        server_name: hello.server_name(),
-        certificate: stream.client_certificate().map(CertificateDer::into_owned),
-        end_point: shown.end_point.clone(),
     };
-    Ok((stream, secured))
+    Ok(match said {
+        Said::Startup { wire, tls, startup } => Accepted::Client(Client { wire, tls, peer, startup }),
+        Said::Cancel(wire, key) => Accepted::Cancel(wire, key),
+    })
 }
 
-/// Inside TLS only a startup message or a cancel request makes sense.
-async fn encrypted(mut wire: Wire, peer: Peer, secured: Secured) -> Result<Accepted, StartupError> {
-    match Packet::parse(&wire.startup_packet().await?)? {
-        Packet::Startup(startup) => Ok(Accepted::Client(Client { wire, tls: Some(secured), peer, startup })),
-        Packet::Cancel(key) => Ok(Accepted::Cancel(wire, key)),
-        Packet::SslRequest | Packet::GssEncRequest => Err(StartupError::AskedTwice),
+/// In clear: anyone on the way can read and change what is said here.
+struct InClear {
+    wire: Wire<stream::Io<TcpStream>>,
+    /// `None`: there is none here.
+    tls: Option<Arc<Shown>>,
+    refused: Refused,
+}
+
+/// Which encryption has been asked for in vain: neither may be asked for twice.
+#[derive(Clone, Copy)]
+enum Refused {
+    Nothing,
+    Gss,
+    Tls,
+    Both,
+}
+
+/// Where a packet in clear leads.
+enum Step {
+    Refused(InClear),
+    Upgrade(Bare),
+    Said(Said),
+}
+
+/// A socket on which TLS comes next: nothing was read ahead of it.
+struct Bare {
+    socket: TcpStream,
+    shown: Arc<Shown>,
+}
+
+/// Inside TLS.
+struct Encrypted {
+    stream: Box<Tls<Server>>,
+    secured: Secured,
+}
+
+/// The end of the dialogue.
+enum Said {
+    Startup { wire: Wire, tls: Option<Secured>, startup: StartupParams },
+    Cancel(Wire, CancelKey),
+}
+
+impl InClear {
+    async fn next(mut self) -> Result<Step, StartupError> {
+        let packet = self.wire.startup_packet().await.map_err(|error| match error {
+            WireError::Length(length) if proxy_protocol::begins_with(length) => StartupError::ProxyHeader,
+            WireError::Length(_) | WireError::Closed | WireError::Io(_) => error.into(),
+        })?;
+        match (Packet::parse(&packet)?, self.refused) {
+            (Packet::SslRequest, Refused::Nothing) => self.upgrade(Refused::Tls).await,
+            (Packet::SslRequest, Refused::Gss) => self.upgrade(Refused::Both).await,
+            (Packet::GssEncRequest, Refused::Nothing) => self.refuse(Refused::Gss).await,
+            (Packet::GssEncRequest, Refused::Tls) => self.refuse(Refused::Both).await,
+            (Packet::SslRequest, Refused::Tls | Refused::Both)
+            | (Packet::GssEncRequest, Refused::Gss | Refused::Both) => Err(StartupError::AskedTwice),
+            (Packet::Cancel(key), _) => Ok(Step::Said(Said::Cancel(self.wire.boxed(), key))),
+            (Packet::Startup(startup), _) => {
+                Ok(Step::Said(Said::Startup { wire: self.wire.boxed(), tls: None, startup }))
+            }
+        }
+    }
+
+    /// Accepts an SSLRequest, if there is TLS here.
+    async fn upgrade(mut self, otherwise: Refused) -> Result<Step, StartupError> {
+        trace!(offered = self.tls.is_some(), "SSLRequest");
+        let Some(shown) = self.tls.take() else { return self.refuse(otherwise).await };
+        self.answer(ACCEPTED).await?;
+        // Nothing is left in the buffer: checked ahead of the answer, and nothing was read since.
+        let (stream::Io(socket), _) = self.wire.into_parts();
+        Ok(Step::Upgrade(Bare { socket, shown }))
+    }
+
+    async fn refuse(mut self, refused: Refused) -> Result<Step, StartupError> {
+        trace!("encryption refused");
+        self.answer(REFUSED).await?;
+        Ok(Step::Refused(Self { refused, ..self }))
+    }
+
+    /// Who asks for encryption waits for the answer.
+    async fn answer(&mut self, answer: &[u8]) -> Result<(), StartupError> {
+        if self.wire.has_more() {
+            return Err(StartupError::PlaintextBehindRequest);
+        }
+        Ok(self.wire.send_bytes(answer).await?)
+    }
+}
+
+impl Bare {
+    /// The TLS handshake, and what it tells.
+    async fn encrypt(self) -> Result<Encrypted, StartupError> {
+        let Self { socket, shown } = self;
+        let (config, hello) = shown.config();
+        let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::Tls)?;
+        let secured = Secured {
+            server_name: hello.server_name(),
+            certificate: stream.client_certificate().map(CertificateDer::into_owned),
+            end_point: shown.end_point.clone(),
+        };
+        Ok(Encrypted { stream, secured })
+    }
+}
+
+impl Encrypted {
+    /// What direct TLS must have agreed on. (A client that offers other names only has failed in the handshake.)
+    fn with_alpn(self) -> Result<Self, StartupError> {
+        if self.stream.alpn_protocol() == Some(tls::ALPN) { Ok(self) } else { Err(StartupError::Alpn) }
+    }
+
+    /// Inside TLS only a startup message or a cancel request makes sense.
+    async fn said(self) -> Result<Said, StartupError> {
+        let mut wire: Wire = Wire::new(self.stream);
+        match Packet::parse(&wire.startup_packet().await?)? {
+            Packet::Startup(startup) => Ok(Said::Startup { wire, tls: Some(self.secured), startup }),
+            Packet::Cancel(key) => Ok(Said::Cancel(wire, key)),
+            Packet::SslRequest | Packet::GssEncRequest => Err(StartupError::AskedTwice),
+        }
     }
 }

@@ -14,9 +14,11 @@ use support::drip::Drip;
 use support::hostile::{
     LENGTHS, MECHANISM, Verdict, asked, assert_unharmed, connection, demo, prefer, startup_of, told, verdict,
 };
-use support::raw::{GSSENC_REQUEST, SSL_REQUEST, handshake, message, read_message, say, startup, tcp, tls_config};
+use support::raw::{
+    GSSENC_REQUEST, SSL_REQUEST, Stream, field, handshake, message, read_message, say, startup, tcp, tls_config,
+};
 use support::scram::{Scram, initial_response};
-use support::{PASSWORD, Rig, USER, login_over, without_session};
+use support::{PASSWORD, Rig, Setup, USER, login_over, without_session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -116,6 +118,98 @@ async fn malformed_startup_messages_are_closed_without_words() {
         }
     }
     assert_unharmed(&rig).await;
+}
+
+/// What each state answers to a packet: the next one may be asked, or that was the end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answer {
+    Byte(u8),
+    Challenge,
+    Refusal(&'static str),
+    Closed,
+}
+
+/// Every packet without a type byte, in every state that a client can be in before its proof: a state has the transitions
+/// of this table and no others (CVE-2026-107350).
+#[tokio::test]
+async fn every_startup_packet_in_every_state_leads_where_it_should() {
+    use Answer::{Byte, Challenge, Closed, Refusal};
+    let cancel = [&16u32.to_be_bytes()[..], b"\x04\xd2\x16\x2e\0\0\0\x01abcd"].concat();
+    let [mut two, mut four] = [demo(), demo()];
+    two[5] = 2;
+    four[5] = 4;
+    let newer = startup(9999, &[("user", USER), ("database", "sales")]);
+    let packets =
+        [&demo(), &newer, &two, &four, &cancel, &SSL_REQUEST.to_vec(), &GSSENC_REQUEST.to_vec()].map(Vec::clone);
+    // In clear, with TLS here and without; each row: what was asked before, then the answer to each packet.
+    let refused = Refusal("08P01");
+    let ends = [Challenge, Challenge, refused, refused, Closed];
+    let row = |ssl: Answer, gss: Answer| ends.into_iter().chain([ssl, gss]).collect::<Vec<_>>();
+    let (ssl, gss) = (SSL_REQUEST, GSSENC_REQUEST);
+    let table = [
+        ("prefer", vec![], row(Byte(b'S'), Byte(b'N'))),
+        ("prefer", vec![gss], row(Byte(b'S'), Closed)),
+        ("disable", vec![], row(Byte(b'N'), Byte(b'N'))),
+        ("disable", vec![gss], row(Byte(b'N'), Closed)),
+        ("disable", vec![ssl], row(Closed, Byte(b'N'))),
+        ("disable", vec![ssl, gss], row(Closed, Closed)),
+        ("disable", vec![gss, ssl], row(Closed, Closed)),
+    ];
+    for mode in ["prefer", "disable"] {
+        let rig = Rig::with(Setup { tls: mode, ..Setup::default() }).await;
+        for (_, asked, answers) in table.iter().filter(|(of, ..)| *of == mode) {
+            for (packet, want) in packets.iter().zip(answers) {
+                let mut stream = connection(&rig, false).await;
+                for request in asked {
+                    say(&mut stream, request).await;
+                    assert_eq!(stream.read_u8().await.unwrap(), b'N');
+                }
+                assert_eq!(answer(&mut stream, packet).await, *want, "{mode} {asked:?} {}", packet.escape_ascii());
+            }
+        }
+        if mode == "prefer" {
+            for (packet, want) in packets.iter().zip(row(Closed, Closed)) {
+                let mut stream = connection(&rig, true).await;
+                assert_eq!(answer(&mut stream, packet).await, want, "encrypted {}", packet.escape_ascii());
+            }
+            // After the challenge only an answer to it has a place.
+            for encrypted in [false, true] {
+                for packet in &packets {
+                    let mut stream = asked(&rig, encrypted, &demo()).await;
+                    say(&mut stream, packet).await;
+                    stream.shutdown().await.unwrap();
+                    let verdict = verdict(&mut stream).await;
+                    assert!(verdict == Verdict::Silence || verdict.is("08P01"), "{encrypted} {verdict:?}");
+                }
+            }
+            assert_unharmed(&rig).await;
+        }
+        rig.wait_until_idle().await;
+    }
+}
+
+/// What comes next; whoever is refused, or not answered, is gone.
+async fn answer(stream: &mut Stream, packet: &[u8]) -> Answer {
+    say(stream, packet).await;
+    let Ok(first) = stream.read_u8().await else { return Answer::Closed };
+    if matches!(first, b'S' | b'N') {
+        return Answer::Byte(first);
+    }
+    let mut body = vec![0; stream.read_u32().await.unwrap() as usize - 4];
+    stream.read_exact(&mut body).await.unwrap();
+    match first {
+        b'R' => Answer::Challenge,
+        b'v' => {
+            assert_eq!(read_message(stream).await.unwrap().0, b'R');
+            Answer::Challenge
+        }
+        b'E' => {
+            assert_eq!((field(&body, b'S').as_str(), field(&body, b'C').as_str()), ("FATAL", "08P01"));
+            assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+            Answer::Refusal("08P01")
+        }
+        other => panic!("{other:#x}"),
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::config::Config;
+use crate::startup::proxy_protocol;
 
 /// Asks the first address, as a client does who wants TLS, and leaves at the answer.
 ///
@@ -12,7 +15,7 @@ use crate::config::Config;
 /// `Unreachable`: no connection, or no answer in time. `Stranger`: something else listens there.
 pub fn check(config: &Config) -> Result<(), Unhealthy> {
     let address = config.listen.addresses.first().copied().ok_or(Unhealthy::Nowhere)?;
-    ask(reachable(address))
+    ask(reachable(address), &config.listen.proxy_protocol_from)
 }
 
 /// Why the proxy is not well.
@@ -50,12 +53,15 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn ask(address: SocketAddr) -> Result<(), Unhealthy> {
+fn ask(address: SocketAddr, balancers: &[IpNet]) -> Result<(), Unhealthy> {
     let answer = || -> io::Result<u8> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        stream.write_all(&SSL_REQUEST)?;
+        // Where the balancers' header is owed, we owe it too: as one that speaks for itself.
+        let is_balancer = proxy_protocol::is_balancer(stream.local_addr()?, balancers);
+        let header = if is_balancer { &proxy_protocol::LOCAL[..] } else { &[] };
+        stream.write_all(&[header, &SSL_REQUEST].concat())?;
         let mut answer = [0];
         stream.read_exact(&mut answer)?;
         Ok(u8::from_be_bytes(answer))
@@ -74,13 +80,17 @@ mod tests {
     use super::*;
 
     fn answering(answer: &'static [u8]) -> SocketAddr {
+        answering_to(&[], answer)
+    }
+
+    fn answering_to(header: &'static [u8], answer: &'static [u8]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 8];
+            let mut request = vec![0; header.len() + SSL_REQUEST.len()];
             stream.read_exact(&mut request).unwrap();
-            assert_eq!(request, SSL_REQUEST);
+            assert_eq!(request, [header, &SSL_REQUEST].concat());
             stream.write_all(answer).unwrap();
         });
         address
@@ -88,12 +98,19 @@ mod tests {
 
     #[test]
     fn only_an_answer_of_postgresql_is_well() {
-        assert!(ask(answering(b"S")).is_ok());
-        assert!(ask(answering(b"N")).is_ok());
-        assert!(matches!(ask(answering(b"H")), Err(Unhealthy::Stranger(_))));
-        assert!(matches!(ask(answering(b"")), Err(Unhealthy::Unreachable { .. })));
+        assert!(ask(answering(b"S"), &[]).is_ok());
+        assert!(ask(answering(b"N"), &[]).is_ok());
+        assert!(matches!(ask(answering(b"H"), &[]), Err(Unhealthy::Stranger(_))));
+        assert!(matches!(ask(answering(b""), &[]), Err(Unhealthy::Unreachable { .. })));
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(matches!(ask(free), Err(Unhealthy::Unreachable { .. })));
+        assert!(matches!(ask(free, &[]), Err(Unhealthy::Unreachable { .. })));
+    }
+
+    #[test]
+    fn where_a_header_is_owed_it_is_sent() {
+        let loopback: IpNet = "127.0.0.0/8".parse().unwrap();
+        assert!(ask(answering_to(&proxy_protocol::LOCAL, b"S"), &[loopback]).is_ok());
+        assert!(ask(answering(b"S"), &["10.0.0.0/8".parse().unwrap()]).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +134,8 @@ pub struct ConnSpec {
     pub tls_server_name: Option<String>,
     /// Who may vouch for this warehouse, where not `[upstream] ca`.
     pub ca: Option<Ca>,
+    /// A port of its own: every login there is for this connection, disabled or not.
+    pub listen: Option<SocketAddr>,
     /// Sessions of this process on this connection; at least 1.
     pub max_sessions: usize,
     /// What the warehouse is told of who asks.

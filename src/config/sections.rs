@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::listen::{Exposure, balancers};
 use super::reader::{Table, Value, read_file};
 use super::users::Entrance;
 use super::value::{self, Parsed, Reference};
@@ -11,8 +12,8 @@ use super::{
     Aws, BanLimits, Ca, ClientCa, Credentials, Identity, Limits, Listen, Log, LogFormat, LogLevel, TlsMode, Upstream,
 };
 
-/// `[listen]`, and what users ask of it.
-pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
+/// `[listen]`, what its addresses are held to, and what users ask of it.
+pub(super) fn listen(mut table: Table<'_>) -> (Listen, Exposure, Entrance) {
     let places = addresses(&mut table);
     let public_name = table.take("public_name").and_then(|name| name.parse(value::public_name));
     let mut tls = table.table("tls");
@@ -26,22 +27,20 @@ pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let asks_for_certificates = ca.is_some();
     let clients = clients(ca, crl);
     tls.finish();
+    let proxy_protocol_from = balancers(&mut table);
+    let sni_suffix = table.optional("sni_suffix", value::dns_suffix).flatten();
+    let reuse_port = table.take("reuse_port").and_then(|is| is.bool()).unwrap_or(false);
     table.finish();
+    let exposure = Exposure { mode, has_identity };
     for (address, place) in &places {
-        let Some(place) = place.as_ref().filter(|_| !address.ip().is_loopback()) else { continue };
-        match mode {
-            Some(TlsMode::Disable) => place.warn("clients are served without TLS on an address that is not loopback"),
-            Some(_) if !has_identity => {
-                place.fault(format_args!(
-                    "{address} is not a loopback address: it needs listen.tls.cert and listen.tls.key"
-                ));
-            }
-            _ => {}
+        if let Some(place) = place {
+            exposure.check(*address, place);
         }
     }
     let addresses = places.into_iter().map(|(address, _)| address).collect();
     let tls = mode.unwrap_or(TlsMode::Require);
-    (Listen { addresses, public_name, tls, identity, clients }, Entrance { tls, asks_for_certificates })
+    let listen = Listen { addresses, public_name, tls, identity, clients, proxy_protocol_from, sni_suffix, reuse_port };
+    (listen, exposure, Entrance { tls, asks_for_certificates })
 }
 
 /// `listen.tls.client_ca` and `client_crl`.

@@ -7,7 +7,7 @@ pub(crate) use self::aws::{
     Endpoint, cluster_id, database, db_group, db_user, dynamodb_table, endpoint, is_parameter, parameter,
     parameter_name, password_duration, region, role_arn, secret_id, tag_key, tag_value, warehouse_user, workgroup,
 };
-pub(crate) use self::network::{endpoint_url, host, port, public_name, socket_address};
+pub(crate) use self::network::{dns_suffix, endpoint_url, host, port, public_name, socket_address};
 pub use self::origin::Origin;
 pub(crate) use self::origin::{network, origin};
 pub(crate) use self::pem::{ca_bundle, cert_chain, key_pair, private_key, revocation_lists};

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
@@ -28,6 +28,7 @@ const MAX_TEXT: usize = 250;
 /// What is known of a session so far.
 pub(super) struct Facts {
     session: SessionId,
+    client: IpAddr,
     client_addr: String,
     accepted: Instant,
     started: Instant,
@@ -58,12 +59,13 @@ macro_rules! event {
 }
 
 impl Facts {
-    /// A connection just accepted.
-    pub(super) fn new(session: SessionId, peer: SocketAddr) -> Self {
+    /// A connection just accepted, from this address as far as is known.
+    pub(super) fn new(session: SessionId, address: IpAddr) -> Self {
         let now = Instant::now();
         Self {
             session,
-            client_addr: peer.ip().to_canonical().to_string(),
+            client: address.to_canonical(),
+            client_addr: address.to_canonical().to_string(),
             accepted: now,
             started: now,
             user: String::new(),
@@ -73,6 +75,19 @@ impl Facts {
             upstream_pid: 0,
             warehouse_session_id: String::new(),
         }
+    }
+
+    /// Where it really is: a balancer has said so.
+    pub(super) fn comes_from(&mut self, address: IpAddr) {
+        if self.client != address {
+            self.client = address;
+            self.client_addr = address.to_string();
+        }
+    }
+
+    /// Where the client is.
+    pub(super) fn client_addr(&self) -> IpAddr {
+        self.client
     }
 
     /// A client that has not proven anything yet.
@@ -94,11 +109,6 @@ impl Facts {
     /// The name is a user's: it may have been unknown until a certificate in it was shown.
     pub(super) fn proved(&mut self, user: &str) {
         user.clone_into(&mut self.user);
-    }
-
-    /// Where the client is.
-    pub(super) fn client_addr(&self) -> &str {
-        &self.client_addr
     }
 
     pub(super) fn opens(&mut self, conn_id: &str) {

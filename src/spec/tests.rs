@@ -75,6 +75,18 @@ impl Rig {
         Self { fake, specs: Specs::new(file, Some(table)) }
     }
 
+    /// The configuration alone: each with its database, and whether it is enabled.
+    fn of_file(specs: &[(&str, &str, bool)]) -> Specs {
+        let rig = Self::new();
+        let specs = specs.iter().map(|(name, database, enabled)| {
+            let mut spec = ConnSpec::clone(&rig.specs.file["own"]);
+            spec.id = ConnId::new(name).unwrap();
+            (spec.database, spec.enabled) = (Some((*database).to_owned()), *enabled);
+            (spec.id.clone(), Arc::new(spec))
+        });
+        Specs::new(specs.collect(), None)
+    }
+
     fn put(&self, conn_id: &str, item: BTreeMap<String, ItemValue>) {
         self.fake.items.lock().unwrap().insert(conn_id.into(), item);
     }
@@ -88,7 +100,7 @@ impl Rig {
     }
 
     async fn open(&self, conn_id: &str) -> Result<Arc<ConnSpec>, SpecError> {
-        self.specs.permitted(&principal(&["*"]), conn_id).await
+        self.specs.permitted(&principal(&["*"]), Asked::Database(conn_id)).await
     }
 
     /// The database that a name leads to.
@@ -165,7 +177,8 @@ async fn names_outside_the_rights_or_the_tables_globs_or_in_the_configuration_ar
     assert!(rig.open("fin-x").await.is_err());
     let some = principal(&["bi-public", "own"]);
     for name in ["bi-secret", "bi-own", "bi-*", "bi-\0", "", "proxy_admin"] {
-        assert!(matches!(rig.specs.permitted(&some, name).await, Err(SpecError::NotYours { .. })), "{name:?}");
+        let found = rig.specs.permitted(&some, Asked::Database(name)).await;
+        assert!(matches!(found, Err(SpecError::NotYours { .. })), "{name:?}");
     }
     assert!(rig.open(&format!("bi-{}", "x".repeat(100))).await.is_err());
     assert_eq!(rig.calls(), 0);
@@ -188,7 +201,7 @@ async fn a_user_asks_for_so_many_names_that_nobody_has() {
     }
     assert_eq!(rig.calls(), 21);
     let other = Principal { user: "bob".into(), ..principal(&["*"]) };
-    rig.specs.permitted(&other, "bi-20").await.unwrap_err();
+    rig.specs.permitted(&other, Asked::Database("bi-20")).await.unwrap_err();
     assert_eq!(rig.calls(), 22, "each has its own");
     tokio::time::sleep(secs(3)).await;
     rig.open("bi-new").await.expect("one more");
@@ -275,4 +288,86 @@ async fn a_missing_enabled_is_false() {
     rig.put("bi-x", off);
     let spec = rig.open("bi-x").await.unwrap();
     assert!(matches!(enabled(&spec), Err(SpecError::Disabled(_))));
+}
+
+/// The conn_id that is found.
+async fn found(specs: &Specs, rights: &[&str], asked: Asked<'_>) -> Option<String> {
+    match specs.permitted(&principal(rights), asked).await {
+        Ok(spec) => Some(spec.id.to_string()),
+        Err(SpecError::NotYours { asked: told, .. }) => {
+            assert_eq!(told, asked.name());
+            None
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_real_database_is_the_connection_that_the_user_may_open_if_it_is_one() {
+    let specs = Rig::of_file(&[
+        ("sales", "dev", true),
+        ("fin", "dev", true),
+        ("hr", "people", true),
+        ("old-hr", "people", false),
+        ("archive", "old", false),
+        ("people", "staff", true),
+        ("stock", "sales", true),
+    ]);
+    for (rights, database, want) in [
+        (&["*"][..], "dev", None),
+        (&["sales", "hr"], "dev", Some("sales")),
+        (&["fin"], "dev", Some("fin")),
+        (&["hr"], "dev", None),
+        (&[], "dev", None),
+        // A conn_id of that name comes first; one that is not the user's is as none.
+        (&["*"], "people", Some("people")),
+        (&["*"], "sales", Some("sales")),
+        (&["stock"], "sales", Some("stock")),
+        // One that is disabled makes no other ambiguous, and is found where it is the only one.
+        (&["hr", "old-hr"], "people", Some("hr")),
+        (&["*"], "old", Some("archive")),
+        (&["*"], "DEV", None),
+        (&["*"], "staff", Some("people")),
+    ] {
+        assert_eq!(found(&specs, rights, Asked::Database(database)).await.as_deref(), want, "{rights:?} {database}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_name_is_a_conn_id_whatever_its_case_and_never_a_database() {
+    let specs = Rig::of_file(&[
+        ("Sales", "dev", true),
+        ("fin", "x", true),
+        ("FIN", "x", true),
+        ("A", "x", true),
+        ("a.B", "x", true),
+    ]);
+    for (rights, name, want) in [
+        (&["*"][..], "sales", Some("Sales")),
+        (&["fin"], "sales", None),
+        (&["*"], "fin", Some("fin")),
+        (&["FIN"], "fin", Some("FIN")),
+        (&["*"], "a.b", Some("a.B")),
+        (&["*"], "dev", None),
+        (&["*"], "nope", None),
+    ] {
+        assert_eq!(found(&specs, rights, Asked::ServerName(name)).await.as_deref(), want, "{rights:?} {name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_port_of_a_connection_is_no_right_to_it() {
+    let specs = Rig::of_file(&[("sales", "dev", true), ("fin", "sales", true)]);
+    let port = ConnId::new("sales").unwrap();
+    assert_eq!(found(&specs, &["*"], Asked::Port(&port)).await.as_deref(), Some("sales"));
+    assert_eq!(found(&specs, &["fin"], Asked::Port(&port)).await, None, "nor is its name a database there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn databases_of_items_are_not_searched() {
+    let rig = Rig::new();
+    rig.put("bi-x", item("real"));
+    rig.open("bi-x").await.unwrap();
+    assert!(matches!(rig.open("real").await, Err(SpecError::NotYours { .. })));
+    assert_eq!(rig.calls(), 1);
 }

@@ -1,5 +1,7 @@
 //! The application_name that the warehouse is told: what its own lists say of who asks.
 
+use std::net::IpAddr;
+
 use crate::config::{MAX_APPLICATION_NAME, NameTemplate, Piece};
 use crate::session_id::SessionId;
 
@@ -8,7 +10,7 @@ pub(crate) struct Asker<'a> {
     pub(crate) user: &'a str,
     pub(crate) conn_id: &'a str,
     /// As the log has it.
-    pub(crate) client_addr: &'a str,
+    pub(crate) client_addr: IpAddr,
     pub(crate) session_id: SessionId,
 }
 
@@ -20,7 +22,7 @@ pub(super) fn render(template: &NameTemplate, own: &str, asker: &Asker<'_>) -> S
         Piece::ApplicationName => None,
         Piece::User => Some(tamed(asker.user)),
         Piece::ConnId => Some(tamed(asker.conn_id)),
-        Piece::ClientAddr => Some(asker.client_addr.to_owned()),
+        Piece::ClientAddr => Some(asker.client_addr.to_string()),
         Piece::SessionId => Some(asker.session_id.as_str().to_owned()),
     };
     let texts: Vec<_> = template.pieces().iter().map(text).collect();
@@ -47,7 +49,8 @@ mod tests {
     use super::*;
 
     fn rendered(template: &str, own: &str, user: &str) -> String {
-        let asker = Asker { user, conn_id: "sales", client_addr: "10.0.0.7", session_id: SessionId::random() };
+        let asker =
+            Asker { user, conn_id: "sales", client_addr: [10, 0, 0, 7].into(), session_id: SessionId::random() };
         render(&NameTemplate::parse(template).unwrap(), own, &asker)
     }
 

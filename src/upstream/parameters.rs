@@ -187,7 +187,12 @@ mod tests {
     }
 
     fn passed_to(spec: &ConnSpec, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        let asker = Asker { user: "demo", conn_id: "sales", client_addr: "10.0.0.7", session_id: SessionId::random() };
+        let asker = Asker {
+            user: "demo",
+            conn_id: "sales",
+            client_addr: [10, 0, 0, 7].into(),
+            session_id: SessionId::random(),
+        };
         pass_on(&StartupParams { major: 3, minor: 0, pairs: owned(pairs) }, spec, &asker)
     }
 

@@ -248,6 +248,7 @@ mod tests {
             ("web_identity_token_file", text("/etc/passwd"), "web_identity_token_file: is no field of lava's"),
             ("tls_server_name", text("h"), "tls_server_name: is no field of lava's"),
             ("ca", text("system"), "ca: is no field of lava's"),
+            ("listen", text("127.0.0.1:5440"), "listen: is no field of lava's"),
             ("identity", text("per-user"), "identity: is no field of lava's"),
             ("auto_create", ItemValue::Bool(true), "auto_create: is no field of lava's"),
             ("max_sessions", ItemValue::Number("1".to_owned()), "max_sessions: is no field of lava's"),

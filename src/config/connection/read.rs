@@ -60,6 +60,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     let denied = table.take("deny_db_users").map(|names| names.texts(value::warehouse_user));
     let ca = table.take("ca").map_or(Some(None), |ca| sections::ca(&ca).map(Some));
     let tls_server_name = table.optional("tls_server_name", value::host);
+    let listen = table.optional("listen", value::socket_address);
     let default_sessions = warehouse.map_or(1, default_sessions);
     let max_sessions = table.take("max_sessions").map_or(Some(default_sessions), |count| count.count());
     let application_name = application_name(&mut table);
@@ -95,6 +96,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
         deny_db_users: denied.unwrap_or_else(|| DENY_DB_USERS.map(str::to_owned).to_vec()),
         tls_server_name: tls_server_name?,
         ca: ca?,
+        listen: listen?,
         max_sessions: max_sessions?,
         application_name: application_name?,
         startup_parameters: startup_parameters?,

@@ -72,6 +72,14 @@ pub(crate) fn public_name(text: &str) -> Parsed<PublicName> {
     Ok(PublicName { host, port })
 }
 
+/// A DNS name, in lower case.
+pub(crate) fn dns_suffix(text: &str) -> Parsed<String> {
+    match ServerName::try_from(text) {
+        Ok(ServerName::DnsName(name)) if !text.ends_with('.') => Ok(name.as_ref().to_ascii_lowercase()),
+        _ => Err("must be a DNS name, such as \"redshift.example.com\", without dots at its ends".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +177,22 @@ mod tests {
             "host/",
         ] {
             assert!(public_name(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn suffixes_are_dns_names_in_lower_case() {
+        for (text, want) in [
+            ("redshift.example.com", Some("redshift.example.com")),
+            ("Redshift.Example.COM", Some("redshift.example.com")),
+            ("", None),
+            (".example.com", None),
+            ("example.com.", None),
+            ("*.example.com", None),
+            ("10.0.0.1", None),
+            ("example.com:5439", None),
+        ] {
+            assert_eq!(dns_suffix(text).ok().as_deref(), want, "{text:?}");
         }
     }
 

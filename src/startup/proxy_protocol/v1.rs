@@ -1,0 +1,93 @@
+//! Version 1: a line of text.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Parsed, Peer, Progress, ProxyError, rest_of};
+
+pub(super) const SIGNATURE: &[u8] = b"PROXY ";
+
+/// Longest line, CRLF included (section 2.1).
+const MAX_BYTES: usize = 107;
+
+/// `PROXY TCP4|TCP6 SOURCE DESTINATION PORT PORT` or `PROXY UNKNOWN …`, and CRLF.
+pub(super) fn parse(header: &[u8]) -> Parsed {
+    if let Some(missing) = rest_of(SIGNATURE, header)? {
+        return Ok(Progress::Wants(missing));
+    }
+    let Some(line) = header.strip_suffix(b"\r\n") else {
+        if header.ends_with(b"\n") {
+            return Err(ProxyError::Malformed("a line that does not end in CRLF"));
+        }
+        // The end of the line is what is certainly to come.
+        let missing = if header.ends_with(b"\r") { 1 } else { 2 };
+        if header.len() + missing > MAX_BYTES {
+            return Err(ProxyError::Malformed("a line over 107 bytes"));
+        }
+        return Ok(Progress::Wants(missing));
+    };
+    names(line).map(Progress::Names).ok_or(ProxyError::Malformed("a line of another form"))
+}
+
+/// What a whole line says.
+fn names(line: &[u8]) -> Option<Option<Peer>> {
+    let line = std::str::from_utf8(line.strip_prefix(SIGNATURE)?).ok()?;
+    if line == "UNKNOWN" || line.starts_with("UNKNOWN ") {
+        return Some(None);
+    }
+    let mut words = line.split(' ');
+    let parse: fn(&str) -> Option<IpAddr> = match words.next()? {
+        "TCP4" => |text| text.parse().ok().map(|ip: Ipv4Addr| ip.into()),
+        "TCP6" => |text| text.parse().ok().map(|ip: Ipv6Addr| ip.into()),
+        _ => return None,
+    };
+    let (source, _destination) = (parse(words.next()?)?, parse(words.next()?)?);
+    let (port, _port) = (port(words.next()?)?, port(words.next()?)?);
+    words.next().is_none().then(|| Some(Peer::at(SocketAddr::new(source, port))))
+}
+
+/// 0–65535, in digits, without zeros in front.
+fn port(text: &str) -> Option<u16> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_taken_strictly() {
+        for line in [
+            "TCP4 10.1.2.3 10.0.0.1 54321",
+            "TCP4 10.1.2.3 10.0.0.1 54321 5439 1",
+            "TCP4 10.1.2.3 10.0.0.1 54321 5439 ",
+            "TCP4  10.1.2.3 10.0.0.1 54321 5439",
+            "TCP4 10.1.2.3\t10.0.0.1 54321 5439",
+            "TCP4 10.1.2.3 10.0.0.1 65536 5439",
+            "TCP4 10.1.2.3 10.0.0.1 +1 5439",
+            "TCP4 10.1.2.3 10.0.0.1 01 5439",
+            "TCP4 10.1.2.3 10.0.0.1  5439",
+            "TCP4 10.1.2.03 10.0.0.1 1 5439",
+            "TCP4 ::1 ::1 1 5439",
+            "TCP6 10.1.2.3 10.0.0.1 1 5439",
+            "TCP6 [::1] [::1] 1 5439",
+            "TCP6 ::1%lo ::1 1 5439",
+            "TCP 10.1.2.3 10.0.0.1 1 5439",
+            "UDP4 10.1.2.3 10.0.0.1 1 5439",
+            "tcp4 10.1.2.3 10.0.0.1 1 5439",
+            "UNKNOWNS",
+            "",
+        ] {
+            assert!(names(format!("PROXY {line}").as_bytes()).is_none(), "{line}");
+        }
+        assert!(names(b"PROXY TCP4 10.1.2.3 10.0.0.1 1 5439\xff").is_none());
+    }
+
+    #[test]
+    fn lines_have_an_end_and_a_greatest_length() {
+        let line = |bytes: usize| [b"PROXY UNKNOWN ", &vec![b'x'; bytes - 16][..], b"\r\n"].concat();
+        assert!(matches!(parse(&line(107)), Ok(Progress::Names(None))));
+        assert!(matches!(parse(&line(108)[..106]), Err(ProxyError::Malformed(_))));
+        assert!(matches!(parse(b"PROXY UNKNOWN\n"), Err(ProxyError::Malformed(_))));
+    }
+}
