@@ -18,6 +18,8 @@ use crate::stream;
 use crate::stream::tls::{Server, Tls};
 use crate::wire::{Wire, WireError};
 
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod request;
 pub(crate) mod tls;
 
