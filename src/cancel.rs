@@ -27,7 +27,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MAX_ADDRESSES: usize = 10_000;
 
 /// What a CancelRequest carries.
-#[derive(Clone, Eq, Hash, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct CancelKey {
     pub(crate) pid: u32,
     /// 4 bytes in protocol 3.0, up to 256 in 3.2.
@@ -44,6 +44,13 @@ impl CancelKey {
     /// The body of a BackendKeyData or CancelRequest.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         [&self.pid.to_be_bytes(), &*self.secret].concat()
+    }
+}
+
+/// The secret in constant time.
+impl PartialEq for CancelKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid == other.pid && same(&self.secret, &other.secret)
     }
 }
 

@@ -6,7 +6,7 @@ use aws_lc_rs::constant_time;
 use zeroize::Zeroizing;
 
 /// A value that must not be printed: no `Display`, `Debug` shows only that it is there, and it is wiped when dropped.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -22,6 +22,15 @@ impl Secret {
         &self.0
     }
 }
+
+/// In constant time.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        same(self.0.as_bytes(), other.0.as_bytes())
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

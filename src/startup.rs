@@ -20,6 +20,8 @@ use crate::stream;
 use crate::stream::tls::{Server, Tls};
 use crate::wire::{Wire, WireError};
 
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod proxy_protocol;
 pub(crate) mod request;
 pub(crate) mod tls;

@@ -22,6 +22,8 @@ mod auth;
 mod dial;
 mod digest;
 mod errors;
+#[cfg(test)]
+mod fuzz;
 mod login;
 mod options;
 pub(crate) mod parameters;

@@ -16,10 +16,9 @@ use support::frozen::FrozenTime;
 use support::hostile::{
     MECHANISM, asked, assert_unharmed, aws_driver, challenged, connection, demo, prefer, startup_of,
 };
+use support::leavers::leave;
 use support::process::Proxy;
-use support::raw::{
-    SSL_REQUEST, Stream, client_hello, handshake, message, read_message, say, tcp, tls, tls_config, until_closed,
-};
+use support::raw::{SSL_REQUEST, Stream, client_hello, handshake, message, say, tcp, tls, tls_config, until_closed};
 use support::scram::{Scram, initial_response};
 use support::{PASSWORD, Rig, Setup, USER, World, login_over};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -130,46 +129,6 @@ async fn when_all_handshakes_are_taken_the_oldest_goes() {
     assert_unharmed(&rig).await;
 }
 
-/// One of the ways to leave before one is known.
-async fn abort(port: u16, ca_pem: &str, hello: &[u8], way: usize) {
-    let mut socket = tcp(port).await;
-    if way % 2 == 1 {
-        // A reset rather than an end.
-        socket.set_zero_linger().unwrap();
-    }
-    match way % 10 {
-        0 | 1 => {}
-        2 => say(&mut socket, &SSL_REQUEST[..4]).await,
-        3 => say(&mut socket, SSL_REQUEST).await,
-        4 => {
-            say(&mut socket, SSL_REQUEST).await;
-            assert_eq!(socket.read_u8().await.unwrap(), b'S');
-            say(&mut socket, &hello[..hello.len() / 2]).await;
-        }
-        5 => say(&mut socket, &hello[..hello.len() / 2]).await,
-        6 => say(&mut socket, &demo()).await,
-        7 => {
-            say(&mut socket, &demo()).await;
-            assert_eq!(read_message(&mut socket).await.unwrap().0, b'R');
-            say(&mut socket, &initial_response(MECHANISM, Scram::default().first().as_bytes())).await;
-            assert_eq!(read_message(&mut socket).await.unwrap().0, b'R');
-        }
-        8 => {
-            say(&mut socket, SSL_REQUEST).await;
-            assert_eq!(socket.read_u8().await.unwrap(), b'S');
-            let mut stream = handshake(socket, tls_config(ca_pem)).await.unwrap();
-            say(&mut stream, &demo()).await;
-        }
-        _ => {
-            let mut stream = tls(port, ca_pem).await;
-            say(&mut stream, &demo()).await;
-            assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
-            say(&mut stream, &initial_response(MECHANISM, Scram::default().first().as_bytes())).await;
-            assert_eq!(read_message(&mut stream).await.unwrap().0, b'R');
-        }
-    }
-}
-
 /// 10,000 clients that leave, 50 at a time.
 async fn abort_10_000(port: u16, ca_pem: &str) {
     let hello = client_hello(tls_config(ca_pem));
@@ -178,7 +137,7 @@ async fn abort_10_000(port: u16, ca_pem: &str) {
         let (ca_pem, hello) = (ca_pem.to_owned(), hello.clone());
         clients.spawn(async move {
             for turn in 0..200 {
-                abort(port, &ca_pem, &hello, first + turn).await;
+                leave(tcp(port).await, &ca_pem, &hello, first + turn).await;
             }
         });
     }

@@ -26,6 +26,7 @@ pub(crate) mod drip;
 pub(crate) mod frozen;
 pub(crate) mod hostile;
 pub(crate) mod iam;
+pub(crate) mod leavers;
 pub(crate) mod moto;
 pub(crate) mod process;
 pub(crate) mod raw;

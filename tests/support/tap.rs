@@ -1,4 +1,4 @@
-//! A wire that listens: what a proxy and the AWS endpoint say to each other, secrets included.
+//! A wire that listens: what a proxy and the AWS endpoint, or the warehouse, say to each other, secrets included.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,11 @@ pub(crate) struct Tap {
 impl Tap {
     /// `url`: `http://ADDRESS`.
     pub(crate) async fn start(url: &str) -> Self {
-        let target: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
+        Self::to(url.strip_prefix("http://").unwrap().parse().unwrap()).await
+    }
+
+    /// In front of whatever listens there.
+    pub(crate) async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -32,6 +36,15 @@ impl Tap {
             }
         });
         Self { address, heard, task: task.abort_handle() }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// How often these bytes went by.
+    pub(crate) fn count(&self, bytes: &[u8]) -> usize {
+        self.heard.lock().unwrap().windows(bytes.len()).filter(|window| *window == bytes).count()
     }
 
     pub(crate) fn url(&self) -> String {

@@ -197,4 +197,6 @@ fn is_passed_over(attribute: &str) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

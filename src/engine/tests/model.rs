@@ -1,4 +1,5 @@
-//! Whatever happens in whatever order, what the cache promises holds.
+//! Whatever happens in whatever order, what the cache promises holds: nobody gets another's credential, or one that has expired
+//! (aws/amazon-redshift-jdbc-driver#12 and #97).
 
 use std::collections::HashMap;
 

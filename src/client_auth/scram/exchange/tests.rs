@@ -9,13 +9,13 @@ use crate::secret::Secret;
 const CLIENT_NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
 const SERVER_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 
-fn verifiers(passwords: [&str; 2]) -> Verifiers {
+pub(super) fn verifiers(passwords: [&str; 2]) -> Verifiers {
     let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
     let keys = |password: &str| Keys::from(&Verifier::derive(&Secret::new(password.into()), &salt, 4096));
     Verifiers { slots: passwords.map(keys), salt, iterations: 4096 }
 }
 
-fn bound() -> Offer {
+pub(super) fn bound() -> Offer {
     Offer::new(Some(b"the hash of a certificate".as_slice().into()))
 }
 

@@ -1,0 +1,134 @@
+//! The table in docs/incidents.md, held against the tests.
+
+use std::path::Path;
+
+/// Every incident of the list that the project was given.
+const INCIDENTS: [&str; 48] = [
+    "CVE-2021-3935",
+    "CVE-2021-43766",
+    "CVE-2021-23214",
+    "CVE-2021-43767",
+    "CVE-2021-23222",
+    "CVE-2026-107350",
+    "CVE-2015-6817",
+    "PgDog #1053",
+    "CVE-2026-6667",
+    "CVE-2025-12819",
+    "CVE-2025-2291",
+    "CVE-2026-107349",
+    "CVE-2026-6664",
+    "CVE-2026-6668",
+    "CVE-2026-107348",
+    "CVE-2026-6665",
+    "CVE-2026-6669",
+    "CVE-2026-6666",
+    "CVE-2012-4575",
+    "CVE-2025-49146",
+    "jackc/pgx#2578",
+    "pgbouncer #38",
+    "pgbouncer #245",
+    "neon #9739",
+    "Odyssey storage documentation",
+    "Supavisor #993",
+    "Supavisor #783",
+    "Supavisor #970",
+    "Supavisor #1032",
+    "amazon-redshift-jdbc-driver#12",
+    "amazon-redshift-jdbc-driver#97",
+    "CVE-2026-86863",
+    "Neon debug logs",
+    "Teleport debug logs",
+    "PgBouncer #1358",
+    "confused deputy",
+    "CPU exhaustion by SCRAM",
+    "CPU exhaustion by TLS",
+    "DNS trap",
+    "upstream trap",
+    // The fuzz set that follows from them.
+    "startup packet",
+    "`options` string",
+    "PROXY v1 and v2 header",
+    "SASL messages of the warehouse",
+    "SASL messages of clients",
+    "ErrorResponse fields",
+    "code-13 payload",
+    "CancelRequest of 3.0 and 3.2",
+];
+
+/// Rows that say so lean on code that there is not.
+const CANNOT_OCCUR: &str = "cannot occur:";
+
+const HEADS: [&str; 3] = ["| incident |", "| what |", "| ---"];
+
+fn docs() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/incidents.md")).unwrap()
+}
+
+fn rows(docs: &str) -> impl Iterator<Item = &str> {
+    let is_row = |line: &&str| line.starts_with("| ") && !HEADS.iter().any(|head| line.starts_with(head));
+    docs.lines().filter(is_row)
+}
+
+/// All code, tests included, of which there may be any number of folders.
+fn code(folder: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            code(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_row_names_tests_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = String::new();
+    code(&root.join("src"), &mut all);
+    code(&root.join("tests"), &mut all);
+    let docs = docs();
+    for row in rows(&docs) {
+        let tests: Vec<_> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            let name = test.rsplit("::").next().unwrap();
+            assert!(all.contains(&format!("fn {name}(")), "{name} is no test: {row}");
+        }
+    }
+}
+
+#[test]
+fn every_incident_has_a_row_and_few_cannot_occur() {
+    let docs = docs();
+    for incident in INCIDENTS {
+        assert!(rows(&docs).any(|row| row.contains(incident)), "{incident} has no row");
+    }
+    let excuses: Vec<_> = rows(&docs).filter(|row| row.contains(CANNOT_OCCUR)).collect();
+    assert!(excuses.len() <= 5, "{excuses:#?}");
+}
+
+/// Each test of this family is in the table: nobody has to look for what it is about.
+#[test]
+fn every_test_of_the_family_is_in_the_table() {
+    let docs = docs();
+    let mut all = String::new();
+    code(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/incidents"), &mut all);
+    let own = include_str!("table.rs");
+    let tests = |text: &str| -> Vec<String> {
+        let attributed = text.split("#[tokio::test]\n").chain(text.split("#[test]\n"));
+        let name = |rest: &str| {
+            let rest = rest.strip_prefix("async fn ").or_else(|| rest.strip_prefix("fn "))?;
+            rest.split_once('(').map(|(name, _)| name.to_owned())
+        };
+        attributed.filter_map(name).collect()
+    };
+    let (all, own) = (tests(&all), tests(own));
+    assert!(all.len() > 25, "{all:?}");
+    for test in all.iter().filter(|test| !own.contains(test)) {
+        assert!(
+            docs.contains(&format!("`{test}`")) || docs.contains(&format!("::{test}`")),
+            "{test} is not in the table"
+        );
+    }
+}
