@@ -143,7 +143,7 @@ fn each_tool_has_a_recipe_whose_commands_work() {
 fn the_targets_of_make_exist() {
     let makefile = include_str!("../Makefile");
     let targets = README.split("make ").skip(1).filter_map(|rest| rest.split([' ', '`', '\n', ',']).next());
-    let known = ["demo", "test", "soak", "lint", "drivers", "bench", "micro", "image-check", "dist"];
+    let known = ["demo", "test", "soak", "lint", "drivers", "bench", "micro", "timing", "crowd", "image-check", "dist"];
     let targets = targets.filter(|target| known.contains(target));
     for target in targets {
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
