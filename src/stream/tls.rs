@@ -194,10 +194,12 @@ impl<S: Side> Tls<S> {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
                 Err(error) => {
-                    // rustls has one more thing to say: the alert.
+                    // rustls has more to say: the alert, behind what it said before the error.
                     let rest = incoming.get_mut(used..).unwrap_or_default();
-                    if let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
-                        let _ = encode(data, &mut self.unsent);
+                    while let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
+                        if encode(data, &mut self.unsent).is_err() {
+                            break;
+                        }
                     }
                     // And is not to be asked again: it would see the same record, and say the same.
                     (self.ended, self.closed) = (true, true);
