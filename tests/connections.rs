@@ -116,6 +116,11 @@ fn what_is_the_proxys_or_a_drivers_to_say_cannot_be_set() {
         &serverless(&format!("startup_parameters.set = {{ {many} }}")),
         "5: startup_parameters.set: must be at most 64",
     );
+    let much = (0..5).map(|n| format!("p{n} = \"{}\", ", "y".repeat(1000))).collect::<String>();
+    one_fault(
+        &serverless(&format!("startup_parameters.set = {{ {much} }}")),
+        "5: startup_parameters.set: must be at most 4096 bytes together",
+    );
     let long = format!("startup_parameters.set.x = \"{}\"", "y".repeat(1025));
     one_fault(&serverless(&long), "5: startup_parameters.set.x: must be at most 1024 bytes");
 }

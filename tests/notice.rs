@@ -66,6 +66,28 @@ async fn a_login_that_wakes_the_warehouse_says_so_after_5_s_and_once() {
 }
 
 #[tokio::test]
+async fn psql_shows_it_and_goes_on() {
+    let rig = Rig::start().await;
+    drop(rig.connect("sales").await.unwrap());
+    rig.wait_until_idle().await;
+    let warehouse = &rig.sandbox().warehouse;
+    warehouse.sleep_until_woken();
+    let time = FrozenTime::start().await;
+    let (output, ()) = tokio::join!(rig.psql("sales", "select 42"), async {
+        time.wait_until(|| warehouse.startups().len() == 2).await;
+        time.advance(Duration::from_millis(5010)).await;
+        // The notice is on its way when others have had their turn.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        warehouse.wake();
+    });
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "42\n", "{said}");
+    assert!(said.contains("waiting for the warehouse of \"sales\""), "{said}");
+}
+
+#[tokio::test]
 async fn a_login_that_waits_for_aws_says_so_and_the_refusal_is_still_read() {
     // Connections are taken by the kernel, and nobody answers.
     let aws = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -27,7 +27,7 @@ pub(super) async fn log_in(
 ) -> Result<UpstreamConn, UpstreamError> {
     let message = startup_message(&login.user, database, parameters);
     if message.len() > MAX_STARTUP_BYTES {
-        return Err(UpstreamError::Protocol("the client's startup parameters leave no room for user and database"));
+        return Err(UpstreamError::Protocol("the startup parameters are more than fits into a startup message"));
     }
     wire.send_bytes(&message).await.map_err(UpstreamError::Closed)?;
     authenticate(&mut wire, login).await?;

@@ -226,19 +226,35 @@ mod tests {
         Some(set)
     }
 
+    const WORDS: &[&str] = &[
+        "-c",
+        "-cx=1",
+        "--x=1",
+        "x=1",
+        "-cDROP_IT=1",
+        "--drop-it=1",
+        "drop_it=1",
+        "-d",
+        "-S",
+        "-e",
+        "-o",
+        "-ec",
+        "100",
+        "--",
+        "-",
+        "=",
+        "\\",
+    ];
+    const BETWEEN: &[&str] = &[" ", " ", "\t", "\\ ", "\\\t", "\\\\ ", ""];
+
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
         /// What is dropped is not set, whichever server reads what is left: PostgreSQL's switches of today, and of 8.0.
         #[test]
         fn what_is_dropped_is_dropped_for_every_server(
-            pieces in prop::collection::vec(
-                prop_oneof![
-                    Just("-c"), Just("--"), Just("-"), Just("c"), Just(" "), Just("\t"), Just("\\"), Just("="), Just("-d"),
-                    Just("-S"), Just("-e"), Just("-o"), Just("DROP_IT"), Just("drop-it"), Just("drop_it=1"), Just("x=1"),
-                ],
-                0..14,
-            )
+            words in prop::collection::vec((prop::sample::select(WORDS), prop::sample::select(BETWEEN)), 0..8),
         ) {
-            let options = pieces.concat();
+            let options = words.into_iter().flat_map(|(word, between)| [word, between]).collect::<String>();
             let left = settings(&options).unwrap_or_default();
             for (knows_backslash, takes_next) in [
                 (true, "BcCDdfhkNprStvW-"),

@@ -115,8 +115,12 @@ impl Rules<'_> {
         }
         let others = if has_say { Others::Dropped } else { Others::Kept };
         let mended = options::mend(options, others, |name, value| self.mend(name, value));
-        if mended.as_deref() != Some(options) {
-            debug!(name = OPTIONS, "a startup parameter is passed on without some of its words");
+        match &mended {
+            None => debug!(name = OPTIONS, "a startup parameter is not passed on"),
+            Some(mended) if mended != options => {
+                debug!(name = OPTIONS, "a startup parameter is passed on with another value");
+            }
+            Some(_) => {}
         }
         mended
     }

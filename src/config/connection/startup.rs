@@ -13,6 +13,9 @@ const MAX_NAMES: usize = 64;
 const MAX_NAME: usize = 63;
 const MAX_VALUE: usize = 1024;
 
+/// All that is set, in bytes: a startup message holds 10,000, and most of it is the client's.
+const MAX_SET: usize = 4096;
+
 /// Of the proxy's own making; no connection drops them.
 const OURS: [&str; 2] = ["user", "database"];
 
@@ -180,6 +183,11 @@ fn set(place: &Value<'_>) -> Option<Vec<(String, String)>> {
         } else if let Some(text) = value.parse(parameter_value) {
             all.push((value.name, text));
         }
+    }
+    let bytes: usize = all.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if bytes > MAX_SET {
+        place.fault(format_args!("must be at most {MAX_SET} bytes together"));
+        return None;
     }
     (place.is_table() && all.len() == count).then_some(all)
 }
