@@ -55,6 +55,16 @@ micro: ## Measure the relay's inner loops, and what following the messages costs
 	@scripts/install.sh demo
 	cargo bench --locked --features bench --bench relay
 
+.PHONY: timing
+timing: ## Whether time tells users from strangers: 2,000 failed logins of each kind, compared (TIMING_TRIES: how many)
+	@scripts/install.sh demo
+	cargo bench --locked --bench timing
+
+.PHONY: crowd
+crowd: ## How long a good client's login takes among 5,000 bad connections; over a second fails (CROWD_MS: how long)
+	@scripts/install.sh test
+	ulimit -Sn "$$(ulimit -Hn)" && CROWD_MS=$(or $(CROWD_MS),1000) cargo test --locked --test crowd -- --nocapture
+
 .PHONY: lint
 lint: ## rustfmt, clippy and rustdoc, without a warning
 	cargo fmt --all --check

@@ -15,7 +15,10 @@ PROGRAMS = Path(os.environ.get("BIN_DIR", "target/debug"))
 START_SECS = 120
 END_SECS = 60
 
-USER, PASSWORD, CONN_ID = "demo", "demo-password", "sales"
+USER, PASSWORD, CONN_ID, DATABASE = "demo", "demo-password", "sales", "dev"
+
+# Of `url`, and for which connection.
+FORMATS = dict.fromkeys(("psql", "env", "uri", "jdbc", "odbc", "sqlalchemy"), CONN_ID) | {"dbt": DATABASE}
 
 # What redshift-sandbox serves (AwsOptions::default() in sandbox/src/aws/options.rs).
 CONFIG = """\
@@ -41,14 +44,24 @@ ca = "sandbox.crt"
 type = "redshift-serverless"
 host = "localhost"
 port = {warehouse_port}
-database = "dev"
+database = "{database}"
+workgroup = "analytics"
+role_arn = "arn:aws:iam::123456789012:role/rs01"
+external_id = "/lava/demo/rs01-external-id"
+
+# By its database's real name, which is the one that dbt has to be given.
+[connections.{database}]
+type = "redshift-serverless"
+host = "localhost"
+port = {warehouse_port}
+database = "{database}"
 workgroup = "analytics"
 role_arn = "arn:aws:iam::123456789012:role/rs01"
 external_id = "/lava/demo/rs01-external-id"
 
 [users.{user}]
 password = "env:DRIVERS_PASSWORD"
-connections = ["{conn_id}"]
+connections = ["{conn_id}", "{database}"]
 """
 
 
@@ -154,7 +167,7 @@ def start_sandbox(folder, services):
 def start_proxy(folder, services, sandbox, mode):
     """Its port. `mode` is listen.tls.mode."""
     config = folder / f"{mode}.toml"
-    config.write_text(CONFIG.format(conn_id=CONN_ID, user=USER, mode=mode, **sandbox))
+    config.write_text(CONFIG.format(conn_id=CONN_ID, database=DATABASE, user=USER, mode=mode, **sandbox))
     environment = base_environment() | {
         "AWS_ACCESS_KEY_ID": sandbox["key"],
         "AWS_SECRET_ACCESS_KEY": sandbox["secret"],
@@ -180,17 +193,32 @@ def listening(line):
     return None
 
 
+def pasted(folder, port, conn_id, form):
+    """What `url` prints for the proxy on this port."""
+    config = folder / "url.toml"
+    config.write_text((folder / "require.toml").read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    command = [PROGRAMS / "redshift-iam-proxy", "--config", config, "url", conn_id, "--user", USER, "--format", form]
+    done = subprocess.run(command, env=base_environment() | {"DRIVERS_PASSWORD": PASSWORD}, capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        raise Failure(f"url --format {form}: {done.stderr}")
+    return done.stdout.removesuffix("\n")
+
+
 def start(folder, services):
     """Starts all of it, each program appended to `services`; what the drivers' programs find in their environment."""
     make_certificates(folder)
     sandbox = start_sandbox(folder, services)
-    return base_environment() | {
+    port = start_proxy(folder, services, sandbox, "require")
+    urls = {f"PROXY_URL_{form.upper()}": pasted(folder, port, conn_id, form) for form, conn_id in FORMATS.items()}
+    return base_environment() | urls | {
         "PROXY_HOST": "localhost",
-        "PROXY_PORT": str(start_proxy(folder, services, sandbox, "require")),
+        "PROXY_PORT": str(port),
         "PROXY_PLAIN_PORT": str(start_proxy(folder, services, sandbox, "prefer")),
         "PROXY_USER": USER,
         "PROXY_PASSWORD": PASSWORD,
         "PROXY_DATABASE": CONN_ID,
+        "PROXY_REAL_DATABASE": DATABASE,
         "PROXY_CA": str(folder / "ca.crt"),
         "PROXY_WRONG_CA": str(folder / "wrong-ca.crt"),
         # No one's ~/.postgresql, .pgpass or .netrc.

@@ -69,18 +69,24 @@ def node():
 
 def matrix():
     """The drivers, in the order of the table."""
-    python, rsc = INSTALLED / "venv" / "bin" / "python", INSTALLED / "venv-rsc" / "bin" / "python"
+    python, rsc, dbt = (INSTALLED / venv / "bin" / "python" for venv in ("venv", "venv-rsc", "venv-dbt"))
     return [
-        Row("psql", [HERE / "use_psql.sh"], pinned=False),
-        Row("libpq", [compile_libpq()], extra=table.EXTRA, pinned=False),
-        Row("psycopg 3", [python, HERE / "use_psycopg3.py"]),
-        Row("psycopg 3, async", [python, HERE / "use_psycopg_async.py"], extra=table.EXTRA),
+        Row("psql", [HERE / "use_psql.sh"], extra=("url",), pinned=False),
+        Row("libpq", [compile_libpq()], extra=("1 GB result", "result sizes"), pinned=False),
+        Row("psycopg 3", [python, HERE / "use_psycopg3.py"], extra=("url",)),
+        Row("psycopg 3, async", [python, HERE / "use_psycopg_async.py"], extra=("1 GB result", "result sizes")),
         Row("psycopg2", [python, HERE / "use_psycopg2.py"]),
         Row("asyncpg", [python, HERE / "use_asyncpg.py"]),
         Row("pg8000", [python, HERE / "use_pg8000.py"], pinned=False),
         Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
         Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
         Row("tokio-postgres", [rig.PROGRAMS / "examples" / "use_tokio_postgres"]),
+        Row("pgjdbc", ["java", "-cp", "/usr/share/java/postgresql.jar", HERE / "UsePgjdbc.java"], extra=("url",),
+            pinned=False),
+        Row("psqlODBC", [python, HERE / "use_psqlodbc.py"], extra=("url",), pinned=False),
+        Row("SQLAlchemy, psycopg2", [rsc, HERE / "use_sqlalchemy.py", "psycopg2"], extra=("url",), pinned=False),
+        Row("SQLAlchemy, redshift_connector", [rsc, HERE / "use_sqlalchemy.py", "redshift_connector"], pinned=False),
+        Row("dbt", [dbt, HERE / "use_dbt.py"], extra=("models", "url")),
     ]
 
 
@@ -122,11 +128,11 @@ def attempt(row, environment):
 def try_all(rows, environment):
     """Runs each driver and prints a line about it; (row, what it said) of all."""
     results = []
-    print(f"{'DRIVER':<30}{'VERSION':<16}{'OK':>3}{'SKIP':>5}{'SECONDS':>9}", flush=True)
+    print(f"{'DRIVER':<32}{'VERSION':<16}{'OK':>3}{'SKIP':>5}{'SECONDS':>9}", flush=True)
     for row in rows:
         said, seconds = attempt(row, environment)
         counts = f"{len(said.passed):>3}{len(said.skipped):>5}{seconds:>9.1f}"
-        print(f"{row.name:<30}{said.version or '-':<16}{counts}{'  FAILED' if said.faults else ''}", flush=True)
+        print(f"{row.name:<32}{said.version or '-':<16}{counts}{'  FAILED' if said.faults else ''}", flush=True)
         results.append((row, said))
     return results
 

@@ -12,3 +12,8 @@ DATABASE = os.environ["PROXY_DATABASE"]
 CA = os.environ["PROXY_CA"]
 # Of the same name, but it did not sign the proxy's certificate.
 WRONG_CA = os.environ["PROXY_WRONG_CA"]
+
+
+def url(form):
+    """What `redshift-iam-proxy url --format` prints for this proxy: no password, and not which CA to trust."""
+    return os.environ[f"PROXY_URL_{form.upper()}"]

@@ -7,7 +7,7 @@ import subprocess
 # What each program has to say one line about, in this order.
 CHECKS = ("login", "typed parameters", "100,000 rows", "error", "cancel", "transaction", "copy", "TLS modes", "wrong password")
 # What some are asked besides.
-EXTRA = ("1 GB result", "result sizes")
+EXTRA = ("1 GB result", "result sizes", "models", "url")
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 

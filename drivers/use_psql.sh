@@ -111,6 +111,14 @@ tls_modes() {
 
 wrong_password() { PGPASSWORD=wrong run -c 'select 1' 2>&1 | refusal; }
 
+# The command line, and what a shell sources: no password in either, and not which CA to trust.
+url() (
+    export PGSSLROOTCERT=$PROXY_CA PGPASSWORD=$PROXY_PASSWORD
+    sh -c "$PROXY_URL_PSQL -XAtqc 'select current_user'"
+    eval "$PROXY_URL_ENV"
+    psql -XAtqc 'select current_user'
+)
+
 printf 'version %s\n' "$(psql --version | sed 's/.*) \([0-9][0-9.]*\).*/\1/')"
 check login login 'IAMR:rs01'
 check 'typed parameters' typed_parameters \
@@ -122,4 +130,5 @@ check transaction transaction $'0|\n0|\n1|2'
 check copy copy '10000|50005000|90000000'
 check 'TLS modes' tls_modes $'1\nSSL error: certificate verify failed\nFATAL:  TLS is required\nIAMR:rs01\n0'
 check 'wrong password' wrong_password "FATAL:  password authentication failed for user \"$PROXY_USER\""
+check url url $'IAMR:rs01\nIAMR:rs01'
 exit "$failed"

@@ -3,8 +3,9 @@
 import psycopg
 
 import checks
+from checks import same
 from dbapi import DbApi
-from settings import CA, DATABASE, HOST, PASSWORD, PORT, USER
+from settings import CA, DATABASE, HOST, PASSWORD, PORT, USER, url
 
 
 class Psycopg3(DbApi):
@@ -32,5 +33,9 @@ class Psycopg3(DbApi):
             with cursor.copy(copy_out) as copy:
                 return b"".join(copy).decode()
 
+    def url(self):
+        with psycopg.connect(url("uri"), password=PASSWORD, sslrootcert=CA) as connection:
+            same(self.ask(connection, "select current_user"), [(checks.DB_USER,)])
 
-checks.run(psycopg.__version__, Psycopg3())
+
+checks.run(psycopg.__version__, Psycopg3(), {"url": "url"})

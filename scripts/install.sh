@@ -53,6 +53,9 @@ has_openssl_headers() {
 has_haproxy() { has haproxy || [ -x /usr/sbin/haproxy ]; }
 has_pgbouncer() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
+has_pgjdbc() { [ -f /usr/share/java/postgresql.jar ]; }
+has_psqlodbc() { grep -qs '^\[PostgreSQL Unicode\]' /etc/odbcinst.ini; }
+
 has_ca_certificates() {
     local file
     for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
@@ -158,8 +161,16 @@ if [ "$mode" = drivers ] || [ "$mode" = bench ]; then
     need libpq-dev has_libpq_headers
     need openssl has openssl
 fi
-# The terminal for Ctrl-C in psql.
-[ "$mode" != drivers ] || need bsdutils has script
+if [ "$mode" = drivers ]; then
+    # The terminal for Ctrl-C in psql.
+    need bsdutils has script
+    # A Java that runs a source file needs the compiler.
+    need default-jdk-headless has javac
+    need libpostgresql-jdbc-java has_pgjdbc
+    need odbc-postgresql has_psqlodbc
+    # The driver manager.
+    need unixodbc has isql
+fi
 if [ "$mode" = bench ]; then
     need haproxy has_haproxy
     need libssl-dev has_openssl_headers
@@ -243,6 +254,7 @@ drivers)
     mkdir -p target/drivers
     venv target/drivers/venv drivers/requirements.txt
     venv target/drivers/venv-rsc drivers/redshift-connector.txt
+    venv target/drivers/venv-dbt drivers/dbt.txt
     node_packages
     ;;
 bench)

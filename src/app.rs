@@ -1,6 +1,6 @@
 //! Builds every live part from the configuration once, and owns the order of shutdown.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
 use crate::aws::{Base, NoRoots};
+use crate::bans::{Ban, Bans};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
@@ -19,13 +20,13 @@ use crate::config::{Config, Password, Proof, Reference, User};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
-use crate::references::{Listing, References, Watch, Watched};
+use crate::references::{BadValue, Listing, References, Watch, Watched};
 use crate::relay;
 use crate::secret::Secret;
 use crate::session::Shared;
 use crate::slots::Slots;
 use crate::spec::{Specs, Table};
-use crate::startup::tls::{ServerTls, ServerTlsError};
+use crate::startup::tls::{Renewed, ServerTls, ServerTlsError};
 use crate::stop::{Phase, Stop};
 use crate::upstream::{ClientTls, ClientTlsError, Routes, Timeouts};
 
@@ -115,9 +116,7 @@ impl App {
         // A gate of their own: logins do not queue up behind them.
         let patience = config.credentials.timeout;
         let references = References::new(Arc::new(StoreReader(Arc::new(logins.calls().apart(patience)))), patience);
-        if let Some(identity) = &mut config.listen.identity {
-            references.identity(identity).await;
-        }
+        references.listener(&mut config.listen).await;
         let tls = ServerTls::new(&config.listen)?;
         let any = config.any_user.as_deref();
         let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(&clock)).await?;
@@ -125,7 +124,7 @@ impl App {
             idle_timeout: config.limits.idle_timeout,
             session_lifetime: config.limits.session_lifetime,
         };
-        let handshakes = Handshakes::new(config.limits.max_handshakes);
+        let handshakes = Handshakes::new(config.limits.max_handshakes, config.limits.max_handshakes_per_address);
         let shared = Arc::new(Shared {
             routes: routes(&config)?,
             specs: specs(&config, &logins, &clock, &control),
@@ -133,6 +132,7 @@ impl App {
             tls,
             accounts,
             slots: Slots::new(config.limits.max_sessions),
+            bans: Bans::new(&config.limits.bans),
             cancels: Arc::new(CancelKeys::default()),
             stop: Stop::default(),
             limits,
@@ -193,6 +193,17 @@ impl App {
         }
     }
 
+    /// Who is kept away for guessing, those first whose time is over first.
+    #[must_use]
+    pub fn bans(&self) -> Vec<Ban> {
+        self.acceptor.shared.bans.list()
+    }
+
+    /// Ends all bans of an address: how many there were.
+    pub fn unban(&self, address: IpAddr) -> usize {
+        self.acceptor.shared.bans.lift(address)
+    }
+
     /// Reads again, now, what the configuration refers to.
     pub async fn read_references(&self) {
         self.watch.read_all().await;
@@ -249,17 +260,41 @@ fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
         config.listen.identity.iter().filter(|identity| changes(&identity.cert.from) && changes(&identity.key.from));
     let identity = identity.map(|identity| {
         let known = identity.cert.text.clone().zip(identity.key.text.clone()).map(|(cert, key)| vec![cert, key]);
-        let shared = Arc::clone(shared);
-        let take = move |values: Vec<Secret>| {
-            let shared = Arc::clone(&shared);
-            async move {
-                let [cert, key] = &values[..] else { return Ok(()) };
-                Ok(shared.tls.renew(cert, key)?)
-            }
-        };
-        Watched::new("listen.tls".to_owned(), vec![identity.cert.from.clone(), identity.key.from.clone()], known, take)
+        let from = vec![identity.cert.from.clone(), identity.key.from.clone()];
+        Watched::new(
+            "listen.tls".to_owned(),
+            from,
+            known,
+            renews(shared, |values| match values {
+                [cert, key] => Some(Renewed::Identity(cert, key)),
+                _ => None,
+            }),
+        )
     });
-    users.chain(any).chain(identity).collect()
+    let clients = config.listen.clients.as_ref();
+    let ca = clients.map(|clients| &clients.ca).filter(|ca| changes(&ca.from)).map(|ca| {
+        let known = ca.text.clone().map(|text| vec![text]);
+        let take = renews(shared, |values| values.first().map(Renewed::ClientCa));
+        Watched::new("listen.tls.client_ca".to_owned(), vec![ca.from.clone()], known, take)
+    });
+    let crl = clients.and_then(|clients| clients.crl.as_ref()).filter(|crl| changes(&crl.from)).map(|crl| {
+        let known = crl.text.clone().map(|text| vec![text]);
+        let take = renews(shared, |values| values.first().map(Renewed::ClientCrl));
+        Watched::new("listen.tls.client_crl".to_owned(), vec![crl.from.clone()], known, take)
+    });
+    users.chain(any).chain(identity).chain(ca).chain(crl).collect()
+}
+
+/// Gives new values to the listener, as the part that they are.
+fn renews(
+    shared: &Arc<Shared>,
+    part: fn(&[Secret]) -> Option<Renewed<'_>>,
+) -> impl Fn(Vec<Secret>) -> std::future::Ready<Result<(), BadValue>> + Send + Sync + use<> {
+    let shared = Arc::clone(shared);
+    move |values| {
+        let renewed = part(&values).map_or(Ok(()), |part| shared.tls.renew(&part));
+        std::future::ready(renewed.map_err(Into::into))
+    }
 }
 
 /// Each by itself: one that cannot be read leaves the other as it is.

@@ -5,7 +5,7 @@
 //! PostgreSQL's own protocol, and in TLS nobody can read it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use dashmap::DashMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::neighbourhood::neighbourhood;
 use crate::secret::same;
 use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};
@@ -171,14 +172,6 @@ impl CancelKeys {
             (*since, *count) = (Instant::now(), 0);
         }
         *count += 1;
-    }
-}
-
-/// Whom a guess is counted against: the address, in IPv6 its /64, which is one network's to use as it likes.
-fn neighbourhood(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::wire::refusal::Refusal;
 use crate::wire::{Frame, WireError};
 
 mod accounts;
+mod certificate;
 mod password;
 mod scram;
 mod verifiers;
@@ -49,6 +50,9 @@ pub(crate) enum AuthError {
     /// Something else than the answer to the challenge.
     #[error("the client broke the protocol: expected {0}")]
     Protocol(&'static str),
+    /// The user's proof is a certificate, and the client has shown none.
+    #[error("the client has shown no certificate")]
+    CertificateMissing,
     /// A password would have to be asked for in clear.
     #[error("the user's method is cleartext, but the connection is not encrypted")]
     CleartextWithoutTls,
@@ -62,12 +66,16 @@ pub(crate) enum AuthError {
 pub(crate) enum Reason {
     #[error("wrong password")]
     WrongPassword,
+    #[error("the client's certificate is in another name, or not for clients (extended key usage)")]
+    WrongCertificate,
     #[error("a malformed SCRAM message")]
     Malformed,
     #[error("the proof is bound to another channel or nonce: somebody is in between, or the client is in error")]
     OtherExchange,
     #[error("the client says that it saw no offer of channel binding, but it was made one: somebody is in between")]
     Downgrade,
+    #[error("a right password, but there were too many wrong ones meanwhile")]
+    Withheld,
     #[error("unknown user")]
     UnknownUser,
     #[error("disabled user")]
@@ -82,24 +90,36 @@ pub(crate) enum Reason {
 ///
 /// # Errors
 /// See [`AuthError`].
-pub(crate) async fn verify(client: &mut Client, accounts: &Accounts, user: &str) -> Result<Principal, AuthError> {
+pub(crate) async fn verify(
+    client: &mut Client,
+    accounts: &Accounts,
+    user: &str,
+    is_told: Told<'_>,
+) -> Result<Principal, AuthError> {
+    if let Some(holder) = accounts.certified(user) {
+        return certified(client, user, holder);
+    }
     let account = accounts.find(user);
-    let shown = prove(client, accounts, &account).await?;
+    let shown = prove(client, accounts, &account, is_told).await?;
     let principal = judge(user, account, shown)?;
     debug!(user, slot = principal.slot, "proved");
     Ok(principal)
 }
+
+/// Whether a client may still hear that it was right: of those that guess all at once, none is to.
+pub(crate) type Told<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Which password the client showed, or why none.
 async fn prove(
     client: &mut Client,
     accounts: &Accounts,
     account: &Account,
+    is_told: Told<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     let exchange = asked_as(account.method, client);
     debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
     match exchange {
-        Exchange::Scram => scram::prove(client, &account.verifiers).await,
+        Exchange::Scram => scram::prove(client, &account.verifiers, is_told).await,
         Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts).await,
         Exchange::Cleartext => Err(AuthError::CleartextWithoutTls),
     }
@@ -112,6 +132,18 @@ fn judge(user: &str, account: Account, shown: Result<usize, Reason>) -> Result<P
             Ok(Principal { user: user.to_owned(), rights, has_entry, slot: Some(slot) })
         }
         (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.to_owned(), reason }),
+    }
+}
+
+/// Nothing is asked: the handshake has brought the proof, or not.
+fn certified(client: &Client, user: &str, Holder { rights, has_entry }: Holder) -> Result<Principal, AuthError> {
+    let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    let certificate = certificate.ok_or(AuthError::CertificateMissing)?;
+    let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
+    match certificate::proves(certificate, user) {
+        false => failed(Reason::WrongCertificate),
+        true if !rights.enabled => failed(Reason::Disabled),
+        true => Ok(Principal { user: user.to_owned(), rights, has_entry, slot: None }),
     }
 }
 
@@ -141,7 +173,11 @@ fn asked_as(method: Method, client: &Client) -> Exchange {
 impl Fault for AuthError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Wire(_) | Self::Failed { .. } | Self::Protocol(_) | Self::CleartextWithoutTls => Kind::Client,
+            Self::Wire(_)
+            | Self::Failed { .. }
+            | Self::Protocol(_)
+            | Self::CertificateMissing
+            | Self::CleartextWithoutTls => Kind::Client,
             Self::Randomness => Kind::Internal,
         }
     }
@@ -152,6 +188,7 @@ impl Fault for AuthError {
             Self::Wire(WireError::Length(_)) => Some(Refusal::protocol("a message of a possible length")),
             Self::Failed { user, .. } => Some(Refusal::password_failed(user)),
             Self::Protocol(expected) => Some(Refusal::protocol(expected)),
+            Self::CertificateMissing => Some(Refusal::certificate_required()),
             Self::CleartextWithoutTls => Some(Refusal::tls_required()),
             Self::Randomness => Some(Refusal::internal()),
         }

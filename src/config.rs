@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ipnet::IpNet;
+
 pub(crate) use self::connection::MAX_APPLICATION_NAME;
 pub use self::connection::{
     Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, NameTemplate, Piece, RoleHop, StartupPolicy, Warehouse,
@@ -192,10 +194,10 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
             specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
         }),
     };
-    let listen = sections::listen(root.table("listen"));
+    let (listen, entrance) = sections::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);
-    let (users, any_user) = users::users(&user_entries, &known, &groups, listen.tls);
+    let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
     users::check_per_user((&users, any_user.as_ref()), &user_entries, &connections, &entries);
     let config = Config {
@@ -265,6 +267,8 @@ pub struct Listen {
     pub tls: TlsMode,
     /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
     pub identity: Option<Identity>,
+    /// Whose certificates clients may show. `None`: they are not asked for one. Unused with `Disable`.
+    pub clients: Option<ClientCa>,
 }
 
 /// `listen.public_name`
@@ -317,6 +321,15 @@ pub enum BadIdentity {
     /// The key, or that it is another certificate's.
     #[error("listen.tls.key: {0}")]
     Key(Cow<'static, str>),
+}
+
+/// `listen.tls.client_ca` and `client_crl`
+#[derive(Clone, Debug)]
+pub struct ClientCa {
+    /// PEM bundle.
+    pub ca: Material,
+    /// PEM, one list or more. `None`: no certificate is revoked.
+    pub crl: Option<Material>,
 }
 
 /// A text that the file refers to.
@@ -406,6 +419,8 @@ pub struct Limits {
     pub max_sessions: usize,
     /// Clients not yet authenticated; at least 1.
     pub max_handshakes: usize,
+    /// Those of one address; 0: no cap.
+    pub max_handshakes_per_address: usize,
     /// Accept to authenticated.
     pub startup_timeout: Duration,
     /// No bytes either way, outside a transaction; `None`: off.
@@ -416,6 +431,21 @@ pub struct Limits {
     pub drain_delay: Duration,
     /// Then sessions still busy are closed too.
     pub drain_timeout: Duration,
+    /// Those that guess.
+    pub bans: BanLimits,
+}
+
+/// `limits.ban_*`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BanLimits {
+    /// Finished wrong proofs of one (address, user) within the window; of one address over all users, ten times as many. 0: off.
+    pub after: usize,
+    /// How far apart the first and the last of them may be.
+    pub window: Duration,
+    /// How long the next ones are refused.
+    pub time: Duration,
+    /// Whom nothing is counted of.
+    pub exempt: Vec<IpNet>,
 }
 
 /// `[credentials]`

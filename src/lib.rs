@@ -4,7 +4,7 @@
 //!
 //! 1. [`listener`] accepts it and deals it to a worker.
 //! 2. [`startup`] leads it through TLS to a startup message, or to a [`cancel`] request.
-//! 3. [`client_auth`] lets the client prove who it is.
+//! 3. [`client_auth`] lets the client prove who it is; [`bans`] keep those away who guess.
 //! 4. [`spec`] says which connection the client means, and whether it may open it; [`slots`] whether there is room.
 //! 5. [`credentials`] has, or fetches, a database login for that connection.
 //! 6. [`upstream`] dials the warehouse, verifies it and logs in.
@@ -14,6 +14,7 @@
 
 pub mod app;
 pub mod aws;
+pub mod bans;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -28,6 +29,7 @@ mod client_auth;
 mod credentials;
 mod engine;
 mod handshakes;
+mod neighbourhood;
 mod nofile;
 mod references;
 mod relay;

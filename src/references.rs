@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::aws::{self, Base};
-use crate::config::{Aws, Identity, Material, Reference, Remote, read_file, without_newline};
+use crate::config::{Aws, Listen, Material, Reference, Remote, read_file, without_newline};
 use crate::credentials::calls::Calls;
 use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
@@ -55,7 +55,8 @@ pub(crate) enum ReferenceError {
     Deadline(Duration),
 }
 
-type BadValue = Box<dyn Error + Send + Sync>;
+/// What is wrong with a new value.
+pub(crate) type BadValue = Box<dyn Error + Send + Sync>;
 
 /// The parameters below a path by the last element of their names.
 pub(crate) type Listing = BTreeMap<String, Secret>;
@@ -177,10 +178,19 @@ impl References {
         Ok(listing)
     }
 
-    /// The listener's certificate and key: without them nothing can be served, so they are waited for.
-    pub(crate) async fn identity(&self, identity: &mut Identity) {
-        self.wait_for("listen.tls.cert", &mut identity.cert).await;
-        self.wait_for("listen.tls.key", &mut identity.key).await;
+    /// The listener's certificate and key, and what clients' are verified by: without them nothing can be served, so they
+    /// are waited for.
+    pub(crate) async fn listener(&self, listen: &mut Listen) {
+        if let Some(identity) = &mut listen.identity {
+            self.wait_for("listen.tls.cert", &mut identity.cert).await;
+            self.wait_for("listen.tls.key", &mut identity.key).await;
+        }
+        if let Some(clients) = &mut listen.clients {
+            self.wait_for("listen.tls.client_ca", &mut clients.ca).await;
+            if let Some(crl) = &mut clients.crl {
+                self.wait_for("listen.tls.client_crl", crl).await;
+            }
+        }
     }
 
     async fn wait_for(&self, name: &str, material: &mut Material) {

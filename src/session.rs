@@ -15,8 +15,9 @@ pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
 use self::waiting::{Wait, attended};
+use crate::bans::Bans;
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
-use crate::client_auth::{self, Accounts, Principal};
+use crate::client_auth::{self, Accounts, AuthError, Principal};
 use crate::config::ConnSpec;
 use crate::credentials::Logins;
 use crate::handshakes::Handshake;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Routes,
     pub(crate) logins: Arc<Logins>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) bans: Bans,
     pub(crate) cancels: Arc<CancelKeys>,
     pub(crate) stop: Stop,
     pub(crate) limits: Limits,
@@ -165,16 +167,40 @@ async fn admit(shared: &Shared, client: &mut Client, facts: &mut Facts) -> Resul
     if let Some(negotiate) = greeting::negotiate(startup) {
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
-    let principal = client_auth::verify(client, &shared.accounts, &user).await?;
+    let principal = proven(shared, client, &user, facts.user()).await?;
+    facts.proved(&principal.user);
     let spec = shared.specs.permitted(&principal, client.startup.database()).await; // names before any look-up
     if let Some(conn_id) = spec.as_ref().map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str())) {
         facts.opens(conn_id);
     }
     let spec = spec?;
-    let slot = shared.slots.take(&spec)?;
+    let slot = shared.slots.take(&spec, &principal.user, principal.rights.max_sessions)?;
     spec::enabled(&spec)?;
     client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
     Ok(Admitted { principal, spec, slot })
+}
+
+/// The proof, unless its client has guessed too often, from a place that the user may come from. `counted_as`: what stands for
+/// the user, who may be nobody's.
+async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &str) -> Result<Principal, SessionError> {
+    let address = client.peer.address.ip();
+    shared.bans.judge(address, counted_as)?;
+    let is_told = || shared.bans.judge(address, counted_as).is_ok();
+    let verified = client_auth::verify(client, &shared.accounts, user, &is_told).await;
+    // Once more: others may have guessed meanwhile.
+    shared.bans.judge(address, counted_as)?;
+    match &verified {
+        Ok(_) => shared.bans.succeeded(address, counted_as),
+        Err(AuthError::Failed { .. }) => shared.bans.failed(address, counted_as),
+        Err(_) => {}
+    }
+    let principal = verified?;
+    let (from, vpc_endpoint) = (&principal.rights.from, client.peer.vpc_endpoint.as_deref());
+    if from.is_empty() || from.iter().any(|origin| origin.covers(address, vpc_endpoint)) {
+        Ok(principal)
+    } else {
+        Err(SessionError::Address)
+    }
 }
 
 /// AuthenticationOk to ReadyForQuery: which login, over which connection.

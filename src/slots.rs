@@ -1,6 +1,7 @@
-//! How many sessions there are, in all and on each connection, and the caps on both.
+//! How many sessions there are, in all, on each connection and of each user, and the caps on all three.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
@@ -19,12 +20,15 @@ pub(crate) struct Slots {
 struct Taken {
     all: usize,
     on: HashMap<ConnId, usize>,
+    /// By name: those that share an entry of the configuration do not share a cap.
+    of: HashMap<Arc<str>, usize>,
 }
 
 /// One session's place; given back by drop.
 pub(crate) struct Slot {
     slots: Arc<Slots>,
     on: ConnId,
+    of: Arc<str>,
 }
 
 /// No place left.
@@ -34,6 +38,8 @@ pub(crate) enum SlotError {
     Proxy(usize),
     #[error("{max} sessions on {conn_id}, the cap of the connection (max_sessions)")]
     Connection { conn_id: String, max: usize },
+    #[error("{max} sessions of this user, its cap or its groups' (max_sessions)")]
+    User { user: String, max: usize },
 }
 
 impl Slots {
@@ -41,22 +47,33 @@ impl Slots {
         Arc::new(Self { max_sessions, taken: Mutex::default() })
     }
 
-    /// A place for a session on `spec`.
+    /// A place for a session of `user` on `spec`. The wider cap is told where several are reached.
     ///
     /// # Errors
     /// Which cap is reached.
-    pub(crate) fn take(self: &Arc<Self>, spec: &ConnSpec) -> Result<Slot, SlotError> {
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        spec: &ConnSpec,
+        user: &str,
+        max_of_user: Option<usize>,
+    ) -> Result<Slot, SlotError> {
         let mut taken = self.lock();
         if taken.all >= self.max_sessions {
             return Err(SlotError::Proxy(self.max_sessions));
         }
-        let on = taken.on.entry(spec.id.clone()).or_default();
-        if *on >= spec.max_sessions {
+        if taken.on.get(&spec.id).is_some_and(|on| *on >= spec.max_sessions) {
             return Err(SlotError::Connection { conn_id: spec.id.as_str().to_owned(), max: spec.max_sessions });
         }
-        *on += 1;
+        if let (Some(max), Some(of)) = (max_of_user, taken.of.get(user))
+            && *of >= max
+        {
+            return Err(SlotError::User { user: user.to_owned(), max });
+        }
+        let of: Arc<str> = user.into();
         taken.all += 1;
-        Ok(Slot { slots: Arc::clone(self), on: spec.id.clone() })
+        *taken.on.entry(spec.id.clone()).or_default() += 1;
+        *taken.of.entry(Arc::clone(&of)).or_default() += 1;
+        Ok(Slot { slots: Arc::clone(self), on: spec.id.clone(), of })
     }
 
     /// Sessions now.
@@ -73,12 +90,17 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.lock();
         taken.all = taken.all.saturating_sub(1);
-        // Connections of lava's table come and go: only those with sessions are remembered.
-        if let Some(on) = taken.on.get_mut(&self.on) {
-            *on = on.saturating_sub(1);
-            if *on == 0 {
-                taken.on.remove(&self.on);
-            }
+        give_back(&mut taken.on, &self.on);
+        give_back(&mut taken.of, &self.of);
+    }
+}
+
+/// Connections of lava's table and users by certificate come and go: only those with sessions are remembered.
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }
@@ -92,6 +114,7 @@ impl Fault for SlotError {
         Some(Refusal::too_many_sessions(match self {
             Self::Proxy(max) => format!("The proxy serves at most {max} sessions."),
             Self::Connection { conn_id, max } => format!("Connection \"{conn_id}\" has at most {max} sessions."),
+            Self::User { user, max } => format!("User \"{user}\" has at most {max} sessions."),
         }))
     }
 }

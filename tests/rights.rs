@@ -91,8 +91,9 @@ fn groups_have_faults_of_their_own() {
         ("db_roles = [\"\"]", "", "9: groups.g.db_roles: a name is 1 to 127 bytes long"),
         ("db_roles = [\"a,b\"]", "", "9: groups.g.db_roles: must be 0 to 256 letters, digits"),
         ("db_role = []", "", "9: groups.g.db_role: unknown key; did you mean db_roles?"),
-        ("from = []", "", "9: groups.g.from: not yet supported"),
-        ("max_sessions = 1", "", "9: groups.g.max_sessions: not yet supported"),
+        ("from = [\"10.1.0.1/16\"]", "", "9: groups.g.from: has bits set to the right of its prefix"),
+        ("from = [\"office\"]", "", "9: groups.g.from: must be a network, such as"),
+        ("max_sessions = 0", "", "9: groups.g.max_sessions: must be at least 1"),
         ("", "db_user = \"Ann\"", "13: users.u.db_user: must be 1 to 63 characters: a-z or _"),
     ] {
         one_fault(&text(group, more), want);

@@ -8,11 +8,14 @@
     reason = "a test that fails has done its work"
 )]
 
+mod support;
+
 use std::fs;
 use std::path::Path;
 
 use redshift_iam_proxy::config::{self, Ca, Config, Password, Proof, TlsMode, UnknownKeys};
 use redshift_iam_proxy::secret::Secret;
+use support::client_ca::ClientCa;
 use tempfile::TempDir;
 
 /// proxy.toml of the repository, beside the files that it names.
@@ -20,7 +23,15 @@ fn sample() -> (TempDir, String) {
     let dir = TempDir::new().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    for (path, text) in [("target/demo/ca.crt", &cert), ("certs/server.crt", &cert), ("certs/server.key", &key)] {
+    let client_ca = ClientCa::new();
+    let (ca, crl) = (client_ca.pem(), client_ca.revoke(&[], 2999));
+    for (path, text) in [
+        ("target/demo/ca.crt", &cert),
+        ("certs/server.crt", &cert),
+        ("certs/server.key", &key),
+        ("certs/clients.crt", &ca),
+        ("certs/clients.crl", &crl),
+    ] {
         let path = dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -82,12 +93,13 @@ fn what_the_sample_shows_as_default_is_the_default() {
 fn the_examples_in_the_sample_load() {
     let (dir, text) = sample();
     let config = load_in(&dir, &text.replace("\n#: ", "\n"));
-    assert!(config.listen.identity.is_some());
+    assert!(config.listen.identity.is_some() && config.listen.clients.is_some_and(|clients| clients.crl.is_some()));
     assert_eq!(config.connections["sales"].ca, Some(Ca::System));
     assert_eq!(config.connections["sales"].region.as_deref(), Some("ap-southeast-2"));
     assert_eq!((config.connections.len(), config.specs.is_some()), (3, true));
-    assert_eq!(config.users["demo"].db_roles, ["analyst"]);
-    assert!(config.users["demo"].password_expires.is_some());
+    let demo = &config.users["demo"];
+    assert_eq!((&demo.db_roles[..], demo.from.len(), demo.max_sessions), (&["analyst".to_owned()][..], 1, Some(100)));
+    assert!(demo.password_expires.is_some());
     assert_eq!(config.any_user.unwrap().path.as_deref(), Some("/redshift-proxy/users"));
 }
 

@@ -34,8 +34,12 @@ const SALT_BYTES: usize = 16;
 
 /// All users.
 pub(crate) struct Accounts {
-    /// Those with an entry of their own.
+    /// Those with an entry of their own, by password.
     users: BTreeMap<String, Entry>,
+    /// Those with an entry of their own, by certificate.
+    certified: BTreeMap<String, Arc<User>>,
+    /// `users."*"` by certificate.
+    any_certified: Option<Arc<User>>,
     /// Those without: `users."*"` by an SSM path.
     listed: Option<Listed>,
     fakes: Fakes,
@@ -75,6 +79,8 @@ impl Accounts {
     ) -> Result<Self, AccountsError> {
         let mut accounts = Self {
             users: BTreeMap::new(),
+            certified: BTreeMap::new(),
+            any_certified: any.filter(|any| any.path.is_none()).map(|any| Arc::clone(&any.rights)),
             listed: any.filter(|any| any.path.is_some()).map(|any| Listed::new(Arc::clone(&any.rights))),
             fakes: Fakes::new(salt_key),
             usual_iterations: AtomicU32::new(ITERATIONS),
@@ -82,7 +88,10 @@ impl Accounts {
             clock,
         };
         for (name, user) in users {
-            let Proof::Passwords(passwords) = &user.proof else { continue };
+            let Proof::Passwords(passwords) = &user.proof else {
+                accounts.certified.insert(name.clone(), Arc::clone(user));
+                continue;
+            };
             let entry = Entry::new(Arc::clone(user), passwords.iter().map(|stored| stored.password.clone()));
             entry.make(name, &accounts.fakes, &accounts.derivations).await?;
             accounts.users.insert(name.clone(), entry);
@@ -112,7 +121,8 @@ impl Accounts {
     /// See [`AccountsError`]; then those of before stay.
     pub(crate) async fn relist(&self, listing: Listing) -> Result<(), AccountsError> {
         let Some(listed) = &self.listed else { return Ok(()) };
-        let others = listing.into_iter().filter(|(name, _)| !self.users.contains_key(name));
+        let has_entry = |name: &String| self.users.contains_key(name) || self.certified.contains_key(name);
+        let others = listing.into_iter().filter(|(name, _)| !has_entry(name));
         listed.renew(others, &self.fakes, &self.derivations).await?;
         self.count();
         Ok(())
@@ -136,7 +146,18 @@ impl Accounts {
 
     /// Whether somebody has this name: for the log only.
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.users.contains_key(name) || self.listed.as_ref().is_some_and(|listed| listed.find(name).is_some())
+        self.users.contains_key(name)
+            || self.certified.contains_key(name)
+            || self.listed.as_ref().is_some_and(|listed| listed.find(name).is_some())
+    }
+
+    /// Who has this name, if a certificate is what proves it. Any name may be one of `users."*"`.
+    pub(super) fn certified(&self, name: &str) -> Option<Holder> {
+        if let Some(rights) = self.certified.get(name) {
+            return Some(Holder { rights: Arc::clone(rights), has_entry: true });
+        }
+        let rights = self.any_certified.as_ref().filter(|_| !self.users.contains_key(name))?;
+        Some(Holder { rights: Arc::clone(rights), has_entry: false })
     }
 
     /// The account of `name`; never fails, and takes as long for a stranger.

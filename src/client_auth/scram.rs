@@ -8,7 +8,7 @@ use pgwire::messages::startup::Authentication;
 
 use self::exchange::{Mechanism, Offer};
 use super::verifiers::Verifiers;
-use super::{AuthError, Reason, answer};
+use super::{AuthError, Reason, Told, answer};
 use crate::startup::Client;
 use crate::wire::{self, Frame, take_cstr};
 
@@ -18,7 +18,11 @@ mod exchange;
 const NONCE_BYTES: usize = 18;
 
 /// Runs the exchange to its end: which password was proved, or why none.
-pub(super) async fn prove(client: &mut Client, verifiers: &Verifiers) -> Result<Result<usize, Reason>, AuthError> {
+pub(super) async fn prove(
+    client: &mut Client,
+    verifiers: &Verifiers,
+    is_told: Told<'_>,
+) -> Result<Result<usize, Reason>, AuthError> {
     let offer = Offer::new(client.tls.as_ref().and_then(|tls| tls.end_point.clone()));
     client.wire.send(&Authentication::SASL(offer.mechanisms())).await?;
     let frame = answer(client).await?;
@@ -33,6 +37,9 @@ pub(super) async fn prove(client: &mut Client, verifiers: &Verifiers) -> Result<
         Ok(proven) => proven,
         Err(reason) => return Ok(Err(reason)),
     };
+    if !is_told() {
+        return Ok(Err(Reason::Withheld));
+    }
     client.wire.send(&Authentication::SASLFinal(proven.server_final.into())).await?;
     Ok(Ok(proven.slot))
 }

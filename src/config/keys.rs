@@ -2,20 +2,8 @@
 //! `--unknown-keys=warn` too: most of them narrow what a user may do, and must not be dropped in silence.
 
 /// Dotted paths; `*` stands for a name. A key here covers all below it.
-pub(super) const NOT_YET: &[&str] = &[
-    "admin",
-    "listen.proxy_protocol_from",
-    "listen.sni_suffix",
-    "listen.reuse_port",
-    "listen.tls.client_ca",
-    "listen.tls.client_crl",
-    "limits.max_handshakes_per_address",
-    "limits.ban_after",
-    "limits.ban_window",
-    "limits.ban_time",
-    "limits.ban_exempt",
-    "connections.*.listen",
-];
+pub(super) const NOT_YET: &[&str] =
+    &["admin", "listen.proxy_protocol_from", "listen.sni_suffix", "listen.reuse_port", "connections.*.listen"];
 
 /// What such a key, or such a value of a key that is served, is answered with.
 pub(super) const NOT_YET_SUPPORTED: &str = "not yet supported";

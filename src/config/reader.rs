@@ -243,11 +243,17 @@ impl<'a> Value<'a> {
 
     /// How many: at least 1, at most 1,000,000.
     pub(super) fn count(&self) -> Option<usize> {
+        self.number(1, 1_000_000)
+    }
+
+    /// A whole number in a range.
+    pub(super) fn number(&self, least: usize, most: usize) -> Option<usize> {
         let Data::Integer(number) = &self.node.data else { return self.wrong_type("a whole number") };
-        match number.parse::<i128>() {
-            Ok(count @ 1..=1_000_000) => usize::try_from(count).ok(),
-            Ok(..=0) => self.keep(Err("must be at least 1".into())),
-            Ok(_) | Err(_) => self.keep(Err("must be at most 1000000".into())),
+        match number.parse::<i128>().map(usize::try_from) {
+            Ok(Ok(number)) if (least..=most).contains(&number) => Some(number),
+            Ok(Ok(number)) if number < least => self.keep(Err(format!("must be at least {least}").into())),
+            Ok(Err(_)) if number.starts_with('-') => self.keep(Err(format!("must be at least {least}").into())),
+            Ok(_) | Err(_) => self.keep(Err(format!("must be at most {most}").into())),
         }
     }
 

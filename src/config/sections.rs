@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reader::{Table, Value, read_file};
+use super::users::Entrance;
 use super::value::{self, Parsed, Reference};
-use super::{Aws, Ca, Credentials, Identity, Limits, Listen, Log, LogFormat, LogLevel, TlsMode, Upstream};
+use super::{
+    Aws, BanLimits, Ca, ClientCa, Credentials, Identity, Limits, Listen, Log, LogFormat, LogLevel, TlsMode, Upstream,
+};
 
-/// `[listen]`
-pub(super) fn listen(mut table: Table<'_>) -> Listen {
+/// `[listen]`, and what users ask of it.
+pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let places = addresses(&mut table);
     let public_name = table.take("public_name").and_then(|name| name.parse(value::public_name));
     let mut tls = table.table("tls");
@@ -19,6 +22,9 @@ pub(super) fn listen(mut table: Table<'_>) -> Listen {
     let (cert, key) = (tls.take("cert"), tls.take("key"));
     let has_identity = cert.is_some() || key.is_some();
     let identity = identity(cert, key);
+    let (ca, crl) = (tls.take("client_ca"), tls.take("client_crl"));
+    let asks_for_certificates = ca.is_some();
+    let clients = clients(ca, crl);
     tls.finish();
     table.finish();
     for (address, place) in &places {
@@ -34,7 +40,19 @@ pub(super) fn listen(mut table: Table<'_>) -> Listen {
         }
     }
     let addresses = places.into_iter().map(|(address, _)| address).collect();
-    Listen { addresses, public_name, tls: mode.unwrap_or(TlsMode::Require), identity }
+    let tls = mode.unwrap_or(TlsMode::Require);
+    (Listen { addresses, public_name, tls, identity, clients }, Entrance { tls, asks_for_certificates })
+}
+
+/// `listen.tls.client_ca` and `client_crl`.
+fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
+    if let (None, Some(crl)) = (&ca, &crl) {
+        crl.fault("needs listen.tls.client_ca beside it");
+        return None;
+    }
+    let ca = ca?.referenced(value::ca_bundle);
+    let crl = crl.map_or(Some(None), |crl| crl.referenced(value::revocation_lists).map(Some));
+    Some(ClientCa { ca: ca?, crl: crl? })
 }
 
 /// With where the file says so; the default is said nowhere.
@@ -168,11 +186,18 @@ pub(super) fn limits(mut table: Table<'_>) -> Limits {
     let limits = Limits {
         max_sessions: count(&mut table, "max_sessions", 10_000),
         max_handshakes: count(&mut table, "max_handshakes", 2_000),
+        max_handshakes_per_address: count_or_off(&mut table, "max_handshakes_per_address", 0, 1_000_000),
         startup_timeout: duration(&mut table, "startup_timeout", 15, value::positive),
         idle_timeout: or_off(duration(&mut table, "idle_timeout", 0, off_or_a_second)),
         session_lifetime: or_off(duration(&mut table, "session_lifetime", 0, off_or_a_second)),
         drain_delay: duration(&mut table, "drain_delay", 0, Ok),
         drain_timeout: duration(&mut table, "drain_timeout", 25, Ok),
+        bans: BanLimits {
+            after: count_or_off(&mut table, "ban_after", 10, 1_000),
+            window: duration(&mut table, "ban_window", 60, value::positive),
+            time: duration(&mut table, "ban_time", 300, value::positive),
+            exempt: table.take("ban_exempt").map(|list| list.texts(value::network)).unwrap_or_default(),
+        },
     };
     table.finish();
     limits
@@ -192,6 +217,11 @@ pub(super) fn credentials(mut table: Table<'_>) -> (Credentials, Duration) {
 
 fn count(table: &mut Table<'_>, name: &'static str, default: usize) -> usize {
     table.take(name).and_then(|value| value.count()).unwrap_or(default)
+}
+
+/// 0 = off.
+fn count_or_off(table: &mut Table<'_>, name: &'static str, default: usize, most: usize) -> usize {
+    table.take(name).and_then(|value| value.number(0, most)).unwrap_or(default)
 }
 
 fn duration(

@@ -8,7 +8,6 @@ pub(crate) use self::password::without_newline;
 use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::rights::{Groups, Known, groups};
-use super::keys::NOT_YET_SUPPORTED;
 use super::reader::{Table, Value};
 use super::value;
 use super::{AnyUser, Method, Proof, TlsMode, User};
@@ -16,6 +15,14 @@ use super::{AnyUser, Method, Proof, TlsMode, User};
 mod password;
 mod per_user;
 mod rights;
+
+/// What the listener asks of clients before they prove who they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entrance {
+    pub(super) tls: TlsMode,
+    /// For one of `listen.tls.client_ca`.
+    pub(super) asks_for_certificates: bool,
+}
 
 /// The name of the entry for any other name.
 const ANY: &str = "*";
@@ -25,14 +32,14 @@ pub(super) fn users(
     entries: &[Value<'_>],
     known: &Known,
     groups: &Groups,
-    tls: TlsMode,
+    entrance: Entrance,
 ) -> (BTreeMap<String, Arc<User>>, Option<AnyUser>) {
     let (mut users, mut any) = (BTreeMap::new(), None);
     for entry in entries {
         let mut table = entry.table("users.*");
-        let auth = auth(&mut table);
+        let auth = auth(&mut table, entrance);
         if entry.name == ANY {
-            any = any_user(table, auth, known, groups, tls);
+            any = any_user(table, auth, known, groups, entrance.tls);
             continue;
         }
         if let Err(message) = value::visible_name(&entry.name) {
@@ -44,7 +51,7 @@ pub(super) fn users(
             None => without_fault(&mut table),
         };
         let db_user = table.optional("db_user", value::db_user);
-        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, tls), db_user) {
+        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, entrance.tls), db_user) {
             users.insert(entry.name.clone(), Arc::new(User { db_user, ..user }));
         }
     }
@@ -79,6 +86,7 @@ fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Grou
     let password_expires = table.take("password_expires").map_or(Some(None), |at| at.moment().map(Some));
     let rights = rights::union(&mut table, known, groups);
     table.finish();
+    let (proof, method) = proof?;
     Some(User {
         enabled,
         proof: proof?,
@@ -100,21 +108,27 @@ enum Auth {
 }
 
 /// `None`: it is there and will not do.
-fn auth(table: &mut Table<'_>) -> Option<Auth> {
+fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
     let Some(value) = table.take("auth") else { return Some(Auth::Password) };
     let auth = value.choice(&[("password", Auth::Password), ("cert", Auth::Certificate)])?;
-    if auth == Auth::Certificate {
-        value.fault(NOT_YET_SUPPORTED);
-        return None;
+    match auth {
+        Auth::Certificate if entrance.tls == TlsMode::Disable => {
+            value.fault("certificates are only shown inside TLS, and listen.tls.mode is disable");
+        }
+        Auth::Certificate if !entrance.asks_for_certificates => {
+            value.fault("needs listen.tls.client_ca, the CA of clients' certificates");
+        }
+        Auth::Certificate | Auth::Password => {}
     }
     Some(auth)
 }
 
-/// A certificate proves the user, and nothing else.
+/// A certificate proves the user, and nothing else: what goes with passwords has no meaning.
 fn without_password(table: &mut Table<'_>) -> Option<Proof> {
-    if let Some(password) = table.take("password") {
-        password.fault("has no meaning with auth = \"cert\"");
-        return None;
+    for name in ["password", "password_expires", "method"] {
+        if let Some(value) = table.take(name) {
+            value.fault("has no meaning with auth = \"cert\"");
+        }
     }
     Some(Proof::Certificate)
 }

@@ -10,7 +10,7 @@ pub(crate) use self::aws::{
 pub(crate) use self::network::{endpoint_url, host, port, public_name, socket_address};
 pub use self::origin::Origin;
 pub(crate) use self::origin::{network, origin};
-pub(crate) use self::pem::{ca_bundle, cert_chain, key_pair, private_key};
+pub(crate) use self::pem::{ca_bundle, cert_chain, key_pair, private_key, revocation_lists};
 pub use self::text::{Reference, Remote};
 pub(crate) use self::text::{expand, glob_matches, nearest, reference, visible, visible_name};
 pub(crate) use self::time::{duration, moment, positive};

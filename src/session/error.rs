@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 
+use crate::bans::Banned;
 use crate::client_auth::AuthError;
 use crate::credentials::CredentialError;
 use crate::fault::{Fault, Kind};
@@ -22,7 +23,7 @@ pub(crate) enum SessionError {
     Startup(#[from] StartupError),
     #[error("not logged in within the startup timeout")]
     StartupTimeout(#[source] Elapsed),
-    #[error("too many clients that were not logged in yet (limits.max_handshakes)")]
+    #[error("too many clients that were not logged in yet (limits.max_handshakes, max_handshakes_per_address)")]
     CrowdedOut,
     #[error("the client asked for protocol {0}.{1}")]
     Version(u16, u16),
@@ -32,6 +33,10 @@ pub(crate) enum SessionError {
     TlsRequired,
     #[error(transparent)]
     Auth(#[from] AuthError),
+    #[error(transparent)]
+    Banned(#[from] Banned),
+    #[error("the user may not come from there (from)")]
+    Address,
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error(transparent)]
@@ -71,9 +76,11 @@ impl Fault for SessionError {
             | Self::Version(..)
             | Self::UserMissing
             | Self::TlsRequired
+            | Self::Address
             | Self::ClientGone(_)
             | Self::ShuttingDown => Kind::Client,
             Self::Auth(error) => error.kind(),
+            Self::Banned(error) => error.kind(),
             Self::Spec(error) => error.kind(),
             Self::Slot(error) => error.kind(),
             Self::Credential(error) => error.kind(),
@@ -90,6 +97,8 @@ impl Fault for SessionError {
             Self::UserMissing => Some(Refusal::user_missing()),
             Self::TlsRequired => Some(Refusal::tls_required()),
             Self::Auth(error) => error.refusal(),
+            Self::Banned(error) => error.refusal(),
+            Self::Address => Some(Refusal::address_not_allowed()),
             Self::Spec(error) => error.refusal(),
             Self::Slot(error) => error.refusal(),
             Self::Credential(error) => error.refusal(),

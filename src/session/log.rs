@@ -86,6 +86,16 @@ impl Facts {
         self.session
     }
 
+    /// The user that was asked for: its name, or a hash of one that nobody has.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The name is a user's: it may have been unknown until a certificate in it was shown.
+    pub(super) fn proved(&mut self, user: &str) {
+        user.clone_into(&mut self.user);
+    }
+
     /// Where the client is.
     pub(super) fn client_addr(&self) -> &str {
         &self.client_addr

@@ -1,8 +1,9 @@
 //! TLS towards clients: the listener's settings and its side of the handshake.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -10,8 +11,11 @@ use rustls::sign::CertifiedKey;
 use rustls::{self, ServerConfig};
 use thiserror::Error;
 
+use self::clients::{Clients, ClientsError};
 use crate::config::{Identity, Listen, Material, TlsMode};
 use crate::secret::Secret;
+
+mod clients;
 
 /// First byte of a TLS handshake record (RFC 8446 section 5.1): what direct TLS begins with.
 pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
@@ -31,6 +35,8 @@ const RECORD_HEADER_BYTES: usize = 5;
 pub(crate) struct ServerTls {
     /// What new clients are shown. `None`: SSLRequest is answered with `N`.
     shown: Option<RwLock<Arc<Shown>>>,
+    /// What it was made of, so that each part can be renewed by itself.
+    parts: Mutex<Parts>,
     /// A session in clear is refused.
     pub(crate) required: bool,
     /// Known to every replica with the same key, to nobody else: fake salts derive from it.
@@ -45,7 +51,25 @@ pub(crate) struct Shown {
     pub(crate) end_point: Option<Arc<[u8]>>,
 }
 
-/// The certificate or key cannot be used.
+/// What a handshake is made of.
+#[derive(Clone)]
+struct Parts {
+    certificate: Arc<CertifiedKey>,
+    /// `None`: clients are not asked for certificates.
+    clients: Option<Clients>,
+}
+
+/// A part of `[listen.tls]` that can be read again while we run.
+pub(crate) enum Renewed<'a> {
+    /// `cert` and `key`.
+    Identity(&'a Secret, &'a Secret),
+    /// `client_ca`
+    ClientCa(&'a Secret),
+    /// `client_crl`
+    ClientCrl(&'a Secret),
+}
+
+/// The listener's TLS cannot be set up.
 #[derive(Debug, Error)]
 pub enum ServerTlsError {
     /// It has not been read.
@@ -60,6 +84,9 @@ pub enum ServerTlsError {
     /// Making the self-signed certificate failed.
     #[error("cannot make a self-signed certificate")]
     SelfSigned(#[source] rcgen::Error),
+    /// Clients' certificates could not be verified.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
 }
 
 impl ServerTls {
@@ -77,11 +104,13 @@ impl ServerTls {
         };
         let salt_key = salt_key(key.secret_der());
         let required = listen.tls == TlsMode::Require;
+        let clients = listen.clients.as_ref().map(Clients::new).transpose()?;
+        let parts = Parts { certificate: certified(chain, key)?, clients };
         let shown = match listen.tls {
             TlsMode::Disable => None,
-            TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(chain, key)?))),
+            TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(&parts)?))),
         };
-        Ok(Self { shown, required, salt_key })
+        Ok(Self { shown, parts: Mutex::new(parts), required, salt_key })
     }
 
     /// What a client that connects now is shown.
@@ -89,38 +118,49 @@ impl ServerTls {
         self.shown.as_ref().map(|shown| Arc::clone(&shown.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Shows new clients another certificate. Fake salts stay as they are: strangers would see them change.
+    /// Meets new clients with another part. Fake salts stay as they are: strangers would see them change.
     ///
     /// # Errors
     /// See [`ServerTlsError`]; then the old one stays.
-    pub(crate) fn renew(&self, cert_pem: &Secret, key_pem: &Secret) -> Result<(), ServerTlsError> {
-        let (chain, key) = from_pem(cert_pem, key_pem)?;
-        let renewed = Arc::new(Shown::new(chain, key)?);
+    pub(crate) fn renew(&self, renewed: &Renewed<'_>) -> Result<(), ServerTlsError> {
+        // Held throughout: two parts renewed at once both stay.
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = parts.clone();
+        match (renewed, &mut new.clients) {
+            (Renewed::Identity(cert, key), _) => {
+                let (chain, key) = from_pem(cert, key)?;
+                new.certificate = certified(chain, key)?;
+            }
+            (Renewed::ClientCa(pem), Some(clients)) => clients.trust(pem)?,
+            (Renewed::ClientCrl(pem), Some(clients)) => clients.revoke(pem)?,
+            (Renewed::ClientCa(_) | Renewed::ClientCrl(_), None) => {}
+        }
+        let made = Arc::new(Shown::new(&new)?);
+        *parts = new;
         if let Some(shown) = &self.shown {
-            *shown.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+            *shown.write().unwrap_or_else(PoisonError::into_inner) = made;
         }
         Ok(())
     }
 }
 
 impl Shown {
-    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, ServerTlsError> {
-        let end_point = chain.first().and_then(end_point);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        // Fails where the key is another certificate's.
-        let certificate = CertifiedKey::from_der(chain, key, &provider).map_err(ServerTlsError::Pair)?;
-        let certificate = Arc::new(certificate);
-        let mut config = ServerConfig::builder_with_provider(provider)
+    fn new(Parts { certificate, clients }: &Parts) -> Result<Self, ServerTlsError> {
+        let end_point = certificate.cert.first().and_then(end_point);
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(ServerTlsError::Pair)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Hello::new(Arc::clone(&certificate))));
+            .map_err(ServerTlsError::Pair)?;
+        let config = match clients {
+            Some(clients) => config.with_client_cert_verifier(clients.verifier()?),
+            None => config.with_no_client_auth(),
+        };
+        let mut config = config.with_cert_resolver(Arc::new(Hello::new(Arc::clone(certificate))));
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Clients of a database keep their connections: tickets would be work and memory for nothing.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
-        Ok(Self { config, certificate, end_point })
+        Ok(Self { config, certificate: Arc::clone(certificate), end_point })
     }
 
     /// The server's side of a handshake, and who listens for the name in it: rustls's unbuffered connection does not tell the
@@ -202,6 +242,18 @@ fn from_pem(cert_pem: &Secret, key_pem: &Secret) -> Result<Pair, ServerTlsError>
         .map_err(ServerTlsError::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(ServerTlsError::Pem)?;
     Ok((chain, key))
+}
+
+/// Fails where the key is another certificate's.
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, ServerTlsError> {
+    CertifiedKey::from_der(chain, key, &provider()).map(Arc::new).map_err(ServerTlsError::Pair)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// P-256: an RSA signature would cost more than the rest of a login (performance.md).

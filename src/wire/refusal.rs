@@ -38,6 +38,18 @@ impl Refusal {
         Self::new("28000", "TLS is required")
     }
 
+    pub(crate) fn certificate_required() -> Self {
+        Self::new("28000", "a client certificate is required")
+    }
+
+    pub(crate) fn address_not_allowed() -> Self {
+        Self::new("28000", "this address is not allowed")
+    }
+
+    pub(crate) fn banned() -> Self {
+        Self::new("28000", "too many failed logins, try again later")
+    }
+
     pub(crate) fn user_missing() -> Self {
         Self::new("28000", "no PostgreSQL user name specified in startup packet")
     }

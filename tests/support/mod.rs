@@ -20,6 +20,8 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 pub(crate) mod activity;
+pub(crate) mod aws_driver;
+pub(crate) mod client_ca;
 pub(crate) mod drip;
 pub(crate) mod frozen;
 pub(crate) mod hostile;
@@ -35,6 +37,7 @@ pub(crate) mod seeds;
 pub(crate) mod session;
 pub(crate) mod stand_in;
 pub(crate) mod tap;
+pub(crate) mod verbatim;
 
 /// The user of the rig's configuration, and its password.
 pub(crate) const USER: &str = "demo";

@@ -39,7 +39,9 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Opti
     }
     let of_users = config.users.values().flat_map(|user| user.proof.references());
     let identity = config.listen.identity.iter().flat_map(|identity| [&identity.cert.from, &identity.key.from]);
-    for from in of_users.chain(identity) {
+    let clients = config.listen.clients.iter();
+    let clients = clients.flat_map(|clients| [Some(&clients.ca.from), clients.crl.as_ref().map(|crl| &crl.from)]);
+    for from in of_users.chain(identity).chain(clients.flatten()) {
         match from {
             Reference::Remote(Remote::Parameter(name)) => all.push((Stored::Parameter(name.clone()), None)),
             Reference::Remote(Remote::Secret { id, .. }) => all.push((Stored::Secret(id.clone()), None)),

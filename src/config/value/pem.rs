@@ -1,9 +1,12 @@
 //! Certificates and keys.
 
+use std::sync::Arc;
+
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::ParsedCertificate;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::VerifierBuilderError;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 
 use super::Parsed;
@@ -27,6 +30,24 @@ pub(crate) fn cert_chain(pem: &str) -> Parsed<()> {
         count += 1;
     }
     if count == 0 { Err("holds no certificate in PEM".into()) } else { Ok(()) }
+}
+
+/// Revocation lists in PEM: at least one, and none of a kind that cannot be used.
+pub(crate) fn revocation_lists(pem: &str) -> Parsed<()> {
+    let lists = CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let lists = lists.map_err(|_why| "holds PEM that is broken")?;
+    if lists.is_empty() {
+        return Err("holds no certificate revocation list in PEM".into());
+    }
+    // What a verifier takes is what will do; it looks at the lists ahead of the roots.
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(RootCertStore::empty()), provider);
+    match verifier.with_crls(lists).build() {
+        Err(VerifierBuilderError::InvalidCrl(_)) => {
+            Err("holds a certificate revocation list that cannot be used".into())
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// A private key in PEM. The fault tells nothing of what was there.

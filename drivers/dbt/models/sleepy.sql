@@ -1,0 +1,2 @@
+{{ config(enabled=var('sleepy', false)) }}
+select 1 as n from pg_sleep(60)

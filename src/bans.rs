@@ -1,0 +1,260 @@
+//! Who has guessed too often: wrong proofs of one (address, user), and of one address over all users, within a window.
+//!
+//! Only what is judged here is counted here: what a wrong proof is, the session says. In IPv6 an address stands for its /64.
+//! Memory is bounded: beyond [`MAX_FAILURES`] or [`MAX_BANS`] the oldest are forgotten. A ban takes `ban_after` finished
+//! proofs, so that to push one out before its time an attacker has to finish a hundred thousand times as many.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use thiserror::Error;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::config::BanLimits;
+use crate::fault::{Fault, Kind};
+use crate::neighbourhood::neighbourhood;
+use crate::wire::refusal::Refusal;
+
+/// Wrong proofs remembered.
+const MAX_FAILURES: usize = 100_000;
+
+/// Bans remembered.
+const MAX_BANS: usize = 100_000;
+
+/// How many more wrong proofs one address has over all users than with one.
+const ALL_USERS: usize = 10;
+
+/// All bans, and what leads to them. Shared by all sessions.
+pub(crate) struct Bans {
+    /// Wrong proofs of one (address, user).
+    after: usize,
+    window: Duration,
+    time: Duration,
+    exempt: Vec<IpNet>,
+    memory: Mutex<Memory>,
+}
+
+/// One ban, to be shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ban {
+    /// In IPv6 the first of its /64.
+    pub address: IpAddr,
+    /// `None`: all users. A name that nobody has is a hash.
+    pub user: Option<String>,
+    /// How long it goes on.
+    pub left: Duration,
+}
+
+/// The client is not asked for a proof, or its proof does not matter.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("too many failed logins: banned for {}s more (limits.ban_after)", .left.as_secs())]
+pub(crate) struct Banned {
+    left: Duration,
+}
+
+#[derive(Default)]
+struct Memory {
+    addresses: HashMap<IpAddr, Address>,
+    /// Every failure that counts or has counted, oldest first.
+    failures: VecDeque<(Instant, IpAddr, Arc<str>)>,
+    /// Every ban, in the order of their ends.
+    bans: VecDeque<(Instant, IpAddr, Option<Arc<str>>)>,
+}
+
+/// What is known of one address.
+#[derive(Default)]
+struct Address {
+    /// Failures of all its users that count.
+    failures: usize,
+    until: Option<Instant>,
+    users: HashMap<Arc<str>, Pair>,
+}
+
+/// What is known of one (address, user).
+#[derive(Default)]
+struct Pair {
+    failures: usize,
+    /// Failures ahead of the last success: still in the queue, but no longer counted. They are the older ones.
+    forgiven: usize,
+    until: Option<Instant>,
+}
+
+impl Bans {
+    pub(crate) fn new(limits: &BanLimits) -> Self {
+        Self {
+            after: limits.after,
+            window: limits.window,
+            time: limits.time,
+            exempt: limits.exempt.clone(),
+            memory: Mutex::default(),
+        }
+    }
+
+    /// Whether `user` may try, or get in, from there.
+    ///
+    /// # Errors
+    /// It is banned, or the address is.
+    pub(crate) fn judge(&self, from: IpAddr, user: &str) -> Result<(), Banned> {
+        if !self.counts(from) {
+            return Ok(());
+        }
+        let (now, memory) = self.memory();
+        let Some(address) = memory.addresses.get(&neighbourhood(from)) else { return Ok(()) };
+        let until = address.until.max(address.users.get(user).and_then(|pair| pair.until));
+        until.map_or(Ok(()), |until| Err(Banned { left: until - now }))
+    }
+
+    /// A finished proof was wrong. `user`: its name, which is short, or what stands for one that nobody has.
+    pub(crate) fn failed(&self, from: IpAddr, user: &str) {
+        if !self.counts(from) {
+            return;
+        }
+        let from = neighbourhood(from);
+        let (now, mut memory) = self.memory();
+        if memory.failures.len() >= MAX_FAILURES {
+            memory.forget_failure();
+        }
+        let user: Arc<str> = user.into();
+        memory.failures.push_back((now, from, Arc::clone(&user)));
+        let until = now + self.time;
+        let address = memory.addresses.entry(from).or_default();
+        address.failures += 1;
+        let bans_address = address.failures >= self.after * ALL_USERS && address.until.is_none();
+        if bans_address {
+            address.until = Some(until);
+        }
+        let pair = address.users.entry(Arc::clone(&user)).or_default();
+        pair.failures += 1;
+        let bans_pair = pair.failures >= self.after && pair.until.is_none();
+        if bans_pair {
+            pair.until = Some(until);
+        }
+        let of_pair = bans_pair.then(|| Some(Arc::clone(&user)));
+        for whom in of_pair.into_iter().chain(bans_address.then_some(None)) {
+            warn!(
+                client_addr = from.to_string().as_str(),
+                user = whom.as_deref().unwrap_or("*"),
+                secs = self.time.as_secs(),
+                "banned: too many failed logins"
+            );
+            if memory.bans.len() >= MAX_BANS {
+                memory.end_ban();
+            }
+            memory.bans.push_back((until, from, whom));
+        }
+    }
+
+    /// A proof was right: this user's failures from there no longer count, neither against it nor against the address. Those
+    /// of other users do, so that nobody with an account of their own has more guesses at others'.
+    pub(crate) fn succeeded(&self, from: IpAddr, user: &str) {
+        if !self.counts(from) {
+            return;
+        }
+        let (_, mut memory) = self.memory();
+        let Some(address) = memory.addresses.get_mut(&neighbourhood(from)) else { return };
+        let Some(pair) = address.users.get_mut(user) else { return };
+        address.failures -= pair.failures;
+        pair.forgiven += std::mem::take(&mut pair.failures);
+    }
+
+    /// All bans, those that end first ahead.
+    pub(crate) fn list(&self) -> Vec<Ban> {
+        let (now, memory) = self.memory();
+        let shown = |(until, address, user): &(Instant, IpAddr, Option<Arc<str>>)| Ban {
+            address: *address,
+            user: user.as_deref().map(str::to_owned),
+            left: *until - now,
+        };
+        memory.bans.iter().map(shown).collect()
+    }
+
+    /// Ends all bans of an address, and forgets its failures: how many bans there were.
+    pub(crate) fn lift(&self, from: IpAddr) -> usize {
+        let from = neighbourhood(from);
+        let (_, mut memory) = self.memory();
+        let before = memory.bans.len();
+        memory.bans.retain(|(_, of, _)| *of != from);
+        memory.failures.retain(|(_, of, _)| *of != from);
+        memory.addresses.remove(&from);
+        before - memory.bans.len()
+    }
+
+    fn counts(&self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        self.after > 0 && !self.exempt.iter().any(|network| network.contains(&from))
+    }
+
+    /// What is remembered now: less what is over.
+    fn memory(&self) -> (Instant, MutexGuard<'_, Memory>) {
+        let now = Instant::now();
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        while memory.failures.front().is_some_and(|(at, ..)| now.duration_since(*at) >= self.window) {
+            memory.forget_failure();
+        }
+        while memory.bans.front().is_some_and(|(until, ..)| *until <= now) {
+            memory.end_ban();
+        }
+        (now, memory)
+    }
+}
+
+impl Memory {
+    /// The oldest failure.
+    fn forget_failure(&mut self) {
+        let Some((_, from, user)) = self.failures.pop_front() else { return };
+        let Some(address) = self.addresses.get_mut(&from) else { return };
+        if let Some(pair) = address.users.get_mut(&user) {
+            if pair.forgiven > 0 {
+                pair.forgiven -= 1;
+            } else {
+                pair.failures = pair.failures.saturating_sub(1);
+                address.failures = address.failures.saturating_sub(1);
+            }
+        }
+        self.tidy(from, Some(&user));
+    }
+
+    /// The ban that ends first.
+    fn end_ban(&mut self) {
+        let Some((_, from, user)) = self.bans.pop_front() else { return };
+        let Some(address) = self.addresses.get_mut(&from) else { return };
+        match &user {
+            None => address.until = None,
+            Some(user) => {
+                if let Some(pair) = address.users.get_mut(user) {
+                    pair.until = None;
+                }
+            }
+        }
+        self.tidy(from, user.as_deref());
+    }
+
+    /// What nothing is known of is not kept.
+    fn tidy(&mut self, from: IpAddr, user: Option<&str>) {
+        let Some(address) = self.addresses.get_mut(&from) else { return };
+        let is_over = |pair: &Pair| pair.failures + pair.forgiven == 0 && pair.until.is_none();
+        if let Some(user) = user.filter(|user| address.users.get(*user).is_some_and(is_over)) {
+            address.users.remove(user);
+        }
+        if address.users.is_empty() && address.until.is_none() {
+            self.addresses.remove(&from);
+        }
+    }
+}
+
+impl Fault for Banned {
+    fn kind(&self) -> Kind {
+        Kind::Client
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        Some(Refusal::banned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

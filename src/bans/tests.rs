@@ -1,0 +1,154 @@
+//! On a paused clock.
+
+use tokio::time::advance;
+
+use super::*;
+
+const SEC: Duration = Duration::from_secs(1);
+
+fn bans() -> Bans {
+    let exempt = vec!["10.9.0.0/16".parse().unwrap()];
+    Bans::new(&BanLimits { after: 3, window: 60 * SEC, time: 300 * SEC, exempt })
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn fail(bans: &Bans, from: &str, user: &str, times: usize) {
+    for _ in 0..times {
+        bans.failed(ip(from), user);
+    }
+}
+
+fn is_banned(bans: &Bans, from: &str, user: &str) -> bool {
+    bans.judge(ip(from), user).is_err()
+}
+
+/// That nothing is known of anybody.
+fn assert_empty(bans: &Bans) {
+    let (_, memory) = bans.memory();
+    assert!(memory.addresses.is_empty() && memory.failures.is_empty() && memory.bans.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_is_banned_for_a_time_and_then_forgotten() {
+    let bans = bans();
+    fail(&bans, "10.0.0.1", "a", 2);
+    assert!(!is_banned(&bans, "10.0.0.1", "a"));
+    fail(&bans, "10.0.0.1", "a", 1);
+    assert!(is_banned(&bans, "10.0.0.1", "a"));
+    assert!(!is_banned(&bans, "10.0.0.1", "b") && !is_banned(&bans, "10.0.0.2", "a"));
+    assert_eq!(bans.list(), [Ban { address: ip("10.0.0.1"), user: Some("a".into()), left: 300 * SEC }]);
+    advance(299 * SEC).await;
+    assert_eq!(bans.judge(ip("::ffff:10.0.0.1"), "a"), Err(Banned { left: SEC }));
+    advance(SEC).await;
+    assert!(!is_banned(&bans, "10.0.0.1", "a"));
+    assert_empty(&bans);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_count_within_any_window() {
+    let bans = bans();
+    for _ in 0..20 {
+        fail(&bans, "10.0.0.1", "a", 1);
+        advance(30 * SEC).await;
+    }
+    assert!(!is_banned(&bans, "10.0.0.1", "a"), "never three in a minute");
+    fail(&bans, "10.0.0.1", "a", 1);
+    advance(29 * SEC).await;
+    fail(&bans, "10.0.0.1", "a", 1);
+    assert!(is_banned(&bans, "10.0.0.1", "a"), "with the one 59 s ago");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_banned_after_ten_times_as_many_over_all_users() {
+    let bans = bans();
+    for user in 0..15 {
+        fail(&bans, "10.0.0.1", &format!("u{user}"), 2);
+        assert_eq!(is_banned(&bans, "10.0.0.1", "good"), user == 14, "{user}");
+    }
+    assert_eq!(bans.list(), [Ban { address: ip("10.0.0.1"), user: None, left: 300 * SEC }]);
+    advance(300 * SEC).await;
+    assert_empty(&bans);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_forgives_its_own_user_alone() {
+    let bans = bans();
+    // Somebody with an account guesses at others', two at a time.
+    for user in 0..14 {
+        fail(&bans, "10.0.0.1", &format!("u{user}"), 2);
+        fail(&bans, "10.0.0.1", "own", 1);
+        bans.succeeded(ip("10.0.0.1"), "own");
+    }
+    assert!(!is_banned(&bans, "10.0.0.1", "own") && !is_banned(&bans, "10.0.0.1", "u0"));
+    fail(&bans, "10.0.0.1", "own", 2);
+    assert!(is_banned(&bans, "10.0.0.1", "own"), "28 of others', and two of its own");
+    advance(300 * SEC).await;
+    assert_empty(&bans);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_forgiven_ages_apart_from_what_came_after() {
+    let bans = bans();
+    fail(&bans, "10.0.0.1", "a", 2);
+    bans.succeeded(ip("10.0.0.1"), "a");
+    advance(30 * SEC).await;
+    fail(&bans, "10.0.0.1", "a", 2);
+    advance(30 * SEC).await;
+    fail(&bans, "10.0.0.1", "a", 1);
+    assert!(is_banned(&bans, "10.0.0.1", "a"), "three within 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ipv6_network_is_one_address() {
+    let bans = bans();
+    for host in 1..=3 {
+        fail(&bans, &format!("2001:db8::{host}"), "a", 1);
+    }
+    assert!(is_banned(&bans, "2001:db8::ffff", "a"));
+    assert!(!is_banned(&bans, "2001:db8:0:1::1", "a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn exempt_networks_and_an_end_before_its_time() {
+    let bans = bans();
+    fail(&bans, "10.9.0.1", "a", 50);
+    assert!(!is_banned(&bans, "10.9.0.1", "a") && !is_banned(&bans, "::ffff:10.9.0.1", "a"));
+    assert_empty(&bans);
+    fail(&bans, "10.0.0.1", "a", 3);
+    fail(&bans, "10.0.0.1", "b", 3);
+    fail(&bans, "10.0.0.2", "a", 3);
+    assert_eq!(bans.lift(ip("10.0.0.1")), 2);
+    assert_eq!(bans.lift(ip("10.0.0.1")), 0);
+    assert!(!is_banned(&bans, "10.0.0.1", "a") && is_banned(&bans, "10.0.0.2", "a"));
+    fail(&bans, "10.0.0.1", "a", 2);
+    assert!(!is_banned(&bans, "10.0.0.1", "a"), "it begins anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_counted_when_it_is_off() {
+    let bans = Bans::new(&BanLimits { after: 0, window: SEC, time: SEC, exempt: Vec::new() });
+    fail(&bans, "10.0.0.1", "a", 1000);
+    assert!(!is_banned(&bans, "10.0.0.1", "a"));
+    assert_empty(&bans);
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_is_bounded_and_a_flood_of_failures_ends_no_ban() {
+    let bans = bans();
+    fail(&bans, "10.0.0.1", "a", 3);
+    let flood = MAX_FAILURES + 10;
+    for n in 0..flood {
+        // 29 of each address: none is banned by itself.
+        let address = IpAddr::from(u32::try_from(0x0b00_0000 + n / 29).unwrap().to_be_bytes());
+        bans.failed(address, &format!("u{n}"));
+    }
+    assert!(is_banned(&bans, "10.0.0.1", "a"));
+    let (_, memory) = bans.memory();
+    assert_eq!((memory.failures.len(), memory.bans.len()), (MAX_FAILURES, 1));
+    let pairs: usize = memory.addresses.values().map(|address| address.users.len()).sum();
+    assert!(pairs <= MAX_FAILURES + MAX_BANS);
+    assert!(memory.addresses.len() <= pairs);
+}

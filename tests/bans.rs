@@ -1,0 +1,195 @@
+//! Clients that guess: who is kept away, for how long, and what is not counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that fails has done its work"
+)]
+
+mod support;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use support::frozen::FrozenTime;
+use support::hostile::{MECHANISM, Verdict, challenged, demo, told, verdict, wrong_password};
+use support::process::Proxy;
+use support::raw::{SSL_REQUEST, encrypt, message, read_message, say, startup, tcp, tls, tls_config, until_closed};
+use support::scram::{Scram, initial_response};
+use support::{PASSWORD, Rig, Setup, USER, World, assert_refused, login_over, refusal, without_session};
+use tokio::net::TcpSocket;
+
+const LIMITS: &str = "[limits]\nban_after = 3\nban_window = \"1m\"\nban_time = \"5m\"\n";
+const BANNED: (&str, &str) = ("28000", "too many failed logins, try again later");
+
+async fn rig() -> Rig {
+    Rig::with(Setup { config: LIMITS.into(), ..Setup::default() }).await
+}
+
+/// SQLSTATE and text of a refusal, or `None`: in.
+async fn login(rig: &Rig, from: [u8; 4], user: &str, password: &str) -> Option<(String, String)> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let socket = socket.connect(SocketAddr::from(([127, 0, 0, 1], rig.port()))).await.unwrap();
+    let stream = encrypt(socket, tls_config(rig.sandbox().ca.pem())).await;
+    let error = login_over(stream, user, password, "sales").await.err()?;
+    let (sqlstate, message) = refusal(&error);
+    Some((sqlstate, without_session(&message).to_owned()))
+}
+
+async fn is_banned(rig: &Rig, from: [u8; 4], user: &str) -> bool {
+    match login(rig, from, user, PASSWORD).await {
+        Some((sqlstate, text)) if (&*sqlstate, &*text) == BANNED => true,
+        None => false,
+        Some((sqlstate, _)) => {
+            assert_eq!(sqlstate, "28P01");
+            false
+        }
+    }
+}
+
+const HERE: [u8; 4] = [127, 0, 0, 1];
+const THERE: [u8; 4] = [127, 0, 0, 2];
+
+#[tokio::test]
+async fn too_many_wrong_passwords_and_the_right_one_is_refused_until_the_ban_is_over() {
+    let rig = rig().await;
+    // The credential is there: what follows needs no timer.
+    assert_eq!(login(&rig, HERE, USER, PASSWORD).await, None);
+    let time = FrozenTime::start().await;
+    for (user, password) in [(USER, "wrong"), ("nobody", PASSWORD), ("leaver", PASSWORD)] {
+        for _ in 0..3 {
+            assert_eq!(login(&rig, HERE, user, password).await.unwrap().0, "28P01", "{user}");
+        }
+        assert!(is_banned(&rig, HERE, user).await, "{user}: known or not, disabled or not");
+    }
+    assert!(!is_banned(&rig, HERE, "guest-of-nobody").await, "others of this address");
+    assert!(!is_banned(&rig, THERE, USER).await, "others of this name");
+    let here = IpAddr::from(HERE);
+    let bans = rig.app.bans();
+    let users: Vec<_> = bans.iter().map(|ban| (ban.address, ban.user.as_deref().unwrap())).collect();
+    assert_eq!((users[0], users[2]), ((here, USER), (here, "leaver")));
+    assert!(users[1].1.starts_with("unknown-"), "people type passwords there: {users:?}");
+
+    time.advance(Duration::from_secs(299)).await;
+    assert!(is_banned(&rig, HERE, USER).await);
+    time.advance(Duration::from_secs(1)).await;
+    assert!(!is_banned(&rig, HERE, USER).await);
+    assert!(rig.app.bans().is_empty());
+}
+
+#[tokio::test]
+async fn a_banned_client_is_refused_before_it_is_challenged() {
+    let rig = rig().await;
+    for _ in 0..3 {
+        assert_eq!(login(&rig, HERE, USER, "wrong").await.unwrap().0, "28P01");
+    }
+    let mut stream = tls(rig.port(), rig.sandbox().ca.pem()).await;
+    say(&mut stream, &demo()).await;
+    assert_eq!(read_message(&mut stream).await.unwrap().0, b'E', "the first message, and the last");
+    assert_eq!(until_closed(&mut stream).await, b"");
+    assert_eq!(rig.app.unban(HERE.into()), 1);
+    assert_eq!(login(&rig, HERE, USER, PASSWORD).await, None);
+}
+
+#[tokio::test]
+async fn guesses_made_at_once_do_not_get_in_behind_the_ban() {
+    let rig = rig().await;
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        waiting.push(challenged(&rig, true, &Scram::default()).await);
+    }
+    for n in 0..6 {
+        let (mut stream, challenge) = waiting.remove(0);
+        let password = if n == 5 { PASSWORD } else { "wrong" };
+        say(&mut stream, &message(b'p', Scram::default().last(&challenge, password).as_bytes())).await;
+        // The right one too: not even the server's proof is told.
+        let wanted = if n < 3 { wrong_password() } else { Verdict::refused(BANNED.0, BANNED.1) };
+        assert_eq!(verdict(&mut stream).await, wanted, "{n}");
+    }
+    assert_eq!(rig.app.counts().sessions, 0);
+}
+
+#[tokio::test]
+async fn an_address_that_tries_many_users_is_banned_whole() {
+    let rig = rig().await;
+    for n in 0..30 {
+        assert!(!is_banned(&rig, HERE, &format!("nobody{n}")).await, "{n}");
+    }
+    assert!(is_banned(&rig, HERE, USER).await, "a user nobody has tried");
+    assert!(!is_banned(&rig, THERE, USER).await);
+    assert!(matches!(&rig.app.bans()[..], [ban] if ban.user.is_none()));
+}
+
+#[tokio::test]
+async fn a_success_clears_the_count_of_its_user() {
+    let rig = rig().await;
+    for _ in 0..4 {
+        for _ in 0..2 {
+            assert_eq!(login(&rig, HERE, USER, "wrong").await.unwrap().0, "28P01");
+        }
+        assert_eq!(login(&rig, HERE, USER, PASSWORD).await, None);
+    }
+    assert!(rig.app.bans().is_empty());
+}
+
+#[tokio::test]
+async fn only_finished_wrong_proofs_are_counted() {
+    let rig = rig().await;
+    let proof = initial_response(MECHANISM, Scram::default().first().as_bytes());
+    for _ in 0..5 {
+        // psql leaves to ask for the password; others in the middle of their proof.
+        drop(support::hostile::asked(&rig, true, &demo()).await);
+        drop(challenged(&rig, true, &Scram::default()).await);
+        // A client that checks us, and breaks off the handshake.
+        let mut socket = tcp(rig.port()).await;
+        say(&mut socket, &[SSL_REQUEST, b"\x16\x03\x01\x00\x05hello"].concat()).await;
+        until_closed(&mut socket).await;
+        // In clear, another protocol, a health check, a connection that is not theirs.
+        assert_eq!(told(&rig, false, &demo()).await, Verdict::refused("28000", "TLS is required"));
+        assert!(told(&rig, true, &[demo(), proof.clone(), message(b'Q', b"\0")].concat()).await.is("08P01"));
+        assert!(told(&rig, true, &startup(0, &[("database", "sales")])).await.is("28000"));
+        drop(tcp(rig.port()).await);
+        let error = rig.connect("nope").await.unwrap_err();
+        assert_refused(
+            &error,
+            "3D000",
+            "connection \"nope\" does not exist or is not yours",
+            Some("you may open: sales"),
+        );
+    }
+    rig.wait_until_idle().await;
+    assert!(rig.app.bans().is_empty());
+    assert_eq!(login(&rig, HERE, USER, PASSWORD).await, None);
+}
+
+#[tokio::test]
+async fn bans_may_be_off_or_exempt_a_network() {
+    for limits in ["[limits]\nban_after = 0\n".to_owned(), format!("{LIMITS}ban_exempt = [\"127.0.0.0/30\"]\n")] {
+        let rig = Rig::with(Setup { config: limits, ..Setup::default() }).await;
+        for _ in 0..12 {
+            assert_eq!(login(&rig, THERE, USER, "wrong").await.unwrap().0, "28P01");
+        }
+        assert_eq!(login(&rig, THERE, USER, PASSWORD).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_ban_is_logged_once_and_says_whom_it_is_for() {
+    let world = World::start(&Setup { config: LIMITS.into(), ..Setup::default() }).await;
+    let mut proxy = Proxy::start(&world, &[]).await;
+    for _ in 0..5 {
+        let stream = tls(proxy.port, world.sandbox.ca.pem()).await;
+        login_over(stream, USER, "wrong", "sales").await.unwrap_err();
+    }
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+    proxy.wait_for_log("drained").await;
+    let log = proxy.log();
+    let bans: Vec<_> = log.lines().filter(|line| line.contains("banned: too many failed logins")).collect();
+    assert_eq!(bans.len(), 1, "{log}");
+    assert!(bans[0].contains(&format!("\"{USER}\"")) && bans[0].contains("127.0.0.1"), "{}", bans[0]);
+    assert_eq!(log.matches("too many failed logins: banned for").count(), 2, "{log}");
+}
