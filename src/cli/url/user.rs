@@ -1,7 +1,7 @@
 //! Who logs in.
 
 use super::UrlError;
-use crate::config::{Config, ConnId, User, value};
+use crate::config::{Config, ConnId, LoginIdentity, User, value};
 
 /// What stands for a user that is not known.
 pub(super) const PLACEHOLDER: &str = "USER";
@@ -14,24 +14,29 @@ pub(super) struct Who<'a> {
 }
 
 /// The user named, who has to have the right; without a name the only one who has it.
-pub(super) fn who<'a>(config: &'a Config, conn_id: &ConnId, named: Option<&str>) -> Result<Who<'a>, UrlError> {
+pub(super) fn who<'a>(config: &'a Config, conn_id: &ConnId, named: Option<&'a str>) -> Result<Who<'a>, UrlError> {
     let Some(name) = named else {
         let may = config.users.iter().filter(|(_, user)| user.enabled && user.may_open(conn_id));
         let may: Vec<_> = may.map(|(name, user)| (name.as_str(), user.as_ref())).collect();
         let name = if let [(name, _)] = &may[..] { Some(*name) } else { None };
         return Ok(Who { name, may: may.into_iter().map(|(_, user)| user).collect() });
     };
-    let Some((known, user)) = config.users.get_key_value(name) else {
-        let nearest = value::nearest(name, config.users.keys().map(String::as_str)).map(str::to_owned);
-        return Err(UrlError::User { name: name.to_owned(), nearest });
+    let user = match (config.users.get(name), &config.any_user) {
+        (Some(user), _) => user,
+        (None, Some(any)) => &any.rights,
+        (None, None) => {
+            let nearest = value::nearest(name, config.users.keys().map(String::as_str)).map(str::to_owned);
+            return Err(UrlError::User { name: name.to_owned(), nearest });
+        }
     };
-    if !user.may_open(conn_id) {
+    let is_per_user = config.connections.get(conn_id).is_some_and(|spec| spec.identity == LoginIdentity::PerUser);
+    if !user.may_open(conn_id) || (is_per_user && !config.users.contains_key(name)) {
         return Err(UrlError::NoRight { user: name.to_owned(), conn_id: conn_id.as_str().to_owned() });
     }
     if !user.enabled {
         return Err(UrlError::DisabledUser(name.to_owned()));
     }
-    Ok(Who { name: Some(known), may: vec![user.as_ref()] })
+    Ok(Who { name: Some(name), may: vec![user.as_ref()] })
 }
 
 impl<'a> Who<'a> {

@@ -1,7 +1,7 @@
 //! The steps of every kind of connection, on the sandbox's AWS. The warehouse is a closed port: all but TCP is proved.
 
 use redshift_sandbox::aws::{
-    Aws, AwsOptions, Cluster, Parameter, ParameterKind, RoleRule, SecretValue, WebIdentity, Workgroup,
+    Aws, AwsOptions, Cluster, Fault, Parameter, ParameterKind, RoleRule, SecretValue, Times, WebIdentity, Workgroup,
 };
 use redshift_sandbox::logins;
 use tokio::net::TcpSocket;
@@ -82,9 +82,10 @@ impl Scene {
             clock: &clock,
             control: &Handle::current(),
         };
-        let user = user.map(|name| (name, self.config.users.get(name)));
+        let any = self.config.any_user.as_deref().filter(|_| user.is_some_and(|user| user != "ann"));
+        let user = user.map(|name| (name, self.config.users.get(name).or(any.map(|any| &any.rights))));
         let spec = Arc::new(spec);
-        let wanted = Wanted { connection: &Connection::Configured(&spec), user, any: None, no_login: false };
+        let wanted = Wanted { connection: &Connection::Configured(&spec), user, any, no_login: false };
         let mut steps = Vec::new();
         let mut tell = |step| steps.push(step);
         // The console runs it on a task.
@@ -239,6 +240,30 @@ async fn a_login_of_each_users_own_needs_a_user() {
     assert_eq!(proved(&steps)[0], "user ann");
     let asked = &scene.aws.requests("AssumeRole")[0];
     assert_eq!(asked.parameters["RoleSessionName"], "ann");
+}
+
+#[tokio::test]
+async fn a_user_without_an_entry_is_looked_for_below_the_path() {
+    let mut scene = Scene::start().await;
+    let rights = Arc::clone(&scene.config.users["ann"]);
+    scene.config.any_user = Some(Arc::new(AnyUser { rights, path: Some("/users".to_owned()) }));
+    (0..11).for_each(|at| scene.aws.put_parameter(&format!("/users/u{at:02}"), PLANTED));
+    scene.aws.put_parameter("/users/bad", "SCRAM-SHA-256$nonsense");
+    let steps = scene.steps(Some("u10"), |_| {}).await;
+    let listings: Vec<_> = steps.iter().filter(|step| step.name == "GetParametersByPath").collect();
+    assert_eq!(listings.len(), 1, "two pages are one step: {steps:?}");
+    assert_eq!((&*listings[0].subject, &*listings[0].detail), ("/users", "a password, of the user \"u10\", among 12"));
+    let mend = "is refused until /users/";
+    let steps = scene.steps(Some("eve"), |_| {}).await;
+    assert_failed(&steps, "GetParametersByPath", "there is no SecureString /users/eve", mend);
+    let steps = scene.steps(Some("bad"), |_| {}).await;
+    assert_failed(&steps, "GetParametersByPath", "the password of \"bad\": what it refers to", mend);
+    let steps = scene.steps(Some("u10"), |spec| spec.identity = LoginIdentity::PerUser).await;
+    assert_failed(&steps, "user", "", "add \"sales\" to users.\"u10\".connections");
+    scene.aws.fault("GetParametersByPath", Fault::Deny, Times::Always);
+    let steps = scene.steps(Some("u10"), |_| {}).await;
+    let statement = "arn:aws:ssm:ap-southeast-2:123456789012:parameter/users";
+    assert_failed(&steps, "GetParametersByPath", "AccessDenied", statement);
 }
 
 #[tokio::test]
