@@ -1,6 +1,7 @@
 """dbt with dbt-redshift, which uses redshift_connector: a project of two models, in folder dbt/."""
 
 import importlib.metadata
+import io
 import json
 import os
 import shutil
@@ -9,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 
 import redshift_connector
+from dbt.cli.main import dbtRunner
 
 import checks
 from checks import Skip, same, says
@@ -21,10 +22,27 @@ from settings import CA, DATABASE, HOST, PASSWORD, PLAIN_PORT, PORT, USER, WRONG
 
 PROJECT = Path(__file__).resolve().parent / "dbt"
 SCHEMA = "drivers_dbt"
-# One run of dbt's. A machine that does something else at the same time is slow.
+# How long dbt takes to come so far. A machine that does something else at the same time is slow.
 DBT_SECS = 120
 # The statement that is cancelled would take 60.
 CANCEL_SECS = 40
+
+
+def environment(*, ca=CA, port=PORT, password=PASSWORD, mode="verify-full"):
+    """What dbt finds in its environment."""
+    return {
+        "PROXY_PORT": str(port),
+        "PROXY_PASSWORD": password,
+        # As the profile of `url` wants it.
+        "DBT_ENV_SECRET_REDSHIFT_PASSWORD": password,
+        "PROXY_SSLMODE": mode,
+        "PROXY_SCHEMA": SCHEMA,
+        # redshift_connector trusts what its own bundle holds, and OpenSSL's defaults: these.
+        "SSL_CERT_FILE": ca,
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_USE_COLORS": "false",
+        "DBT_VERSION_CHECK": "false",
+    }
 
 
 class Dbt:
@@ -32,38 +50,15 @@ class Dbt:
         # dbt writes beside what it reads.
         self.project = shutil.copytree(PROJECT, folder / "project")
 
-    def command(self, *arguments, ca=CA, port=PORT, password=PASSWORD, mode="verify-full", project=None):
-        """What to give subprocess."""
-        own = {
-            "PROXY_PORT": str(port),
-            "PROXY_PASSWORD": password,
-            # As the profile of `url` wants it.
-            "DBT_ENV_SECRET_REDSHIFT_PASSWORD": password,
-            "PROXY_SSLMODE": mode,
-            "PROXY_SCHEMA": SCHEMA,
-            # redshift_connector trusts what its own bundle holds, and OpenSSL's defaults: these.
-            "SSL_CERT_FILE": ca,
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "DBT_USE_COLORS": "false",
-            "DBT_VERSION_CHECK": "false",
-        }
-        # Of this virtual environment, whatever the PATH.
-        return {
-            "args": [Path(sys.executable).with_name("dbt"), *arguments],
-            "cwd": project or self.project,
-            "env": os.environ | own,
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.STDOUT,
-            "text": True,
-        }
-
-    def dbt(self, *arguments, code=0, **how):
-        """What it says, having ended with `code`."""
-        done = subprocess.run(**self.command(*arguments, **how), timeout=DBT_SECS, check=False)
-        if done.returncode != code:
-            raise AssertionError(f"dbt {arguments[0]}: exit {done.returncode}: {done.stdout[-2000:]}")
-        return done.stdout
+    def dbt(self, *arguments, success=True, project=None, **how):
+        """What it says. In this process, as the command does it too: Python and dbt take seconds to start."""
+        os.environ.update(environment(**how))
+        folder, told = str(project or self.project), io.StringIO()
+        with redirect_stdout(told):
+            outcome = dbtRunner().invoke([*arguments, "--project-dir", folder, "--profiles-dir", folder])
+        if outcome.success != success:
+            raise AssertionError(f"dbt {arguments[0]}: {outcome.exception or ''} {told.getvalue()[-2000:]}")
+        return told.getvalue()
 
     def ask(self, sql):
         """The rows, by redshift_connector."""
@@ -88,14 +83,17 @@ class Dbt:
 
     def error(self):
         variables = json.dumps({"rows": 10, "broken": True})
-        told = self.dbt("run", "--threads", "1", "--select", "broken", "numbers", "--vars", variables, code=1)
+        told = self.dbt("run", "--threads", "1", "--select", "broken", "numbers", "--vars", variables, success=False)
         says(told, "division by zero", "PASS=1", "ERROR=1")
 
     def cancel(self):
         # By a second login, which ends the session whose pid it has asked for: dbt's own way.
         variables = json.dumps({"rows": 10, "sleepy": True})
         asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
-        with subprocess.Popen(**self.command("run", "--select", "sleepy", "--vars", variables)) as running:
+        # Of this virtual environment, whatever the PATH.
+        command = [Path(sys.executable).with_name("dbt"), "run", "--select", "sleepy", "--vars", variables]
+        how = {"cwd": self.project, "env": os.environ | environment(), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(command, text=True, **how) as running:
             deadline = time.monotonic() + DBT_SECS
             while self.ask(asleep) == [(0,)] and running.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.1)
@@ -121,14 +119,11 @@ class Dbt:
             # The proxy asks for SCRAM, whose mechanisms redshift_connector cannot even read. No password has been sent.
             ({"mode": "disable", "port": PLAIN_PORT}, "mechanism"),
         ]
-        # dbt takes seconds to start.
-        with ThreadPoolExecutor() as pool:
-            told = pool.map(lambda how: self.dbt("debug", "--connection", code=1, **how), [how for how, _ in refused])
-            for said, (_, text) in zip(told, refused, strict=True):
-                says(said, text)
+        for how, text in refused:
+            says(self.dbt("debug", "--connection", success=False, **how), text)
 
     def wrong_password(self):
-        told = self.dbt("debug", "--connection", password="wrong", code=1)
+        told = self.dbt("debug", "--connection", password="wrong", success=False)
         says(told, f'password authentication failed for user "{USER}" (session ', "28P01")
 
     def models(self):
