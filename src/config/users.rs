@@ -86,7 +86,6 @@ fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Grou
     let password_expires = table.take("password_expires").map_or(Some(None), |at| at.moment().map(Some));
     let rights = rights::union(&mut table, known, groups);
     table.finish();
-    let (proof, method) = proof?;
     Some(User {
         enabled,
         proof: proof?,
