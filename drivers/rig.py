@@ -17,8 +17,8 @@ END_SECS = 60
 
 USER, PASSWORD, CONN_ID, DATABASE = "demo", "demo-password", "sales", "dev"
 
-# Of `url`, and for which connection.
-FORMATS = dict.fromkeys(("psql", "env", "uri", "jdbc", "odbc", "sqlalchemy"), CONN_ID) | {"dbt": DATABASE}
+# Of `url`.
+FORMATS = ("psql", "env", "uri", "jdbc", "odbc", "sqlalchemy", "dbt")
 
 # What redshift-sandbox serves (AwsOptions::default() in sandbox/src/aws/options.rs).
 CONFIG = """\
@@ -49,19 +49,9 @@ workgroup = "analytics"
 role_arn = "arn:aws:iam::123456789012:role/rs01"
 external_id = "/lava/demo/rs01-external-id"
 
-# By its database's real name, which is the one that dbt has to be given.
-[connections.{database}]
-type = "redshift-serverless"
-host = "localhost"
-port = {warehouse_port}
-database = "{database}"
-workgroup = "analytics"
-role_arn = "arn:aws:iam::123456789012:role/rs01"
-external_id = "/lava/demo/rs01-external-id"
-
 [users.{user}]
 password = "env:DRIVERS_PASSWORD"
-connections = ["{conn_id}", "{database}"]
+connections = ["{conn_id}"]
 """
 
 
@@ -193,11 +183,11 @@ def listening(line):
     return None
 
 
-def pasted(folder, port, conn_id, form):
+def pasted(folder, port, form):
     """What `url` prints for the proxy on this port."""
     config = folder / "url.toml"
     config.write_text((folder / "require.toml").read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
-    command = [PROGRAMS / "redshift-iam-proxy", "--config", config, "url", conn_id, "--user", USER, "--format", form]
+    command = [PROGRAMS / "redshift-iam-proxy", "--config", config, "url", CONN_ID, "--user", USER, "--format", form]
     done = subprocess.run(command, env=base_environment() | {"DRIVERS_PASSWORD": PASSWORD}, capture_output=True, text=True,
                           check=False)
     if done.returncode:
@@ -210,7 +200,7 @@ def start(folder, services):
     make_certificates(folder)
     sandbox = start_sandbox(folder, services)
     port = start_proxy(folder, services, sandbox, "require")
-    urls = {f"PROXY_URL_{form.upper()}": pasted(folder, port, conn_id, form) for form, conn_id in FORMATS.items()}
+    urls = {f"PROXY_URL_{form.upper()}": pasted(folder, port, form) for form in FORMATS}
     return base_environment() | urls | {
         "PROXY_HOST": "localhost",
         "PROXY_PORT": str(port),

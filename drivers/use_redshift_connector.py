@@ -42,8 +42,8 @@ class RedshiftConnector(DbApi):
         raise Skip("redshift_connector has no call that cancels")
 
     def plaintext(self):
-        # The proxy asks for SCRAM, whose mechanisms it cannot even read. No password has been sent.
-        self.refused("mechanism", ca=None, port=PLAIN_PORT)
+        # It cannot do SCRAM, and its password is not asked for in clear.
+        self.refused("TLS is required", ca=None, port=PLAIN_PORT)
 
     def copy(self):
         raise Skip("redshift_connector has no COPY")

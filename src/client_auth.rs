@@ -160,12 +160,13 @@ enum Exchange {
     Cleartext,
 }
 
-/// AWS's own drivers cannot do SASL (redshift-wire.md 4.4); they get a cleartext prompt, inside TLS only.
+/// AWS's own drivers cannot do SASL (redshift-wire.md 4.4); they get a cleartext prompt, inside TLS only. In clear they are
+/// told that TLS is required, upon which JDBC's `sslmode=allow` comes back with it.
 fn asked_as(method: Method, client: &Client) -> Exchange {
     match method {
         Method::Scram => Exchange::Scram,
         Method::Cleartext => Exchange::Cleartext,
-        Method::Auto if client.tls.is_some() && client.startup.is_aws_driver() => Exchange::Cleartext,
+        Method::Auto if client.startup.is_aws_driver() => Exchange::Cleartext,
         Method::Auto => Exchange::Scram,
     }
 }
