@@ -21,7 +21,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(crate) async fn open(mut stream: S, conn_id: &str) -> Self {
         let startup = startup(0, &[("user", USER), ("database", conn_id)]);
         let messages = log_in(&mut stream, &startup, PASSWORD).await;
-        assert_eq!(messages[0], (b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0".to_vec()));
+        // Behind SCRAM-SHA-256-PLUS where there is a channel to bind to.
+        let (tag, mechanisms) = &messages[0];
+        assert_eq!((*tag, &mechanisms[..4]), (b'R', &[0, 0, 0, 10][..]));
+        assert!(mechanisms[4..].ends_with(b"SCRAM-SHA-256\0\0"), "{}", mechanisms.escape_ascii());
         assert!(messages.len() > 4, "refused: {messages:?}");
         // Challenge, proof, AuthenticationOk.
         let starts = |at: usize, code: u8| messages[at].0 == b'R' && messages[at].1.starts_with(&[0, 0, 0, code]);
