@@ -161,7 +161,7 @@ impl Rig {
         let config = world.config();
         let base = Base::with_keys(&config.aws, &world.keys.0, &world.keys.1).await;
         let clock = Arc::new(ManualClock::default());
-        let app = App::start(config, base, Workers::current(), clock.clone()).await.unwrap();
+        let app = Box::pin(App::start(config, base, Workers::current(), clock.clone())).await.unwrap();
         Self { app, clock, world }
     }
 
