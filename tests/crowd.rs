@@ -96,6 +96,7 @@ async fn log_in(rig: &Rig, from: Ipv4Addr) -> Duration {
     begun.elapsed()
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement")]
 fn report(what: &str, longest: Duration) {
     println!("{what}: the longest of {} logins took {} ms", 2 * LOGINS, longest.as_millis());
     if let Ok(bound) = std::env::var("CROWD_MS") {
@@ -145,14 +146,15 @@ impl Door {
 
     /// One of the ways to take a place and keep it. `None`: it was closed on the way.
     async fn come(&self, number: usize) -> Option<Stream> {
-        let from = if number % 2 == 0 { SHARED } else { Ipv4Addr::new(127, 0, 0, 2 + (number % 12) as u8) };
+        let host = u8::try_from(2 + number / 2 % 12).unwrap();
+        let from = if number.is_multiple_of(2) { SHARED } else { Ipv4Addr::new(127, 0, 0, host) };
         let mut socket = connect(self.port, from).await?;
         match number % 7 {
             0 => {}
             1 => say(&mut socket, &SSL_REQUEST[..4]).await,
             // The length of a packet, and no packet.
             2 => {
-                let garbage = (0..2_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
+                let garbage = (0..2_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]);
                 say(&mut socket, &[&[0, 0, 0x23, 0x28][..], &garbage.collect::<Vec<_>>()].concat()).await;
             }
             3 => say(&mut socket, &self.hello[..self.hello.len() / 2]).await,

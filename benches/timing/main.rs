@@ -17,7 +17,7 @@ mod statistics;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redshift_iam_proxy::config::Verifier;
 use redshift_iam_proxy::secret::Secret;
@@ -25,6 +25,7 @@ use support::process::Proxy;
 use support::raw::{encrypt, message, read_message, send, startup, tcp, tls_config};
 use support::scram::{Scram, initial_response, part};
 use support::{PASSWORD, Setup, World};
+use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
 
 const TRIES: usize = 2_000;
@@ -91,7 +92,10 @@ struct Door {
 impl Door {
     /// How long the answers took, and all of them with name, salt, nonce and session id put out.
     async fn try_one(&self, way: Way, user: &str, password: &str) -> (Duration, Vec<u8>) {
-        let mut stream = encrypt(tcp(self.port).await, self.tls.clone()).await;
+        let socket = tcp(self.port).await;
+        // Else the second of two small messages waits for the first's acknowledgement.
+        socket.set_nodelay(true).unwrap();
+        let mut stream = encrypt(socket, self.tls.clone()).await;
         let mut took = Duration::ZERO;
         let mut replies = Vec::new();
         macro_rules! ask {
