@@ -194,14 +194,13 @@ impl<S: Side> Tls<S> {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
                 Err(error) => {
-                    // rustls has more to say: the alert, behind what it said before the error.
-                    let rest = incoming.get_mut(used..).unwrap_or_default();
-                    while let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
+                    // rustls has more to say: the alert, behind what it said before the error. It is not shown the record again.
+                    while let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(&mut []).state {
                         if encode(data, &mut self.unsent).is_err() {
                             break;
                         }
                     }
-                    // And is not to be asked again: it would see the same record, and say the same.
+                    // And is not to be asked again: there is nothing behind an alert.
                     (self.ended, self.closed) = (true, true);
                     return Err(error);
                 }

@@ -1,7 +1,7 @@
 //! A warehouse for more sessions than PostgreSQL has processes: TLS, a login, and queries that are answered with their
 //! own text.
 
-use std::io::Result;
+use std::io::{ErrorKind, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -22,6 +22,9 @@ use super::session::{self, Session};
 
 /// The query whose result never ends.
 pub(crate) const ENDLESS: &str = "select endlessly";
+
+/// The code of a CancelRequest, in place of a protocol version.
+const CANCEL_REQUEST: &[u8] = &[4, 0xd2, 0x16, 0x2e];
 
 /// Rows of an endless result that are sent in one go.
 const ROWS: usize = 64;
@@ -162,10 +165,15 @@ async fn serve(mut socket: TcpStream, acceptor: &TlsAcceptor, tally: &Arc<Tally>
     stream.shutdown().await
 }
 
-/// Takes any password. What follows AuthenticationOk, up to ReadyForQuery.
+/// Takes any password. What follows AuthenticationOk, up to ReadyForQuery. An error for a CancelRequest, which is answered
+/// by the end: whoever sends one gives its session up as well.
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, tally: &Tally) -> Result<()> {
-    let startup = stream.read_u32().await?;
-    stream.read_exact(&mut vec![0; startup as usize - 4]).await?;
+    let length = stream.read_u32().await?;
+    let mut startup = vec![0; length as usize - 4];
+    stream.read_exact(&mut startup).await?;
+    if startup.starts_with(CANCEL_REQUEST) {
+        return Err(ErrorKind::ConnectionAborted.into());
+    }
     send(stream, &message(b'R', &[0, 0, 0, 3])).await?;
     assert_eq!(read_message(stream).await?.0, b'p');
     let status = |name: &str, value: &str| message(b'S', format!("{name}\0{value}\0").as_bytes());
