@@ -116,8 +116,7 @@ class Dbt:
         refused = [
             ({"ca": WRONG_CA}, "certificate verify failed"),
             ({"mode": "disable"}, "TLS is required (session "),
-            # The proxy asks for SCRAM, whose mechanisms redshift_connector cannot even read. No password has been sent.
-            ({"mode": "disable", "port": PLAIN_PORT}, "mechanism"),
+            ({"mode": "disable", "port": PLAIN_PORT}, "TLS is required"),
         ]
         for how, text in refused:
             says(self.dbt("debug", "--connection", success=False, **how), text)

@@ -183,8 +183,7 @@ class OverRedshiftConnector(SqlAlchemy):
     def tls_modes(self):
         super().tls_modes()
         self.refused("28000", ca=None)
-        # The proxy asks for SCRAM, whose mechanisms it cannot even read. No password has been sent.
-        self.refused("mechanism", ca=None, port=PLAIN_PORT)
+        self.refused("TLS is required", ca=None, port=PLAIN_PORT)
 
     def wrong_password(self):
         super().wrong_password()

@@ -2,7 +2,8 @@
 //! by the cleartext prompt of AWS's drivers, both in TLS. `make timing`; what it says is explained in docs/front-door.md.
 //!
 //! Measured is what an attacker would: from a message sent to the answer read, the attacker's own work left out. That the
-//! answers are the same bytes, but for name, salt, nonces and session id, is asserted; what time tells is printed.
+//! answers are the same bytes, but for name, salt, nonces and session id, is asserted; what time tells is printed, and it fails
+//! where that is a difference both certain and large enough to be of use.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,6 +30,10 @@ use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
 
 const TRIES: usize = 2_000;
+
+/// A difference that would tell: less likely than this by chance, in one of a dozen tests, and an AUC this far from one half.
+const TELLING_P: f64 = 0.001;
+const TELLING_AUC: f64 = 0.03;
 
 /// Names as long as each other, and what is tried. The first is what the others are compared with.
 const KINDS: [(&str, &str, &str); 4] = [
@@ -157,5 +162,7 @@ fn report(way: Way, tries: usize, mut took: [Vec<f64>; KINDS.len()]) {
         let (auc, p_of_u) = statistics::mann_whitney(reference, times);
         let p_of_ks = statistics::kolmogorov_smirnov(reference, times);
         println!("{name:>16} {median:>10.1} {tail:>10.1} {difference:>+10.1} {auc:>8.3} {p_of_u:>8.3} {p_of_ks:>8.3}");
+        let is_telling = p_of_u.min(p_of_ks) < TELLING_P && (auc - 0.5).abs() > TELLING_AUC;
+        assert!(!is_telling, "{way:?}: time tells a wrong password from: {name}");
     }
 }
