@@ -12,6 +12,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::neighbourhood::neighbourhood;
 use crate::secret::same;
@@ -179,6 +180,13 @@ impl CancelKeys {
             (*since, *count) = (Instant::now(), 0);
         }
         *count += 1;
+        if *count == MISSES_PER_MINUTE {
+            let client_addr = from.to_string();
+            warn!(
+                client_addr = client_addr.as_str(),
+                "cancels of no session here: any more are dropped, for a minute at most"
+            );
+        }
     }
 }
 

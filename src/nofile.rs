@@ -2,41 +2,43 @@
 
 use tracing::{info, warn};
 
+use crate::config::Limits;
+
 /// Files that are open besides sessions and handshakes: listeners, epoll, AWS connections, log, cancel requests.
 const RESERVE: u64 = 256;
 
 /// A session has two sockets.
 const FILES_PER_SESSION: u64 = 2;
 
-/// Raises the soft limit to the hard one (RLIMIT_NOFILE, getrlimit(2)) and cuts `max_sessions` to what fits, with one
-/// warning.
-pub(crate) fn fit(max_sessions: usize, max_handshakes: usize) -> usize {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => {
-            let fitting = sessions(limit, max_handshakes);
-            if fitting >= max_sessions {
-                return max_sessions;
-            }
-            warn!(
-                max_sessions,
-                fitting,
-                open_files = limit,
-                "limits.max_sessions is cut to what the limit on open files allows"
-            );
-            fitting
-        }
+/// Raises the soft limit to the hard one (RLIMIT_NOFILE, getrlimit(2)) and cuts `max_sessions` and `max_handshakes` to what
+/// fits, each with one warning: without a file for the next connection nobody would make room for it.
+pub(crate) fn fit(limits: &mut Limits) {
+    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => limit,
         Err(error) => {
             info!(error = error.to_string().as_str(), "the limit on open files is not known");
-            max_sessions
+            return;
+        }
+    };
+    let (sessions, handshakes) = fitting(limit, limits.max_handshakes);
+    for (key, wanted, fitting) in [
+        ("limits.max_sessions", &mut limits.max_sessions, sessions),
+        ("limits.max_handshakes", &mut limits.max_handshakes, handshakes),
+    ] {
+        if fitting < *wanted {
+            warn!(wanted = *wanted, fitting, open_files = limit, "{key} is cut to what the limit on open files allows");
+            *wanted = fitting;
         }
     }
 }
 
-/// A twentieth is kept for handshakes, or as many as there may be: they are short, and the oldest gives way.
-fn sessions(limit: u64, max_handshakes: usize) -> usize {
+/// Sessions and handshakes. A twentieth is kept for handshakes, or as many as there may be: they are short, and the oldest
+/// gives way.
+fn fitting(limit: u64, max_handshakes: usize) -> (usize, usize) {
     let handshakes = u64::try_from(max_handshakes).unwrap_or(u64::MAX).min(limit / 20);
     let files = limit.saturating_sub(RESERVE + handshakes);
-    usize::try_from(files / FILES_PER_SESSION).unwrap_or(usize::MAX).max(1)
+    let at_least_one = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).max(1);
+    (at_least_one(files / FILES_PER_SESSION), at_least_one(handshakes))
 }
 
 #[cfg(test)]
@@ -45,10 +47,14 @@ mod tests {
 
     #[test]
     fn two_files_a_session_and_some_to_spare() {
-        for (limit, max_handshakes, expected) in
-            [(1024, 2000, 358), (20_000, 2000, 9372), (20_000, 10, 9867), (1 << 20, 2000, 523_160), (64, 2000, 1)]
-        {
-            assert_eq!(sessions(limit, max_handshakes), expected, "{limit}");
+        for (limit, max_handshakes, expected) in [
+            (1024, 2000, (358, 51)),
+            (20_000, 2000, (9372, 1000)),
+            (20_000, 10, (9867, 10)),
+            (1 << 20, 2000, (523_160, 2000)),
+            (10, 2000, (1, 1)),
+        ] {
+            assert_eq!(fitting(limit, max_handshakes), expected, "{limit}");
         }
     }
 }

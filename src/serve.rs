@@ -24,7 +24,7 @@ pub fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    config.limits.max_sessions = nofile::fit(config.limits.max_sessions, config.limits.max_handshakes);
+    nofile::fit(&mut config.limits);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Pool::start(cores).map_err(AppError::Process)?;
     let control = runtime().map_err(AppError::Process)?;
