@@ -9,9 +9,9 @@ use std::sync::Arc;
 use thiserror::Error;
 use tracing::debug;
 
-use self::accounts::{Account, Holder};
+use self::accounts::Account;
 pub(crate) use self::accounts::{Accounts, AccountsError};
-use crate::config::{Method, User};
+use crate::config::{Holder, Method, User};
 use crate::fault::{Fault, Kind};
 use crate::startup::Client;
 use crate::wire::refusal::Refusal;
@@ -30,10 +30,7 @@ const MAX_ANSWER: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Principal {
     pub(crate) user: String,
-    /// Its own, or those of `users."*"`.
-    pub(crate) rights: Arc<User>,
-    /// Whether it has an entry of its own.
-    pub(crate) has_entry: bool,
+    pub(crate) holder: Holder,
     /// Which of its passwords it showed, from 0. `None`: it needed none.
     pub(crate) slot: Option<usize>,
 }
@@ -128,22 +125,20 @@ async fn prove(
 /// Who that makes it. Why a name proves nothing is told before what was wrong with its proof.
 fn judge(user: &str, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
     match (account.user, shown) {
-        (Ok(Holder { rights, has_entry }), Ok(slot)) => {
-            Ok(Principal { user: user.to_owned(), rights, has_entry, slot: Some(slot) })
-        }
+        (Ok(holder), Ok(slot)) => Ok(Principal { user: user.to_owned(), holder, slot: Some(slot) }),
         (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.to_owned(), reason }),
     }
 }
 
 /// Nothing is asked: the handshake has brought the proof, or not.
-fn certified(client: &Client, user: &str, Holder { rights, has_entry }: Holder) -> Result<Principal, AuthError> {
+fn certified(client: &Client, user: &str, holder: Holder) -> Result<Principal, AuthError> {
     let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
     let certificate = certificate.ok_or(AuthError::CertificateMissing)?;
     let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
     match certificate::proves(certificate, user) {
         false => failed(Reason::WrongCertificate),
-        true if !rights.enabled => failed(Reason::Disabled),
-        true => Ok(Principal { user: user.to_owned(), rights, has_entry, slot: None }),
+        true if !holder.rights.enabled => failed(Reason::Disabled),
+        true => Ok(Principal { user: user.to_owned(), holder, slot: None }),
     }
 }
 

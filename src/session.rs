@@ -203,7 +203,7 @@ async fn admit(
         facts.opens(conn_id);
     }
     let spec = spec?;
-    let slot = shared.slots.take(&spec, &principal.user, principal.rights.max_sessions)?;
+    let slot = shared.slots.take(&spec, &principal.user, principal.holder.rights.max_sessions)?;
     spec::enabled(&spec)?;
     client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
     Ok(Admitted { principal, spec, slot })
@@ -224,12 +224,8 @@ async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &s
         Err(_) => {}
     }
     let principal = verified?;
-    let (from, vpc_endpoint) = (&principal.rights.from, client.peer.vpc_endpoint.as_deref());
-    if from.is_empty() || from.iter().any(|origin| origin.covers(address, vpc_endpoint)) {
-        Ok(principal)
-    } else {
-        Err(SessionError::Address)
-    }
+    let is_there = principal.holder.rights.may_come_from(address, client.peer.vpc_endpoint.as_deref());
+    if is_there { Ok(principal) } else { Err(SessionError::Address) }
 }
 
 /// AuthenticationOk to ReadyForQuery: which login, over which connection.

@@ -130,7 +130,7 @@ pub fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format
         nearest: crate::config::value::nearest(conn_id, config.connections.keys().map(ConnId::as_str))
             .map(str::to_owned),
     })?;
-    let who = user::who(config, connection.conn_id(), user)?;
+    let who = user::who(config, &connection, user)?;
     let Place { host, port, mut notes } = place::place(&config.listen)?;
     let mode = SslMode::of(&config.listen);
     notes.extend(place::unnamed_in_certificate(&config.listen, &host, mode));

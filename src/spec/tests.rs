@@ -116,7 +116,7 @@ fn principal(rights: &[&str]) -> Principal {
     );
     let env = |name: &str| (name == "PW").then(|| "planted".to_owned());
     let config = config::parse(&toml, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
-    Principal { user: "ann".into(), rights: Arc::clone(&config.users["ann"]), has_entry: true, slot: Some(0) }
+    Principal { user: "ann".into(), holder: config.holder("ann").unwrap(), slot: Some(0) }
 }
 
 /// An enabled one of this database.
