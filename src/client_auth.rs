@@ -11,6 +11,7 @@ use tracing::debug;
 
 use self::accounts::Account;
 pub(crate) use self::accounts::{Accounts, AccountsError};
+use crate::bans::Trial;
 use crate::config::{Holder, Method, User};
 use crate::fault::{Fault, Kind};
 use crate::startup::Client;
@@ -21,6 +22,7 @@ mod accounts;
 mod certificate;
 mod password;
 mod scram;
+mod stranger;
 mod verifiers;
 
 /// Longest answer to a challenge, in bytes; PostgreSQL's own bound (PG_MAX_AUTH_TOKEN_LENGTH is larger, but for GSS).
@@ -91,32 +93,29 @@ pub(crate) async fn verify(
     client: &mut Client,
     accounts: &Accounts,
     user: &str,
-    is_told: Told<'_>,
+    trial: &Trial<'_>,
 ) -> Result<Principal, AuthError> {
     if let Some(holder) = accounts.certified(user) {
         return certified(client, user, holder);
     }
     let account = accounts.find(user);
-    let shown = prove(client, accounts, &account, is_told).await?;
+    let shown = prove(client, accounts, &account, trial).await?;
     let principal = judge(user, account, shown)?;
     debug!(user, slot = principal.slot, "proved");
     Ok(principal)
 }
-
-/// Whether a client may still hear that it was right: of those that guess all at once, none is to.
-pub(crate) type Told<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Which password the client showed, or why none.
 async fn prove(
     client: &mut Client,
     accounts: &Accounts,
     account: &Account,
-    is_told: Told<'_>,
+    trial: &Trial<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     let exchange = asked_as(account.method, client);
     debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
     match exchange {
-        Exchange::Scram => scram::prove(client, &account.verifiers, is_told).await,
+        Exchange::Scram => scram::prove(client, &account.verifiers, trial).await,
         Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts).await,
         Exchange::Cleartext => Err(AuthError::CleartextWithoutTls),
     }

@@ -16,7 +16,7 @@ pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
 use self::waiting::{Wait, attended};
-use crate::bans::Bans;
+use crate::bans::{Bans, Ended};
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
@@ -187,14 +187,15 @@ async fn admit(
         return Err(SessionError::Version(startup.major, startup.minor));
     }
     let user = startup.user().ok_or(SessionError::UserMissing)?.to_owned();
-    facts.asked(&user, shared.accounts.knows(&user), startup);
+    let known_as = shared.accounts.known_as(&user);
+    facts.asked(&known_as, startup);
     if shared.tls.required && client.tls.is_none() {
         return Err(SessionError::TlsRequired);
     }
     if let Some(negotiate) = greeting::negotiate(startup) {
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
-    let principal = proven(shared, client, &user, facts.user()).await?;
+    let principal = proven(shared, client, &user, &known_as).await?;
     facts.proved(&principal.user);
     let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let asked = Asked::new(port_of, (server_name, shared.sni_suffix.as_deref()), client.startup.database());
@@ -209,20 +210,16 @@ async fn admit(
     Ok(Admitted { principal, spec, slot })
 }
 
-/// The proof, unless its client has guessed too often, from a place that the user may come from. `counted_as`: what stands for
-/// the user, who may be nobody's.
+/// The proof, unless its client has guessed too often, from a place that the user may come from. `counted_as`: by bans.
 async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &str) -> Result<Principal, SessionError> {
     let address = client.peer.address.ip();
-    shared.bans.judge(address, counted_as)?;
-    let is_told = || shared.bans.judge(address, counted_as).is_ok();
-    let verified = client_auth::verify(client, &shared.accounts, user, &is_told).await;
-    // Once more: others may have guessed meanwhile.
-    shared.bans.judge(address, counted_as)?;
-    match &verified {
-        Ok(_) => shared.bans.succeeded(address, counted_as),
-        Err(AuthError::Failed { .. }) => shared.bans.failed(address, counted_as),
-        Err(_) => {}
-    }
+    let trial = shared.bans.trial(address, counted_as)?;
+    let verified = client_auth::verify(client, &shared.accounts, user, &trial).await;
+    trial.end(match &verified {
+        Ok(_) => Ended::Right,
+        Err(AuthError::Failed { .. }) => Ended::Wrong,
+        Err(_) => Ended::Early,
+    })?;
     let principal = verified?;
     let is_there = principal.holder.rights.may_come_from(address, client.peer.vpc_endpoint.as_deref());
     if is_there { Ok(principal) } else { Err(SessionError::Address) }

@@ -13,7 +13,7 @@ use self::entry::Entry;
 use self::fake::Fakes;
 use self::listed::Listed;
 use super::verifiers::Verifiers;
-use super::{Reason, Users};
+use super::{Reason, Users, stranger};
 use crate::clock::Clock;
 use crate::config::{AnyUser, Holder, Method, Password, Proof, User};
 use crate::references::Listing;
@@ -136,8 +136,13 @@ impl Accounts {
         }
     }
 
-    /// Whether somebody has this name: for the log only.
-    pub(crate) fn knows(&self, name: &str) -> bool {
+    /// What the name is called in logs, and counted as by bans: itself, or what stands for one that nobody has.
+    pub(crate) fn known_as(&self, name: &str) -> String {
+        if self.knows(name) { name.to_owned() } else { stranger::alias(name) }
+    }
+
+    /// Whether somebody has this name. Of `users."*"` by certificate nobody has one before it is shown.
+    fn knows(&self, name: &str) -> bool {
         self.users.contains_key(name)
             || self.certified.contains_key(name)
             || self.listed.as_ref().is_some_and(|listed| listed.find(name).is_some())
