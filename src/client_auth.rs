@@ -43,7 +43,8 @@ pub(crate) enum AuthError {
     /// It left, as psql does to ask for the password, or broke off.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// Unknown user, wrong, expired or disabled password: the client reads the same of all.
+    /// A finished proof that does not count, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
+    /// certificate, a SCRAM exchange that does not add up. The client reads the same of all.
     #[error("{reason}")]
     Failed { user: String, reason: Reason },
     /// Something else than the answer to the challenge.

@@ -28,6 +28,8 @@ mod tests;
 pub(crate) struct Specs {
     file: BTreeMap<ConnId, Arc<ConnSpec>>,
     table: Option<Table>,
+    /// What server names that are conn_ids end in.
+    sni_suffix: Option<String>,
 }
 
 /// Why a connection is not opened.
@@ -48,9 +50,19 @@ pub(crate) enum SpecError {
 }
 
 impl Specs {
-    /// `table`: the second source, if there is one.
-    pub(crate) fn new(file: BTreeMap<ConnId, Arc<ConnSpec>>, table: Option<Table>) -> Self {
-        Self { file, table }
+    /// `table`: the second source, if there is one. `sni_suffix`: in lower case.
+    pub(crate) fn new(file: BTreeMap<ConnId, Arc<ConnSpec>>, table: Option<Table>, sni_suffix: Option<String>) -> Self {
+        Self { file, table, sni_suffix }
+    }
+
+    /// What a client asks for that came to the port of a connection, or under a TLS server name (in lower case).
+    pub(crate) fn asked<'a>(
+        &self,
+        port: Option<&'a ConnId>,
+        server_name: Option<&'a str>,
+        database: &'a str,
+    ) -> Asked<'a> {
+        Asked::new(port, server_name, self.sni_suffix.as_deref(), database)
     }
 
     /// The connection that a client means, if its rights cover it. Names come first: the table is asked of none that the
