@@ -134,7 +134,6 @@ impl App {
             logins,
             tls,
             balancers: config.listen.proxy_protocol_from.clone(),
-            sni_suffix: config.listen.sni_suffix.clone(),
             accounts,
             slots: Slots::new(config.limits.max_sessions),
             bans: Bans::new(&config.limits.bans),
@@ -361,7 +360,7 @@ pub(crate) fn table_timeout(config: &Config) -> Duration {
 fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
     let times = (config.credentials.negative_ttl, table_timeout(config));
     let table = config.specs.as_ref().map(|of| Table::new(of.clone(), logins.calls(), clock, control, times));
-    Specs::new(config.connections.clone(), table)
+    Specs::new(config.connections.clone(), table, config.listen.sni_suffix.clone())
 }
 
 /// How warehouses are reached, whichever connection they belong to.

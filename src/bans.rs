@@ -1,6 +1,6 @@
 //! Who has guessed too often: wrong proofs of one (address, user), and of one address over all users, within a window.
 //!
-//! Only what is judged here is counted here: what a wrong proof is, the session says. In IPv6 an address stands for its /64.
+//! Only what is judged here is counted here ([`Trial`]): what a wrong proof is, the session says. In IPv6 an address stands for its /64.
 //! Memory is bounded: beyond [`MAX_FAILURES`] or [`MAX_BANS`] the oldest are forgotten. A ban takes `ban_after` finished
 //! proofs, so that to push one out before its time an attacker has to finish a hundred thousand times as many.
 
@@ -56,6 +56,23 @@ pub(crate) struct Banned {
     left: Duration,
 }
 
+/// A proof that may be tried: it takes effect by its end.
+#[must_use]
+pub(crate) struct Trial<'a> {
+    bans: &'a Bans,
+    from: IpAddr,
+    user: &'a str,
+}
+
+/// How a proof ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ended {
+    Right,
+    Wrong,
+    /// Before it was finished: it counts for nothing.
+    Early,
+}
+
 #[derive(Default)]
 struct Memory {
     addresses: HashMap<IpAddr, Address>,
@@ -94,11 +111,17 @@ impl Bans {
         }
     }
 
-    /// Whether `user` may try, or get in, from there.
+    /// Lets `user` try from there. `user`: its name, which is short, or what stands for one that nobody has.
     ///
     /// # Errors
     /// It is banned, or the address is.
-    pub(crate) fn judge(&self, from: IpAddr, user: &str) -> Result<(), Banned> {
+    pub(crate) fn trial<'a>(&'a self, from: IpAddr, user: &'a str) -> Result<Trial<'a>, Banned> {
+        self.judge(from, user)?;
+        Ok(Trial { bans: self, from, user })
+    }
+
+    /// Whether `user` may try, or get in, from there.
+    fn judge(&self, from: IpAddr, user: &str) -> Result<(), Banned> {
         if !self.counts(from) {
             return Ok(());
         }
@@ -108,8 +131,8 @@ impl Bans {
         until.map_or(Ok(()), |until| Err(Banned { left: until - now }))
     }
 
-    /// A finished proof was wrong. `user`: its name, which is short, or what stands for one that nobody has.
-    pub(crate) fn failed(&self, from: IpAddr, user: &str) {
+    /// A finished proof was wrong.
+    fn failed(&self, from: IpAddr, user: &str) {
         if !self.counts(from) {
             return;
         }
@@ -150,7 +173,7 @@ impl Bans {
 
     /// A proof was right: this user's failures from there no longer count, neither against it nor against the address. Those
     /// of other users do, so that nobody with an account of their own has more guesses at others'.
-    pub(crate) fn succeeded(&self, from: IpAddr, user: &str) {
+    fn succeeded(&self, from: IpAddr, user: &str) {
         if !self.counts(from) {
             return;
         }
@@ -199,6 +222,27 @@ impl Bans {
             memory.end_ban();
         }
         (now, memory)
+    }
+}
+
+impl Trial<'_> {
+    /// Whether the client may still hear that it was right: of those that guess all at once, none is to.
+    pub(crate) fn is_open(&self) -> bool {
+        self.bans.judge(self.from, self.user).is_ok()
+    }
+
+    /// Counts it.
+    ///
+    /// # Errors
+    /// A ban began meanwhile, by others' guesses: then this one does not matter.
+    pub(crate) fn end(self, how: Ended) -> Result<(), Banned> {
+        self.bans.judge(self.from, self.user)?;
+        match how {
+            Ended::Right => self.bans.succeeded(self.from, self.user),
+            Ended::Wrong => self.bans.failed(self.from, self.user),
+            Ended::Early => {}
+        }
+        Ok(())
     }
 }
 

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use thiserror::Error;
 use tracing::debug;
 
-use self::accounts::{Account, Holder};
+use self::accounts::Account;
 pub(crate) use self::accounts::{Accounts, AccountsError};
-use crate::config::{Method, User};
+use crate::bans::Trial;
+use crate::config::{Holder, Method, User};
 use crate::fault::{Fault, Kind};
 use crate::startup::Client;
 use crate::wire::refusal::Refusal;
@@ -21,6 +22,7 @@ mod accounts;
 mod certificate;
 mod password;
 mod scram;
+mod stranger;
 mod verifiers;
 
 /// Longest answer to a challenge, in bytes; PostgreSQL's own bound (PG_MAX_AUTH_TOKEN_LENGTH is larger, but for GSS).
@@ -30,10 +32,7 @@ const MAX_ANSWER: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Principal {
     pub(crate) user: String,
-    /// Its own, or those of `users."*"`.
-    pub(crate) rights: Arc<User>,
-    /// Whether it has an entry of its own.
-    pub(crate) has_entry: bool,
+    pub(crate) holder: Holder,
     /// Which of its passwords it showed, from 0. `None`: it needed none.
     pub(crate) slot: Option<usize>,
 }
@@ -44,7 +43,8 @@ pub(crate) enum AuthError {
     /// It left, as psql does to ask for the password, or broke off.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// Unknown user, wrong, expired or disabled password: the client reads the same of all.
+    /// A finished proof that does not count, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
+    /// certificate, a SCRAM exchange that does not add up. The client reads the same of all.
     #[error("{reason}")]
     Failed { user: String, reason: Reason },
     /// Something else than the answer to the challenge.
@@ -94,32 +94,29 @@ pub(crate) async fn verify(
     client: &mut Client,
     accounts: &Accounts,
     user: &str,
-    is_told: Told<'_>,
+    trial: &Trial<'_>,
 ) -> Result<Principal, AuthError> {
     if let Some(holder) = accounts.certified(user) {
         return certified(client, user, holder);
     }
     let account = accounts.find(user);
-    let shown = prove(client, accounts, &account, is_told).await?;
+    let shown = prove(client, accounts, &account, trial).await?;
     let principal = judge(user, account, shown)?;
     debug!(user, slot = principal.slot, "proved");
     Ok(principal)
 }
-
-/// Whether a client may still hear that it was right: of those that guess all at once, none is to.
-pub(crate) type Told<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Which password the client showed, or why none.
 async fn prove(
     client: &mut Client,
     accounts: &Accounts,
     account: &Account,
-    is_told: Told<'_>,
+    trial: &Trial<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     let exchange = asked_as(account.method, client);
     debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
     match exchange {
-        Exchange::Scram => scram::prove(client, &account.verifiers, is_told).await,
+        Exchange::Scram => scram::prove(client, &account.verifiers, trial).await,
         Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts).await,
         Exchange::Cleartext => Err(AuthError::CleartextWithoutTls),
     }
@@ -128,22 +125,20 @@ async fn prove(
 /// Who that makes it. Why a name proves nothing is told before what was wrong with its proof.
 fn judge(user: &str, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
     match (account.user, shown) {
-        (Ok(Holder { rights, has_entry }), Ok(slot)) => {
-            Ok(Principal { user: user.to_owned(), rights, has_entry, slot: Some(slot) })
-        }
+        (Ok(holder), Ok(slot)) => Ok(Principal { user: user.to_owned(), holder, slot: Some(slot) }),
         (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.to_owned(), reason }),
     }
 }
 
 /// Nothing is asked: the handshake has brought the proof, or not.
-fn certified(client: &Client, user: &str, Holder { rights, has_entry }: Holder) -> Result<Principal, AuthError> {
+fn certified(client: &Client, user: &str, holder: Holder) -> Result<Principal, AuthError> {
     let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
     let certificate = certificate.ok_or(AuthError::CertificateMissing)?;
     let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
     match certificate::proves(certificate, user) {
         false => failed(Reason::WrongCertificate),
-        true if !rights.enabled => failed(Reason::Disabled),
-        true => Ok(Principal { user: user.to_owned(), rights, has_entry, slot: None }),
+        true if !holder.rights.enabled => failed(Reason::Disabled),
+        true => Ok(Principal { user: user.to_owned(), holder, slot: None }),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -22,8 +22,8 @@ use self::reader::Doc;
 pub use self::reader::read_file;
 pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
-pub use self::users::BadPassword;
 pub(crate) use self::users::without_newline;
+pub use self::users::{AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
 pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
 pub use self::value::{Origin, Reference, Remote};
 pub use self::verifier::Verifier;
@@ -201,7 +201,7 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
     listen::check_ports(&connections, &entries, &listen, &exposure);
-    users::check_per_user((&users, any_user.as_ref()), &user_entries, &connections, &entries);
+    users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
     let config = Config {
         users,
         any_user: any_user.map(Arc::new),
@@ -256,6 +256,23 @@ pub struct Config {
     pub any_user: Option<Arc<AnyUser>>,
     /// What is odd but no fault, each as `FILE:LINE: KEY: what`; to be logged once at start.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Who has a name. Where `users."*"` has an SSM path, that is for AWS to say of other names.
+    #[must_use]
+    pub fn holder(&self, name: &str) -> Option<Holder> {
+        match self.users.get(name) {
+            Some(rights) => Some(Holder::own(rights)),
+            None => self.any_user.as_ref().map(|any| Holder::any(&any.rights)),
+        }
+    }
+
+    /// All holders by name; the last may be any other (`None`).
+    pub fn holders(&self) -> impl Iterator<Item = (Option<&str>, Holder)> {
+        let own = self.users.iter().map(|(name, rights)| (Some(name.as_str()), Holder::own(rights)));
+        own.chain(self.any_user.iter().map(|any| (None, Holder::any(&any.rights))))
+    }
 }
 
 /// Where clients are accepted.
@@ -478,111 +495,4 @@ pub struct SpecsTable {
     pub password_duration: Duration,
     /// What its writers may say.
     pub bounds: Arc<Bounds>,
-}
-
-/// One `[users.*]` entry.
-#[derive(Debug)]
-pub struct User {
-    /// A disabled user is answered as one with a wrong password.
-    pub enabled: bool,
-    /// What proves the user.
-    pub proof: Proof,
-    /// From when on no password proves the user any more. `None`: never.
-    pub password_expires: Option<SystemTime>,
-    /// How the password is asked for.
-    pub method: Method,
-    /// What the user may open: its own rights and its groups'.
-    pub connections: Vec<Right>,
-    /// Where the user may come from: its own places and its groups'. None at all: anywhere.
-    pub from: Vec<Origin>,
-    /// Sessions of this user in this process, at least 1: its own cap, else the largest of its groups'.
-    pub max_sessions: Option<usize>,
-    /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a `per-user` login.
-    pub db_roles: Vec<String>,
-    /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
-    pub db_user: Option<String>,
-}
-
-/// `[users."*"]`: any name that has no entry of its own.
-#[derive(Debug)]
-pub struct AnyUser {
-    /// What each of them may do. Where there is a path, its `proof` is no password at all.
-    pub rights: Arc<User>,
-    /// The SSM path below which each has a parameter of its name, with its password; no slash at the end. `None`: they are proved
-    /// by certificates.
-    pub path: Option<String>,
-}
-
-/// One name or glob of connections.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Right {
-    /// `*` is any run of characters, `?` is one.
-    pub pattern: String,
-    /// The group that has it. `None`: the user's own.
-    pub group: Option<String>,
-}
-
-impl User {
-    /// Whether one of this user's names or globs is that of the connection. Says nothing of `enabled`.
-    #[must_use]
-    pub fn may_open(&self, conn_id: &ConnId) -> bool {
-        self.right_to(conn_id).is_some()
-    }
-
-    /// The first right that covers the connection.
-    #[must_use]
-    pub fn right_to(&self, conn_id: &ConnId) -> Option<&Right> {
-        self.connections.iter().find(|right| glob_matches(&right.pattern, conn_id.as_str()))
-    }
-}
-
-/// What proves a user.
-#[derive(Clone, Debug)]
-pub enum Proof {
-    /// Its password; either of two while rotating.
-    Passwords(Vec<StoredPassword>),
-    /// A TLS client certificate in its name.
-    Certificate,
-}
-
-impl Proof {
-    /// Where its passwords are, apart from those that stand in the file.
-    pub fn references(&self) -> impl Iterator<Item = &Reference> {
-        let passwords = match self {
-            Self::Passwords(passwords) => passwords.as_slice(),
-            Self::Certificate => &[],
-        };
-        passwords.iter().filter_map(|password| password.from.as_ref())
-    }
-}
-
-/// A password, and where it was read.
-#[derive(Clone, Debug)]
-pub struct StoredPassword {
-    /// What it is.
-    pub password: Password,
-    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the file.
-    pub from: Option<Reference>,
-}
-
-/// A user's `password`.
-#[derive(Clone, Debug)]
-pub enum Password {
-    /// Stored as PostgreSQL stores it.
-    Verifier(Verifier),
-    /// A reference led to a plain password; it becomes a verifier when the proxy starts.
-    Plain(Secret),
-    /// AWS keeps either; what it is, [`Password::from_stored`] says of the text.
-    Remote(Remote),
-}
-
-/// `users.*.method`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Method {
-    /// SCRAM-SHA-256; cleartext inside TLS for AWS's own drivers.
-    Auto,
-    /// Never cleartext.
-    Scram,
-    /// Always cleartext, inside TLS.
-    Cleartext,
 }

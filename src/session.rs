@@ -8,15 +8,16 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument, debug, debug_span, error};
 
 use self::connect::connect;
 pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
+use self::unproven::Unproven;
 use self::waiting::{Wait, attended};
-use crate::bans::Bans;
+use crate::bans::{Bans, Ended};
 use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
@@ -25,7 +26,7 @@ use crate::handshakes::Handshake;
 use crate::relay::{self, Legs, Limits};
 use crate::session_id::SessionId;
 use crate::slots::{Slot, Slots};
-use crate::spec::{self, Asked, Specs};
+use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
@@ -36,6 +37,7 @@ mod connect;
 mod error;
 mod greeting;
 mod log;
+mod unproven;
 mod waiting;
 
 /// How long a connection that has not said what it wants is kept when we shut down.
@@ -46,8 +48,6 @@ pub(crate) struct Shared {
     pub(crate) tls: ServerTls,
     /// Whose PROXY headers are believed.
     pub(crate) balancers: Vec<IpNet>,
-    /// What server names that are conn_ids end in.
-    pub(crate) sni_suffix: Option<String>,
     pub(crate) accounts: Accounts,
     pub(crate) specs: Specs,
     pub(crate) routes: Routes,
@@ -114,14 +114,14 @@ async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Hand
 }
 
 /// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been dealt with.
-async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, mut handshake: Handshake) -> Option<Ready> {
-    let deadline = Instant::now() + shared.startup_timeout;
+async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake: Handshake) -> Option<Ready> {
+    let mut unproven = Unproven::new(handshake, shared.startup_timeout);
     let Arrival { socket, address, port_of } = arrival;
-    let accepted = accept(shared, (socket, address), deadline, facts, &mut handshake);
+    let accepted = accept(shared, socket, address, facts, &mut unproven);
     let mut client = match unless(silent_too_long(&shared.stop), accepted).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(wire, key)) => {
-            drop(handshake); // no cap counts a cancel request
+            drop(unproven); // no cap counts a cancel request
             cancel(shared, wire, &key, facts).await;
             return None;
         }
@@ -132,14 +132,14 @@ async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, mut handsh
         }
     };
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in this one place.
-    let admitted = startup_by(deadline, &handshake, admit(shared, &mut client, port_of.as_deref(), facts));
+    let admitted = unproven.bound(admit(shared, &mut client, port_of.as_deref(), facts));
     let opened = match unless(shared.stop.reached(Phase::WhenIdle), admitted).await {
         Ok(admitted) => {
-            drop(handshake);
+            drop(unproven);
             open(shared, &mut client, admitted, facts).await.map_err(|error| (error, None))
         }
         // It still takes the place of a client that is not logged in, and loses it like one.
-        Err(error) => Err((error, Some(handshake))),
+        Err(error) => Err((error, Some(unproven))),
     };
     match opened {
         Ok((upstream, held)) => {
@@ -147,9 +147,9 @@ async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, mut handsh
             let legs = Legs { client: client.wire.into_parts(), upstream: upstream.into_parts() };
             Some(Ready { legs, held })
         }
-        Err((error, handshake)) => {
+        Err((error, unproven)) => {
             facts.refused(&error);
-            refuse(client, &error, facts.session(), handshake).await;
+            refuse(client, &error, facts.session(), unproven).await;
             None
         }
     }
@@ -158,21 +158,21 @@ async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, mut handsh
 /// Where a client is, and what it wants.
 async fn accept(
     shared: &Shared,
-    (mut socket, address): (TcpStream, SocketAddr),
-    deadline: Instant,
+    mut socket: TcpStream,
+    address: SocketAddr,
     facts: &mut Facts,
-    handshake: &mut Handshake,
+    unproven: &mut Unproven,
 ) -> Result<Accepted, SessionError> {
     let named = proxy_protocol::named(&mut socket, address, &shared.balancers);
-    let peer = match startup_by(deadline, handshake, named).await? {
+    let peer = match unproven.bound(named).await? {
         Some(peer) => {
             facts.comes_from(peer.address.ip());
-            handshake.moved(peer.address.ip());
+            unproven.moved(peer.address.ip());
             peer
         }
         None => Peer::at(address),
     };
-    startup_by(deadline, handshake, startup::accept(socket, peer, &shared.tls)).await
+    unproven.bound(startup::accept(socket, peer, &shared.tls)).await
 }
 
 /// Who asks, and for what: everything up to AuthenticationOk. `port_of`: whose own port it came to.
@@ -187,49 +187,42 @@ async fn admit(
         return Err(SessionError::Version(startup.major, startup.minor));
     }
     let user = startup.user().ok_or(SessionError::UserMissing)?.to_owned();
-    facts.asked(&user, shared.accounts.knows(&user), startup);
+    let known_as = shared.accounts.known_as(&user);
+    facts.asked(&known_as, startup);
     if shared.tls.required && client.tls.is_none() {
         return Err(SessionError::TlsRequired);
     }
     if let Some(negotiate) = greeting::negotiate(startup) {
         client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
     }
-    let principal = proven(shared, client, &user, facts.user()).await?;
+    let principal = proven(shared, client, &user, &known_as).await?;
     facts.proved(&principal.user);
     let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-    let asked = Asked::new(port_of, (server_name, shared.sni_suffix.as_deref()), client.startup.database());
+    let asked = shared.specs.asked(port_of, server_name, client.startup.database());
     let spec = shared.specs.permitted(&principal, asked).await; // names before any look-up
     if let Some(conn_id) = spec.as_ref().map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str())) {
         facts.opens(conn_id);
     }
     let spec = spec?;
-    let slot = shared.slots.take(&spec, &principal.user, principal.rights.max_sessions)?;
+    let slot = shared.slots.take(&spec, &principal.user, principal.holder.rights.max_sessions)?;
     spec::enabled(&spec)?;
     client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
     Ok(Admitted { principal, spec, slot })
 }
 
-/// The proof, unless its client has guessed too often, from a place that the user may come from. `counted_as`: what stands for
-/// the user, who may be nobody's.
+/// The proof, unless its client has guessed too often, from a place that the user may come from. `counted_as`: by bans.
 async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &str) -> Result<Principal, SessionError> {
     let address = client.peer.address.ip();
-    shared.bans.judge(address, counted_as)?;
-    let is_told = || shared.bans.judge(address, counted_as).is_ok();
-    let verified = client_auth::verify(client, &shared.accounts, user, &is_told).await;
-    // Once more: others may have guessed meanwhile.
-    shared.bans.judge(address, counted_as)?;
-    match &verified {
-        Ok(_) => shared.bans.succeeded(address, counted_as),
-        Err(AuthError::Failed { .. }) => shared.bans.failed(address, counted_as),
-        Err(_) => {}
-    }
+    let trial = shared.bans.trial(address, counted_as)?;
+    let verified = client_auth::verify(client, &shared.accounts, user, &trial).await;
+    trial.end(match &verified {
+        Ok(_) => Ended::Right,
+        Err(AuthError::Failed { .. }) => Ended::Wrong,
+        Err(_) => Ended::Early,
+    })?;
     let principal = verified?;
-    let (from, vpc_endpoint) = (&principal.rights.from, client.peer.vpc_endpoint.as_deref());
-    if from.is_empty() || from.iter().any(|origin| origin.covers(address, vpc_endpoint)) {
-        Ok(principal)
-    } else {
-        Err(SessionError::Address)
-    }
+    let is_there = principal.holder.rights.may_come_from(address, client.peer.vpc_endpoint.as_deref());
+    if is_there { Ok(principal) } else { Err(SessionError::Address) }
 }
 
 /// AuthenticationOk to ReadyForQuery: which login, over which connection.
@@ -263,13 +256,13 @@ async fn open(
 }
 
 /// Tells the client the one reason, if it is owed any.
-async fn refuse(mut client: Client, error: &SessionError, id: SessionId, handshake: Option<Handshake>) {
+async fn refuse(mut client: Client, error: &SessionError, id: SessionId, unproven: Option<Unproven>) {
     let Some(words) = error.words(id) else { return };
     let farewell = client.wire.farewell(&words);
-    match handshake {
-        Some(handshake) => tokio::select! {
+    match unproven {
+        Some(unproven) => tokio::select! {
             () = farewell => {}
-            () = handshake.given_up() => {}
+            () = unproven.given_up() => {}
         },
         None => farewell.await,
     }
@@ -291,21 +284,6 @@ async fn cancel_abandoned(shared: &Shared, held: &Held, facts: &Facts) {
     tokio::select! {
         outcome = registered.cancel() => log::cancelled(facts, registered.key().pid, &outcome),
         () = shared.stop.reached(Phase::Now) => {}
-    }
-}
-
-/// Bounds a step of a client that is not yet logged in: by its deadline, and by making room for others.
-async fn startup_by<T, E: Into<SessionError>>(
-    deadline: Instant,
-    handshake: &Handshake,
-    step: impl Future<Output = Result<T, E>>,
-) -> Result<T, SessionError> {
-    tokio::select! {
-        outcome = timeout_at(deadline, step) => match outcome {
-            Ok(outcome) => outcome.map_err(Into::into),
-            Err(elapsed) => Err(SessionError::StartupTimeout(elapsed)),
-        },
-        () = handshake.given_up() => Err(SessionError::CrowdedOut),
     }
 }
 

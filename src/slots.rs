@@ -95,7 +95,7 @@ impl Drop for Slot {
     }
 }
 
-/// Connections of lava's table and users by certificate come and go: only those with sessions are remembered.
+/// Connections of lava's table come and go, and so do users by certificate and by path: only those with sessions are remembered.
 fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(1);

@@ -12,7 +12,7 @@ pub(crate) use self::asked::Asked;
 pub(crate) use self::item::{Flaw, Found, attributes};
 pub(crate) use self::table::Table;
 use crate::client_auth::Principal;
-use crate::config::{ConnId, ConnSpec, LoginIdentity};
+use crate::config::{ConnId, ConnSpec};
 use crate::credentials::MintError;
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
@@ -28,6 +28,8 @@ mod tests;
 pub(crate) struct Specs {
     file: BTreeMap<ConnId, Arc<ConnSpec>>,
     table: Option<Table>,
+    /// What server names that are conn_ids end in.
+    sni_suffix: Option<String>,
 }
 
 /// Why a connection is not opened.
@@ -48,9 +50,19 @@ pub(crate) enum SpecError {
 }
 
 impl Specs {
-    /// `table`: the second source, if there is one.
-    pub(crate) fn new(file: BTreeMap<ConnId, Arc<ConnSpec>>, table: Option<Table>) -> Self {
-        Self { file, table }
+    /// `table`: the second source, if there is one. `sni_suffix`: in lower case.
+    pub(crate) fn new(file: BTreeMap<ConnId, Arc<ConnSpec>>, table: Option<Table>, sni_suffix: Option<String>) -> Self {
+        Self { file, table, sni_suffix }
+    }
+
+    /// What a client asks for that came to the port of a connection, or under a TLS server name (in lower case).
+    pub(crate) fn asked<'a>(
+        &self,
+        port: Option<&'a ConnId>,
+        server_name: Option<&'a str>,
+        database: &'a str,
+    ) -> Asked<'a> {
+        Asked::new(port, server_name, self.sni_suffix.as_deref(), database)
     }
 
     /// The connection that a client means, if its rights cover it. Names come first: the table is asked of none that the
@@ -72,25 +84,20 @@ impl Specs {
         let found = match (self.file.get(name), &self.table) {
             (Some(spec), _) => Some(Arc::clone(spec)),
             (None, Some(table)) => match ConnId::new(name) {
-                Ok(conn_id) if table.covers(&conn_id) && principal.rights.may_open(&conn_id) => {
+                Ok(conn_id) if table.covers(&conn_id) && principal.holder.rights.may_open(&conn_id) => {
                     table.find(&principal.user, &conn_id).await?
                 }
                 Ok(_) | Err(_) => None,
             },
             (None, None) => None,
         };
-        Ok(found.filter(|spec| may_open(principal, spec)))
+        Ok(found.filter(|spec| principal.holder.may_open(spec)))
     }
 
     /// The configuration's own that the principal may open.
     fn of_file(&self, principal: &Principal) -> impl Iterator<Item = &Arc<ConnSpec>> {
-        self.file.values().filter(|spec| may_open(principal, spec))
+        self.file.values().filter(|spec| principal.holder.may_open(spec))
     }
-}
-
-/// A login of the user's own takes an entry of the user's own.
-fn may_open(principal: &Principal, spec: &ConnSpec) -> bool {
-    principal.rights.may_open(&spec.id) && (principal.has_entry || spec.identity == LoginIdentity::Shared)
 }
 
 impl SpecError {

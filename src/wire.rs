@@ -13,6 +13,7 @@ use tracing::trace;
 
 use crate::stream::{self, Leg, Stream};
 
+pub(crate) mod notice;
 pub(crate) mod refusal;
 
 /// Longest startup message read, in bytes; PostgreSQL's own bound (MAX_STARTUP_PACKET_LENGTH, pqcomm.h).

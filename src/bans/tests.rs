@@ -48,6 +48,24 @@ async fn a_pair_is_banned_for_a_time_and_then_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_trial_counts_by_its_end_unless_a_ban_began_meanwhile() {
+    let bans = bans();
+    let trial = || bans.trial(ip("10.0.0.1"), "a");
+    let late = [Ended::Right, Ended::Wrong].map(|how| (trial().unwrap(), how));
+    for how in [Ended::Early, Ended::Wrong, Ended::Wrong, Ended::Right, Ended::Wrong, Ended::Wrong, Ended::Wrong] {
+        trial().unwrap().end(how).unwrap();
+    }
+    let banned = Banned { left: 300 * SEC };
+    assert_eq!(trial().err(), Some(banned));
+    for (trial, how) in late {
+        assert!(!trial.is_open());
+        assert_eq!(trial.end(how), Err(banned));
+    }
+    let (_, memory) = bans.memory();
+    assert_eq!(memory.failures.len(), 5, "what came too late is not among them");
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_count_within_any_window() {
     let bans = bans();
     for _ in 0..20 {

@@ -34,8 +34,9 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
         // Writing to a string does not fail.
         let _infallible = match &connection {
             Connection::Configured(spec) => write_one(&mut out, config, spec),
-            Connection::InTable(conn_id, specs) => write_item(&mut out, config, conn_id, specs),
+            Connection::InTable(conn_id, specs) => write_item(&mut out, conn_id, specs),
         };
+        let _infallible = write_users(&mut out, config, &connection);
     }
     if let Some(specs) = config.specs.as_ref().filter(|_| conn_ids.is_empty()) {
         let _infallible =
@@ -54,10 +55,9 @@ pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<
 }
 
 /// Only AWS knows more.
-fn write_item(out: &mut String, config: &Config, conn_id: &ConnId, specs: &SpecsTable) -> std::fmt::Result {
+fn write_item(out: &mut String, conn_id: &ConnId, specs: &SpecsTable) -> std::fmt::Result {
     writeln!(out, "{conn_id}")?;
-    writeln!(out, "  out of table {}, if it is there: cannot be told offline", specs.dynamodb_table)?;
-    write_users(out, config, conn_id)
+    writeln!(out, "  out of table {}, if it is there: cannot be told offline", specs.dynamodb_table)
 }
 
 fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Result {
@@ -73,17 +73,14 @@ fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Re
     let name = spec.tls_server_name.as_deref().or(spec.host.as_deref()).unwrap_or("the host's own name");
     writeln!(out, "  TLS:         {name}, vouched for by {ca}")?;
     writeln!(out, "  credentials: {}", credentials(config, spec))?;
-    write_roles(out, spec)?;
-    write_users(out, config, &spec.id)
+    write_roles(out, spec)
 }
 
-fn write_users(out: &mut String, config: &Config, conn_id: &ConnId) -> std::fmt::Result {
-    let takes_any = config.connections.get(conn_id).is_none_or(|spec| spec.identity == LoginIdentity::Shared);
-    let any = config.any_user.iter().filter(|_| takes_any).map(|any| ("any other name", &any.rights));
-    let named = config.users.iter().map(|(name, user)| (name.as_str(), user));
-    let users = named.chain(any).filter_map(|(name, user)| {
-        let group = user.right_to(conn_id)?.group.as_ref().map(|group| format!("group {group}"));
-        let notes: Vec<_> = (!user.enabled).then(|| "disabled".to_owned()).into_iter().chain(group).collect();
+fn write_users(out: &mut String, config: &Config, connection: &Connection<'_>) -> std::fmt::Result {
+    let users = config.holders().filter_map(|(name, holder)| {
+        let name = name.unwrap_or("any other name");
+        let group = connection.right_of(&holder)?.group.as_ref().map(|group| format!("group {group}"));
+        let notes: Vec<_> = (!holder.rights.enabled).then(|| "disabled".to_owned()).into_iter().chain(group).collect();
         Some(if notes.is_empty() { name.to_owned() } else { format!("{name} ({})", notes.join(", ")) })
     });
     let users: Vec<_> = users.collect();

@@ -101,6 +101,9 @@ struct Target<'a> {
     user: &'a str,
     conn_id: &'a str,
     mode: SslMode,
+    /// What proves the user; of users that are proved differently, both.
+    takes_password: bool,
+    takes_certificate: bool,
 }
 
 impl Target<'_> {
@@ -108,6 +111,12 @@ impl Target<'_> {
     fn authority(&self) -> String {
         let host = &self.host;
         if host.contains(':') { format!("[{host}]:{}", self.port) } else { format!("{host}:{}", self.port) }
+    }
+
+    /// How the tool is given what proves the user.
+    fn tell_proof(&self, notes: &mut Vec<String>, password: &str, certificate: &str) {
+        let ways = [(self.takes_password, password), (self.takes_certificate, certificate)];
+        notes.extend(ways.into_iter().filter(|(is_taken, _)| *is_taken).map(|(_, way)| way.to_owned()));
     }
 }
 
@@ -121,16 +130,25 @@ pub fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format
         nearest: crate::config::value::nearest(conn_id, config.connections.keys().map(ConnId::as_str))
             .map(str::to_owned),
     })?;
-    let who = user::who(config, connection.conn_id(), user)?;
+    let who = user::who(config, &connection, user)?;
     let Place { host, port, mut notes } = place::place(&config.listen)?;
     let mode = SslMode::of(&config.listen);
     notes.extend(place::unnamed_in_certificate(&config.listen, &host, mode));
+    notes.extend(mode.note());
     notes.extend(who.note(conn_id));
     if connection.spec().is_some_and(|spec| !spec.enabled) {
         notes
             .push(format!("{conn_id:?} is disabled: logins are refused until connections.{conn_id:?}.enabled is true"));
     }
-    let target = Target { host, port, user: who.name(), conn_id, mode };
+    let target = Target {
+        host,
+        port,
+        user: who.name(),
+        conn_id,
+        mode,
+        takes_password: who.takes_password(),
+        takes_certificate: who.takes_certificate(),
+    };
     let text = match format {
         Format::Psql => libpq::psql(&target, &mut notes),
         Format::Uri => libpq::uri(&target, &mut notes),

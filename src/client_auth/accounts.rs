@@ -13,9 +13,9 @@ use self::entry::Entry;
 use self::fake::Fakes;
 use self::listed::Listed;
 use super::verifiers::Verifiers;
-use super::{Reason, Users};
+use super::{Reason, Users, stranger};
 use crate::clock::Clock;
-use crate::config::{AnyUser, Method, Password, Proof, User};
+use crate::config::{AnyUser, Holder, Method, Password, Proof, User};
 use crate::references::Listing;
 use crate::secret::Secret;
 
@@ -37,9 +37,9 @@ pub(crate) struct Accounts {
     /// Those with an entry of their own, by password.
     users: BTreeMap<String, Entry>,
     /// Those with an entry of their own, by certificate.
-    certified: BTreeMap<String, Arc<User>>,
+    certified: BTreeMap<String, Holder>,
     /// `users."*"` by certificate.
-    any_certified: Option<Arc<User>>,
+    any_certified: Option<Holder>,
     /// Those without: `users."*"` by an SSM path.
     listed: Option<Listed>,
     fakes: Fakes,
@@ -57,14 +57,6 @@ pub(super) struct Account {
     pub(super) verifiers: Verifiers,
 }
 
-/// Who has a name.
-#[derive(Clone, Debug)]
-pub(super) struct Holder {
-    pub(super) rights: Arc<User>,
-    /// Not one of `users."*"`.
-    pub(super) has_entry: bool,
-}
-
 impl Accounts {
     /// Gives every user its verifiers; a plain password that a reference led to is hashed here, once. `clock`: by which
     /// passwords expire.
@@ -80,7 +72,7 @@ impl Accounts {
         let mut accounts = Self {
             users: BTreeMap::new(),
             certified: BTreeMap::new(),
-            any_certified: any.filter(|any| any.path.is_none()).map(|any| Arc::clone(&any.rights)),
+            any_certified: any.filter(|any| any.path.is_none()).map(|any| Holder::any(&any.rights)),
             listed: any.filter(|any| any.path.is_some()).map(|any| Listed::new(Arc::clone(&any.rights))),
             fakes: Fakes::new(salt_key),
             usual_iterations: AtomicU32::new(ITERATIONS),
@@ -89,7 +81,7 @@ impl Accounts {
         };
         for (name, user) in users {
             let Proof::Passwords(passwords) = &user.proof else {
-                accounts.certified.insert(name.clone(), Arc::clone(user));
+                accounts.certified.insert(name.clone(), Holder::own(user));
                 continue;
             };
             let entry = Entry::new(Arc::clone(user), passwords.iter().map(|stored| stored.password.clone()));
@@ -144,8 +136,13 @@ impl Accounts {
         }
     }
 
-    /// Whether somebody has this name: for the log only.
-    pub(crate) fn knows(&self, name: &str) -> bool {
+    /// What the name is called in logs, and counted as by bans: itself, or what stands for one that nobody has.
+    pub(crate) fn known_as(&self, name: &str) -> String {
+        if self.knows(name) { name.to_owned() } else { stranger::alias(name) }
+    }
+
+    /// Whether somebody has this name. Of `users."*"` by certificate nobody has one before it is shown.
+    fn knows(&self, name: &str) -> bool {
         self.users.contains_key(name)
             || self.certified.contains_key(name)
             || self.listed.as_ref().is_some_and(|listed| listed.find(name).is_some())
@@ -153,11 +150,8 @@ impl Accounts {
 
     /// Who has this name, if a certificate is what proves it. Any name may be one of `users."*"`.
     pub(super) fn certified(&self, name: &str) -> Option<Holder> {
-        if let Some(rights) = self.certified.get(name) {
-            return Some(Holder { rights: Arc::clone(rights), has_entry: true });
-        }
-        let rights = self.any_certified.as_ref().filter(|_| !self.users.contains_key(name))?;
-        Some(Holder { rights: Arc::clone(rights), has_entry: false })
+        let any = || self.any_certified.as_ref().filter(|_| !self.users.contains_key(name));
+        self.certified.get(name).or_else(any).cloned()
     }
 
     /// The account of `name`; never fails, and takes as long for a stranger.
@@ -183,12 +177,11 @@ impl Accounts {
 
     fn known(&self, name: &str) -> Option<(Holder, Option<Arc<Verifiers>>)> {
         if let Some(entry) = self.users.get(name) {
-            let holder = Holder { rights: Arc::clone(&entry.user), has_entry: true };
-            return Some((holder, entry.verifiers()));
+            return Some((Holder::own(&entry.user), entry.verifiers()));
         }
         let listed = self.listed.as_ref()?;
         let verifiers = listed.find(name)?;
-        Some((Holder { rights: Arc::clone(&listed.rights), has_entry: false }, verifiers))
+        Some((Holder::any(&listed.rights), verifiers))
     }
 
     /// Why no password proves this user now.

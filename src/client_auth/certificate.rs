@@ -5,7 +5,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Whose a certificate is.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Names {
+enum Names {
     /// Its DNS names (subject alternative name, dNSName), as they are.
     Dns(Vec<String>),
     /// It has no dNSName: the one common name of its subject.

@@ -8,7 +8,8 @@ use pgwire::messages::startup::Authentication;
 
 use self::exchange::{Mechanism, Offer};
 use super::verifiers::Verifiers;
-use super::{AuthError, Reason, Told, answer};
+use super::{AuthError, Reason, answer};
+use crate::bans::Trial;
 use crate::startup::Client;
 use crate::wire::{self, Frame, take_cstr};
 
@@ -21,7 +22,7 @@ const NONCE_BYTES: usize = 18;
 pub(super) async fn prove(
     client: &mut Client,
     verifiers: &Verifiers,
-    is_told: Told<'_>,
+    trial: &Trial<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     let offer = Offer::new(client.tls.as_ref().and_then(|tls| tls.end_point.clone()));
     client.wire.send(&Authentication::SASL(offer.mechanisms())).await?;
@@ -37,7 +38,7 @@ pub(super) async fn prove(
         Ok(proven) => proven,
         Err(reason) => return Ok(Err(reason)),
     };
-    if !is_told() {
+    if !trial.is_open() {
         return Ok(Err(Reason::Withheld));
     }
     client.wire.send(&Authentication::SASLFinal(proven.server_final.into())).await?;

@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use self::holder::Holder;
 pub use self::password::BadPassword;
 pub(crate) use self::password::without_newline;
 use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::rights::{Groups, Known, groups};
+pub use self::user::{AnyUser, Method, Password, Proof, Right, StoredPassword, User};
+use super::TlsMode;
 use super::reader::{Table, Value};
 use super::value;
-use super::{AnyUser, Method, Proof, TlsMode, User};
 
+mod holder;
 mod password;
 mod per_user;
 mod rights;
+mod user;
 
 /// What the listener asks of clients before they prove who they are.
 #[derive(Clone, Copy, Debug)]

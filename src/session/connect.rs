@@ -31,7 +31,7 @@ pub(super) async fn connect(
 ) -> Result<(Arc<Route>, UpstreamConn), SessionError> {
     let conn_id = || spec.id.as_str().to_owned();
     let failed = |source| OpenError { conn_id: conn_id(), source };
-    let owner = Owner::new(&principal.user, &principal.rights);
+    let owner = Owner::new(&principal.user, &principal.holder.rights);
     let mut first_dial = None;
     loop {
         wait.for_credential();

@@ -3,11 +3,9 @@
 //! Text that comes from the client is passed on as a field, which every format escapes; a user name that matches no
 //! entry is only hashed, since people type passwords there.
 
-use std::fmt::Write;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
@@ -90,20 +88,15 @@ impl Facts {
         self.client
     }
 
-    /// A client that has not proven anything yet.
-    pub(super) fn asked(&mut self, user: &str, is_known: bool, startup: &StartupParams) {
-        self.user = if is_known { user.to_owned() } else { unknown(user) };
+    /// A client that has not proven anything yet. `known_as`: what is not a user's name is not to be read here.
+    pub(super) fn asked(&mut self, known_as: &str, startup: &StartupParams) {
+        known_as.clone_into(&mut self.user);
         self.application_name = startup.get("application_name").unwrap_or_default().chars().take(MAX_TEXT).collect();
     }
 
     /// Whose facts these are.
     pub(super) fn session(&self) -> SessionId {
         self.session
-    }
-
-    /// The user that was asked for: its name, or a hash of one that nobody has.
-    pub(super) fn user(&self) -> &str {
-        &self.user
     }
 
     /// The name is a user's: it may have been unknown until a certificate in it was shown.
@@ -195,26 +188,6 @@ fn is_departure(error: &SessionError) -> bool {
     }
 }
 
-/// A name that may be a password.
-fn unknown(user: &str) -> String {
-    let hash = digest(&SHA256, user.as_bytes());
-    hash.as_ref().iter().take(4).fold("unknown-".to_owned(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stranger_is_a_hash() {
-        assert_eq!(unknown("abc"), "unknown-ba7816bf");
-    }
 }

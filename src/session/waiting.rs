@@ -5,18 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pgwire::messages::response::NoticeResponse;
 use tokio::time::{sleep, timeout};
 
 use super::SessionError;
-use crate::wire::{self, Wire};
+use crate::wire::Wire;
+use crate::wire::notice::Notice;
 
 /// How long the warehouse may take before the client is told what it waits for; from AuthenticationOk, ahead of which
 /// drivers take no notice.
 const NOTICE_AFTER: Duration = Duration::from_secs(5);
-
-/// The SQLSTATE of what is no error: successful completion.
-const NO_ERROR: &str = "00000";
 
 /// What a login waits for.
 #[derive(Default)]
@@ -37,14 +34,9 @@ impl Wait {
 
     /// The NoticeResponse that says so.
     pub(super) fn notice(&self, conn_id: &str) -> BytesMut {
-        let text = if self.is_for_warehouse.load(Ordering::Relaxed) {
-            format!("waiting for the warehouse of \"{conn_id}\": an idle one takes a while to wake")
-        } else {
-            format!("waiting for a credential for \"{conn_id}\"")
-        };
-        let notice = || "NOTICE".to_owned();
-        let fields = vec![(b'S', notice()), (b'V', notice()), (b'C', NO_ERROR.to_owned()), (b'M', text)];
-        wire::encode(&NoticeResponse::new(fields))
+        let is_for_warehouse = self.is_for_warehouse.load(Ordering::Relaxed);
+        let notice = if is_for_warehouse { Notice::waiting_for_warehouse } else { Notice::waiting_for_credential };
+        notice(conn_id).encode()
     }
 }
 
@@ -82,6 +74,7 @@ mod tests {
 
     use super::*;
     use crate::stream::Io;
+    use crate::wire;
 
     const PATIENCE: Duration = Duration::from_secs(15);
 

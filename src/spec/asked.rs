@@ -19,9 +19,10 @@ pub(crate) enum Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// `server_name` and `suffix` are in lower case. Another server name, or the suffix alone, says nothing.
-    pub(crate) fn new(
+    pub(super) fn new(
         port: Option<&'a ConnId>,
-        (server_name, suffix): (Option<&'a str>, Option<&str>),
+        server_name: Option<&'a str>,
+        suffix: Option<&str>,
         database: &'a str,
     ) -> Self {
         let below = || server_name?.strip_suffix(suffix?)?.strip_suffix('.').filter(|name| !name.is_empty());
@@ -87,8 +88,8 @@ mod tests {
             (Some("sales.example.com"), suffix, Asked::Database("db")),
             (Some("sales.dw.example.com.org"), suffix, Asked::Database("db")),
         ] {
-            assert_eq!(Asked::new(None, (server_name, suffix), "db"), want, "{server_name:?}");
-            assert_eq!(Asked::new(Some(&port), (server_name, suffix), "db"), Asked::Port(&port));
+            assert_eq!(Asked::new(None, server_name, suffix, "db"), want, "{server_name:?}");
+            assert_eq!(Asked::new(Some(&port), server_name, suffix, "db"), Asked::Port(&port));
         }
     }
 }

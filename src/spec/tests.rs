@@ -72,7 +72,7 @@ impl Rig {
         };
         let times = (secs(10), secs(5));
         let table = Table::over(Box::new(Arc::clone(&fake)), settings, &clock, &Handle::current(), times);
-        Self { fake, specs: Specs::new(file, Some(table)) }
+        Self { fake, specs: Specs::new(file, Some(table), None) }
     }
 
     /// The configuration alone: each with its database, and whether it is enabled.
@@ -84,7 +84,7 @@ impl Rig {
             (spec.database, spec.enabled) = (Some((*database).to_owned()), *enabled);
             (spec.id.clone(), Arc::new(spec))
         });
-        Specs::new(specs.collect(), None)
+        Specs::new(specs.collect(), None, None)
     }
 
     fn put(&self, conn_id: &str, item: BTreeMap<String, ItemValue>) {
@@ -116,7 +116,7 @@ fn principal(rights: &[&str]) -> Principal {
     );
     let env = |name: &str| (name == "PW").then(|| "planted".to_owned());
     let config = config::parse(&toml, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
-    Principal { user: "ann".into(), rights: Arc::clone(&config.users["ann"]), has_entry: true, slot: Some(0) }
+    Principal { user: "ann".into(), holder: config.holder("ann").unwrap(), slot: Some(0) }
 }
 
 /// An enabled one of this database.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, ConnId, ConnSpec, SpecsTable};
+use crate::config::{Config, ConnId, ConnSpec, Holder, Right, SpecsTable};
 
 /// A connection, and where its spec is.
 #[derive(Clone, Debug)]
@@ -47,6 +47,14 @@ impl<'a> Connection<'a> {
         match self {
             Self::Configured(spec) => &spec.id,
             Self::InTable(conn_id, _) => conn_id,
+        }
+    }
+
+    /// The right by which it is open to somebody; of what is in the table no more is known than its name.
+    pub(in crate::cli) fn right_of<'h>(&self, holder: &'h Holder) -> Option<&'h Right> {
+        match self {
+            Self::Configured(spec) => holder.right_to(spec),
+            Self::InTable(conn_id, _) => holder.rights.right_to(conn_id),
         }
     }
 

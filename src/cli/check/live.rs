@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Handle};
 use super::connection::{Connection, Unknown};
 use super::report::{self, Proved};
 use super::steps::{self, Settings, Step, Wanted};
+use super::user::Named;
 use crate::app::{self, AppError};
 use crate::aws::{self, Base};
 use crate::cli::CheckArgs;
@@ -92,11 +93,8 @@ async fn prove(
     let mut all = Vec::new();
     for connection in chosen {
         let conn_id = connection.conn_id().as_str().to_owned();
-        let any = config.any_user.as_deref();
-        let any = any.filter(|_| args.user.as_ref().is_some_and(|name| !config.users.contains_key(name)));
-        let rights = |name: &str| config.users.get(name).or(any.map(|any| &any.rights));
-        let user = args.user.as_deref().map(|name| (name, rights(name)));
-        let wanted = Wanted { connection, user, any, no_login: args.no_login };
+        let user = args.user.as_deref().map(|name| Named::of(config, name));
+        let wanted = Wanted { connection, user, no_login: args.no_login };
         let base = Base::from_environment(&config.aws, env).await;
         let (mut steps, mut written) = (Vec::new(), Ok(()));
         if !args.json {

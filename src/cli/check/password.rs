@@ -9,21 +9,16 @@ use super::explain::{CheckError, explain};
 use super::explain_aws;
 use super::observed::Watch;
 use super::steps::{Failed, Settings, Step, Tell, Wanted};
+use super::user::Named;
 use crate::config::{Password, Reference};
 use crate::credentials::{Logins, MintError, StoreReader};
 use crate::references::{ReferenceError, References};
 use crate::secret::Secret;
 
 /// What the user's passwords refer to. The environment was read with the configuration.
-fn of_entry<'a>(wanted: &Wanted<'a>) -> impl Iterator<Item = &'a Reference> + use<'a> {
-    let user = wanted.user.and_then(|(_, user)| user);
-    let references = user.into_iter().flat_map(|user| user.proof.references());
+fn of_entry<'a>(user: &'a Named<'_>) -> impl Iterator<Item = &'a Reference> {
+    let references = user.holder.iter().flat_map(|holder| holder.rights.proof.references());
     references.filter(|from| !matches!(from, Reference::Env(_)))
-}
-
-/// The path where one of `users."*"` has its password.
-fn path<'a>(wanted: &Wanted<'a>) -> Option<&'a str> {
-    wanted.any?.path.as_deref()
 }
 
 /// Reads all of it as serving does.
@@ -34,20 +29,21 @@ pub(super) async fn run(
     watch: &mut Watch,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
-    let Some((user, _)) = wanted.user else { return Ok(()) };
+    let Some(user) = &wanted.user else { return Ok(()) };
     let references = References::new(Arc::new(StoreReader(Arc::clone(logins.calls()))), settings.credentials.timeout);
-    for from in of_entry(wanted) {
-        one(&references, (user, from), watch, tell).await?;
+    for from in of_entry(user) {
+        one(&references, user.name, from, watch, tell).await?;
     }
-    match path(wanted) {
-        Some(path) => listed(&references, (user, path), watch, tell).await,
+    match user.path {
+        Some(path) => listed(&references, user.name, path, watch, tell).await,
         None => Ok(()),
     }
 }
 
 async fn one(
     references: &References,
-    (user, from): (&str, &Reference),
+    user: &str,
+    from: &Reference,
     watch: &mut Watch,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
@@ -81,7 +77,8 @@ async fn one(
 
 async fn listed(
     references: &References,
-    (user, path): (&str, &str),
+    user: &str,
+    path: &str,
     watch: &mut Watch,
     tell: Tell<'_>,
 ) -> Result<(), Failed> {
@@ -126,5 +123,8 @@ fn kind(text: &Secret) -> Result<&'static str, String> {
 
 /// Whether AWS is asked for it.
 pub(super) fn is_remote(wanted: &Wanted<'_>) -> bool {
-    of_entry(wanted).any(|from| matches!(from, Reference::Remote(_))) || path(wanted).is_some()
+    wanted
+        .user
+        .as_ref()
+        .is_some_and(|user| user.path.is_some() || of_entry(user).any(|from| matches!(from, Reference::Remote(_))))
 }

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::explain::{CheckError, Context, Explanation, explain};
 use super::observed::{Recorder, Watch};
+use super::user::Named;
 use super::{explain_aws, password, user, warehouse};
 use crate::aws::Base;
 use crate::clock::Clock;
-use crate::config::{AnyUser, ConnId, ConnSpec, Credentials, LoginIdentity, SpecsTable, User, Warehouse};
+use crate::config::{ConnId, ConnSpec, Credentials, LoginIdentity, SpecsTable, Warehouse};
 use crate::credentials::calls::Observer;
 use crate::credentials::{DEFAULT_PORT, Logins, Opening};
 use crate::spec::{Found, Table};
@@ -51,10 +52,8 @@ pub(crate) struct Settings<'a> {
 /// What is to be proved.
 pub(crate) struct Wanted<'a> {
     pub(crate) connection: &'a Connection<'a>,
-    /// A user's name, and who has it.
-    pub(crate) user: Option<(&'a str, Option<&'a Arc<User>>)>,
-    /// Where the user has no entry of its own: that of any other name.
-    pub(crate) any: Option<&'a AnyUser>,
+    /// Who is asked about.
+    pub(crate) user: Option<Named<'a>>,
     /// Not beyond TLS.
     pub(crate) no_login: bool,
 }

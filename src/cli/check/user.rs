@@ -1,44 +1,61 @@
-//! Whether the user asked about may open a connection, by which rule, and who logs in.
+//! The user asked about: whether it may open a connection, by which rule, and who logs in.
 
 use super::explain::{CheckError, Context};
 use super::steps::{Failed, Step, Tell, Wanted};
-use crate::config::{ConnSpec, LoginIdentity, Right};
+use crate::config::{Config, ConnSpec, Holder, LoginIdentity, Right};
 use crate::credentials::Owner;
 
+/// A user asked about.
+pub(crate) struct Named<'a> {
+    pub(super) name: &'a str,
+    /// `None`: nobody has the name.
+    pub(super) holder: Option<Holder>,
+    /// Where one of `users."*"` has its password.
+    pub(super) path: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    pub(crate) fn of(config: &'a Config, name: &'a str) -> Self {
+        let holder = config.holder(name);
+        let is_any = holder.as_ref().is_some_and(|holder| !holder.has_entry);
+        let any = config.any_user.as_deref().filter(|_| is_any);
+        Self { name, holder, path: any.and_then(|any| any.path.as_deref()) }
+    }
+}
+
 /// Names come first, as they do for sessions: of a connection that is in the table nothing else is known.
-pub(super) fn may_open<'a>(wanted: &Wanted<'a>, context: &Context, tell: Tell<'_>) -> Result<Owner<'a>, Failed> {
+pub(super) fn may_open<'a>(wanted: &'a Wanted<'_>, context: &Context, tell: Tell<'_>) -> Result<Owner<'a>, Failed> {
     let step = |name: &str| Step::new("user", name);
     let mut fail = |step: Step, error: CheckError<'_>| {
         tell(step.failed(&error, context));
         Err(Failed)
     };
     let spec = wanted.connection.spec();
-    let Some((name, user)) = wanted.user else {
+    let Some(Named { name, holder, .. }) = &wanted.user else {
         if spec.is_some_and(|spec| spec.identity == LoginIdentity::PerUser) {
             return fail(step(""), CheckError::NeedsUser);
         }
         return Ok(Owner::default());
     };
-    let Some(user) = user else { return fail(step(name), CheckError::UnknownUser(name)) };
-    if !user.enabled {
+    let Some(holder) = holder else { return fail(step(name), CheckError::UnknownUser(name)) };
+    if !holder.rights.enabled {
         return fail(step(name), CheckError::DisabledUser(name));
     }
-    let needs_entry = spec.is_some_and(|spec| spec.identity == LoginIdentity::PerUser) && wanted.any.is_some();
-    let Some(right) = user.right_to(wanted.connection.conn_id()).filter(|_| !needs_entry) else {
+    let Some(right) = wanted.connection.right_of(holder) else {
         return fail(step(name), CheckError::NoRight(name));
     };
     if spec.is_some_and(|spec| !spec.enabled) {
         return fail(step(name), CheckError::Disabled);
     }
     tell(step(name).found(rule(right)));
-    Ok(Owner::new(name, user))
+    Ok(Owner::new(name, &holder.rights))
 }
 
 /// Once the item is read: a user who may open the connection is refused while it is disabled.
 pub(super) fn is_let_in(wanted: &Wanted<'_>, spec: &ConnSpec, context: &Context, tell: Tell<'_>) -> Result<(), Failed> {
-    match wanted.user {
-        Some((name, _)) if !spec.enabled => {
-            tell(Step::new("user", name).failed(&CheckError::Disabled, context));
+    match &wanted.user {
+        Some(user) if !spec.enabled => {
+            tell(Step::new("user", user.name).failed(&CheckError::Disabled, context));
             Err(Failed)
         }
         _ => Ok(()),

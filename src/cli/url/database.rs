@@ -1,6 +1,6 @@
 //! The name of the real database, where it leads to the connection as the conn_id does (product.md 4).
 
-use crate::config::{Config, ConnSpec, User};
+use crate::config::{Config, ConnSpec, Holder};
 
 /// Why a connection is only reached by its conn_id.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,7 +14,7 @@ pub(super) enum NoDatabase {
 }
 
 /// The real database of the connection, if that is the database of no other that each of these users may open.
-pub(super) fn real<'a>(config: &Config, spec: Option<&'a ConnSpec>, users: &[&User]) -> Result<&'a str, NoDatabase> {
+pub(super) fn real<'a>(config: &Config, spec: Option<&'a ConnSpec>, users: &[Holder]) -> Result<&'a str, NoDatabase> {
     let (spec, database) = spec.and_then(|spec| Some((spec, spec.database.as_deref()?))).ok_or(NoDatabase::Unknown)?;
     if database == spec.id.as_str() {
         return Ok(database);
@@ -25,7 +25,7 @@ pub(super) fn real<'a>(config: &Config, spec: Option<&'a ConnSpec>, users: &[&Us
         return Err(NoDatabase::IsConnId(database.to_owned()));
     }
     let same = || config.connections.values().filter(|other| other.database.as_deref() == Some(database));
-    let only = |user: &&User| same().filter(|other| user.may_open(&other.id)).count() == 1;
+    let only = |user: &Holder| same().filter(|other| user.may_open(other)).count() == 1;
     if users.is_empty() || !users.iter().all(only) {
         return Err(NoDatabase::Shared(database.to_owned()));
     }

@@ -11,10 +11,14 @@ const PASSWORD: &str = "DBT_ENV_SECRET_REDSHIFT_PASSWORD";
 /// A document of YAML: one profile, named after the conn_id. `database`: dbt compares the name it was given with that of each
 /// relation, which is the real one.
 pub(super) fn dbt(target: &Target<'_>, database: Result<&str, NoDatabase>, notes: &mut Vec<String>) -> String {
-    notes.push(format!("the password: in the environment, as {PASSWORD}"));
+    target.tell_proof(
+        notes,
+        &format!("the password: in the environment, as {PASSWORD}"),
+        "the user's proof is a certificate, and dbt-redshift can show none: it takes a user with a password",
+    );
     notes.push(format!("the profile in dbt_project.yml is {}; schema is where dbt shall build", text(target.conn_id)));
     match target.mode {
-        SslMode::Disable => notes.push("no TLS: passwords and results can be read on the way".to_owned()),
+        SslMode::Disable => {}
         SslMode::Require => notes.push(
             "dbt-redshift verifies the certificate even with require, and that made at start has nobody to vouch for it: \
              give the listener one of its own"

@@ -3,19 +3,20 @@
 
 use super::Target;
 use super::percent::encoded;
-use super::tls::SslMode;
+use super::tls::{SslMode, UNVERIFIED};
 
 /// `jdbc:postgresql://…`
 pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    notes.push("the password: in the tool's own field, or as the property password".to_owned());
+    target.tell_proof(
+        notes,
+        "the password: in the tool's own field, or as the property password",
+        "the user's certificate instead of a password: as the properties sslcert=FILE and sslkey=FILE, the key in PKCS-8 and DER",
+    );
     let place = format!("{}/{}?user={}", target.authority(), encoded(target.conn_id), encoded(target.user));
     match target.mode {
-        SslMode::Disable => {
-            notes.push("no TLS: passwords and results can be read on the way".to_owned());
-            notes.push("Amazon's driver cannot log in without TLS".to_owned());
-        }
+        SslMode::Disable => notes.push("Amazon's driver cannot log in without TLS".to_owned()),
         SslMode::Require => {
-            notes.push("require does not verify who answers".to_owned());
+            notes.push(UNVERIFIED.to_owned());
             let factory = "com.amazon.redshift.ssl.NonValidatingFactory";
             notes.push(format!("Amazon's driver: jdbc:redshift://{place}&ssl=true&sslfactory={factory}"));
         }

@@ -4,9 +4,13 @@ use super::percent::encoded;
 use super::tls::SslMode;
 use super::{Target, shell};
 
+/// How whatever uses libpq is given a certificate.
+const CERTIFICATE: &str = "the user's certificate instead of a password: sslcert=FILE and sslkey=FILE (PGSSLCERT and PGSSLKEY, \
+                           ~/.postgresql/postgresql.crt and .key)";
+
 /// A command line.
 pub(super) fn psql(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    notes.push("psql asks for the password; PGPASSWORD and ~/.pgpass save it that".to_owned());
+    target.tell_proof(notes, "psql asks for the password; PGPASSWORD and ~/.pgpass save it that", CERTIFICATE);
     roots(target, notes);
     let parts = [
         ("host", target.host.clone()),
@@ -21,9 +25,8 @@ pub(super) fn psql(target: &Target<'_>, notes: &mut Vec<String>) -> String {
 
 /// `postgresql://…`
 pub(super) fn uri(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    notes.push(
-        "the password: asked for by psql, else in PGPASSWORD or ~/.pgpass; or :PASSWORD behind the user".to_owned(),
-    );
+    let password = "the password: asked for by psql, else in PGPASSWORD or ~/.pgpass; or :PASSWORD behind the user";
+    target.tell_proof(notes, password, CERTIFICATE);
     roots(target, notes);
     let (user, conn_id) = (encoded(target.user), encoded(target.conn_id));
     format!("postgresql://{user}@{}/{conn_id}?sslmode={}", target.authority(), target.mode)
@@ -31,7 +34,7 @@ pub(super) fn uri(target: &Target<'_>, notes: &mut Vec<String>) -> String {
 
 /// Lines of `export`.
 pub(super) fn env(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    notes.push("the password: in PGPASSWORD or ~/.pgpass, else psql asks for it".to_owned());
+    target.tell_proof(notes, "the password: in PGPASSWORD or ~/.pgpass, else psql asks for it", CERTIFICATE);
     roots(target, notes);
     let lines = [
         ("PGHOST", target.host.as_str()),
@@ -46,7 +49,7 @@ pub(super) fn env(target: &Target<'_>, notes: &mut Vec<String>) -> String {
 /// Where libpq looks for who signed the listener's certificate.
 pub(super) fn roots(target: &Target<'_>, notes: &mut Vec<String>) {
     match target.mode {
-        SslMode::Disable => notes.push("no TLS: passwords and results can be read on the way".to_owned()),
+        SslMode::Disable => {}
         SslMode::Require => notes.push(
             "the listener's certificate is made anew at each start: what is sent is encrypted, who answers is not verified"
                 .to_owned(),

@@ -9,7 +9,11 @@ use super::tls::SslMode;
 
 /// `Driver={PostgreSQL Unicode};…`
 pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    notes.push("the password: in the tool's own field, or as PWD={…}, each } in it doubled".to_owned());
+    target.tell_proof(
+        notes,
+        "the password: in the tool's own field, or as PWD={…}, each } in it doubled",
+        "the user's certificate instead of a password: sslcert=FILE and sslkey=FILE inside of pqopt={…}",
+    );
     roots(target, notes);
     notes.push(
         "in transactions psqlODBC sets savepoints, which Redshift does not have: Protocol=7.4-1 turns them off"

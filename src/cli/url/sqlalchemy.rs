@@ -2,14 +2,18 @@
 
 use super::Target;
 use super::percent::{encoded, is_plain_text};
-use super::tls::SslMode;
+use super::tls::{SslMode, UNVERIFIED};
 
 /// `redshift+psycopg2://…`
 pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    notes.push("the password: in PGPASSWORD or ~/.pgpass, or :PASSWORD behind the user, percent-encoded".to_owned());
+    target.tell_proof(
+        notes,
+        "the password: in PGPASSWORD or ~/.pgpass, or :PASSWORD behind the user, percent-encoded",
+        "the user's certificate instead of a password: add &sslcert=FILE&sslkey=FILE",
+    );
     match target.mode {
-        SslMode::Disable => notes.push("no TLS: passwords and results can be read on the way".to_owned()),
-        SslMode::Require => notes.push("require does not verify who answers".to_owned()),
+        SslMode::Disable => {}
+        SslMode::Require => notes.push(UNVERIFIED.to_owned()),
         SslMode::VerifyFull => notes.push(
             "sqlalchemy-redshift trusts Amazon's roots alone: for any other CA add &sslrootcert=FILE, its certificates"
                 .to_owned(),

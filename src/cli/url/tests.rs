@@ -221,6 +221,54 @@ fn the_only_user_who_may_is_named_and_one_of_many_is_a_placeholder() {
 }
 
 #[test]
+fn users_without_an_entry_are_many() {
+    let any = "[users.\"*\"]\npassword = \"ssm:/users/{user}\"\nconnections = [\"*\"]\n\
+               [connections.own]\ntype = \"redshift\"\ncluster_id = \"c1\"\ndatabase = \"own\"\nidentity = \"per-user\"\n";
+    let user = |rest: &str, conn_id: &str| {
+        let pasted = pasted(&config(&named(), rest), conn_id, None, Format::Uri).unwrap();
+        let user = pasted.text.split(['/', '@']).nth(2).unwrap().to_owned();
+        (user, pasted.notes.iter().find(|note| note.contains("USER")).cloned().unwrap_or_default())
+    };
+    let (name, note) = user(any, "fin");
+    assert_eq!((&*name, note.starts_with("any name may open \"fin\"")), ("USER", true), "{note}");
+    assert_eq!(user(any, "own").0, "bob", "a login of one's own takes an entry of one's own");
+    assert_eq!(user(&any.replace("connections = [\"*\"]", "enabled = false\nconnections = [\"*\"]"), "fin").0, "bob");
+}
+
+#[test]
+fn what_proves_the_user_is_told_in_each_tools_own_words() {
+    let listen = named() + "tls.client_ca = \"env:CERT\"";
+    let config = config(&listen, "[users.eve]\nauth = \"cert\"\nconnections = [\"sales\"]\n");
+    for (format, certificate) in [
+        (Format::Psql, Some("PGSSLCERT")),
+        (Format::Uri, Some("sslcert=FILE")),
+        (Format::Env, Some("PGSSLKEY")),
+        (Format::Jdbc, Some("PKCS-8")),
+        (Format::Odbc, Some("pqopt={…}")),
+        (Format::Sqlalchemy, Some("&sslcert=FILE&sslkey=FILE")),
+        (Format::Dbt, None),
+    ] {
+        let told = |user| pasted(&config, "sales", user, format).unwrap().notes.join("\n");
+        let (ann, eve, unknown) = (told(Some("ann")), told(Some("eve")), told(None));
+        let is_of_password =
+            |notes: &str| ["the password: ", "psql asks for the password"].iter().any(|words| notes.contains(words));
+        let is_of_certificate = |notes: &str| notes.contains(certificate.unwrap_or("can show none"));
+        assert!(is_of_password(&ann) && !is_of_certificate(&ann), "{format:?}: {ann}");
+        assert!(!is_of_password(&eve) && is_of_certificate(&eve), "{format:?}: {eve}");
+        assert!(is_of_password(&unknown) && is_of_certificate(&unknown), "{format:?}: {unknown}");
+    }
+}
+
+#[test]
+fn passwords_in_clear_are_warned_of_once_whatever_the_tool() {
+    for format in [Format::Psql, Format::Uri, Format::Jdbc, Format::Odbc, Format::Sqlalchemy, Format::Dbt, Format::Env]
+    {
+        let notes = of(&config("tls.mode = \"disable\"", ""), "sales", "ann", format).notes;
+        assert_eq!(notes.iter().filter(|note| note.contains("no TLS")).count(), 1, "{format:?}");
+    }
+}
+
+#[test]
 fn what_leads_nowhere_is_told_with_what_was_meant() {
     let config = config(&named(), "");
     let why = |conn_id: &str, user| pasted(&config, conn_id, user, Format::Uri).unwrap_err().to_string();

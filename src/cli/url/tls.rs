@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::config::{Listen, TlsMode};
 
+/// Where TLS has no say in who answers.
+pub(super) const UNVERIFIED: &str = "require does not verify who answers";
+
 /// `sslmode`, as libpq and those after it call it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SslMode {
@@ -23,6 +26,11 @@ impl SslMode {
             (TlsMode::Require | TlsMode::Prefer, None) => Self::Require,
             (TlsMode::Require | TlsMode::Prefer, Some(_)) => Self::VerifyFull,
         }
+    }
+
+    /// What holds for every tool.
+    pub(super) fn note(self) -> Option<String> {
+        (self == Self::Disable).then(|| "no TLS: passwords and results can be read on the way".to_owned())
     }
 }
 

@@ -1,7 +1,7 @@
-//! Who logs in.
+//! Who logs in, and what proves it.
 
-use super::UrlError;
-use crate::config::{Config, ConnId, LoginIdentity, User, value};
+use super::{Connection, UrlError};
+use crate::config::{Config, Holder, Proof, value};
 
 /// What stands for a user that is not known.
 pub(super) const PLACEHOLDER: &str = "USER";
@@ -10,33 +10,32 @@ pub(super) const PLACEHOLDER: &str = "USER";
 pub(super) struct Who<'a> {
     name: Option<&'a str>,
     /// The one of that name; else everyone who may open the connection.
-    pub(super) may: Vec<&'a User>,
+    pub(super) may: Vec<Holder>,
 }
 
 /// The user named, who has to have the right; without a name the only one who has it.
-pub(super) fn who<'a>(config: &'a Config, conn_id: &ConnId, named: Option<&'a str>) -> Result<Who<'a>, UrlError> {
+pub(super) fn who<'a>(
+    config: &'a Config,
+    connection: &Connection<'_>,
+    named: Option<&'a str>,
+) -> Result<Who<'a>, UrlError> {
+    let may_open = |holder: &Holder| connection.right_of(holder).is_some();
     let Some(name) = named else {
-        let may = config.users.iter().filter(|(_, user)| user.enabled && user.may_open(conn_id));
-        let may: Vec<_> = may.map(|(name, user)| (name.as_str(), user.as_ref())).collect();
-        let name = if let [(name, _)] = &may[..] { Some(*name) } else { None };
-        return Ok(Who { name, may: may.into_iter().map(|(_, user)| user).collect() });
+        let may: Vec<_> = config.holders().filter(|(_, holder)| holder.rights.enabled && may_open(holder)).collect();
+        let name = if let [(name, _)] = &may[..] { *name } else { None };
+        return Ok(Who { name, may: may.into_iter().map(|(_, holder)| holder).collect() });
     };
-    let user = match (config.users.get(name), &config.any_user) {
-        (Some(user), _) => user,
-        (None, Some(any)) => &any.rights,
-        (None, None) => {
-            let nearest = value::nearest(name, config.users.keys().map(String::as_str)).map(str::to_owned);
-            return Err(UrlError::User { name: name.to_owned(), nearest });
-        }
+    let Some(holder) = config.holder(name) else {
+        let nearest = value::nearest(name, config.users.keys().map(String::as_str)).map(str::to_owned);
+        return Err(UrlError::User { name: name.to_owned(), nearest });
     };
-    let is_per_user = config.connections.get(conn_id).is_some_and(|spec| spec.identity == LoginIdentity::PerUser);
-    if !user.may_open(conn_id) || (is_per_user && !config.users.contains_key(name)) {
-        return Err(UrlError::NoRight { user: name.to_owned(), conn_id: conn_id.as_str().to_owned() });
+    if !may_open(&holder) {
+        return Err(UrlError::NoRight { user: name.to_owned(), conn_id: connection.conn_id().as_str().to_owned() });
     }
-    if !user.enabled {
+    if !holder.rights.enabled {
         return Err(UrlError::DisabledUser(name.to_owned()));
     }
-    Ok(Who { name: Some(name), may: vec![user.as_ref()] })
+    Ok(Who { name: Some(name), may: vec![holder] })
 }
 
 impl<'a> Who<'a> {
@@ -44,9 +43,21 @@ impl<'a> Who<'a> {
         self.name.unwrap_or(PLACEHOLDER)
     }
 
+    /// Whether any of them is asked for a password; so it is as well where nobody is known.
+    pub(super) fn takes_password(&self) -> bool {
+        self.may.is_empty() || self.may.iter().any(|user| matches!(user.rights.proof, Proof::Passwords(_)))
+    }
+
+    pub(super) fn takes_certificate(&self) -> bool {
+        self.may.iter().any(|user| matches!(user.rights.proof, Proof::Certificate))
+    }
+
     pub(super) fn note(&self, conn_id: &str) -> Option<String> {
         match (self.name, self.may.len()) {
             (Some(_), _) => None,
+            (None, _) if self.may.iter().any(|holder| !holder.has_entry) => {
+                Some(format!("any name may open {conn_id:?} (users.\"*\"): put one for {PLACEHOLDER}, or give --user"))
+            }
             (None, 0) => Some(format!("no user may open {conn_id:?}: {PLACEHOLDER} stands for one who may")),
             (None, count) => {
                 Some(format!("{count} users may open {conn_id:?}: put one of them for {PLACEHOLDER}, or give --user"))

@@ -14,7 +14,8 @@ const MAX_ROLES_CHARS: usize = 256;
 
 /// Told at the entries of users, and of connections.
 pub(in crate::config) fn check(
-    (users, any): (&Users, Option<&AnyUser>),
+    users: &Users,
+    any: Option<&AnyUser>,
     user_entries: &[Value<'_>],
     connections: &Connections,
     connection_entries: &[Value<'_>],

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use super::*;
 use crate::app;
 use crate::clock::SystemClock;
-use crate::config::{Config, Proof, Reference, Remote, RoleHop, UnknownKeys, parse};
+use crate::config::{AnyUser, Config, Proof, Reference, Remote, RoleHop, UnknownKeys, parse};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 const HUB: &str = "arn:aws:iam::123456789012:role/hub";
@@ -82,10 +82,9 @@ impl Scene {
             clock: &clock,
             control: &Handle::current(),
         };
-        let any = self.config.any_user.as_deref().filter(|_| user.is_some_and(|user| user != "ann"));
-        let user = user.map(|name| (name, self.config.users.get(name).or(any.map(|any| &any.rights))));
+        let user = user.map(|name| Named::of(&self.config, name));
         let spec = Arc::new(spec);
-        let wanted = Wanted { connection: &Connection::Configured(&spec), user, any, no_login: false };
+        let wanted = Wanted { connection: &Connection::Configured(&spec), user, no_login: false };
         let mut steps = Vec::new();
         let mut tell = |step| steps.push(step);
         // The console runs it on a task.

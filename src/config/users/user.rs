@@ -1,0 +1,121 @@
+//! What an entry of `[users]` says.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::config::{ConnId, Origin, Reference, Remote, Verifier, glob_matches};
+use crate::secret::Secret;
+
+/// One `[users.*]` entry.
+#[derive(Debug)]
+pub struct User {
+    /// A disabled user is answered as one with a wrong password.
+    pub enabled: bool,
+    /// What proves the user.
+    pub proof: Proof,
+    /// From when on no password proves the user any more. `None`: never.
+    pub password_expires: Option<SystemTime>,
+    /// How the password is asked for.
+    pub method: Method,
+    /// What the user may open: its own rights and its groups'.
+    pub connections: Vec<Right>,
+    /// Where the user may come from: its own places and its groups'. None at all: anywhere.
+    pub from: Vec<Origin>,
+    /// Sessions of this user in this process, at least 1: its own cap, else the largest of its groups'.
+    pub max_sessions: Option<usize>,
+    /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a `per-user` login.
+    pub db_roles: Vec<String>,
+    /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
+    pub db_user: Option<String>,
+}
+
+/// `[users."*"]`: any name that has no entry of its own.
+#[derive(Debug)]
+pub struct AnyUser {
+    /// What each of them may do. Where there is a path, its `proof` is no password at all.
+    pub rights: Arc<User>,
+    /// The SSM path below which each has a parameter of its name, with its password; no slash at the end. `None`: they are proved
+    /// by certificates.
+    pub path: Option<String>,
+}
+
+/// One name or glob of connections.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Right {
+    /// `*` is any run of characters, `?` is one.
+    pub pattern: String,
+    /// The group that has it. `None`: the user's own.
+    pub group: Option<String>,
+}
+
+impl User {
+    /// Whether one of this user's names or globs is that of the connection. Says nothing of `enabled`.
+    #[must_use]
+    pub fn may_open(&self, conn_id: &ConnId) -> bool {
+        self.right_to(conn_id).is_some()
+    }
+
+    /// The first right that covers the connection.
+    #[must_use]
+    pub fn right_to(&self, conn_id: &ConnId) -> Option<&Right> {
+        self.connections.iter().find(|right| glob_matches(&right.pattern, conn_id.as_str()))
+    }
+
+    /// Whether a client at this address, that came through this VPC endpoint, is where the user may come from.
+    #[must_use]
+    pub fn may_come_from(&self, address: IpAddr, vpc_endpoint: Option<&str>) -> bool {
+        self.from.is_empty() || self.from.iter().any(|origin| origin.covers(address, vpc_endpoint))
+    }
+}
+
+/// What proves a user.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// Its password; either of two while rotating.
+    Passwords(Vec<StoredPassword>),
+    /// A TLS client certificate in its name.
+    Certificate,
+}
+
+impl Proof {
+    /// Where its passwords are, apart from those that stand in the file.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let passwords = match self {
+            Self::Passwords(passwords) => passwords.as_slice(),
+            Self::Certificate => &[],
+        };
+        passwords.iter().filter_map(|password| password.from.as_ref())
+    }
+}
+
+/// A password, and where it was read.
+#[derive(Clone, Debug)]
+pub struct StoredPassword {
+    /// What it is.
+    pub password: Password,
+    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the file.
+    pub from: Option<Reference>,
+}
+
+/// A user's `password`.
+#[derive(Clone, Debug)]
+pub enum Password {
+    /// Stored as PostgreSQL stores it.
+    Verifier(Verifier),
+    /// A reference led to a plain password; it becomes a verifier when the proxy starts.
+    Plain(Secret),
+    /// AWS keeps either; what it is, [`Password::from_stored`] says of the text.
+    Remote(Remote),
+}
+
+/// `users.*.method`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// SCRAM-SHA-256; cleartext inside TLS for AWS's own drivers.
+    Auto,
+    /// Never cleartext.
+    Scram,
+    /// Always cleartext, inside TLS.
+    Cleartext,
+}

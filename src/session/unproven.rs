@@ -1,0 +1,45 @@
+//! A client that is not logged in yet: it has a deadline, and may lose its place to another.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::SessionError;
+use crate::handshakes::Handshake;
+
+pub(super) struct Unproven {
+    place: Handshake,
+    deadline: Instant,
+}
+
+impl Unproven {
+    /// From now on.
+    pub(super) fn new(place: Handshake, patience: Duration) -> Self {
+        Self { place, deadline: Instant::now() + patience }
+    }
+
+    /// It is from elsewhere than its socket.
+    pub(super) fn moved(&mut self, to: IpAddr) {
+        self.place.moved(to);
+    }
+
+    /// Resolves when its place has been given to another.
+    pub(super) async fn given_up(&self) {
+        self.place.given_up().await;
+    }
+
+    /// Bounds a step.
+    pub(super) async fn bound<T, E: Into<SessionError>>(
+        &self,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, SessionError> {
+        tokio::select! {
+            outcome = timeout_at(self.deadline, step) => match outcome {
+                Ok(outcome) => outcome.map_err(Into::into),
+                Err(elapsed) => Err(SessionError::StartupTimeout(elapsed)),
+            },
+            () = self.place.given_up() => Err(SessionError::CrowdedOut),
+        }
+    }
+}
