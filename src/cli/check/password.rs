@@ -18,7 +18,7 @@ use crate::secret::Secret;
 fn of_entry<'a>(wanted: &Wanted<'a>) -> impl Iterator<Item = &'a Reference> + use<'a> {
     let user = wanted.user.and_then(|(_, user)| user);
     let references = user.into_iter().flat_map(|user| user.proof.references());
-    references.filter(|from| !matches!(from, Reference::Env(_)))
+    references.filter(|from| from.may_change())
 }
 
 /// The path where one of `users."*"` has its password.
