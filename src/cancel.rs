@@ -13,7 +13,7 @@ use dashmap::DashMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::neighbourhood::neighbourhood;
+use crate::address::neighbourhood;
 use crate::secret::same;
 use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};

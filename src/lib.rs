@@ -24,12 +24,12 @@ pub mod listener;
 pub mod secret;
 pub mod serve;
 
+mod address;
 mod cancel;
 mod client_auth;
 mod credentials;
 mod engine;
 mod handshakes;
-mod neighbourhood;
 mod nofile;
 mod references;
 mod relay;

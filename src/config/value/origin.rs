@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::slice;
 
 use ipnet::IpNet;
 
 use super::Parsed;
+use crate::address::is_in;
 
 /// One element of `from`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -21,7 +23,7 @@ impl Origin {
     #[must_use]
     pub fn covers(&self, address: IpAddr, vpc_endpoint: Option<&str>) -> bool {
         match self {
-            Self::Network(network) => network.contains(&address.to_canonical()),
+            Self::Network(network) => is_in(address, slice::from_ref(network)),
             Self::VpcEndpoint(id) => vpc_endpoint == Some(id),
         }
     }
