@@ -28,6 +28,7 @@ mod address;
 mod cancel;
 mod client_auth;
 mod credentials;
+mod derive;
 mod engine;
 mod handshakes;
 mod nofile;

@@ -1,4 +1,4 @@
-//! Key derivations: thousands of hashes each, so off the event loop and bounded in number.
+//! Whose key derivations wait for whose.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::client_auth::verifiers::Verifiers;
 use crate::config::Verifier;
+use crate::derive::derive;
 use crate::secret::Secret;
 
 /// No verifier could be made.
@@ -23,26 +24,20 @@ pub(super) struct Derivations {
     /// Of clients: no more than there are cores.
     asked: Arc<Semaphore>,
     /// Of what references lead to, however many are new: one at a time.
-    ours: Semaphore,
+    ours: Arc<Semaphore>,
 }
 
 impl Default for Derivations {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { asked: Arc::new(Semaphore::new(cores)), ours: Semaphore::new(1) }
+        Self { asked: Arc::new(Semaphore::new(cores)), ours: Arc::new(Semaphore::new(1)) }
     }
 }
 
 impl Derivations {
     /// Which of a user's passwords a client has sent.
     pub(super) async fn slot_of(&self, verifiers: Verifiers, password: Secret) -> Option<usize> {
-        let permit = Arc::clone(&self.asked).acquire_owned().await.ok()?;
-        let derived = tokio::task::spawn_blocking(move || {
-            // Held to the end of the work, which goes on when the client that asked for it is gone.
-            let _permit = permit;
-            verifiers.slot_of_password(&password)
-        });
-        derived.await.ok().flatten()
+        derive(&self.asked, move || verifiers.slot_of_password(&password)).await.ok().flatten()
     }
 
     /// The verifier of a password that a reference led to.
@@ -52,9 +47,7 @@ impl Derivations {
         salt: Vec<u8>,
         iterations: u32,
     ) -> Result<Verifier, AccountsError> {
-        // Never closed.
-        let _permit = self.ours.acquire().await;
-        let derived = tokio::task::spawn_blocking(move || Verifier::derive(&password, &salt, iterations));
-        derived.await.map_err(AccountsError::Derivation)
+        let derived = derive(&self.ours, move || Verifier::derive(&password, &salt, iterations)).await;
+        derived.map_err(AccountsError::Derivation)
     }
 }
