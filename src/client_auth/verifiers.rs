@@ -32,6 +32,11 @@ impl From<&Verifier> for Keys {
 }
 
 impl Verifiers {
+    /// The same keys under another's salt and rounds.
+    pub(super) fn like(self, other: &Self) -> Self {
+        Self { salt: other.salt.clone(), iterations: other.iterations, ..self }
+    }
+
     /// Which password this is. As slow as its rounds: not for an async thread.
     pub(super) fn slot_of_password(&self, password: &Secret) -> Option<usize> {
         let derived = Verifier::derive(password, &self.salt, self.iterations);

@@ -41,10 +41,3 @@ impl Fakes {
         bytes
     }
 }
-
-impl Verifiers {
-    /// The same keys under another's salt and rounds.
-    pub(super) fn like(self, other: &Self) -> Self {
-        Self { salt: other.salt.clone(), iterations: other.iterations, ..self }
-    }
-}
