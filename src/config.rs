@@ -23,7 +23,7 @@ pub use self::reader::read_file;
 pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
 pub use self::users::BadPassword;
-pub(crate) use self::users::without_newline;
+pub(crate) use self::users::{MAX_PASSWORDS, without_newline};
 pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
 pub use self::value::{Origin, Reference, Remote};
 pub use self::verifier::Verifier;

@@ -14,6 +14,7 @@ use self::listed::Listed;
 use super::verifiers::Verifiers;
 use super::{Reason, Users};
 use crate::clock::Clock;
+use crate::config::verifier::{ITERATIONS, SALT_BYTES};
 use crate::config::{AnyUser, Method, Password, Proof, User};
 use crate::references::Listing;
 use crate::secret::Secret;
@@ -24,12 +25,6 @@ mod fake;
 mod listed;
 #[cfg(test)]
 mod tests;
-
-/// PostgreSQL's own (scram_iterations, SCRAM_SHA_256_DEFAULT_ITERATIONS; RFC 7677 asks for at least as many).
-const ITERATIONS: u32 = 4096;
-
-/// As PostgreSQL makes them (SCRAM_DEFAULT_SALT_LEN), in bytes.
-const SALT_BYTES: usize = 16;
 
 /// All users.
 pub(crate) struct Accounts {

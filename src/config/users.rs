@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::password::BadPassword;
-pub(crate) use self::password::without_newline;
+pub(crate) use self::password::{MAX_PASSWORDS, without_newline};
 use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::rights::{Groups, Known, groups};

@@ -7,9 +7,9 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::ITERATIONS;
 use super::fake::Fakes;
 use crate::client_auth::verifiers::{Keys, Verifiers};
+use crate::config::verifier::ITERATIONS;
 use crate::config::{Password, Verifier};
 use crate::derive::derive;
 use crate::secret::Secret;
