@@ -8,6 +8,7 @@ pub(crate) use self::password::{MAX_PASSWORDS, without_newline};
 use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::rights::{Groups, Known, groups};
+use super::listen::Entrance;
 use super::reader::{Table, Value};
 use super::value;
 use super::{AnyUser, Method, Proof, TlsMode, User};
@@ -15,14 +16,6 @@ use super::{AnyUser, Method, Proof, TlsMode, User};
 mod password;
 mod per_user;
 mod rights;
-
-/// What the listener asks of clients before they prove who they are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entrance {
-    pub(super) tls: TlsMode,
-    /// For one of `listen.tls.client_ca`.
-    pub(super) asks_for_certificates: bool,
-}
 
 /// The name of the entry for any other name.
 const ANY: &str = "*";
@@ -39,7 +32,7 @@ pub(super) fn users(
         let mut table = entry.table("users.*");
         let auth = auth(&mut table, entrance);
         if entry.name == ANY {
-            any = any_user(table, auth, known, groups, entrance.tls);
+            any = any_user(table, auth, known, groups, entrance.tls());
             continue;
         }
         if let Err(message) = value::visible_name(&entry.name) {
@@ -51,7 +44,7 @@ pub(super) fn users(
             None => without_fault(&mut table),
         };
         let db_user = table.optional("db_user", value::db_user);
-        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, entrance.tls), db_user) {
+        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, entrance.tls()), db_user) {
             users.insert(entry.name.clone(), Arc::new(User { db_user, ..user }));
         }
     }
@@ -111,7 +104,7 @@ fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
     let Some(value) = table.take("auth") else { return Some(Auth::Password) };
     let auth = value.choice(&[("password", Auth::Password), ("cert", Auth::Certificate)])?;
     match auth {
-        Auth::Certificate if entrance.tls == TlsMode::Disable => {
+        Auth::Certificate if entrance.tls() == TlsMode::Disable => {
             value.fault("certificates are only shown inside TLS, and listen.tls.mode is disable");
         }
         Auth::Certificate if !entrance.asks_for_certificates => {
