@@ -17,19 +17,20 @@ use crate::bans::{Ban, Bans};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
-use crate::config::{Config, ConnId, Password, Proof, Reference, User};
+use crate::config::{Config, ConnId};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Bound, Ports, Workers};
-use crate::references::{BadValue, Listing, References, Watch, Watched};
+use crate::references::{References, Watch};
 use crate::relay;
-use crate::secret::Secret;
 use crate::session::Shared;
 use crate::slots::Slots;
 use crate::spec::{Specs, Table};
-use crate::startup::tls::{Renewed, ServerTls, ServerTlsError};
+use crate::startup::tls::{ServerTls, ServerTlsError};
 use crate::stop::{Phase, Stop};
 use crate::upstream::{ClientTls, ClientTlsError, Routes, Timeouts};
+
+mod watched;
 
 /// How long sessions may take to end once they have been told to.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -143,7 +144,7 @@ impl App {
             startup_timeout: config.limits.startup_timeout,
             login_timeout: config.upstream.login_timeout,
         });
-        let watch = Watch::new(references, watched(&config, &shared));
+        let watch = Watch::new(references, watched::all(&config, &shared));
         let (first, read) = oneshot::channel();
         let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
         // At most one read's patience: a user whose password has not been read by then is refused until it is.
@@ -270,85 +271,6 @@ fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
         Err(source) => Err(AppError::Bind { address, source }),
     };
     open.chain(of_connections).map(bind).collect()
-}
-
-/// The references whose values may change while we run: passwords, and the listener's certificate.
-fn watched(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
-    let changes = |from: &Reference| !matches!(from, Reference::Env(_));
-    let users = config.users.iter().flat_map(|(name, user)| passwords(name, user, shared));
-    let any = config.any_user.iter().filter_map(|any| any.path.clone()).map(|path| {
-        let shared = Arc::clone(shared);
-        let take = move |listing: Listing| {
-            let shared = Arc::clone(&shared);
-            async move { Ok(shared.accounts.relist(listing).await?) }
-        };
-        Watched::path("users.\"*\".password".to_owned(), path, take)
-    });
-    let identity =
-        config.listen.identity.iter().filter(|identity| changes(&identity.cert.from) && changes(&identity.key.from));
-    let identity = identity.map(|identity| {
-        let known = identity.cert.text.clone().zip(identity.key.text.clone()).map(|(cert, key)| vec![cert, key]);
-        let from = vec![identity.cert.from.clone(), identity.key.from.clone()];
-        Watched::new(
-            "listen.tls".to_owned(),
-            from,
-            known,
-            renews(shared, |values| match values {
-                [cert, key] => Some(Renewed::Identity(cert, key)),
-                _ => None,
-            }),
-        )
-    });
-    let clients = config.listen.clients.as_ref();
-    let ca = clients.map(|clients| &clients.ca).filter(|ca| changes(&ca.from)).map(|ca| {
-        let known = ca.text.clone().map(|text| vec![text]);
-        let take = renews(shared, |values| values.first().map(Renewed::ClientCa));
-        Watched::new("listen.tls.client_ca".to_owned(), vec![ca.from.clone()], known, take)
-    });
-    let crl = clients.and_then(|clients| clients.crl.as_ref()).filter(|crl| changes(&crl.from)).map(|crl| {
-        let known = crl.text.clone().map(|text| vec![text]);
-        let take = renews(shared, |values| values.first().map(Renewed::ClientCrl));
-        Watched::new("listen.tls.client_crl".to_owned(), vec![crl.from.clone()], known, take)
-    });
-    users.chain(any).chain(identity).chain(ca).chain(crl).collect()
-}
-
-/// Gives new values to the listener, as the part that they are.
-fn renews(
-    shared: &Arc<Shared>,
-    part: fn(&[Secret]) -> Option<Renewed<'_>>,
-) -> impl Fn(Vec<Secret>) -> std::future::Ready<Result<(), BadValue>> + Send + Sync + use<> {
-    let shared = Arc::clone(shared);
-    move |values| {
-        let renewed = part(&values).map_or(Ok(()), |part| shared.tls.renew(&part));
-        std::future::ready(renewed.map_err(Into::into))
-    }
-}
-
-/// Each by itself: one that cannot be read leaves the other as it is.
-fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
-    let Proof::Passwords(passwords) = &user.proof else { return Vec::new() };
-    let watched = passwords.iter().enumerate().filter_map(|(slot, stored)| {
-        let from = stored.from.clone().filter(|from| !matches!(from, Reference::Env(_)))?;
-        let (shared, user) = (Arc::clone(shared), name.to_owned());
-        let take = move |values: Vec<Secret>| {
-            let (shared, user) = (Arc::clone(&shared), user.clone());
-            async move {
-                for text in &values {
-                    shared.accounts.renew(&user, slot, Password::from_stored(text)?).await?;
-                }
-                Ok(())
-            }
-        };
-        // It was read with the configuration, and has been hashed.
-        let known = match &stored.password {
-            Password::Plain(password) => Some(vec![password.clone()]),
-            Password::Verifier(_) | Password::Remote(_) => None,
-        };
-        let which = if passwords.len() > 1 { format!(" ({})", slot + 1) } else { String::new() };
-        Some(Watched::new(format!("users.{name}.password{which}"), vec![from], known, take))
-    });
-    watched.collect()
 }
 
 /// For one read of the table: a client waits for it before it is let in, and is to hear why when it comes to nothing.

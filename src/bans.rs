@@ -14,9 +14,9 @@ use thiserror::Error;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::address::{is_in, neighbourhood};
 use crate::config::BanLimits;
 use crate::fault::{Fault, Kind};
-use crate::neighbourhood::neighbourhood;
 use crate::wire::refusal::Refusal;
 
 /// Wrong proofs remembered.
@@ -207,8 +207,7 @@ impl Bans {
     }
 
     fn counts(&self, from: IpAddr) -> bool {
-        let from = from.to_canonical();
-        self.after > 0 && !self.exempt.iter().any(|network| network.contains(&from))
+        self.after > 0 && !is_in(from, &self.exempt)
     }
 
     /// What is remembered now: less what is over.

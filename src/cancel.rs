@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::neighbourhood::neighbourhood;
+use crate::address::neighbourhood;
 use crate::secret::same;
 use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};

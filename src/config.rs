@@ -3,9 +3,7 @@
 //! Owns the meaning, default and range of every key. Does not own the live parts built from it: no TLS settings, no
 //! AWS client, no file but those that the keys name.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +16,13 @@ pub use self::connection::{
     connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
+pub use self::listen::{BadIdentity, ClientCa, Identity, Listen, Material, PublicName, TlsMode};
 use self::reader::Doc;
 pub use self::reader::read_file;
 pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
-pub(crate) use self::users::without_newline;
 pub use self::users::{AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
+pub(crate) use self::users::{MAX_PASSWORDS, without_newline};
 pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
 pub use self::value::{Origin, Reference, Remote};
 pub use self::verifier::Verifier;
@@ -195,12 +194,12 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
             specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
         }),
     };
-    let (listen, exposure, entrance) = sections::listen(root.table("listen"));
+    let (listen, entrance) = listen::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);
     let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
-    listen::check_ports(&connections, &entries, &listen, &exposure);
+    listen::check_ports(&connections, &entries, &listen, entrance);
     users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
     let config = Config {
         users,
@@ -273,97 +272,6 @@ impl Config {
         let own = self.users.iter().map(|(name, rights)| (Some(name.as_str()), Holder::own(rights)));
         own.chain(self.any_user.iter().map(|any| (None, Holder::any(&any.rights))))
     }
-}
-
-/// Where clients are accepted.
-#[derive(Debug)]
-pub struct Listen {
-    /// At least one.
-    pub addresses: Vec<SocketAddr>,
-    /// What clients call this proxy, for `url`. `None`: as its certificate says.
-    pub public_name: Option<PublicName>,
-    /// Whether clients must, may or cannot use TLS.
-    pub tls: TlsMode,
-    /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
-    pub identity: Option<Identity>,
-    /// Whose PROXY header is required and believed; elsewhere one is refused.
-    pub proxy_protocol_from: Vec<IpNet>,
-    /// `CONN_ID.suffix` as TLS server name is that conn_id's. In lower case.
-    pub sni_suffix: Option<String>,
-    /// Other processes may listen on the same addresses.
-    pub reuse_port: bool,
-    /// Whose certificates clients may show. `None`: they are not asked for one. Unused with `Disable`.
-    pub clients: Option<ClientCa>,
-}
-
-/// `listen.public_name`
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PublicName {
-    /// A DNS name or an IP address without brackets.
-    pub host: String,
-    /// `None`: that of the first address.
-    pub port: Option<u16>,
-}
-
-/// `listen.tls.mode`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TlsMode {
-    /// Sessions without TLS are refused (default).
-    Require,
-    /// Both are served.
-    Prefer,
-    /// An SSLRequest is answered with `N`.
-    Disable,
-}
-
-/// The listener's certificate chain and key, each in PEM.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// Leaf first.
-    pub cert: Material,
-    /// PKCS#8, PKCS#1 or SEC1.
-    pub key: Material,
-}
-
-impl Identity {
-    /// What is asked of the two texts, whenever they were read: each well-formed, and of each other.
-    ///
-    /// # Errors
-    /// See [`BadIdentity`].
-    pub fn check(cert_pem: &Secret, key_pem: &Secret) -> Result<(), BadIdentity> {
-        value::cert_chain(cert_pem.expose()).map_err(BadIdentity::Cert)?;
-        value::private_key(key_pem.expose()).map_err(BadIdentity::Key)?;
-        value::key_pair(cert_pem.expose(), key_pem.expose()).map_err(BadIdentity::Key)
-    }
-}
-
-/// What a certificate or its key cannot be used for.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum BadIdentity {
-    /// The chain.
-    #[error("listen.tls.cert: {0}")]
-    Cert(Cow<'static, str>),
-    /// The key, or that it is another certificate's.
-    #[error("listen.tls.key: {0}")]
-    Key(Cow<'static, str>),
-}
-
-/// `listen.tls.client_ca` and `client_crl`
-#[derive(Clone, Debug)]
-pub struct ClientCa {
-    /// PEM bundle.
-    pub ca: Material,
-    /// PEM, one list or more. `None`: no certificate is revoked.
-    pub crl: Option<Material>,
-}
-
-/// A text that the file refers to.
-#[derive(Clone, Debug)]
-pub struct Material {
-    /// Where it is, so that it can be read again; paths are absolute.
-    pub from: Reference,
-    /// As it was at load, and checked. `None`: AWS keeps it, and it was not read.
-    pub text: Option<Secret>,
 }
 
 /// `[log]`

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::neighbourhood::neighbourhood;
+use crate::address::neighbourhood;
 
 /// The places. Shared by the listener and all handshakes.
 pub(crate) struct Handshakes {

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
+use crate::config::verifier::{ITERATIONS, SALT_BYTES};
 use crate::config::{Verifier, without_newline};
 use crate::secret::Secret;
 
@@ -54,7 +55,7 @@ impl HashPassword {
         if let Some(like) = &self.like {
             return Ok(Verifier::derive(password, &like.salt, like.iterations));
         }
-        let mut salt = [0; 16];
+        let mut salt = [0; SALT_BYTES];
         rand::fill(&mut salt).map_err(|_unspecified| HashError::Random)?;
         Ok(Verifier::derive(password, &salt, ITERATIONS))
     }
@@ -82,9 +83,6 @@ pub enum HashError {
     #[error("cannot read the password or write the verifier")]
     Io(#[from] io::Error),
 }
-
-/// PostgreSQL's own (SCRAM_SHA_256_DEFAULT_ITERATIONS).
-const ITERATIONS: u32 = 4096;
 
 /// What a client can send: PostgreSQL's own bound on password messages is near it. A wrong file in the pipe ends here.
 const MAX_INPUT_BYTES: u64 = 9_990;

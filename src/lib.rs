@@ -26,12 +26,13 @@ pub mod listener;
 pub mod secret;
 pub mod serve;
 
+mod address;
 mod cancel;
 mod client_auth;
 mod credentials;
+mod derive;
 mod engine;
 mod handshakes;
-mod neighbourhood;
 mod nofile;
 mod references;
 mod relay;

@@ -42,13 +42,13 @@ pub(crate) enum Accepted {
 pub(crate) struct Client {
     pub(crate) wire: Wire,
     /// `None`: in clear.
-    pub(crate) tls: Option<Secured>,
+    pub(crate) tls: Option<TlsSession>,
     pub(crate) peer: Peer,
     pub(crate) startup: StartupParams,
 }
 
 /// What the TLS handshake told of a client.
-pub(crate) struct Secured {
+pub(crate) struct TlsSession {
     /// The server name that it asked for (SNI), in lower case.
     pub(crate) server_name: Option<String>,
     /// Its certificate, verified against `listen.tls.client_ca`.
@@ -168,12 +168,12 @@ struct Bare {
 /// Inside TLS.
 struct Encrypted {
     stream: Box<Tls<Server>>,
-    secured: Secured,
+    session: TlsSession,
 }
 
 /// The end of the dialogue.
 enum Said {
-    Startup { wire: Wire, tls: Option<Secured>, startup: StartupParams },
+    Startup { wire: Wire, tls: Option<TlsSession>, startup: StartupParams },
     Cancel(Wire, CancelKey),
 }
 
@@ -228,12 +228,12 @@ impl Bare {
         let Self { socket, shown } = self;
         let (config, hello) = shown.config();
         let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::Tls)?;
-        let secured = Secured {
+        let session = TlsSession {
             server_name: hello.server_name(),
             certificate: stream.client_certificate().map(CertificateDer::into_owned),
             end_point: shown.end_point.clone(),
         };
-        Ok(Encrypted { stream, secured })
+        Ok(Encrypted { stream, session })
     }
 }
 
@@ -247,7 +247,7 @@ impl Encrypted {
     async fn said(self) -> Result<Said, StartupError> {
         let mut wire: Wire = Wire::new(self.stream);
         match Packet::parse(&wire.startup_packet().await?)? {
-            Packet::Startup(startup) => Ok(Said::Startup { wire, tls: Some(self.secured), startup }),
+            Packet::Startup(startup) => Ok(Said::Startup { wire, tls: Some(self.session), startup }),
             Packet::Cancel(key) => Ok(Said::Cancel(wire, key)),
             Packet::SslRequest | Packet::GssEncRequest => Err(StartupError::AskedTwice),
         }

@@ -10,11 +10,11 @@ use tracing::warn;
 pub(crate) use self::derive::AccountsError;
 use self::derive::Derivations;
 use self::entry::Entry;
-use self::fake::Fakes;
 use self::listed::Listed;
 use super::verifiers::Verifiers;
 use super::{Reason, Users, stranger};
 use crate::clock::Clock;
+use crate::config::verifier::{ITERATIONS, SALT_BYTES};
 use crate::config::{AnyUser, Holder, Method, Password, Proof, User};
 use crate::references::Listing;
 use crate::secret::Secret;
@@ -26,12 +26,6 @@ mod listed;
 #[cfg(test)]
 mod tests;
 
-/// PostgreSQL's own (scram_iterations, SCRAM_SHA_256_DEFAULT_ITERATIONS; RFC 7677 asks for at least as many).
-const ITERATIONS: u32 = 4096;
-
-/// As PostgreSQL makes them (SCRAM_DEFAULT_SALT_LEN), in bytes.
-const SALT_BYTES: usize = 16;
-
 /// All users.
 pub(crate) struct Accounts {
     /// Those with an entry of their own, by password.
@@ -42,7 +36,6 @@ pub(crate) struct Accounts {
     any_certified: Option<Holder>,
     /// Those without: `users."*"` by an SSM path.
     listed: Option<Listed>,
-    fakes: Fakes,
     /// What most verifiers have: a fake one must not stand out.
     usual_iterations: AtomicU32,
     derivations: Derivations,
@@ -74,9 +67,8 @@ impl Accounts {
             certified: BTreeMap::new(),
             any_certified: any.filter(|any| any.path.is_none()).map(|any| Holder::any(&any.rights)),
             listed: any.filter(|any| any.path.is_some()).map(|any| Listed::new(Arc::clone(&any.rights))),
-            fakes: Fakes::new(salt_key),
             usual_iterations: AtomicU32::new(ITERATIONS),
-            derivations: Derivations::default(),
+            derivations: Derivations::new(salt_key),
             clock,
         };
         for (name, user) in users {
@@ -85,7 +77,7 @@ impl Accounts {
                 continue;
             };
             let entry = Entry::new(Arc::clone(user), passwords.iter().map(|stored| stored.password.clone()));
-            entry.make(name, &accounts.fakes, &accounts.derivations).await?;
+            entry.make(name, &accounts.derivations).await?;
             accounts.users.insert(name.clone(), entry);
         }
         accounts.count();
@@ -98,7 +90,7 @@ impl Accounts {
     /// See [`AccountsError`]; then the old one stays.
     pub(crate) async fn renew(&self, name: &str, slot: usize, password: Password) -> Result<(), AccountsError> {
         let Some(entry) = self.users.get(name) else { return Ok(()) };
-        entry.renew(name, slot, password, &self.fakes, &self.derivations).await?;
+        entry.renew(name, slot, password, &self.derivations).await?;
         let usual = self.usual_iterations.load(Ordering::Relaxed);
         // One more of the usual ones stays usual: what all have is counted only where it can change.
         if entry.verifiers().is_some_and(|verifiers| verifiers.iterations != usual) {
@@ -115,7 +107,7 @@ impl Accounts {
         let Some(listed) = &self.listed else { return Ok(()) };
         let has_entry = |name: &String| self.users.contains_key(name) || self.certified.contains_key(name);
         let others = listing.into_iter().filter(|(name, _)| !has_entry(name));
-        listed.renew(others, &self.fakes, &self.derivations).await?;
+        listed.renew(others, &self.derivations).await?;
         self.count();
         Ok(())
     }
@@ -156,7 +148,7 @@ impl Accounts {
 
     /// The account of `name`; never fails, and takes as long for a stranger.
     pub(super) fn find(&self, name: &str) -> Account {
-        let fake = self.fakes.of(name, self.usual_iterations.load(Ordering::Relaxed));
+        let fake = self.derivations.fakes.of(name, self.usual_iterations.load(Ordering::Relaxed));
         let Some((holder, stored)) = self.known(name) else {
             return Account { user: Err(Reason::UnknownUser), method: self.usual_method(), verifiers: fake };
         };

@@ -1,12 +1,10 @@
 //! What one user's passwords are checked against, be they told or proved: no network, no clock.
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::digest;
 
-use crate::config::Verifier;
+use crate::config::verifier::hmac_sha256;
+use crate::config::{MAX_PASSWORDS, Verifier};
 use crate::secret::{Secret, same};
-
-/// How many passwords a user may have at a time: the old one and the new one.
-pub(super) const SLOTS: usize = 2;
 
 /// One salt and one count of rounds, for one derivation serves all of a user's passwords.
 #[derive(Clone)]
@@ -14,7 +12,7 @@ pub(super) struct Verifiers {
     pub(super) salt: Vec<u8>,
     pub(super) iterations: u32,
     /// Always as many: where there is no password the keys are some that none leads to.
-    pub(super) slots: [Keys; SLOTS],
+    pub(super) slots: [Keys; MAX_PASSWORDS],
 }
 
 /// What is kept of one password.
@@ -32,6 +30,11 @@ impl From<&Verifier> for Keys {
 }
 
 impl Verifiers {
+    /// The same keys under another's salt and rounds.
+    pub(super) fn like(self, other: &Self) -> Self {
+        Self { salt: other.salt.clone(), iterations: other.iterations, ..self }
+    }
+
     /// Which password this is. As slow as its rounds: not for an async thread.
     pub(super) fn slot_of_password(&self, password: &Secret) -> Option<usize> {
         let derived = Verifier::derive(password, &self.salt, self.iterations);
@@ -41,16 +44,16 @@ impl Verifiers {
     /// Which password a ClientProof was made with (RFC 5802 section 3).
     pub(super) fn slot_of_proof(&self, auth_message: &[u8], proof: &[u8; 32]) -> Option<usize> {
         self.slot(|keys| {
-            let signature = sign(&keys.stored, auth_message);
+            let signature = hmac_sha256(&keys.stored, auth_message);
             let mut client_key = *proof;
-            client_key.iter_mut().zip(signature.as_ref()).for_each(|(byte, mask)| *byte ^= mask);
+            client_key.iter_mut().zip(signature).for_each(|(byte, mask)| *byte ^= mask);
             same(digest::digest(&digest::SHA256, &client_key).as_ref(), &keys.stored)
         })
     }
 
     /// ServerSignature: shows that we have the keys of that slot.
-    pub(super) fn server_signature(&self, slot: usize, auth_message: &[u8]) -> Option<hmac::Tag> {
-        self.slots.get(slot).map(|keys| sign(&keys.server, auth_message))
+    pub(super) fn server_signature(&self, slot: usize, auth_message: &[u8]) -> Option<[u8; 32]> {
+        self.slots.get(slot).map(|keys| hmac_sha256(&keys.server, auth_message))
     }
 
     /// Every slot is looked at, whichever matches.
@@ -62,8 +65,4 @@ impl Verifiers {
         }
         found
     }
-}
-
-fn sign(key: &[u8; 32], message: &[u8]) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message)
 }

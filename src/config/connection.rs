@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use self::bounds::{Bounds, BoundsError};
 pub use self::item::connection_from_item;
 pub(super) use self::read::connections;
-pub(crate) use self::startup::MAX_APPLICATION_NAME;
+pub(crate) use self::startup::{MAX_APPLICATION_NAME, NEVER_PASSED, OURS, is_one_of};
 pub use self::startup::{NameTemplate, Piece, StartupPolicy};
 use super::{Ca, value};
 

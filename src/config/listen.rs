@@ -1,33 +1,190 @@
-//! What `[listen]` means for addresses beside its own: the ports of connections, and balancers.
+//! `[listen]`: where and how clients are accepted.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
+pub(super) use self::entrance::{Entrance, check_ports};
 use super::reader::{Table, Value};
-use super::value;
-use super::{ConnId, ConnSpec, Listen, TlsMode};
+use super::value::{self, Reference};
+use crate::secret::Secret;
 
-/// What a listener's address is held to.
-pub(super) struct Exposure {
-    /// `None`: a fault. Then nothing is said about what it would have needed.
-    pub(super) mode: Option<TlsMode>,
-    pub(super) has_identity: bool,
+mod entrance;
+
+/// Where clients are accepted.
+#[derive(Debug)]
+pub struct Listen {
+    /// At least one.
+    pub addresses: Vec<SocketAddr>,
+    /// What clients call this proxy, for `url`. `None`: as its certificate says.
+    pub public_name: Option<PublicName>,
+    /// Whether clients must, may or cannot use TLS.
+    pub tls: TlsMode,
+    /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
+    pub identity: Option<Identity>,
+    /// Whose PROXY header is required and believed; elsewhere one is refused.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// `CONN_ID.suffix` as TLS server name is that conn_id's. In lower case.
+    pub sni_suffix: Option<String>,
+    /// Other processes may listen on the same addresses.
+    pub reuse_port: bool,
+    /// Whose certificates clients may show. `None`: they are not asked for one. Unused with `Disable`.
+    pub clients: Option<ClientCa>,
 }
 
-impl Exposure {
-    /// Faults where clients elsewhere would be served with a certificate that nobody can verify; warns where without TLS.
-    pub(super) fn check(&self, address: SocketAddr, place: &Value<'_>) {
-        match self.mode {
-            _ if address.ip().is_loopback() => {}
-            Some(TlsMode::Disable) => place.warn("clients are served without TLS on an address that is not loopback"),
-            Some(TlsMode::Require | TlsMode::Prefer) if !self.has_identity => place.fault(format_args!(
-                "{address} is not a loopback address: it needs listen.tls.cert and listen.tls.key"
-            )),
-            Some(TlsMode::Require | TlsMode::Prefer) | None => {}
+/// `listen.public_name`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicName {
+    /// A DNS name or an IP address without brackets.
+    pub host: String,
+    /// `None`: that of the first address.
+    pub port: Option<u16>,
+}
+
+/// `listen.tls.mode`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TlsMode {
+    /// Sessions without TLS are refused (default).
+    Require,
+    /// Both are served.
+    Prefer,
+    /// An SSLRequest is answered with `N`.
+    Disable,
+}
+
+/// The listener's certificate chain and key, each in PEM.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Leaf first.
+    pub cert: Material,
+    /// PKCS#8, PKCS#1 or SEC1.
+    pub key: Material,
+}
+
+impl Identity {
+    /// What is asked of the two texts, whenever they were read: each well-formed, and of each other.
+    ///
+    /// # Errors
+    /// See [`BadIdentity`].
+    pub fn check(cert_pem: &Secret, key_pem: &Secret) -> Result<(), BadIdentity> {
+        value::cert_chain(cert_pem.expose()).map_err(BadIdentity::Cert)?;
+        value::private_key(key_pem.expose()).map_err(BadIdentity::Key)?;
+        value::key_pair(cert_pem.expose(), key_pem.expose()).map_err(BadIdentity::Key)
+    }
+}
+
+/// What a certificate or its key cannot be used for.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadIdentity {
+    /// The chain.
+    #[error("listen.tls.cert: {0}")]
+    Cert(Cow<'static, str>),
+    /// The key, or that it is another certificate's.
+    #[error("listen.tls.key: {0}")]
+    Key(Cow<'static, str>),
+}
+
+/// `listen.tls.client_ca` and `client_crl`
+#[derive(Clone, Debug)]
+pub struct ClientCa {
+    /// PEM bundle.
+    pub ca: Material,
+    /// PEM, one list or more. `None`: no certificate is revoked.
+    pub crl: Option<Material>,
+}
+
+/// A text that the file refers to.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// Where it is, so that it can be read again; paths are absolute.
+    pub from: Reference,
+    /// As it was at load, and checked. `None`: AWS keeps it, and it was not read.
+    pub text: Option<Secret>,
+}
+
+/// `[listen]`, and what other tables are held to by it. Behind a fault, reading goes on with the default.
+pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
+    let places = addresses(&mut table);
+    let public_name = table.take("public_name").and_then(|name| name.parse(value::public_name));
+    let mut tls = table.table("tls");
+    let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
+    // What a refused mode stood for is not known: then nothing is said about what it would have needed.
+    let mode = tls.take("mode").map_or(Some(TlsMode::Require), |mode| mode.choice(&modes));
+    let (cert, key) = (tls.take("cert"), tls.take("key"));
+    let has_identity = cert.is_some() || key.is_some();
+    let identity = identity(cert, key);
+    let (ca, crl) = (tls.take("client_ca"), tls.take("client_crl"));
+    let asks_for_certificates = ca.is_some();
+    let clients = clients(ca, crl);
+    tls.finish();
+    let proxy_protocol_from = balancers(&mut table);
+    let sni_suffix = table.optional("sni_suffix", value::dns_suffix).flatten();
+    let reuse_port = table.take("reuse_port").and_then(|is| is.bool()).unwrap_or(false);
+    table.finish();
+    let entrance = Entrance { mode, has_identity, asks_for_certificates };
+    for (address, place) in &places {
+        if let Some(place) = place {
+            entrance.check(*address, place);
         }
+    }
+    let addresses = places.into_iter().map(|(address, _)| address).collect();
+    let tls = entrance.tls();
+    let listen = Listen { addresses, public_name, tls, identity, clients, proxy_protocol_from, sni_suffix, reuse_port };
+    (listen, entrance)
+}
+
+/// `listen.tls.client_ca` and `client_crl`.
+fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
+    if let (None, Some(crl)) = (&ca, &crl) {
+        crl.fault("needs listen.tls.client_ca beside it");
+        return None;
+    }
+    let ca = ca?.referenced(value::ca_bundle);
+    let crl = crl.map_or(Some(None), |crl| crl.referenced(value::revocation_lists).map(Some));
+    Some(ClientCa { ca: ca?, crl: crl? })
+}
+
+/// With where the file says so; the default is said nowhere.
+fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> {
+    let default = || vec![(SocketAddr::from(([127, 0, 0, 1], 5439)), None)];
+    let Some(given) = table.take("address") else { return default() };
+    let each = if given.is_list() { given.list().unwrap_or_default() } else { vec![given.clone()] };
+    if each.is_empty() {
+        given.fault("must hold at least one address");
+    }
+    let mut places: Vec<(SocketAddr, Option<Value<'a>>)> = Vec::new();
+    for place in each {
+        let Some(address) = place.parse(value::socket_address) else { continue };
+        if address.port() != 0 && places.iter().any(|(other, _)| *other == address) {
+            place.fault(format_args!("{address} is here twice"));
+        }
+        places.push((address, Some(place)));
+    }
+    places
+}
+
+fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => {
+            let (cert, key_material) = (cert.referenced(value::cert_chain), key.referenced(value::private_key));
+            let (cert, key_material) = (cert?, key_material?);
+            if let (Some(cert_pem), Some(key_pem)) = (&cert.text, &key_material.text)
+                && let Err(message) = value::key_pair(cert_pem.expose(), key_pem.expose())
+            {
+                key.fault(message);
+            }
+            Some(Identity { cert, key: key_material })
+        }
+        (Some(cert), None) => {
+            cert.fault("needs listen.tls.key beside it");
+            None
+        }
+        (None, Some(key)) => {
+            key.fault("needs listen.tls.cert beside it");
+            None
+        }
+        (None, None) => None,
     }
 }
 
@@ -39,23 +196,4 @@ pub(super) fn balancers(table: &mut Table<'_>) -> Vec<IpNet> {
         place.warn("whoever connects may say who it is: bans and users.*.from mean nothing");
     }
     networks
-}
-
-/// `connections.*.listen`, of connections without faults, told at their entries.
-pub(super) fn check_ports(
-    connections: &BTreeMap<ConnId, Arc<ConnSpec>>,
-    entries: &[Value<'_>],
-    listen: &Listen,
-    exposure: &Exposure,
-) {
-    let mut taken = listen.addresses.clone();
-    for entry in entries {
-        let Some(address) = connections.get(entry.name.as_str()).and_then(|spec| spec.listen) else { continue };
-        let Some(place) = entry.table("connections.*").take("listen") else { continue };
-        if address.port() != 0 && taken.contains(&address) {
-            place.fault(format_args!("{address} is another listener's"));
-        }
-        taken.push(address);
-        exposure.check(address, &place);
-    }
 }

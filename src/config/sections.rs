@@ -1,101 +1,12 @@
-//! The fixed tables of proxy.toml: meaning, default and range of each key. Behind a fault, reading goes on with the default.
+//! The fixed tables of proxy.toml but `[listen]`: meaning, default and range of each key. Behind a fault, reading goes on with
+//! the default.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::listen::{Exposure, balancers};
 use super::reader::{Table, Value, read_file};
-use super::users::Entrance;
 use super::value::{self, Parsed, Reference};
-use super::{
-    Aws, BanLimits, Ca, ClientCa, Credentials, Identity, Limits, Listen, Log, LogFormat, LogLevel, TlsMode, Upstream,
-};
-
-/// `[listen]`, what its addresses are held to, and what users ask of it.
-pub(super) fn listen(mut table: Table<'_>) -> (Listen, Exposure, Entrance) {
-    let places = addresses(&mut table);
-    let public_name = table.take("public_name").and_then(|name| name.parse(value::public_name));
-    let mut tls = table.table("tls");
-    let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
-    // What a refused mode stood for is not known: then nothing is said about what it would have needed.
-    let mode = tls.take("mode").map_or(Some(TlsMode::Require), |mode| mode.choice(&modes));
-    let (cert, key) = (tls.take("cert"), tls.take("key"));
-    let has_identity = cert.is_some() || key.is_some();
-    let identity = identity(cert, key);
-    let (ca, crl) = (tls.take("client_ca"), tls.take("client_crl"));
-    let asks_for_certificates = ca.is_some();
-    let clients = clients(ca, crl);
-    tls.finish();
-    let proxy_protocol_from = balancers(&mut table);
-    let sni_suffix = table.optional("sni_suffix", value::dns_suffix).flatten();
-    let reuse_port = table.take("reuse_port").and_then(|is| is.bool()).unwrap_or(false);
-    table.finish();
-    let exposure = Exposure { mode, has_identity };
-    for (address, place) in &places {
-        if let Some(place) = place {
-            exposure.check(*address, place);
-        }
-    }
-    let addresses = places.into_iter().map(|(address, _)| address).collect();
-    let tls = mode.unwrap_or(TlsMode::Require);
-    let listen = Listen { addresses, public_name, tls, identity, clients, proxy_protocol_from, sni_suffix, reuse_port };
-    (listen, exposure, Entrance { tls, asks_for_certificates })
-}
-
-/// `listen.tls.client_ca` and `client_crl`.
-fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
-    if let (None, Some(crl)) = (&ca, &crl) {
-        crl.fault("needs listen.tls.client_ca beside it");
-        return None;
-    }
-    let ca = ca?.referenced(value::ca_bundle);
-    let crl = crl.map_or(Some(None), |crl| crl.referenced(value::revocation_lists).map(Some));
-    Some(ClientCa { ca: ca?, crl: crl? })
-}
-
-/// With where the file says so; the default is said nowhere.
-fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> {
-    let default = || vec![(SocketAddr::from(([127, 0, 0, 1], 5439)), None)];
-    let Some(given) = table.take("address") else { return default() };
-    let each = if given.is_list() { given.list().unwrap_or_default() } else { vec![given.clone()] };
-    if each.is_empty() {
-        given.fault("must hold at least one address");
-    }
-    let mut places: Vec<(SocketAddr, Option<Value<'a>>)> = Vec::new();
-    for place in each {
-        let Some(address) = place.parse(value::socket_address) else { continue };
-        if address.port() != 0 && places.iter().any(|(other, _)| *other == address) {
-            place.fault(format_args!("{address} is here twice"));
-        }
-        places.push((address, Some(place)));
-    }
-    places
-}
-
-fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity> {
-    match (cert, key) {
-        (Some(cert), Some(key)) => {
-            let (cert, key_material) = (cert.referenced(value::cert_chain), key.referenced(value::private_key));
-            let (cert, key_material) = (cert?, key_material?);
-            if let (Some(cert_pem), Some(key_pem)) = (&cert.text, &key_material.text)
-                && let Err(message) = value::key_pair(cert_pem.expose(), key_pem.expose())
-            {
-                key.fault(message);
-            }
-            Some(Identity { cert, key: key_material })
-        }
-        (Some(cert), None) => {
-            cert.fault("needs listen.tls.key beside it");
-            None
-        }
-        (None, Some(key)) => {
-            key.fault("needs listen.tls.cert beside it");
-            None
-        }
-        (None, None) => None,
-    }
-}
+use super::{Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, Upstream};
 
 /// `[log]`
 pub(super) fn log(mut table: Table<'_>) -> Log {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 pub use self::holder::Holder;
 pub use self::password::BadPassword;
-pub(crate) use self::password::without_newline;
+pub(crate) use self::password::{MAX_PASSWORDS, without_newline};
 use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::rights::{Groups, Known, groups};
 pub use self::user::{AnyUser, Method, Password, Proof, Right, StoredPassword, User};
 use super::TlsMode;
+use super::listen::Entrance;
 use super::reader::{Table, Value};
 use super::value;
 
@@ -19,14 +20,6 @@ mod password;
 mod per_user;
 mod rights;
 mod user;
-
-/// What the listener asks of clients before they prove who they are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entrance {
-    pub(super) tls: TlsMode,
-    /// For one of `listen.tls.client_ca`.
-    pub(super) asks_for_certificates: bool,
-}
 
 /// The name of the entry for any other name.
 const ANY: &str = "*";
@@ -43,7 +36,7 @@ pub(super) fn users(
         let mut table = entry.table("users.*");
         let auth = auth(&mut table, entrance);
         if entry.name == ANY {
-            any = any_user(table, auth, known, groups, entrance.tls);
+            any = any_user(table, auth, known, groups, entrance.tls());
             continue;
         }
         if let Err(message) = value::visible_name(&entry.name) {
@@ -55,7 +48,7 @@ pub(super) fn users(
             None => without_fault(&mut table),
         };
         let db_user = table.optional("db_user", value::db_user);
-        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, entrance.tls), db_user) {
+        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, entrance.tls()), db_user) {
             users.insert(entry.name.clone(), Arc::new(User { db_user, ..user }));
         }
     }
@@ -115,7 +108,7 @@ fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
     let Some(value) = table.take("auth") else { return Some(Auth::Password) };
     let auth = value.choice(&[("password", Auth::Password), ("cert", Auth::Certificate)])?;
     match auth {
-        Auth::Certificate if entrance.tls == TlsMode::Disable => {
+        Auth::Certificate if entrance.tls() == TlsMode::Disable => {
             value.fault("certificates are only shown inside TLS, and listen.tls.mode is disable");
         }
         Auth::Certificate if !entrance.asks_for_certificates => {

@@ -105,6 +105,12 @@ pub enum BadVerifier {
     Key,
 }
 
+/// PostgreSQL's own rounds (scram_iterations, SCRAM_SHA_256_DEFAULT_ITERATIONS; RFC 7677 asks for at least as many).
+pub(crate) const ITERATIONS: u32 = 4096;
+
+/// A salt as PostgreSQL makes them (SCRAM_DEFAULT_SALT_LEN), in bytes.
+pub(crate) const SALT_BYTES: usize = 16;
+
 const PREFIX: &str = "SCRAM-SHA-256$";
 
 /// A second or so of a core; what comes from a file should not be able to ask for more.
@@ -115,12 +121,12 @@ pub(super) fn is_meant(text: &str) -> bool {
     text.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     sized(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref())
 }
 
 /// SHA-256 yields 32 bytes, always.
-fn sized(sum: &[u8]) -> [u8; 32] {
+pub(crate) fn sized(sum: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.iter_mut().zip(sum).for_each(|(to, from)| *to = *from);
     out

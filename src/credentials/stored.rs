@@ -112,9 +112,7 @@ impl StoreReader {
             }
         }
     }
-}
 
-impl StoreReader {
     /// The SSM parameters right below a path, in the base's own region; a page at a time.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tracing::trace;
 
 use super::{Peer, StartupError};
+use crate::address::is_in;
 use crate::wire::WireError;
 
 mod v1;
@@ -50,8 +51,7 @@ pub(super) fn begins_with(length: u32) -> bool {
 
 /// Whether connections from this address begin with a header.
 pub(crate) fn is_balancer(address: SocketAddr, balancers: &[IpNet]) -> bool {
-    let ip = address.ip().to_canonical();
-    balancers.iter().any(|network| network.contains(&ip))
+    is_in(address.ip(), balancers)
 }
 
 /// Where the client is by the header, which a connection from a balancer must have; of others nothing is read. `None`: no

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -12,10 +10,13 @@ use rustls::{self, ServerConfig};
 use thiserror::Error;
 
 use self::clients::{Clients, ClientsError};
+use self::end_point::end_point;
+use crate::config::value::provider;
 use crate::config::{Identity, Listen, Material, TlsMode};
 use crate::secret::Secret;
 
 mod clients;
+mod end_point;
 
 /// First byte of a TLS handshake record (RFC 8446 section 5.1): what direct TLS begins with.
 pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
@@ -44,11 +45,11 @@ pub(crate) struct ServerTls {
 }
 
 /// One certificate, and all that goes with it.
-pub(crate) struct Shown {
+pub(super) struct Shown {
     config: ServerConfig,
     certificate: Arc<CertifiedKey>,
-    /// The hash of the certificate that channels are bound to; see [`super::Secured`].
-    pub(crate) end_point: Option<Arc<[u8]>>,
+    /// The hash of the certificate that channels are bound to; see [`super::TlsSession`].
+    pub(super) end_point: Option<Arc<[u8]>>,
 }
 
 /// What a handshake is made of.
@@ -114,7 +115,7 @@ impl ServerTls {
     }
 
     /// What a client that connects now is shown.
-    pub(crate) fn shown(&self) -> Option<Arc<Shown>> {
+    pub(super) fn shown(&self) -> Option<Arc<Shown>> {
         self.shown.as_ref().map(|shown| Arc::clone(&shown.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
@@ -202,31 +203,6 @@ impl ResolvesServerCert for Hello {
     }
 }
 
-/// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash by its own signature algorithm, SHA-256 in place of
-/// MD5 and SHA-1. `None` for algorithms that have no single hash, such as Ed25519.
-fn end_point(certificate: &CertificateDer<'_>) -> Option<Arc<[u8]>> {
-    use x509_parser::oid_registry as oid;
-    use x509_parser::prelude::{FromDer, X509Certificate};
-    let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let algorithm = &parsed.signature_algorithm.algorithm;
-    let any_of = |oids: &[oid::Oid<'static>]| oids.contains(algorithm);
-    let hash = if any_of(&[
-        oid::OID_PKCS1_MD5WITHRSAENC,
-        oid::OID_PKCS1_SHA1WITHRSA,
-        oid::OID_PKCS1_SHA256WITHRSA,
-        oid::OID_SIG_ECDSA_WITH_SHA256,
-    ]) {
-        &SHA256
-    } else if any_of(&[oid::OID_PKCS1_SHA384WITHRSA, oid::OID_SIG_ECDSA_WITH_SHA384]) {
-        &SHA384
-    } else if any_of(&[oid::OID_PKCS1_SHA512WITHRSA, oid::OID_SIG_ECDSA_WITH_SHA512]) {
-        &SHA512
-    } else {
-        return None;
-    };
-    Some(Arc::from(digest(hash, certificate).as_ref()))
-}
-
 fn salt_key(secret: &[u8]) -> aws_lc_rs::hmac::Key {
     let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
     let derived = aws_lc_rs::hmac::sign(&secret, b"redshift-iam-proxy fake salts");
@@ -252,48 +228,10 @@ fn certified(
     CertifiedKey::from_der(chain, key, &provider()).map(Arc::new).map_err(ServerTlsError::Pair)
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
 /// P-256: an RSA signature would cost more than the rest of a login (performance.md).
 fn self_signed() -> Result<Pair, ServerTlsError> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let made = rcgen::generate_simple_self_signed(names).map_err(ServerTlsError::SelfSigned)?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     Ok((vec![made.cert.der().clone()], key.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use rcgen::{CertificateParams, KeyPair, RsaKeySize, SignatureAlgorithm};
-
-    use super::*;
-
-    fn signed_by(algorithm: &'static SignatureAlgorithm) -> CertificateDer<'static> {
-        let key = if format!("{algorithm:?}").contains("RSA") {
-            KeyPair::generate_rsa_for(algorithm, RsaKeySize::_2048).unwrap()
-        } else {
-            KeyPair::generate_for(algorithm).unwrap()
-        };
-        CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().into()
-    }
-
-    #[test]
-    fn channels_are_bound_by_the_hash_of_the_certificates_own_signature() {
-        for (algorithm, hash) in [
-            (&rcgen::PKCS_RSA_SHA256, &SHA256),
-            (&rcgen::PKCS_RSA_SHA384, &SHA384),
-            (&rcgen::PKCS_RSA_SHA512, &SHA512),
-            (&rcgen::PKCS_ECDSA_P256_SHA256, &SHA256),
-            (&rcgen::PKCS_ECDSA_P384_SHA384, &SHA384),
-            (&rcgen::PKCS_ECDSA_P521_SHA512, &SHA512),
-        ] {
-            let certificate = signed_by(algorithm);
-            let want = digest(hash, &certificate);
-            assert_eq!(end_point(&certificate).as_deref(), Some(want.as_ref()), "{algorithm:?}");
-        }
-        assert_eq!(end_point(&signed_by(&rcgen::PKCS_ED25519)), None, "it has no single hash");
-        assert_eq!(end_point(&CertificateDer::from(vec![0x30, 0])), None);
-    }
 }

@@ -9,20 +9,9 @@ use tracing::debug;
 
 use super::application_name::{self, Asker};
 use super::options::{self, Others};
-use crate::config::{ConnSpec, StartupPolicy};
+use crate::config::ConnSpec;
+use crate::config::connection::{NEVER_PASSED, OURS, is_one_of};
 use crate::startup::request::StartupParams;
-
-/// Ours to set, or never to be passed on: identity, replication, wire compression's family, native identity providers.
-const NEVER: &[&str] = &[
-    "user",
-    "database",
-    "replication",
-    "idp_type",
-    "provider_name",
-    "token_type",
-    "identity_namespace",
-    "idc_client_display_name",
-];
 
 /// What Redshift refuses, being PostgreSQL 8.0.2.
 const UNKNOWN_TO_REDSHIFT: &[&str] = &[
@@ -88,7 +77,7 @@ impl Rules<'_> {
     fn mend(&self, name: &str, value: &str) -> Option<String> {
         if !is_passed(name, value) || self.is_the_connections(name) {
             // User and database are replaced, which is nothing to tell of.
-            if !is(name, "user") && !is(name, "database") {
+            if !is_one_of(&OURS, name) {
                 debug!(name = shown(name), "a startup parameter is not passed on");
             }
             return None;
@@ -108,11 +97,10 @@ impl Rules<'_> {
 
     /// The same for settings inside `options`. Where the connection has a say, other words could say otherwise.
     fn mend_options(&self, options: &str) -> Option<String> {
-        let policy = &self.spec.startup_parameters;
-        let has_say = self.names_the_application() || !policy.drop.is_empty() || !policy.set.is_empty();
         if self.is_the_connections(OPTIONS) {
             return self.mend(OPTIONS, options);
         }
+        let has_say = self.names_the_application() || !self.spec.startup_parameters.is_empty();
         let others = if has_say { Others::Dropped } else { Others::Kept };
         let mended = options::mend(options, others, |name, value| self.mend(name, value));
         match &mended {
@@ -127,10 +115,8 @@ impl Rules<'_> {
 
     /// Whether the client is not asked about it.
     fn is_the_connections(&self, name: &str) -> bool {
-        let StartupPolicy { drop, set } = &self.spec.startup_parameters;
-        let is_set = || set.iter().any(|(known, _)| is(name, known));
-        let is_named = || is(name, APPLICATION_NAME) && self.names_the_application();
-        drop.iter().any(|known| is(name, known)) || is_set() || is_named()
+        let policy = &self.spec.startup_parameters;
+        policy.drops(name) || policy.sets(name) || is(name, APPLICATION_NAME) && self.names_the_application()
     }
 
     fn names_the_application(&self) -> bool {
@@ -139,7 +125,7 @@ impl Rules<'_> {
 
     /// What the client calls itself: the last that it says, and inside `options` only where it says nothing else.
     fn clients_own<'s>(&self, startup: &'s StartupParams) -> Cow<'s, str> {
-        if self.spec.startup_parameters.drop.iter().any(|known| is(known, APPLICATION_NAME)) {
+        if self.spec.startup_parameters.drops(APPLICATION_NAME) {
             return "".into();
         }
         let mut said = startup.pairs.iter().rev();
@@ -157,10 +143,11 @@ fn shown(name: &str) -> &str {
 }
 
 fn is_passed(name: &str, value: &str) -> bool {
-    let any_of = |list: &[&str]| list.iter().any(|known| is(name, known));
+    // Behind `_pq_.` the protocol itself is extended, as by compression.
     !(name.starts_with("_pq_.")
-        || any_of(NEVER)
-        || any_of(UNKNOWN_TO_REDSHIFT)
+        || is_one_of(&OURS, name)
+        || is_one_of(&NEVER_PASSED, name)
+        || is_one_of(UNKNOWN_TO_REDSHIFT, name)
         // ODBC says "none"; any other makes the server ask for an identity provider's token.
         || (is(name, "plugin_name") && !value.eq_ignore_ascii_case("none")))
 }

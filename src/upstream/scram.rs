@@ -2,10 +2,13 @@
 //!
 //! The exchange itself is postgres-protocol's. The challenge says how much work an answer is, so it is held to bounds first.
 
+use std::sync::{Arc, LazyLock};
+
 use postgres_protocol::authentication::sasl::ScramSha256;
 use tokio::sync::Semaphore;
 
 use super::UpstreamError;
+use crate::derive::derive;
 
 /// Most rounds, twenty-four times PostgreSQL's default; in a debug build a second.
 const MAX_ROUNDS: u32 = 100_000;
@@ -18,26 +21,19 @@ const MAX_SALT_BASE64: usize = MAX_SALT.div_ceil(3) * 4;
 const MAX_NONCE: usize = 1024;
 
 /// Derivations at a time, whatever warehouses ask for: the proxy has other work.
-static DERIVATIONS: Semaphore = Semaphore::const_new(MAX_DERIVATIONS);
+static DERIVATIONS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_DERIVATIONS)));
 const MAX_DERIVATIONS: usize = 4;
 
-/// Takes the server's first message; the exchange then holds our proof. Off the event loop: thousands of hashes. Waits
-/// while others are derived; the caller sets the deadline.
+/// Takes the server's first message; the exchange then holds our proof. Waits while others are derived; the
+/// caller sets the deadline.
 pub(super) async fn prove(mut scram: Box<ScramSha256>, challenge: &[u8]) -> Result<Box<ScramSha256>, UpstreamError> {
     // At this point it still holds our first message.
     if !is_answered(scram.message(), challenge) {
         return Err(UpstreamError::Protocol("SCRAM: a challenge out of bounds"));
     }
     let challenge = challenge.to_vec();
-    let permit = DERIVATIONS.acquire().await.map_err(|_closed| UpstreamError::Protocol("SCRAM: shutting down"))?;
-    // With its permit: it goes on when nobody waits for it any more.
-    let proved = tokio::task::spawn_blocking(move || {
-        let outcome = scram.update(&challenge).map(|()| scram);
-        drop(permit);
-        outcome
-    });
-    let proved =
-        proved.await.map_err(|_panic| UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"))?;
+    let proved = derive(&DERIVATIONS, move || scram.update(&challenge).map(|()| scram)).await;
+    let proved = proved.map_err(|_panic| UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"))?;
     proved.map_err(|_scram| UpstreamError::Protocol("SCRAM: malformed challenge"))
 }
 

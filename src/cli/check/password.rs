@@ -18,7 +18,7 @@ use crate::secret::Secret;
 /// What the user's passwords refer to. The environment was read with the configuration.
 fn of_entry<'a>(user: &'a Named<'_>) -> impl Iterator<Item = &'a Reference> {
     let references = user.holder.iter().flat_map(|holder| holder.rights.proof.references());
-    references.filter(|from| !matches!(from, Reference::Env(_)))
+    references.filter(|from| from.may_change())
 }
 
 /// Reads all of it as serving does.

@@ -2,8 +2,9 @@
 
 use aws_lc_rs::hmac;
 
-use super::SALT_BYTES;
-use crate::client_auth::verifiers::{Keys, SLOTS, Verifiers};
+use crate::client_auth::verifiers::{Keys, Verifiers};
+use crate::config::MAX_PASSWORDS;
+use crate::config::verifier::{SALT_BYTES, sized};
 
 /// All of it is an HMAC of the name, so that it never changes and replicas agree.
 pub(super) struct Fakes {
@@ -21,7 +22,7 @@ impl Fakes {
     }
 
     /// Keys that no password leads to.
-    pub(super) fn slots(&self, name: &str) -> [Keys; SLOTS] {
+    pub(super) fn slots(&self, name: &str) -> [Keys; MAX_PASSWORDS] {
         let keys =
             |stored: &[u8], server: &[u8]| Keys { stored: self.tag(stored, name), server: self.tag(server, name) };
         [keys(b"stored key", b"server key"), keys(b"second stored key", b"second server key")]
@@ -36,15 +37,6 @@ impl Fakes {
         context.update(purpose);
         context.update(&[0]);
         context.update(name.as_bytes());
-        let mut bytes = [0; 32];
-        bytes.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        bytes
-    }
-}
-
-impl Verifiers {
-    /// The same keys under another's salt and rounds.
-    pub(super) fn like(self, other: &Self) -> Self {
-        Self { salt: other.salt.clone(), iterations: other.iterations, ..self }
+        sized(context.sign().as_ref())
     }
 }

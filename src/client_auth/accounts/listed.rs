@@ -6,8 +6,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tracing::warn;
 
 use super::derive::{AccountsError, Derivations};
-use super::entry::verifiers;
-use super::fake::Fakes;
 use crate::client_auth::verifiers::Verifiers;
 use crate::config::{Password, User};
 use crate::secret::Secret;
@@ -49,7 +47,6 @@ impl Listed {
     pub(super) async fn renew(
         &self,
         listing: impl Iterator<Item = (String, Secret)>,
-        fakes: &Fakes,
         derivations: &Derivations,
     ) -> Result<(), AccountsError> {
         let before = self.now();
@@ -58,7 +55,7 @@ impl Listed {
             let known = before.get(&name).filter(|known| known.text == text);
             let verifiers = match (known, Password::from_stored(&text)) {
                 (Some(known), _) => known.verifiers.clone(),
-                (None, Ok(password)) => verifiers(&name, &[password], fakes, derivations).await?.map(Arc::new),
+                (None, Ok(password)) => derivations.verifiers(&name, &[password]).await?.map(Arc::new),
                 (None, Err(why)) => {
                     warn!(user = name.as_str(), %why, "its password cannot be used: the last good one stays");
                     before.get(&name).and_then(|known| known.verifiers.clone())

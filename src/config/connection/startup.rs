@@ -17,22 +17,15 @@ const MAX_VALUE: usize = 1024;
 const MAX_SET: usize = 4096;
 
 /// Of the proxy's own making; no connection drops them.
-const OURS: [&str; 2] = ["user", "database"];
+pub(crate) const OURS: [&str; 2] = ["user", "database"];
 
-/// What no connection sets besides: what has a key of its own, what holds other parameters, and what a driver or an
-/// identity provider has to say itself.
-const NEVER_SET: [&str; 10] = [
-    "application_name",
-    "options",
-    "replication",
-    "client_protocol_version",
-    "plugin_name",
-    "idp_type",
-    "provider_name",
-    "token_type",
-    "identity_namespace",
-    "idc_client_display_name",
-];
+/// Neither passed on nor set: replication, and what native identity providers ask for.
+pub(crate) const NEVER_PASSED: [&str; 6] =
+    ["replication", "idp_type", "provider_name", "token_type", "identity_namespace", "idc_client_display_name"];
+
+/// What no connection sets besides: what has a key of its own, what holds other parameters, and what a driver has to say
+/// itself.
+const NEVER_SET: [&str; 4] = ["application_name", "options", "client_protocol_version", "plugin_name"];
 
 /// `application_name`: what the warehouse is told.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -135,6 +128,26 @@ pub struct StartupPolicy {
     pub set: Vec<(String, String)>,
 }
 
+impl StartupPolicy {
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.drop.is_empty() && self.set.is_empty()
+    }
+
+    /// Whether what the client says of this parameter is dropped.
+    #[must_use]
+    pub fn drops(&self, name: &str) -> bool {
+        is_one_of(&self.drop, name)
+    }
+
+    /// Whether the connection says what this parameter is.
+    #[must_use]
+    pub fn sets(&self, name: &str) -> bool {
+        self.set.iter().any(|(known, _)| name.eq_ignore_ascii_case(known))
+    }
+}
+
 /// `None`: a fault was told.
 pub(super) fn application_name(table: &mut Table<'_>) -> Option<NameTemplate> {
     table.take("application_name").map_or(Some(NameTemplate::default()), |name| name.parse(NameTemplate::parse))
@@ -197,14 +210,15 @@ fn settable(name: &str) -> Parsed<()> {
         return Err("has a key of its own: application_name".into());
     }
     let is_protocols = name.get(.."_pq_.".len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case("_pq_."));
-    if is_protocols || is_one_of(&OURS, name) || is_one_of(&NEVER_SET, name) {
+    if is_protocols || [&OURS[..], &NEVER_PASSED, &NEVER_SET].iter().any(|names| is_one_of(names, name)) {
         return Err("may not be set".into());
     }
     parameter_name(name)
 }
 
-fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+/// The server's own names are compared without regard to case.
+pub(crate) fn is_one_of(names: &[impl AsRef<str>], name: &str) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known.as_ref()))
 }
 
 /// As PostgreSQL names its own and those of extensions.

@@ -41,13 +41,16 @@ impl Password {
     }
 }
 
+/// How many passwords a user may have at a time: the old one and the new one.
+pub(crate) const MAX_PASSWORDS: usize = 2;
+
 /// What stands for the user's name in a reference.
 const USER: &str = "{user}";
 
 /// One password, or two while rotating.
 pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
     let values = if value.is_list() { value.list()? } else { vec![value.clone()] };
-    if !(1..=2).contains(&values.len()) {
+    if !(1..=MAX_PASSWORDS).contains(&values.len()) {
         value.fault("must be one password, or two while rotating");
         return None;
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::slice;
 
 use ipnet::IpNet;
 
 use super::Parsed;
+use crate::address::is_in;
 
 /// One element of `from`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -21,7 +23,7 @@ impl Origin {
     #[must_use]
     pub fn covers(&self, address: IpAddr, vpc_endpoint: Option<&str>) -> bool {
         match self {
-            Self::Network(network) => network.contains(&address.to_canonical()),
+            Self::Network(network) => is_in(address, slice::from_ref(network)),
             Self::VpcEndpoint(id) => vpc_endpoint == Some(id),
         }
     }
@@ -53,12 +55,24 @@ pub(crate) fn network(text: &str) -> Parsed<IpNet> {
     Ok(network)
 }
 
-/// A network, or `vpce-` and 8 to 17 hexadecimal digits (EC2 API, `VpcEndpointId`).
+/// A network or a VPC endpoint.
 pub(crate) fn origin(text: &str) -> Parsed<Origin> {
-    let Some(id) = text.strip_prefix("vpce-") else { return network(text).map(Origin::Network) };
-    let is_hex = id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if is_hex && (8..=17).contains(&id.len()) {
-        Ok(Origin::VpcEndpoint(text.to_owned()))
+    if text.starts_with(VPC_ENDPOINT) {
+        vpc_endpoint(text).map(Origin::VpcEndpoint)
+    } else {
+        network(text).map(Origin::Network)
+    }
+}
+
+/// What the ids of VPC endpoints begin with.
+const VPC_ENDPOINT: &str = "vpce-";
+
+/// `vpce-` and 8 to 17 hexadecimal digits (EC2 API, `VpcEndpointId`).
+pub(crate) fn vpc_endpoint(text: &str) -> Parsed<String> {
+    let digits = text.strip_prefix(VPC_ENDPOINT).unwrap_or_default();
+    let is_hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if is_hex && (8..=17).contains(&digits.len()) {
+        Ok(text.to_owned())
     } else {
         Err("must be \"vpce-\" and 8 to 17 hexadecimal digits in lower case".into())
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::VerifierBuilderError;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
@@ -32,16 +33,28 @@ pub(crate) fn cert_chain(pem: &str) -> Parsed<()> {
     if count == 0 { Err("holds no certificate in PEM".into()) } else { Ok(()) }
 }
 
-/// Revocation lists in PEM: at least one, and none of a kind that cannot be used.
-pub(crate) fn revocation_lists(pem: &str) -> Parsed<()> {
+/// A text holds no revocation lists.
+pub(crate) enum NoCrls {
+    /// PEM that is broken.
+    Pem(pem::Error),
+    /// PEM of something else, or none.
+    Absent,
+}
+
+/// Revocation lists in PEM: at least one. None at all is no list: the file was cut, and nobody is to be let in by that.
+pub(crate) fn crls(pem: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, NoCrls> {
     let lists = CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
-    let lists = lists.map_err(|_why| "holds PEM that is broken")?;
-    if lists.is_empty() {
-        return Err("holds no certificate revocation list in PEM".into());
-    }
+    lists.map_err(NoCrls::Pem).and_then(|lists| if lists.is_empty() { Err(NoCrls::Absent) } else { Ok(lists) })
+}
+
+/// The same, and none of a kind that cannot be used.
+pub(crate) fn revocation_lists(pem: &str) -> Parsed<()> {
+    let lists = crls(pem).map_err(|why| match why {
+        NoCrls::Pem(_) => "holds PEM that is broken",
+        NoCrls::Absent => "holds no certificate revocation list in PEM",
+    })?;
     // What a verifier takes is what will do; it looks at the lists ahead of the roots.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(RootCertStore::empty()), provider);
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(RootCertStore::empty()), provider());
     match verifier.with_crls(lists).build() {
         Err(VerifierBuilderError::InvalidCrl(_)) => {
             Err("holds a certificate revocation list that cannot be used".into())
@@ -63,11 +76,16 @@ pub(crate) fn key_pair(cert_pem: &str, key_pem: &str) -> Parsed<()> {
     let chain = CertificateDer::pem_slice_iter(cert_pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     let pair = (chain, PrivateKeyDer::from_pem_slice(key_pem.as_bytes()));
     let (Ok(chain), Ok(key)) = pair else { return Ok(()) };
-    match CertifiedKey::from_der(chain, key, &rustls::crypto::aws_lc_rs::default_provider()) {
+    match CertifiedKey::from_der(chain, key, &provider()) {
         Ok(_) => Ok(()),
         Err(rustls::Error::InconsistentKeys(_)) => Err("is not the key of listen.tls.cert".into()),
         Err(_) => Err("is of a kind that cannot be used".into()),
     }
+}
+
+/// The cryptography by which clients' TLS is made, and certificates are judged.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 #[cfg(test)]

@@ -15,6 +15,17 @@ pub enum Reference {
     Remote(Remote),
 }
 
+impl Reference {
+    /// Whether it may lead to something else while we run: the environment of a process does not change under way.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Remote(_) => true,
+            Self::Env(_) => false,
+        }
+    }
+}
+
 /// What AWS keeps.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Remote {

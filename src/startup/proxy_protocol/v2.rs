@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Parsed, Peer, Progress, ProxyError, rest_of};
-use crate::config::{Origin, value};
+use crate::config::value;
 
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -69,10 +69,8 @@ fn vpc_endpoint(mut fields: &[u8], header: &[u8]) -> Result<Option<String>, Prox
         match (kind, value) {
             (CRC32C, sum) => check(header, header.len() - rest.len() - sum.len(), sum)?,
             (AWS, [VPC_ENDPOINT_ID, id @ ..]) => {
-                let id = std::str::from_utf8(id).ok().and_then(|id| value::origin(id).ok());
-                let Some(Origin::VpcEndpoint(id)) = id else {
-                    return Err(ProxyError::Malformed("the id of a VPC endpoint"));
-                };
+                let id = std::str::from_utf8(id).ok().and_then(|id| value::vpc_endpoint(id).ok());
+                let id = id.ok_or(ProxyError::Malformed("the id of a VPC endpoint"))?;
                 if found.replace(id).is_some() {
                     return Err(ProxyError::Malformed("two VPC endpoints"));
                 }

@@ -13,7 +13,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use thiserror::Error;
 
-use super::provider;
+use crate::config::value::{NoCrls, crls, provider};
 use crate::config::{ClientCa, Material};
 use crate::secret::Secret;
 
@@ -68,13 +68,12 @@ impl Clients {
         Ok(())
     }
 
-    /// Other lists. None at all is no list: the file was cut, and nobody is to be let in by that.
+    /// Other lists.
     pub(super) fn revoke(&mut self, pem: &Secret) -> Result<(), ClientsError> {
-        let lists = CertificateRevocationListDer::pem_slice_iter(pem.expose().as_bytes());
-        let lists = lists.collect::<Result<Vec<_>, _>>().map_err(ClientsError::Pem)?;
-        if lists.is_empty() {
-            return Err(ClientsError::NoList);
-        }
+        let lists = crls(pem.expose()).map_err(|why| match why {
+            NoCrls::Pem(source) => ClientsError::Pem(source),
+            NoCrls::Absent => ClientsError::NoList,
+        })?;
         self.revoked = Some(Arc::new(lists));
         Ok(())
     }

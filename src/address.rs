@@ -1,0 +1,42 @@
+//! What is asked of clients' addresses. One in IPv4 that is mapped into IPv6 is the one in IPv4.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// Whom something is counted against: the address; in IPv6 its /64, which is one network's to use as it likes.
+pub(crate) fn neighbourhood(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// Whether it is in one of these networks.
+pub(crate) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_in_ipv4_and_one_network_in_ipv6() {
+        let of = |text: &str| neighbourhood(text.parse().unwrap()).to_string();
+        assert_eq!(of("10.1.2.3"), "10.1.2.3");
+        assert_eq!(of("::ffff:10.1.2.3"), "10.1.2.3");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_ne!(of("2001:db8:1:3::"), of("2001:db8:1:2::"));
+    }
+
+    #[test]
+    fn a_mapped_address_is_in_the_networks_of_ipv4() {
+        let networks = ["10.1.0.0/16", "2001:db8::/32"].map(|text| text.parse().unwrap());
+        let has = |text: &str| is_in(text.parse().unwrap(), &networks);
+        assert!(has("10.1.2.3") && has("::ffff:10.1.2.3") && has("2001:db8::7"));
+        assert!(!has("10.2.0.1") && !has("::ffff:10.2.0.1") && !has("2001:db9::"));
+        assert!(!is_in("10.1.2.3".parse().unwrap(), &[]));
+    }
+}

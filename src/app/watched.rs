@@ -1,0 +1,86 @@
+//! The references whose values may change while we run: passwords, and what the listener's TLS is made of.
+
+use std::sync::Arc;
+
+use crate::config::{AnyUser, Config, Material, Password, Proof, Reference, User};
+use crate::references::{BadValue, Listing, Watched};
+use crate::secret::Secret;
+use crate::session::Shared;
+use crate::startup::tls::Renewed;
+
+/// Each, and what becomes of its new values.
+pub(super) fn all(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
+    let users = config.users.iter().flat_map(|(name, user)| passwords(name, user, shared));
+    let any = config.any_user.iter().filter_map(|any| listed(any, shared));
+    let identity = config.listen.identity.as_ref().and_then(|identity| {
+        of_listener("listen.tls", &[&identity.cert, &identity.key], shared, |values| match values {
+            [cert, key] => Some(Renewed::Identity(cert, key)),
+            _ => None,
+        })
+    });
+    let clients = config.listen.clients.as_ref();
+    let ca = clients.map(|clients| &clients.ca).and_then(|ca| {
+        of_listener("listen.tls.client_ca", &[ca], shared, |values| values.first().map(Renewed::ClientCa))
+    });
+    let crl = clients.and_then(|clients| clients.crl.as_ref()).and_then(|crl| {
+        of_listener("listen.tls.client_crl", &[crl], shared, |values| values.first().map(Renewed::ClientCrl))
+    });
+    users.chain(any).chain(identity).chain(ca).chain(crl).collect()
+}
+
+/// Each by itself: one that cannot be read leaves the other as it is.
+fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
+    let Proof::Passwords(passwords) = &user.proof else { return Vec::new() };
+    let watched = passwords.iter().enumerate().filter_map(|(slot, stored)| {
+        let from = stored.from.clone().filter(Reference::may_change)?;
+        let (shared, user) = (Arc::clone(shared), name.to_owned());
+        let take = move |values: Vec<Secret>| {
+            let (shared, user) = (Arc::clone(&shared), user.clone());
+            async move {
+                for text in &values {
+                    shared.accounts.renew(&user, slot, Password::from_stored(text)?).await?;
+                }
+                Ok(())
+            }
+        };
+        // It was read with the configuration, and has been hashed.
+        let known = match &stored.password {
+            Password::Plain(password) => Some(vec![password.clone()]),
+            Password::Verifier(_) | Password::Remote(_) => None,
+        };
+        let which = if passwords.len() > 1 { format!(" ({})", slot + 1) } else { String::new() };
+        Some(Watched::new(format!("users.{name}.password{which}"), vec![from], known, take))
+    });
+    watched.collect()
+}
+
+/// `None`: certificates prove them.
+fn listed(any: &AnyUser, shared: &Arc<Shared>) -> Option<Watched> {
+    let path = any.path.clone()?;
+    let shared = Arc::clone(shared);
+    let take = move |listing: Listing| {
+        let shared = Arc::clone(&shared);
+        async move { Ok(shared.accounts.relist(listing).await?) }
+    };
+    Some(Watched::path("users.\"*\".password".to_owned(), path, take))
+}
+
+/// A part of the listener's TLS, of texts that are used together. `None`: one of them does not change.
+fn of_listener(
+    key: &str,
+    texts: &[&Material],
+    shared: &Arc<Shared>,
+    part: fn(&[Secret]) -> Option<Renewed<'_>>,
+) -> Option<Watched> {
+    if !texts.iter().all(|material| material.from.may_change()) {
+        return None;
+    }
+    let from = texts.iter().map(|material| material.from.clone()).collect();
+    let known = texts.iter().map(|material| material.text.clone()).collect();
+    let shared = Arc::clone(shared);
+    let take = move |values: Vec<Secret>| {
+        let renewed = part(&values).map_or(Ok(()), |part| shared.tls.renew(&part));
+        std::future::ready(renewed.map_err(BadValue::from))
+    };
+    Some(Watched::new(key.to_owned(), from, known, take))
+}
