@@ -33,6 +33,8 @@ mod neighbourhood;
 mod nofile;
 mod references;
 mod relay;
+#[cfg(test)]
+mod seeded;
 mod session;
 mod session_id;
 mod slots;
