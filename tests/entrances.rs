@@ -35,9 +35,7 @@ async fn world(listen: &str, config: &str) -> World {
     for database in ["people", "own_db"].into_iter().filter(|name| config.contains(name)) {
         world.sandbox.postgres.execute(&format!("create database {database}")).await.unwrap();
     }
-    let leaf = world.sandbox.ca.issue(&["localhost", "127.0.0.1", "dw.test", "*.dw.test"]);
-    std::fs::write(world.dir.path().join("server.crt"), leaf.cert_pem).unwrap();
-    std::fs::write(world.dir.path().join("server.key"), leaf.key_pem).unwrap();
+    world.new_certificate(&["localhost", "127.0.0.1", "dw.test", "*.dw.test"]);
     world.edit("[listen]\n", &format!("[listen]\n{listen}\n"));
     world
 }
