@@ -1,5 +1,4 @@
-//! Every way in, to a query's answer: by port, server name, database and real database; direct TLS; newer protocols;
-//! behind balancers.
+//! Every way in, to a query's answer: by port, server name, database and real database; direct TLS; newer protocols.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
