@@ -15,6 +15,7 @@ use redshift_iam_proxy::listener::Workers;
 use redshift_sandbox::aws::{AwsOptions, Workgroup};
 use redshift_sandbox::sandbox::Sandbox;
 use redshift_sandbox::warehouse::WarehouseOptions;
+use session::Session;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -187,6 +188,11 @@ impl Rig {
     /// A connection to the proxy, inside verified TLS.
     pub(crate) async fn tls(&self) -> TlsStream<TcpStream> {
         raw::tls(self.port(), self.sandbox().ca.pem()).await
+    }
+
+    /// A session of the rig's user on `sales`.
+    pub(crate) async fn session(&self) -> Session<TlsStream<TcpStream>> {
+        Session::open(self.tls().await, "sales").await
     }
 
     /// Moves the clocks of the proxy and of the sandbox.
