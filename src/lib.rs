@@ -36,6 +36,8 @@ mod handshakes;
 mod nofile;
 mod references;
 mod relay;
+#[cfg(test)]
+mod seeded;
 mod session;
 mod session_id;
 mod slots;

@@ -1,4 +1,5 @@
-//! AWS's JDBC, ODBC and Python drivers: the bytes that they send, and what they need back. Scripted: the first two cannot be installed.
+//! AWS's JDBC, ODBC and Python drivers: the bytes that they send, and what they need back. Scripted: the first two cannot
+//! be installed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,20 +14,13 @@ mod support;
 use support::activity::Activity;
 use support::aws_driver::{ALL, Driver, JDBC, ODBC, PYTHON};
 use support::process::Proxy;
-use support::raw::{self, Message, SSL_REQUEST, field, message, read_message, send, startup, until_closed};
+use support::raw::{self, SSL_REQUEST, field, message, read_message, send, startup, until_closed};
 use support::scene::{TRACE, whole_log};
-use support::session::{query, statuses};
-use support::verbatim::{Script, Scripted};
+use support::scripted::{Scripted, Step, request};
+use support::session::{messages_until, query, statuses};
+use support::warehouse::status;
 use support::{PASSWORD, Rig, Setup, USER, World, without_session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-
-type Tls = TlsStream<TcpStream>;
-
-async fn open(rig: &Rig) -> Tls {
-    raw::tls(rig.port(), rig.sandbox().ca.pem()).await
-}
 
 /// SQLSTATE and text of a FATAL error, which has every field that the drivers look for.
 fn fatal(body: &[u8]) -> (String, String) {
@@ -47,7 +41,7 @@ fn a_startup_message_is_these_bytes() {
 async fn each_driver_logs_in_by_cleartext_inside_tls_and_is_told_only_what_it_knows() {
     let rig = Rig::start().await;
     for driver in ALL {
-        let mut stream = open(&rig).await;
+        let mut stream = rig.tls().await;
         let greeted = driver.log_in(&mut stream).await;
         let told = statuses(&greeted.messages);
         let level = told.iter().find(|(name, _)| name == "server_protocol_version").unwrap();
@@ -62,7 +56,7 @@ async fn each_driver_logs_in_by_cleartext_inside_tls_and_is_told_only_what_it_kn
 async fn a_drivers_keys_reach_the_warehouse_untouched_and_in_order_and_compression_does_not() {
     let rig = Rig::start().await;
     for driver in ALL {
-        driver.log_in(&mut open(&rig).await).await;
+        driver.log_in(&mut rig.tls().await).await;
         let mut expected = vec![("user", "IAMR:rs01"), ("database", "dev")];
         expected.extend(driver.keys.iter().filter(|(name, _)| *name != "_pq_.compression"));
         // Of the template `application_name`, whose default is the client's own: brackets in it become _.
@@ -95,7 +89,7 @@ async fn the_keys_of_a_plugin_login_stay_here() {
         ],
         ..JDBC
     };
-    PLUGIN.log_in(&mut open(&rig).await).await;
+    PLUGIN.log_in(&mut rig.tls().await).await;
     let names: Vec<_> = rig.sandbox().warehouse.startups().pop().unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["user", "database", "client_encoding", "client_protocol_version", "driver_version"]);
 }
@@ -105,7 +99,7 @@ async fn the_keys_of_a_plugin_login_stay_here() {
 async fn a_driver_that_names_no_user_is_told_so() {
     let rig = Rig::start().await;
     for user in [None, Some("")] {
-        let mut stream = open(&rig).await;
+        let mut stream = rig.tls().await;
         let user = user.map(|user| ("user", user));
         let pairs: Vec<_> = user.into_iter().chain([("database", "sales"), ("client_protocol_version", "3")]).collect();
         send(&mut stream, &startup(0, &pairs)).await;
@@ -133,7 +127,7 @@ async fn an_ssl_request_is_answered_with_one_byte_and_no_error() {
 async fn a_wrong_password_is_28p01() {
     let rig = Rig::start().await;
     for driver in ALL {
-        let mut stream = open(&rig).await;
+        let mut stream = rig.tls().await;
         driver.ask(&mut stream).await;
         send(&mut stream, &driver.answer("wrong")).await;
         let (sqlstate, text) = fatal(&driver.refusal(&mut stream).await);
@@ -164,7 +158,7 @@ async fn no_driver_is_asked_for_its_password_in_clear() {
         send(&mut socket, &driver.startup()).await;
         let (tag, body) = read_message(&mut socket).await.unwrap();
         assert_eq!((tag, &*field(&body, b'C')), (b'E', "28000"), "{driver:?}: {}", body.escape_ascii());
-        driver.log_in(&mut open(&rig).await).await;
+        driver.log_in(&mut rig.tls().await).await;
     }
 }
 
@@ -173,7 +167,7 @@ async fn sixteen_bytes_in_clear_cancel_and_are_answered_by_the_end() {
     let rig = Rig::start().await;
     let activity = Activity::of(rig.sandbox()).await;
     for (count, driver) in [JDBC, ODBC].into_iter().enumerate() {
-        let mut stream = open(&rig).await;
+        let mut stream = rig.tls().await;
         let greeted = driver.log_in(&mut stream).await;
         send(&mut stream, &message(b'Q', b"select pg_sleep(600)\0")).await;
         activity.wait_for("PgSleep").await;
@@ -183,7 +177,7 @@ async fn sixteen_bytes_in_clear_cancel_and_are_answered_by_the_end() {
         socket.write_all(&request).await.unwrap();
         assert_eq!(until_closed(&mut socket).await, b"");
 
-        let messages = until(&mut stream, b'Z').await;
+        let messages = messages_until(&mut stream, b'Z').await;
         let (_, error) = messages.iter().find(|(tag, _)| *tag == b'E').expect("an error");
         assert_eq!((&*field(error, b'S'), &*field(error, b'C')), ("ERROR", "57014"));
         assert_eq!(query(&mut stream, "select 1").await, "1", "the session goes on");
@@ -213,10 +207,12 @@ async fn descriptions_of_every_level_pass_byte_for_byte() {
         message(b'E', b"\0\0\0\0\0"),
         message(b'H', b""),
         message(b'S', b""),
-    ]
-    .concat();
+    ];
     let levels = [(ODBC, "0", plain), (ODBC, "1", extended), (PYTHON, "2", binary), (JDBC, "3", cased)];
-    let script = |(driver, level, description): (Driver, &'static str, Vec<u8>)| {
+    let mut world = World::start(&Setup::default()).await;
+    let warehouse = Scripted::replace(&mut world).await;
+    let rig = Rig::over(world).await;
+    for (driver, level, description) in levels {
         let answer = [
             message(b'1', b""),
             message(b'2', b""),
@@ -226,26 +222,33 @@ async fn descriptions_of_every_level_pass_byte_for_byte() {
             message(b'N', b"SNOTICE\0C00000\0Mno V field, as in 8.0\0\0"),
             message(b'C', b"SELECT\0"),
             message(b'Z', b"I"),
-        ];
+        ]
+        .concat();
+        // A pid above 2^30, as Redshift has them.
+        let greeting =
+            [status("server_protocol_version", level), message(b'K', b"\x40\0\0\x27test"), message(b'Z', b"I")];
         // What came with the password is the warehouse's too.
-        let question = [driver.behind_password, &question].concat();
-        (driver, Script { level, question, answer: answer.concat() })
-    };
-    let scripts: Vec<_> = levels.into_iter().map(script).collect();
-    let mut world = World::start(&Setup::default()).await;
-    let all = scripts.iter().map(|(_, script)| script.clone()).collect();
-    let warehouse = Scripted::replace(&mut world, all).await;
-    let rig = Rig::over(world).await;
-    for (driver, Script { level, question: heard, answer }) in scripts {
-        let mut stream = open(&rig).await;
+        let heard = [driver.behind_password, &question.concat()].concat();
+        let mut steps = vec![Step::Say(request(3, b"")), Step::Read];
+        steps.push(Step::Say([request(0, b""), greeting.concat()].concat()));
+        steps.extend(vec![Step::Read; usize::from(!driver.behind_password.is_empty()) + question.len()]);
+        // No record of TLS ends where a message does.
+        steps.extend(answer.chunks(7).map(|part| Step::Say(part.to_vec())));
+        steps.push(Step::Hang);
+        let (_, name) = driver.keys.iter().find(|(name, _)| *name == "application_name").unwrap();
+        let name = name.replace(['[', ']'], "_");
+        warehouse.script(&name, steps);
+
+        let mut stream = rig.tls().await;
         let greeted = driver.log_in(&mut stream).await;
         assert!(statuses(&greeted.messages).contains(&("server_protocol_version".into(), level.into())));
         assert_eq!(greeted.key[..4], *b"\x40\0\0\x27", "the warehouse's pid");
-        send(&mut stream, &question).await;
+        send(&mut stream, &question.concat()).await;
         let mut read = vec![0; answer.len()];
         stream.read_exact(&mut read).await.unwrap();
         assert_eq!(read, answer, "level {level}");
-        assert_eq!(warehouse.heard(), heard);
+        let messages = warehouse.seen().messages.remove(&name).unwrap();
+        assert_eq!(messages[1..].iter().flat_map(|(tag, body)| message(*tag, body)).collect::<Vec<_>>(), heard);
     }
 }
 
@@ -253,10 +256,10 @@ async fn descriptions_of_every_level_pass_byte_for_byte() {
 async fn a_session_at_each_level_is_described_by_the_warehouse() {
     let rig = Rig::start().await;
     for driver in ALL {
-        let mut stream = open(&rig).await;
+        let mut stream = rig.tls().await;
         driver.log_in(&mut stream).await;
         send(&mut stream, &message(b'Q', b"select 1 as n\0")).await;
-        let messages = until(&mut stream, b'Z').await;
+        let messages = messages_until(&mut stream, b'Z').await;
         // No table: an int4 column, searchable.
         let expected = b"\0\x01n\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0\0\0n\0\0\x10\0";
         assert_eq!(messages[0], (b'T', expected.to_vec()), "{driver:?}");
@@ -275,14 +278,4 @@ async fn the_driver_token_reaches_the_client_and_not_the_log() {
     drop(stream);
     let log = whole_log(&mut proxy).await;
     assert!(log.contains("session started") && !log.contains(&token) && !log.contains(PASSWORD));
-}
-
-async fn until(stream: &mut Tls, tag: u8) -> Vec<Message> {
-    let mut messages = Vec::new();
-    loop {
-        messages.push(read_message(stream).await.unwrap());
-        if messages.last().unwrap().0 == tag {
-            return messages;
-        }
-    }
 }

@@ -10,16 +10,17 @@
 
 mod support;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use support::frozen::FrozenTime;
 use support::hostile::{MECHANISM, Verdict, challenged, demo, told, verdict, wrong_password};
 use support::process::Proxy;
-use support::raw::{SSL_REQUEST, encrypt, message, read_message, say, startup, tcp, tls, tls_config, until_closed};
+use support::raw::{
+    SSL_REQUEST, encrypt, message, read_message, say, startup, tcp, tcp_from, tls, tls_config, until_closed,
+};
 use support::scram::{Scram, initial_response};
 use support::{PASSWORD, Rig, Setup, USER, World, assert_refused, login_over, refusal, without_session};
-use tokio::net::TcpSocket;
 
 const LIMITS: &str = "[limits]\nban_after = 3\nban_window = \"1m\"\nban_time = \"5m\"\n";
 const BANNED: (&str, &str) = ("28000", "too many failed logins, try again later");
@@ -30,9 +31,7 @@ async fn rig() -> Rig {
 
 /// SQLSTATE and text of a refusal, or `None`: in.
 async fn login(rig: &Rig, from: [u8; 4], user: &str, password: &str) -> Option<(String, String)> {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind((from, 0).into()).unwrap();
-    let socket = socket.connect(SocketAddr::from(([127, 0, 0, 1], rig.port()))).await.unwrap();
+    let socket = tcp_from(from, rig.port()).await.unwrap();
     let stream = encrypt(socket, tls_config(rig.sandbox().ca.pem())).await;
     let error = login_over(stream, user, password, "sales").await.err()?;
     let (sqlstate, message) = refusal(&error);
@@ -86,7 +85,7 @@ async fn a_banned_client_is_refused_before_it_is_challenged() {
     for _ in 0..3 {
         assert_eq!(login(&rig, HERE, USER, "wrong").await.unwrap().0, "28P01");
     }
-    let mut stream = tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut stream = rig.tls().await;
     say(&mut stream, &demo()).await;
     assert_eq!(read_message(&mut stream).await.unwrap().0, b'E', "the first message, and the last");
     assert_eq!(until_closed(&mut stream).await, b"");

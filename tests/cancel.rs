@@ -12,7 +12,6 @@ mod support;
 
 use support::activity::Activity;
 use support::raw::{self, field, until_closed};
-use support::session::Session;
 use support::{Rig, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -38,10 +37,10 @@ async fn ctrl_c_in_psql_cancels_in_clear_to_us_and_in_tls_to_the_warehouse() {
 async fn a_cancel_request_inside_tls_is_taken_too_and_ends_with_close_notify() {
     let rig = Rig::start().await;
     let activity = Activity::of(rig.sandbox()).await;
-    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let mut session = rig.session().await;
     session.query("select pg_sleep(600)").await;
     activity.wait_for("PgSleep").await;
-    let mut cancel = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut cancel = rig.tls().await;
     cancel.write_all(&session.cancel_request()).await.unwrap();
     assert_eq!(cancel.read(&mut [0]).await.unwrap(), 0, "an end without close_notify would be an error");
     let messages = session.until(b'Z').await;
@@ -52,7 +51,7 @@ async fn a_cancel_request_inside_tls_is_taken_too_and_ends_with_close_notify() {
 #[tokio::test]
 async fn the_client_gets_the_warehouses_pid_and_a_key_of_ours() {
     let rig = Rig::start().await;
-    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let mut session = rig.session().await;
     session.query("select pg_backend_pid()").await;
     let messages = session.until(b'Z').await;
     let (_, row) = messages.iter().find(|(tag, _)| *tag == b'D').unwrap();
@@ -63,7 +62,7 @@ async fn the_client_gets_the_warehouses_pid_and_a_key_of_ours() {
 #[tokio::test]
 async fn a_stray_request_does_nothing() {
     let rig = Rig::start().await;
-    let session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let session = rig.session().await;
     let mut wrong_key = session.cancel_request();
     *wrong_key.last_mut().unwrap() ^= 1;
     let mut wrong_pid = session.cancel_request();
@@ -78,7 +77,7 @@ async fn a_stray_request_does_nothing() {
 #[tokio::test]
 async fn a_request_replayed_after_the_session_does_nothing() {
     let rig = Rig::start().await;
-    let session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let session = rig.session().await;
     let request = session.cancel_request();
     drop(session);
     rig.wait_until_idle().await;
@@ -89,7 +88,7 @@ async fn a_request_replayed_after_the_session_does_nothing() {
 #[tokio::test]
 async fn guessing_ends_after_twenty_misses_a_minute() {
     let rig = Rig::start().await;
-    let session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let session = rig.session().await;
     let right = session.cancel_request();
     let mut wrong = right.clone();
     *wrong.last_mut().unwrap() ^= 1;
@@ -107,7 +106,7 @@ async fn guessing_ends_after_twenty_misses_a_minute() {
 async fn a_cancel_takes_no_place_of_a_session() {
     let rig = Rig::with(Setup { config: "[limits]\nmax_sessions = 1\n".into(), ..Setup::default() }).await;
     let activity = Activity::of(rig.sandbox()).await;
-    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let mut session = rig.session().await;
     session.query("select pg_sleep(600)").await;
     activity.wait_for("PgSleep").await;
     send(&rig, &session.cancel_request()).await;

@@ -13,8 +13,11 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
-use support::client_ca::{Client, ClientCa, Wanted, ask, encrypt, tls_config, write};
+use support::client_ca::{Client, ClientCa, Wanted, ask, write};
+use support::raw::{tcp, tls_config_as, try_encrypt};
 use support::{PASSWORD, Rig, Setup, USER, World, login_over, raw, refusal, without_session};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls;
 
 const USERS: &str = "[users.ann]\nauth = \"cert\"\nconnections = [\"sales\"]\n\
@@ -48,8 +51,12 @@ async fn rig(ca: &ClientCa, more: &str) -> Rig {
     Rig::over(world).await
 }
 
+async fn encrypt(rig: &Rig, client: Option<&Client>) -> std::io::Result<TlsStream<TcpStream>> {
+    try_encrypt(tcp(rig.port()).await, tls_config_as(rig.sandbox().ca.pem(), client)).await
+}
+
 async fn login(rig: &Rig, user: &str, password: &str, client: Option<&Client>) -> End {
-    let stream = match encrypt(rig.port(), tls_config(rig.sandbox().ca.pem(), client)).await {
+    let stream = match encrypt(rig, client).await {
         Ok(stream) => stream,
         Err(error) => return End::Alert(alert(&error)),
     };
@@ -109,7 +116,7 @@ async fn whose_certificate_gets_whom_in() {
         ("another's", "bob", of(Wanted { dns: &["ann"], ..none() }), wrong("bob")),
         ("other case", "ann", of(Wanted { dns: &["Ann"], ..none() }), wrong("ann")),
         ("wildcard", "ann", of(Wanted { dns: &["*"], ..none() }), wrong("ann")),
-        ("any usage", "ann", of(Wanted { dns: &["ann"], usages: Some(&[]), ..none() }), wrong("ann")),
+        ("no usage stated", "ann", of(Wanted { dns: &["ann"], usages: Some(&[]), ..none() }), wrong("ann")),
         (
             "both usages",
             "ann",
@@ -160,10 +167,8 @@ async fn any_other_name_may_be_proven_by_a_certificate() {
     assert_eq!(login(&rig, "eve", PASSWORD, None).await, required());
     // Each by its own name.
     rig.wait_until_idle().await;
-    let open = async |name: &str| {
-        let tls = tls_config(rig.sandbox().ca.pem(), Some(&ca.client(name)));
-        login_over(encrypt(rig.port(), tls).await.unwrap(), name, "", "sales").await
-    };
+    let open =
+        async |name: &str| login_over(encrypt(&rig, Some(&ca.client(name))).await.unwrap(), name, "", "sales").await;
     let _one = open("eve").await.unwrap();
     let _other = open("bob2").await.unwrap();
     assert_eq!(refusal(&open("eve").await.unwrap_err()).0, "53300");
@@ -175,7 +180,7 @@ async fn in_clear_there_is_no_certificate() {
     let mut world = World::start(&Setup { config: USERS.into(), tls: "prefer", ..Setup::default() }).await;
     ask(&mut world, &ca, "");
     let rig = Rig::over(world).await;
-    let error = login_over(raw::tcp(rig.port()).await, "ann", PASSWORD, "sales").await.unwrap_err();
+    let error = login_over(tcp(rig.port()).await, "ann", PASSWORD, "sales").await.unwrap_err();
     let (sqlstate, message) = refusal(&error);
     assert_eq!(refused(&sqlstate, without_session(&message)), required());
 }
@@ -247,9 +252,7 @@ async fn another_ca_is_taken_over_without_a_restart() {
     assert_eq!(raw::certificate(rig.port(), rig.sandbox().ca.pem()).await, shown);
 
     // The listener's own certificate changes by itself, too.
-    let leaf = rig.sandbox().ca.issue(&["localhost"]);
-    write(&rig.world, "server.crt", &leaf.cert_pem);
-    write(&rig.world, "server.key", &leaf.key_pem);
+    rig.world.new_certificate(&["localhost"]);
     rig.app.read_references().await;
     assert_ne!(raw::certificate(rig.port(), rig.sandbox().ca.pem()).await, shown);
     assert_eq!(login(&rig, "ann", "", Some(&by_new)).await, End::In);

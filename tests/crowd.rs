@@ -11,15 +11,14 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use redshift_iam_proxy::app::Counts;
 use support::hostile::demo;
-use support::raw::{SSL_REQUEST, Stream, client_hello, encrypt, read_message, say, tls_config};
+use support::raw::{SSL_REQUEST, Stream, client_hello, encrypt, read_message, say, tcp_from, tls_config};
 use support::{PASSWORD, Rig, Setup, USER, login_over, require_open_files};
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
@@ -93,7 +92,7 @@ async fn good_logins(rig: &Rig) -> Duration {
 /// Through TLS, to the answer of a query.
 async fn log_in(rig: &Rig, from: Ipv4Addr) -> Duration {
     let begun = Instant::now();
-    let stream = encrypt(connect(rig.port(), from).await.unwrap(), tls_config(rig.sandbox().ca.pem())).await;
+    let stream = encrypt(tcp_from(from, rig.port()).await.unwrap(), tls_config(rig.sandbox().ca.pem())).await;
     let client = login_over(stream, USER, PASSWORD, "sales").await.expect("a good client gets in");
     assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
     begun.elapsed()
@@ -151,7 +150,7 @@ impl Door {
     async fn come(&self, number: usize) -> Option<Stream> {
         let host = u8::try_from(2 + number / 2 % 12).unwrap();
         let from = if number.is_multiple_of(2) { SHARED } else { Ipv4Addr::new(127, 0, 0, host) };
-        let mut socket = connect(self.port, from).await?;
+        let mut socket = tcp_from(from, self.port).await.ok()?;
         match number % 7 {
             0 => {}
             1 => say(&mut socket, &SSL_REQUEST[..4]).await,
@@ -183,12 +182,4 @@ impl Door {
         }
         Some(Box::new(socket))
     }
-}
-
-async fn connect(port: u16, from: Ipv4Addr) -> Option<TcpStream> {
-    let socket = TcpSocket::new_v4().unwrap();
-    // Else the ports of one address are soon used up: closed ones are not free at once.
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(SocketAddr::from((from, 0))).unwrap();
-    socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.ok()
 }

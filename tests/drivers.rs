@@ -11,7 +11,8 @@
 const DOCS: &str = include_str!("../docs/drivers.md");
 const RUN: &str = include_str!("../drivers/run.py");
 
-const DRIVERS: [&str; 10] = [
+/// Those of the issue, in its order.
+const DRIVERS: [&str; 15] = [
     "psql",
     "libpq",
     "psycopg 3",
@@ -20,8 +21,13 @@ const DRIVERS: [&str; 10] = [
     "asyncpg",
     "pg8000",
     "redshift_connector",
+    "SQLAlchemy, psycopg2",
+    "SQLAlchemy, redshift_connector",
     "node-postgres",
     "tokio-postgres",
+    "pgjdbc",
+    "psqlODBC",
+    "dbt",
 ];
 
 const CHECKS: [&str; 9] = [

@@ -30,10 +30,6 @@ async fn rig(limits: &str) -> Rig {
     Rig::with(Setup { config: format!("[limits]\n{limits}\n"), ..Setup::default() }).await
 }
 
-async fn open(rig: &Rig) -> Tls {
-    Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await
-}
-
 async fn run(session: &mut Tls, sql: &str) {
     session.query(sql).await;
     session.until(b'Z').await;
@@ -46,7 +42,7 @@ fn holds(rig: &Rig, sessions: usize) -> impl Fn() -> bool {
 #[tokio::test]
 async fn a_silent_session_is_ended_ten_minutes_after_its_last_byte() {
     let rig = rig("idle_timeout = \"10m\"").await;
-    let mut session = open(&rig).await;
+    let mut session = rig.session().await;
     let time = FrozenTime::start().await;
     time.advance(9 * MINUTE).await;
     run(&mut session, "select 1").await;
@@ -62,7 +58,7 @@ async fn a_silent_session_is_ended_ten_minutes_after_its_last_byte() {
 async fn transactions_and_queries_are_not_silence() {
     let rig = rig("idle_timeout = \"10m\"").await;
     let activity = Activity::of(rig.sandbox()).await;
-    let (mut holder, mut waiter) = (open(&rig).await, open(&rig).await);
+    let (mut holder, mut waiter) = (rig.session().await, rig.session().await);
     let time = FrozenTime::start().await;
     run(&mut holder, "begin; select pg_advisory_xact_lock(7)").await;
     waiter.query("select pg_advisory_xact_lock(7)").await;
@@ -84,7 +80,7 @@ async fn transactions_and_queries_are_not_silence() {
 async fn pipelined_queries_are_all_answered_before_an_aged_session_ends() {
     let rig = rig("session_lifetime = \"1h\"").await;
     let activity = Activity::of(rig.sandbox()).await;
-    let (mut holder, mut aged) = (open(&rig).await, open(&rig).await);
+    let (mut holder, mut aged) = (rig.session().await, rig.session().await);
     let time = FrozenTime::start().await;
     run(&mut holder, "begin; select pg_advisory_xact_lock(7)").await;
     // The first of the two is slow: between its answer and the next the session is not idle.
@@ -105,7 +101,7 @@ async fn pipelined_queries_are_all_answered_before_an_aged_session_ends() {
 #[tokio::test]
 async fn a_copy_that_waits_for_data_is_not_idle() {
     let rig = rig("idle_timeout = \"10m\"\nsession_lifetime = \"1h\"").await;
-    let mut session = open(&rig).await;
+    let mut session = rig.session().await;
     run(&mut session, "create temporary table t (n int)").await;
     let time = FrozenTime::start().await;
     // By Execute, whose Sync the server ignores: it waits for one more.
@@ -130,7 +126,7 @@ async fn a_copy_that_waits_for_data_is_not_idle() {
 #[tokio::test]
 async fn neither_is_a_limit_unless_it_is_set() {
     let rig = Rig::start().await;
-    let mut session = open(&rig).await;
+    let mut session = rig.session().await;
     let time = FrozenTime::start().await;
     time.advance(365 * 24 * 60 * MINUTE).await;
     run(&mut session, "select 1").await;

@@ -1,5 +1,4 @@
-//! Every way in, to a query's answer: by port, server name, database and real database; direct TLS; newer protocols;
-//! behind balancers.
+//! Every way in, to a query's answer: by port, server name, database and real database; direct TLS; newer protocols.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,9 +34,7 @@ async fn world(listen: &str, config: &str) -> World {
     for database in ["people", "own_db"].into_iter().filter(|name| config.contains(name)) {
         world.sandbox.postgres.execute(&format!("create database {database}")).await.unwrap();
     }
-    let leaf = world.sandbox.ca.issue(&["localhost", "127.0.0.1", "dw.test", "*.dw.test"]);
-    std::fs::write(world.dir.path().join("server.crt"), leaf.cert_pem).unwrap();
-    std::fs::write(world.dir.path().join("server.key"), leaf.key_pem).unwrap();
+    world.new_certificate(&["localhost", "127.0.0.1", "dw.test", "*.dw.test"]);
     world.edit("[listen]\n", &format!("[listen]\n{listen}\n"));
     world
 }

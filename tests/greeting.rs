@@ -26,7 +26,7 @@ const OK: &[u8] = &[0; 4];
 
 /// Through the proxy, as the rig's user, to `sales`; all that was said on the way.
 async fn through(rig: &Rig, minor: u16, pairs: &[(&str, &str)]) -> (Tls, Vec<Message>) {
-    let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut stream = rig.tls().await;
     let all = [&[("user", USER), ("database", "sales")], pairs].concat();
     let messages = log_in(&mut stream, &startup(minor, &all), PASSWORD).await;
     let (tag, body) = messages.last().unwrap();
@@ -109,7 +109,7 @@ async fn an_aws_driver_is_asked_for_the_password_and_its_parameters_are_answered
         ("driver_discovery_version", "1"),
         ("plugin_name", "none"),
     ];
-    let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut stream = rig.tls().await;
     let all = [&[("user", USER), ("database", "sales")], &driver[..]].concat();
     send(&mut stream, &startup(0, &all)).await;
     assert_eq!(raw::read_message(&mut stream).await.unwrap(), (b'R', vec![0, 0, 0, 3]));
@@ -231,7 +231,7 @@ async fn a_connection_has_the_last_word_on_names_and_parameters() {
         &[("application_name", "b]i"), ("options", "-c application_name=x --search-path=x -cStatement_Timeout=1 -e")],
         &[("options", "--Application-Name=b]i -c statement_timeout=1")],
     ] {
-        let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+        let mut stream = rig.tls().await;
         let all = [&[("user", USER), ("database", "governed")], sent].concat();
         let messages = log_in(&mut stream, &startup(0, &all), PASSWORD).await;
         assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())));

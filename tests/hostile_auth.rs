@@ -10,9 +10,9 @@
 
 mod support;
 
+use support::aws_driver::JDBC;
 use support::hostile::{
-    LENGTHS, MECHANISM, Verdict, asked, assert_unharmed, aws_driver, challenged, demo, prefer, told, verdict,
-    wrong_password,
+    LENGTHS, MECHANISM, Verdict, asked, assert_unharmed, challenged, demo, prefer, told, verdict, wrong_password,
 };
 use support::raw::{GSSENC_REQUEST, SSL_REQUEST, field, message, read_message, say, startup};
 use support::scram::{Scram, initial_response};
@@ -69,7 +69,7 @@ async fn impossible_lengths_of_answers_are_refused() {
     let length_refused = Verdict::refused("08P01", "protocol error: expected a message of a possible length");
     for length in LENGTHS.into_iter().chain([10_001]) {
         let header = [&b"p"[..], &length.to_be_bytes()].concat();
-        let mut password = asked(&rig, true, &aws_driver()).await;
+        let mut password = asked(&rig, true, &JDBC.startup()).await;
         let mut first = asked(&rig, true, &demo()).await;
         let (mut second, _) = challenged(&rig, true, &Scram::default()).await;
         for (name, stream) in [("password", &mut password), ("first", &mut first), ("second", &mut second)] {
@@ -90,16 +90,16 @@ async fn impossible_lengths_of_answers_are_refused() {
 async fn a_password_of_any_length_that_fits_is_just_wrong() {
     let rig = Rig::start().await;
     for bytes in [0, 1, 1000, 10_000 - 5] {
-        let mut stream = asked(&rig, true, &aws_driver()).await;
+        let mut stream = asked(&rig, true, &JDBC.startup()).await;
         let password = [&vec![b'x'; bytes][..], b"\0"].concat();
         say(&mut stream, &message(b'p', &password)).await;
         assert_eq!(verdict(&mut stream).await, wrong_password(), "{bytes}");
     }
-    let mut stream = asked(&rig, true, &aws_driver()).await;
+    let mut stream = asked(&rig, true, &JDBC.startup()).await;
     say(&mut stream, &message(b'p', &[&[b'x'; 9996][..], b"\0"].concat())).await;
     assert!(verdict(&mut stream).await.is("08P01"));
     for malformed in [&b""[..], b"demo-password", b"demo-password\0x", b"\0demo-password\0", b"demo\xffpassword\0"] {
-        let mut stream = asked(&rig, true, &aws_driver()).await;
+        let mut stream = asked(&rig, true, &JDBC.startup()).await;
         say(&mut stream, &message(b'p', malformed)).await;
         let expected = Verdict::refused("08P01", "protocol error: expected a PasswordMessage");
         assert_eq!(verdict(&mut stream).await, expected, "{}", malformed.escape_ascii());
@@ -112,7 +112,7 @@ async fn a_password_is_never_asked_for_in_clear() {
     let config =
         format!("[users.plain]\npassword = \"{}\"\nmethod = \"cleartext\"\nconnections = [\"*\"]", support::verifier());
     let rig = Rig::with(Setup { tls: "prefer", config, ..Setup::default() }).await;
-    for packet in [aws_driver(), startup(0, &[("user", "plain"), ("database", "sales")])] {
+    for packet in [JDBC.startup(), startup(0, &[("user", "plain"), ("database", "sales")])] {
         assert_eq!(told(&rig, false, &packet).await, Verdict::refused("28000", "TLS is required"));
     }
     assert_unharmed(&rig).await;

@@ -12,10 +12,9 @@ mod support;
 
 use std::time::Duration;
 
+use support::aws_driver::JDBC;
 use support::frozen::FrozenTime;
-use support::hostile::{
-    MECHANISM, asked, assert_unharmed, aws_driver, challenged, connection, demo, prefer, startup_of,
-};
+use support::hostile::{MECHANISM, asked, assert_unharmed, challenged, connection, demo, prefer, startup_of};
 use support::leavers::leave;
 use support::process::Proxy;
 use support::raw::{SSL_REQUEST, Stream, client_hello, handshake, message, say, tcp, tls, tls_config, until_closed};
@@ -61,7 +60,7 @@ async fn clients_that_stop_are_closed_at_the_startup_timeout_and_not_before() {
         clients.push(("stops in its proof", stream));
     }
     clients.push(("says nothing inside TLS", connection(&rig, true).await));
-    clients.push(("stops ahead of its password", asked(&rig, true, &aws_driver()).await));
+    clients.push(("stops ahead of its password", asked(&rig, true, &JDBC.startup()).await));
     let all_wait = || rig.app.counts().tasks == clients.len() && rig.app.counts().handshakes == clients.len();
     time.wait_until(all_wait).await;
 

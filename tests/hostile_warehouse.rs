@@ -568,7 +568,7 @@ async fn cleartext_md5_and_digest_are_each_answered_once_inside_tls() {
 async fn the_warehouse_hears_3_0_whatever_the_client_speaks() {
     let front = Front::start("").await;
     for minor in [0, 1, 2, 9999] {
-        let mut stream = raw::tls(front.rig.port(), front.rig.sandbox().ca.pem()).await;
+        let mut stream = front.rig.tls().await;
         let pairs = [("user", USER), ("database", "sales"), ("application_name", "good"), ("_pq_.compression", "zstd")];
         let messages = log_in(&mut stream, &startup(minor, &pairs), PASSWORD).await;
         assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())), "{minor}");
@@ -582,7 +582,7 @@ async fn a_warehouse_that_does_not_deal_with_a_cancel_is_not_waited_for() {
     let front = Front::start("tls_timeout = \"1s\"").await;
     let steps = logged_in(greeting()).into_iter().chain([Step::Read, Step::Hang]);
     front.warehouse.script("busy", steps.collect());
-    let mut stream = raw::tls(front.rig.port(), front.rig.sandbox().ca.pem()).await;
+    let mut stream = front.rig.tls().await;
     let pairs = [("user", USER), ("database", "sales"), ("application_name", "busy")];
     log_in(&mut stream, &startup(0, &pairs), PASSWORD).await;
     let mut session = Session { stream, key: (0, Vec::new()) };

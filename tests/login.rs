@@ -67,7 +67,7 @@ async fn two_passwords_are_good_while_rotating() {
     for (password, is_good) in [("old", true), ("new", true), ("newer", false)] {
         assert_eq!(rig.connect_as("ann", password, "sales").await.is_ok(), is_good, "{password}");
         // AWS's drivers are asked for it in clear.
-        let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+        let mut stream = rig.tls().await;
         let pairs = [("user", "ann"), ("database", "sales"), ("client_protocol_version", "3")];
         raw::send(&mut stream, &raw::startup(0, &pairs)).await;
         assert_eq!(raw::read_message(&mut stream).await.unwrap(), (b'R', vec![0, 0, 0, 3]));
@@ -154,7 +154,7 @@ async fn a_session_in_clear_is_served_where_tls_is_preferred() {
 async fn a_client_that_leaves_while_the_warehouse_wakes_gives_its_place_back() {
     let rig = Rig::start().await;
     rig.sandbox().warehouse.sleep_until_woken();
-    let stream = support::raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let stream = rig.tls().await;
     let waiting = tokio::spawn(support::login_over(stream, USER, PASSWORD, "sales"));
     rig.sandbox().warehouse.wait_for_dials(1).await;
     assert_eq!(rig.app.counts().sessions, 1);

@@ -42,7 +42,7 @@ async fn a_login_that_wakes_the_warehouse_says_so_after_5_s_and_once() {
     rig.wait_until_idle().await;
     let warehouse = &rig.sandbox().warehouse;
     warehouse.sleep_until_woken();
-    let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut stream = rig.tls().await;
     let time = FrozenTime::start().await;
     let startup = startup(0, &[("user", USER), ("database", "sales")]);
     let (messages, ()) = tokio::join!(log_in(&mut stream, &startup, PASSWORD), async {
@@ -93,7 +93,7 @@ async fn a_login_that_waits_for_aws_says_so_and_the_refusal_is_still_read() {
     let aws = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", aws.local_addr().unwrap());
     let rig = Rig::with(Setup { aws: Some(url), ..Setup::default() }).await;
-    let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut stream = rig.tls().await;
     let time = FrozenTime::start().await;
     let startup = startup(0, &[("user", USER), ("database", "sales")]);
     let (messages, ()) = tokio::join!(log_in(&mut stream, &startup, PASSWORD), async {
@@ -140,7 +140,7 @@ async fn a_flush_behind_the_password_is_tolerated_for_cleartext_and_scram() {
     let scram = Scram::default();
     let (mut stream, challenge) = challenged(&rig, true, &scram).await;
     raw::send(&mut stream, &[&message(b'p', scram.last(&challenge, PASSWORD).as_bytes())[..], &flush].concat()).await;
-    let mut cleartext = support::hostile::asked(&rig, true, &support::hostile::aws_driver()).await;
+    let mut cleartext = support::hostile::asked(&rig, true, &support::aws_driver::JDBC.startup()).await;
     let password = message(b'p', &[PASSWORD.as_bytes(), b"\0"].concat());
     raw::send(&mut cleartext, &[&password[..], &flush].concat()).await;
     for stream in [stream, cleartext] {

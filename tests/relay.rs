@@ -89,7 +89,7 @@ async fn two_hundred_mb_of_copy_in_arrive_whole() {
 #[tokio::test]
 async fn a_client_that_ends_its_side_still_gets_its_results() {
     let rig = Rig::start().await;
-    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let mut session = rig.session().await;
     session.query("select lpad(n::text, 100, '0') from generate_series(1, 20000) n").await;
     session.stream.shutdown().await.unwrap();
     let rows = session.until(b'Z').await.iter().filter(|(tag, _)| *tag == b'D').count();
@@ -102,7 +102,7 @@ async fn a_client_that_ends_its_side_still_gets_its_results() {
 #[tokio::test]
 async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
     let rig = Rig::start().await;
-    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let mut session = rig.session().await;
     rig.sandbox().warehouse.close_sessions();
     session.assert_told(("08006", "the warehouse closed the connection")).await;
     rig.wait_until_idle().await;
@@ -111,7 +111,7 @@ async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
 #[tokio::test]
 async fn a_client_that_says_goodbye_hears_nothing_more() {
     let rig = Rig::start().await;
-    let mut session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let mut session = rig.session().await;
     session.stream.write_all(&raw::message(b'X', b"")).await.unwrap();
     assert_eq!(until_closed(&mut session.stream).await, b"");
     rig.wait_until_idle().await;
@@ -121,7 +121,7 @@ async fn a_client_that_says_goodbye_hears_nothing_more() {
 async fn a_client_that_is_reset_frees_the_warehouse() {
     let rig = Rig::start().await;
     let activity = Activity::of(rig.sandbox()).await;
-    let session = Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let session = rig.session().await;
     assert_eq!(activity.sessions().await, 1);
     let (socket, _) = session.stream.into_inner();
     socket.set_zero_linger().unwrap();

@@ -98,9 +98,7 @@ async fn a_proof_bound_to_another_certificate_is_refused() {
 async fn a_renewed_certificate_is_what_channels_are_bound_to_from_then_on() {
     let rig = Rig::start().await;
     let before = raw::certificate(rig.port(), rig.sandbox().ca.pem()).await;
-    let leaf = rig.sandbox().ca.issue(&["localhost", "127.0.0.1"]);
-    std::fs::write(rig.world.dir.path().join("server.crt"), &leaf.cert_pem).unwrap();
-    std::fs::write(rig.world.dir.path().join("server.key"), &leaf.key_pem).unwrap();
+    rig.world.new_certificate(&["localhost", "127.0.0.1"]);
     rig.app.read_references().await;
     assert_eq!(verdict(&mut bound_to(&rig, &before).await).await, wrong_password());
     let after = raw::certificate(rig.port(), rig.sandbox().ca.pem()).await;

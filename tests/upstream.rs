@@ -164,7 +164,7 @@ async fn other_errors_of_the_warehouse_are_passed_on_as_sent() {
         let error = rig.connect("sales").await.unwrap_err();
         assert_eq!(support::refusal(&error), (sqlstate.to_owned(), text.to_owned()));
         let startup = raw::startup(0, &[("user", USER), ("database", "sales")]);
-        let mut through = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+        let mut through = rig.tls().await;
         let mut itself = raw::tls(warehouse.address().port(), rig.sandbox().ca.pem()).await;
         let told = log_in(&mut through, &startup, PASSWORD).await;
         warehouse.login_error(1, sqlstate, text);

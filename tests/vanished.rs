@@ -25,13 +25,9 @@ use tokio_rustls::client::TlsStream;
 
 type Tls = Session<TlsStream<TcpStream>>;
 
-async fn open(rig: &Rig) -> Tls {
-    Session::open(raw::tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await
-}
-
 /// A session with a query that does not end by itself.
 async fn busy(rig: &Rig, activity: &Activity) -> Tls {
-    let mut session = open(rig).await;
+    let mut session = rig.session().await;
     session.query("select pg_sleep(600)").await;
     activity.wait_for("PgSleep").await;
     session
@@ -91,7 +87,7 @@ async fn a_client_that_leaves_with_nothing_running_causes_no_cancel() {
     let activity = Activity::of(rig.sandbox()).await;
     for sql in ["select 1", "begin", "select broken"] {
         for is_reset in [false, true] {
-            let mut session = open(&rig).await;
+            let mut session = rig.session().await;
             session.query(sql).await;
             session.until(b'Z').await;
             if is_reset {
@@ -110,7 +106,7 @@ async fn a_client_that_leaves_with_nothing_running_causes_no_cancel() {
 #[tokio::test]
 async fn a_client_that_sends_its_query_goodbye_and_end_at_once_gets_its_result() {
     let rig = Rig::start().await;
-    let mut session = open(&rig).await;
+    let mut session = rig.session().await;
     let sql = message(b'Q', b"select count(*) from generate_series(1, 300000)\0");
     session.stream.write_all(&[sql, message(b'X', b"")].concat()).await.unwrap();
     session.stream.shutdown().await.unwrap();
@@ -126,7 +122,7 @@ async fn a_client_that_vanishes_while_the_warehouse_wakes_gives_the_login_up() {
     let warehouse = &rig.sandbox().warehouse;
     warehouse.sleep_until_woken();
     for (at, is_reset) in [false, true].into_iter().enumerate() {
-        let mut stream = raw::tls(rig.port(), rig.sandbox().ca.pem()).await;
+        let mut stream = rig.tls().await;
         let login = async {
             let startup = startup(0, &[("user", USER), ("database", "sales")]);
             log_in(&mut stream, &startup, PASSWORD).await;

@@ -1,14 +1,10 @@
 //! Startup packets of any bytes: read as they were sent, or refused. The same ones each time.
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::request::Packet;
+use crate::seeded::cases;
 use crate::wire::{CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST};
-
-fn cases() -> ProptestConfig {
-    ProptestConfig { cases: 2000, rng_seed: RngSeed::Fixed(5), failure_persistence: None, ..ProptestConfig::default() }
-}
 
 /// What a packet says, written down again. `None`: refused, or of a version whose layout is not read.
 fn rewritten(packet: &[u8]) -> Option<Vec<u8>> {
@@ -56,7 +52,7 @@ fn nearly_right() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(2000))]
 
     #[test]
     fn startup_packets_of_any_bytes_are_read_as_sent_or_refused(packet in prop::collection::vec(any::<u8>(), 0..200)) {

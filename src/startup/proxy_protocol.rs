@@ -111,6 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeded::cases;
 
     /// Feeds a stream as it is asked for: what came of it, and how much was taken. `None`: it ended too soon.
     fn read(stream: &[u8]) -> Option<(Result<Option<Peer>, ProxyError>, usize)> {
@@ -195,6 +196,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn no_bytes_do_any_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             read(&bytes);

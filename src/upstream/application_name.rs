@@ -47,6 +47,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeded::cases;
 
     fn rendered(template: &str, own: &str, user: &str) -> String {
         let asker =
@@ -79,6 +80,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn whatever_comes_it_fits(own in ".{0,400}", user in ".{0,400}") {
             let name = rendered("{application_name}|{user}|{application_name}", &own, &user);

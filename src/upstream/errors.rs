@@ -87,6 +87,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeded::cases;
 
     fn error(body: &[u8]) -> ServerError {
         let length = u32::try_from(4 + body.len()).unwrap();
@@ -144,6 +145,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn any_body_is_read(body in prop::collection::vec(prop_oneof![Just(0), Just(b'C'), Just(b'M'), any::<u8>()], 0..80)) {
             let error = error(&body);

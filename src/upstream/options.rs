@@ -123,6 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeded::cases;
 
     /// Drops `drop`, makes `mend` `a b\`, keeps the rest.
     fn mended(options: &str) -> Option<String> {
@@ -248,7 +249,8 @@ mod tests {
     const BETWEEN: &[&str] = &[" ", " ", "\t", "\\ ", "\\\t", "\\\\ ", ""];
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+        #![proptest_config(cases(2000))]
+
         /// What is dropped is not set, whichever server reads what is left: PostgreSQL's switches of today, and of 8.0.
         #[test]
         fn what_is_dropped_is_dropped_for_every_server(

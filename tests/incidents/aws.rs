@@ -6,7 +6,7 @@ use std::time::Duration;
 use redshift_sandbox::aws::{RoleRule, Workgroup};
 
 use crate::support::hostile::assert_unharmed;
-use crate::support::raw::{SOON, startup, tls};
+use crate::support::raw::{SOON, startup};
 use crate::support::session::log_in;
 use crate::support::{PASSWORD, Rig, Setup, USER, assert_refused, connection, verifier};
 
@@ -109,7 +109,6 @@ async fn confused_deputy_no_client_input_reaches_an_arn() {
     };
     let config = connection("mine", &[("identity", "\"per-user\"")]) + &USERS.iter().map(user).collect::<String>();
     let rig = Rig::with(Setup { config, ..Setup::default() }).await;
-    let ca_pem = rig.sandbox().ca.pem();
     let mut odd = Odd(0x5eed_0f0d_d5ee_d001);
     let say = async |user: &str, database: &str, texts: [&str; 4]| {
         let [options, application_name, region, extra] = texts;
@@ -122,7 +121,7 @@ async fn confused_deputy_no_client_input_reaches_an_arn() {
             ("role_arn", extra),
         ];
         let startup = startup(0, &pairs.map(|(name, value)| (name, value)));
-        let mut stream = tls(rig.port(), ca_pem).await;
+        let mut stream = rig.tls().await;
         log_in(&mut stream, &startup, PASSWORD).await.last().unwrap().0
     };
     for _ in 0..60 {

@@ -2,8 +2,7 @@
 
 use tokio::io::AsyncWriteExt;
 
-use crate::support::raw::{SSL_REQUEST, tcp, tls, until_closed};
-use crate::support::session::Session;
+use crate::support::raw::{SSL_REQUEST, tcp, until_closed};
 use crate::support::tap::Tap;
 use crate::support::{Rig, Setup, World};
 
@@ -17,14 +16,13 @@ async fn send(rig: &Rig, request: &[u8]) {
 #[tokio::test]
 async fn pgbouncer_38_and_245_a_late_or_confused_cancel_hits_nobody() {
     let rig = Rig::start().await;
-    let ca_pem = rig.sandbox().ca.pem();
-    let gone = Session::open(tls(rig.port(), ca_pem).await, "sales").await;
+    let gone = rig.session().await;
     let late = gone.cancel_request();
     drop(gone);
     rig.wait_until_idle().await;
     let mut others = Vec::new();
     for _ in 0..3 {
-        others.push(Session::open(tls(rig.port(), ca_pem).await, "sales").await);
+        others.push(rig.session().await);
     }
     send(&rig, &late).await;
     // One session's key with another's pid.
@@ -39,7 +37,7 @@ async fn pgbouncer_38_and_245_a_late_or_confused_cancel_hits_nobody() {
 #[tokio::test]
 async fn neon_9739_guessing_keys_is_limited_and_says_nothing() {
     let rig = Rig::start().await;
-    let session = Session::open(tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let session = rig.session().await;
     let right = session.cancel_request();
     for guess in 1..=20_u8 {
         let mut wrong = right.clone();
@@ -60,7 +58,7 @@ async fn odyssey_storage_documentation_no_cancel_key_goes_upstream_in_clear() {
     let port = world.sandbox.warehouse.address().port();
     world.edit_all(&format!("port = {port}\n"), &format!("port = {}\n", tap.port()));
     let rig = Box::pin(Rig::over(world)).await;
-    let session = Session::open(tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let session = rig.session().await;
     send(&rig, &session.cancel_request()).await;
     rig.sandbox().warehouse.wait_for_cancels(1).await;
     assert_eq!(tap.count(SSL_REQUEST), 2, "login and cancel");
@@ -77,7 +75,7 @@ async fn odyssey_storage_documentation_no_cancel_key_goes_upstream_in_clear() {
 #[tokio::test]
 async fn jackc_pgx_2578_a_cancel_is_not_sent_at_all_where_tls_cannot_be_had() {
     let rig = Rig::start().await;
-    let session = Session::open(tls(rig.port(), rig.sandbox().ca.pem()).await, "sales").await;
+    let session = rig.session().await;
     rig.sandbox().warehouse.refuse_tls(true);
     send(&rig, &session.cancel_request()).await;
     assert_eq!(rig.sandbox().warehouse.cancels(), []);

@@ -6,17 +6,17 @@ use redshift_iam_proxy::app::Counts;
 use redshift_iam_proxy::config::Verifier;
 use redshift_iam_proxy::config::verifier::BadVerifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
 use tokio::process::Command;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::support::aws_driver::JDBC;
 use crate::support::hostile::{
-    MECHANISM, Verdict, asked, assert_unharmed, aws_driver, challenged, connection, demo, prefer, verdict,
+    MECHANISM, Verdict, asked, assert_unharmed, challenged, connection, demo, prefer, verdict,
 };
 use crate::support::leavers::{WAYS, leave};
-use crate::support::raw::{SOON, SSL_REQUEST, client_hello, message, open, say, startup, tcp, tls_config};
+use crate::support::raw::{SOON, SSL_REQUEST, client_hello, message, open, say, startup, tcp, tcp_from, tls_config};
 use crate::support::scram::{Scram, initial_response};
 use crate::support::{PASSWORD, Rig, Setup, USER};
 
@@ -109,9 +109,7 @@ async fn supavisor_783_and_970_a_hundred_thousand_aborted_handshakes_leave_nothi
             for turn in 0..LEAVERS / AT_ONCE {
                 let shakes_hands = turn % 20 == 0;
                 let way = if shakes_hands { first + turn } else { (first + turn) % (WAYS - 2) };
-                let socket = TcpSocket::new_v4().unwrap();
-                socket.bind(([127, 0, 1, u8::try_from(first).unwrap()], 0).into()).unwrap();
-                let socket = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+                let socket = tcp_from([127, 0, 1, u8::try_from(first).unwrap()], port).await.unwrap();
                 leave(socket, &ca_pem, &hello, way).await;
             }
         });
@@ -135,7 +133,7 @@ async fn supavisor_970_nobody_stays_in_the_authentication_state() {
         waiting.push(asked(&rig, encrypted, &demo()).await);
         waiting.push(challenged(&rig, encrypted, &Scram::default()).await.0);
     }
-    waiting.push(asked(&rig, true, &aws_driver()).await);
+    waiting.push(asked(&rig, true, &JDBC.startup()).await);
     for stream in &mut waiting {
         assert_eq!(verdict(stream).await, Verdict::Silence);
     }

@@ -5,23 +5,19 @@ use std::time::Duration;
 
 use redshift_sandbox::sandbox::Sandbox;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpSocket;
 
-use crate::HEADER;
+use crate::support::aws_driver::JDBC;
 use crate::support::hostile::{
-    MECHANISM, Verdict, asked, assert_unharmed, aws_driver, challenged, demo, prefer, verdict, wrong_password,
+    MECHANISM, Verdict, asked, assert_unharmed, challenged, demo, prefer, verdict, wrong_password,
 };
-use crate::support::process::Proxy;
 use crate::support::raw::{
-    GSSENC_REQUEST, SSL_REQUEST, Stream, encrypt, field, message, open, read_message, say, startup, tls, tls_config,
-    until_closed,
+    GSSENC_REQUEST, SSL_REQUEST, Stream, field, message, open, read_message, say, startup, until_closed,
 };
-use crate::support::scene::whole_log;
 use crate::support::scram::{Scram, initial_response};
 use crate::support::scripted::{Scripted, Step, greeting, request};
 use crate::support::seeds::load_faults;
-use crate::support::session::{Session, log_in};
-use crate::support::{PASSWORD, Rig, Setup, USER, World, login_over, until, verifier, without_session};
+use crate::support::session::log_in;
+use crate::support::{PASSWORD, Rig, Setup, USER, World, until, verifier, without_session};
 
 /// What may come once only, and first.
 fn intruders() -> [(&'static str, Vec<u8>); 4] {
@@ -46,7 +42,7 @@ async fn cve_2026_107350_a_second_startup_packet_makes_nobody_somebody_else_duri
             (asked(&rig, true, &demo()).await, first.clone()),
             (asked(&rig, false, &demo()).await, first),
             (after_challenge, message(b'p', scram.last(&challenge, PASSWORD).as_bytes())),
-            (asked(&rig, true, &aws_driver()).await, password),
+            (asked(&rig, true, &JDBC.startup()).await, password),
         ];
         for (at, (mut stream, right)) in states.into_iter().enumerate() {
             say(&mut stream, &[&intruder[..], &right].concat()).await;
@@ -69,10 +65,9 @@ fn users_at_the_door(sandbox: &Sandbox) -> Vec<String> {
 async fn cve_2026_107350_a_second_startup_packet_makes_nobody_somebody_else_after_login() {
     let rig = Rig::start().await;
     let warehouse = &rig.sandbox().warehouse;
-    let ca_pem = rig.sandbox().ca.pem();
     let mut sessions = 0;
     for (name, intruder) in intruders() {
-        let mut session = Session::open(tls(rig.port(), ca_pem).await, "sales").await;
+        let mut session = rig.session().await;
         say(&mut session.stream, &intruder).await;
         until_closed(&mut session.stream).await;
 
@@ -93,7 +88,7 @@ async fn cve_2026_107350_a_second_startup_packet_makes_nobody_somebody_else_afte
 
 /// All that a login hears, without what is random: nonces and session ids.
 async fn heard(rig: &Rig, user: &str, password: &str) -> Vec<(u8, String)> {
-    let mut stream = tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut stream = rig.tls().await;
     let messages = log_in(&mut stream, &startup(0, &[("user", user), ("database", "sales")]), password).await;
     let without_chance = |(tag, body): &(u8, Vec<u8>)| match tag {
         b'E' => (*tag, format!("{} {}", field(body, b'C'), without_session(&field(body, b'M')))),
@@ -216,7 +211,7 @@ async fn cve_2025_12819_the_proxy_has_no_queries_of_its_own() {
         Step::Hang,
     ];
     warehouse.script("app", steps.to_vec());
-    let mut stream = tls(rig.port(), rig.sandbox().ca.pem()).await;
+    let mut stream = rig.tls().await;
     let pairs = [("user", USER), ("database", "sales"), ("application_name", "app"), ("search_path", "planted")];
     log_in(&mut stream, &startup(0, &pairs), PASSWORD).await;
     let query = message(b'Q', b"select 'mine'\0");
@@ -229,42 +224,4 @@ async fn cve_2025_12819_the_proxy_has_no_queries_of_its_own() {
     until("the query", hear, |count| *count == 2).await;
     let heard = heard.into_inner();
     assert_eq!((heard[0].0, message(heard[1].0, &heard[1].1)), (b'p', query));
-}
-
-/// From whom it is not in the list a header is no startup packet; whoever is, owes one, and one only.
-#[tokio::test]
-async fn pgadmin_cve_2026_86863_only_a_trusted_balancer_says_where_a_client_is() {
-    let mut world = World::start(&Setup::default()).await;
-    world.edit("[listen]\n", "[listen]\nproxy_protocol_from = [\"127.0.0.2\"]\n");
-    let mut proxy = Proxy::start(&world, &[]).await;
-    let config = || tls_config(world.sandbox.ca.pem());
-    let from = async |last: u8| {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, last], 0).into()).unwrap();
-        socket.connect(([127, 0, 0, 1], proxy.port).into()).await.unwrap()
-    };
-    let v2_local = [b"\r\n\r\n\0\r\nQUIT\n".as_slice(), &[0x20, 0, 0, 0]].concat();
-    for header in [HEADER, &v2_local] {
-        let mut stranger = from(1).await;
-        say(&mut stranger, &[header, SSL_REQUEST].concat()).await;
-        assert_eq!(until_closed(&mut stranger).await, b"", "nobody asked for it");
-    }
-    for bytes in [SSL_REQUEST.to_vec(), demo(), [HEADER, HEADER, SSL_REQUEST].concat()] {
-        let mut balancer = from(2).await;
-        say(&mut balancer, &bytes).await;
-        assert_eq!(until_closed(&mut balancer).await, b"", "none, or a second one of the client's own");
-    }
-    let mut addresses = Vec::new();
-    for (last, header) in [(1, &b""[..]), (2, HEADER)] {
-        let mut socket = from(last).await;
-        say(&mut socket, header).await;
-        let stream = encrypt(socket, config()).await;
-        drop(login_over(stream, USER, PASSWORD, "sales").await.unwrap());
-    }
-    let log = whole_log(&mut proxy).await;
-    for line in log.lines().filter(|line| line.contains("\"session started\"")) {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        addresses.push(line["client_addr"].as_str().unwrap().to_owned());
-    }
-    assert_eq!(addresses, ["127.0.0.1", "198.51.100.7"]);
 }

@@ -48,7 +48,7 @@ fn sources(folder: &Path, each: &mut impl FnMut(&Path, &str)) {
             }
         } else if !["tests", "fuzz", "bench"].contains(&name) {
             let text = std::fs::read_to_string(&path).unwrap();
-            each(&path, text.split("#[cfg(test)]\nmod ").next().unwrap());
+            each(&path, text.split("#[cfg(test)]\nmod tests {").next().unwrap());
         }
     }
 }
@@ -97,6 +97,17 @@ fn the_reader_of_the_sources_sees_comparisons_of_secrets() {
     for line in ["if spec.secret_id == other && is_same(&a.secret, &b.secret) {", "let secret = a == b;"] {
         assert!(!compared(line).into_iter().any(names_a_secret), "{line}");
     }
+}
+
+/// Its tests are declared near the top, and are in a file of their own.
+#[test]
+fn the_reader_of_the_sources_reads_to_the_end_of_a_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/client_auth/accounts.rs");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let last = text.lines().rfind(|line| line.contains("fn ")).unwrap();
+    let mut is_read = false;
+    sources(path.parent().unwrap(), &mut |read, text| is_read |= read == path && text.contains(last));
+    assert!(is_read, "{last}");
 }
 
 /// What a compiler does not see: an `==` that tells by its time how much of a secret was right.

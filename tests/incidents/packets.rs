@@ -2,8 +2,9 @@
 
 use tokio::io::AsyncWriteExt;
 
+use crate::support::aws_driver::JDBC;
 use crate::support::hostile::{
-    LENGTHS, MECHANISM, Verdict, assert_unharmed, aws_driver, connection, demo, prefer, startup_of, told,
+    LENGTHS, MECHANISM, Verdict, assert_unharmed, connection, demo, prefer, startup_of, told,
 };
 use crate::support::process::Proxy;
 use crate::support::raw::{Stream, message, open, read_message, say, startup, tls, until_closed};
@@ -39,7 +40,7 @@ async fn reach(state: State, port: u16, ca_pem: &str) -> (Stream, Vec<u8>) {
     let ahead = match state {
         State::Start | State::StartInTls | State::Ready => Vec::new(),
         State::Password => {
-            asked(&aws_driver()).await;
+            asked(&JDBC.startup()).await;
             b"p".to_vec()
         }
         State::First => {

@@ -1,6 +1,6 @@
 //! The table in docs/incidents.md, held against the tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Every incident of the list that the project was given.
 const INCIDENTS: [&str; 48] = [
@@ -69,10 +69,9 @@ fn rows(docs: &str) -> impl Iterator<Item = &str> {
     docs.lines().filter(is_row)
 }
 
-/// All code, tests included, of which there may be any number of folders.
+/// All code of a folder, of which there may be none.
 fn code(folder: &Path, all: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in entries(folder) {
         if path.is_dir() {
             code(&path, all);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -81,21 +80,50 @@ fn code(folder: &Path, all: &mut String) {
     }
 }
 
+/// That of a module: of its file, and of the folder beside it.
+fn module(folder: &Path, name: &str, all: &mut String) {
+    if let Ok(text) = std::fs::read_to_string(folder.join(format!("{name}.rs"))) {
+        all.push_str(&text);
+    }
+    code(&folder.join(name), all);
+}
+
+/// The same, wherever below the folder the module is.
+fn modules(folder: &Path, name: &str, all: &mut String) {
+    module(folder, name, all);
+    for below in entries(folder).into_iter().filter(|path| path.is_dir()) {
+        modules(&below, name, all);
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// As the rows name it: `test`, of this family, or `module::test`, of a family of tests/ or of a module of the program.
+fn is_test(test: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (family, name) = test.rsplit_once("::").unwrap_or(("incidents", test));
+    let mut all = String::new();
+    module(&root.join("tests"), family, &mut all);
+    modules(&root.join("src"), family, &mut all);
+    all.contains(&format!("fn {name}("))
+}
+
 #[test]
 fn every_row_names_tests_that_there_are() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut all = String::new();
-    code(&root.join("src"), &mut all);
-    code(&root.join("tests"), &mut all);
     let docs = docs();
     for row in rows(&docs) {
         let tests: Vec<_> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test: {row}");
         for test in tests {
-            let name = test.rsplit("::").next().unwrap();
-            assert!(all.contains(&format!("fn {name}(")), "{name} is no test: {row}");
+            assert!(is_test(test), "{test} is no test: {row}");
         }
     }
+    assert!(is_test("fuzz::digest_requests_of_any_bytes_are_read_whole_or_refused"));
+    assert!(!is_test("options::digest_requests_of_any_bytes_are_read_whole_or_refused"), "of another module");
+    assert!(!is_test("digest_requests_of_any_bytes_are_read_whole_or_refused"), "of no family");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! A CA for clients' certificates.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
@@ -8,12 +7,6 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
     date_time_ymd,
 };
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use super::World;
 
@@ -108,27 +101,6 @@ pub(crate) fn ask(world: &mut World, ca: &ClientCa, more: &str) {
 /// A file beside the configuration.
 pub(crate) fn write(world: &World, name: &str, text: &str) {
     std::fs::write(world.dir.path().join(name), text).unwrap();
-}
-
-/// A client that shows a certificate, or none.
-pub(crate) fn tls_config(ca_pem: &str, client: Option<&Client>) -> ClientConfig {
-    let Some(client) = client else { return super::raw::tls_config(ca_pem) };
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let chain = vec![CertificateDer::from_pem_slice(client.cert_pem.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes()).unwrap();
-    config.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap()
-}
-
-/// SSLRequest, `S`, handshake with this certificate. In TLS 1.3 a client hears of its certificate's refusal later.
-pub(crate) async fn encrypt(port: u16, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
-    use tokio::io::AsyncReadExt;
-    let mut socket = super::raw::tcp(port).await;
-    socket.write_all(super::raw::SSL_REQUEST).await.unwrap();
-    assert_eq!(socket.read_u8().await.unwrap(), b'S');
-    super::raw::handshake(socket, config).await
 }
 
 fn subject(name: &str) -> DistinguishedName {

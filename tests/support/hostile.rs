@@ -84,11 +84,6 @@ pub(crate) fn demo() -> Vec<u8> {
     startup(0, &[("user", USER), ("database", "sales")])
 }
 
-/// AWS's drivers are asked for the password itself, inside TLS.
-pub(crate) fn aws_driver() -> Vec<u8> {
-    startup(0, &[("user", USER), ("database", "sales"), ("client_protocol_version", "3")])
-}
-
 /// A client that has been asked for something: after its startup message.
 pub(crate) async fn asked(rig: &Rig, encrypted: bool, startup: &[u8]) -> Stream {
     let mut stream = connection(rig, encrypted).await;

@@ -15,9 +15,12 @@ use redshift_iam_proxy::listener::Workers;
 use redshift_sandbox::aws::{AwsOptions, Workgroup};
 use redshift_sandbox::sandbox::Sandbox;
 use redshift_sandbox::warehouse::WarehouseOptions;
+use session::Session;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio_postgres::NoTls;
+use tokio_rustls::client::TlsStream;
 
 pub(crate) mod activity;
 pub(crate) mod aws_driver;
@@ -38,7 +41,7 @@ pub(crate) mod seeds;
 pub(crate) mod session;
 pub(crate) mod stand_in;
 pub(crate) mod tap;
-pub(crate) mod verbatim;
+pub(crate) mod warehouse;
 
 /// The user of the rig's configuration, and its password.
 pub(crate) const USER: &str = "demo";
@@ -106,13 +109,12 @@ impl World {
         let keys = (aws.access_key_id.clone(), aws.secret_access_key.clone());
         let sandbox = Sandbox::start(aws, WarehouseOptions::default()).await.unwrap();
         let dir = TempDir::new().unwrap();
-        let leaf = sandbox.ca.issue(&["localhost", "127.0.0.1"]);
         std::fs::write(dir.path().join("ca.crt"), sandbox.ca.pem()).unwrap();
-        std::fs::write(dir.path().join("server.crt"), leaf.cert_pem).unwrap();
-        std::fs::write(dir.path().join("server.key"), leaf.key_pem).unwrap();
         let toml = toml(setup, &sandbox);
         std::fs::write(dir.path().join("proxy.toml"), &toml).unwrap();
-        Self { sandbox, keys, dir, toml }
+        let world = Self { sandbox, keys, dir, toml };
+        world.new_certificate(&["localhost", "127.0.0.1"]);
+        world
     }
 
     /// The configuration, loaded as `serve` loads it.
@@ -135,6 +137,13 @@ impl World {
         assert!(self.toml.contains(changed), "{changed}");
         self.toml = toml;
         std::fs::write(self.dir.path().join("proxy.toml"), &self.toml).unwrap();
+    }
+
+    /// Another certificate of the proxy's, and its key.
+    pub(crate) fn new_certificate(&self, names: &[&str]) {
+        let leaf = self.sandbox.ca.issue(names);
+        std::fs::write(self.dir.path().join("server.crt"), leaf.cert_pem).unwrap();
+        std::fs::write(self.dir.path().join("server.key"), leaf.key_pem).unwrap();
     }
 
     /// The CA that signed every certificate of the rig.
@@ -176,6 +185,16 @@ impl Rig {
         self.app.addresses()[0].port()
     }
 
+    /// A connection to the proxy, inside verified TLS.
+    pub(crate) async fn tls(&self) -> TlsStream<TcpStream> {
+        raw::tls(self.port(), self.sandbox().ca.pem()).await
+    }
+
+    /// A session of the rig's user on `sales`.
+    pub(crate) async fn session(&self) -> Session<TlsStream<TcpStream>> {
+        Session::open(self.tls().await, "sales").await
+    }
+
     /// Moves the clocks of the proxy and of the sandbox.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
@@ -199,8 +218,7 @@ impl Rig {
         password: &str,
         conn_id: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        let stream = raw::tls(self.port(), self.sandbox().ca.pem()).await;
-        login_over(stream, user, password, conn_id).await
+        login_over(self.tls().await, user, password, conn_id).await
     }
 
     /// Until the proxy holds nothing of any session.

@@ -1,15 +1,18 @@
 //! Clients that say exactly what a test wants said.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use super::client_ca::Client;
 
 pub(crate) const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
 pub(crate) const GSSENC_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x30];
@@ -21,12 +24,30 @@ pub(crate) async fn tcp(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).await.unwrap()
 }
 
+/// From this address of the loopback network.
+pub(crate) async fn tcp_from(from: impl Into<IpAddr>, port: u16) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Else the ports of one address are soon used up: closed ones are not free at once.
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind((from.into(), 0).into()).unwrap();
+    socket.connect(([127, 0, 0, 1], port).into()).await
+}
+
 pub(crate) fn tls_config(ca_pem: &str) -> ClientConfig {
+    tls_config_as(ca_pem, None)
+}
+
+/// Of a client that shows a certificate, or none.
+pub(crate) fn tls_config_as(ca_pem: &str, client: Option<&Client>) -> ClientConfig {
+    let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    roots.add(certificate(ca_pem)).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    config.with_root_certificates(roots).with_no_client_auth()
+    let config = config.with_root_certificates(roots);
+    let Some(client) = client else { return config.with_no_client_auth() };
+    let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes()).unwrap();
+    config.with_client_auth_cert(vec![certificate(&client.cert_pem)], key).unwrap()
 }
 
 pub(crate) async fn tls(port: u16, ca_pem: &str) -> TlsStream<TcpStream> {
@@ -40,10 +61,15 @@ pub(crate) async fn certificate(port: u16, ca_pem: &str) -> Vec<u8> {
 }
 
 /// SSLRequest, `S`, handshake.
-pub(crate) async fn encrypt(mut socket: TcpStream, config: ClientConfig) -> TlsStream<TcpStream> {
+pub(crate) async fn encrypt(socket: TcpStream, config: ClientConfig) -> TlsStream<TcpStream> {
+    try_encrypt(socket, config).await.unwrap()
+}
+
+/// The same where the handshake may fail. In TLS 1.3 a client hears of its certificate's refusal later.
+pub(crate) async fn try_encrypt(mut socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     socket.write_all(SSL_REQUEST).await.unwrap();
     assert_eq!(socket.read_u8().await.unwrap(), b'S');
-    handshake(socket, config).await.unwrap()
+    handshake(socket, config).await
 }
 
 pub(crate) async fn handshake(socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {

@@ -10,7 +10,8 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::World;
-use super::raw::{SSL_REQUEST, message, read_message};
+use super::raw::{message, read_message};
+use super::warehouse::{CANCEL_REQUEST, agree, read_packet, read_request, send, status};
 
 /// Makes bytes out of the last message that came.
 pub(crate) type Answer = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
@@ -69,11 +70,7 @@ struct Shared {
 impl Scripted {
     /// Takes the place of the warehouse behind every connection.
     pub(crate) async fn replace(world: &mut World) -> Self {
-        let acceptor = super::stand_in::acceptor(&world.sandbox.ca.issue(&["localhost"]));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let warehouse = world.sandbox.warehouse.address().port();
-        world.edit_all(&format!("port = {warehouse}\n"), &format!("port = {port}\n"));
+        let (listener, acceptor) = world.take_warehouse(true).await;
         let (door, scripts, seen) = (Mutex::new(Door::Open), Mutex::default(), Mutex::default());
         let shared = Arc::new(Shared { acceptor, door, scripts, seen });
         let listening = tokio::spawn(listen(listener, Arc::clone(&shared)));
@@ -115,14 +112,11 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve(mut socket: TcpStream, shared: &Shared) -> Result<()> {
     socket.set_nodelay(true)?;
-    let mut request = [0; SSL_REQUEST.len()];
-    socket.read_exact(&mut request).await?;
+    let request = read_request(&mut socket).await?;
     let door = shared.door.lock().unwrap().clone();
     let said = match door {
         Door::Open => {
-            assert_eq!(request, SSL_REQUEST);
-            socket.write_all(b"S").await?;
-            let mut stream = shared.acceptor.accept(socket).await?;
+            let mut stream = agree(socket, request, &shared.acceptor).await?;
             play(&mut stream, shared).await?;
             return stream.shutdown().await;
         }
@@ -151,11 +145,9 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Result<()> {
 }
 
 async fn play<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, shared: &Shared) -> Result<()> {
-    let length = stream.read_u32().await?;
-    let mut startup = vec![0; length as usize - 4];
-    stream.read_exact(&mut startup).await?;
-    if startup.starts_with(&[4, 0xd2, 0x16, 0x2e]) {
-        // A CancelRequest, which is never dealt with.
+    let startup = read_packet(stream).await?;
+    if startup.starts_with(CANCEL_REQUEST) {
+        // Never dealt with.
         shared.seen.lock().unwrap().cancels += 1;
         return hang(stream).await;
     }
@@ -186,11 +178,6 @@ async fn hang<S: AsyncRead + Unpin>(stream: &mut S) -> Result<()> {
     Ok(())
 }
 
-async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<()> {
-    stream.write_all(bytes).await?;
-    stream.flush().await
-}
-
 /// Which script is meant. The version is checked on the way: always 3.0.
 fn application_name(startup: &[u8]) -> String {
     assert_eq!(startup[..4], [0, 3, 0, 0]);
@@ -206,7 +193,6 @@ pub(crate) fn request(code: u32, data: &[u8]) -> Vec<u8> {
 
 /// What a warehouse says once it is satisfied: statuses, key, ready.
 pub(crate) fn greeting() -> Vec<u8> {
-    let status = |name: &str, value: &str| message(b'S', format!("{name}\0{value}\0").as_bytes());
     let key = message(b'K', &[0, 0, 0, 7, 1, 2, 3, 4]);
     [status("server_version", "8.0.2"), status("client_encoding", "UTF8"), key, message(b'Z', b"I")].concat()
 }

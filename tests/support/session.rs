@@ -49,13 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Messages up to the next of this type, which comes last.
     pub(crate) async fn until(&mut self, tag: u8) -> Vec<Message> {
-        let mut messages = Vec::new();
-        loop {
-            messages.push(read_message(&mut self.stream).await.unwrap());
-            if messages.last().unwrap().0 == tag {
-                return messages;
-            }
-        }
+        messages_until(&mut self.stream, tag).await
     }
 
     /// Reads what a session is ended with: one FATAL error, then close_notify.
@@ -71,6 +65,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let (pid, secret) = &self.key;
         let length = u32::try_from(12 + secret.len()).unwrap();
         [&length.to_be_bytes()[..], &[4, 0xd2, 0x16, 0x2e], &pid.to_be_bytes(), secret].concat()
+    }
+}
+
+/// Messages up to the next of this type, which comes last.
+pub(crate) async fn messages_until<S: AsyncRead + Unpin>(stream: &mut S, tag: u8) -> Vec<Message> {
+    let mut messages = Vec::new();
+    loop {
+        messages.push(read_message(stream).await.unwrap());
+        if messages.last().unwrap().0 == tag {
+            return messages;
+        }
     }
 }
 

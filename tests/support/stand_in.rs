@@ -5,26 +5,19 @@ use std::io::{ErrorKind, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use redshift_sandbox::ca::Leaf;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::World;
-use super::raw::{SSL_REQUEST, message, read_message};
+use super::raw::{message, read_message};
 use super::session::{self, Session};
+use super::warehouse::{CANCEL_REQUEST, agree, read_packet, read_request, send, status};
 
 /// The query whose result never ends.
 pub(crate) const ENDLESS: &str = "select endlessly";
-
-/// The code of a CancelRequest, in place of a protocol version.
-const CANCEL_REQUEST: &[u8] = &[4, 0xd2, 0x16, 0x2e];
 
 /// Rows of an endless result that are sent in one go.
 const ROWS: usize = 64;
@@ -56,22 +49,18 @@ struct Counted(Arc<Tally>);
 impl StandIn {
     /// Takes the place of the warehouse behind `sales`, with room for so many sessions.
     pub(crate) async fn replace(world: &mut World, max_sessions: usize) -> Self {
-        let stand_in = Self::start(world, |world, from, to| world.edit(from, to)).await;
+        let stand_in = Self::start(world, false).await;
         world.edit("[connections.sales]\n", &format!("[connections.sales]\nmax_sessions = {max_sessions}\n"));
         stand_in
     }
 
     /// Takes the place of the warehouse behind every connection.
     pub(crate) async fn replace_all(world: &mut World) -> Self {
-        Self::start(world, |world, from, to| world.edit_all(from, to)).await
+        Self::start(world, true).await
     }
 
-    async fn start(world: &mut World, edit: impl Fn(&mut World, &str, &str)) -> Self {
-        let acceptor = acceptor(&world.sandbox.ca.issue(&["localhost"]));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let warehouse = world.sandbox.warehouse.address().port();
-        edit(world, &format!("port = {warehouse}\n"), &format!("port = {port}\n"));
+    async fn start(world: &mut World, all: bool) -> Self {
+        let (listener, acceptor) = world.take_warehouse(all).await;
         let tally = Arc::new(Tally::default());
         let listening = tokio::spawn(listen(listener, acceptor, Arc::clone(&tally)));
         Self { tally, listener: listening.abort_handle() }
@@ -123,14 +112,6 @@ impl Drop for Counted {
     }
 }
 
-pub(crate) fn acceptor(leaf: &Leaf) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(leaf.cert_pem.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()))
-}
-
 async fn listen(listener: TcpListener, acceptor: TlsAcceptor, tally: Arc<Tally>) {
     loop {
         let (socket, _) = listener.accept().await.unwrap();
@@ -146,11 +127,8 @@ async fn listen(listener: TcpListener, acceptor: TlsAcceptor, tally: Arc<Tally>)
 async fn serve(mut socket: TcpStream, acceptor: &TlsAcceptor, tally: &Arc<Tally>) -> Result<()> {
     socket.set_nodelay(true)?;
     SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
-    let mut request = [0; SSL_REQUEST.len()];
-    socket.read_exact(&mut request).await?;
-    assert_eq!(request, SSL_REQUEST);
-    socket.write_all(b"S").await?;
-    let mut stream = acceptor.accept(socket).await?;
+    let request = read_request(&mut socket).await?;
+    let mut stream = agree(socket, request, acceptor).await?;
     log_in(&mut stream, tally).await?;
     let _session = Counted::new(tally);
     send(&mut stream, &message(b'Z', b"I")).await?;
@@ -168,15 +146,11 @@ async fn serve(mut socket: TcpStream, acceptor: &TlsAcceptor, tally: &Arc<Tally>
 /// Takes any password. What follows AuthenticationOk, up to ReadyForQuery. An error for a CancelRequest, which is answered
 /// by the end: whoever sends one gives its session up as well.
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, tally: &Tally) -> Result<()> {
-    let length = stream.read_u32().await?;
-    let mut startup = vec![0; length as usize - 4];
-    stream.read_exact(&mut startup).await?;
-    if startup.starts_with(CANCEL_REQUEST) {
+    if read_packet(stream).await?.starts_with(CANCEL_REQUEST) {
         return Err(ErrorKind::ConnectionAborted.into());
     }
     send(stream, &message(b'R', &[0, 0, 0, 3])).await?;
     assert_eq!(read_message(stream).await?.0, b'p');
-    let status = |name: &str, value: &str| message(b'S', format!("{name}\0{value}\0").as_bytes());
     let pid = tally.logins.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let (ok, key) = (message(b'R', &[0; 4]), message(b'K', &[pid, pid].concat()));
     let greeting = [ok, status("client_encoding", "UNICODE"), status("server_version", "8.0.2"), key];
@@ -197,9 +171,4 @@ async fn answer_endlessly<S: AsyncWrite + Unpin>(stream: &mut S, tally: &Tally) 
 fn row(value: &[u8]) -> Vec<u8> {
     let length = u32::try_from(value.len()).unwrap().to_be_bytes();
     [&1u16.to_be_bytes()[..], &length, value].concat()
-}
-
-async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<()> {
-    stream.write_all(bytes).await?;
-    stream.flush().await
 }

@@ -2,14 +2,10 @@
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::tests::{bound, verifiers};
 use super::*;
-
-fn cases() -> ProptestConfig {
-    ProptestConfig { cases: 1000, rng_seed: RngSeed::Fixed(5), failure_persistence: None, ..ProptestConfig::default() }
-}
+use crate::seeded::cases;
 
 const OUR_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 
@@ -35,7 +31,7 @@ fn last_message() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn no_sasl_messages_of_a_client_prove_what_it_does_not_know(
