@@ -5,7 +5,9 @@
 //! proofs, so that to push one out before its time an attacker has to finish a hundred thousand times as many.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,7 +63,9 @@ pub(crate) struct Banned {
 pub(crate) struct Trial<'a> {
     bans: &'a Bans,
     from: IpAddr,
-    user: &'a str,
+    user: &'a Counted,
+    /// What a proof costs has been spent on it.
+    is_spent: AtomicBool,
 }
 
 /// How a proof ended.
@@ -73,13 +77,43 @@ pub(crate) enum Ended {
     Early,
 }
 
+/// A user name, whoever has it. What names are told apart by is all of it: one that nobody has must not share a count with
+/// one that somebody has, or a ban of the first would tell of the second.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    /// An HMAC of the name under a key of the proxy's own.
+    tag: [u8; 32],
+    /// For people: the name, or a few digits of a hash where nobody has it.
+    shown: Arc<str>,
+}
+
+impl Counted {
+    pub(crate) fn new(tag: [u8; 32], shown: &str) -> Self {
+        Self { tag, shown: shown.into() }
+    }
+}
+
+impl PartialEq for Counted {
+    fn eq(&self, other: &Self) -> bool {
+        self.tag == other.tag
+    }
+}
+
+impl Eq for Counted {}
+
+impl Hash for Counted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tag.hash(state);
+    }
+}
+
 #[derive(Default)]
 struct Memory {
     addresses: HashMap<IpAddr, Address>,
     /// Every failure that counts or has counted, oldest first.
-    failures: VecDeque<(Instant, IpAddr, Arc<str>)>,
+    failures: VecDeque<(Instant, IpAddr, Counted)>,
     /// Every ban, in the order of their ends.
-    bans: VecDeque<(Instant, IpAddr, Option<Arc<str>>)>,
+    bans: VecDeque<(Instant, IpAddr, Option<Counted>)>,
 }
 
 /// What is known of one address.
@@ -88,7 +122,7 @@ struct Address {
     /// Failures of all its users that count.
     failures: usize,
     until: Option<Instant>,
-    users: HashMap<Arc<str>, Pair>,
+    users: HashMap<Counted, Pair>,
 }
 
 /// What is known of one (address, user).
@@ -111,17 +145,17 @@ impl Bans {
         }
     }
 
-    /// Lets `user` try from there. `user`: its name, which is short, or what stands for one that nobody has.
+    /// Lets `user` try from there.
     ///
     /// # Errors
     /// It is banned, or the address is.
-    pub(crate) fn trial<'a>(&'a self, from: IpAddr, user: &'a str) -> Result<Trial<'a>, Banned> {
+    pub(crate) fn trial<'a>(&'a self, from: IpAddr, user: &'a Counted) -> Result<Trial<'a>, Banned> {
         self.judge(from, user)?;
-        Ok(Trial { bans: self, from, user })
+        Ok(Trial { bans: self, from, user, is_spent: AtomicBool::new(false) })
     }
 
     /// Whether `user` may try, or get in, from there.
-    fn judge(&self, from: IpAddr, user: &str) -> Result<(), Banned> {
+    fn judge(&self, from: IpAddr, user: &Counted) -> Result<(), Banned> {
         if !self.counts(from) {
             return Ok(());
         }
@@ -132,7 +166,7 @@ impl Bans {
     }
 
     /// A finished proof was wrong.
-    fn failed(&self, from: IpAddr, user: &str) {
+    fn failed(&self, from: IpAddr, user: &Counted) {
         if !self.counts(from) {
             return;
         }
@@ -141,8 +175,7 @@ impl Bans {
         if memory.failures.len() >= MAX_FAILURES {
             memory.forget_failure();
         }
-        let user: Arc<str> = user.into();
-        memory.failures.push_back((now, from, Arc::clone(&user)));
+        memory.failures.push_back((now, from, user.clone()));
         let until = now + self.time;
         let address = memory.addresses.entry(from).or_default();
         address.failures += 1;
@@ -150,17 +183,17 @@ impl Bans {
         if bans_address {
             address.until = Some(until);
         }
-        let pair = address.users.entry(Arc::clone(&user)).or_default();
+        let pair = address.users.entry(user.clone()).or_default();
         pair.failures += 1;
         let bans_pair = pair.failures >= self.after && pair.until.is_none();
         if bans_pair {
             pair.until = Some(until);
         }
-        let of_pair = bans_pair.then(|| Some(Arc::clone(&user)));
+        let of_pair = bans_pair.then(|| Some(user.clone()));
         for whom in of_pair.into_iter().chain(bans_address.then_some(None)) {
             warn!(
                 client_addr = from.to_string().as_str(),
-                user = whom.as_deref().unwrap_or("*"),
+                user = whom.as_ref().map_or("*", |user| &user.shown),
                 secs = self.time.as_secs(),
                 "banned: too many failed logins"
             );
@@ -173,7 +206,7 @@ impl Bans {
 
     /// A proof was right: this user's failures from there no longer count, neither against it nor against the address. Those
     /// of other users do, so that nobody with an account of their own has more guesses at others'.
-    fn succeeded(&self, from: IpAddr, user: &str) {
+    fn succeeded(&self, from: IpAddr, user: &Counted) {
         if !self.counts(from) {
             return;
         }
@@ -187,9 +220,9 @@ impl Bans {
     /// All bans, those that end first ahead.
     pub(crate) fn list(&self) -> Vec<Ban> {
         let (now, memory) = self.memory();
-        let shown = |(until, address, user): &(Instant, IpAddr, Option<Arc<str>>)| Ban {
+        let shown = |(until, address, user): &(Instant, IpAddr, Option<Counted>)| Ban {
             address: *address,
-            user: user.as_deref().map(str::to_owned),
+            user: user.as_ref().map(|user| user.shown.to_string()),
             left: *until - now,
         };
         memory.bans.iter().map(shown).collect()
@@ -230,11 +263,20 @@ impl Trial<'_> {
         self.bans.judge(self.from, self.user).is_ok()
     }
 
+    /// Thousands of hashes are about to be spent on it: a client that goes away from here on has made a wrong guess. False: a
+    /// ban began meanwhile, and nothing is to be spent.
+    pub(crate) fn spend(&self) -> bool {
+        let is_open = self.is_open();
+        self.is_spent.store(is_open, Ordering::Relaxed);
+        is_open
+    }
+
     /// Counts it.
     ///
     /// # Errors
     /// A ban began meanwhile, by others' guesses: then this one does not matter.
     pub(crate) fn end(self, how: Ended) -> Result<(), Banned> {
+        self.is_spent.store(false, Ordering::Relaxed);
         self.bans.judge(self.from, self.user)?;
         match how {
             Ended::Right => self.bans.succeeded(self.from, self.user),
@@ -242,6 +284,14 @@ impl Trial<'_> {
             Ended::Early => {}
         }
         Ok(())
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        if *self.is_spent.get_mut() {
+            self.bans.failed(self.from, self.user);
+        }
     }
 }
 
@@ -273,14 +323,14 @@ impl Memory {
                 }
             }
         }
-        self.tidy(from, user.as_deref());
+        self.tidy(from, user.as_ref());
     }
 
     /// What nothing is known of is not kept.
-    fn tidy(&mut self, from: IpAddr, user: Option<&str>) {
+    fn tidy(&mut self, from: IpAddr, user: Option<&Counted>) {
         let Some(address) = self.addresses.get_mut(&from) else { return };
         let is_over = |pair: &Pair| pair.failures + pair.forgiven == 0 && pair.until.is_none();
-        if let Some(user) = user.filter(|user| address.users.get(*user).is_some_and(is_over)) {
+        if let Some(user) = user.filter(|user| address.users.get(user).is_some_and(is_over)) {
             address.users.remove(user);
         }
         if address.users.is_empty() && address.until.is_none() {

@@ -117,7 +117,7 @@ async fn prove(
     debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
     match exchange {
         Exchange::Scram => scram::prove(client, &account.verifiers, trial).await,
-        Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts).await,
+        Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts, trial).await,
         Exchange::Cleartext => Err(AuthError::CleartextWithoutTls),
     }
 }

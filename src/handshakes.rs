@@ -8,10 +8,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::address::neighbourhood;
+
+/// Between two warnings that all places are taken.
+const WARN_PAUSE: Duration = Duration::from_secs(10);
 
 /// The places. Shared by the listener and all handshakes.
 pub(crate) struct Handshakes {
@@ -28,6 +34,8 @@ struct Places {
     of: HashMap<Home, Waiting>,
     /// The busiest last; of equals, the one whose oldest is oldest.
     by_number: BTreeSet<Rank>,
+    /// When it was last told that there are no more.
+    told: Option<Instant>,
 }
 
 /// Oldest first.
@@ -72,6 +80,7 @@ impl Handshakes {
     fn place(self: &Arc<Self>, home: Home) -> Handshake {
         let mut places = self.lock();
         if places.taken >= self.max {
+            places.tell(self.max);
             places.give_up_one();
         }
         let number = places.next;
@@ -103,6 +112,15 @@ impl Handshakes {
 }
 
 impl Places {
+    /// That somebody has to make room, which may be so for thousands in a second.
+    fn tell(&mut self, max: usize) {
+        if self.told.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
+            let busiest = self.by_number.last().map(|(count, ..)| *count);
+            warn!(max, busiest, "limits.max_handshakes is reached: the oldest of the busiest address makes room");
+            self.told = Some(Instant::now());
+        }
+    }
+
     fn give_up_one(&mut self) {
         if let Some((_, _, busiest)) = self.by_number.last() {
             self.give_up_oldest(*busiest);

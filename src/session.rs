@@ -164,14 +164,9 @@ async fn accept(
     unproven: &mut Unproven,
 ) -> Result<Accepted, SessionError> {
     let named = proxy_protocol::named(&mut socket, address, &shared.balancers);
-    let peer = match unproven.bound(named).await? {
-        Some(peer) => {
-            facts.comes_from(peer.address.ip());
-            unproven.moved(peer.address.ip());
-            peer
-        }
-        None => Peer::at(address),
-    };
+    let peer = unproven.bound(named).await?.unwrap_or_else(|| Peer::at(address));
+    facts.comes_from(peer.address.ip());
+    unproven.moved(peer.address.ip());
     unproven.bound(startup::accept(socket, peer, &shared.tls)).await
 }
 
@@ -199,21 +194,24 @@ async fn admit(
     facts.proved(&principal.user);
     let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let asked = shared.specs.asked(port_of, server_name, client.startup.database());
-    let spec = shared.specs.permitted(&principal, asked).await; // names before any look-up
+    let max_of_user = principal.holder.rights.max_sessions;
+    let has_room = || shared.slots.room(&principal.user, max_of_user);
+    let spec = shared.specs.permitted(&principal, asked, &has_room).await; // names before any look-up
     if let Some(conn_id) = spec.as_ref().map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str())) {
         facts.opens(conn_id);
     }
     let spec = spec?;
-    let slot = shared.slots.take(&spec, &principal.user, principal.holder.rights.max_sessions)?;
+    let slot = shared.slots.take(&spec, &principal.user, max_of_user)?;
     spec::enabled(&spec)?;
     client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
     Ok(Admitted { principal, spec, slot })
 }
 
-/// The proof, unless its client has guessed too often, from a place that the user may come from. `counted_as`: by bans.
-async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &str) -> Result<Principal, SessionError> {
+/// The proof, unless its client has guessed too often, from a place that the user may come from. `known_as`: in the log.
+async fn proven(shared: &Shared, client: &mut Client, user: &str, known_as: &str) -> Result<Principal, SessionError> {
     let address = client.peer.address.ip();
-    let trial = shared.bans.trial(address, counted_as)?;
+    let counted_as = shared.accounts.counted_as(user, known_as);
+    let trial = shared.bans.trial(address, &counted_as)?;
     let verified = client_auth::verify(client, &shared.accounts, user, &trial).await;
     trial.end(match &verified {
         Ok(_) => Ended::Right,
@@ -222,7 +220,7 @@ async fn proven(shared: &Shared, client: &mut Client, user: &str, counted_as: &s
     })?;
     let principal = verified?;
     let is_there = principal.holder.rights.may_come_from(address, client.peer.vpc_endpoint.as_deref());
-    if is_there { Ok(principal) } else { Err(SessionError::Address) }
+    if is_there { Ok(principal) } else { Err(SessionError::Address(client.peer.vpc_endpoint.clone())) }
 }
 
 /// AuthenticationOk to ReadyForQuery: which login, over which connection.

@@ -47,7 +47,15 @@ impl Slots {
         Arc::new(Self { max_sessions, taken: Mutex::default() })
     }
 
-    /// A place for a session of `user` on `spec`. The wider cap is told where several are reached.
+    /// Whether `user` may have one more session, wherever: what can be said before it is known on which connection.
+    ///
+    /// # Errors
+    /// The cap of the proxy, or of the user.
+    pub(crate) fn room(&self, user: &str, max_of_user: Option<usize>) -> Result<(), SlotError> {
+        self.lock().room(self.max_sessions, user, max_of_user)
+    }
+
+    /// A place for a session of `user` on `spec`. The cap of the proxy is told first, then that of the user.
     ///
     /// # Errors
     /// Which cap is reached.
@@ -58,16 +66,9 @@ impl Slots {
         max_of_user: Option<usize>,
     ) -> Result<Slot, SlotError> {
         let mut taken = self.lock();
-        if taken.all >= self.max_sessions {
-            return Err(SlotError::Proxy(self.max_sessions));
-        }
+        taken.room(self.max_sessions, user, max_of_user)?;
         if taken.on.get(&spec.id).is_some_and(|on| *on >= spec.max_sessions) {
             return Err(SlotError::Connection { conn_id: spec.id.as_str().to_owned(), max: spec.max_sessions });
-        }
-        if let (Some(max), Some(of)) = (max_of_user, taken.of.get(user))
-            && *of >= max
-        {
-            return Err(SlotError::User { user: user.to_owned(), max });
         }
         let of: Arc<str> = user.into();
         taken.all += 1;
@@ -83,6 +84,18 @@ impl Slots {
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn room(&self, max: usize, user: &str, max_of_user: Option<usize>) -> Result<(), SlotError> {
+        if self.all >= max {
+            return Err(SlotError::Proxy(max));
+        }
+        match (max_of_user, self.of.get(user)) {
+            (Some(max), Some(of)) if *of >= max => Err(SlotError::User { user: user.to_owned(), max }),
+            _ => Ok(()),
+        }
     }
 }
 

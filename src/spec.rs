@@ -15,6 +15,7 @@ use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
 use crate::credentials::MintError;
 use crate::fault::{Fault, Kind};
+use crate::slots::SlotError;
 use crate::wire::refusal::Refusal;
 
 mod asked;
@@ -44,10 +45,16 @@ pub(crate) enum SpecError {
     /// The table could not be read.
     #[error("connection {conn_id}: no spec")]
     Unread { conn_id: String, source: Arc<MintError> },
+    /// No session could be opened on it, whatever its spec: it was not looked up.
+    #[error(transparent)]
+    Full(SlotError),
     /// The table's item will not do.
     #[error("connection {conn_id}: its item in {table} cannot be used")]
     Unusable { conn_id: String, table: String, source: Flaw },
 }
+
+/// Whether there is room for one more session, before it is known on which connection.
+pub(crate) type HasRoom<'a> = &'a (dyn Fn() -> Result<(), SlotError> + Sync);
 
 impl Specs {
     /// `table`: the second source, if there is one. `sni_suffix`: in lower case.
@@ -66,12 +73,18 @@ impl Specs {
     }
 
     /// The connection that a client means, if its rights cover it. Names come first: the table is asked of none that the
-    /// user could not open, nor of any that is the configuration's, nor without end for names that nobody has. Cancel safe.
+    /// user could not open, nor of any that is the configuration's, nor without end for names that nobody has, nor where the user
+    /// has no room for a session (`has_room`). Cancel safe.
     ///
     /// # Errors
-    /// [`SpecError::NotYours`]; of the table also `Unread` and `Unusable`.
-    pub(crate) async fn permitted(&self, principal: &Principal, asked: Asked<'_>) -> Result<Arc<ConnSpec>, SpecError> {
-        let meant = self.meant(principal, asked).await?;
+    /// [`SpecError::NotYours`]; of the table also `Full`, `Unread` and `Unusable`.
+    pub(crate) async fn permitted(
+        &self,
+        principal: &Principal,
+        asked: Asked<'_>,
+        has_room: HasRoom<'_>,
+    ) -> Result<Arc<ConnSpec>, SpecError> {
+        let meant = self.meant(principal, asked, has_room).await?;
         meant.ok_or_else(|| SpecError::NotYours {
             asked: asked.name().to_owned(),
             // The configuration's own: what is in the table is not known.
@@ -80,11 +93,17 @@ impl Specs {
     }
 
     /// The connection of this very name, if the principal may open it.
-    async fn named(&self, principal: &Principal, name: &str) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+    async fn named(
+        &self,
+        principal: &Principal,
+        name: &str,
+        has_room: HasRoom<'_>,
+    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
         let found = match (self.file.get(name), &self.table) {
             (Some(spec), _) => Some(Arc::clone(spec)),
             (None, Some(table)) => match ConnId::new(name) {
                 Ok(conn_id) if table.covers(&conn_id) && principal.holder.rights.may_open(&conn_id) => {
+                    has_room().map_err(SpecError::Full)?;
                     table.find(&principal.user, &conn_id).await?
                 }
                 Ok(_) | Err(_) => None,
@@ -105,7 +124,7 @@ impl SpecError {
     pub(crate) fn conn_id(&self) -> Option<&str> {
         match self {
             Self::Unread { conn_id, .. } | Self::Unusable { conn_id, .. } | Self::Disabled(conn_id) => Some(conn_id),
-            Self::NotYours { .. } => None,
+            Self::NotYours { .. } | Self::Full(_) => None,
         }
     }
 }
@@ -127,6 +146,7 @@ impl Fault for SpecError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotYours { .. } | Self::Disabled(_) => Kind::Client,
+            Self::Full(source) => source.kind(),
             Self::Unread { source, .. } => source.kind(),
             Self::Unusable { .. } => Kind::Operator,
         }
@@ -138,6 +158,7 @@ impl Fault for SpecError {
                 Refusal::not_yours(asked, &may_open.iter().map(String::as_str).collect::<Vec<_>>())
             }
             Self::Disabled(conn_id) => Refusal::disabled(conn_id),
+            Self::Full(source) => return source.refusal(),
             Self::Unread { conn_id, source } => source.refusal(conn_id),
             Self::Unusable { conn_id, .. } => Refusal::not_available(conn_id),
         })

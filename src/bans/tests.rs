@@ -15,14 +15,21 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn fail(bans: &Bans, from: &str, user: &str, times: usize) {
+/// A name that somebody has.
+fn user(name: &str) -> Counted {
+    let mut tag = [0; 32];
+    tag.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    Counted::new(tag, name)
+}
+
+fn fail(bans: &Bans, from: &str, name: &str, times: usize) {
     for _ in 0..times {
-        bans.failed(ip(from), user);
+        bans.failed(ip(from), &user(name));
     }
 }
 
-fn is_banned(bans: &Bans, from: &str, user: &str) -> bool {
-    bans.judge(ip(from), user).is_err()
+fn is_banned(bans: &Bans, from: &str, name: &str) -> bool {
+    bans.judge(ip(from), &user(name)).is_err()
 }
 
 /// That nothing is known of anybody.
@@ -41,7 +48,7 @@ async fn a_pair_is_banned_for_a_time_and_then_forgotten() {
     assert!(!is_banned(&bans, "10.0.0.1", "b") && !is_banned(&bans, "10.0.0.2", "a"));
     assert_eq!(bans.list(), [Ban { address: ip("10.0.0.1"), user: Some("a".into()), left: 300 * SEC }]);
     advance(299 * SEC).await;
-    assert_eq!(bans.judge(ip("::ffff:10.0.0.1"), "a"), Err(Banned { left: SEC }));
+    assert_eq!(bans.judge(ip("::ffff:10.0.0.1"), &user("a")), Err(Banned { left: SEC }));
     advance(SEC).await;
     assert!(!is_banned(&bans, "10.0.0.1", "a"));
     assert_empty(&bans);
@@ -50,7 +57,8 @@ async fn a_pair_is_banned_for_a_time_and_then_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn a_trial_counts_by_its_end_unless_a_ban_began_meanwhile() {
     let bans = bans();
-    let trial = || bans.trial(ip("10.0.0.1"), "a");
+    let a = user("a");
+    let trial = || bans.trial(ip("10.0.0.1"), &a);
     let late = [Ended::Right, Ended::Wrong].map(|how| (trial().unwrap(), how));
     for how in [Ended::Early, Ended::Wrong, Ended::Wrong, Ended::Right, Ended::Wrong, Ended::Wrong, Ended::Wrong] {
         trial().unwrap().end(how).unwrap();
@@ -95,10 +103,10 @@ async fn an_address_is_banned_after_ten_times_as_many_over_all_users() {
 async fn a_success_forgives_its_own_user_alone() {
     let bans = bans();
     // Somebody with an account guesses at others', two at a time.
-    for user in 0..14 {
-        fail(&bans, "10.0.0.1", &format!("u{user}"), 2);
+    for other in 0..14 {
+        fail(&bans, "10.0.0.1", &format!("u{other}"), 2);
         fail(&bans, "10.0.0.1", "own", 1);
-        bans.succeeded(ip("10.0.0.1"), "own");
+        bans.succeeded(ip("10.0.0.1"), &user("own"));
     }
     assert!(!is_banned(&bans, "10.0.0.1", "own") && !is_banned(&bans, "10.0.0.1", "u0"));
     fail(&bans, "10.0.0.1", "own", 2);
@@ -111,7 +119,7 @@ async fn a_success_forgives_its_own_user_alone() {
 async fn what_was_forgiven_ages_apart_from_what_came_after() {
     let bans = bans();
     fail(&bans, "10.0.0.1", "a", 2);
-    bans.succeeded(ip("10.0.0.1"), "a");
+    bans.succeeded(ip("10.0.0.1"), &user("a"));
     advance(30 * SEC).await;
     fail(&bans, "10.0.0.1", "a", 2);
     advance(30 * SEC).await;
@@ -161,7 +169,7 @@ async fn memory_is_bounded_and_a_flood_of_failures_ends_no_ban() {
     for n in 0..flood {
         // 29 of each address: none is banned by itself.
         let address = IpAddr::from(u32::try_from(0x0b00_0000 + n / 29).unwrap().to_be_bytes());
-        bans.failed(address, &format!("u{n}"));
+        bans.failed(address, &user(&format!("u{n}")));
     }
     assert!(is_banned(&bans, "10.0.0.1", "a"));
     let (_, memory) = bans.memory();
@@ -169,4 +177,35 @@ async fn memory_is_bounded_and_a_flood_of_failures_ends_no_ban() {
     let pairs: usize = memory.addresses.values().map(|address| address.users.len()).sum();
     assert!(pairs <= MAX_FAILURES + MAX_BANS);
     assert!(memory.addresses.len() <= pairs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_once_its_proof_is_paid_for_has_guessed() {
+    let (bans, a) = (bans(), user("a"));
+    let trial = || bans.trial(ip("10.0.0.1"), &a).unwrap();
+    for _ in 0..3 {
+        drop(trial());
+        let right = trial();
+        assert!(right.spend());
+        right.end(Ended::Right).unwrap();
+    }
+    assert!(!is_banned(&bans, "10.0.0.1", "a"), "nobody has guessed");
+    let late = trial();
+    for _ in 0..3 {
+        assert!(trial().spend());
+    }
+    assert!(is_banned(&bans, "10.0.0.1", "a"));
+    assert!(!late.spend(), "nothing is spent on a banned client");
+}
+
+/// Names that look alike where nobody has them: a ban of one must not tell whether somebody has the other.
+#[tokio::test(start_paused = true)]
+async fn names_are_told_apart_by_all_of_them() {
+    let (bans, alias) = (bans(), "unknown-bf227a79");
+    let [one, other] = [[1; 32], [2; 32]].map(|tag| Counted::new(tag, alias));
+    for _ in 0..3 {
+        bans.failed(ip("10.0.0.1"), &one);
+    }
+    assert!(bans.judge(ip("10.0.0.1"), &one).is_err());
+    assert!(bans.judge(ip("10.0.0.1"), &other).is_ok());
 }

@@ -1,5 +1,6 @@
 //! What a name is checked against: the verifiers of its passwords, or some made up for a name that does not exist.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +14,7 @@ use self::entry::Entry;
 use self::listed::Listed;
 use super::verifiers::Verifiers;
 use super::{Reason, Users, stranger};
+use crate::bans::Counted;
 use crate::clock::Clock;
 use crate::config::verifier::{ITERATIONS, SALT_BYTES};
 use crate::config::{AnyUser, Holder, Method, Password, Proof, User};
@@ -121,6 +123,11 @@ impl Accounts {
                 warn!(user = name.as_str(), "{what}: {SO}");
             }
         }
+        if self.any_certified.is_none() {
+            for name in self.certified.keys() {
+                warn!(user = name.as_str(), "it is asked for a certificate: {SO}");
+            }
+        }
         let Some(listed) = &self.listed else { return };
         let odd = listed.all().filter(|verifiers| self.oddity(verifiers, listed.rights.method).is_some()).count();
         if odd > 0 {
@@ -128,9 +135,15 @@ impl Accounts {
         }
     }
 
-    /// What the name is called in logs, and counted as by bans: itself, or what stands for one that nobody has.
+    /// What the name is called in logs: itself, or what stands for one that nobody has. As much work for either.
     pub(crate) fn known_as(&self, name: &str) -> String {
-        if self.knows(name) { name.to_owned() } else { stranger::alias(name) }
+        let alias = stranger::alias(name);
+        if self.knows(name) { name.to_owned() } else { alias }
+    }
+
+    /// What the name is counted as by bans.
+    pub(crate) fn counted_as(&self, name: &str, known_as: &str) -> Counted {
+        Counted::new(self.derivations.fakes.pseudonym(name), known_as)
     }
 
     /// Whether somebody has this name. Of `users."*"` by certificate nobody has one before it is shown.
@@ -191,15 +204,12 @@ impl Accounts {
 
     /// What tells a user from a stranger.
     fn oddity(&self, verifiers: &Verifiers, method: Method) -> Option<&'static str> {
-        let is_cleartext = |method| method == Method::Cleartext;
         if verifiers.iterations != self.usual_iterations.load(Ordering::Relaxed) {
             Some("its verifier has another iteration count than most")
         } else if verifiers.salt.len() != SALT_BYTES {
             Some("its verifier has a salt of another length than 16 bytes")
-        } else if is_cleartext(method) && !is_cleartext(self.usual_method()) {
-            Some("its method is cleartext")
-        } else if is_cleartext(method) != is_cleartext(self.usual_method()) {
-            Some("its method is not that of users.\"*\"")
+        } else if method != self.usual_method() {
+            Some("its method is not that of strangers (auto, or that of users.\"*\")")
         } else {
             None
         }
@@ -212,7 +222,8 @@ impl Accounts {
         for verifiers in of_entries.chain(self.listed.iter().flat_map(Listed::all)) {
             *seen.entry(verifiers.iterations).or_default() += 1;
         }
-        let usual = seen.into_iter().max_by_key(|&(count, times)| (times, count));
+        // Of two as frequent the smaller: strangers cost as much.
+        let usual = seen.into_iter().max_by_key(|&(count, times)| (times, Reverse(count)));
         self.usual_iterations.store(usual.map_or(ITERATIONS, |(count, _)| count), Ordering::Relaxed);
     }
 }

@@ -36,8 +36,12 @@ fn is_for_clients(certificate: &X509Certificate<'_>) -> bool {
 
 fn names(certificate: &X509Certificate<'_>) -> Names {
     let Ok(alternative) = certificate.subject_alternative_name() else { return Names::Nobody };
-    let alternative = alternative.iter().flat_map(|names| &names.value.general_names);
-    let dns: Vec<_> = alternative
+    let alternative = || alternative.iter().flat_map(|names| &names.value.general_names);
+    // What cannot be read may have been a dNSName, behind which the common name does not count.
+    if alternative().any(|name| matches!(name, GeneralName::Invalid(..))) {
+        return Names::Nobody;
+    }
+    let dns: Vec<_> = alternative()
         .filter_map(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None })
         .collect();
     if !dns.is_empty() {

@@ -4,6 +4,7 @@ use pgwire::messages::startup::Authentication;
 
 use super::accounts::{Account, Accounts};
 use super::{AuthError, Reason, answer};
+use crate::bans::Trial;
 use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;
@@ -14,6 +15,7 @@ pub(super) async fn prove(
     client: &mut Client,
     account: &Account,
     accounts: &Accounts,
+    trial: &Trial<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     client.wire.send(&Authentication::CleartextPassword).await?;
     let frame = answer(client).await?;
@@ -23,5 +25,8 @@ pub(super) async fn prove(
         _ => return Err(AuthError::Protocol("a PasswordMessage")),
     };
     drop(frame);
+    if !trial.spend() {
+        return Ok(Err(Reason::Withheld));
+    }
     Ok(accounts.slot_of(account, password).await.ok_or(Reason::WrongPassword))
 }

@@ -35,8 +35,8 @@ pub(crate) enum SessionError {
     Auth(#[from] AuthError),
     #[error(transparent)]
     Banned(#[from] Banned),
-    #[error("the user may not come from there (from)")]
-    Address,
+    #[error("the user may not come from there (from); VPC endpoint: {}", .0.as_deref().unwrap_or("none"))]
+    Address(Option<String>),
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error(transparent)]
@@ -76,7 +76,7 @@ impl Fault for SessionError {
             | Self::Version(..)
             | Self::UserMissing
             | Self::TlsRequired
-            | Self::Address
+            | Self::Address(_)
             | Self::ClientGone(_)
             | Self::ShuttingDown => Kind::Client,
             Self::Auth(error) => error.kind(),
@@ -98,7 +98,7 @@ impl Fault for SessionError {
             Self::TlsRequired => Some(Refusal::tls_required()),
             Self::Auth(error) => error.refusal(),
             Self::Banned(error) => error.refusal(),
-            Self::Address => Some(Refusal::address_not_allowed()),
+            Self::Address(_) => Some(Refusal::address_not_allowed()),
             Self::Spec(error) => error.refusal(),
             Self::Slot(error) => error.refusal(),
             Self::Credential(error) => error.refusal(),

@@ -184,6 +184,8 @@ fn is_departure(error: &SessionError) -> bool {
         }
         // Gone behind the answer to its SSLRequest.
         SessionError::Startup(StartupError::Tls(error)) => error.kind() == ErrorKind::UnexpectedEof,
+        // Made room: that there is none is told once for all of them.
+        SessionError::CrowdedOut => true,
         _ => false,
     }
 }

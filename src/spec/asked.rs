@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{SpecError, Specs};
+use super::{HasRoom, SpecError, Specs};
 use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
 
@@ -47,8 +47,9 @@ impl Specs {
         &self,
         principal: &Principal,
         asked: Asked<'_>,
+        has_room: HasRoom<'_>,
     ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        let named = self.named(principal, asked.name()).await?;
+        let named = self.named(principal, asked.name(), has_room).await?;
         Ok(named.or_else(|| match asked {
             Asked::Port(_) => None,
             Asked::ServerName(name) => self.only(principal, |spec| spec.id.as_str().eq_ignore_ascii_case(name)),

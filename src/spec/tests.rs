@@ -100,7 +100,7 @@ impl Rig {
     }
 
     async fn open(&self, conn_id: &str) -> Result<Arc<ConnSpec>, SpecError> {
-        self.specs.permitted(&principal(&["*"]), Asked::Database(conn_id)).await
+        self.specs.permitted(&principal(&["*"]), Asked::Database(conn_id), &|| Ok(())).await
     }
 
     /// The database that a name leads to.
@@ -177,7 +177,7 @@ async fn names_outside_the_rights_or_the_tables_globs_or_in_the_configuration_ar
     assert!(rig.open("fin-x").await.is_err());
     let some = principal(&["bi-public", "own"]);
     for name in ["bi-secret", "bi-own", "bi-*", "bi-\0", "", "proxy_admin"] {
-        let found = rig.specs.permitted(&some, Asked::Database(name)).await;
+        let found = rig.specs.permitted(&some, Asked::Database(name), &|| Ok(())).await;
         assert!(matches!(found, Err(SpecError::NotYours { .. })), "{name:?}");
     }
     assert!(rig.open(&format!("bi-{}", "x".repeat(100))).await.is_err());
@@ -201,7 +201,7 @@ async fn a_user_asks_for_so_many_names_that_nobody_has() {
     }
     assert_eq!(rig.calls(), 21);
     let other = Principal { user: "bob".into(), ..principal(&["*"]) };
-    rig.specs.permitted(&other, Asked::Database("bi-20")).await.unwrap_err();
+    rig.specs.permitted(&other, Asked::Database("bi-20"), &|| Ok(())).await.unwrap_err();
     assert_eq!(rig.calls(), 22, "each has its own");
     tokio::time::sleep(secs(3)).await;
     rig.open("bi-new").await.expect("one more");
@@ -292,7 +292,7 @@ async fn a_missing_enabled_is_false() {
 
 /// The conn_id that is found.
 async fn found(specs: &Specs, rights: &[&str], asked: Asked<'_>) -> Option<String> {
-    match specs.permitted(&principal(rights), asked).await {
+    match specs.permitted(&principal(rights), asked, &|| Ok(())).await {
         Ok(spec) => Some(spec.id.to_string()),
         Err(SpecError::NotYours { asked: told, .. }) => {
             assert_eq!(told, asked.name());

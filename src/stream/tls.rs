@@ -194,13 +194,15 @@ impl<S: Side> Tls<S> {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
                 Err(error) => {
-                    // rustls has more to say: the alert, behind what it said before the error. It is not shown the record again.
-                    while let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(&mut []).state {
-                        if encode(data, &mut self.unsent).is_err() {
+                    // rustls has more to say: the alert, behind what it said of the handshake before the error.
+                    let rest = incoming.get_mut(used..).unwrap_or_default();
+                    while let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
+                        let said = self.unsent.bytes().len();
+                        if encode(data, &mut self.unsent).is_err() || !is_handshake(self.unsent.bytes().get(said)) {
                             break;
                         }
                     }
-                    // And is not to be asked again: there is nothing behind an alert.
+                    // And is not to be asked again: it would see the same record, and say the same.
                     (self.ended, self.closed) = (true, true);
                     return Err(error);
                 }
@@ -294,6 +296,11 @@ impl<S: Side> Stream for Tls<S> {
 fn encode<D>(mut data: EncodeTlsData<'_, D>, unsent: &mut Backlog) -> io::Result<()> {
     let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) else { return Ok(()) };
     data.encode(unsent.grow(size.required_size)).map(drop).map_err(io::Error::other)
+}
+
+/// Whether a record of this type is ChangeCipherSpec or handshake in clear (RFC 8446 section 5.1), behind which an alert may come.
+fn is_handshake(content_type: Option<&u8>) -> bool {
+    matches!(content_type, Some(20 | 22))
 }
 
 /// Nothing to write.

@@ -32,6 +32,11 @@ impl Fakes {
         self.tag(b"salt", name).into_iter().take(SALT_BYTES).collect()
     }
 
+    /// What stands for a name where that must not be had.
+    pub(super) fn pseudonym(&self, name: &str) -> [u8; 32] {
+        self.tag(b"pseudonym", name)
+    }
+
     fn tag(&self, purpose: &[u8], name: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(purpose);
