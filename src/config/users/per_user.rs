@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::reader::Value;
-use crate::config::{AnyUser, ConnId, ConnSpec, LoginIdentity, User, Warehouse, value};
+use crate::config::{AnyUser, ConnId, ConnSpec, Holder, LoginIdentity, User, Warehouse, value};
 
 type Users = BTreeMap<String, Arc<User>>;
 type Connections = BTreeMap<ConnId, Arc<ConnSpec>>;
@@ -24,7 +24,7 @@ pub(in crate::config) fn check(
         connections.values().filter(|spec| spec.identity == LoginIdentity::PerUser).map(Arc::as_ref).collect();
     for entry in user_entries {
         if let Some(any) = any.filter(|_| entry.name == super::ANY) {
-            check_any(entry, &any.rights, &per_user);
+            check_any(entry, &Holder::any(&any.rights), connections);
         }
         let Some(user) = users.get(&entry.name) else { continue };
         let opened = per_user.iter().filter(|spec| user.may_open(&spec.id));
@@ -34,10 +34,10 @@ pub(in crate::config) fn check(
 }
 
 /// Globs and groups give `users."*"` none of them, and may be meant for others; a name of its own is meant for it.
-fn check_any(entry: &Value<'_>, rights: &User, per_user: &[&ConnSpec]) {
+fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
     let own =
-        |id: &ConnId| rights.connections.iter().any(|right| right.group.is_none() && right.pattern == id.as_str());
-    for spec in per_user.iter().filter(|spec| own(&spec.id)) {
+        |id: &ConnId| any.rights.connections.iter().any(|right| right.group.is_none() && right.pattern == id.as_str());
+    for spec in connections.values().filter(|spec| own(&spec.id) && !any.may_open(spec)) {
         entry.fault(format_args!(
             "connection \"{}\" has identity = \"per-user\": its users need entries of their own",
             spec.id
