@@ -194,11 +194,14 @@ impl<S: Side> Tls<S> {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
                 Err(error) => {
-                    // rustls has more to say: the alert, behind what it said before the error. It is not shown the record again.
-                    while let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(&mut []).state {
-                        if encode(data, &mut self.unsent).is_err() {
-                            break;
-                        }
+                    // rustls has more to say: the alert, behind what it said before the error. It is shown what it has not
+                    // used, since it may hold places in that; and not asked beyond the alert, or it would judge that again.
+                    let rest = incoming.get_mut(used..).unwrap_or_default();
+                    let mut is_said = false;
+                    while !is_said && let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
+                        let before = self.unsent.bytes().len();
+                        is_said = encode(data, &mut self.unsent).is_err()
+                            || self.unsent.bytes().get(before..).is_some_and(is_alert);
                     }
                     // And is not to be asked again: there is nothing behind an alert.
                     (self.ended, self.closed) = (true, true);
@@ -294,6 +297,12 @@ impl<S: Side> Stream for Tls<S> {
 fn encode<D>(mut data: EncodeTlsData<'_, D>, unsent: &mut Backlog) -> io::Result<()> {
     let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) else { return Ok(()) };
     data.encode(unsent.grow(size.required_size)).map(drop).map_err(io::Error::other)
+}
+
+/// Of a record by itself: by its type or, encrypted by TLS 1.3, by its length (level, description, type, tag). Nothing else
+/// that rustls says of its own accord is as short.
+fn is_alert(record: &[u8]) -> bool {
+    matches!(record, [21, ..] | [23, _, _, 0, 19, ..])
 }
 
 /// Nothing to write.
