@@ -194,13 +194,14 @@ impl<S: Side> Tls<S> {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
                 Err(error) => {
-                    // rustls has more to say: the alert, behind what it said of the handshake before the error.
+                    // rustls has more to say: the alert, behind what it said before the error. It is shown what it has not
+                    // used, since it may hold places in that; and not asked beyond the alert, or it would judge that again.
                     let rest = incoming.get_mut(used..).unwrap_or_default();
-                    while let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
-                        let said = self.unsent.bytes().len();
-                        if encode(data, &mut self.unsent).is_err() || !is_handshake(self.unsent.bytes().get(said)) {
-                            break;
-                        }
+                    let mut is_said = false;
+                    while !is_said && let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
+                        let before = self.unsent.bytes().len();
+                        is_said = encode(data, &mut self.unsent).is_err()
+                            || self.unsent.bytes().get(before..).is_some_and(is_alert);
                     }
                     // And is not to be asked again: it would see the same record, and say the same.
                     (self.ended, self.closed) = (true, true);
@@ -298,9 +299,10 @@ fn encode<D>(mut data: EncodeTlsData<'_, D>, unsent: &mut Backlog) -> io::Result
     data.encode(unsent.grow(size.required_size)).map(drop).map_err(io::Error::other)
 }
 
-/// Whether a record of this type is ChangeCipherSpec or handshake in clear (RFC 8446 section 5.1), behind which an alert may come.
-fn is_handshake(content_type: Option<&u8>) -> bool {
-    matches!(content_type, Some(20 | 22))
+/// Of a record by itself: by its type or, encrypted by TLS 1.3, by its length (level, description, type, tag). Nothing else
+/// that rustls says of its own accord is as short.
+fn is_alert(record: &[u8]) -> bool {
+    matches!(record, [21, ..] | [23, _, _, 0, 19, ..])
 }
 
 /// Nothing to write.
