@@ -79,6 +79,24 @@ async fn a_connection_of_the_table_is_opened_like_one_of_the_configuration() {
 }
 
 #[tokio::test]
+async fn caps_come_behind_the_right_and_ahead_of_the_spec() {
+    let off = support::connection("off", &[("enabled", "false")]);
+    let config = format!("{}[limits]\nmax_sessions = 1\n{off}", setup().config);
+    let rig = Rig::with(Setup { config, ..setup() }).await;
+    rig.sandbox().aws.put_table(TABLE);
+    put(&rig.world, "bi-x", &json!({}));
+    let held = rig.connect("sales").await.unwrap();
+    for (conn_id, sqlstate) in [("nobodys", "3D000"), ("off", "53300"), ("bi-x", "53300")] {
+        assert_eq!(refusal(&rig.connect(conn_id).await.unwrap_err()).0, sqlstate, "{conn_id}");
+    }
+    assert_eq!(rig.sandbox().aws.requests("GetItem").len(), 0, "a spec that no session can have is not looked up");
+    drop(held);
+    rig.wait_until_idle().await;
+    assert_eq!(refusal(&rig.connect("off").await.unwrap_err()).0, "57P03");
+    rig.connect("bi-x").await.expect("there is room again");
+}
+
+#[tokio::test]
 async fn an_edited_item_is_seen_within_the_refresh() {
     let rig = rig().await;
     put(&rig.world, "bi-x", &json!({}));
