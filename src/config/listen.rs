@@ -116,10 +116,18 @@ pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let identity = identity(cert, key);
     let (ca, crl) = (tls.take("client_ca"), tls.take("client_crl"));
     let asks_for_certificates = ca.is_some();
+    let without_tls = |value: &Option<Value<'_>>| {
+        if let Some(value) = value.as_ref().filter(|_| mode == Some(TlsMode::Disable)) {
+            value.warn("has no effect: listen.tls.mode is disable");
+        }
+    };
+    without_tls(&ca);
     let clients = clients(ca, crl);
     tls.finish();
     let proxy_protocol_from = balancers(&mut table);
-    let sni_suffix = table.optional("sni_suffix", value::dns_suffix).flatten();
+    let suffix = table.take("sni_suffix");
+    without_tls(&suffix);
+    let sni_suffix = suffix.and_then(|suffix| suffix.parse(value::dns_suffix));
     let reuse_port = table.take("reuse_port").and_then(|is| is.bool()).unwrap_or(false);
     table.finish();
     let entrance = Entrance { mode, has_identity, asks_for_certificates };

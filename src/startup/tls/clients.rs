@@ -12,6 +12,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use thiserror::Error;
+use tracing::warn;
+use x509_parser::prelude::{ASN1Time, CertificateRevocationList, FromDer};
 
 use crate::config::value::{NoCrls, crls, provider};
 use crate::config::{ClientCa, Material};
@@ -45,6 +47,9 @@ pub enum ClientsError {
     Unusable(#[source] VerifierBuilderError),
 }
 
+/// How long before a list is out of date it is told.
+const DAY: time::Duration = time::Duration::DAY;
+
 impl Clients {
     /// # Errors
     /// See [`ClientsError`].
@@ -74,6 +79,7 @@ impl Clients {
             NoCrls::Pem(source) => ClientsError::Pem(source),
             NoCrls::Absent => ClientsError::NoList,
         })?;
+        lists.iter().for_each(warn_of_age);
         self.revoked = Some(Arc::new(lists));
         Ok(())
     }
@@ -89,5 +95,17 @@ impl Clients {
             builder = builder.with_crls(revoked.iter().cloned()).enforce_revocation_expiration();
         }
         builder.allow_unauthenticated().build().map_err(ClientsError::Unusable)
+    }
+}
+/// A list that is out of date refuses every certificate of its CA: who has to see to a newer one is to know ahead.
+fn warn_of_age(list: &CertificateRevocationListDer<'_>) {
+    let Ok((_rest, list)) = CertificateRevocationList::from_der(list) else { return };
+    let left = list.next_update().and_then(|until| until - ASN1Time::now());
+    if left.is_none_or(|left| left < DAY) {
+        let issuer = list.issuer().to_string();
+        warn!(
+            issuer = issuer.as_str(),
+            "listen.tls.client_crl: a list is out of date, or will be within a day; then no certificate of this CA is accepted"
+        );
     }
 }
