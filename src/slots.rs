@@ -52,10 +52,12 @@ impl Slots {
     /// # Errors
     /// The cap of the proxy, or of the user.
     pub(crate) fn room(&self, user: &str, max_of_user: Option<usize>) -> Result<(), SlotError> {
-        self.lock().room(self.max_sessions, user, max_of_user)
+        let taken = self.lock();
+        self.has_room(&taken)?;
+        taken.of_user(user, max_of_user)
     }
 
-    /// A place for a session of `user` on `spec`. The cap of the proxy is told first, then that of the user.
+    /// A place for a session of `user` on `spec`. The wider cap is told where several are reached.
     ///
     /// # Errors
     /// Which cap is reached.
@@ -66,15 +68,20 @@ impl Slots {
         max_of_user: Option<usize>,
     ) -> Result<Slot, SlotError> {
         let mut taken = self.lock();
-        taken.room(self.max_sessions, user, max_of_user)?;
+        self.has_room(&taken)?;
         if taken.on.get(&spec.id).is_some_and(|on| *on >= spec.max_sessions) {
             return Err(SlotError::Connection { conn_id: spec.id.as_str().to_owned(), max: spec.max_sessions });
         }
+        taken.of_user(user, max_of_user)?;
         let of: Arc<str> = user.into();
         taken.all += 1;
         *taken.on.entry(spec.id.clone()).or_default() += 1;
         *taken.of.entry(Arc::clone(&of)).or_default() += 1;
         Ok(Slot { slots: Arc::clone(self), on: spec.id.clone(), of })
+    }
+
+    fn has_room(&self, taken: &Taken) -> Result<(), SlotError> {
+        if taken.all >= self.max_sessions { Err(SlotError::Proxy(self.max_sessions)) } else { Ok(()) }
     }
 
     /// Sessions now.
@@ -88,10 +95,7 @@ impl Slots {
 }
 
 impl Taken {
-    fn room(&self, max: usize, user: &str, max_of_user: Option<usize>) -> Result<(), SlotError> {
-        if self.all >= max {
-            return Err(SlotError::Proxy(max));
-        }
+    fn of_user(&self, user: &str, max_of_user: Option<usize>) -> Result<(), SlotError> {
         match (max_of_user, self.of.get(user)) {
             (Some(max), Some(of)) if *of >= max => Err(SlotError::User { user: user.to_owned(), max }),
             _ => Ok(()),
