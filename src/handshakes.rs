@@ -178,6 +178,10 @@ impl Handshake {
     /// The connection is from elsewhere: it counts there from now on, with the age that it has.
     pub(crate) fn moved(&mut self, to: IpAddr) {
         let to = Home::Address(neighbourhood(to));
+        // As it is for all that no balancer speaks for.
+        if to == self.home {
+            return;
+        }
         let handshakes = Arc::clone(&self.handshakes);
         let mut places = handshakes.lock();
         // One that was given up is so anywhere.
