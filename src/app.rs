@@ -162,13 +162,11 @@ impl App {
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
         for bound in listeners {
             let Ok(address) = bound.listener.local_addr() else { continue };
-            let shown = address.to_string();
-            if let Some(conn_id) = &bound.port_of {
-                info!(address = shown.as_str(), conn_id = conn_id.as_str(), "listening");
-                own.insert(ConnId::clone(conn_id), address);
-            } else {
-                info!(address = shown.as_str(), "listening");
-                addresses.push(address);
+            let conn_id = bound.port_of.as_deref();
+            info!(address = address.to_string().as_str(), conn_id = conn_id.map(ConnId::as_str), "listening");
+            match conn_id {
+                Some(conn_id) => drop(own.insert(conn_id.clone(), address)),
+                None => addresses.push(address),
             }
             acceptors.spawn(listener::accept(bound, Arc::clone(&acceptor), closing.clone()));
         }

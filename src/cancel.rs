@@ -155,7 +155,7 @@ impl CancelKeys {
         let of_pid = self.by_pid.get(&key.pid)?;
         let mut found = None;
         for (known, target) in of_pid.iter() {
-            if same(&known.secret, &key.secret) {
+            if known == key {
                 found = Some(target.clone());
             }
         }

@@ -59,11 +59,11 @@ macro_rules! event {
 impl Facts {
     /// A connection just accepted, from this address as far as is known.
     pub(super) fn new(session: SessionId, address: IpAddr) -> Self {
-        let now = Instant::now();
+        let (now, client) = (Instant::now(), address.to_canonical());
         Self {
             session,
-            client: address.to_canonical(),
-            client_addr: address.to_canonical().to_string(),
+            client,
+            client_addr: client.to_string(),
             accepted: now,
             started: now,
             user: String::new(),

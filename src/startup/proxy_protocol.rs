@@ -110,6 +110,7 @@ fn rest_of(signature: &[u8], header: &[u8]) -> Result<Option<usize>, ProxyError>
 mod tests {
     use proptest::prelude::*;
 
+    use super::v2::tests::{V4, header as v2};
     use super::*;
     use crate::seeded::cases;
 
@@ -131,13 +132,6 @@ mod tests {
             }
         }
     }
-
-    fn v2(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
-        [v2::SIGNATURE, &[command, family], &length, payload].concat()
-    }
-
-    const V4: [u8; 12] = [10, 1, 2, 3, 10, 0, 0, 1, 0xd4, 0x31, 0x15, 0x3f];
 
     #[test]
     fn headers_name_the_client_and_end_where_they_end() {

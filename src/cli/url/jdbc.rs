@@ -3,7 +3,7 @@
 
 use super::Target;
 use super::percent::encoded;
-use super::tls::{SslMode, UNVERIFIED};
+use super::tls::{AMAZON_NEEDS_TLS, SslMode, UNVERIFIED};
 
 /// `jdbc:postgresql://…`
 pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
@@ -14,7 +14,7 @@ pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
     );
     let place = format!("{}/{}?user={}", target.authority(), encoded(target.conn_id), encoded(target.user));
     match target.mode {
-        SslMode::Disable => notes.push("Amazon's driver cannot log in without TLS".to_owned()),
+        SslMode::Disable => notes.push(AMAZON_NEEDS_TLS.to_owned()),
         SslMode::Require => {
             notes.push(UNVERIFIED.to_owned());
             let factory = "com.amazon.redshift.ssl.NonValidatingFactory";

@@ -5,7 +5,7 @@
 
 use super::Target;
 use super::libpq::{roots, value};
-use super::tls::SslMode;
+use super::tls::{AMAZON_NEEDS_TLS, SslMode};
 
 /// `Driver={PostgreSQL Unicode};…`
 pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
@@ -31,7 +31,7 @@ pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         text.push_str(&format!("pqopt={{{}}};", options.join(" ").replace('}', "}}")));
     }
     notes.push(match target.mode {
-        SslMode::Disable => "Amazon's driver cannot log in without TLS".to_owned(),
+        SslMode::Disable => AMAZON_NEEDS_TLS.to_owned(),
         SslMode::Require | SslMode::VerifyFull if braced.is_empty() => format!(
             "Amazon's driver: Driver={{Amazon Redshift ODBC Driver (x64)}};Server={};Port={};Database={};UID={};SSLMode={};",
             target.host, target.port, target.conn_id, target.user, target.mode

@@ -7,6 +7,9 @@ use crate::config::{Listen, TlsMode};
 /// Where TLS has no say in who answers.
 pub(super) const UNVERIFIED: &str = "require does not verify who answers";
 
+/// It sends passwords in clear only, for which there has to be TLS.
+pub(super) const AMAZON_NEEDS_TLS: &str = "Amazon's driver cannot log in without TLS";
+
 /// `sslmode`, as libpq and those after it call it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SslMode {

@@ -106,12 +106,13 @@ pub(super) fn crc32c(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const V4: [u8; 12] = [10, 1, 2, 3, 10, 0, 0, 1, 0xd4, 0x31, 0x15, 0x3f];
+    /// 10.1.2.3:54321 to 10.0.0.1:5439.
+    pub(in super::super) const V4: [u8; 12] = [10, 1, 2, 3, 10, 0, 0, 1, 0xd4, 0x31, 0x15, 0x3f];
 
-    fn header(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
+    pub(in super::super) fn header(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
         [SIGNATURE, &[command, family], &length, payload].concat()
     }

@@ -47,9 +47,6 @@ pub enum ClientsError {
     Unusable(#[source] VerifierBuilderError),
 }
 
-/// How long before a list is out of date it is told.
-const DAY: time::Duration = time::Duration::DAY;
-
 impl Clients {
     /// # Errors
     /// See [`ClientsError`].
@@ -97,11 +94,12 @@ impl Clients {
         builder.allow_unauthenticated().build().map_err(ClientsError::Unusable)
     }
 }
+
 /// A list that is out of date refuses every certificate of its CA: who has to see to a newer one is to know ahead.
 fn warn_of_age(list: &CertificateRevocationListDer<'_>) {
     let Ok((_rest, list)) = CertificateRevocationList::from_der(list) else { return };
     let left = list.next_update().and_then(|until| until - ASN1Time::now());
-    if left.is_none_or(|left| left < DAY) {
+    if left.is_none_or(|left| left < time::Duration::DAY) {
         let issuer = list.issuer().to_string();
         warn!(
             issuer = issuer.as_str(),
