@@ -74,7 +74,8 @@ pub(crate) enum Reason {
     OtherExchange,
     #[error("the client says that it saw no offer of channel binding, but it was made one: somebody is in between")]
     Downgrade,
-    #[error("a right password, but there were too many wrong ones meanwhile")]
+    /// A right proof, or a password that was not looked at.
+    #[error("too many wrong proofs meanwhile")]
     Withheld,
     #[error("unknown user")]
     UnknownUser,
