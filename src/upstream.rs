@@ -22,6 +22,7 @@ mod auth;
 mod dial;
 mod digest;
 mod errors;
+mod forbidden;
 #[cfg(test)]
 mod fuzz;
 mod login;

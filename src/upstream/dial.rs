@@ -1,11 +1,12 @@
 //! DNS, TCP and TLS: a connection to the server that is meant, or none.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::forbidden::is_forbidden;
 use super::{Route, UpstreamError};
 use crate::stream;
 use crate::wire::{self, Wire, WireError};
@@ -92,21 +93,6 @@ impl Route {
     }
 }
 
-/// Addresses that no warehouse has, but that are worth an attacker's while: whoever can set a host or a DNS answer
-/// must not make us talk to the instance metadata service.
-fn is_forbidden(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified(),
-        IpAddr::V6(ip) => {
-            ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified() || METADATA.contains(&ip)
-        }
-    }
-}
-
-/// EC2 instance metadata and EKS Pod Identity over IPv6; their IPv4 addresses are link-local.
-const METADATA: [Ipv6Addr; 2] =
-    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)];
-
 fn is_certificate_fault(error: &io::Error) -> bool {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
@@ -115,31 +101,4 @@ fn is_certificate_fault(error: &io::Error) -> bool {
 fn is_cut_off(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_that_are_never_dialled() {
-        for ip in [
-            "169.254.169.254",
-            "169.254.170.23",
-            "::ffff:169.254.169.254",
-            "fe80::1",
-            "224.0.0.1",
-            "ff02::1",
-            "0.0.0.0",
-            "::",
-            "255.255.255.255",
-            "fd00:ec2::254",
-            "fd00:ec2::23",
-        ] {
-            assert!(is_forbidden(ip.parse().unwrap()), "{ip}");
-        }
-        for ip in ["127.0.0.1", "10.0.0.1", "52.1.2.3", "::1", "fd00:1::254"] {
-            assert!(!is_forbidden(ip.parse().unwrap()), "{ip}");
-        }
-    }
 }
