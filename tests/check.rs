@@ -409,8 +409,10 @@ async fn the_way_to_the_warehouse_is_told_apart() {
         "does not exist",
         "create the user: CREATE USER",
     );
-    warehouse.login_error(1, "53300", "too many connections");
-    assert_failed(&check(&world, &["--json", "sales"]).await, "login", "53300", "too many sessions");
+    for (sqlstate, text) in [("53300", "too many connections"), ("28000", "connection limit \"500\" exceeded")] {
+        warehouse.login_error(1, sqlstate, text);
+        assert_failed(&check(&world, &["--json", "sales"]).await, "login", sqlstate, "too many sessions");
+    }
     warehouse.refuse_tls(true);
     assert_failed(&check(&world, &["--json", "sales"]).await, "TLS", "refuses TLS", "which always does TLS");
 }

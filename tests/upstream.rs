@@ -150,6 +150,29 @@ async fn login_timeout_begins_with_the_first_dial() {
     rig.connect("sales").await.expect("a credential has a timeout of its own");
 }
 
+/// Which SQLSTATE Redshift sends then is not documented. Another login would meet the same limit, and what goes to the
+/// client is what tells it that it is no matter of its password.
+#[tokio::test]
+async fn a_limit_of_connections_keeps_the_login_and_is_not_tried_again_whatever_its_class() {
+    let rig = Rig::start().await;
+    let warehouse = &rig.sandbox().warehouse;
+    rig.connect("sales").await.expect("a login is fetched");
+    for (sqlstate, text) in [
+        ("28000", "connection limit \"500\" exceeded for non-bootstrap users"),
+        ("28P01", "too many connections for role \"IAMR:rs01\""),
+        ("53300", "connection limit \"500\" exceeded for non-bootstrap users"),
+        ("XX000", "Connection limit exceeded for database \"dev\""),
+    ] {
+        let dials = warehouse.dials();
+        warehouse.login_error(1, sqlstate, text);
+        let error = rig.connect("sales").await.unwrap_err();
+        assert_eq!(support::refusal(&error), (sqlstate.to_owned(), text.to_owned()));
+        assert_eq!(warehouse.dials(), dials + 1, "{sqlstate}");
+    }
+    rig.connect("sales").await.expect("the login is good");
+    assert_eq!(rig.sandbox().aws.calls("GetCredentials"), 1);
+}
+
 #[tokio::test]
 async fn other_errors_of_the_warehouse_are_passed_on_as_sent() {
     let rig = Rig::start().await;

@@ -9,6 +9,12 @@ use crate::wire::Frame;
 /// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule violation.
 const QUOTING: &[&str] = &["22", "42"];
 
+/// What servers say of a limit of connections, in lower case. Redshift: `connection limit "500" exceeded for non-bootstrap
+/// users`. PostgreSQL: `too many connections for role "x"` or `for database "x"`, `sorry, too many clients already`,
+/// `remaining connection slots are reserved for …`.
+const CONNECTION_LIMIT: &[&str] =
+    &["connection limit", "too many connections", "too many clients", "connection slots are reserved"];
+
 /// An ErrorResponse of the warehouse; fields may be missing, repeated or unknown.
 pub(crate) struct ServerError {
     sqlstate: String,
@@ -49,9 +55,18 @@ impl ServerError {
         Self { sqlstate: sqlstate.to_owned(), message: message.to_owned(), frame: None }
     }
 
-    /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL).
+    /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL). A limit of connections that
+    /// comes under this class says nothing about either.
     pub(super) fn is_login_refused(&self) -> bool {
-        self.sqlstate.starts_with("28")
+        self.sqlstate.starts_with("28") && !self.is_connection_limit()
+    }
+
+    /// Whether the warehouse has too many connections: of all, of the user, or of the database. Which SQLSTATE Redshift
+    /// sends then is not documented (PostgreSQL: 53300), so that its words count as well. The login itself is good, and
+    /// another one would meet the same limit.
+    pub(crate) fn is_connection_limit(&self) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        self.sqlstate == "53300" || CONNECTION_LIMIT.iter().any(|words| message.contains(words))
     }
 
     /// Empty where there was none.
@@ -103,6 +118,27 @@ mod tests {
         assert_eq!(error(b"C28000\0Mcut off").to_string(), "28000 ");
         assert!(error(b"C28000\0Mcut off").as_sent().is_none());
         assert_eq!(error(b"").to_string(), " ");
+    }
+
+    #[test]
+    fn a_limit_of_connections_is_no_refused_login_whatever_its_class() {
+        for (sqlstate, message, is_limit) in [
+            ("28000", "connection limit \"500\" exceeded for non-bootstrap users", true),
+            ("28000", "Connection limit exceeded for user \"IAMR:rs01\"", true),
+            ("28P01", "too many connections for role \"adam\"", true),
+            ("53300", "sorry, too many clients already", true),
+            ("53300", "in words that nobody knows", true),
+            ("53300", "remaining connection slots are reserved for superusers", true),
+            ("XX000", "connection limit exceeded", true),
+            ("28000", "password authentication failed for user \"IAMR:rs01\"", false),
+            ("28000", "no pg_hba.conf entry for host \"10.0.0.1\"", false),
+            ("57P03", "the database system is starting up", false),
+            ("53200", "out of memory", false),
+        ] {
+            let error = ServerError::of(sqlstate, message);
+            assert_eq!(error.is_connection_limit(), is_limit, "{error}");
+            assert_eq!(error.is_login_refused(), !is_limit && sqlstate.starts_with("28"), "{error}");
+        }
     }
 
     /// CVE-2026-6666: one without its SQLSTATE ended a proxy.

@@ -131,10 +131,12 @@ fn not_let_in(error: &ServerError, context: &Context) -> String {
 fn refused(error: &ServerError, context: &Context) -> String {
     let user = quoted(context.db_user.as_deref().unwrap_or_default());
     let database = quoted(&context.database);
+    if error.is_connection_limit() {
+        return "too many sessions: close some, lower max_sessions, or raise the user's CONNECTION LIMIT".to_owned();
+    }
     match error.sqlstate() {
         "3D000" => format!("correct database: there is no {database} in this warehouse"),
         "42501" => format!("GRANT USAGE ON DATABASE {database} TO {user}"),
-        "53300" => "too many sessions: close some, lower max_sessions, or raise the user's CONNECTION LIMIT".to_owned(),
         "57P03" => "it is starting or in maintenance: try again in a minute".to_owned(),
         state if state.starts_with("22") || state.starts_with("42") => {
             "this is a fault of the proxy, which sends two parameters only: report it".to_owned()
