@@ -21,6 +21,7 @@ use crate::config::{Config, ConnId};
 use crate::credentials::{Logins, StoreReader};
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Bound, Ports, Workers};
+use crate::network::{Network, Probes};
 use crate::references::{References, Watch};
 use crate::relay;
 use crate::session::Shared;
@@ -28,7 +29,8 @@ use crate::slots::Slots;
 use crate::spec::{Specs, Table};
 use crate::startup::tls::{ServerTls, ServerTlsError};
 use crate::stop::{Phase, Stop};
-use crate::upstream::{ClientTls, ClientTlsError, Routes, Timeouts};
+use crate::stream::KeepAlive;
+use crate::upstream::{ClientTls, ClientTlsError, Paths, Routes, Timeouts};
 
 mod watched;
 
@@ -109,7 +111,16 @@ impl App {
     ///
     /// # Errors
     /// See [`AppError`]; nothing is left running.
-    pub async fn start(
+    pub async fn start(config: Config, base: Base, workers: Workers, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+        Box::pin(Self::start_on(&Network::default(), config, base, workers, clock)).await
+    }
+
+    /// The same on another network than the system's.
+    ///
+    /// # Errors
+    /// See [`AppError`]; nothing is left running.
+    pub async fn start_on(
+        network: &Network,
         mut config: Config,
         base: Base,
         workers: Workers,
@@ -130,7 +141,7 @@ impl App {
         };
         let handshakes = Handshakes::new(config.limits.max_handshakes, config.limits.max_handshakes_per_address);
         let shared = Arc::new(Shared {
-            routes: routes(&config)?,
+            routes: routes(&config, network)?,
             specs: specs(&config, &logins, &clock, &control),
             logins,
             tls,
@@ -155,7 +166,7 @@ impl App {
             shared,
             handshakes,
             tasks: TaskTracker::new(),
-            keepalive: config.upstream.keepalive,
+            keepalive: keep_alive(&config, network.probes),
         });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
         let listeners = listeners(&config)?;
@@ -284,13 +295,19 @@ fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Han
 }
 
 /// How warehouses are reached, whichever connection they belong to.
-pub(crate) fn routes(config: &Config) -> Result<Routes, AppError> {
+pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppError> {
     let of_their_own = config.connections.values().filter_map(|spec| spec.ca.as_ref());
     let tls = ClientTls::new(of_their_own.chain([&config.upstream.ca]))?;
     let timeouts = Timeouts {
         connect: config.upstream.connect_timeout,
         tls: config.upstream.tls_timeout,
-        keepalive: config.upstream.keepalive,
+        keepalive: keep_alive(config, network.probes),
     };
-    Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts })
+    let paths = Paths::new(Arc::clone(&network.look_up));
+    Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts, paths })
+}
+
+/// How vanished peers are noticed, on both sides.
+fn keep_alive(config: &Config, probes: Probes) -> KeepAlive {
+    KeepAlive { idle: config.upstream.keepalive, probes }
 }

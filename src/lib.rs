@@ -23,6 +23,7 @@ pub mod config;
 pub mod fault;
 pub mod hash_password;
 pub mod listener;
+pub mod network;
 pub mod secret;
 pub mod serve;
 
@@ -36,6 +37,7 @@ mod handshakes;
 mod nofile;
 mod references;
 mod relay;
+mod resolver;
 #[cfg(test)]
 mod seeded;
 mod session;

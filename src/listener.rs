@@ -17,7 +17,7 @@ use crate::config::ConnId;
 use crate::handshakes::Handshakes;
 use crate::session::{self, Arrival, Shared};
 use crate::startup::proxy_protocol;
-use crate::stream;
+use crate::stream::KeepAlive;
 
 /// Connections that the kernel holds for us; more than a burst of logins.
 const BACKLOG: i32 = 4096;
@@ -60,7 +60,7 @@ pub(crate) struct Acceptor {
     pub(crate) handshakes: Arc<Handshakes>,
     /// Every connection's task, so that a shutdown can wait for them.
     pub(crate) tasks: TaskTracker,
-    pub(crate) keepalive: Option<Duration>,
+    pub(crate) keepalive: KeepAlive,
 }
 
 /// Whether other processes may listen on the same address, and get a share of its connections.
@@ -133,7 +133,7 @@ impl Acceptor {
     fn deal(&self, socket: io::Result<std::net::TcpStream>, address: SocketAddr, port_of: Option<&Arc<ConnId>>) {
         let prepared = socket.and_then(|socket| {
             socket.set_nodelay(true)?;
-            stream::keep_alive(&socket, self.keepalive)?;
+            self.keepalive.set(&socket)?;
             Ok(socket)
         });
         // It fails on a socket that is already dead.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use self::scratch::Scratch;
+use crate::network::Probes;
 
 pub(crate) mod backlog;
 pub(crate) mod scratch;
@@ -91,11 +92,24 @@ pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
     Ok(())
 }
 
-/// Keepalive before NATs and load balancers forget the flow (an NLB: after 350 s).
-pub(crate) fn keep_alive(socket: &impl AsFd, idle: Option<Duration>) -> io::Result<()> {
-    let Some(idle) = idle else { return Ok(()) };
-    let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(idle);
-    socket2::SockRef::from(socket).set_tcp_keepalive(&probes)
+/// How the kernel notices that a peer is gone, and keeps a flow known to NATs and load balancers (an NLB forgets one after
+/// 350 s).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeepAlive {
+    /// Silence before the first probe; `None`: nothing is probed, and the kernel's own limits apply, of a quarter of an hour.
+    pub(crate) idle: Option<Duration>,
+    pub(crate) probes: Probes,
+}
+
+impl KeepAlive {
+    /// Sets it for a connection.
+    pub(crate) fn set(self, socket: &impl AsFd) -> io::Result<()> {
+        let Some(idle) = self.idle else { return Ok(()) };
+        let Probes { interval, count, .. } = self.probes;
+        let socket = socket2::SockRef::from(socket);
+        let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(count);
+        socket.set_tcp_keepalive(&probes)
+    }
 }
 
 /// A tokio stream as a [`Stream`]; a socket in clear stays one, so that it can be upgraded.

@@ -13,7 +13,9 @@ use crate::cancel::CancelKey;
 use crate::config::Ca;
 use crate::credentials::DbLogin;
 use crate::fault::{Fault, Kind};
-use crate::stream::Leg;
+use crate::network::LookUp;
+use crate::resolver::{Resolver, WAREHOUSES};
+use crate::stream::{KeepAlive, Leg};
 use crate::wire::refusal::Refusal;
 use crate::wire::{self, Wire, WireError};
 
@@ -28,12 +30,15 @@ mod fuzz;
 mod login;
 mod options;
 pub(crate) mod parameters;
+mod race;
 mod scram;
 mod tls;
 
 pub(crate) use self::application_name::Asker;
 pub(crate) use self::dial::Secured;
 pub(crate) use self::errors::ServerError;
+use self::race::Avoided;
+pub(crate) use self::race::Unanswered;
 pub(crate) use self::tls::{ClientTls, ClientTlsError};
 
 /// How a warehouse is reached and known: what login and cancel share.
@@ -45,17 +50,24 @@ pub(crate) struct Route {
     pub(crate) server_name: rustls::pki_types::ServerName<'static>,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) paths: Arc<Paths>,
+}
+
+/// What is known of the ways to all warehouses. Shared by all routes.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    resolver: Resolver,
+    avoided: Avoided,
 }
 
 /// Limits of one dial; the login as a whole has its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
-    /// DNS + TCP, each address.
+    /// DNS and TCP together, all addresses.
     pub(crate) connect: Duration,
     /// SSLRequest and the TLS handshake.
     pub(crate) tls: Duration,
-    /// TCP keepalive; `None`: off.
-    pub(crate) keepalive: Option<Duration>,
+    pub(crate) keepalive: KeepAlive,
 }
 
 /// A session that is ready for queries, and what the warehouse said on the way.
@@ -130,6 +142,7 @@ pub(crate) struct Routes {
     /// For connections that name none of their own.
     pub(crate) ca: Ca,
     pub(crate) timeouts: Timeouts,
+    pub(crate) paths: Arc<Paths>,
 }
 
 impl Routes {
@@ -141,9 +154,19 @@ impl Routes {
         let Target { host, port, server_name } = target;
         let tls = self.tls.get(ca.unwrap_or(&self.ca)).ok_or(UpstreamError::Roots)?;
         match rustls::pki_types::ServerName::try_from(server_name) {
-            Ok(server_name) => Ok(Route { host, port, server_name, tls, timeouts: self.timeouts }),
+            Ok(server_name) => {
+                let paths = Arc::clone(&self.paths);
+                Ok(Route { host, port, server_name, tls, timeouts: self.timeouts, paths })
+            }
             Err(source) => Err(UpstreamError::ServerName { host, source }),
         }
+    }
+}
+
+impl Paths {
+    /// Nothing is known yet.
+    pub(crate) fn new(look_up: LookUp) -> Arc<Self> {
+        Arc::new(Self { resolver: Resolver::new(look_up, WAREHOUSES), avoided: Avoided::default() })
     }
 }
 

@@ -16,6 +16,8 @@ mod aws;
 mod cancel;
 #[path = "incidents/crowds.rs"]
 mod crowds;
+#[path = "incidents/dns.rs"]
+mod dns;
 #[path = "incidents/encryption.rs"]
 mod encryption;
 #[path = "incidents/identity.rs"]

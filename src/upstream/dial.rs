@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use futures_util::future::join_all;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::forbidden::is_forbidden;
+use super::race::{MAX_ADDRESSES, Unanswered, race};
 use super::{Route, UpstreamError};
 use crate::stream;
 use crate::wire::{self, Wire, WireError};
@@ -15,20 +17,26 @@ use crate::wire::{self, Wire, WireError};
 pub(crate) type Secured = Box<stream::tls::Tls<stream::tls::Client>>;
 
 impl Route {
-    /// The first address that answers, in the resolver's order.
+    /// The first address that answers. DNS and TCP share one deadline, `upstream.connect_timeout`.
     pub(super) async fn dial(&self) -> Result<(SocketAddr, Wire), UpstreamError> {
-        let (address, socket) = self.reach(&self.resolve().await?).await?;
+        let deadline = self.connect_deadline();
+        let addresses = self.resolve(deadline).await?;
+        let (address, socket) = self.reach(&addresses, deadline).await?;
         Ok((address, Wire::new(self.secure(socket, address).await?)))
     }
 
+    /// When a dial that begins now has to be connected.
+    pub(crate) fn connect_deadline(&self) -> Instant {
+        Instant::now() + self.timeouts.connect
+    }
+
     /// DNS: at least one address that may be dialled.
-    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, UpstreamError> {
+    pub(crate) async fn resolve(&self, deadline: Instant) -> Result<Vec<SocketAddr>, UpstreamError> {
         let unresolved = |source| UpstreamError::Resolve { host: self.host.clone(), source };
-        let addresses = timeout(self.timeouts.connect, lookup_host((self.host.as_str(), self.port)))
-            .await
-            .map_err(|elapsed| unresolved(elapsed.into()))?
-            .map_err(unresolved)?;
-        let addresses: Vec<_> = addresses.filter(|address| !is_forbidden(address.ip())).collect();
+        let found = timeout_at(deadline, self.paths.resolver.resolve(&self.host)).await;
+        let found = found.map_err(|elapsed| unresolved(elapsed.into()))?.map_err(unresolved)?;
+        let allowed = found.iter().filter(|ip| !is_forbidden(**ip));
+        let addresses: Vec<_> = allowed.map(|ip| SocketAddr::new(*ip, self.port)).collect();
         if addresses.is_empty() {
             return Err(UpstreamError::Forbidden { host: self.host.clone() });
         }
@@ -36,28 +44,46 @@ impl Route {
     }
 
     /// TCP: the first of these that answers.
-    pub(crate) async fn reach(&self, addresses: &[SocketAddr]) -> Result<(SocketAddr, TcpStream), UpstreamError> {
-        let mut last = UpstreamError::Forbidden { host: self.host.clone() };
-        for &address in addresses {
-            match self.connect(address).await {
-                Ok(socket) => return Ok((address, socket)),
-                Err(source) => last = UpstreamError::Connect { address, source },
-            }
-        }
-        Err(last)
+    pub(crate) async fn reach(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<(SocketAddr, TcpStream), UpstreamError> {
+        let raced = race(addresses, &self.paths.avoided, deadline, |address| self.connect(address)).await;
+        raced.map_err(|unanswered| self.unconnected(unanswered))
+    }
+
+    /// The addresses among these that do not answer within `upstream.connect_timeout`. A race does not tell: it ends when
+    /// the first one answers.
+    pub(crate) async fn unanswering(&self, addresses: &[SocketAddr]) -> Vec<Unanswered> {
+        let attempts = addresses.iter().take(MAX_ADDRESSES).map(|&address| async move {
+            let connected = timeout(self.timeouts.connect, self.connect(address)).await;
+            connected.map_err(io::Error::from).flatten().err().map(|error| (address, error))
+        });
+        join_all(attempts).await.into_iter().flatten().collect()
     }
 
     /// One server, already known.
     pub(super) async fn dial_address(&self, address: SocketAddr) -> Result<Wire, UpstreamError> {
-        let socket = self.connect(address).await.map_err(|source| UpstreamError::Connect { address, source })?;
+        let (address, socket) = self.reach(&[address], self.connect_deadline()).await?;
         Ok(Wire::new(self.secure(socket, address).await?))
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = timeout(self.timeouts.connect, TcpStream::connect(address)).await??;
+        let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        stream::keep_alive(&socket, self.timeouts.keepalive)?;
+        self.timeouts.keepalive.set(&socket)?;
         Ok(socket)
+    }
+
+    /// One error for several: the last one's kind, with the others in its text.
+    fn unconnected(&self, mut unanswered: Vec<Unanswered>) -> UpstreamError {
+        let Some((address, last)) = unanswered.pop() else {
+            return UpstreamError::Forbidden { host: self.host.clone() };
+        };
+        let others = unanswered.iter().map(|(address, error)| format!("; {address}: {error}")).collect::<String>();
+        let source = if others.is_empty() { last } else { io::Error::new(last.kind(), format!("{last}{others}")) };
+        UpstreamError::Connect { address, source }
     }
 
     /// TLS, with the server verified.

@@ -12,6 +12,7 @@ use redshift_iam_proxy::aws::Base;
 use redshift_iam_proxy::clock::ManualClock;
 use redshift_iam_proxy::config::{self, Config, UnknownKeys};
 use redshift_iam_proxy::listener::Workers;
+use redshift_iam_proxy::network::Network;
 use redshift_sandbox::aws::{AwsOptions, Workgroup};
 use redshift_sandbox::sandbox::Sandbox;
 use redshift_sandbox::warehouse::WarehouseOptions;
@@ -66,6 +67,8 @@ pub(crate) struct Setup {
     pub(crate) workgroups: Vec<&'static str>,
     /// `aws.endpoint_url`, where it is not to be the sandbox's.
     pub(crate) aws: Option<String>,
+    /// How names are looked up, and vanished peers noticed; only of a proxy in this process.
+    pub(crate) network: Network,
 }
 
 impl Default for Setup {
@@ -77,6 +80,7 @@ impl Default for Setup {
             plain_postgres: false,
             workgroups: Vec::new(),
             aws: None,
+            network: Network::default(),
         }
     }
 }
@@ -86,6 +90,7 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) keys: (String, String),
     pub(crate) dir: TempDir,
+    network: Network,
     toml: String,
 }
 
@@ -112,7 +117,7 @@ impl World {
         std::fs::write(dir.path().join("ca.crt"), sandbox.ca.pem()).unwrap();
         let toml = toml(setup, &sandbox);
         std::fs::write(dir.path().join("proxy.toml"), &toml).unwrap();
-        let world = Self { sandbox, keys, dir, toml };
+        let world = Self { sandbox, keys, dir, network: setup.network.clone(), toml };
         world.new_certificate(&["localhost", "127.0.0.1"]);
         world
     }
@@ -173,7 +178,8 @@ impl Rig {
         let config = world.config();
         let base = Base::with_keys(&config.aws, &world.keys.0, &world.keys.1).await;
         let clock = Arc::new(ManualClock::default());
-        let app = Box::pin(App::start(config, base, Workers::current(), clock.clone())).await.unwrap();
+        let app = App::start_on(&world.network, config, base, Workers::current(), clock.clone());
+        let app = Box::pin(app).await.unwrap();
         Self { app, clock, world }
     }
 

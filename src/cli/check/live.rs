@@ -15,6 +15,7 @@ use crate::aws::{self, Base};
 use crate::cli::CheckArgs;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::network::Network;
 use crate::upstream::Routes;
 
 /// Why nothing could be proved.
@@ -52,7 +53,7 @@ pub fn live(
     out: &mut (dyn Write + Send),
 ) -> Result<Verdict, LiveError> {
     let chosen = Connection::chosen(config, &args.conn_ids)?;
-    let routes = app::routes(config)?;
+    let routes = app::routes(config, &Network::default())?;
     aws::require_roots().map_err(AppError::from)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::Process)?;
     let proved = runtime.block_on(prove(config, &chosen, &routes, args, env, out));

@@ -1,5 +1,6 @@
 //! The way to the warehouse, step by step: as a session goes it, which does not stop in between.
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -9,7 +10,7 @@ use super::explain::{CheckError, Context};
 use super::steps::{Failed, Settings, Step, Tell, Wanted};
 use crate::credentials::Opening;
 use crate::session::{REDIAL_PAUSE, REDIALS};
-use crate::upstream::{Route, UpstreamConn, UpstreamError};
+use crate::upstream::{Route, Unanswered, UpstreamConn, UpstreamError};
 
 /// Of the startup message, so that the warehouse's own lists tell what this session was.
 const PARAMETERS: [(&str, &str); 2] = [("client_encoding", "UTF8"), ("application_name", "redshift-iam-proxy check")];
@@ -63,7 +64,8 @@ async fn prove(
     let deadline = Instant::now() + settings.login_timeout;
     let dial = Dial { route: &route, opening, no_login: wanted.no_login, deadline };
     let step = Step::new("DNS", route.host.as_str());
-    let (step, addresses) = dial.within(step, route.resolve()).await?;
+    let connected_by = route.connect_deadline();
+    let (step, addresses) = dial.within(step, route.resolve(connected_by)).await?;
     tell(step.found(list(&addresses)));
     // A step that is made again is told once.
     let mut told = Vec::new();
@@ -90,8 +92,11 @@ impl Dial<'_> {
     async fn connect(&self, addresses: &[SocketAddr], tell: Tell<'_>) -> Result<(), Broken> {
         let route = self.route;
         let step = Step::new("TCP", format!("{}:{}", route.host, route.port));
-        let (step, (address, socket)) = self.within(step, route.reach(addresses)).await?;
-        tell(Step { subject: address.to_string(), ..step });
+        let reached = route.reach(addresses, route.connect_deadline());
+        let (step, (address, socket)) = self.within(step, reached).await?;
+        let step = Step { subject: address.to_string(), ..step };
+        let others: Vec<_> = addresses.iter().copied().filter(|other| *other != address).collect();
+        tell(step.found(silent(&route.unanswering(&others).await)));
         let step = Step::new("TLS", route.server_name.to_str());
         let (step, stream) = self.within(step, route.secure(socket, address)).await?;
         let until = stream.certificate().and_then(certificate::not_after);
@@ -137,6 +142,17 @@ fn greeting(session: &UpstreamConn, user: &str) -> String {
     match session.pid() {
         0 => text,
         pid => format!("{text}, pid {pid}"),
+    }
+}
+
+/// The addresses that answer nothing at all. It is no failure: sessions race for an address, and lose a quarter of a second
+/// to one of these. What refuses, or is not routed, costs them no time.
+fn silent(unanswered: &[Unanswered]) -> String {
+    let is_silent = |(address, error): &Unanswered| (error.kind() == io::ErrorKind::TimedOut).then_some(*address);
+    let told: Vec<_> = unanswered.iter().filter_map(is_silent).map(|address| address.to_string()).collect();
+    match told.as_slice() {
+        [] => String::new(),
+        _ => format!("time-out at {}: sessions go by the address that answers", told.join(", ")),
     }
 }
 

@@ -1,15 +1,18 @@
 //! The steps of every kind of connection, on the sandbox's AWS. The warehouse is a closed port: all but TCP is proved.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use redshift_sandbox::aws::{
     Aws, AwsOptions, Cluster, Fault, Parameter, ParameterKind, RoleRule, SecretValue, Times, WebIdentity, Workgroup,
 };
 use redshift_sandbox::logins;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 use crate::app;
 use crate::clock::SystemClock;
 use crate::config::{AnyUser, Config, Proof, Reference, Remote, RoleHop, UnknownKeys, parse};
+use crate::network::Network;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 const HUB: &str = "arn:aws:iam::123456789012:role/hub";
@@ -19,7 +22,8 @@ const PLANTED: &str = "planted-secret-41c7";
 struct Scene {
     aws: Aws,
     config: Config,
-    _closed: TcpSocket,
+    network: Network,
+    closed: TcpSocket,
 }
 
 impl Scene {
@@ -57,7 +61,7 @@ impl Scene {
         );
         let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
         let config = parse(&text, "proxy.toml".as_ref(), &env, UnknownKeys::Refuse).unwrap();
-        Self { aws, config, _closed: closed }
+        Self { aws, config, network: Network::default(), closed }
     }
 
     /// Where ann's password is.
@@ -77,7 +81,7 @@ impl Scene {
         let settings = Settings {
             credentials: &self.config.credentials,
             table_timeout: app::table_timeout(&self.config),
-            routes: &app::routes(&self.config).unwrap(),
+            routes: &app::routes(&self.config, &self.network).unwrap(),
             login_timeout: self.config.upstream.login_timeout,
             clock: &clock,
             control: &Handle::current(),
@@ -114,6 +118,35 @@ fn assert_failed(steps: &[Step], name: &str, what: &str, mend: &str) {
     let last = steps.last().unwrap();
     let why = last.fault.as_ref().unwrap();
     assert!(last.name == name && why.what.contains(what) && why.mend.contains(mend), "{last:?}");
+}
+
+/// It looked like a step that had gone well in 10,001 ms.
+#[tokio::test]
+async fn an_address_that_does_not_answer_is_told_though_another_does() {
+    let mut scene = Scene::start().await;
+    let dead = IpAddr::from([127, 0, 0, 54]);
+    scene.network.look_up = Arc::new(move |_| Ok(vec![dead, Ipv4Addr::LOCALHOST.into()]));
+    scene.config.upstream.connect_timeout = Duration::from_secs(2);
+    // A port where one address accepts, and the other's queue is full, so that nothing answers there.
+    let port = scene.closed.local_addr().unwrap().port();
+    let accepts = scene.closed.listen(16).unwrap();
+    scene.closed = TcpSocket::new_v4().unwrap();
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind((dead, port).into()).unwrap();
+    let _silent = silent.listen(0).unwrap();
+    let _queued = TcpStream::connect((dead, port)).await.unwrap();
+    let hang_up = tokio::spawn(async move {
+        loop {
+            drop(accepts.accept().await);
+        }
+    });
+    let steps = scene.steps(None, |spec| spec.host = Some("dw.example.com".to_owned())).await;
+    hang_up.abort();
+    let told = |name| steps.iter().find(|step| step.name == name).unwrap();
+    assert_eq!(told("DNS").detail, "127.0.0.54, 127.0.0.1");
+    assert_eq!((&*told("TCP").subject, told("TCP").fault.is_none()), (&*format!("127.0.0.1:{port}"), true));
+    let want = format!("time-out at 127.0.0.54:{port}: sessions go by the address that answers");
+    assert_eq!(told("TCP").detail, want);
 }
 
 const ID: &str = "GetParameter /lava/demo/rs01-external-id";

@@ -1,0 +1,257 @@
+//! DNS: host names to addresses, by the system's resolver, on threads of its own.
+//!
+//! `getaddrinfo` blocks its thread until the system gives up, which no time-out of ours shortens. So that a name whose name
+//! servers do not answer costs nobody else anything, a host has one look-up under way at a time, which everybody who asks
+//! for it waits for. There is a fixed number of threads, and a thread is taken until its look-up ends, whoever still waits.
+//! Hosts that did not resolve of late may hold half of the threads. The rest is for hosts that did, and for new ones.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Looks one host up, and may block for as long as it likes. It is called on threads of the resolver's.
+pub type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
+
+/// The system's own look-up, `getaddrinfo`: addresses in the order in which RFC 6724 prefers them.
+#[must_use]
+pub fn system() -> LookUp {
+    Arc::new(|host| {
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in (host, 0).to_socket_addrs()? {
+            if !addresses.contains(&address.ip()) {
+                addresses.push(address.ip());
+            }
+        }
+        Ok(addresses)
+    })
+}
+
+/// How much a resolver may use, and how long it believes an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Look-ups under way at once.
+    pub(crate) threads: usize,
+    /// Hosts that are remembered or waited for.
+    pub(crate) hosts: usize,
+}
+
+/// Threads for the hosts of warehouses. An idle resolver has none.
+pub(crate) const WAREHOUSES: Bounds = Bounds { threads: 32, hosts: 4096 };
+
+/// How long the addresses of a host are used again. Redshift's own records live for a minute. A burst of logins asks
+/// once, and a name that moves is followed within seconds.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// How long a failed look-up is the answer for all who ask. It spares a name server that is failing, and is short enough
+/// for someone who has just corrected a record.
+const FAILURE_BELIEVED: Duration = Duration::from_secs(2);
+
+/// How long the addresses of a host may stand in where no thread is free to look them up again: all are held by other
+/// hosts' look-ups. The server is verified by its certificate, so that an old address leads to no wrong one.
+const STANDS_IN: Duration = Duration::from_secs(300);
+
+/// How long a host that did not resolve counts among those that may hold only half of the threads.
+const SUSPECTED: Duration = Duration::from_secs(60);
+
+/// What a look-up ends with. An [`io::Error`] cannot be copied to all who wait, its kind and text can.
+type Answer = Result<Arc<[IpAddr]>, (io::ErrorKind, Arc<str>)>;
+
+/// A cache of look-ups, and the threads that make them. Cloning it gives another handle to the same.
+#[derive(Clone)]
+pub(crate) struct Resolver {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    look_up: LookUp,
+    bounds: Bounds,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    hosts: HashMap<Arc<str>, Entry>,
+    /// Hosts for which no thread was free, in the order in which they came.
+    queue: VecDeque<Arc<str>>,
+    threads: usize,
+    /// Threads whose host did not resolve the last time.
+    suspects: usize,
+}
+
+struct Entry {
+    /// The look-up that is under way or queued.
+    flight: Option<Flight>,
+    /// The last answer, and when it came.
+    last: Option<(Instant, Answer)>,
+}
+
+struct Flight {
+    told: watch::Sender<Option<Answer>>,
+    is_suspect: bool,
+}
+
+impl Resolver {
+    pub(crate) fn new(look_up: LookUp, bounds: Bounds) -> Self {
+        Self { shared: Arc::new(Shared { look_up, bounds, state: Mutex::default() }) }
+    }
+
+    /// The addresses of a host, at least one. An IP address is its own answer. The caller sets the deadline. Cancel safe:
+    /// the look-up goes on, and its answer is there for whoever asks next.
+    ///
+    /// # Errors
+    /// What the system said, or `ResourceBusy`: too many look-ups of names that did not resolve are under way.
+    pub(crate) async fn resolve(&self, host: &str) -> io::Result<Arc<[IpAddr]>> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(Arc::new([address]));
+        }
+        let answer = match self.shared.ask(host)? {
+            Asked::Known(answer) => answer,
+            Asked::UnderWay(mut told) => match told.wait_for(Option::is_some).await {
+                Ok(answer) => answer.clone().unwrap_or_else(|| Err(lost())),
+                Err(_gone) => Err(lost()),
+            },
+        };
+        answer.map_err(|(kind, text)| io::Error::new(kind, text.as_ref()))
+    }
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("bounds", &self.shared.bounds).finish_non_exhaustive()
+    }
+}
+
+enum Asked {
+    Known(Answer),
+    UnderWay(watch::Receiver<Option<Answer>>),
+}
+
+impl Shared {
+    /// The answer that is remembered, else the look-up to wait for, which is begun where there is none.
+    fn ask(self: &Arc<Self>, host: &str) -> io::Result<Asked> {
+        // Names do not differ by case, nor by the dot that ends a fully qualified one; the system's resolver may use the
+        // dot, so it is kept.
+        let host: Arc<str> = host.to_ascii_lowercase().into();
+        let mut state = self.lock();
+        let last = state.hosts.get(&host).and_then(|entry| entry.last.clone());
+        if let Some((at, answer)) = &last
+            && at.elapsed() < if answer.is_ok() { BELIEVED } else { FAILURE_BELIEVED }
+        {
+            return Ok(Asked::Known(answer.clone()));
+        }
+        if let Some(flight) = state.hosts.get(&host).and_then(|entry| entry.flight.as_ref()) {
+            return Ok(Asked::UnderWay(flight.told.subscribe()));
+        }
+        let has_thread = state.threads < self.bounds.threads;
+        if let Some((at, answer @ Ok(_))) = &last
+            && !has_thread
+            && at.elapsed() < STANDS_IN
+        {
+            return Ok(Asked::Known(answer.clone()));
+        }
+        let is_suspect = last.as_ref().is_some_and(|(at, answer)| answer.is_err() && at.elapsed() < SUSPECTED);
+        if is_suspect && state.suspects >= self.bounds.threads.div_ceil(2) || !state.has_room(self.bounds.hosts) {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "too many look-ups of names that do not resolve are under way",
+            ));
+        }
+        let (told, answer) = watch::channel(None);
+        state.hosts.insert(Arc::clone(&host), Entry { flight: Some(Flight { told, is_suspect }), last });
+        state.suspects += usize::from(is_suspect);
+        if !has_thread {
+            state.queue.push_back(host);
+            return Ok(Asked::UnderWay(answer));
+        }
+        state.threads += 1;
+        drop(state);
+        let shared = Arc::clone(self);
+        let first = Arc::clone(&host);
+        if let Err(error) = thread::Builder::new().name("resolver".to_owned()).spawn(move || shared.work(first)) {
+            self.ended(&host, Err((error.kind(), error.to_string().into())));
+            self.lock().threads -= 1;
+        }
+        Ok(Asked::UnderWay(answer))
+    }
+
+    /// One thread: the host that it was started for, then those that wait for a thread.
+    fn work(&self, first: Arc<str>) {
+        let mut next = Some(first);
+        while let Some(host) = next {
+            let answer = catch_unwind(AssertUnwindSafe(|| (self.look_up)(&host)))
+                .unwrap_or_else(|_panic| Err(io::Error::other("the look-up panicked")));
+            self.ended(
+                &host,
+                match answer {
+                    Ok(addresses) if addresses.is_empty() => Err((io::ErrorKind::NotFound, "it has no address".into())),
+                    Ok(addresses) => Ok(addresses.into()),
+                    Err(error) => Err((error.kind(), error.to_string().into())),
+                },
+            );
+            next = self.next();
+        }
+    }
+
+    /// Tells all who wait, and remembers the answer.
+    fn ended(&self, host: &Arc<str>, answer: Answer) {
+        let mut state = self.lock();
+        let Some(entry) = state.hosts.get_mut(host) else { return };
+        let flight = entry.flight.take();
+        entry.last = Some((Instant::now(), answer.clone()));
+        if let Some(flight) = flight {
+            state.suspects -= usize::from(flight.is_suspect);
+            drop(state);
+            flight.told.send_replace(Some(answer));
+        }
+    }
+
+    /// A queued host that somebody still waits for. `None`: there is none, and the thread that asked ends.
+    fn next(&self) -> Option<Arc<str>> {
+        let mut state = self.lock();
+        while let Some(host) = state.queue.pop_front() {
+            let flight = state.hosts.get(&host).and_then(|entry| entry.flight.as_ref());
+            if flight.is_some_and(|flight| flight.told.receiver_count() > 0) {
+                return Some(host);
+            }
+            let abandoned = state.hosts.get_mut(&host).and_then(|entry| entry.flight.take());
+            state.suspects -= usize::from(abandoned.is_some_and(|flight| flight.is_suspect));
+        }
+        state.threads -= 1;
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether one more host can be remembered. Where there are too many, those go that nobody waits for: first the ones
+    /// whose answer is no longer used, then all.
+    fn has_room(&mut self, hosts: usize) -> bool {
+        if self.hosts.len() >= hosts {
+            self.hosts.retain(|_, entry| {
+                let is_used = entry.last.as_ref().is_some_and(|(at, _)| at.elapsed() < BELIEVED);
+                entry.flight.is_some() || is_used
+            });
+        }
+        if self.hosts.len() >= hosts {
+            self.hosts.retain(|_, entry| entry.flight.is_some());
+        }
+        self.hosts.len() < hosts
+    }
+}
+
+fn lost() -> (io::ErrorKind, Arc<str>) {
+    (io::ErrorKind::Interrupted, "the look-up was given up".into())
+}
+
+#[cfg(test)]
+mod tests;
