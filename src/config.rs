@@ -16,6 +16,7 @@ pub use self::connection::{
     connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
+pub(crate) use self::listen::CertifiedIdentity;
 pub use self::listen::{BadIdentity, ClientCa, Identity, Listen, Material, PublicName, TlsMode};
 use self::reader::Doc;
 pub use self::reader::read_file;
@@ -23,8 +24,8 @@ pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
 pub use self::users::{AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
 pub(crate) use self::users::{MAX_PASSWORDS, without_newline};
+pub use self::value::{BadPem, Origin, Reference, Remote};
 pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
-pub use self::value::{Origin, Reference, Remote};
 pub use self::verifier::Verifier;
 use crate::secret::Secret;
 

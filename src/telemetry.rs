@@ -15,9 +15,22 @@ use crate::config::{Log, LogFormat, LogLevel};
 const QUIET: &[&str] = &["aws_", "hyper", "h2", "rustls", "tokio_rustls"];
 const QUIET_LEVEL: Level = Level::INFO;
 
-/// What prints a profile's roles whole, external ids included, at any level (aws-config 1.13, `repr` and `provider`).
-/// What goes wrong there comes back as the error of the call.
-const SILENT: &[&str] = &["aws_config::profile", "aws_config::sts"];
+/// Modules of the SDK that print what they read, at any level (aws-config 1.13, aws-runtime 1.10): a profile's roles whole,
+/// external ids included (`profile`, `sts`), lines of the key file and all its bytes where it is not UTF-8 (`env_config`),
+/// and the dump of any error on the way to credentials, with the variable or answer that would not do (the rest). What goes
+/// wrong there comes back as the error of the call.
+const SILENT: &[&str] = &[
+    "aws_config::ecs",
+    "aws_config::environment",
+    "aws_config::imds",
+    "aws_config::json_credentials",
+    "aws_config::meta",
+    "aws_config::profile",
+    "aws_config::provider_config",
+    "aws_config::sts",
+    "aws_config::web_identity_token",
+    "aws_runtime::env_config",
+];
 
 /// Sends all events to stderr. `rust_log` (RUST_LOG) wins over the configured level.
 pub(crate) fn start(log: &Log, rust_log: Option<&str>) {
@@ -62,6 +75,12 @@ mod tests {
             assert!(!is_shown(target, Level::DEBUG) && !is_shown(target, Level::TRACE), "{target}");
         }
         assert!(is_shown("redshift_iam_proxy::session", Level::TRACE));
-        assert!(!is_shown("aws_config::profile::credentials", Level::ERROR));
+        for target in [
+            "aws_config::profile::credentials",
+            "aws_config::meta::credentials::chain",
+            "aws_runtime::env_config::source",
+        ] {
+            assert!(!is_shown(target, Level::ERROR), "{target}");
+        }
     }
 }

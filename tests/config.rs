@@ -431,7 +431,7 @@ fn what_was_read_later_is_checked_as_at_load() {
     };
     assert_eq!(check(&cert, &key), Ok(()));
     assert_eq!(check(&cert, &other), Err("listen.tls.key: is not the key of listen.tls.cert".to_owned()));
-    assert_eq!(check(&key, &key), Err("listen.tls.cert: holds no certificate in PEM".to_owned()));
+    assert_eq!(check(&key, &key), Err("listen.tls.cert: holds no certificate in PEM, but a private key".to_owned()));
     assert!(check(&cert, "planted").unwrap_err().starts_with("listen.tls.key: holds no private key"));
 }
 

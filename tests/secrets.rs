@@ -30,8 +30,18 @@ fn the_search_finds_every_spelling() {
     secrets.add("odd", ODD_PASSWORD);
     let debug = format!("{ODD_PASSWORD:?}");
     let json = serde_json::to_string(&debug).unwrap();
+    let bytes = ODD_PASSWORD.as_bytes();
+    let hex = |between: &str| bytes[5..].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between);
     for text in [
         ODD_PASSWORD.to_owned(),
+        // Parts of it, as the errors of libraries show them.
+        format!("illegal section start: {:?}", &bytes[5..]),
+        format!("{:?}", &bytes[..20]).replace(", ", ","),
+        hex(""),
+        hex(":"),
+        hex(" ").to_uppercase(),
+        STANDARD.encode(&bytes[..24]),
+        bytes[3..].iter().map(|byte| format!("\\x{byte:02x}")).collect(),
         debug,
         unescaped(&format!("{{\"a\":[{{\"b\":{json}}}]}}")),
         format!("{:?}", ODD_PASSWORD.as_bytes()),

@@ -1,13 +1,14 @@
 //! `[listen]`: where and how clients are accepted.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::CertifiedKey;
 
 pub(super) use self::entrance::{Entrance, check_ports};
 use super::reader::{Table, Value};
-use super::value::{self, Reference};
+use super::value::{self, BadPem, Parsed, Reference};
 use crate::secret::Secret;
 
 mod entrance;
@@ -63,26 +64,43 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What is asked of the two texts, whenever they were read: each well-formed, and of each other.
+    /// The chain and the key of two texts, whenever they were read: each well-formed, and of each other.
+    ///
+    /// # Errors
+    /// See [`BadIdentity`].
+    pub(crate) fn read(cert_pem: &Secret, key_pem: &Secret) -> Result<CertifiedIdentity, BadIdentity> {
+        let chain = value::chain(cert_pem.expose()).map_err(BadIdentity::Cert)?;
+        let key = value::private_key(key_pem.expose()).map_err(BadIdentity::Key)?;
+        let pair = value::key_pair(&chain, &key).map_err(BadIdentity::Key)?;
+        Ok(CertifiedIdentity { pair, key })
+    }
+
+    /// What is wrong with two texts that are to be certificate and key.
     ///
     /// # Errors
     /// See [`BadIdentity`].
     pub fn check(cert_pem: &Secret, key_pem: &Secret) -> Result<(), BadIdentity> {
-        value::cert_chain(cert_pem.expose()).map_err(BadIdentity::Cert)?;
-        value::private_key(key_pem.expose()).map_err(BadIdentity::Key)?;
-        value::key_pair(cert_pem.expose(), key_pem.expose()).map_err(BadIdentity::Key)
+        Self::read(cert_pem, key_pem).map(drop)
     }
 }
 
-/// What a certificate or its key cannot be used for.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+/// A certificate chain and its key, which belong together.
+pub(crate) struct CertifiedIdentity {
+    /// Ready for handshakes.
+    pub(crate) pair: CertifiedKey,
+    /// The key itself.
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+/// Why a certificate or its key cannot be used. Holds nothing of either.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadIdentity {
     /// The chain.
     #[error("listen.tls.cert: {0}")]
-    Cert(Cow<'static, str>),
+    Cert(BadPem),
     /// The key, or that it is another certificate's.
     #[error("listen.tls.key: {0}")]
-    Key(Cow<'static, str>),
+    Key(BadPem),
 }
 
 /// `listen.tls.client_ca` and `client_crl`
@@ -148,8 +166,8 @@ fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
         crl.fault("needs listen.tls.client_ca beside it");
         return None;
     }
-    let ca = ca?.referenced(value::ca_bundle);
-    let crl = crl.map_or(Some(None), |crl| crl.referenced(value::revocation_lists).map(Some));
+    let ca = ca?.referenced(|pem| checked(value::roots(pem)));
+    let crl = crl.map_or(Some(None), |crl| crl.referenced(|pem| checked(value::crls(pem))).map(Some));
     Some(ClientCa { ca: ca?, crl: crl? })
 }
 
@@ -172,15 +190,22 @@ fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> 
     places
 }
 
+/// As a fault of the key that refers to the text.
+fn checked<T>(read: Result<T, BadPem>) -> Parsed<()> {
+    read.map(drop).map_err(|why| why.to_string().into())
+}
+
 fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity> {
     match (cert, key) {
         (Some(cert), Some(key)) => {
-            let (cert, key_material) = (cert.referenced(value::cert_chain), key.referenced(value::private_key));
+            let cert = cert.referenced(|pem| checked(value::chain(pem)));
+            let key_material = key.referenced(|pem| checked(value::private_key(pem)));
             let (cert, key_material) = (cert?, key_material?);
+            // Each by itself will do, so that what is wrong now is wrong with the pair.
             if let (Some(cert_pem), Some(key_pem)) = (&cert.text, &key_material.text)
-                && let Err(message) = value::key_pair(cert_pem.expose(), key_pem.expose())
+                && let Err(BadIdentity::Cert(why) | BadIdentity::Key(why)) = Identity::check(cert_pem, key_pem)
             {
-                key.fault(message);
+                key.fault(why);
             }
             Some(Identity { cert, key: key_material })
         }

@@ -71,7 +71,7 @@ pub(super) fn ca(value: &Value<'_>) -> Option<Ca> {
             return None;
         }
     };
-    if let Err(message) = value::ca_bundle(&pem) {
+    if let Err(message) = value::roots(&pem) {
         value.fault(format_args!("{}: {message}", path.display()));
         return None;
     }

@@ -10,7 +10,8 @@ pub(crate) use self::aws::{
 pub(crate) use self::network::{dns_suffix, endpoint_url, host, port, public_name, socket_address};
 pub use self::origin::Origin;
 pub(crate) use self::origin::{network, origin, vpc_endpoint};
-pub(crate) use self::pem::{NoCrls, ca_bundle, cert_chain, crls, key_pair, private_key, provider, revocation_lists};
+pub use self::pem::BadPem;
+pub(crate) use self::pem::{chain, crls, key_pair, private_key, provider, roots};
 pub use self::text::{Reference, Remote};
 pub(crate) use self::text::{expand, glob_matches, nearest, reference, visible, visible_name};
 pub(crate) use self::time::{duration, moment, positive};

@@ -3,6 +3,7 @@
 //! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless models
 //! ThrottlingException as non-throttling (aws-api.md 0 and 1).
 
+use std::env::VarError;
 use std::error::Error;
 use std::fmt;
 
@@ -12,7 +13,6 @@ use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
 use super::{Call, MintError};
-use crate::fault;
 
 /// Codes that say "slower": what standard retry mode takes for throttling.
 const THROTTLING: &[&str] = &[
@@ -98,13 +98,13 @@ where
     };
     let text = match answered {
         Some((_, message)) => message.unwrap_or("no message").to_owned(),
-        None => fault::chain(error),
+        None => unanswered(error),
     };
     let text = match hidden {
         Some(hidden) if !hidden.is_empty() => text.replace(hidden, "…"),
         _ => text,
     };
-    let source = Box::new(Words(clip(&text)));
+    let source = Box::new(Words(clip(&without_tokens(&text))));
     let is_server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
     let is_refused =
         answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !TRANSIENT.contains(&code)));
@@ -118,6 +118,41 @@ where
     } else {
         MintError::Unavailable { call, code, source }
     }
+}
+
+/// Why there is no answer. The SDK's words about a body that it cannot read quote the body, and its words about a
+/// variable or a document quote those: of such causes we say what they are, and nothing that they say.
+fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+    if let Some(response) = error.raw_response() {
+        return format!("HTTP {}, with a body that is no answer of this API", response.status().as_u16());
+    }
+    let mut told = Vec::<String>::new();
+    for cause in std::iter::successors(Some(error as &(dyn Error + 'static)), |&cause| cause.source()) {
+        let text = cause.to_string();
+        let ours = if cause.is::<VarError>() {
+            Some("an environment variable is not UTF-8")
+        } else if text.contains("JSON") {
+            Some("a document is not the JSON that it should be")
+        } else {
+            None
+        };
+        let text = ours.map_or(text, str::to_owned);
+        if told.last() != Some(&text) {
+            told.push(text);
+        }
+        if ours.is_some() {
+            break;
+        }
+    }
+    told.join(": ")
+}
+
+/// A text without what looks like a web identity token: the SDK may have sent one that it read itself.
+fn without_tokens(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
+    let words = text.split_inclusive(|c: char| !is_part(c));
+    // A JSON Web Token begins with the base64 of `{"`.
+    words.map(|word| if word.len() > 20 && word.starts_with("eyJ") { "…" } else { word }).collect()
 }
 
 /// AWS's words without the canonical request, which quotes signed headers, the session token among them (IAM User Guide,
@@ -157,6 +192,7 @@ mod tests {
     use aws_sdk_redshiftserverless::operation::get_credentials::GetCredentialsError;
 
     use super::*;
+    use crate::fault;
 
     fn answer(code: &str, message: &str) -> MintError {
         let meta = ErrorMetadata::builder().code(code).message(message).build();
@@ -202,6 +238,32 @@ mod tests {
         let told = fault::chain(&answer("SignatureDoesNotMatch", said));
         assert!(told.ends_with("does not match. Check your key.") && !told.contains("planted"), "{told}");
         assert!(fault::chain(&answer("ValidationException", &"ü".repeat(5000))).chars().count() < 1100);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_quoted() {
+        let told = |error: SdkError<GetCredentialsError, HttpResponse>| {
+            fault::chain(&class(&Call::new("GetCredentials", "wg"), &error, None))
+        };
+        let body = || HttpResponse::new(200.try_into().unwrap(), "planted".into());
+        let read = told(SdkError::response_error("unexpected token 'p', planted", body()));
+        assert!(read.ends_with("HTTP 200, with a body that is no answer of this API"), "{read}");
+        for (cause, want) in [
+            (Box::<dyn Error + Send + Sync>::from(VarError::NotUnicode("planted".into())), "variable is not UTF-8"),
+            (Box::from("invalid JSON in response: at offset 3: invalid escape sequence \\planted"), "the JSON"),
+        ] {
+            let provider = CredentialsError::unhandled(cause);
+            let text = told(SdkError::construction_failure(provider));
+            assert!(text.contains(want) && !text.contains("planted"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_an_answer_quotes_is_hidden() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJl";
+        let told = fault::chain(&answer("InvalidIdentityToken", &format!("The token '{token}' is not valid")));
+        assert!(told.contains("The token '…") && told.ends_with("is not valid"), "{told}");
+        assert!(!told.contains("eyJ") && !told.contains("c2lnbmF0dXJl"), "{told}");
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{self, ServerConfig};
@@ -12,7 +11,7 @@ use thiserror::Error;
 use self::clients::{Clients, ClientsError};
 use self::end_point::end_point;
 use crate::config::value::provider;
-use crate::config::{Identity, Listen, Material, TlsMode};
+use crate::config::{BadIdentity, CertifiedIdentity, Identity, Listen, Material, TlsMode};
 use crate::secret::Secret;
 
 mod clients;
@@ -70,21 +69,21 @@ pub(crate) enum Renewed<'a> {
     ClientCrl(&'a Secret),
 }
 
-/// The listener's TLS cannot be set up.
+/// The listener's TLS cannot be set up. Its causes hold nothing of the texts that it was to be made of.
 #[derive(Debug, Error)]
 pub enum ServerTlsError {
     /// It has not been read.
     #[error("listen.tls: certificate or key not read")]
     Unread,
-    /// PEM that does not hold what it should.
-    #[error("listen.tls: not a PEM certificate chain and private key")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    /// rustls refuses the pair.
-    #[error("listen.tls: certificate and key cannot be used")]
-    Pair(#[source] rustls::Error),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Identity(#[from] BadIdentity),
+    /// rustls knows no protocol version for its own cryptography.
+    #[error("listen.tls: no protocol version can be served")]
+    Versions,
     /// Making the self-signed certificate failed.
     #[error("cannot make a self-signed certificate")]
-    SelfSigned(#[source] rcgen::Error),
+    SelfSigned,
     /// Clients' certificates could not be verified.
     #[error(transparent)]
     Clients(#[from] ClientsError),
@@ -96,9 +95,9 @@ impl ServerTls {
     /// # Errors
     /// See [`ServerTlsError`].
     pub(crate) fn new(listen: &Listen) -> Result<Self, ServerTlsError> {
-        let (chain, key) = match &listen.identity {
+        let CertifiedIdentity { pair, key } = match &listen.identity {
             Some(Identity { cert: Material { text: Some(cert), .. }, key: Material { text: Some(key), .. } }) => {
-                from_pem(cert, key)?
+                Identity::read(cert, key)?
             }
             Some(_) => return Err(ServerTlsError::Unread),
             None => self_signed()?,
@@ -106,7 +105,7 @@ impl ServerTls {
         let salt_key = salt_key(key.secret_der());
         let required = listen.tls == TlsMode::Require;
         let clients = listen.clients.as_ref().map(Clients::new).transpose()?;
-        let parts = Parts { certificate: certified(chain, key)?, clients };
+        let parts = Parts { certificate: Arc::new(pair), clients };
         let shown = match listen.tls {
             TlsMode::Disable => None,
             TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(&parts)?))),
@@ -129,8 +128,7 @@ impl ServerTls {
         let mut new = parts.clone();
         match (renewed, &mut new.clients) {
             (Renewed::Identity(cert, key), _) => {
-                let (chain, key) = from_pem(cert, key)?;
-                new.certificate = certified(chain, key)?;
+                new.certificate = Arc::new(Identity::read(cert, key)?.pair);
             }
             (Renewed::ClientCa(pem), Some(clients)) => clients.trust(pem)?,
             (Renewed::ClientCrl(pem), Some(clients)) => clients.revoke(pem)?,
@@ -150,7 +148,7 @@ impl Shown {
         let end_point = certificate.cert.first().and_then(end_point);
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(ServerTlsError::Pair)?;
+            .map_err(|_unsupported| ServerTlsError::Versions)?;
         let config = match clients {
             Some(clients) => config.with_client_cert_verifier(clients.verifier()?),
             None => config.with_no_client_auth(),
@@ -209,29 +207,12 @@ fn salt_key(secret: &[u8]) -> aws_lc_rs::hmac::Key {
     aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, derived.as_ref())
 }
 
-type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
-fn from_pem(cert_pem: &Secret, key_pem: &Secret) -> Result<Pair, ServerTlsError> {
-    let (cert_pem, key_pem) = (cert_pem.expose(), key_pem.expose());
-    let chain = CertificateDer::pem_slice_iter(cert_pem.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(ServerTlsError::Pem)?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(ServerTlsError::Pem)?;
-    Ok((chain, key))
-}
-
-/// Fails where the key is another certificate's.
-fn certified(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<CertifiedKey>, ServerTlsError> {
-    CertifiedKey::from_der(chain, key, &provider()).map(Arc::new).map_err(ServerTlsError::Pair)
-}
-
 /// P-256: an RSA signature would cost more than the rest of a login (performance.md).
-fn self_signed() -> Result<Pair, ServerTlsError> {
+fn self_signed() -> Result<CertifiedIdentity, ServerTlsError> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let made = rcgen::generate_simple_self_signed(names).map_err(ServerTlsError::SelfSigned)?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    Ok((vec![made.cert.der().clone()], key.into()))
+    let made = rcgen::generate_simple_self_signed(names).map_err(|_of_a_key| ServerTlsError::SelfSigned)?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let chain = vec![made.cert.der().clone()];
+    let pair = CertifiedKey::from_der(chain, key.clone_key(), &provider());
+    Ok(CertifiedIdentity { pair: pair.map_err(|_of_a_key| ServerTlsError::SelfSigned)?, key })
 }

@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::{self, ClientConfig, RootCertStore};
 use thiserror::Error;
 
-use crate::config::Ca;
+use crate::config::{BadPem, Ca, value};
 
 /// Amazon Root CA 1–4 and Starfield Services Root CA - G2: certificates 4–8 of AWS's redshift-ca-bundle.crt. The
 /// first three are left out: a trust anchor's expiry is not looked at, and two of them are expired 1024-bit keys.
@@ -23,21 +21,13 @@ pub(crate) struct ClientTls(HashMap<Ca, Arc<ClientConfig>>);
 /// Roots that cannot be used.
 #[derive(Debug, Error)]
 pub enum ClientTlsError {
-    /// The built-in bundle or the file.
-    #[error("{path}: not a PEM bundle of certificates")]
-    Pem {
+    /// The built-in bundle or the file is no bundle of certificates.
+    #[error("{path}: {why}")]
+    Bundle {
         /// Where it came from.
         path: PathBuf,
         /// What is wrong.
-        source: pem::Error,
-    },
-    /// A certificate that is no trust anchor.
-    #[error("{path}: a certificate in it cannot be a root")]
-    Root {
-        /// Where it came from.
-        path: PathBuf,
-        /// What is wrong.
-        source: rustls::Error,
+        why: BadPem,
     },
     /// The system has none.
     #[error("ca = \"system\": no certificate found: {0}")]
@@ -107,12 +97,7 @@ fn roots(ca: &Ca) -> Result<RootCertStore, ClientTlsError> {
 }
 
 fn from_pem(text: &str, path: &Path) -> Result<RootCertStore, ClientTlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
-        let certificate = certificate.map_err(|source| ClientTlsError::Pem { path: path.into(), source })?;
-        roots.add(certificate).map_err(|source| ClientTlsError::Root { path: path.into(), source })?;
-    }
-    Ok(roots)
+    value::roots(text).map_err(|why| ClientTlsError::Bundle { path: path.into(), why })
 }
 
 #[cfg(test)]

@@ -132,3 +132,63 @@ fn supavisor_1032_secrets_are_compared_in_constant_time_alone() {
         assert!(!derived.contains("PartialEq") && !derived.contains("Ord") && !derived.contains("Hash"), "{derived}");
     }
 }
+
+/// Foreign errors that may be the cause of one of ours: those of reading and waiting, and those about names that no secret
+/// is in. What a library says about the content of a text quotes the text.
+const CAUSES: [&str; 6] = [
+    "std::io::Error",
+    "io::Error",
+    "tokio::task::JoinError",
+    "Elapsed",
+    "rustls::pki_types::InvalidDnsNameError",
+    // Of AWS's words, in `credentials::failure` and nowhere else.
+    "Box<dyn Error + Send + Sync>",
+];
+
+/// Types that an error of ours has as a cause and that are none of ours, each with its file.
+fn foreign_causes(path: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        let of_attribute = ["#[source] ", "#[from] "].into_iter().filter_map(|mark| Some(line.split_once(mark)?.1));
+        let of_field = line.split_once("source: ").map(|(_, rest)| rest);
+        // Else it is a call, or a text's name.
+        let of_field = of_field.filter(|rest| !line.contains('(') && !rest.starts_with('&'));
+        for cause in of_attribute.chain(of_field) {
+            let cause = cause.trim_end_matches([',', ')', '}', ' ']).trim();
+            let is_ours =
+                cause.chars().all(|c| c.is_ascii_alphanumeric()) && cause != "Error" || cause.starts_with("Arc<");
+            if !is_ours || cause == "Elapsed" {
+                found.push(format!("{}: {cause}", path.file_name().unwrap().display()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_reader_of_the_sources_sees_foreign_causes() {
+    let found = |line: &str| foreign_causes(Path::new("x.rs"), line);
+    for line in [
+        "Pem(#[source] rustls::pki_types::pem::Error),",
+        "Json(#[from] serde_json::Error),",
+        "source: rustls::Error,",
+        "File { path: String, source: toml::de::Error },",
+    ] {
+        assert_eq!(found(line).len(), 1, "{line}");
+    }
+    assert!(found("Clients(#[from] ClientsError),").is_empty() && found("source: Arc<MintError>,").is_empty());
+}
+
+/// The text of a library's error about secret input is input: no error of ours may carry one along.
+#[test]
+fn no_error_has_a_cause_that_quotes_what_was_parsed() {
+    let mut found = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut |path, text| {
+        found.extend(foreign_causes(path, text));
+    });
+    assert!(found.len() > 10, "{found:?}");
+    let is_known = |found: &String| CAUSES.contains(&found.split_once(": ").unwrap().1);
+    found.retain(|found| !is_known(found));
+    // About TLS settings that nobody but us makes.
+    assert_eq!(found, ["tls.rs: rustls::Error"; 1]);
+}

@@ -49,6 +49,11 @@ impl Proxy {
         command.arg("serve").arg("--config").arg(world.dir.path().join("proxy.toml"));
         command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
         command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
+        Self::run_bare(command).await
+    }
+
+    /// Runs a command line that serves, with the environment that it has been given, and waits until it listens.
+    pub(crate) async fn run_bare(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();

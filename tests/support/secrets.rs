@@ -27,8 +27,10 @@ impl Secrets {
     #[track_caller]
     pub(crate) fn assert_absent(&self, what: &str, text: &str) {
         let found = self.found_in(text);
-        let lines: Vec<_> = text.lines().filter(|line| !self.found_in(line).is_empty()).take(5).collect();
-        assert!(found.is_empty(), "{what} holds {found:?}:\n{}", lines.join("\n"));
+        if !found.is_empty() {
+            let lines: Vec<_> = text.lines().filter(|line| !self.found_in(line).is_empty()).take(5).collect();
+            panic!("{what} holds {found:?}:\n{}", lines.join("\n"));
+        }
     }
 }
 
@@ -47,6 +49,9 @@ pub(crate) fn add_number(secrets: &mut Secrets, key: &[u8]) {
 /// Too short a text is found by chance.
 const SHORTEST: usize = 8;
 
+/// Of a longer secret this many bytes give it away, however they are spelt.
+const PART: usize = 8;
+
 /// Every way in which bytes may come to stand in a text.
 fn spellings(secret: &[u8]) -> Vec<String> {
     let lossy = String::from_utf8_lossy(secret).into_owned();
@@ -55,15 +60,25 @@ fn spellings(secret: &[u8]) -> Vec<String> {
     all.push(debug[1..debug.len() - 1].to_owned());
     all.push(serde_json::to_string(&lossy).unwrap());
     all.push(secret.escape_ascii().to_string());
-    let hex = |upper: bool| {
-        secret.iter().fold(String::new(), |mut hex, byte| {
-            if upper { write!(hex, "{byte:02X}") } else { write!(hex, "{byte:02x}") }.unwrap();
-            hex
-        })
-    };
-    all.extend([hex(false), hex(true)]);
-    // `{:?}` of bytes.
-    all.push(secret.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
+    for between in ["", " ", ":", ", "] {
+        for part in [secret].into_iter().chain(secret.chunks_exact(PART).filter(|_| secret.len() > PART)) {
+            let hex = part.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between);
+            all.extend([hex.to_uppercase(), hex]);
+        }
+    }
+    // `{:?}` of bytes, of the whole or of some of it: an error shows the line at which it stopped.
+    for part in [secret].into_iter().chain(secret.chunks_exact(PART).filter(|_| secret.len() > PART)) {
+        for (between, after) in [(", ", ","), (",", ","), (" ", " ")] {
+            let list = part.iter().map(u8::to_string).collect::<Vec<_>>().join(between);
+            // Within a longer list, or at its end.
+            all.extend([format!("{list}{after}"), format!("{list}]")]);
+        }
+        let escaped = part.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "\\x{byte:02x}").unwrap();
+            text
+        });
+        all.extend([escaped.to_uppercase().replace('X', "x"), escaped]);
+    }
     for space in ["%20", "+"] {
         all.push(secret.iter().fold(String::new(), |mut url, &byte| {
             match byte {
@@ -76,8 +91,9 @@ fn spellings(secret: &[u8]) -> Vec<String> {
         }));
     }
     // Base64 of it alone, and of any text that it stands in: three alignments, without the letters that it shares.
-    for ahead in 0..3 {
-        let shifted = [&vec![0; ahead][..], secret].concat();
+    let parts = secret.chunks_exact(PART * 2).filter(|_| secret.len() > PART * 2);
+    for (ahead, part) in [secret].into_iter().chain(parts).flat_map(|part| (0..3).map(move |ahead| (ahead, part))) {
+        let shifted = [&vec![0; ahead][..], part].concat();
         let (first, last) = ((ahead * 8).div_ceil(6), shifted.len() * 8 / 6);
         for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
             all.push(encoded[first..last].to_owned());

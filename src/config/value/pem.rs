@@ -1,85 +1,89 @@
-//! Certificates and keys.
+//! Certificates, keys and revocation lists in PEM: the one place where such texts are read, at load and while we run.
+//!
+//! The errors of the libraries that read them show bytes of the text, and the text may be a private key. None of them
+//! leaves this module: [`BadPem`] says the same in words of ours.
 
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::VerifierBuilderError;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, Der, PrivateKeyDer, TrustAnchor};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 
-use super::Parsed;
+pub use self::flaw::BadPem;
+use self::flaw::{Wanted, why_unread};
 
-/// A CA bundle in PEM: at least one certificate, and each can vouch for others.
-pub(crate) fn ca_bundle(pem: &str) -> Parsed<()> {
+mod flaw;
+
+/// A certificate chain: at least one certificate, each well-formed, in the order of the text.
+///
+/// # Errors
+/// See [`BadPem`].
+pub(crate) fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadPem> {
+    let chain: Vec<_> = all(pem, Wanted::Certificates)?;
+    for certificate in &chain {
+        ParsedCertificate::try_from(certificate).map_err(|_shows_bytes| BadPem::MalformedCertificate)?;
+    }
+    Ok(chain)
+}
+
+/// A CA bundle: at least one certificate, and each can vouch for others.
+///
+/// # Errors
+/// See [`BadPem`].
+pub(crate) fn roots(pem: &str) -> Result<RootCertStore, BadPem> {
     let mut store = RootCertStore::empty();
-    for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let cert = cert.map_err(|_why| "holds PEM that is broken")?;
-        store.add(cert).map_err(|_why| "holds a certificate that cannot be a root")?;
+    for certificate in all(pem, Wanted::Certificates)? {
+        store.add(certificate).map_err(|_shows_bytes| BadPem::NoRoot)?;
     }
-    if store.is_empty() { Err("holds no certificate in PEM".into()) } else { Ok(()) }
+    Ok(store)
 }
 
-/// A certificate chain in PEM, each certificate well-formed.
-pub(crate) fn cert_chain(pem: &str) -> Parsed<()> {
-    let mut count = 0;
-    for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let cert = cert.map_err(|_why| "holds PEM that is broken")?;
-        ParsedCertificate::try_from(&cert).map_err(|_why| "holds a certificate that is malformed")?;
-        count += 1;
-    }
-    if count == 0 { Err("holds no certificate in PEM".into()) } else { Ok(()) }
+/// Revocation lists: at least one, and each of a kind that can be used. None at all is no list: the file was cut, and
+/// nobody is to be let in by that.
+///
+/// # Errors
+/// See [`BadPem`].
+pub(crate) fn crls(pem: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, BadPem> {
+    let lists: Vec<_> = all(pem, Wanted::RevocationLists)?;
+    // What a verifier takes is what will do. It reads no list before it has a root, whichever that is.
+    let nobody = TrustAnchor {
+        subject: Der::from_slice(&[]),
+        subject_public_key_info: Der::from_slice(&[]),
+        name_constraints: None,
+    };
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new([nobody].into_iter().collect()), provider());
+    verifier.with_crls(lists.iter().cloned()).build().map_err(|_shows_bytes| BadPem::UnusableCrl)?;
+    Ok(lists)
 }
 
-/// A text holds no revocation lists.
-pub(crate) enum NoCrls {
-    /// PEM that is broken.
-    Pem(pem::Error),
-    /// PEM of something else, or none.
-    Absent,
+/// A private key: the first one of the text.
+///
+/// # Errors
+/// See [`BadPem`].
+pub(crate) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, BadPem> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_shows_the_key| why_unread(pem, Wanted::PrivateKey))
 }
 
-/// Revocation lists in PEM: at least one. None at all is no list: the file was cut, and nobody is to be let in by that.
-pub(crate) fn crls(pem: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, NoCrls> {
-    let lists = CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
-    lists.map_err(NoCrls::Pem).and_then(|lists| if lists.is_empty() { Err(NoCrls::Absent) } else { Ok(lists) })
-}
-
-/// The same, and none of a kind that cannot be used.
-pub(crate) fn revocation_lists(pem: &str) -> Parsed<()> {
-    let lists = crls(pem).map_err(|why| match why {
-        NoCrls::Pem(_) => "holds PEM that is broken",
-        NoCrls::Absent => "holds no certificate revocation list in PEM",
-    })?;
-    // What a verifier takes is what will do; it looks at the lists ahead of the roots.
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(RootCertStore::empty()), provider());
-    match verifier.with_crls(lists).build() {
-        Err(VerifierBuilderError::InvalidCrl(_)) => {
-            Err("holds a certificate revocation list that cannot be used".into())
+/// A chain and the key of its first certificate, ready for handshakes.
+///
+/// # Errors
+/// `NotFirst`, `OtherKey`, `UnusableKey`.
+pub(crate) fn key_pair(
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, BadPem> {
+    match CertifiedKey::from_der(chain.to_vec(), key.clone_key(), &provider()) {
+        Ok(pair) => Ok(pair),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            let is_of = |certificate: &CertificateDer<'static>| {
+                CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &provider()).is_ok()
+            };
+            Err(chain.iter().position(is_of).map_or(BadPem::OtherKey, |at| BadPem::NotFirst { at: at + 1 }))
         }
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-/// A private key in PEM. The fault tells nothing of what was there.
-pub(crate) fn private_key(pem: &str) -> Parsed<()> {
-    match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
-        Ok(_) => Ok(()),
-        Err(_) => Err("holds no private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted)".into()),
-    }
-}
-
-/// That a chain and a key, each well-formed, belong together.
-pub(crate) fn key_pair(cert_pem: &str, key_pem: &str) -> Parsed<()> {
-    let chain = CertificateDer::pem_slice_iter(cert_pem.as_bytes()).collect::<Result<Vec<_>, _>>();
-    let pair = (chain, PrivateKeyDer::from_pem_slice(key_pem.as_bytes()));
-    let (Ok(chain), Ok(key)) = pair else { return Ok(()) };
-    match CertifiedKey::from_der(chain, key, &provider()) {
-        Ok(_) => Ok(()),
-        Err(rustls::Error::InconsistentKeys(_)) => Err("is not the key of listen.tls.cert".into()),
-        Err(_) => Err("is of a kind that cannot be used".into()),
+        Err(_) => Err(BadPem::UnusableKey),
     }
 }
 
@@ -88,24 +92,13 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pem_is_looked_into() {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        assert!(ca_bundle(&cert).is_ok() && cert_chain(&cert).is_ok() && private_key(&key).is_ok());
-        assert!(ca_bundle(&key).is_err() && cert_chain(&key).is_err() && private_key(&cert).is_err());
-        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(ca_bundle(broken).is_err() && cert_chain(broken).is_err());
-        assert!(ca_bundle(&format!("{cert}{broken}")).is_err(), "as when the proxy starts");
-        assert!(key_pair(&cert, &key).is_ok());
-        let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        assert!(key_pair(&cert, &other.signing_key.serialize_pem()).is_err());
-        for text in ["", "nothing", "-----BEGIN CERTIFICATE-----\n"] {
-            assert!(ca_bundle(text).is_err() && cert_chain(text).is_err() && private_key(text).is_err());
-        }
+/// Every item of a kind; at least one.
+fn all<T: PemObject>(pem: &str, wanted: Wanted) -> Result<Vec<T>, BadPem> {
+    match T::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>() {
+        Ok(items) if !items.is_empty() => Ok(items),
+        Ok(_) | Err(_) => Err(why_unread(pem, wanted)),
     }
 }
+
+#[cfg(test)]
+mod tests;

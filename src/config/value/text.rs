@@ -51,10 +51,19 @@ pub(crate) fn reference(text: &str) -> Parsed<Reference> {
         Some(("env", name)) => Ok(Reference::Env(name.to_owned())),
         _ if text.is_empty() => Err("must not be empty".into()),
         // Taken for a path it would be shown, and it may be a private key.
-        _ if text.contains("-----BEGIN") => Err("must refer to a PEM text, not be one".into()),
+        _ if text.contains("-----BEGIN") || is_der(text) => Err("must refer to a PEM text, not be one".into()),
         _ if text.contains('\n') => Err("must be one line: a reference, not the text itself".into()),
         _ => Ok(Reference::File(text.into())),
     }
+}
+
+/// Whether a text looks like a certificate or a key that lost the lines around its base64, which begins so in DER: no path is
+/// so long, and has nothing but these.
+fn is_der(text: &str) -> bool {
+    const SHORTEST_KEY: usize = 60;
+    text.len() >= SHORTEST_KEY
+        && text.starts_with('M')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
 }
 
 fn remote_secret(text: &str) -> Parsed<Remote> {
@@ -190,6 +199,8 @@ mod tests {
         ] {
             assert_eq!(reference(text), Ok(Reference::Remote(want)));
         }
+        let bare_key = format!("MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg{}", "x/Y+".repeat(9));
+        assert_eq!(reference(&bare_key), Err("must refer to a PEM text, not be one".into()));
         for text in ["", "file:", "env:", "ssm:", "ssm:a b", "secret:", "secret:#k", "secret:x#", "secret:a b"] {
             assert!(reference(text).is_err(), "{text:?}");
         }

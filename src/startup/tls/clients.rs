@@ -7,16 +7,15 @@
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use thiserror::Error;
 use tracing::warn;
 use x509_parser::prelude::{ASN1Time, CertificateRevocationList, FromDer};
 
-use crate::config::value::{NoCrls, crls, provider};
-use crate::config::{ClientCa, Material};
+use crate::config::value::{crls, provider, roots};
+use crate::config::{BadPem, ClientCa, Material};
 use crate::secret::Secret;
 
 /// The CA of clients, and what it has revoked.
@@ -33,18 +32,15 @@ pub enum ClientsError {
     /// It has not been read.
     #[error("listen.tls.client_ca or client_crl: not read")]
     Unread,
-    /// PEM that is broken.
-    #[error("listen.tls.client_ca or client_crl: not PEM")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    /// A certificate that cannot be a root.
-    #[error("listen.tls.client_ca: holds a certificate that cannot be a root")]
-    Root(#[source] rustls::Error),
-    /// PEM of something else.
-    #[error("listen.tls.client_crl: holds no certificate revocation list in PEM")]
-    NoList,
-    /// No root at all, or a list that is malformed.
-    #[error("listen.tls.client_ca and client_crl cannot be used")]
-    Unusable(#[source] VerifierBuilderError),
+    /// The CA bundle cannot be used.
+    #[error("listen.tls.client_ca: {0}")]
+    Ca(BadPem),
+    /// The revocation lists cannot be used.
+    #[error("listen.tls.client_crl: {0}")]
+    Crl(BadPem),
+    /// Each is fine by itself, but rustls makes no verifier of the two.
+    #[error("listen.tls.client_ca and client_crl cannot be used together")]
+    Unusable,
 }
 
 impl Clients {
@@ -62,20 +58,13 @@ impl Clients {
 
     /// Another CA bundle.
     pub(super) fn trust(&mut self, pem: &Secret) -> Result<(), ClientsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem.expose().as_bytes()) {
-            roots.add(certificate.map_err(ClientsError::Pem)?).map_err(ClientsError::Root)?;
-        }
-        self.roots = Arc::new(roots);
+        self.roots = Arc::new(roots(pem.expose()).map_err(ClientsError::Ca)?);
         Ok(())
     }
 
     /// Other lists.
     pub(super) fn revoke(&mut self, pem: &Secret) -> Result<(), ClientsError> {
-        let lists = crls(pem.expose()).map_err(|why| match why {
-            NoCrls::Pem(source) => ClientsError::Pem(source),
-            NoCrls::Absent => ClientsError::NoList,
-        })?;
+        let lists = crls(pem.expose()).map_err(ClientsError::Crl)?;
         lists.iter().for_each(warn_of_age);
         self.revoked = Some(Arc::new(lists));
         Ok(())
@@ -91,7 +80,7 @@ impl Clients {
         if let Some(revoked) = &self.revoked {
             builder = builder.with_crls(revoked.iter().cloned()).enforce_revocation_expiration();
         }
-        builder.allow_unauthenticated().build().map_err(ClientsError::Unusable)
+        builder.allow_unauthenticated().build().map_err(|_of_both| ClientsError::Unusable)
     }
 }
 
