@@ -30,7 +30,8 @@ use crate::spec::{self, Specs};
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
-use crate::upstream::{Asker, Routes, UpstreamConn, parameters};
+use crate::upstream::parameters::{self, Passed};
+use crate::upstream::{Asker, Routes, UpstreamConn};
 use crate::wire::Wire;
 
 mod connect;
@@ -192,6 +193,9 @@ async fn admit(
     }
     let principal = proven(shared, client, &user, &known_as).await?;
     facts.proved(&principal.user);
+    if parameters::asks_for_replication(&client.startup) {
+        return Err(SessionError::Replication);
+    }
     let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let asked = shared.specs.asked(port_of, server_name, client.startup.database());
     let max_of_user = principal.holder.rights.max_sessions;
@@ -235,7 +239,7 @@ async fn open(
     debug!(user = principal.user.as_str(), conn_id, "opening");
     let (client_addr, session_id) = (facts.client_addr(), facts.session());
     let asker = Asker { user: &principal.user, conn_id, client_addr, session_id };
-    let parameters = parameters::pass_on(&client.startup, &spec, &asker);
+    let Passed { parameters, missing_timeouts } = parameters::pass_on(&client.startup, &spec, &asker);
     let wait = Wait::default();
     let connecting = connect(shared, &spec, &principal, &parameters, facts, &wait);
     let connecting = attended(&mut client.wire, shared.startup_timeout, || wait.notice(conn_id), connecting);
@@ -247,7 +251,7 @@ async fn open(
         }
         None => None,
     };
-    let greeting = greeting::greeting(&upstream, cancel.as_ref().map(Registered::key));
+    let greeting = greeting::greeting(&upstream, &missing_timeouts, cancel.as_ref().map(Registered::key));
     let greeted = timeout(shared.startup_timeout, client.wire.send_bytes(&greeting)).await;
     greeted.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
     Ok((upstream, Held { cancel, _slot: slot }))

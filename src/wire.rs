@@ -13,6 +13,7 @@ use tracing::trace;
 
 use crate::stream::{self, Leg, Stream};
 
+pub(crate) mod boolean;
 pub(crate) mod notice;
 pub(crate) mod refusal;
 

@@ -13,9 +13,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use support::raw::{self, Message, message, send, startup};
+use support::raw::{self, Message, field, message, send, startup};
 use support::session::{log_in, query, statuses};
-use support::{PASSWORD, Rig, Setup, USER};
+use support::{PASSWORD, Rig, Setup, USER, without_session};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -179,7 +179,12 @@ async fn what_is_not_the_warehouses_business_stays_here() {
     let sent = [
         ("_pq_.compression", "zstd:1"),
         ("_pq_.command_tag_format", "x"),
-        ("replication", "database"),
+        ("replication", "false"),
+        ("sslmode", "require"),
+        ("password", "x"),
+        ("ssl_renegotiation_limit", "0"),
+        ("lc_monetary", "C"),
+        ("default_transaction_read_only", "off"),
         ("idp_type", "AzureAD"),
         ("provider_name", "x"),
         ("token_type", "x"),
@@ -191,6 +196,54 @@ async fn what_is_not_the_warehouses_business_stays_here() {
     ];
     let expected = [("user", "IAMR:rs01"), ("database", "dev"), ("client_encoding", "UTF8")];
     assert_eq!(passed_on(&rig, &sent).await, owned(&expected));
+}
+
+/// The connection is PostgreSQL's own, which knows the parameter: a client that asked for read-only cannot write.
+#[tokio::test]
+async fn a_client_that_asks_for_read_only_cannot_write() {
+    let rig = Rig::with(Setup { plain_postgres: true, ..Setup::default() }).await;
+    for options in ["-c default_transaction_read_only=on", "--default-transaction-read-only=true -c jit=off"] {
+        let mut psql = rig.world.psql(rig.port());
+        psql.env("PGOPTIONS", options).args(["-d", "sales", "-c", "create table written (n int)"]);
+        let output = psql.output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("read-only transaction"), "{options}: {said}");
+    }
+}
+
+/// Redshift's face does not know it: the client reads so, and the log names the setting that leaves it out.
+#[tokio::test]
+async fn read_only_that_the_warehouse_does_not_know_ends_the_login() {
+    let rig = Rig::start().await;
+    let mut stream = rig.tls().await;
+    let pairs = [("user", USER), ("database", "sales"), ("default_transaction_read_only", "on")];
+    let messages = log_in(&mut stream, &startup(0, &pairs), PASSWORD).await;
+    let (tag, body) = messages.last().unwrap();
+    let told = "unrecognized configuration parameter \"default_transaction_read_only\"";
+    assert_eq!((*tag, &*field(body, b'C'), &*field(body, b'M')), (b'E', "42704", told));
+}
+
+/// Refused after the proof, and before anything is fetched or dialled: the replication commands of such a client would be
+/// read as SQL.
+#[tokio::test]
+async fn replication_is_refused_once_the_client_has_proved_itself() {
+    let rig = Rig::start().await;
+    for value in ["database", "true", "on", "1", "yes"] {
+        let mut stream = rig.tls().await;
+        let pairs = [("user", USER), ("database", "sales"), ("replication", value)];
+        let messages = log_in(&mut stream, &startup(0, &pairs), PASSWORD).await;
+        let (tag, body) = messages.last().unwrap();
+        let text = field(body, b'M');
+        let told = (*tag, field(body, b'C'), without_session(&text));
+        assert_eq!(told, (b'E', "0A000".to_owned(), "replication connections are not supported"), "{value}");
+        let ok = (b'R', vec![0, 0, 0, 0]);
+        assert!(!messages.contains(&ok), "{value}: never AuthenticationOk");
+    }
+    assert!(rig.sandbox().warehouse.startups().is_empty());
+    for value in ["false", "off", "no", "0", ""] {
+        let pairs = passed_on(&rig, &[("replication", value)]).await;
+        assert!(pairs.iter().all(|(name, _)| name != "replication"), "{pairs:?}");
+    }
 }
 
 #[tokio::test]

@@ -132,6 +132,46 @@ async fn a_client_that_takes_long_for_its_proof_hears_no_notice() {
     drop(time);
 }
 
+/// What was said behind AuthenticationOk of a session with these parameters.
+async fn greeted(rig: &Rig, parameters: &[(&str, &str)]) -> Vec<Message> {
+    let mut stream = rig.tls().await;
+    let all = [&[("user", USER), ("database", "sales")], parameters].concat();
+    let messages = log_in(&mut stream, &startup(0, &all), PASSWORD).await;
+    assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())));
+    assert_eq!(support::session::query(&mut stream, "select 1").await, "1");
+    behind_ok(&messages).to_vec()
+}
+
+#[tokio::test]
+async fn a_timeout_that_redshift_lacks_is_left_out_with_one_warning_ahead_of_ready() {
+    let rig = Rig::start().await;
+    let options = "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=1s";
+    let messages = greeted(&rig, &[("lock_timeout", "5000"), ("transaction_timeout", "0"), ("options", options)]).await;
+    let tags: Vec<_> = messages.iter().map(|(tag, _)| *tag).collect();
+    assert!(tags.starts_with(b"S") && tags.ends_with(b"NKZ"), "{}", tags.escape_ascii());
+    assert_eq!(tags.iter().filter(|tag| **tag == b'N').count(), 1);
+    let (_, body) = &messages[messages.len() - 3];
+    let fields = [b'S', b'V', b'C', b'M'].map(|code| field(body, code));
+    let text = "startup parameters without effect: lock_timeout, idle_in_transaction_session_timeout";
+    assert_eq!(fields.each_ref().map(String::as_str), ["WARNING", "WARNING", "01000", text]);
+    let sent = rig.sandbox().warehouse.startups().pop().unwrap();
+    assert!(sent.iter().all(|(name, _)| !name.contains("timeout") && name != "options"), "{sent:?}");
+    // 0 is off, as in Redshift.
+    let messages = greeted(&rig, &[("lock_timeout", "0"), ("options", "-c idle_session_timeout=0")]).await;
+    assert!(messages.iter().all(|(tag, _)| *tag != b'N'), "{messages:?}");
+}
+
+#[tokio::test]
+async fn psql_shows_the_warning_about_timeouts_and_goes_on() {
+    let rig = Rig::start().await;
+    let mut psql = rig.world.psql(rig.port());
+    psql.env("PGOPTIONS", "-c idle_session_timeout=1000").args(["-d", "sales", "-c", "select 42"]);
+    let output = psql.output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "42\n", "{said}");
+    assert!(said.contains("WARNING:  startup parameters without effect: idle_session_timeout"), "{said}");
+}
+
 /// redshift_connector: a Flush right behind the answer, whatever was asked for.
 #[tokio::test]
 async fn a_flush_behind_the_password_is_tolerated_for_cleartext_and_scram() {

@@ -11,7 +11,9 @@ use std::time::Duration;
 pub use self::bounds::{Bounds, BoundsError};
 pub use self::item::connection_from_item;
 pub(super) use self::read::connections;
-pub(crate) use self::startup::{MAX_APPLICATION_NAME, NEVER_PASSED, OURS, is_one_of};
+pub(crate) use self::startup::MAX_APPLICATION_NAME;
+#[cfg(test)]
+pub(crate) use self::startup::{NEVER_PASSED, OURS};
 pub use self::startup::{NameTemplate, Piece, StartupPolicy};
 use super::{Ca, value};
 

@@ -37,6 +37,8 @@ pub(crate) enum SessionError {
     Banned(#[from] Banned),
     #[error("the user may not come from there (from); VPC endpoint: {}", .0.as_deref().unwrap_or("none"))]
     Address(Option<String>),
+    #[error("the client asked for the replication protocol (startup parameter replication)")]
+    Replication,
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error(transparent)]
@@ -77,6 +79,7 @@ impl Fault for SessionError {
             | Self::UserMissing
             | Self::TlsRequired
             | Self::Address(_)
+            | Self::Replication
             | Self::ClientGone(_)
             | Self::ShuttingDown => Kind::Client,
             Self::Auth(error) => error.kind(),
@@ -99,6 +102,7 @@ impl Fault for SessionError {
             Self::Auth(error) => error.refusal(),
             Self::Banned(error) => error.refusal(),
             Self::Address(_) => Some(Refusal::address_not_allowed()),
+            Self::Replication => Some(Refusal::replication()),
             Self::Spec(error) => error.refusal(),
             Self::Slot(error) => error.refusal(),
             Self::Credential(error) => error.refusal(),

@@ -7,6 +7,7 @@ use crate::cancel::CancelKey;
 use crate::startup::request::StartupParams;
 use crate::upstream::UpstreamConn;
 use crate::wire;
+use crate::wire::notice::Notice;
 
 pub(super) const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
@@ -21,9 +22,13 @@ pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
     })
 }
 
-/// ParameterStatus as the warehouse sent them, BackendKeyData with our key, ReadyForQuery: one write.
-pub(super) fn greeting(upstream: &UpstreamConn, key: Option<&CancelKey>) -> BytesMut {
+/// ParameterStatus as the warehouse sent them, a warning about time-outs that it does not have, BackendKeyData with our
+/// key, ReadyForQuery: one write.
+pub(super) fn greeting(upstream: &UpstreamConn, missing_timeouts: &[&str], key: Option<&CancelKey>) -> BytesMut {
     let mut greeting = upstream.greeting.clone();
+    if !missing_timeouts.is_empty() {
+        greeting.extend_from_slice(&Notice::missing_timeouts(missing_timeouts).encode());
+    }
     if let Some(key) = key {
         greeting.extend_from_slice(&wire::message(b'K', &key.to_bytes()));
     }

@@ -16,7 +16,11 @@ pub(super) enum Others {
 
 /// `options` with each setting's value as `judge` wants it (`None`: dropped); all else stays as it was sent. `None`:
 /// nothing is left.
-pub(super) fn mend(options: &str, others: Others, judge: impl Fn(&str, &str) -> Option<String>) -> Option<String> {
+pub(super) fn mend(
+    options: &str,
+    others: Others,
+    mut judge: impl FnMut(&str, &str) -> Option<String>,
+) -> Option<String> {
     let mut kept = Vec::new();
     let mut is_untouched = true;
     for Argument { raw, setting } in arguments(options) {

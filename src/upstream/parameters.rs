@@ -1,37 +1,43 @@
 //! Which of a client's startup parameters go to the warehouse, and how.
 //!
-//! Redshift ends a login over a parameter that it does not know (42704), so what newer PostgreSQL clients send is
-//! dropped or mended here, inside `options` too. Lists: redshift-wire.md 2.2, 2.4 and 8.2.
+//! Redshift ends a login over a parameter that it does not know (42704), so what newer PostgreSQL clients send is left out
+//! or replaced here, inside `options` too. What narrows the session is never left out without a word. Which parameters
+//! these are is in [`known`].
 
 use std::borrow::Cow;
 
 use tracing::debug;
 
+use self::known::{Treatment, known};
 use super::application_name::{self, Asker};
 use super::options::{self, Others};
 use crate::config::ConnSpec;
-use crate::config::connection::{NEVER_PASSED, OURS, is_one_of};
 use crate::startup::request::StartupParams;
+use crate::wire::boolean::is_false;
 
-/// What Redshift refuses, being PostgreSQL 8.0.2.
-const UNKNOWN_TO_REDSHIFT: &[&str] = &[
-    "IntervalStyle",
-    "standard_conforming_strings",
-    "geqo",
-    "lc_messages",
-    "bytea_output",
-    "jit",
-    "default_transaction_read_only",
-    "idle_in_transaction_session_timeout",
-    "lock_timeout",
-];
+mod known;
 
-/// Redshift's upper bound of `extra_float_digits`; newer clients ask for 3.
-const MAX_FLOAT_DIGITS: i32 = 2;
+/// A client's startup parameters, ready for the warehouse.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(crate) struct Passed {
+    /// Names and values, in the client's order; behind them what the connection sets. They follow user and database.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// The time-outs that the client asked for and Redshift does not have: it is to hear that they have no effect.
+    pub(crate) missing_timeouts: Vec<&'static str>,
+}
 
-/// The parameters to send behind user and database, in the client's order; behind them what the connection sets.
-pub(crate) fn pass_on(startup: &StartupParams, spec: &ConnSpec, asker: &Asker<'_>) -> Vec<(String, String)> {
-    let rules = Rules { spec, asker };
+/// Whether the client wants to speak the replication protocol, which no warehouse does.
+pub(crate) fn asks_for_replication(startup: &StartupParams) -> bool {
+    let is_meant = |value: &str| !value.is_empty() && !is_false(value);
+    startup.pairs.iter().any(|(name, value)| {
+        is(name, REPLICATION) && is_meant(value)
+            || name == OPTIONS && options::value_of(value, REPLICATION).is_some_and(|value| is_meant(&value))
+    })
+}
+
+/// What becomes of the client's parameters on the way to this connection's warehouse.
+pub(crate) fn pass_on(startup: &StartupParams, spec: &ConnSpec, asker: &Asker<'_>) -> Passed {
+    let mut rules = Rules { spec, asker, missing_timeouts: Vec::new() };
     let (mut passed, mut name_place) = (Vec::new(), None);
     for (name, value) in &startup.pairs {
         if is(name, APPLICATION_NAME) && rules.names_the_application() {
@@ -55,13 +61,18 @@ pub(crate) fn pass_on(startup: &StartupParams, spec: &ConnSpec, asker: &Asker<'_
     if !passed.iter().any(names_encoding) {
         passed.push(("client_encoding".into(), "UTF8".into()));
     }
-    passed
+    Passed { parameters: passed, missing_timeouts: rules.missing_timeouts }
 }
 
 /// The server's command line; this name is matched exactly.
 const OPTIONS: &str = "options";
 
 const APPLICATION_NAME: &str = "application_name";
+
+const REPLICATION: &str = "replication";
+
+/// Behind this prefix a client asks for extensions of the protocol, such as compression.
+const PROTOCOL_OPTION: &str = "_pq_.";
 
 /// Longest name of a client's that is logged, in bytes.
 const MAX_NAME: usize = 64;
@@ -70,24 +81,26 @@ const MAX_NAME: usize = 64;
 struct Rules<'a> {
     spec: &'a ConnSpec,
     asker: &'a Asker<'a>,
+    /// See [`Passed::missing_timeouts`].
+    missing_timeouts: Vec<&'static str>,
 }
 
 impl Rules<'_> {
     /// The value to pass on; `None`: not at all.
-    fn mend(&self, name: &str, value: &str) -> Option<String> {
-        if !is_passed(name, value) || self.is_the_connections(name) {
-            // User and database are replaced, which is nothing to tell of.
-            if !is_one_of(&OURS, name) {
-                debug!(name = shown(name), "a startup parameter is not passed on");
-            }
+    fn mend(&mut self, name: &str, value: &str) -> Option<String> {
+        if name.starts_with(PROTOCOL_OPTION) {
+            debug!(name = shown(name), "a startup parameter is left out: it would extend the protocol");
             return None;
         }
-        let mended = if is(name, APPLICATION_NAME) {
-            application_name::render(&self.spec.application_name, value, self.asker)
-        } else if is(name, "extra_float_digits") && value.trim().parse().is_ok_and(|n: i32| n > MAX_FLOAT_DIGITS) {
-            MAX_FLOAT_DIGITS.to_string()
-        } else {
-            value.to_owned()
+        if self.is_the_connections(name) {
+            debug!(name = shown(name), "a startup parameter is left out: the connection's spec drops or sets it");
+            return None;
+        }
+        let mended = match self.treated(name, value) {
+            Some(mended) if is(name, APPLICATION_NAME) => {
+                application_name::render(&self.spec.application_name, &mended, self.asker)
+            }
+            other => other?,
         };
         if mended != value {
             debug!(name = shown(name), "a startup parameter is passed on with another value");
@@ -95,8 +108,31 @@ impl Rules<'_> {
         Some(mended)
     }
 
+    /// What the table of known parameters makes of a value; `None`: it is left out.
+    fn treated(&mut self, name: &str, value: &str) -> Option<String> {
+        let Some((known, known_as)) = known(name) else { return Some(value.to_owned()) };
+        let kept = match known.treatment {
+            Treatment::Replaced | Treatment::LeftOut | Treatment::RefusedUnlessFalse => None,
+            Treatment::TimeoutLeftOut => {
+                if !is_zero(value) && !self.missing_timeouts.contains(&known_as) {
+                    self.missing_timeouts.push(known_as);
+                }
+                None
+            }
+            Treatment::PassedUnlessFalse => (!is_false(value)).then(|| value.to_owned()),
+            Treatment::PassedIfNone => value.eq_ignore_ascii_case("none").then(|| value.to_owned()),
+            Treatment::Capped(most) if value.trim().parse().is_ok_and(|n: i32| n > most) => Some(most.to_string()),
+            Treatment::Capped(_) => Some(value.to_owned()),
+        };
+        // User and database are replaced in every session, which is nothing to tell of.
+        if kept.is_none() && known.treatment != Treatment::Replaced {
+            debug!(name = known_as, reason = known.why, "a startup parameter is left out");
+        }
+        kept
+    }
+
     /// The same for settings inside `options`. Where the connection has a say, other words could say otherwise.
-    fn mend_options(&self, options: &str) -> Option<String> {
+    fn mend_options(&mut self, options: &str) -> Option<String> {
         if self.is_the_connections(OPTIONS) {
             return self.mend(OPTIONS, options);
         }
@@ -104,7 +140,7 @@ impl Rules<'_> {
         let others = if has_say { Others::Dropped } else { Others::Kept };
         let mended = options::mend(options, others, |name, value| self.mend(name, value));
         match &mended {
-            None => debug!(name = OPTIONS, "a startup parameter is not passed on"),
+            None => debug!(name = OPTIONS, "a startup parameter is left out: nothing in it is passed on"),
             Some(mended) if mended != options => {
                 debug!(name = OPTIONS, "a startup parameter is passed on with another value");
             }
@@ -142,14 +178,10 @@ fn shown(name: &str) -> &str {
     name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default()
 }
 
-fn is_passed(name: &str, value: &str) -> bool {
-    // Behind `_pq_.` the protocol itself is extended, as by compression.
-    !(name.starts_with("_pq_.")
-        || is_one_of(&OURS, name)
-        || is_one_of(&NEVER_PASSED, name)
-        || is_one_of(UNKNOWN_TO_REDSHIFT, name)
-        // ODBC says "none"; any other makes the server ask for an identity provider's token.
-        || (is(name, "plugin_name") && !value.eq_ignore_ascii_case("none")))
+/// Whether a time-out is 0, in any unit, which is off.
+fn is_zero(value: &str) -> bool {
+    let number = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    number.parse().is_ok_and(|number: f64| number == 0.0)
 }
 
 /// The server's own names are compared without regard to case.
@@ -174,17 +206,25 @@ mod tests {
     }
 
     fn passed_to(spec: &ConnSpec, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        all_of(spec, pairs).parameters
+    }
+
+    fn all_of(spec: &ConnSpec, pairs: &[(&str, &str)]) -> Passed {
         let asker = Asker {
             user: "demo",
             conn_id: "sales",
             client_addr: [10, 0, 0, 7].into(),
             session_id: SessionId::random(),
         };
-        pass_on(&StartupParams { major: 3, minor: 0, pairs: owned(pairs) }, spec, &asker)
+        pass_on(&startup(pairs), spec, &asker)
     }
 
     fn passed(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         passed_to(&spec(""), pairs)
+    }
+
+    fn startup(pairs: &[(&str, &str)]) -> StartupParams {
+        StartupParams { major: 3, minor: 0, pairs: owned(pairs) }
     }
 
     fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -231,6 +271,110 @@ mod tests {
     }
 
     const UTF8: (&str, &str) = ("client_encoding", "UTF8");
+
+    #[test]
+    fn read_only_is_passed_on_in_every_form_and_only_off_is_left_out() {
+        for name in ["default_transaction_read_only", "transaction_read_only", "Default_Transaction_Read_Only"] {
+            for value in ["on", "true", "yes", "1", "ON", "t", "nonsense", ""] {
+                assert_eq!(passed(&[(name, value)]), owned(&[(name, value), UTF8]), "{name}={value}");
+            }
+            for value in ["off", "false", "no", "0", "OFF"] {
+                assert_eq!(passed(&[(name, value)]), owned(&[UTF8]), "{name}={value}");
+            }
+        }
+        let on = "-c default_transaction_read_only=on";
+        for options in [
+            on,
+            "-cdefault_transaction_read_only=on",
+            "--default-transaction-read-only=on",
+            "--default_transaction_read_only=o\\n",
+            "-c Default_Transaction_Read_Only=1 -c search_path=x",
+        ] {
+            assert_eq!(passed(&[("options", options)]), owned(&[("options", options), UTF8]), "{options}");
+        }
+        assert_eq!(passed(&[("options", &format!("{on} -c jit=off"))]), owned(&[("options", on), UTF8]));
+        assert_eq!(passed(&[("options", "-c default_transaction_read_only=off")]), owned(&[UTF8]));
+        // A connection with rules of its own keeps it too.
+        let spec = spec("application_name = \"bi\"\nstartup_parameters.drop = [\"search_path\"]");
+        let options = format!("{on} -c search_path=x");
+        assert_eq!(
+            passed_to(&spec, &[("options", &options)]),
+            owned(&[("options", on), ("application_name", "bi"), UTF8])
+        );
+    }
+
+    #[test]
+    fn timeouts_that_redshift_lacks_are_left_out_and_named_once() {
+        let sent = [
+            ("lock_timeout", "5s"),
+            ("Idle_Session_Timeout", "1"),
+            ("LOCK_TIMEOUT", "6s"),
+            ("options", "-c transaction_timeout=1min --idle-in-transaction-session-timeout=60000 -c lock_timeout=0"),
+            ("statement_timeout", "60000"),
+        ];
+        let Passed { parameters, missing_timeouts } = all_of(&spec(""), &sent);
+        assert_eq!(parameters, owned(&[("statement_timeout", "60000"), UTF8]));
+        let all =
+            ["lock_timeout", "idle_session_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"];
+        assert_eq!(missing_timeouts, all);
+    }
+
+    #[test]
+    fn a_timeout_that_is_off_or_that_the_connection_drops_or_sets_is_nothing_to_warn_of() {
+        for off in ["0", " 0 ", "0ms", "0 s", "0.0", "-0", "00"] {
+            let passed = all_of(&spec(""), &[("lock_timeout", off)]);
+            assert_eq!(passed, Passed { parameters: owned(&[UTF8]), missing_timeouts: vec![] }, "{off:?}");
+        }
+        for on in ["1", "0.5s", "-1", "", "x"] {
+            assert_eq!(all_of(&spec(""), &[("lock_timeout", on)]).missing_timeouts, ["lock_timeout"], "{on:?}");
+        }
+        for keys in
+            ["startup_parameters.drop = [\"lock_timeout\"]", "startup_parameters.set = { lock_timeout = \"1\" }"]
+        {
+            let missing =
+                all_of(&spec(keys), &[("lock_timeout", "5s"), ("options", "-c lock_timeout=1")]).missing_timeouts;
+            assert!(missing.is_empty(), "{keys}");
+        }
+    }
+
+    #[test]
+    fn keywords_for_the_client_alone_never_get_to_the_warehouse() {
+        for name in [
+            "sslmode",
+            "gssencmode",
+            "target_session_attrs",
+            "sslnegotiation",
+            "channel_binding",
+            "connect_timeout",
+            "keepalives_idle",
+            "load_balance_hosts",
+            "pgbouncer",
+            "schema",
+            "fetch_types",
+            "password",
+            "SSLPassword",
+            "ssl_renegotiation_limit",
+            "lc_monetary",
+            "lc_messages",
+        ] {
+            let options = format!("-c {name}=x");
+            assert_eq!(passed(&[(name, "x"), ("options", &options)]), owned(&[UTF8]), "{name}");
+        }
+    }
+
+    #[test]
+    fn replication_is_asked_for_by_anything_but_false() {
+        for value in ["true", "on", "yes", "1", "database", "TRUE", "Database", "t", "o", "nonsense", " "] {
+            assert!(asks_for_replication(&startup(&[("replication", value)])), "{value:?}");
+            let inside = format!("--replication={value}");
+            assert_eq!(asks_for_replication(&startup(&[("options", &inside)])), value != " ", "{value:?}");
+        }
+        for value in ["false", "off", "no", "0", "f", "OFF", ""] {
+            assert!(!asks_for_replication(&startup(&[("replication", value)])), "{value:?}");
+        }
+        assert!(asks_for_replication(&startup(&[("Replication", "on"), ("replication", "off")])));
+        assert!(!asks_for_replication(&startup(&[("user", "replication"), ("x", "replication=on")])));
+    }
 
     #[test]
     fn what_the_connection_drops_is_not_passed_on_in_any_form() {

@@ -1,4 +1,4 @@
-//! What a client reads that is no refusal: why it has to wait.
+//! What a client reads that is no refusal: why it has to wait, and what it asked for in vain.
 
 use bytes::BytesMut;
 use pgwire::messages::response::NoticeResponse;
@@ -8,24 +8,50 @@ use crate::wire;
 /// The SQLSTATE of what is no error: successful completion.
 const NO_ERROR: &str = "00000";
 
+/// The SQLSTATE of a warning.
+const WARNING: &str = "01000";
+
 /// A NoticeResponse before it is bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Notice {
+    severity: &'static str,
+    sqlstate: &'static str,
     message: String,
+    detail: Option<&'static str>,
 }
 
 impl Notice {
     pub(crate) fn waiting_for_credential(conn_id: &str) -> Self {
-        Self { message: format!("waiting for a credential for \"{conn_id}\"") }
+        Self::waiting(format!("waiting for a credential for \"{conn_id}\""))
     }
 
     pub(crate) fn waiting_for_warehouse(conn_id: &str) -> Self {
-        Self { message: format!("waiting for the warehouse of \"{conn_id}\": an idle one takes a while to wake") }
+        Self::waiting(format!("waiting for the warehouse of \"{conn_id}\": an idle one takes a while to wake"))
+    }
+
+    /// The client asked for these time-outs, and they will not end anything.
+    pub(crate) fn missing_timeouts(names: &[&str]) -> Self {
+        Self {
+            severity: "WARNING",
+            sqlstate: WARNING,
+            message: format!("startup parameters without effect: {}", names.join(", ")),
+            detail: Some("Redshift has no such time-outs, so the proxy left them out; it has statement_timeout."),
+        }
+    }
+
+    fn waiting(message: String) -> Self {
+        Self { severity: "NOTICE", sqlstate: NO_ERROR, message, detail: None }
     }
 
     pub(crate) fn encode(self) -> BytesMut {
-        let severity = || "NOTICE".to_owned();
-        let fields = vec![(b'S', severity()), (b'V', severity()), (b'C', NO_ERROR.to_owned()), (b'M', self.message)];
+        let Self { severity, sqlstate, message, detail } = self;
+        let mut fields = vec![
+            (b'S', severity.to_owned()),
+            (b'V', severity.to_owned()),
+            (b'C', sqlstate.to_owned()),
+            (b'M', message),
+        ];
+        fields.extend(detail.map(|detail| (b'D', detail.to_owned())));
         wire::encode(&NoticeResponse::new(fields))
     }
 }

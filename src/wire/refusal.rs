@@ -112,6 +112,12 @@ impl Refusal {
             .hint("The proxy speaks version 3.0 of the PostgreSQL protocol.")
     }
 
+    /// The client asked for a walsender, with the startup parameter `replication`.
+    pub(crate) fn replication() -> Self {
+        Self::new("0A000", "replication connections are not supported")
+            .hint("Connect without the startup parameter \"replication\": Redshift has no replication protocol.")
+    }
+
     /// `expected` says what should have come.
     pub(crate) fn protocol(expected: &str) -> Self {
         Self::new("08P01", format!("protocol error: expected {expected}"))

@@ -217,7 +217,7 @@ fn settable(name: &str) -> Parsed<()> {
 }
 
 /// The server's own names are compared without regard to case.
-pub(crate) fn is_one_of(names: &[impl AsRef<str>], name: &str) -> bool {
+fn is_one_of(names: &[impl AsRef<str>], name: &str) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known.as_ref()))
 }
 
