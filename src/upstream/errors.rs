@@ -6,8 +6,18 @@ use bytes::BytesMut;
 
 use crate::wire::Frame;
 
-/// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule violation.
-const QUOTING: &[&str] = &["22", "42"];
+/// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule violation, and an
+/// object in the wrong state, such as a parameter that cannot be set now (55P02).
+const QUOTING: &[&str] = &["22", "42", "55"];
+
+/// SQLSTATEs that are about a startup parameter whatever the text is: unknown, and of an impossible value.
+const OF_A_PARAMETER: &[&str] = &["22023", "42704"];
+
+/// What the texts of errors about a parameter have ahead of its name (guc.c, in all versions).
+const NAMED: &str = "parameter \"";
+
+/// Longest name of a parameter (NAMEDATALEN less its NUL), in bytes.
+const MAX_NAME: usize = 63;
 
 /// What servers say of a limit of connections, in lower case. Redshift: `connection limit "500" exceeded for non-bootstrap
 /// users`. PostgreSQL: `too many connections for role "x"` or `for database "x"`, `sorry, too many clients already`,
@@ -69,6 +79,16 @@ impl ServerError {
         self.sqlstate == "53300" || CONNECTION_LIMIT.iter().any(|words| message.contains(words))
     }
 
+    /// The name of the startup parameter that the warehouse refuses, where its text has one that can be told in the log: what
+    /// a client sends as a name is only letters there, and never a value.
+    fn parameter(&self) -> Option<&str> {
+        let (_, behind) = self.message.split_once(NAMED)?;
+        let (name, _) = behind.split_once('"')?;
+        let is_name = (1..=MAX_NAME).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
+        is_name.then_some(name)
+    }
+
     /// Empty where there was none.
     pub(crate) fn sqlstate(&self) -> &str {
         &self.sqlstate
@@ -80,14 +100,29 @@ impl ServerError {
     }
 }
 
-/// Code and primary message, bounded: they go to the log. Of what is wrong with the client's own parameters the code
-/// alone: the message quotes them, and people put passwords into `options`. The client reads it whole.
+/// Code and primary message, bounded: they go to the log. Of what may be wrong with the client's own parameters the code, the
+/// parameter's name and what the operator can do: the message quotes values, and people put passwords into `options`. The
+/// client reads it whole.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if QUOTING.iter().any(|class| self.sqlstate.starts_with(class)) {
-            return write!(f, "{:.5} (a startup parameter of the client)", self.sqlstate);
+        if !QUOTING.iter().any(|class| self.sqlstate.starts_with(class)) {
+            return write!(f, "{:.5} {:.500}", self.sqlstate, self.message);
         }
-        write!(f, "{:.5} {:.500}", self.sqlstate, self.message)
+        match self.parameter() {
+            Some(name) => write!(
+                f,
+                "{:.5} (the startup parameter {name}: startup_parameters = {{ drop = [\"{name}\"] }} of the connection \
+                 leaves it out)",
+                self.sqlstate
+            ),
+            None if OF_A_PARAMETER.contains(&self.sqlstate.as_str()) => write!(
+                f,
+                "{:.5} (a startup parameter, which the client's own error names: startup_parameters = {{ drop = [...] }} of \
+                 the connection leaves it out)",
+                self.sqlstate
+            ),
+            None => write!(f, "{:.5} (its text may quote the client, which reads it whole)", self.sqlstate),
+        }
     }
 }
 
@@ -172,11 +207,37 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_parameter_is_named_with_the_setting_that_leaves_it_out() {
+        for (sqlstate, message) in [
+            ("42704", "unrecognized configuration parameter \"lc_odd\""),
+            ("22023", "invalid value for parameter \"lc_odd\": \"planted\""),
+            ("22023", "9 is outside the valid range for parameter \"lc_odd\" (-15 .. 2)"),
+            ("42501", "permission denied to set parameter \"lc_odd\" to \"planted\""),
+            ("55P02", "parameter \"lc_odd\" cannot be changed after server start"),
+        ] {
+            let error = error(format!("C{sqlstate}\0M{message}\0\0").as_bytes()).to_string();
+            assert!(
+                error.starts_with(sqlstate) && error.contains("startup_parameters = { drop = [\"lc_odd\"] }"),
+                "{error}"
+            );
+            assert!(!error.contains("planted"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_quotes_the_client_is_told_by_its_code() {
-        for sqlstate in ["22023", "42601", "42704"] {
-            let error = error(format!("C{sqlstate}\0Minvalid value: \"planted\"\0\0").as_bytes());
-            assert_eq!(error.to_string(), format!("{sqlstate} (a startup parameter of the client)"));
-            assert!(!format!("{error:?}").contains("planted"));
+        for (sqlstate, message, setting) in [
+            ("22023", "invalid value: \"planted\"", true),
+            ("42704", "unrecognized configuration parameter \"planted-2b6f\"", true),
+            ("42704", "unrecognized configuration parameter \"planted", true),
+            ("42601", "-c planted requires a value", false),
+            ("42501", "permission denied for database planted", false),
+            ("55000", "planted", false),
+        ] {
+            let error = error(format!("C{sqlstate}\0M{message}\0\0").as_bytes());
+            assert!(error.to_string().starts_with(sqlstate), "{error}");
+            assert_eq!(error.to_string().contains("startup_parameters"), setting, "{error}");
+            assert!(!format!("{error} {error:?}").contains("planted"), "{error}");
         }
     }
 
