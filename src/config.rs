@@ -17,7 +17,7 @@ pub use self::connection::{
 };
 pub use self::fault::{Fault, Faults};
 pub(crate) use self::listen::CertifiedIdentity;
-pub use self::listen::{BadIdentity, ClientCa, Identity, Listen, Material, PublicName, TlsMode};
+pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, Material, PublicName, TlsMode};
 use self::reader::Doc;
 pub use self::reader::read_file;
 pub use self::tree::ItemValue;

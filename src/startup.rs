@@ -54,7 +54,7 @@ pub(crate) struct TlsSession {
     /// Its certificate, verified against `listen.tls.client_ca`.
     pub(crate) certificate: Option<CertificateDer<'static>>,
     /// Channel binding `tls-server-end-point` (RFC 5929 section 4.1): the hash of the certificate that it was shown. `None`:
-    /// there is none for its signature algorithm.
+    /// there is none for its signature algorithm, or `listen.tls.channel_binding` is off.
     pub(crate) end_point: Option<Arc<[u8]>>,
 }
 

@@ -123,7 +123,9 @@ groups = ["x"]
         "11: connections.sales.database: must be 1 to 64 characters: a letter or _, then letters, digits and _ . + @ -",
         "12: connections.sales.port: must be a port, 1 to 65535",
         "13: connections.sales.password_duration: 7200 s is out of range: AWS grants 900 to 3600 s (\"15m\" to \"1h\")",
-        "15: users.demo.password: no such file, and not a SCRAM-SHA-256 verifier (entity not found)",
+        "15: users.demo.password: no such file, and not a SCRAM-SHA-256 verifier: a password \
+         itself never stands here; put in the verifier that hash-password makes of it, or where it is kept (file:, \
+         env:, ssm: or secret:)",
         "16: users.demo.connections: there is no connection \"salse\"; did you mean \"sales\"?",
         "17: users.demo.groups: there is no group \"x\"",
     ];
@@ -144,6 +146,7 @@ fn a_single_fault_is_told_as_it_should_be() {
             "[listen]\naddress = \"0.0.0.0:5439\"",
             "2: listen.address: 0.0.0.0:5439 is not a loopback address: it needs listen.tls.cert and listen.tls.key",
         ),
+        ("[listen.tls]\nchannel_binding = \"on\"", "2: listen.tls.channel_binding: must be \"auto\" or \"off\""),
         ("[listen.tls]\nmode = \"off\"", "2: listen.tls.mode: must be \"require\" or \"prefer\" or \"disable\""),
         ("[listen.tls]\ncert = \"x\"", "2: listen.tls.cert: needs listen.tls.key beside it"),
         ("[listen.tls]\nkey = \"x\"", "2: listen.tls.key: needs listen.tls.cert beside it"),
@@ -452,6 +455,8 @@ fn what_is_odd_but_no_fault_is_warned_of() {
                 proxy.toml:7: connections.sales.external_id: without effect: there is no role_arn\n\
                 proxy.toml:10: users.u.connections: \"fin-*\" matches no connection";
     assert_eq!(told, want);
+    let told = warned("[listen]\ntls = { mode = \"disable\", channel_binding = \"off\" }");
+    assert!(told.contains("listen.tls.channel_binding: has no effect"), "{told}");
     let told = warned("[listen]\naddress = \"0.0.0.0:5439\"\ntls.mode = \"disable\"");
     assert!(told.contains("listen.address: clients are served without TLS"), "{told}");
 }

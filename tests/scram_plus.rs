@@ -19,7 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use support::hostile::{MECHANISM, Verdict, asked, assert_unharmed, challenged, demo, prefer, verdict, wrong_password};
 use support::raw::{Stream, message, read_message, say};
 use support::scram::{Scram, initial_response, part};
-use support::{PASSWORD, Rig, raw};
+use support::{PASSWORD, Rig, Setup, World, raw};
 
 const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 
@@ -73,6 +73,42 @@ async fn plus_comes_first_inside_tls_and_is_not_offered_in_clear() {
         say(&mut stream, &demo()).await;
         let (tag, body) = read_message(&mut stream).await.unwrap();
         assert_eq!((tag, &*body.escape_ascii().to_string()), (b'R', &*want.escape_ascii().to_string()));
+    }
+    assert_unharmed(&rig).await;
+}
+
+/// TLS is encrypted anew in front of the proxy: nothing that the client could bind to is what the proxy shows.
+#[tokio::test]
+async fn with_channel_binding_off_plus_is_never_offered_and_who_misses_it_gets_in() {
+    let mut world = World::start(&Setup { config: "[limits]\nban_after = 0\n".into(), ..Setup::default() }).await;
+    world.edit("[listen.tls]\n", "[listen.tls]\nchannel_binding = \"off\"\n");
+    let rig = Rig::over(world).await;
+    let mut stream = support::hostile::connection(&rig, true).await;
+    say(&mut stream, &demo()).await;
+    let (tag, body) = read_message(&mut stream).await.unwrap();
+    assert_eq!((tag, &body[..]), (b'R', &b"\0\0\0\x0aSCRAM-SHA-256\0\0"[..]));
+    drop(stream);
+    // `y`: it could bind, but was made no offer, which is so.
+    for gs2 in ["n,,", "y,,"] {
+        let scram = Scram { gs2: gs2.into(), ..Scram::default() };
+        let (mut stream, challenge) = challenged(&rig, true, &scram).await;
+        say(&mut stream, &message(b'p', scram.last(&challenge, PASSWORD).as_bytes())).await;
+        let (_, body) = read_message(&mut stream).await.unwrap();
+        assert_eq!(body[..4], [0, 0, 0, 12], "{gs2}: SASLFinal");
+    }
+    // Who binds all the same is not taken for one that does not.
+    let mut stream = asked(&rig, true, &demo()).await;
+    say(&mut stream, &initial_response(MECHANISM, bound().first().as_bytes())).await;
+    assert_eq!(verdict(&mut stream).await, wrong_password());
+    let mut stream = asked(&rig, true, &demo()).await;
+    say(&mut stream, &initial_response(MECHANISM_PLUS, bound().first().as_bytes())).await;
+    let expected = Verdict::refused("08P01", "protocol error: expected a SASLInitialResponse for SCRAM-SHA-256");
+    assert_eq!(verdict(&mut stream).await, expected);
+    for (binding, gets_in) in [("prefer", true), ("disable", true), ("require", false)] {
+        let mut psql = rig.world.psql(rig.port());
+        let output =
+            psql.env("PGCHANNELBINDING", binding).args(["-d", "sales", "-c", "select 1"]).output().await.unwrap();
+        assert_eq!(output.status.success(), gets_in, "{binding}: {}", String::from_utf8_lossy(&output.stderr));
     }
     assert_unharmed(&rig).await;
 }

@@ -22,6 +22,8 @@ pub struct Listen {
     pub public_name: Option<PublicName>,
     /// Whether clients must, may or cannot use TLS.
     pub tls: TlsMode,
+    /// Whether clients may bind their proof to the certificate that they were shown. Unused with `Disable`.
+    pub channel_binding: ChannelBinding,
     /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
     pub identity: Option<Identity>,
     /// Whose PROXY header is required and believed; elsewhere one is refused.
@@ -52,6 +54,16 @@ pub enum TlsMode {
     Prefer,
     /// An SSLRequest is answered with `N`.
     Disable,
+}
+
+/// `listen.tls.channel_binding`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ChannelBinding {
+    /// SCRAM-SHA-256-PLUS is offered inside TLS, where the certificate allows for it (default).
+    Auto,
+    /// It is never offered: TLS ends in front of the proxy or is encrypted anew there, so that clients see another
+    /// certificate than the proxy's, or none.
+    Off,
 }
 
 /// The listener's certificate chain and key, each in PEM.
@@ -129,6 +141,9 @@ pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
     // What a refused mode stood for is not known: then nothing is said about what it would have needed.
     let mode = tls.take("mode").map_or(Some(TlsMode::Require), |mode| mode.choice(&modes));
+    let bindings = [("auto", ChannelBinding::Auto), ("off", ChannelBinding::Off)];
+    let binding = tls.take("channel_binding");
+    let channel_binding = binding.as_ref().and_then(|how| how.choice(&bindings)).unwrap_or(ChannelBinding::Auto);
     let (cert, key) = (tls.take("cert"), tls.take("key"));
     let has_identity = cert.is_some() || key.is_some();
     let identity = identity(cert, key);
@@ -139,6 +154,7 @@ pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
             value.warn("has no effect: listen.tls.mode is disable");
         }
     };
+    without_tls(&binding);
     without_tls(&ca);
     let clients = clients(ca, crl);
     tls.finish();
@@ -156,7 +172,17 @@ pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     }
     let addresses = places.into_iter().map(|(address, _)| address).collect();
     let tls = entrance.tls();
-    let listen = Listen { addresses, public_name, tls, identity, clients, proxy_protocol_from, sni_suffix, reuse_port };
+    let listen = Listen {
+        addresses,
+        public_name,
+        tls,
+        channel_binding,
+        identity,
+        clients,
+        proxy_protocol_from,
+        sni_suffix,
+        reuse_port,
+    };
     (listen, entrance)
 }
 

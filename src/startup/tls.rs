@@ -11,7 +11,7 @@ use thiserror::Error;
 use self::clients::{Clients, ClientsError};
 use self::end_point::end_point;
 use crate::config::value::provider;
-use crate::config::{BadIdentity, CertifiedIdentity, Identity, Listen, Material, TlsMode};
+use crate::config::{BadIdentity, CertifiedIdentity, ChannelBinding, Identity, Listen, Material, TlsMode};
 use crate::secret::Secret;
 
 mod clients;
@@ -57,6 +57,7 @@ struct Parts {
     certificate: Arc<CertifiedKey>,
     /// `None`: clients are not asked for certificates.
     clients: Option<Clients>,
+    channel_binding: ChannelBinding,
 }
 
 /// A part of `[listen.tls]` that can be read again while we run.
@@ -105,7 +106,8 @@ impl ServerTls {
         let salt_key = salt_key(key.secret_der());
         let required = listen.tls == TlsMode::Require;
         let clients = listen.clients.as_ref().map(Clients::new).transpose()?;
-        let parts = Parts { certificate: Arc::new(pair), clients };
+        let channel_binding = listen.channel_binding;
+        let parts = Parts { certificate: Arc::new(pair), clients, channel_binding };
         let shown = match listen.tls {
             TlsMode::Disable => None,
             TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(&parts)?))),
@@ -144,8 +146,11 @@ impl ServerTls {
 }
 
 impl Shown {
-    fn new(Parts { certificate, clients }: &Parts) -> Result<Self, ServerTlsError> {
-        let end_point = certificate.cert.first().and_then(end_point);
+    fn new(Parts { certificate, clients, channel_binding }: &Parts) -> Result<Self, ServerTlsError> {
+        let end_point = match channel_binding {
+            ChannelBinding::Auto => certificate.cert.first().and_then(end_point),
+            ChannelBinding::Off => None,
+        };
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|_unsupported| ServerTlsError::Versions)?;
