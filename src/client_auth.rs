@@ -43,6 +43,13 @@ pub(crate) enum AuthError {
     /// It left, as psql does to ask for the password, or broke off.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// It left, without a word, when it was asked for SASL: psql, to ask its user for the password, or a driver that does not
+    /// know SASL (libpq before 10, pgjdbc before 42.2, AWS's ODBC driver).
+    #[error(
+        "the client left when it was asked for SASL: to ask for the password first, as psql does, or its driver has no SCRAM, \
+         for which users.*.method = \"cleartext\" is"
+    )]
+    LeftAtSasl(#[source] WireError),
     /// A finished proof that does not count, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
     /// certificate, a SCRAM exchange that does not add up. The client reads the same of all.
     #[error("{reason}")]
@@ -171,6 +178,7 @@ impl Fault for AuthError {
     fn kind(&self) -> Kind {
         match self {
             Self::Wire(_)
+            | Self::LeftAtSasl(_)
             | Self::Failed { .. }
             | Self::Protocol(_)
             | Self::CertificateMissing
@@ -181,7 +189,7 @@ impl Fault for AuthError {
 
     fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::Wire(WireError::Closed | WireError::Io(_)) => None,
+            Self::Wire(WireError::Closed | WireError::Io(_)) | Self::LeftAtSasl(_) => None,
             Self::Wire(WireError::Length(_)) => Some(Refusal::protocol("a message of a possible length")),
             Self::Failed { user, .. } => Some(Refusal::password_failed(user)),
             Self::Protocol(expected) => Some(Refusal::protocol(expected)),

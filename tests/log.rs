@@ -98,6 +98,31 @@ async fn the_events_of_a_session_say_who_where_and_how_much() {
     proxy.wait_for_log("\"end\":\"drain\"").await;
 }
 
+/// A driver that has no SCRAM leaves there, and its own error names neither us nor the remedy. psql leaves there too, as long
+/// as it has no password. HAProxy's pgsql-check, which has named a user and nothing else, is nobody's business.
+#[tokio::test]
+async fn a_client_that_leaves_at_the_request_for_sasl_is_told_of_unless_it_is_a_health_check() {
+    let world = World::start(&Setup::default()).await;
+    let mut proxy = Proxy::start(&world, &[("RUST_LOG", "redshift_iam_proxy=debug")]).await;
+    let mut check = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
+    raw::send(&mut check, &raw::startup(0, &[("user", "haproxy")])).await;
+    assert_eq!(raw::read_message(&mut check).await.unwrap().0, b'R');
+    drop(check);
+    let refused = event(&mut proxy, "login refused").await;
+    assert_eq!(refused["level"], "DEBUG", "{refused}");
+
+    let output = world.psql(proxy.port).env_remove("PGPASSWORD").args(["-w", "-d", "sales"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("no password supplied"), "{said}");
+    let line = proxy.wait_for_log("left when it was asked for SASL").await;
+    let told: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&told["level"], &told["message"], &told["user"]),
+        (&json!("INFO"), &json!("login refused"), &json!("demo"))
+    );
+    assert!(told["reason"].as_str().unwrap().contains("method = \"cleartext\""), "{line}");
+}
+
 /// The first event of this name, as JSON.
 async fn event(proxy: &mut Proxy, name: &str) -> Value {
     serde_json::from_str(&proxy.wait_for_log(&format!("\"message\":\"{name}\"")).await).unwrap()

@@ -11,7 +11,7 @@ use super::verifiers::Verifiers;
 use super::{AuthError, Reason, answer};
 use crate::bans::Trial;
 use crate::startup::Client;
-use crate::wire::{self, Frame, take_cstr};
+use crate::wire::{self, Frame, WireError, take_cstr};
 
 mod exchange;
 
@@ -26,7 +26,7 @@ pub(super) async fn prove(
 ) -> Result<Result<usize, Reason>, AuthError> {
     let offer = Offer::new(client.tls.as_ref().and_then(|tls| tls.end_point.clone()));
     client.wire.send(&Authentication::SASL(offer.mechanisms())).await?;
-    let frame = answer(client).await?;
+    let frame = first_answer(client).await?;
     let (mechanism, message) = initial_response(&frame, &offer)?;
     let challenged = match offer.first(mechanism, message, verifiers, &nonce()?) {
         Ok(challenged) => challenged,
@@ -43,6 +43,19 @@ pub(super) async fn prove(
     }
     client.wire.send(&Authentication::SASLFinal(proven.server_final.into())).await?;
     Ok(Ok(proven.slot))
+}
+
+/// The answer to the request for SASL. A client that leaves instead may be one whose driver does not know SASL, which says
+/// nothing to its user that would help: the operator is to read of it. One that has named a user and nothing else is a
+/// health check (HAProxy's `pgsql-check`).
+async fn first_answer(client: &mut Client) -> Result<Frame, AuthError> {
+    let is_health_check = client.startup.pairs.iter().all(|(name, _)| name == "user");
+    answer(client).await.map_err(|error| match error {
+        AuthError::Wire(gone @ (WireError::Closed | WireError::Io(_))) if !is_health_check => {
+            AuthError::LeftAtSasl(gone)
+        }
+        other => other,
+    })
 }
 
 fn nonce() -> Result<String, AuthError> {
