@@ -102,7 +102,9 @@ fn a_wrong_configuration_is_78_before_anything_starts() {
         assert_eq!(output.status.code(), Some(78), "{command:?}");
         let want = format!(
             "{path}:2: limits.max_sessions: must be at least 1\n\
-             {path}:4: users.u.password: no such file, and not a SCRAM-SHA-256 verifier (entity not found)\n"
+             {path}:4: users.u.password: no such file, and not a SCRAM-SHA-256 verifier: a password \
+             itself never stands here; put in the verifier that hash-password makes of it, or where it is kept (file:, \
+             env:, ssm: or secret:)\n"
         );
         assert_eq!(stderr(&output), want);
     }

@@ -234,6 +234,11 @@ fn what_nothing_supplies_is_a_fault() {
             "1: host: required: without it, cluster_id or secret_id has to say where",
         ),
         (
+            "type = \"redshift\"\ndatabase = \"dev\"\nhost = \"jdbc:redshift://h.example.com:5439/dev\"",
+            "4: host: must be a host name alone: of URL://HOST:PORT/DATABASE only HOST goes here, PORT into port, \
+             DATABASE into database",
+        ),
+        (
             "type = \"redshift-serverless\"\ndatabase = \"dev\"\nhost = \"h.example.com\"",
             "1: workgroup: workgroup is required for a host that is no Redshift name",
         ),

@@ -91,7 +91,9 @@ fn a_key_defined_twice_is_told_with_both_places() {
         "b.d:4: connections.sales.cluster_id: is already in proxy.toml:6",
         "b.d:5: connections.sales.database: is already in proxy.toml:7",
         "b.d:6: connections.sales.log: unknown key",
-        "c.d:2: users.\"a b\".password: no such file, and not a SCRAM-SHA-256 verifier (entity not found)",
+        "c.d:2: users.\"a b\".password: no such file, and not a SCRAM-SHA-256 verifier: a password \
+         itself never stands here; put in the verifier that hash-password makes of it, or where it is kept (file:, \
+         env:, ssm: or secret:)",
         "d.d:2: users.\"a b\".password: is already in c.d:2",
         "d.d:3: users.\"a b\".log: unknown key",
         "d.d:4: log: is already in a.d:1",

@@ -10,6 +10,7 @@ pub(crate) use self::aws::{
 pub(crate) use self::network::{dns_suffix, endpoint_url, host, port, public_name, socket_address};
 pub use self::origin::Origin;
 pub(crate) use self::origin::{network, origin, vpc_endpoint};
+pub(crate) use self::pasted::warehouse_host;
 pub use self::pem::BadPem;
 pub(crate) use self::pem::{chain, crls, key_pair, private_key, provider, roots};
 pub use self::text::{Reference, Remote};
@@ -19,6 +20,7 @@ pub(crate) use self::time::{duration, moment, positive};
 mod aws;
 mod network;
 mod origin;
+mod pasted;
 mod pem;
 mod text;
 mod time;

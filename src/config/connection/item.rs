@@ -214,6 +214,7 @@ mod tests {
             ("enabled", text("true"), "enabled: must be true or false, not string"),
             ("enabled", ItemValue::Number("1".to_owned()), "enabled: must be true or false, not integer"),
             ("host", text("a b"), "host: must be a DNS name"),
+            ("host", text("h:5439/dev"), "host: must be a host name alone: of HOST:PORT/DATABASE only"),
             ("host", ItemValue::Other("NULL"), "host: must be a string, not NULL"),
             ("port", ItemValue::Number("5439.5".to_owned()), "port: must be a number, not float"),
             ("password_duration", text("2h"), "password_duration: 7200 s is out of range: AWS grants 900 to 3600 s"),

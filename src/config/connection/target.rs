@@ -22,7 +22,7 @@ pub(super) fn target(table: &mut Table<'_>, warehouse: Option<Warehouse>, login:
     let workgroup = named(table, "workgroup", warehouse, Warehouse::Serverless, value::workgroup);
     let cluster_id = named(table, "cluster_id", warehouse, Warehouse::Provisioned, value::cluster_id);
     let is_named = workgroup.is_some() || cluster_id.is_some();
-    let host = host_place.as_ref().map(|place| place.parse(value::host));
+    let host = host_place.as_ref().map(|place| place.parse(value::warehouse_host));
     if host.is_none() && !is_named && !login.has_secret() {
         let name = if warehouse == Some(Warehouse::Provisioned) { "cluster_id" } else { "workgroup" };
         table.fault("host", format_args!("required: without it, {name} or secret_id has to say where"));

@@ -133,13 +133,15 @@ fn from_file(value: &Value<'_>, path: &Path, is_bare: bool) -> Option<String> {
         Err(why) => {
             // The kind alone: the whole error may name the path.
             let kind = why.kind();
-            let what = match kind {
+            match kind {
                 ErrorKind::NotFound | ErrorKind::InvalidFilename if is_bare => {
-                    "no such file, and not a SCRAM-SHA-256 verifier"
+                    value.fault(
+                        "no such file, and not a SCRAM-SHA-256 verifier: a password itself never stands here; put in the \
+                         verifier that hash-password makes of it, or where it is kept (file:, env:, ssm: or secret:)",
+                    );
                 }
-                _ => "cannot read the file",
-            };
-            value.fault(format_args!("{what} ({kind})"));
+                _ => value.fault(format_args!("cannot read the file ({kind})")),
+            }
             None
         }
     }
