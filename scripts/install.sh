@@ -136,7 +136,7 @@ install_packages() {
     if [ "${#rest[@]}" -gt 0 ]; then
         apt_install "${rest[@]}" || die "apt-get could not install ${rest[*]}"
     fi
-    # Debian starts these as well; the benchmarks start their own.
+    # Debian starts these as well; tests and benchmarks start their own.
     for package in haproxy pgbouncer; do
         if [[ " ${rest[*]} " = *" $package "* ]] && [ -d /run/systemd/system ]; then
             as_root systemctl disable --quiet --now "$package" || say "$package was installed, and goes on as a service"
@@ -161,6 +161,9 @@ if [ "$mode" = drivers ] || [ "$mode" = bench ]; then
     need libpq-dev has_libpq_headers
     need openssl has openssl
 fi
+if [ "$mode" = test ] || [ "$mode" = bench ]; then
+    need haproxy has_haproxy
+fi
 if [ "$mode" = drivers ]; then
     # The terminal for Ctrl-C in psql.
     need bsdutils has script
@@ -172,7 +175,6 @@ if [ "$mode" = drivers ]; then
     need unixodbc has isql
 fi
 if [ "$mode" = bench ]; then
-    need haproxy has_haproxy
     need libssl-dev has_openssl_headers
     need pgbouncer has_pgbouncer
 fi

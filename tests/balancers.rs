@@ -10,6 +10,9 @@
 
 mod support;
 
+#[path = "balancers/haproxy.rs"]
+mod haproxy;
+
 use std::sync::Arc;
 
 use support::aws_driver::JDBC;
