@@ -197,7 +197,7 @@ async fn admit(
         return Err(SessionError::Replication);
     }
     let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-    let asked = shared.specs.asked(port_of, server_name, client.startup.database());
+    let asked = shared.specs.asked(port_of, server_name, None, client.startup.database());
     let max_of_user = principal.holder.rights.max_sessions;
     let has_room = || shared.slots.room(&principal.user, max_of_user);
     let spec = shared.specs.permitted(&principal, asked, &has_room).await; // names before any look-up

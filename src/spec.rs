@@ -1,7 +1,7 @@
 //! Which connections there are, and which of them a principal may open.
 //!
 //! They come from the configuration and, with `[specs]`, from lava's table: [`table`] reads it, [`item`] says what is in
-//! it. The configuration's win.
+//! it. The configuration's win, also over a name that differs from theirs by case alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub(crate) use self::asked::Asked;
+use self::catalog::Catalog;
 pub(crate) use self::item::{Flaw, Found, attributes};
 pub(crate) use self::table::Table;
 use crate::client_auth::Principal;
@@ -16,9 +17,10 @@ use crate::config::{ConnId, ConnSpec};
 use crate::credentials::MintError;
 use crate::fault::{Fault, Kind};
 use crate::slots::SlotError;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{HINT_NAMES, Refusal};
 
 mod asked;
+mod catalog;
 mod item;
 mod strangers;
 mod table;
@@ -27,7 +29,7 @@ mod tests;
 
 /// All specs by conn_id.
 pub(crate) struct Specs {
-    file: BTreeMap<ConnId, Arc<ConnSpec>>,
+    file: Catalog,
     table: Option<Table>,
     /// What server names that are conn_ids end in.
     sni_suffix: Option<String>,
@@ -59,22 +61,26 @@ pub(crate) type HasRoom<'a> = &'a (dyn Fn() -> Result<(), SlotError> + Sync);
 impl Specs {
     /// `table`: the second source, if there is one. `sni_suffix`: in lower case.
     pub(crate) fn new(file: BTreeMap<ConnId, Arc<ConnSpec>>, table: Option<Table>, sni_suffix: Option<String>) -> Self {
-        Self { file, table, sni_suffix }
+        Self { file: Catalog::new(file), table, sni_suffix }
     }
 
-    /// What a client asks for that came to the port of a connection, or under a TLS server name (in lower case).
+    /// What a client asks for that came to the port of a connection, or under a TLS server name (in lower case), or has a
+    /// conn_id behind its user's name.
     pub(crate) fn asked<'a>(
         &self,
         port: Option<&'a ConnId>,
         server_name: Option<&'a str>,
+        behind_user: Option<&'a str>,
         database: &'a str,
     ) -> Asked<'a> {
-        Asked::new(port, server_name, self.sni_suffix.as_deref(), database)
+        let suffix = self.sni_suffix.as_deref();
+        let label = server_name.zip(suffix).and_then(|(name, suffix)| asked::below(name, suffix));
+        Asked::new(port, label, behind_user, database)
     }
 
     /// The connection that a client means, if its rights cover it. Names come first: the table is asked of none that the
-    /// user could not open, nor of any that is the configuration's, nor without end for names that nobody has, nor where the user
-    /// has no room for a session (`has_room`). Cancel safe.
+    /// user could not open, nor of any that is the configuration's but for case, nor without end for names that nobody has,
+    /// nor where the user has no room for a session (`has_room`). Cancel safe.
     ///
     /// # Errors
     /// [`SpecError::NotYours`]; of the table also `Full`, `Unread` and `Unusable`.
@@ -88,7 +94,7 @@ impl Specs {
         meant.ok_or_else(|| SpecError::NotYours {
             asked: asked.name().to_owned(),
             // The configuration's own: what is in the table is not known.
-            may_open: self.of_file(principal).map(|spec| spec.id.to_string()).collect(),
+            may_open: self.file.open_to(principal, HINT_NAMES).into_iter().map(ConnId::to_string).collect(),
         })
     }
 
@@ -99,23 +105,28 @@ impl Specs {
         name: &str,
         has_room: HasRoom<'_>,
     ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        let found = match (self.file.get(name), &self.table) {
-            (Some(spec), _) => Some(Arc::clone(spec)),
-            (None, Some(table)) => match ConnId::new(name) {
-                Ok(conn_id) if table.covers(&conn_id) && principal.holder.rights.may_open(&conn_id) => {
-                    has_room().map_err(SpecError::Full)?;
-                    table.find(&principal.user, &conn_id).await?
-                }
-                Ok(_) | Err(_) => None,
-            },
-            (None, None) => None,
-        };
-        Ok(found.filter(|spec| principal.holder.may_open(spec)))
+        match self.file.get(name) {
+            Some(spec) => Ok(principal.holder.may_open(spec).then(|| Arc::clone(spec))),
+            // Whoever writes the table shall not answer for a name that looks like one of the file's.
+            None if !self.file.but_for_case(name).is_empty() => Ok(None),
+            None => self.of_table(principal, name, has_room).await,
+        }
     }
 
-    /// The configuration's own that the principal may open.
-    fn of_file(&self, principal: &Principal) -> impl Iterator<Item = &Arc<ConnSpec>> {
-        self.file.values().filter(|spec| principal.holder.may_open(spec))
+    /// The table's item of this very name, if there is a table and the principal may open it.
+    async fn of_table(
+        &self,
+        principal: &Principal,
+        name: &str,
+        has_room: HasRoom<'_>,
+    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+        let (Some(table), Ok(conn_id)) = (&self.table, ConnId::new(name)) else { return Ok(None) };
+        if !table.covers(&conn_id) || !principal.holder.rights.may_open(&conn_id) {
+            return Ok(None);
+        }
+        has_room().map_err(SpecError::Full)?;
+        let found = table.find(&principal.user, &conn_id).await?;
+        Ok(found.filter(|spec| principal.holder.may_open(spec)))
     }
 }
 

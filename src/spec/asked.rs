@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::catalog::only;
 use super::{HasRoom, SpecError, Specs};
 use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
@@ -13,30 +14,33 @@ pub(crate) enum Asked<'a> {
     Port(&'a ConnId),
     /// By a TLS server name, whose letters have no case: what stands before the suffix. Its database may be any.
     ServerName(&'a str),
+    /// By the conn_id behind the user's name, `USER~CONN_ID`. Its database may be any.
+    User(&'a str),
     /// By `database`: a conn_id, or a real database.
     Database(&'a str),
 }
 
 impl<'a> Asked<'a> {
-    /// `server_name` and `suffix` are in lower case. Another server name, or the suffix alone, says nothing.
+    /// `label`: what stands before the suffix in the server name, if it ends in the suffix. `behind_user`: the conn_id in
+    /// `USER~CONN_ID`.
     pub(super) fn new(
         port: Option<&'a ConnId>,
-        server_name: Option<&'a str>,
-        suffix: Option<&str>,
+        label: Option<&'a str>,
+        behind_user: Option<&'a str>,
         database: &'a str,
     ) -> Self {
-        let below = || server_name?.strip_suffix(suffix?)?.strip_suffix('.').filter(|name| !name.is_empty());
-        match (port, below()) {
-            (Some(conn_id), _) => Self::Port(conn_id),
-            (None, Some(name)) => Self::ServerName(name),
-            (None, None) => Self::Database(database),
+        match (port, label, behind_user) {
+            (Some(conn_id), _, _) => Self::Port(conn_id),
+            (None, Some(label), _) => Self::ServerName(label),
+            (None, None, Some(conn_id)) => Self::User(conn_id),
+            (None, None, None) => Self::Database(database),
         }
     }
 
     pub(super) fn name(self) -> &'a str {
         match self {
             Self::Port(conn_id) => conn_id.as_str(),
-            Self::ServerName(name) | Self::Database(name) => name,
+            Self::ServerName(name) | Self::User(name) | Self::Database(name) => name,
         }
     }
 }
@@ -49,25 +53,45 @@ impl Specs {
         asked: Asked<'_>,
         has_room: HasRoom<'_>,
     ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        let named = self.named(principal, asked.name(), has_room).await?;
-        Ok(named.or_else(|| match asked {
-            Asked::Port(_) => None,
-            Asked::ServerName(name) => self.only(principal, |spec| spec.id.as_str().eq_ignore_ascii_case(name)),
-            // One that the user may not open is as one that does not exist: behind either the name may still be a database's.
-            Asked::Database(name) => self.only(principal, |spec| spec.database.as_deref() == Some(name)),
-        }))
+        match asked {
+            // Ports are the configuration's own.
+            Asked::Port(conn_id) => {
+                let spec = self.file.get(conn_id.as_str()).filter(|spec| principal.holder.may_open(spec));
+                Ok(spec.map(Arc::clone))
+            }
+            Asked::ServerName(name) => self.by_server_name(principal, name, has_room).await,
+            Asked::User(name) => self.named(principal, name, has_room).await,
+            Asked::Database(name) => {
+                let named = self.named(principal, name, has_room).await?;
+                // One that the user may not open is as one that does not exist: behind either the name may still be a
+                // database's.
+                Ok(named.or_else(|| only(self.file.of_database(name), principal).map(Arc::clone)))
+            }
+        }
     }
 
-    /// The one connection of the configuration's that the principal may open and that is such. Of several the one that is
-    /// not switched off.
-    fn only(&self, principal: &Principal, is_such: impl Fn(&ConnSpec) -> bool) -> Option<Arc<ConnSpec>> {
-        let such = || self.of_file(principal).filter(|spec| is_such(spec));
-        single(such().filter(|spec| spec.enabled)).or_else(|| single(such())).map(Arc::clone)
+    /// The file's first, without case; of several the one written so. Only a name that the file does not have in any case
+    /// is asked of the table, in lower case.
+    async fn by_server_name(
+        &self,
+        principal: &Principal,
+        name: &str,
+        has_room: HasRoom<'_>,
+    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+        let of_file = self.file.but_for_case(name);
+        if of_file.is_empty() {
+            return self.of_table(principal, name, has_room).await;
+        }
+        let written_so = of_file.iter().find(|spec| spec.id.as_str() == name && principal.holder.may_open(spec));
+        Ok(written_so.or_else(|| only(of_file, principal)).map(Arc::clone))
     }
 }
 
-fn single<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
-    all.next().filter(|_| all.next().is_none())
+/// What stands in a server name before the suffix and its dot, both in lower case. A final dot only says that the name is
+/// whole (RFC 1034 section 3.1) and is no part of it. `None`: another name, or the suffix alone.
+pub(super) fn below<'n>(server_name: &'n str, suffix: &str) -> Option<&'n str> {
+    let name = server_name.strip_suffix('.').unwrap_or(server_name);
+    name.strip_suffix(suffix)?.strip_suffix('.').filter(|label| !label.is_empty())
 }
 
 #[cfg(test)]
@@ -77,20 +101,33 @@ mod tests {
     #[test]
     fn the_first_that_applies() {
         let port = ConnId::new("own").unwrap();
-        let suffix = Some("dw.example.com");
-        for (server_name, suffix, want) in [
-            (None, suffix, Asked::Database("db")),
-            (Some("sales.dw.example.com"), None, Asked::Database("db")),
-            (Some("sales.dw.example.com"), suffix, Asked::ServerName("sales")),
-            (Some("a.b.dw.example.com"), suffix, Asked::ServerName("a.b")),
-            (Some("dw.example.com"), suffix, Asked::Database("db")),
-            (Some(".dw.example.com"), suffix, Asked::Database("db")),
-            (Some("salesdw.example.com"), suffix, Asked::Database("db")),
-            (Some("sales.example.com"), suffix, Asked::Database("db")),
-            (Some("sales.dw.example.com.org"), suffix, Asked::Database("db")),
+        for (is_own_port, label, behind_user, want) in [
+            (true, Some("sni"), Some("user"), Asked::Port(&port)),
+            (true, None, None, Asked::Port(&port)),
+            (false, Some("sni"), Some("user"), Asked::ServerName("sni")),
+            (false, None, Some("user"), Asked::User("user")),
+            (false, None, Some(""), Asked::User("")),
+            (false, None, None, Asked::Database("db")),
         ] {
-            assert_eq!(Asked::new(None, server_name, suffix, "db"), want, "{server_name:?}");
-            assert_eq!(Asked::new(Some(&port), server_name, suffix, "db"), Asked::Port(&port));
+            assert_eq!(Asked::new(is_own_port.then_some(&port), label, behind_user, "db"), want);
+        }
+    }
+
+    #[test]
+    fn what_stands_below_the_suffix() {
+        for (server_name, want) in [
+            ("sales.dw.example.com", Some("sales")),
+            ("sales.dw.example.com.", Some("sales")),
+            ("a.b.dw.example.com", Some("a.b")),
+            ("dw.example.com", None),
+            ("dw.example.com.", None),
+            (".dw.example.com", None),
+            ("salesdw.example.com", None),
+            ("sales.example.com", None),
+            ("sales.dw.example.com.org", None),
+            ("sales.dw.example.com..", None),
+        ] {
+            assert_eq!(below(server_name, "dw.example.com"), want, "{server_name:?}");
         }
     }
 }

@@ -50,6 +50,11 @@ struct Rig {
 impl Rig {
     /// A table for `bi-*`, and `own` and `bi-own` in the configuration.
     fn new() -> Self {
+        Self::with(&["own", "bi-own"])
+    }
+
+    /// The same, with these in the configuration.
+    fn with(names: &[&str]) -> Self {
         let fake = Arc::new(Fake::default());
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
         let bounds = Arc::new(Bounds {
@@ -63,7 +68,7 @@ impl Rig {
             let spec = connection_from_item("file", &id, &item("dev"), &bounds, secs(900)).unwrap();
             (id, Arc::new(spec))
         };
-        let file = BTreeMap::from([own("own"), own("bi-own")]);
+        let file = names.iter().map(|name| own(name)).collect();
         let settings = SpecsTable {
             dynamodb_table: "t".into(),
             refresh: secs(60),
@@ -79,7 +84,7 @@ impl Rig {
     fn of_file(specs: &[(&str, &str, bool)]) -> Specs {
         let rig = Self::new();
         let specs = specs.iter().map(|(name, database, enabled)| {
-            let mut spec = ConnSpec::clone(&rig.specs.file["own"]);
+            let mut spec = ConnSpec::clone(rig.specs.file.get("own").unwrap());
             spec.id = ConnId::new(name).unwrap();
             (spec.database, spec.enabled) = (Some((*database).to_owned()), *enabled);
             (spec.id.clone(), Arc::new(spec))
@@ -101,6 +106,15 @@ impl Rig {
 
     async fn open(&self, conn_id: &str) -> Result<Arc<ConnSpec>, SpecError> {
         self.specs.permitted(&principal(&["*"]), Asked::Database(conn_id), &|| Ok(())).await
+    }
+
+    /// The database of the connection that is found.
+    async fn leads_to(&self, rights: &[&str], asked: Asked<'_>) -> Option<String> {
+        match self.specs.permitted(&principal(rights), asked, &|| Ok(())).await {
+            Ok(spec) => spec.database.clone(),
+            Err(SpecError::NotYours { .. }) => None,
+            Err(other) => panic!("{other}"),
+        }
     }
 
     /// The database that a name leads to.
@@ -181,6 +195,48 @@ async fn names_outside_the_rights_or_the_tables_globs_or_in_the_configuration_ar
         assert!(matches!(found, Err(SpecError::NotYours { .. })), "{name:?}");
     }
     assert!(rig.open(&format!("bi-{}", "x".repeat(100))).await.is_err());
+    assert_eq!(rig.calls(), 0);
+}
+
+/// Whoever writes the table could otherwise answer for names that clients type in another case, or that have none.
+#[tokio::test(start_paused = true)]
+async fn the_table_is_never_asked_for_a_name_of_the_configuration_in_another_case() {
+    let rig = Rig::new();
+    for name in ["BI-Own", "bi-OWN", "bi-x"] {
+        rig.put(name, item("elsewhere"));
+    }
+    for (asked, want) in [
+        (Asked::ServerName("bi-own"), Some("dev")),
+        (Asked::User("bi-own"), Some("dev")),
+        (Asked::Database("BI-Own"), None),
+        (Asked::User("BI-Own"), None),
+        (Asked::User("bi-OWN"), None),
+    ] {
+        assert_eq!(rig.leads_to(&["*"], asked).await.as_deref(), want, "{asked:?}");
+    }
+    assert_eq!(rig.calls(), 0);
+    for asked in [Asked::ServerName("bi-x"), Asked::User("bi-x"), Asked::Database("bi-x")] {
+        assert_eq!(rig.leads_to(&["*"], asked).await.as_deref(), Some("elsewhere"), "{asked:?}");
+    }
+    assert_eq!(rig.calls(), 1);
+}
+
+/// A server name has no case: the file's `Bi-Sales` answers, and no item `bi-sales`, whoever may open which.
+#[tokio::test(start_paused = true)]
+async fn a_server_name_is_looked_up_in_the_configuration_without_case_before_the_table() {
+    let rig = Rig::with(&["Bi-Sales", "BI-Both", "bi-both"]);
+    for name in ["bi-sales", "bi-both"] {
+        rig.put(name, item("elsewhere"));
+    }
+    for (rights, name, want) in [
+        (&["*"][..], "bi-sales", Some("dev")),
+        (&["bi-sales"], "bi-sales", None),
+        (&["*"], "bi-both", Some("dev")),
+        (&["BI-*"], "bi-both", Some("dev")),
+        (&["own"], "bi-both", None),
+    ] {
+        assert_eq!(rig.leads_to(rights, Asked::ServerName(name)).await.as_deref(), want, "{rights:?} {name}");
+    }
     assert_eq!(rig.calls(), 0);
 }
 
@@ -326,10 +382,37 @@ async fn a_real_database_is_the_connection_that_the_user_may_open_if_it_is_one()
         // One that is disabled makes no other ambiguous, and is found where it is the only one.
         (&["hr", "old-hr"], "people", Some("hr")),
         (&["*"], "old", Some("archive")),
-        (&["*"], "DEV", None),
         (&["*"], "staff", Some("people")),
     ] {
         assert_eq!(found(&specs, rights, Asked::Database(database)).await.as_deref(), want, "{rights:?} {database}");
+    }
+}
+
+/// dbt-core#1800: a profile's `ANALYTICS` for the database `analytics`. PostgreSQL and Redshift fold names in SQL, not the
+/// database of a login; nor do we. The hint says what there is.
+#[tokio::test(start_paused = true)]
+async fn case_counts_in_the_name_of_a_real_database_as_it_does_in_postgresql() {
+    let specs = Rig::of_file(&[("dw", "analytics", true)]);
+    assert_eq!(found(&specs, &["*"], Asked::Database("analytics")).await.as_deref(), Some("dw"));
+    for name in ["ANALYTICS", "Analytics", "DW"] {
+        let refused = specs.permitted(&principal(&["*"]), Asked::Database(name), &|| Ok(())).await.unwrap_err();
+        assert_eq!(answer(&refused), Refusal::not_yours(name, &["dw"]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conn_id_behind_the_user_is_that_name_and_no_database() {
+    let specs = Rig::of_file(&[("sales", "dev", true), ("fin", "dev", true), ("hr", "people", true)]);
+    for (rights, conn_id, want) in [
+        (&["*"][..], "sales", Some("sales")),
+        (&["*"], "fin", Some("fin")),
+        (&["fin"], "sales", None),
+        (&["*"], "Sales", None),
+        (&["*"], "people", None),
+        (&["*"], "proxy_admin", None),
+        (&["*"], "", None),
+    ] {
+        assert_eq!(found(&specs, rights, Asked::User(conn_id)).await.as_deref(), want, "{rights:?} {conn_id}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::session_id::SessionId;
 use crate::wire;
 
 /// How many names a hint lists.
-const HINT_NAMES: usize = 10;
+pub(crate) const HINT_NAMES: usize = 10;
 
 /// An ErrorResponse before it is bytes. The session id is added when it is told.
 #[derive(Clone, Debug, Eq, PartialEq)]
