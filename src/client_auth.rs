@@ -15,6 +15,7 @@ use crate::bans::Trial;
 use crate::config::{Holder, Method, User};
 use crate::fault::{Fault, Kind};
 use crate::startup::Client;
+use crate::startup::request::SentUser;
 use crate::wire::refusal::Refusal;
 use crate::wire::{Frame, WireError};
 
@@ -53,7 +54,7 @@ pub(crate) enum AuthError {
     /// A finished proof that does not count, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
     /// certificate, a SCRAM exchange that does not add up. The client reads the same of all.
     #[error("{reason}")]
-    Failed { user: String, reason: Reason },
+    Failed { user: SentUser, reason: Reason },
     /// Something else than the answer to the challenge.
     #[error("the client broke the protocol: expected {0}")]
     Protocol(&'static str),
@@ -94,23 +95,24 @@ pub(crate) enum Reason {
     Unread,
 }
 
-/// Lets the client prove that it is `user`.
+/// Lets the client prove that it is `user`. A conn_id behind the user's name changes nothing here: whether it leads
+/// anywhere is judged after the proof.
 ///
 /// # Errors
 /// See [`AuthError`].
 pub(crate) async fn verify(
     client: &mut Client,
     accounts: &Accounts,
-    user: &str,
+    user: &SentUser,
     trial: &Trial<'_>,
 ) -> Result<Principal, AuthError> {
-    if let Some(holder) = accounts.certified(user) {
+    if let Some(holder) = accounts.certified(user.name()) {
         return certified(client, user, holder);
     }
-    let account = accounts.find(user);
+    let account = accounts.find(user.name());
     let shown = prove(client, accounts, &account, trial).await?;
     let principal = judge(user, account, shown)?;
-    debug!(user, slot = principal.slot, "proved");
+    debug!(user = principal.user.as_str(), slot = principal.slot, "proved");
     Ok(principal)
 }
 
@@ -131,22 +133,22 @@ async fn prove(
 }
 
 /// Who that makes it. Why a name proves nothing is told before what was wrong with its proof.
-fn judge(user: &str, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
+fn judge(user: &SentUser, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
     match (account.user, shown) {
-        (Ok(holder), Ok(slot)) => Ok(Principal { user: user.to_owned(), holder, slot: Some(slot) }),
-        (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.to_owned(), reason }),
+        (Ok(holder), Ok(slot)) => Ok(Principal { user: user.name().to_owned(), holder, slot: Some(slot) }),
+        (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.clone(), reason }),
     }
 }
 
 /// Nothing is asked: the handshake has brought the proof, or not.
-fn certified(client: &Client, user: &str, holder: Holder) -> Result<Principal, AuthError> {
+fn certified(client: &Client, user: &SentUser, holder: Holder) -> Result<Principal, AuthError> {
     let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
     let certificate = certificate.ok_or(AuthError::CertificateMissing)?;
-    let failed = |reason| Err(AuthError::Failed { user: user.to_owned(), reason });
-    match certificate::proves(certificate, user) {
+    let failed = |reason| Err(AuthError::Failed { user: user.clone(), reason });
+    match certificate::proves(certificate, user.name()) {
         false => failed(Reason::WrongCertificate),
         true if !holder.rights.enabled => failed(Reason::Disabled),
-        true => Ok(Principal { user: user.to_owned(), holder, slot: None }),
+        true => Ok(Principal { user: user.name().to_owned(), holder, slot: None }),
     }
 }
 
@@ -191,7 +193,7 @@ impl Fault for AuthError {
         match self {
             Self::Wire(WireError::Closed | WireError::Io(_)) | Self::LeftAtSasl(_) => None,
             Self::Wire(WireError::Length(_)) => Some(Refusal::protocol("a message of a possible length")),
-            Self::Failed { user, .. } => Some(Refusal::password_failed(user)),
+            Self::Failed { user, .. } => Some(Refusal::password_failed(user.as_sent())),
             Self::Protocol(expected) => Some(Refusal::protocol(expected)),
             Self::CertificateMissing => Some(Refusal::certificate_required()),
             Self::CleartextWithoutTls => Some(Refusal::tls_required()),

@@ -24,8 +24,8 @@ pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
 pub use self::users::{AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
 pub(crate) use self::users::{MAX_PASSWORDS, without_newline};
+pub(crate) use self::value::{BEFORE_CONN_ID, Endpoint, endpoint, glob_matches};
 pub use self::value::{BadPem, Origin, Reference, Remote};
-pub(crate) use self::value::{Endpoint, endpoint, glob_matches};
 pub use self::verifier::Verifier;
 use crate::secret::Secret;
 
@@ -259,11 +259,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Who has a name. Where `users."*"` has an SSM path, that is for AWS to say of other names.
+    /// Who has a name. Where `users."*"` has an SSM path, that is for AWS to say of other names. Nobody has a name with `~`.
     #[must_use]
     pub fn holder(&self, name: &str) -> Option<Holder> {
         match self.users.get(name) {
             Some(rights) => Some(Holder::own(rights)),
+            None if name.contains(BEFORE_CONN_ID) => None,
             None => self.any_user.as_ref().map(|any| Holder::any(&any.rights)),
         }
     }

@@ -27,6 +27,7 @@ use crate::relay::{self, Legs, Limits};
 use crate::session_id::SessionId;
 use crate::slots::{Slot, Slots};
 use crate::spec::{self, Specs};
+use crate::startup::request::SentUser;
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
@@ -182,8 +183,8 @@ async fn admit(
     if startup.major != 3 {
         return Err(SessionError::Version(startup.major, startup.minor));
     }
-    let user = startup.user().ok_or(SessionError::UserMissing)?.to_owned();
-    let known_as = shared.accounts.known_as(&user);
+    let user = startup.user().ok_or(SessionError::UserMissing)?;
+    let known_as = shared.accounts.known_as(user.name());
     facts.asked(&known_as, startup);
     if shared.tls.required && client.tls.is_none() {
         return Err(SessionError::TlsRequired);
@@ -197,7 +198,7 @@ async fn admit(
         return Err(SessionError::Replication);
     }
     let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-    let asked = shared.specs.asked(port_of, server_name, None, client.startup.database());
+    let asked = shared.specs.asked(port_of, server_name, user.conn_id(), client.startup.database());
     let max_of_user = principal.holder.rights.max_sessions;
     let has_room = || shared.slots.room(&principal.user, max_of_user);
     let spec = shared.specs.permitted(&principal, asked, &has_room).await; // names before any look-up
@@ -212,9 +213,14 @@ async fn admit(
 }
 
 /// The proof, unless its client has guessed too often, from a place that the user may come from. `known_as`: in the log.
-async fn proven(shared: &Shared, client: &mut Client, user: &str, known_as: &str) -> Result<Principal, SessionError> {
+async fn proven(
+    shared: &Shared,
+    client: &mut Client,
+    user: &SentUser,
+    known_as: &str,
+) -> Result<Principal, SessionError> {
     let address = client.peer.address.ip();
-    let counted_as = shared.accounts.counted_as(user, known_as);
+    let counted_as = shared.accounts.counted_as(user.name(), known_as);
     let trial = shared.bans.trial(address, &counted_as)?;
     let verified = client_auth::verify(client, &shared.accounts, user, &trial).await;
     trial.end(match &verified {

@@ -79,6 +79,42 @@ async fn too_many_wrong_passwords_and_the_right_one_is_refused_until_the_ban_is_
     assert!(rig.app.bans().is_empty());
 }
 
+/// Whatever connection stands behind it: guessing is guessing.
+#[tokio::test]
+async fn a_user_is_counted_without_the_conn_id_behind_its_name() {
+    let rig = rig().await;
+    for user in ["demo~sales", "demo", "demo~nope"] {
+        assert_eq!(login(&rig, HERE, user, "wrong").await.unwrap().0, "28P01");
+    }
+    for user in ["demo", "demo~sales"] {
+        assert!(is_banned(&rig, HERE, user).await, "{user}");
+    }
+    assert_eq!(login(&rig, THERE, "demo~sales", PASSWORD).await, None);
+}
+
+/// People type passwords where a user's name belongs, with a `~` in them too.
+#[tokio::test]
+async fn a_user_is_logged_without_the_conn_id_behind_its_name() {
+    let world = World::start(&Setup::default()).await;
+    let mut proxy = Proxy::start(&world, &[]).await;
+    // Each from an address of its own: of one address not every refusal need have a line.
+    for (last, user) in [(1, "demo~sales"), (2, "demo"), (3, "planted~word"), (4, "planted")] {
+        let socket = tcp_from([127, 0, 0, last], proxy.port).await.unwrap();
+        let stream = encrypt(socket, tls_config(world.sandbox.ca.pem())).await;
+        login_over(stream, user, "wrong", "dev").await.unwrap_err();
+    }
+    proxy.signal("TERM").await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+    proxy.wait_for_log("drained").await;
+    let log = proxy.log();
+    let refused = log.lines().filter(|line| line.contains("login refused"));
+    let refused: Vec<serde_json::Value> = refused.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let users: Vec<_> = refused.iter().map(|event| event["user"].as_str().unwrap()).collect();
+    assert_eq!(users[..2], ["demo", "demo"]);
+    assert!(users[2].starts_with("unknown-") && users[2] == users[3], "{users:?}");
+    assert!(!log.contains("planted") && !log.contains('~'), "{log}");
+}
+
 #[tokio::test]
 async fn a_banned_client_is_refused_before_it_is_challenged() {
     let rig = rig().await;

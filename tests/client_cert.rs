@@ -141,6 +141,11 @@ async fn whose_certificate_gets_whom_in() {
     ] {
         assert_eq!(login(&rig, user, PASSWORD, Some(&client)).await, end, "{name}");
     }
+    // The certificate names the user, and no conn_id.
+    let both = of(Wanted { dns: &["ann~sales"], ..none() });
+    assert_eq!(login(&rig, "ann~sales", PASSWORD, Some(&ca.client("ann"))).await, End::In);
+    assert_eq!(login(&rig, "ann~sales", PASSWORD, Some(&both)).await, wrong("ann~sales"));
+    assert_eq!(login(&rig, "ann~sales", PASSWORD, None).await, required());
     assert_eq!(login(&rig, "ann", PASSWORD, None).await, required());
     assert_eq!(login(&rig, "gone", PASSWORD, None).await, required());
     assert_eq!(login(&rig, USER, PASSWORD, None).await, End::In, "not asked of others");
@@ -161,6 +166,9 @@ async fn any_other_name_may_be_proven_by_a_certificate() {
         assert_eq!(login(&rig, name, "", Some(&client)).await, End::In, "{name}");
     }
     let eve = ca.client("eve");
+    assert_eq!(login(&rig, "eve~sales", "", Some(&eve)).await, End::In);
+    let both = ca.issue(&Wanted { common: Some("eve~x"), ..Wanted::default() });
+    assert_eq!(login(&rig, "eve~x~sales", "", Some(&both)).await, wrong("eve~x~sales"), "no name holds a ~");
     assert_eq!(login(&rig, "mallory", PASSWORD, Some(&eve)).await, wrong("mallory"));
     assert_eq!(login(&rig, "gone", "", Some(&ca.client("gone"))).await, wrong("gone"), "its own entry says so");
     assert_eq!(login(&rig, USER, "wrong", Some(&ca.client(USER))).await, wrong(USER), "its own entry has a password");

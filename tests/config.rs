@@ -168,6 +168,11 @@ fn a_single_fault_is_told_as_it_should_be() {
         ("[connections.\"\\u001b[1m\"]", "1: connections.\"\\u{1b}[1m\""),
         ("[users.\"*\"]", "1: users.\"*\".password: required"),
         (
+            "[users.\"ann~sales\"]\npassword = \"env:PW\"",
+            "1: users.\"ann~sales\": the name of a user holds no \"~\": in a login it parts the user from a conn_id \
+             (USER~CONN_ID)",
+        ),
+        (
             "[users.\"*\"]\npassword = \"env:PW\"",
             "2: users.\"*\".password: must be \"ssm:/PATH/{user}\", a path below which each user has a parameter of its name",
         ),

@@ -17,7 +17,9 @@ use redshift_iam_proxy::app::{App, AppError};
 use redshift_iam_proxy::aws::Base;
 use redshift_iam_proxy::clock::ManualClock;
 use redshift_iam_proxy::listener::Workers;
-use support::raw::{SSL_REQUEST, encrypt, message, startup, tcp, tls_config};
+use support::hostile::{MECHANISM, asked};
+use support::raw::{SSL_REQUEST, encrypt, message, read_message, say, startup, tcp, tls_config};
+use support::scram::{Scram, initial_response};
 use support::session::{log_in, query};
 use support::{PASSWORD, Rig, Setup, USER, World, assert_refused, connection, login_over};
 use tokio::net::TcpStream;
@@ -153,6 +155,77 @@ async fn the_real_database_stands_for_the_only_connection_that_has_it() {
     rig.wait_until_idle().await;
 }
 
+/// pgAdmin, dbt and others compare the database that they were given with the one they are in: with the connection behind the
+/// user's name they are given the real one, though another connection has it too.
+#[tokio::test]
+async fn psql_reaches_a_connection_by_its_users_name_whatever_the_database() {
+    let rig = rig(SUFFIX, &more()).await;
+    for (target, want) in [
+        ("user=demo~sales dbname=dev", "dev"),
+        ("user=demo~fin dbname=dev", "dev"),
+        ("user=demo~hr dbname=sales", "people"),
+        ("user=demo~hr dbname=nowhere", "people"),
+        // The server's name comes first, and the user is the same.
+        ("user=demo~sales dbname=dev host=hr.dw.test hostaddr=127.0.0.1", "people"),
+    ] {
+        let output = rig.world.psql(rig.port()).args(["-d", target, "-c", "select 1"]).output().await.unwrap();
+        assert_eq!(text(&output), "1", "{target}");
+        let startup = rig.sandbox().warehouse.startups().pop().unwrap();
+        assert!(startup.contains(&("database".to_owned(), want.to_owned())), "{target}: {startup:?}");
+        assert!(!startup.iter().any(|(_, value)| value.contains('~')), "{startup:?}");
+    }
+    rig.wait_until_idle().await;
+}
+
+/// Before the proof nothing tells whether the connection exists, nor whether the user does; behind it the answer is that of a
+/// database which is no conn_id.
+#[tokio::test]
+async fn a_conn_id_behind_a_users_name_tells_nothing_and_opens_nothing_by_itself() {
+    let rig = rig("", &more()).await;
+    let refused = async |user: &str, password: &str| {
+        login_over(named(&rig, "localhost", false).await, user, password, "dev").await.unwrap_err()
+    };
+    for user in ["demo~sales", "demo~nope", "demo~", "nobody~sales", "nobody~nope", "demo~x~sales"] {
+        let words = format!("password authentication failed for user \"{user}\"");
+        assert_refused(&refused(user, "wrong").await, "28P01", &words, None);
+    }
+    for (user, conn_id, hint) in [
+        ("finance~sales", "sales", "you may open: fin"),
+        ("finance~nope", "nope", "you may open: fin"),
+        ("finance~proxy_admin", "proxy_admin", "you may open: fin"),
+        ("demo~people", "people", "you may open: fin, hr, off, sales"),
+        ("demo~", "", "you may open: fin, hr, off, sales"),
+    ] {
+        let words = format!("connection \"{conn_id}\" does not exist or is not yours");
+        assert_refused(&refused(user, PASSWORD).await, "3D000", &words, Some(hint));
+    }
+    assert_refused(&refused("demo~off", PASSWORD).await, "57P03", "connection \"off\" is disabled", None);
+    let nameless = refused("~sales", PASSWORD).await;
+    assert_refused(&nameless, "28000", "no PostgreSQL user name specified in startup packet", None);
+    rig.wait_until_idle().await;
+}
+
+/// What a client is told before its proof depends on the user alone: one salt for an unknown user, and for a known one.
+#[tokio::test]
+async fn the_salt_is_that_of_the_user_whatever_conn_id_is_behind_its_name() {
+    let rig = rig("", "").await;
+    let salt = async |user: &str| {
+        let mut stream = asked(&rig, true, &startup(0, &[("user", user), ("database", "dev")])).await;
+        say(&mut stream, &initial_response(MECHANISM, Scram::default().first().as_bytes())).await;
+        let (_, body) = read_message(&mut stream).await.unwrap();
+        let first = String::from_utf8(body[4..].to_vec()).unwrap();
+        first.split(',').find_map(|part| part.strip_prefix("s=")).unwrap().to_owned()
+    };
+    for user in [USER, "nobody"] {
+        let alone = salt(user).await;
+        for conn_id in ["sales", "nope", ""] {
+            assert_eq!(salt(&format!("{user}~{conn_id}")).await, alone, "{user}~{conn_id}");
+        }
+    }
+    assert_ne!(salt("nobody").await, salt("nobody~x~sales").await);
+    rig.wait_until_idle().await;
+}
+
 #[tokio::test]
 async fn psql_reaches_a_connection_by_its_own_port() {
     let own = [("listen", "\"127.0.0.1:0\"")];
@@ -163,7 +236,11 @@ async fn psql_reaches_a_connection_by_its_own_port() {
     let port = rig.app.address_of("own").unwrap().port();
     assert!(rig.app.address_of("fin").is_none() && port != rig.port());
     // The port comes first, then the server's name.
-    for target in ["host=localhost dbname=anything", "host=hr.dw.test hostaddr=127.0.0.1 dbname=sales"] {
+    for target in [
+        "host=localhost dbname=anything",
+        "host=hr.dw.test hostaddr=127.0.0.1 dbname=sales",
+        "host=hr.dw.test hostaddr=127.0.0.1 user=demo~fin dbname=sales",
+    ] {
         let output = rig.world.psql(port).args(["-d", target, "-c", "select 1"]).output().await.unwrap();
         assert_eq!(text(&output), "1");
         let startup = rig.sandbox().warehouse.startups().pop().unwrap();

@@ -17,7 +17,7 @@ use super::{Reason, Users, stranger};
 use crate::bans::Counted;
 use crate::clock::Clock;
 use crate::config::verifier::{ITERATIONS, SALT_BYTES};
-use crate::config::{AnyUser, Holder, Method, Password, Proof, User};
+use crate::config::{AnyUser, BEFORE_CONN_ID, Holder, Method, Password, Proof, User};
 use crate::references::Listing;
 use crate::secret::Secret;
 
@@ -153,9 +153,10 @@ impl Accounts {
             || self.listed.as_ref().is_some_and(|listed| listed.find(name).is_some())
     }
 
-    /// Who has this name, if a certificate is what proves it. Any name may be one of `users."*"`.
+    /// Who has this name, if a certificate is what proves it. Any name without `~` may be one of `users."*"`.
     pub(super) fn certified(&self, name: &str) -> Option<Holder> {
-        let any = || self.any_certified.as_ref().filter(|_| !self.users.contains_key(name));
+        let may_be_any = || !self.users.contains_key(name) && !name.contains(BEFORE_CONN_ID);
+        let any = || self.any_certified.as_ref().filter(|_| may_be_any());
         self.certified.get(name).or_else(any).cloned()
     }
 

@@ -39,7 +39,7 @@ pub(super) fn users(
             any = any_user(table, auth, known, groups, entrance.tls());
             continue;
         }
-        if let Err(message) = value::visible_name(&entry.name) {
+        if let Err(message) = value::user_name(&entry.name) {
             entry.fault(message);
         }
         let proof = match auth {

@@ -13,8 +13,10 @@ pub(crate) use self::origin::{network, origin, vpc_endpoint};
 pub(crate) use self::pasted::warehouse_host;
 pub use self::pem::BadPem;
 pub(crate) use self::pem::{chain, crls, key_pair, private_key, provider, roots};
+pub(crate) use self::text::{
+    BEFORE_CONN_ID, expand, glob_matches, nearest, reference, user_name, visible, visible_name,
+};
 pub use self::text::{Reference, Remote};
-pub(crate) use self::text::{expand, glob_matches, nearest, reference, visible, visible_name};
 pub(crate) use self::time::{duration, moment, positive};
 
 mod aws;

@@ -5,6 +5,7 @@
 
 use super::StartupError;
 use crate::cancel::CancelKey;
+use crate::config::BEFORE_CONN_ID;
 use crate::wire::{self, CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST};
 
 /// The prefix of protocol options; names with it are the protocol's, not the server's.
@@ -68,14 +69,14 @@ impl StartupParams {
         self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The user; absent and empty are the same to PostgreSQL.
-    pub(crate) fn user(&self) -> Option<&str> {
-        self.get("user").filter(|user| !user.is_empty())
+    /// Who the client says it is; absent and empty are the same to PostgreSQL.
+    pub(crate) fn user(&self) -> Option<SentUser> {
+        self.get("user").map(|sent| SentUser(sent.to_owned())).filter(|user| !user.name().is_empty())
     }
 
-    /// The database; the user's name where none is given, as in PostgreSQL.
+    /// The database; what was sent as the user where none is given, as in PostgreSQL.
     pub(crate) fn database(&self) -> &str {
-        self.get("database").filter(|name| !name.is_empty()).or_else(|| self.user()).unwrap_or_default()
+        self.get("database").filter(|name| !name.is_empty()).or_else(|| self.get("user")).unwrap_or_default()
     }
 
     /// The protocol options asked for, by name.
@@ -86,6 +87,35 @@ impl StartupParams {
     /// Whether one of AWS's own drivers (JDBC, ODBC, Python) speaks: only they send this (redshift-wire.md 2.1).
     pub(crate) fn is_aws_driver(&self) -> bool {
         self.get("client_protocol_version").is_some()
+    }
+}
+
+/// The user parameter of a startup message: `USER`, or `USER~CONN_ID`. By the second form a tool names the connection and
+/// still gives the real database, which it compares with what the warehouse says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SentUser(String);
+
+impl SentUser {
+    /// The whole parameter, for refusals: PostgreSQL repeats a user's name as it was sent.
+    pub(crate) fn as_sent(&self) -> &str {
+        &self.0
+    }
+
+    /// The user: all that stands before the last `~`. Never empty.
+    pub(crate) fn name(&self) -> &str {
+        self.0.rsplit_once(BEFORE_CONN_ID).map_or(&self.0, |(name, _)| name)
+    }
+
+    /// The conn_id: what stands behind the last `~`, unchecked. `None`: there is no `~`.
+    pub(crate) fn conn_id(&self) -> Option<&str> {
+        self.0.rsplit_once(BEFORE_CONN_ID).map(|(_, conn_id)| conn_id)
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for SentUser {
+    fn from(sent: &str) -> Self {
+        Self(sent.to_owned())
     }
 }
 
@@ -101,7 +131,27 @@ mod tests {
     fn parameters_keep_their_order_and_the_last_of_a_name_counts() {
         let Ok(Packet::Startup(params)) = startup(b"user\0a\0x\0\0user\0b\0\0") else { panic!() };
         assert_eq!(params.pairs.len(), 3);
-        assert_eq!((params.user(), params.database(), params.get("x")), (Some("b"), "b", Some("")));
+        assert_eq!((params.user(), params.database(), params.get("x")), (Some("b".into()), "b", Some("")));
+    }
+
+    #[test]
+    fn a_user_may_have_a_conn_id_behind_its_last_tilde() {
+        for (sent, name, conn_id) in [
+            ("ann", "ann", None),
+            ("ann~sales", "ann", Some("sales")),
+            ("ann~Sales Mart", "ann", Some("Sales Mart")),
+            ("ann~b~sales", "ann~b", Some("sales")),
+            ("ann~", "ann", Some("")),
+            ("zoë~größe", "zoë", Some("größe")),
+        ] {
+            let pairs = vec![("user".to_owned(), sent.to_owned())];
+            let user = StartupParams { major: 3, minor: 0, pairs }.user().unwrap();
+            assert_eq!((user.name(), user.conn_id(), user.as_sent()), (name, conn_id, sent));
+        }
+        for sent in ["", "~", "~sales"] {
+            let pairs = vec![("user".to_owned(), sent.to_owned())];
+            assert_eq!(StartupParams { major: 3, minor: 0, pairs }.user(), None, "{sent:?}");
+        }
     }
 
     #[test]

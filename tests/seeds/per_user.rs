@@ -62,6 +62,15 @@ async fn a_user_without_database_roles_has_a_session_of_its_own_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_conn_id_behind_a_users_name_is_no_part_of_its_session() {
+    let run = serverless(&[user("ann", "")]).await;
+    for (name, database) in [("ann~mart", "dev"), ("ann", "mart")] {
+        assert_eq!(run.user_as(name, database).await, "IAMR:mart");
+    }
+    run.assert_calls(&[&assumed("ann", ""), &minted("ann", "team=bi")]);
+}
+
+#[tokio::test]
 async fn names_that_are_cleaned_alike_are_told_apart() {
     let run = serverless(&[user("ann lee", ""), user("ann/lee", ""), user("ann.lee", "")]).await;
     let names = ["ann lee", "ann/lee", "ann.lee"];

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::derive::{AccountsError, Derivations};
 use crate::client_auth::verifiers::Verifiers;
-use crate::config::{Password, User};
+use crate::config::{BEFORE_CONN_ID, Password, User};
 use crate::secret::Secret;
 
 /// Longest name that is looked up, in bytes; PostgreSQL's own bound (NAMEDATALEN).
@@ -74,5 +74,5 @@ impl Listed {
 
 /// What can be the last element of a parameter's name, and a user's.
 fn may_be_a_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_control())
+    (1..=MAX_NAME).contains(&name.len()) && !name.contains(|c: char| c == '/' || c == BEFORE_CONN_ID || c.is_control())
 }

@@ -11,7 +11,7 @@ use super::startup::{application_name, startup_parameters};
 use super::target::target;
 use super::{Bounds, ConnId, ConnSpec, Warehouse};
 use crate::config::reader::{Table, Value};
-use crate::config::{sections, value};
+use crate::config::{BEFORE_CONN_ID, sections, value};
 
 /// What a spec's source says in place of its fields.
 pub(super) struct Origin<'a> {
@@ -31,6 +31,10 @@ pub(in crate::config) fn connections(
     let mut specs = BTreeMap::new();
     for entry in entries {
         let id = ConnId::new(&entry.name).map_err(|why| entry.fault(why)).ok();
+        if entry.name.contains(BEFORE_CONN_ID) {
+            entry
+                .warn("holds \"~\": no user name can select it (USER~CONN_ID), only the database or a port of its own");
+        }
         if let Some(spec) = spec(id.as_ref(), entry.table("connections.*"), &origin) {
             specs.insert(spec.id.clone(), Arc::new(spec));
         }

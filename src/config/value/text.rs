@@ -105,6 +105,20 @@ pub(crate) fn visible_name(text: &str) -> Parsed<()> {
     visible(text, 63)
 }
 
+/// Parts the user from the conn_id in a startup message (`USER~CONN_ID`): no user's name holds it.
+pub(crate) const BEFORE_CONN_ID: char = '~';
+
+/// A name of a user that can log in.
+pub(crate) fn user_name(text: &str) -> Parsed<()> {
+    visible_name(text)?;
+    if text.contains(BEFORE_CONN_ID) {
+        return Err(
+            "the name of a user holds no \"~\": in a login it parts the user from a conn_id (USER~CONN_ID)".into()
+        );
+    }
+    Ok(())
+}
+
 /// 1 to `longest` bytes, all visible but for blanks within.
 pub(crate) fn visible(text: &str, longest: usize) -> Parsed<()> {
     // Controls, all blanks but the plain one, and what shows nothing or turns the direction of writing.
