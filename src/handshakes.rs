@@ -1,8 +1,13 @@
 //! Clients that are not yet authenticated: how many there may be, and who makes room.
 //!
-//! When all places are taken, the oldest of the busiest address goes, so that one address that opens connections and
-//! says nothing cannot keep the others out. An address that has as many as one may have makes room by its own oldest. In
-//! IPv6 an address stands for its /64. Each step takes time by the logarithm of the places.
+//! When all places are taken, one is taken back from somebody. Connections that have said nothing yet give way before
+//! those that have finished their TLS handshake, unless the silent ones hold no more than a quarter of the places: a new
+//! client is silent too, and must not lose its place to the very next one. Of those that may give way, the busiest
+//! address loses its oldest connection if it has more than a fiftieth of the places; otherwise the oldest of all goes,
+//! so that a crowd of which each member has one place cannot push out an address with a few logins at once.
+//!
+//! An address that has as many places as one may have makes room by its own oldest. In IPv6 an address stands for its
+//! /64. Each step takes time by the logarithm of the number of places. Nothing is logged while the lock is held.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,42 +24,60 @@ use crate::address::neighbourhood;
 /// Between two warnings that all places are taken.
 const WARN_PAUSE: Duration = Duration::from_secs(10);
 
+/// The share of all places that an address may hold before it counts as busy: one part of this many.
+const BUSY_PART: usize = 50;
+
+/// The share of all places below which silent connections are not the first to give way: one part of this many.
+const SILENT_PART: usize = 4;
+
 /// The places. Shared by the listener and all handshakes.
 pub(crate) struct Handshakes {
     max: usize,
-    /// `None`: no address has a cap of its own.
+    /// The most places that one address may hold. `None`: as many as there are.
     max_of_address: Option<usize>,
+    /// Taken three or four times in a login, by all workers; held for a few steps of O(log n).
     places: Mutex<Places>,
 }
 
 #[derive(Default)]
 struct Places {
-    taken: usize,
     next: u64,
-    of: HashMap<Home, Waiting>,
-    /// The busiest last; of equals, the one whose oldest is oldest.
-    by_number: BTreeSet<Rank>,
-    /// When it was last told that there are no more.
+    /// Every connection that has a place, by its number; the oldest has the smallest.
+    holders: HashMap<u64, Holder>,
+    all: Group,
+    /// Those of `all` that have not finished their TLS handshake, nor sent a startup message in clear.
+    silent: Group,
+    /// When it was last told that all places are taken.
     told: Option<Instant>,
 }
 
-/// Oldest first.
-type Waiting = BTreeMap<u64, CancellationToken>;
+struct Holder {
+    home: Home,
+    given_up: CancellationToken,
+}
+
+/// Connections among which one can be chosen to give way, by age and by how many their address has.
+#[derive(Default)]
+struct Group {
+    by_age: BTreeMap<u64, Home>,
+    of: HashMap<Home, BTreeSet<u64>>,
+    /// The busiest address last; of two that are as busy, the one with the oldest connection.
+    by_number: BTreeSet<Rank>,
+}
 
 type Rank = (usize, Reverse<u64>, Home);
 
-/// Whose a place is.
+/// The address that a place is counted for.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Home {
     Address(IpAddr),
-    /// Of whoever is behind this balancer: its header has not come yet.
+    /// A client of this balancer, whose PROXY header has not come yet.
     Behind(IpAddr),
 }
 
 /// One place; given back by drop.
 pub(crate) struct Handshake {
     handshakes: Arc<Handshakes>,
-    home: Home,
     number: u64,
     given_up: CancellationToken,
 }
@@ -78,31 +101,39 @@ impl Handshakes {
     }
 
     fn place(self: &Arc<Self>, home: Home) -> Handshake {
+        let given_up = CancellationToken::new();
         let mut places = self.lock();
-        if places.taken >= self.max {
-            places.tell(self.max);
-            places.give_up_one();
+        let is_full = places.holders.len() >= self.max;
+        let is_told = is_full && places.is_to_be_told();
+        if is_full && let Some(number) = places.first_to_go(self.max) {
+            places.give_up(number);
         }
         let number = places.next;
-        let given_up = CancellationToken::new();
         places.next += 1;
-        places.add(home, number, given_up.clone());
-        self.bound(&mut places, home);
-        Handshake { handshakes: Arc::clone(self), home, number, given_up }
+        places.add(number, Holder { home, given_up: given_up.clone() });
+        self.bound(&mut places, home, number);
+        drop(places);
+        if is_told {
+            warn!(max = self.max, "limits.max_handshakes is reached: clients that are not logged in make room");
+        }
+        Handshake { handshakes: Arc::clone(self), number, given_up }
     }
 
     /// Handshakes under way.
     pub(crate) fn taken(&self) -> usize {
-        self.lock().taken
+        self.lock().holders.len()
     }
 
-    /// The oldest of an address that has too many goes.
-    fn bound(&self, places: &mut Places, home: Home) {
+    /// Takes a place back from an address that has more than one may have: from its oldest silent connection, or its oldest
+    /// of all where none is silent but the one that has just come, `newest`.
+    fn bound(&self, places: &mut Places, home: Home, newest: u64) {
         let Home::Address(_) = home else { return };
-        if let (Some(max), Some(waiting)) = (self.max_of_address, places.of.get(&home))
-            && waiting.len() > max
-        {
-            places.give_up_oldest(home);
+        if self.max_of_address.is_none_or(|max| places.all.number_of(home) <= max) {
+            return;
+        }
+        let silent = places.silent.oldest_of(home).filter(|number| *number != newest);
+        if let Some(number) = silent.or_else(|| places.all.oldest_of(home)) {
+            places.give_up(number);
         }
     }
 
@@ -112,48 +143,93 @@ impl Handshakes {
 }
 
 impl Places {
-    /// That somebody has to make room, which may be so for thousands in a second.
-    fn tell(&mut self, max: usize) {
-        if self.told.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
-            let busiest = self.by_number.last().map(|(count, ..)| *count);
-            warn!(max, busiest, "limits.max_handshakes is reached: the oldest of the busiest address makes room");
+    /// Whether it is time again to tell that all places are taken, which may be so for thousands in a second.
+    fn is_to_be_told(&mut self) -> bool {
+        let is_due = self.told.is_none_or(|at| at.elapsed() >= WARN_PAUSE);
+        if is_due {
             self.told = Some(Instant::now());
         }
+        is_due
     }
 
-    fn give_up_one(&mut self) {
-        if let Some((_, _, busiest)) = self.by_number.last() {
-            self.give_up_oldest(*busiest);
+    /// The connection that makes room when all `max` places are taken; see the module.
+    fn first_to_go(&self, max: usize) -> Option<u64> {
+        let is_silent_first = self.silent.by_age.len() > max / SILENT_PART;
+        let group = if is_silent_first { &self.silent } else { &self.all };
+        group.oldest_of_busiest(max / BUSY_PART).or_else(|| group.oldest())
+    }
+
+    fn give_up(&mut self, number: u64) {
+        if let Some(holder) = self.remove(number) {
+            holder.given_up.cancel();
         }
     }
 
-    fn give_up_oldest(&mut self, home: Home) {
-        let oldest = self.of.get(&home).and_then(|waiting| waiting.keys().next().copied());
-        if let Some(given_up) = oldest.and_then(|number| self.remove(home, number)) {
-            given_up.cancel();
-        }
-    }
-
-    fn add(&mut self, home: Home, number: u64, given_up: CancellationToken) {
-        self.change(home, |waiting| waiting.insert(number, given_up));
-        self.taken += 1;
+    fn add(&mut self, number: u64, holder: Holder) {
+        self.all.add(number, holder.home);
+        self.silent.add(number, holder.home);
+        self.holders.insert(number, holder);
     }
 
     /// `None`: it was given up.
-    fn remove(&mut self, home: Home, number: u64) -> Option<CancellationToken> {
-        let removed = self.change(home, |waiting| waiting.remove(&number));
-        self.taken -= usize::from(removed.is_some());
-        removed
+    fn remove(&mut self, number: u64) -> Option<Holder> {
+        self.all.remove(number);
+        self.silent.remove(number);
+        self.holders.remove(&number)
     }
 
-    /// Keeps the ranks right.
-    fn change<T>(&mut self, home: Home, change: impl FnOnce(&mut Waiting) -> T) -> T {
-        let waiting = self.of.entry(home).or_default();
-        if let Some(rank) = rank(home, waiting) {
+    /// Counts a connection for another address, with the age and progress that it has.
+    fn move_to(&mut self, number: u64, home: Home) {
+        for group in [&mut self.all, &mut self.silent] {
+            if group.remove(number) {
+                group.add(number, home);
+            }
+        }
+        if let Some(holder) = self.holders.get_mut(&number) {
+            holder.home = home;
+        }
+    }
+}
+
+impl Group {
+    fn number_of(&self, home: Home) -> usize {
+        self.of.get(&home).map_or(0, BTreeSet::len)
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.by_age.keys().next().copied()
+    }
+
+    fn oldest_of(&self, home: Home) -> Option<u64> {
+        self.of.get(&home)?.first().copied()
+    }
+
+    /// The oldest connection of the address that has most of them, if it has more than `share`.
+    fn oldest_of_busiest(&self, share: usize) -> Option<u64> {
+        let (_, Reverse(oldest), _) = self.by_number.last().filter(|(number, ..)| *number > share.max(1))?;
+        Some(*oldest)
+    }
+
+    fn add(&mut self, number: u64, home: Home) {
+        self.by_age.insert(number, home);
+        self.change(home, |of_home| of_home.insert(number));
+    }
+
+    /// Whether it was here.
+    fn remove(&mut self, number: u64) -> bool {
+        let Some(home) = self.by_age.remove(&number) else { return false };
+        self.change(home, |of_home| of_home.remove(&number));
+        true
+    }
+
+    /// Changes what an address has, and keeps its rank right.
+    fn change(&mut self, home: Home, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
+        let of_home = self.of.entry(home).or_default();
+        if let Some(rank) = rank(home, of_home) {
             self.by_number.remove(&rank);
         }
-        let changed = change(waiting);
-        match rank(home, waiting) {
+        change(of_home);
+        match rank(home, of_home) {
             Some(rank) => {
                 self.by_number.insert(rank);
             }
@@ -161,12 +237,11 @@ impl Places {
                 self.of.remove(&home);
             }
         }
-        changed
     }
 }
 
-fn rank(home: Home, waiting: &Waiting) -> Option<Rank> {
-    Some((waiting.len(), Reverse(*waiting.keys().next()?), home))
+fn rank(home: Home, of_home: &BTreeSet<u64>) -> Option<Rank> {
+    Some((of_home.len(), Reverse(*of_home.first()?), home))
 }
 
 impl Handshake {
@@ -175,101 +250,30 @@ impl Handshake {
         self.given_up.cancelled().await;
     }
 
-    /// The connection is from elsewhere: it counts there from now on, with the age that it has.
-    pub(crate) fn moved(&mut self, to: IpAddr) {
+    /// The connection is from elsewhere: it counts there from now on.
+    pub(crate) fn moved(&self, to: IpAddr) {
         let to = Home::Address(neighbourhood(to));
-        // As it is for all that no balancer speaks for.
-        if to == self.home {
+        let mut places = self.handshakes.lock();
+        // One that was given up has no place anywhere; one that no balancer speaks for stays where it is.
+        if places.holders.get(&self.number).is_none_or(|holder| holder.home == to) {
             return;
         }
-        let handshakes = Arc::clone(&self.handshakes);
-        let mut places = handshakes.lock();
-        // One that was given up is so anywhere.
-        let Some(given_up) = places.remove(self.home, self.number) else { return };
-        places.add(to, self.number, given_up);
-        self.home = to;
-        handshakes.bound(&mut places, to);
+        places.move_to(self.number, to);
+        self.handshakes.bound(&mut places, to, self.number);
+    }
+
+    /// The client has finished its TLS handshake, or has sent a whole startup message in clear: from now on it gives way
+    /// after those that have said nothing.
+    pub(crate) fn has_spoken(&self) {
+        self.handshakes.lock().silent.remove(self.number);
     }
 }
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.handshakes.lock().remove(self.home, self.number);
+        self.handshakes.lock().remove(self.number);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BUSY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
-    const QUIET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
-
-    fn is_out(handshake: &Handshake) -> bool {
-        handshake.given_up.is_cancelled()
-    }
-
-    fn assert_empty(handshakes: &Handshakes) {
-        let places = handshakes.lock();
-        assert_eq!((places.taken, places.of.len(), places.by_number.len()), (0, 0, 0));
-    }
-
-    #[test]
-    fn the_oldest_of_the_busiest_address_makes_room() {
-        let handshakes = Handshakes::new(3, 0);
-        let quiet_one = handshakes.take(QUIET);
-        let first = handshakes.take(BUSY);
-        let second = handshakes.take(BUSY);
-        let third = handshakes.take(BUSY);
-        assert!(is_out(&first));
-        assert!(![&quiet_one, &second, &third].into_iter().any(is_out));
-        assert_eq!(handshakes.taken(), 3);
-        drop((quiet_one, first, second, third));
-        assert_empty(&handshakes);
-    }
-
-    #[test]
-    fn of_addresses_that_are_as_busy_the_oldest_makes_room() {
-        let handshakes = Handshakes::new(3, 0);
-        let of = |host| handshakes.take(IpAddr::from([10, 0, 1, host]));
-        let (nine, one, five) = (of(9), of(1), of(5));
-        let next = of(3);
-        assert!(is_out(&nine) && !is_out(&one) && !is_out(&five));
-        let _last = of(4);
-        assert!(is_out(&one) && !is_out(&five) && !is_out(&next));
-    }
-
-    #[test]
-    fn an_address_makes_room_for_itself() {
-        let handshakes = Handshakes::new(100, 2);
-        let quiet_one = handshakes.take(QUIET);
-        let places: Vec<_> = (0..3).map(|_| handshakes.take(BUSY)).collect();
-        assert_eq!(places.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
-        assert!(!is_out(&quiet_one));
-        let of_network: Vec<_> =
-            (0..3).map(|host| handshakes.take(format!("2001:db8::{host}").parse().unwrap())).collect();
-        assert_eq!(of_network.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
-        assert_eq!(handshakes.taken(), 5);
-        drop((quiet_one, places, of_network));
-        assert_empty(&handshakes);
-    }
-
-    #[test]
-    fn a_place_behind_a_balancer_counts_where_its_client_is() {
-        let handshakes = Handshakes::new(100, 2);
-        let balancer = IpAddr::from([10, 0, 0, 3]);
-        let mut behind: Vec<_> = (0..4).map(|_| handshakes.take_behind(balancer)).collect();
-        assert!(!behind.iter().any(is_out), "a balancer is no client");
-        let young = handshakes.take(BUSY);
-        behind[1].moved(BUSY);
-        assert!(!is_out(&behind[1]));
-        behind[0].moved(BUSY);
-        assert!(is_out(&behind[0]), "the oldest of all three");
-        behind[2].moved(QUIET);
-        assert!(![&behind[1], &behind[2], &behind[3], &young].into_iter().any(is_out));
-        behind[0].moved(QUIET);
-        assert_eq!(handshakes.taken(), 4);
-        drop((behind, young));
-        assert_empty(&handshakes);
-    }
-}
+mod tests;

@@ -117,9 +117,9 @@ async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Hand
 
 /// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been dealt with.
 async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake: Handshake) -> Option<Ready> {
-    let mut unproven = Unproven::new(handshake, shared.startup_timeout);
+    let unproven = Unproven::new(handshake, shared.startup_timeout);
     let Arrival { socket, address, port_of } = arrival;
-    let accepted = accept(shared, socket, address, facts, &mut unproven);
+    let accepted = accept(shared, socket, address, facts, &unproven);
     let mut client = match unless(silent_too_long(&shared.stop), accepted).await {
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(wire, key)) => {
@@ -163,13 +163,13 @@ async fn accept(
     mut socket: TcpStream,
     address: SocketAddr,
     facts: &mut Facts,
-    unproven: &mut Unproven,
+    unproven: &Unproven,
 ) -> Result<Accepted, SessionError> {
     let named = proxy_protocol::named(&mut socket, address, &shared.balancers);
     let peer = unproven.bound(named).await?.unwrap_or_else(|| Peer::at(address));
     facts.comes_from(peer.address.ip());
     unproven.moved(peer.address.ip());
-    unproven.bound(startup::accept(socket, peer, &shared.tls)).await
+    unproven.bound(startup::accept(socket, peer, &shared.tls, || unproven.has_spoken())).await
 }
 
 /// Who asks, and for what: everything up to AuthenticationOk. `port_of`: whose own port it came to.

@@ -108,24 +108,39 @@ pub(crate) enum StartupError {
     Malformed(&'static str),
 }
 
-/// Leads a client to its startup message. The caller sets the deadline.
+/// Leads a client to its startup message. The caller sets the deadline. `spoken` is called once the client has finished
+/// its TLS handshake, or has sent its startup message in clear.
 ///
 /// # Errors
 /// See [`StartupError`]; the connection is to be closed without words.
-pub(crate) async fn accept(socket: TcpStream, peer: Peer, tls: &tls::ServerTls) -> Result<Accepted, StartupError> {
+pub(crate) async fn accept(
+    socket: TcpStream,
+    peer: Peer,
+    tls: &tls::ServerTls,
+    spoken: impl FnOnce(),
+) -> Result<Accepted, StartupError> {
     let mut first = [0];
     let is_direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
     let said = if is_direct {
         trace!("direct TLS");
         let shown = tls.shown().ok_or(StartupError::TlsDisabled)?;
-        Bare { socket, shown }.encrypt().await?.with_alpn()?.said().await?
+        let encrypted = Bare { socket, shown }.encrypt().await?.with_alpn()?;
+        spoken();
+        encrypted.said().await?
     } else {
         let mut clear = InClear { wire: Wire::new(stream::Io(socket)), tls: tls.shown(), refused: Refused::Nothing };
         loop {
             match clear.next().await? {
                 Step::Refused(again) => clear = again,
-                Step::Upgrade(bare) => break bare.encrypt().await?.said().await?,
-                Step::Said(said) => break said,
+                Step::Upgrade(bare) => {
+                    let encrypted = bare.encrypt().await?;
+                    spoken();
+                    break encrypted.said().await?;
+                }
+                Step::Said(said) => {
+                    spoken();
+                    break said;
+                }
             }
         }
     };

@@ -20,8 +20,13 @@ impl Unproven {
     }
 
     /// It is from elsewhere than its socket.
-    pub(super) fn moved(&mut self, to: IpAddr) {
+    pub(super) fn moved(&self, to: IpAddr) {
         self.place.moved(to);
+    }
+
+    /// It has finished its TLS handshake, or has sent a whole startup message: it gives way after those that are silent.
+    pub(super) fn has_spoken(&self) {
+        self.place.has_spoken();
     }
 
     /// Resolves when its place has been given to another.

@@ -1,0 +1,160 @@
+use super::*;
+
+const BUSY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+const QUIET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+fn is_out(handshake: &Handshake) -> bool {
+    handshake.given_up.is_cancelled()
+}
+
+fn assert_empty(handshakes: &Handshakes) {
+    let places = handshakes.lock();
+    assert!(places.holders.is_empty());
+    for group in [&places.all, &places.silent] {
+        assert_eq!((group.by_age.len(), group.of.len(), group.by_number.len()), (0, 0, 0));
+    }
+}
+
+#[test]
+fn the_oldest_of_the_busiest_address_makes_room() {
+    let handshakes = Handshakes::new(3, 0);
+    let quiet_one = handshakes.take(QUIET);
+    let first = handshakes.take(BUSY);
+    let second = handshakes.take(BUSY);
+    let third = handshakes.take(BUSY);
+    assert!(is_out(&first));
+    assert!(![&quiet_one, &second, &third].into_iter().any(is_out));
+    assert_eq!(handshakes.taken(), 3);
+    drop((quiet_one, first, second, third));
+    assert_empty(&handshakes);
+}
+
+#[test]
+fn of_addresses_that_are_as_busy_the_oldest_makes_room() {
+    let handshakes = Handshakes::new(3, 0);
+    let of = |host| handshakes.take(IpAddr::from([10, 0, 1, host]));
+    let (nine, one, five) = (of(9), of(1), of(5));
+    let next = of(3);
+    assert!(is_out(&nine) && !is_out(&one) && !is_out(&five));
+    let _last = of(4);
+    assert!(is_out(&one) && !is_out(&five) && !is_out(&next));
+}
+
+#[test]
+fn an_address_makes_room_for_itself() {
+    let handshakes = Handshakes::new(100, 2);
+    let quiet_one = handshakes.take(QUIET);
+    let places: Vec<_> = (0..3).map(|_| handshakes.take(BUSY)).collect();
+    assert_eq!(places.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
+    assert!(!is_out(&quiet_one));
+    let of_network: Vec<_> = (0..3).map(|host| handshakes.take(format!("2001:db8::{host}").parse().unwrap())).collect();
+    assert_eq!(of_network.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(handshakes.taken(), 5);
+    drop((quiet_one, places, of_network));
+    assert_empty(&handshakes);
+}
+
+#[test]
+fn a_place_behind_a_balancer_counts_where_its_client_is() {
+    let handshakes = Handshakes::new(100, 2);
+    let balancer = IpAddr::from([10, 0, 0, 3]);
+    let behind: Vec<_> = (0..4).map(|_| handshakes.take_behind(balancer)).collect();
+    assert!(!behind.iter().any(is_out), "a balancer is no client");
+    let young = handshakes.take(BUSY);
+    behind[1].moved(BUSY);
+    assert!(!is_out(&behind[1]));
+    behind[0].moved(BUSY);
+    assert!(is_out(&behind[0]), "the oldest of all three");
+    behind[2].moved(QUIET);
+    assert!(![&behind[1], &behind[2], &behind[3], &young].into_iter().any(is_out));
+    behind[0].moved(QUIET);
+    assert_eq!(handshakes.taken(), 4);
+    drop((behind, young));
+    assert_empty(&handshakes);
+}
+
+/// Issue 11, A5: eight logins at once from one address were the busiest of all, and went first.
+#[test]
+fn a_crowd_with_one_place_each_does_not_push_out_an_address_with_a_few_logins() {
+    let handshakes = Handshakes::new(2_000, 0);
+    let of = |n: u32| IpAddr::from((0x0b00_0000 + n).to_be_bytes());
+    let crowd: Vec<_> = (0..1_992).map(|n| handshakes.take(of(n))).collect();
+    let honest: Vec<_> = (0..8).map(|_| handshakes.take(QUIET)).collect();
+    let newcomers: Vec<_> = (2_000..3_992).map(|n| handshakes.take(of(n))).collect();
+    assert!(crowd.iter().all(is_out), "each newcomer took the place of the oldest");
+    assert!(!honest.iter().any(is_out));
+    drop((crowd, honest, newcomers));
+    assert_empty(&handshakes);
+}
+
+#[test]
+fn an_address_is_busy_above_a_fiftieth_of_the_places() {
+    for (busy, goes) in [(40, false), (41, true)] {
+        let handshakes = Handshakes::new(2_000, 0);
+        let of = |n: u32| IpAddr::from((0x0b00_0000 + n).to_be_bytes());
+        let crowd: Vec<_> = (0..2_000 - busy).map(|n| handshakes.take(of(n))).collect();
+        let of_busy: Vec<_> = (0..busy).map(|_| handshakes.take(BUSY)).collect();
+        let _newcomer = handshakes.take(QUIET);
+        assert_eq!((is_out(&of_busy[0]), is_out(&crowd[0])), (goes, !goes), "{busy}");
+    }
+}
+
+#[test]
+fn a_client_that_has_spoken_outranks_those_that_have_said_nothing() {
+    let handshakes = Handshakes::new(100, 0);
+    let of = |n: u8| handshakes.take(IpAddr::from([10, 0, 1, n]));
+    let oldest = of(0);
+    oldest.has_spoken();
+    // Two of an address are more than a fiftieth, and yet not the first to go.
+    let busy: Vec<_> = (0..2).map(|_| handshakes.take(BUSY)).collect();
+    busy.iter().for_each(Handshake::has_spoken);
+    let silent: Vec<_> = (1..98).map(of).collect();
+    let newcomers: Vec<_> = (100..197).map(of).collect();
+    assert!(silent.iter().all(is_out));
+    assert!(!is_out(&oldest) && !busy.iter().any(is_out));
+    drop((oldest, busy, silent, newcomers));
+    assert_empty(&handshakes);
+}
+
+/// Otherwise a crowd that finishes its handshakes would leave a newcomer its place until the next one comes.
+#[test]
+fn silent_clients_keep_a_quarter_of_the_places() {
+    let handshakes = Handshakes::new(100, 0);
+    let of = |n: u8| handshakes.take(IpAddr::from([10, 0, 1, n]));
+    let spoken: Vec<_> = (0..100).map(of).collect();
+    spoken.iter().for_each(Handshake::has_spoken);
+    let silent: Vec<_> = (100..126).map(of).collect();
+    assert_eq!(spoken.iter().filter(|handshake| is_out(handshake)).count(), 26, "the oldest of all");
+    assert!(!silent.iter().any(is_out));
+    let _next = of(200);
+    assert!(is_out(&silent[0]), "26 are more than a quarter");
+}
+
+#[test]
+fn an_address_makes_room_for_itself_by_a_silent_one_first() {
+    let handshakes = Handshakes::new(100, 2);
+    let spoken = handshakes.take(BUSY);
+    spoken.has_spoken();
+    let silent = handshakes.take(BUSY);
+    let last = handshakes.take(BUSY);
+    assert!(is_out(&silent) && !is_out(&spoken));
+    drop(last);
+    let next = handshakes.take(BUSY);
+    next.has_spoken();
+    let newest = handshakes.take(BUSY);
+    assert!(is_out(&spoken) && !is_out(&next) && !is_out(&newest), "the newest does not go for being silent still");
+}
+
+#[test]
+fn progress_moves_with_its_connection() {
+    let handshakes = Handshakes::new(4, 0);
+    let balancer = IpAddr::from([10, 0, 0, 3]);
+    let (one, other) = (handshakes.take_behind(balancer), handshakes.take_behind(balancer));
+    one.has_spoken();
+    one.moved(BUSY);
+    other.moved(QUIET);
+    let _more: Vec<_> = (4..7).map(|n| handshakes.take(IpAddr::from([10, 0, 0, n]))).collect();
+    assert!(is_out(&other) && !is_out(&one));
+    other.has_spoken();
+    assert_eq!(handshakes.taken(), 4);
+}
