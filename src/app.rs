@@ -149,7 +149,7 @@ impl App {
             accounts,
             slots: Slots::new(config.limits.max_sessions),
             bans: Bans::new(&config.limits.bans),
-            cancels: Arc::new(CancelKeys::default()),
+            cancels: Arc::new(CancelKeys::new(&config.limits.bans.exempt)),
             stop: Stop::default(),
             limits,
             startup_timeout: config.limits.startup_timeout,

@@ -2,30 +2,25 @@
 //!
 //! A client gets the warehouse's pid (people and dbt use it) with a key of ours. The key lives as long as its session,
 //! so that a request replayed later finds nothing. One replayed during the session cancels again: in clear that is
-//! PostgreSQL's own protocol, and in TLS nobody can read it.
+//! PostgreSQL's own protocol, and in TLS nobody can read it. Wrong keys are counted by [`misses`]; late ones, whose
+//! session has just ended, are known to [`ended`]. Nothing is logged while a lock is held.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use dashmap::DashMap;
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
-use tracing::warn;
 
-use crate::address::neighbourhood;
+use self::ended::EndedKeys;
+use self::misses::{Miss, Misses};
 use crate::secret::same;
 use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};
 use crate::wire;
 
-/// Requests for no session of ours, per address and minute; more are dropped unseen.
-const MISSES_PER_MINUTE: u32 = 20;
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// Addresses whose misses are remembered; beyond, the memory is emptied rather than let grow.
-const MAX_ADDRESSES: usize = 10_000;
+mod ended;
+mod misses;
 
 /// What a CancelRequest carries.
 #[derive(Clone)]
@@ -93,20 +88,22 @@ pub(crate) enum Cancelled {
     Forwarded(SessionId),
     /// Another request for this session is on its way; this one is dropped.
     Already(SessionId),
+    /// The session that had this key has just ended: the request came too late.
+    TooLate,
     /// No session has this key.
     Unknown,
-    /// Too many unknown keys from this address.
+    /// The same, and the address has sent too many wrong keys of live sessions.
     Limited,
     /// The warehouse of this session could not be told.
     Failed(SessionId, UpstreamError),
 }
 
 /// All live keys, and who guesses at them. Shared by all sessions.
-#[derive(Default)]
 pub(crate) struct CancelKeys {
     /// Several servers may use the same pid at once.
     by_pid: DashMap<u32, Vec<(CancelKey, CancelTarget)>>,
-    misses: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+    ended: EndedKeys,
+    misses: Misses,
 }
 
 /// A key that is honoured as long as this lives.
@@ -116,6 +113,11 @@ pub(crate) struct Registered {
 }
 
 impl CancelKeys {
+    /// No keys yet. `exempt`: networks whose misses are not counted.
+    pub(crate) fn new(exempt: &[IpNet]) -> Self {
+        Self { by_pid: DashMap::new(), ended: EndedKeys::default(), misses: Misses::new(exempt) }
+    }
+
     /// Makes a key for a session. `None` where there is no randomness.
     pub(crate) fn register(self: &Arc<Self>, target: CancelTarget) -> Option<Registered> {
         let pid = target.key.pid;
@@ -132,17 +134,22 @@ impl CancelKeys {
         Some(Registered { keys: Arc::clone(self), key })
     }
 
-    /// Passes a request on to its session's warehouse, if there is one.
+    /// Passes a request on to its session's warehouse, if there is one. A right key is served whatever else came from
+    /// its address; only a wrong key of a pid that some session has is a miss.
     pub(crate) async fn forward(&self, from: IpAddr, key: &CancelKey) -> Cancelled {
-        let from = neighbourhood(from);
-        if self.is_limited(from) {
-            return Cancelled::Limited;
+        if let Some(target) = self.find(key) {
+            return target.cancel().await;
         }
-        let Some(target) = self.find(key) else {
-            self.count_miss(from);
+        if self.ended.has(key) {
+            return Cancelled::TooLate;
+        }
+        if !self.by_pid.contains_key(&key.pid) {
             return Cancelled::Unknown;
-        };
-        target.cancel().await
+        }
+        match self.misses.count(from) {
+            Miss::Counted => Cancelled::Unknown,
+            Miss::TooMany => Cancelled::Limited,
+        }
     }
 
     /// How many keys are live.
@@ -160,33 +167,6 @@ impl CancelKeys {
             }
         }
         found
-    }
-
-    fn is_limited(&self, from: IpAddr) -> bool {
-        let misses = self.misses.lock().unwrap_or_else(PoisonError::into_inner);
-        misses.get(&from).is_some_and(|(since, count)| since.elapsed() < MINUTE && *count >= MISSES_PER_MINUTE)
-    }
-
-    fn count_miss(&self, from: IpAddr) {
-        let mut misses = self.misses.lock().unwrap_or_else(PoisonError::into_inner);
-        if misses.len() >= MAX_ADDRESSES {
-            misses.retain(|_, (since, _)| since.elapsed() < MINUTE);
-        }
-        if misses.len() >= MAX_ADDRESSES {
-            misses.clear();
-        }
-        let (since, count) = misses.entry(from).or_insert_with(|| (Instant::now(), 0));
-        if since.elapsed() >= MINUTE {
-            (*since, *count) = (Instant::now(), 0);
-        }
-        *count += 1;
-        if *count == MISSES_PER_MINUTE {
-            let client_addr = from.to_string();
-            warn!(
-                client_addr = client_addr.as_str(),
-                "cancels of no session here: any more are dropped, for a minute at most"
-            );
-        }
     }
 }
 
@@ -206,6 +186,8 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        // Ahead of its removal: at no moment is it unknown to both.
+        self.keys.ended.add(self.key.clone());
         if let dashmap::Entry::Occupied(mut of_pid) = self.keys.by_pid.entry(self.key.pid) {
             of_pid.get_mut().retain(|(key, _)| *key != self.key);
             if of_pid.get().is_empty() {

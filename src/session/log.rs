@@ -172,7 +172,7 @@ pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled) {
             let error = chain(error);
             warn!(session = session.as_str(), client_addr, upstream_pid = pid, error = error.as_str(), "cancel failed");
         }
-        Cancelled::Unknown | Cancelled::Limited => debug!(client_addr, ?outcome, "cancel ignored"),
+        Cancelled::TooLate | Cancelled::Unknown | Cancelled::Limited => debug!(client_addr, ?outcome, "cancel ignored"),
     }
 }
 

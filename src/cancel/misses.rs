@@ -1,0 +1,113 @@
+//! Who guesses at cancel keys: requests with the pid of a live session and a key that is none of that pid's, by address.
+//!
+//! A request whose pid no session has cannot hit anything, and one whose session has just ended is late: neither is a
+//! miss. The limit bounds what is counted and told; a right key is served from any address, whatever others behind the
+//! same address have sent.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::address::{is_in, neighbourhood};
+
+/// Misses that are counted, per address and minute.
+pub(super) const PER_MINUTE: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Addresses whose misses are remembered; beyond, the memory is emptied rather than let grow.
+const MAX_ADDRESSES: usize = 10_000;
+
+/// What is remembered of each address: since when, and how many.
+pub(super) struct Misses {
+    /// Networks of which nothing is counted (`limits.ban_exempt`).
+    exempt: Vec<IpNet>,
+    of: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+}
+
+/// Whether a miss was one too many.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Miss {
+    Counted,
+    TooMany,
+}
+
+impl Misses {
+    pub(super) fn new(exempt: &[IpNet]) -> Self {
+        Self { exempt: exempt.to_vec(), of: Mutex::default() }
+    }
+
+    /// Counts a miss from this address.
+    pub(super) fn count(&self, from: IpAddr) -> Miss {
+        if is_in(from, &self.exempt) {
+            return Miss::Counted;
+        }
+        let from = neighbourhood(from);
+        let count = self.next_of(from);
+        if count == PER_MINUTE {
+            let client_addr = from.to_string();
+            warn!(
+                client_addr = client_addr.as_str(),
+                "cancel requests with wrong keys of live sessions: more of them are dropped without a word, for a \
+                 minute at most"
+            );
+        }
+        if count > PER_MINUTE { Miss::TooMany } else { Miss::Counted }
+    }
+
+    /// How many misses of the address there are in its minute, with this one.
+    fn next_of(&self, from: IpAddr) -> u32 {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if of.len() >= MAX_ADDRESSES {
+            of.retain(|_, (since, _)| since.elapsed() < MINUTE);
+        }
+        if of.len() >= MAX_ADDRESSES {
+            of.clear();
+        }
+        let (since, count) = of.entry(from).or_insert_with(|| (Instant::now(), 0));
+        if since.elapsed() >= MINUTE {
+            (*since, *count) = (Instant::now(), 0);
+        }
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn twenty_misses_a_minute_of_one_address_are_counted() {
+        let misses = Misses::new(&["10.9.0.0/16".parse().unwrap()]);
+        for _ in 0..PER_MINUTE {
+            assert_eq!(misses.count(ip("2001:db8::1")), Miss::Counted);
+        }
+        assert_eq!(misses.count(ip("2001:db8::2")), Miss::TooMany, "a /64 is one address");
+        assert_eq!(misses.count(ip("10.0.0.1")), Miss::Counted);
+        advance(MINUTE).await;
+        assert_eq!(misses.count(ip("2001:db8::1")), Miss::Counted);
+        for _ in 0..10 * PER_MINUTE {
+            assert_eq!(misses.count(ip("::ffff:10.9.0.1")), Miss::Counted, "exempt");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_so_many_addresses_are_remembered() {
+        let misses = Misses::new(&[]);
+        for n in 0..u32::try_from(MAX_ADDRESSES + 10).unwrap() {
+            misses.count(IpAddr::from((0x0b00_0000 + n).to_be_bytes()));
+        }
+        assert!(misses.of.lock().unwrap().len() <= MAX_ADDRESSES);
+    }
+}
