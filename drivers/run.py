@@ -38,12 +38,14 @@ class Row:
     command: list
     own: dict = field(default_factory=dict)
     extra: tuple = ()
+    # What all are asked.
+    usual: tuple = table.CHECKS
     # Whether its version is ours to choose, not the distribution's.
     pinned: bool = True
 
     @property
     def wanted(self):
-        return (*table.CHECKS, *self.extra)
+        return (*self.usual, *self.extra)
 
 
 def compile_libpq():
@@ -81,6 +83,7 @@ def matrix():
         Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
         Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
         Row("tokio-postgres", [rig.PROGRAMS / "examples" / "use_tokio_postgres"]),
+        Row("lib/pq, by its own tests", [HERE / "use_lib_pq.sh"], usual=("cancel",), pinned=False),
         Row("pgjdbc", ["java", "-cp", "/usr/share/java/postgresql.jar", HERE / "UsePgjdbc.java"], extra=("url",),
             pinned=False),
         Row("psqlODBC", [python, HERE / "use_psqlodbc.py"], extra=("url",), pinned=False),

@@ -54,6 +54,7 @@ has_haproxy() { has haproxy || [ -x /usr/sbin/haproxy ]; }
 has_pgbouncer() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
 has_pgjdbc() { [ -f /usr/share/java/postgresql.jar ]; }
+has_lib_pq() { [ -f /usr/share/gocode/src/github.com/lib/pq/conn.go ]; }
 has_psqlodbc() { grep -qs '^\[PostgreSQL Unicode\]' /etc/odbcinst.ini; }
 
 has_ca_certificates() {
@@ -170,6 +171,8 @@ if [ "$mode" = drivers ]; then
     # A Java that runs a source file needs the compiler.
     need default-jdk-headless has javac
     need libpostgresql-jdbc-java has_pgjdbc
+    need golang-go has go
+    need golang-github-lib-pq-dev has_lib_pq
     need odbc-postgresql has_psqlodbc
     # The driver manager.
     need unixodbc has isql
