@@ -16,10 +16,11 @@ pub use self::connection::{
     connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
+pub use self::file::read_file;
+pub(crate) use self::file::read_regular;
 pub(crate) use self::listen::CertifiedIdentity;
 pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, Material, PublicName, TlsMode};
 use self::reader::Doc;
-pub use self::reader::read_file;
 pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
 pub use self::users::{AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
@@ -31,6 +32,7 @@ use crate::secret::Secret;
 
 pub mod connection;
 mod fault;
+mod file;
 mod include;
 mod keys;
 mod listen;
@@ -131,7 +133,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: Unk
 }
 
 fn text_of(path: &Path) -> Result<String, Faults> {
-    read_file(path).map_err(|why| whole(path, format!("cannot be read: {why}")))
+    file::read_any(path).map_err(|why| whole(path, format!("cannot be read: {why}")))
 }
 
 /// Parses a configuration. `path` is its name in messages, and relative paths start beside it.

@@ -28,6 +28,7 @@ pub mod secret;
 pub mod serve;
 
 mod address;
+mod blocking;
 mod cancel;
 mod client_auth;
 mod credentials;

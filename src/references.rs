@@ -1,16 +1,19 @@
 //! What the configuration refers to, and how it is read.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 pub(crate) use self::watch::{BadValue, Watch, Watched};
 use crate::aws::{self, Base};
-use crate::config::{Aws, Listen, Material, Reference, Remote, read_file};
+use crate::blocking::Lanes;
+use crate::config::{Aws, Listen, Material, Reference, Remote, read_regular};
 use crate::credentials::calls::Calls;
 use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
@@ -28,10 +31,17 @@ const MAX_LISTED_BYTES: usize = 8 * 1024 * 1024;
 /// While what the listener needs cannot be read.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Reads of files at a time: of one file, of one folder, and in all. A read on a mount that hangs never ends: it keeps its
+/// turns, and with them the next read of its file and, after a few, those of its folder, but no others.
+const READS_OF_FILE: usize = 1;
+const READS_OF_FOLDER: usize = 4;
+const READS: usize = 256;
+
 /// Reads references of every kind.
 #[derive(Clone)]
 pub(crate) struct References {
     store: Arc<StoreReader>,
+    files: Arc<Files>,
     /// Of one read.
     patience: Duration,
 }
@@ -56,7 +66,7 @@ pub(crate) type Listing = BTreeMap<String, Secret>;
 
 impl References {
     pub(crate) fn new(store: Arc<StoreReader>, patience: Duration) -> Self {
-        Self { store, patience }
+        Self { store, files: Arc::new(Files::new()), patience }
     }
 
     /// The text that a reference leads to now.
@@ -73,11 +83,8 @@ impl References {
     async fn find(&self, from: &Reference) -> Result<Secret, ReferenceError> {
         match from {
             Reference::File(path) => {
-                let file = path.clone();
                 let unread = |source| ReferenceError::File { path: path.display().to_string(), source };
-                let read = tokio::task::spawn_blocking(move || read_file(&file)).await;
-                let text = read.map_err(|stopped| unread(stopped.into())).and_then(|read| read.map_err(unread))?;
-                Ok(Secret::new(text))
+                self.files.read(path).await.map(Secret::new).map_err(unread)
             }
             // The environment of a process does not change under way, and was read at load.
             Reference::Env(name) => Err(ReferenceError::File {
@@ -165,6 +172,32 @@ impl References {
     }
 }
 
+/// Files that are read while the proxy runs, on threads of their own.
+struct Files {
+    of_file: Lanes<PathBuf>,
+    of_folder: Lanes<PathBuf>,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self {
+            of_file: Lanes::new("reference", READS_OF_FILE, Semaphore::MAX_PERMITS),
+            of_folder: Lanes::new("reference", READS_OF_FOLDER, READS),
+        }
+    }
+
+    /// The text of a file, when it is its turn. The caller sets the deadline; a read that has begun goes on behind it.
+    async fn read(&self, path: &Path) -> std::io::Result<String> {
+        let turn = self.of_file.turn(path.to_owned()).await;
+        let (file, folder) = (path.to_owned(), path.parent().unwrap_or(path).to_owned());
+        let read = self.of_folder.run(folder, move || {
+            let _to_the_end = turn;
+            read_regular(&file)
+        });
+        read.await.map_err(std::io::Error::other)?
+    }
+}
+
 /// The configuration itself, where AWS keeps it: before there is a runtime, and by what the environment alone says.
 pub(crate) fn fetch(remote: &Remote, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -186,7 +219,27 @@ fn member(text: &Secret, key: &str) -> Option<Secret> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::poll;
+
     use super::*;
+
+    /// As on a mount that hangs: the first read of a file never ends.
+    #[tokio::test]
+    async fn a_read_that_hangs_keeps_others_of_its_file_waiting_and_no_other_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let [hung, other] = ["hung", "other"].map(|name| dir.path().join(name));
+        for path in [&hung, &other] {
+            std::fs::write(path, "text").unwrap();
+        }
+        let files = Files::new();
+        let of_hung = (files.of_file.turn(hung.clone()).await, files.of_folder.turn(dir.path().to_owned()).await);
+        let mut next = Box::pin(files.read(&hung));
+        assert!(poll!(&mut next).is_pending());
+        assert_eq!(files.read(&other).await.unwrap(), "text");
+        assert!(poll!(&mut next).is_pending());
+        drop(of_hung);
+        assert_eq!(next.await.unwrap(), "text");
+    }
 
     #[test]
     fn a_member_of_a_secret_is_a_string() {

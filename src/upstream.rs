@@ -180,7 +180,7 @@ impl Route {
         parameters: &[(String, String)],
     ) -> Result<UpstreamConn, UpstreamError> {
         let (address, wire) = self.dial().await?;
-        login::log_in(wire, address, login, database, parameters).await
+        login::log_in(wire, (&self.host, address), login, database, parameters).await
     }
 
     /// Logs in over a connection that [`Route::secure`] made: what [`Route::open`] does behind the dial.
@@ -191,7 +191,7 @@ impl Route {
         database: &str,
         parameters: &[(String, String)],
     ) -> Result<UpstreamConn, UpstreamError> {
-        login::log_in(Wire::new(stream), address, login, database, parameters).await
+        login::log_in(Wire::new(stream), (&self.host, address), login, database, parameters).await
     }
 
     /// Sends a CancelRequest inside TLS to the server of the session, and waits until it is taken.

@@ -169,6 +169,35 @@ async fn a_file_that_is_replaced_is_seen() {
     assert!(is_let_in(&rig, "ann", "two").await);
 }
 
+/// Issue 11, A3: each round left one more thread behind, which waited for a writer.
+#[tokio::test]
+async fn a_file_that_becomes_a_fifo_is_refused_in_words_and_keeps_no_other_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let [ann, bob] = ["ann", "bob"].map(|name| dir.path().join(name));
+    for file in [&ann, &bob] {
+        std::fs::write(file, "one").unwrap();
+    }
+    let config = user("ann", &format!("file:{}", ann.display())) + &user("bob", &format!("file:{}", bob.display()));
+    let world = support::World::start(&Setup { config, ..Setup::default() }).await;
+    let mkfifo = || {
+        std::fs::remove_file(&ann).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&ann).status().unwrap().success());
+    };
+    let rig = Rig::over(world).await;
+    mkfifo();
+    std::fs::write(&bob, "two").unwrap();
+    rig.app.read_references().await;
+    assert!(is_let_in(&rig, "ann", "one").await, "the last good one stays");
+    assert!(is_let_in(&rig, "bob", "two").await);
+
+    let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
+    check.args(["check", "--offline", "--config"]).arg(rig.world.dir.path().join("proxy.toml")).kill_on_drop(true);
+    let output = tokio::time::timeout(raw::SOON, check.output()).await.expect("a FIFO does not hang it").unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{err}");
+    assert!(err.contains("users.ann.password") && err.contains("it is a FIFO, not a regular file"), "{err}");
+}
+
 #[tokio::test]
 async fn a_renewed_certificate_is_shown_to_the_next_client() {
     let rig = Rig::start().await;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::reader::{Doc, Value, read_file};
+use super::file::read_file;
+use super::reader::{Doc, Value};
 use super::tree::{self, Data, Node, Place};
 
 /// A pattern that matches more is taken for a mistake.

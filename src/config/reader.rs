@@ -4,11 +4,11 @@
 
 use std::cell::RefCell;
 use std::fmt::Display;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::fault::{Fault, Faults};
+use super::file::read_file;
 use super::keys::{NOT_YET, NOT_YET_SUPPORTED};
 use super::tree::{Data, Node, Place};
 use super::value::{self, Parsed, Reference};
@@ -355,22 +355,6 @@ impl<'a> Value<'a> {
             _ => self.doc.file(place).parent().unwrap_or(Path::new("")).join(path),
         }
     }
-}
-
-/// Longest file read, in bytes: CA bundles of operating systems are near 250 KiB.
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// A text file, whole, up to 4 MiB: every file that the configuration names is read so.
-///
-/// # Errors
-/// As [`std::fs::File`]; `FileTooLarge`.
-pub fn read_file(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
-    }
-    Ok(text)
 }
 
 /// The key of `name` in the table `key`.

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reader::{Table, Value, read_file};
+use super::file::read_file;
+use super::reader::{Table, Value};
 use super::value::{self, Parsed, Reference};
 use super::{Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, Upstream};
 

@@ -1,13 +1,14 @@
-//! What is read again: at start, and every two minutes by one background task. A login never waits for it; the last good
-//! value stays while a read fails.
+//! What is read again: at start, and every two minutes by one background task, each value by itself. A login never waits for
+//! it; the last good value stays while a read fails.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
-use tokio::sync::{Mutex, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use super::{AGAIN, Listing, ReferenceError, References};
@@ -41,7 +42,7 @@ trait Renew: Send {
 /// A value of some kind.
 struct Value<T> {
     read: Box<Read<T>>,
-    /// Less what makes no other value.
+    /// The last value we accepted, without its trailing newline, so that adding one is not taken for a change.
     last: Option<T>,
     take: Box<Take<T>>,
 }
@@ -52,7 +53,8 @@ type Take<T> = dyn Fn(T) -> BoxFuture<'static, Result<(), BadValue>> + Send + Sy
 /// All that is read again and again.
 pub(crate) struct Watch {
     references: References,
-    all: Mutex<Vec<Watched>>,
+    /// Each held while it is read.
+    all: Vec<Mutex<Watched>>,
 }
 
 impl Watched {
@@ -159,35 +161,106 @@ fn without_its_newline(text: &Secret) -> Secret {
 
 impl Watch {
     pub(crate) fn new(references: References, all: Vec<Watched>) -> Arc<Self> {
-        Arc::new(Self { references, all: Mutex::new(all) })
+        Arc::new(Self { references, all: all.into_iter().map(Mutex::new).collect() })
     }
 
     /// Reads everything once, all at a time.
     pub(crate) async fn read_all(&self) {
-        let mut all = self.all.lock().await;
-        join_all(all.iter_mut().map(|watched| watched.read_again(&self.references))).await;
+        join_all(self.all.iter().map(|watched| self.read(watched))).await;
     }
 
-    /// Reads everything, tells `first`, and reads it again and again: more often what could not be read at all yet.
+    /// Reads everything, tells `first`, and reads it again and again. One that takes long keeps no other waiting.
     pub(crate) async fn run(self: Arc<Self>, first: oneshot::Sender<()>) {
-        self.read_all().await;
-        // Who waited for it may have gone on.
-        let _ = first.send(());
-        let mut due = Instant::now() + EVERY;
-        let mut soon = AGAIN;
+        let (unread, mut all_read) = mpsc::channel(1);
+        let readings: Vec<_> = self.all.iter().map(|watched| self.keep(watched, unread.clone())).collect();
+        drop(unread);
+        let told = async {
+            // Ends when each has let go of its end of the channel.
+            let _: Option<Infallible> = all_read.recv().await;
+            // Who waited for it may have gone on.
+            let _ = first.send(());
+        };
+        tokio::join!(join_all(readings), told);
+    }
+
+    /// Reads one value again and again, lets go of `unread` after the first time. A value that could not be read at all yet is
+    /// tried more often.
+    async fn keep(&self, watched: &Mutex<Watched>, unread: mpsc::Sender<Infallible>) {
+        let (mut unread, mut soon) = (Some(unread), AGAIN);
         loop {
-            let has_unread = self.all.lock().await.iter().any(|watched| watched.value.is_unread());
-            let next = if has_unread { due.min(Instant::now() + soon) } else { due };
-            sleep_until(next).await;
-            if next == due {
-                self.read_all().await;
-                due = Instant::now() + EVERY;
-            } else {
-                soon = (soon * 2).min(EVERY);
-                let mut all = self.all.lock().await;
-                let unread = all.iter_mut().filter(|watched| watched.value.is_unread());
-                join_all(unread.map(|watched| watched.read_again(&self.references))).await;
-            }
+            let is_unread = self.read(watched).await;
+            drop(unread.take());
+            sleep(if is_unread { soon } else { EVERY }).await;
+            soon = if is_unread { (soon * 2).min(EVERY) } else { AGAIN };
         }
+    }
+
+    /// Reads one value, once nobody else does: whether there is still no good one.
+    async fn read(&self, watched: &Mutex<Watched>) -> bool {
+        let mut watched = watched.lock().await;
+        watched.read_again(&self.references).await;
+        watched.value.is_unread()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::aws::Base;
+    use crate::config::Aws;
+    use crate::credentials::StoreReader;
+    use crate::credentials::calls::Calls;
+
+    /// Something whose reads are counted. `read`: what comes of each.
+    fn watched(
+        reads: &Arc<AtomicUsize>,
+        read: impl Fn() -> BoxFuture<'static, Result<Listing, ReferenceError>> + Send + Sync + 'static,
+    ) -> Watched {
+        let reads = Arc::clone(reads);
+        let read = move |_: References| {
+            reads.fetch_add(1, Ordering::Relaxed);
+            read()
+        };
+        let take = |_| -> BoxFuture<'static, _> { Box::pin(std::future::ready(Ok(()))) };
+        let value = Value { read: Box::new(read), last: None, take: Box::new(take) };
+        Watched { name: "x".to_owned(), value: Box::new(value), is_failing: false }
+    }
+
+    async fn references() -> References {
+        let base = Base::from_environment(&Aws { region: None, endpoint_url: None }, &|_| None).await;
+        References::new(Arc::new(StoreReader(Arc::new(Calls::new(base, EVERY, None)))), EVERY)
+    }
+
+    /// Issue 11, A3: one lock was held over a whole round.
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_hangs_keeps_no_other_value_waiting() {
+        let [hung, well, broken] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+        let failed = || ReferenceError::Deadline(EVERY);
+        let all = vec![
+            watched(&hung, || Box::pin(std::future::pending())),
+            watched(&well, || Box::pin(std::future::ready(Ok(Listing::new())))),
+            watched(&broken, move || Box::pin(std::future::ready(Err(failed())))),
+        ];
+        let watch = Watch::new(references().await, all);
+        let (first, mut told) = oneshot::channel();
+        let running = tokio::spawn(Arc::clone(&watch).run(first));
+        let counts = || [&hung, &well, &broken].map(|reads| reads.load(Ordering::Relaxed));
+        let after = async |time: Duration| {
+            advance(time).await;
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            counts()
+        };
+        assert_eq!(after(Duration::ZERO).await, [1, 1, 1]);
+        assert_eq!(after(AGAIN).await, [1, 1, 2], "what could not be read yet is tried sooner");
+        assert_eq!(after(AGAIN * 2).await, [1, 1, 3]);
+        assert_eq!(after(EVERY).await, [1, 2, 4]);
+        assert!(told.try_recv().is_err(), "not everything has been read");
+        running.abort();
     }
 }

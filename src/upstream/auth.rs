@@ -3,9 +3,10 @@
 //! All run inside verified TLS only, so that cleartext reaches nobody but the warehouse. Codes: PostgreSQL protocol,
 //! "Message Formats", AuthenticationXXX; 13 and what AWS's drivers make of 10: redshift-wire.md 4.1.
 
-use bytes::BytesMut;
-use pgwire::messages::startup::{Password, SASLInitialResponse, SASLResponse};
+use pgwire::messages::Message;
+use pgwire::messages::startup::{SASLInitialResponse, SASLResponse};
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use zeroize::Zeroizing;
 
 use super::digest::{DigestRequest, md5};
 use super::{UpstreamError, scram};
@@ -17,9 +18,14 @@ const NONCE_BYTES: usize = 16;
 
 /// One login's dialogue.
 pub(super) struct Authentication<'a> {
+    /// The warehouse's name: whose turn it is to compute.
+    host: &'a str,
     login: &'a DbLogin,
     state: State,
 }
+
+/// A whole message, wiped when dropped: it may be the password.
+type Answer = Zeroizing<Vec<u8>>;
 
 enum State {
     /// Nothing has been asked for.
@@ -35,8 +41,8 @@ enum State {
 }
 
 impl<'a> Authentication<'a> {
-    pub(super) fn new(login: &'a DbLogin) -> Self {
-        Self { login, state: State::Start }
+    pub(super) fn new(host: &'a str, login: &'a DbLogin) -> Self {
+        Self { host, login, state: State::Start }
     }
 
     pub(super) fn is_ok(&self) -> bool {
@@ -44,20 +50,20 @@ impl<'a> Authentication<'a> {
     }
 
     /// Takes the body of an `R` message and returns the answer to send, if one is owed.
-    pub(super) async fn answer(&mut self, body: &[u8]) -> Result<Option<BytesMut>, UpstreamError> {
+    pub(super) async fn answer(&mut self, body: &[u8]) -> Result<Option<Answer>, UpstreamError> {
         const SHORT: UpstreamError = UpstreamError::Protocol("truncated authentication request");
         let (code, data) = body.split_at_checked(4).ok_or(SHORT)?;
         let (state, answer) = match (wire::peek_u32(code, 0), std::mem::replace(&mut self.state, State::Start)) {
             (0, State::Start | State::Answered) if data.is_empty() => (State::Ok, None),
             (3, State::Start) if data.is_empty() => {
-                (State::Answered, Some(self.password(self.login.password.expose())))
+                (State::Answered, Some(Self::password(self.login.password.expose())))
             }
             (5, State::Start) => {
                 let salt = data.try_into().map_err(|_length| SHORT)?;
-                (State::Answered, Some(self.password(&md5(&self.login.user, &self.login.password, salt))))
+                (State::Answered, Some(Self::password(&md5(&self.login.user, &self.login.password, salt))))
             }
             (10, State::Start) => self.scram_first(data)?,
-            (11, State::ScramFirst(scram)) => scram_final(scram, data).await?,
+            (11, State::ScramFirst(scram)) => scram_final(self.host, scram, data).await?,
             (12, State::ScramFinal(mut scram)) => {
                 // The server's own proof: one that does not know the password cannot go on.
                 scram.finish(data).map_err(|_proof| UpstreamError::Protocol("SCRAM: the server's proof is wrong"))?;
@@ -68,7 +74,7 @@ impl<'a> Authentication<'a> {
                 aws_lc_rs::rand::fill(&mut nonce)
                     .map_err(|aws_lc_rs::error::Unspecified| UpstreamError::Protocol("no randomness"))?;
                 let answer = DigestRequest::parse(data)?.answer(&self.login.password, &nonce);
-                (State::Answered, Some(BytesMut::from(&*answer)))
+                (State::Answered, Some(Zeroizing::new(answer)))
             }
             (14, State::Start) => {
                 return Err(UpstreamError::Authentication("14 (identity provider token)".into()));
@@ -80,12 +86,19 @@ impl<'a> Authentication<'a> {
         Ok(answer)
     }
 
-    fn password(&self, text: &str) -> BytesMut {
-        wire::encode(&Password::new(text.to_owned()))
+    /// PasswordMessage, of its final size from the start: a buffer that grows would leave a copy behind.
+    fn password(text: &str) -> Answer {
+        let length = u32::try_from(4 + text.len() + 1).unwrap_or_default();
+        let mut message = Zeroizing::new(Vec::with_capacity(1 + 4 + text.len() + 1));
+        message.push(b'p');
+        message.extend(length.to_be_bytes());
+        message.extend(text.as_bytes());
+        message.push(0);
+        message
     }
 
     /// 10 is SASL only where it lists SCRAM-SHA-256; some take it for GSS.
-    fn scram_first(&self, mut mechanisms: &[u8]) -> Result<(State, Option<BytesMut>), UpstreamError> {
+    fn scram_first(&self, mut mechanisms: &[u8]) -> Result<(State, Option<Answer>), UpstreamError> {
         let mut offered = false;
         while let Some(name) = take_cstr(&mut mechanisms)
             && !name.is_empty()
@@ -97,13 +110,21 @@ impl<'a> Authentication<'a> {
         }
         let scram = ScramSha256::new(self.login.password.expose().as_bytes(), ChannelBinding::unsupported());
         let first = SASLInitialResponse::new(SCRAM_SHA_256.into(), Some(scram.message().to_vec().into()));
-        Ok((State::ScramFirst(Box::new(scram)), Some(wire::encode(&first))))
+        Ok((State::ScramFirst(Box::new(scram)), Some(encoded(&first))))
     }
 }
 
-async fn scram_final(scram: Box<ScramSha256>, challenge: &[u8]) -> Result<(State, Option<BytesMut>), UpstreamError> {
-    let scram = scram::prove(scram, challenge).await?;
-    let response = wire::encode(&SASLResponse::new(scram.message().to_vec().into()));
+fn encoded(message: &impl Message) -> Answer {
+    Zeroizing::new(wire::encode(message).to_vec())
+}
+
+async fn scram_final(
+    host: &str,
+    scram: Box<ScramSha256>,
+    challenge: &[u8],
+) -> Result<(State, Option<Answer>), UpstreamError> {
+    let scram = scram::prove(host, scram, challenge).await?;
+    let response = encoded(&SASLResponse::new(scram.message().to_vec().into()));
     Ok((State::ScramFinal(scram), Some(response)))
 }
 
@@ -120,10 +141,11 @@ mod tests {
     #[tokio::test]
     async fn the_password_vectors() {
         let login = login();
-        let answer = Authentication::new(&login).answer(b"\0\0\0\x05\x01\x02\x03\x04").await.unwrap().unwrap();
-        assert_eq!(answer, b"p\0\0\0\x28md5990c1f021c6514b93ad8e3c3a66921c8\0"[..]);
-        let answer = Authentication::new(&login).answer(b"\0\0\0\x03").await.unwrap().unwrap();
-        assert_eq!(answer, b"p\0\0\0\x14MyTempPassw0rd!\0"[..]);
+        let answer =
+            Authentication::new("warehouse", &login).answer(b"\0\0\0\x05\x01\x02\x03\x04").await.unwrap().unwrap();
+        assert_eq!(answer[..], b"p\0\0\0\x28md5990c1f021c6514b93ad8e3c3a66921c8\0"[..]);
+        let answer = Authentication::new("warehouse", &login).answer(b"\0\0\0\x03").await.unwrap().unwrap();
+        assert_eq!(answer[..], b"p\0\0\0\x14MyTempPassw0rd!\0"[..]);
     }
 
     #[tokio::test]
@@ -144,17 +166,17 @@ mod tests {
             b"\0\0\0\x0f",
             b"\xff\xff\xff\xff",
         ] {
-            assert!(Authentication::new(&login).answer(body).await.is_err(), "{body:?}");
+            assert!(Authentication::new("warehouse", &login).answer(body).await.is_err(), "{body:?}");
         }
     }
 
     #[tokio::test]
     async fn a_password_is_given_once_and_scram_must_end_with_the_servers_proof() {
         let login = login();
-        let mut twice = Authentication::new(&login);
+        let mut twice = Authentication::new("warehouse", &login);
         twice.answer(b"\0\0\0\x03").await.unwrap();
         assert!(twice.answer(b"\0\0\0\x03").await.is_err());
-        let mut cut_short = Authentication::new(&login);
+        let mut cut_short = Authentication::new("warehouse", &login);
         cut_short.answer(b"\0\0\0\x0aSCRAM-SHA-256\0\0").await.unwrap().unwrap();
         assert!(cut_short.answer(b"\0\0\0\0").await.is_err());
     }

@@ -1,6 +1,7 @@
 //! Redshift's own digest, authentication request 13, and MD5, request 5.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use zeroize::Zeroizing;
 
 use super::UpstreamError;
 use crate::secret::Secret;
@@ -37,7 +38,8 @@ impl<'a> DigestRequest<'a> {
 
     /// The whole answering message: `SHA256(SHA256(password || salt) || server nonce || client nonce)`, then the nonce.
     pub(super) fn answer(&self, password: &Secret, client_nonce: &[u8]) -> Vec<u8> {
-        let inner = digest(&SHA256, &[password.expose().as_bytes(), self.salt].concat());
+        let salted = Zeroizing::new([password.expose().as_bytes(), self.salt].concat());
+        let inner = digest(&SHA256, &salted);
         let outer = digest(&SHA256, &[inner.as_ref(), self.server_nonce, client_nonce].concat());
         let body = [&prefixed(outer.as_ref())[..], &prefixed(client_nonce)].concat();
         wire::message(DIGEST_RESPONSE, &body)

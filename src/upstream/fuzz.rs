@@ -50,7 +50,7 @@ fn digest(algorithm: u32, salt: &[u8], nonce: &[u8]) -> Vec<u8> {
 /// What was asked for and what went out for it, and whether the warehouse passed for itself.
 async fn dialogue(requests: &[Vec<u8>]) -> (Vec<(Vec<u8>, Vec<u8>)>, bool) {
     let login = DbLogin { user: "IAMR:rs01".into(), password: Secret::new(PASSWORD.into()), expires_at: None };
-    let mut authentication = Authentication::new(&login);
+    let mut authentication = Authentication::new("warehouse", &login);
     let (mut sent, mut nonce) = (Vec::new(), String::new());
     for request in requests {
         let request = match std::str::from_utf8(request) {

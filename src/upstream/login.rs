@@ -17,10 +17,10 @@ const MAX_MESSAGE: usize = 30_000;
 /// All that a warehouse may say before it is ready, in bytes.
 const MAX_GREETING: usize = 256 * 1024;
 
-/// Logs in over a verified connection. The caller sets the deadline.
+/// Logs in over a verified connection to the host at that address. The caller sets the deadline.
 pub(super) async fn log_in(
     mut wire: Wire,
-    address: SocketAddr,
+    (host, address): (&str, SocketAddr),
     login: &DbLogin,
     database: &str,
     parameters: &[(String, String)],
@@ -30,7 +30,7 @@ pub(super) async fn log_in(
         return Err(UpstreamError::Protocol("the startup parameters are more than fits into a startup message"));
     }
     wire.send_bytes(&message).await.map_err(UpstreamError::Closed)?;
-    authenticate(&mut wire, login).await?;
+    authenticate(&mut wire, host, login).await?;
     debug!(%address, "the warehouse took the login");
     greeted(wire, address).await
 }
@@ -51,8 +51,8 @@ fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) 
 }
 
 /// Answers what is asked until the server says that it is satisfied.
-async fn authenticate(wire: &mut Wire, login: &DbLogin) -> Result<(), UpstreamError> {
-    let mut authentication = Authentication::new(login);
+async fn authenticate(wire: &mut Wire, host: &str, login: &DbLogin) -> Result<(), UpstreamError> {
+    let mut authentication = Authentication::new(host, login);
     loop {
         let frame = next(wire).await?;
         if frame.tag() != b'R' {

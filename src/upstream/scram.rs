@@ -2,13 +2,12 @@
 //!
 //! The exchange itself is postgres-protocol's. The challenge says how much work an answer is, so it is held to bounds first.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use postgres_protocol::authentication::sasl::ScramSha256;
-use tokio::sync::Semaphore;
 
 use super::UpstreamError;
-use crate::derive::derive;
+use crate::blocking::{Lanes, Unfinished};
 
 /// Most rounds, twenty-four times PostgreSQL's default; in a debug build a second.
 const MAX_ROUNDS: u32 = 100_000;
@@ -20,20 +19,30 @@ const MAX_SALT_BASE64: usize = MAX_SALT.div_ceil(3) * 4;
 /// Longest nonce, ours included, in characters. PostgreSQL's is of 48.
 const MAX_NONCE: usize = 1024;
 
-/// Derivations at a time, whatever warehouses ask for: the proxy has other work.
-static DERIVATIONS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_DERIVATIONS)));
+/// Derivations at a time, by the warehouse's host: the proxy has other work, and a warehouse that asks for many rounds is not
+/// to keep the logins at others waiting.
+static DERIVATIONS: LazyLock<Lanes<String>> =
+    LazyLock::new(|| Lanes::new("warehouse-scram", MAX_OF_WAREHOUSE, MAX_DERIVATIONS));
+const MAX_OF_WAREHOUSE: usize = 1;
 const MAX_DERIVATIONS: usize = 4;
 
-/// Takes the server's first message; the exchange then holds our proof. Waits while others are derived; the
+/// Takes the first message of the server at `host`; the exchange then holds our proof. Waits while others are derived; the
 /// caller sets the deadline.
-pub(super) async fn prove(mut scram: Box<ScramSha256>, challenge: &[u8]) -> Result<Box<ScramSha256>, UpstreamError> {
+pub(super) async fn prove(
+    host: &str,
+    mut scram: Box<ScramSha256>,
+    challenge: &[u8],
+) -> Result<Box<ScramSha256>, UpstreamError> {
     // At this point it still holds our first message.
     if !is_answered(scram.message(), challenge) {
         return Err(UpstreamError::Protocol("SCRAM: a challenge out of bounds"));
     }
     let challenge = challenge.to_vec();
-    let proved = derive(&DERIVATIONS, move || scram.update(&challenge).map(|()| scram)).await;
-    let proved = proved.map_err(|_panic| UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"))?;
+    let proved = DERIVATIONS.run(host.to_owned(), move || scram.update(&challenge).map(|()| scram)).await;
+    let proved = proved.map_err(|why| match why {
+        Unfinished::Thread(_) => UpstreamError::Protocol("SCRAM: no thread to compute the proof"),
+        Unfinished::Panicked => UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"),
+    })?;
     proved.map_err(|_scram| UpstreamError::Protocol("SCRAM: malformed challenge"))
 }
 
@@ -55,6 +64,8 @@ fn is_answered(first: &[u8], challenge: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use futures_util::poll;
     use postgres_protocol::authentication::sasl::ChannelBinding;
 
@@ -70,7 +81,7 @@ mod tests {
     /// `{}` is our nonce.
     async fn answered(challenge: &str) -> bool {
         let (scram, nonce) = begun();
-        prove(scram, challenge.replace("{}", &nonce).as_bytes()).await.is_ok()
+        prove("warehouse", scram, challenge.replace("{}", &nonce).as_bytes()).await.is_ok()
     }
 
     /// CVE-2026-6665 (a nonce without end) and CVE-2026-6669 (rounds without end).
@@ -101,18 +112,29 @@ mod tests {
             assert!(!answered(challenge).await, "{challenge}");
         }
         let (scram, _) = begun();
-        assert!(prove(scram, b"\xff").await.is_err());
+        assert!(prove("warehouse", scram, b"\xff").await.is_err());
     }
 
+    /// Issue 11, A3: all warehouses shared one queue, which one that asks for many rounds could fill.
     #[tokio::test]
-    async fn only_so_many_are_derived_at_a_time() {
-        let all = DERIVATIONS.acquire_many(u32::try_from(MAX_DERIVATIONS).unwrap()).await.unwrap();
-        let (scram, nonce) = begun();
-        let challenge = format!("r={nonce}x,s=QSXCR+Q6sek8bf92,i=4096");
-        let mut waiting = Box::pin(prove(scram, challenge.as_bytes()));
+    async fn a_slow_warehouse_keeps_no_other_waiting() {
+        let mut slow: Vec<_> =
+            (0..2 * MAX_DERIVATIONS).map(|_| Box::pin(DERIVATIONS.turn("slow".to_owned()))).collect();
+        let mut turns = Vec::new();
+        for waiting in &mut slow {
+            if let Poll::Ready(turn) = poll!(waiting) {
+                turns.push(turn);
+            }
+        }
+        assert_eq!(turns.len(), MAX_OF_WAREHOUSE);
+        let prove = async |host: &str| {
+            let (scram, nonce) = begun();
+            prove(host, scram, format!("r={nonce}x,s=QSXCR+Q6sek8bf92,i=4096").as_bytes()).await
+        };
+        prove("another").await.unwrap();
+        let mut waiting = Box::pin(prove("slow"));
         assert!(poll!(&mut waiting).is_pending());
-        assert_eq!(DERIVATIONS.available_permits(), 0);
-        drop(all);
+        drop((slow, turns));
         waiting.await.unwrap();
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::config::reader::{Value, read_file};
+use crate::config::file::read_file;
+use crate::config::reader::Value;
 use crate::config::value::{self, Parsed, Reference};
 use crate::config::verifier::{self, BadVerifier, Verifier};
 use crate::config::{Password, Proof, StoredPassword};
@@ -140,7 +141,11 @@ fn from_file(value: &Value<'_>, path: &Path, is_bare: bool) -> Option<String> {
                          verifier that hash-password makes of it, or where it is kept (file:, env:, ssm: or secret:)",
                     );
                 }
-                _ => value.fault(format_args!("cannot read the file ({kind})")),
+                _ => {
+                    // What we say ourselves is more than the kind, and names no path.
+                    let why = why.get_ref().map_or_else(|| kind.to_string(), ToString::to_string);
+                    value.fault(format_args!("cannot read the file ({why})"));
+                }
             }
             None
         }

@@ -1,0 +1,132 @@
+//! Files that the configuration names: text, of a bounded size, and read in a bounded time.
+
+use std::fs::{File, FileType};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// Longest file read, in bytes: CA bundles of operating systems are near 250 KiB.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How long one file may take while the configuration is loaded: a mount that hangs must not hang a start.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A text file, whole, up to 4 MiB and within 10 s: every file that the configuration names is read so at load.
+///
+/// # Errors
+/// As [`std::fs::File`]; `FileTooLarge`; `InvalidInput` for what is no regular file; `TimedOut`.
+pub fn read_file(path: &Path) -> io::Result<String> {
+    within(DEADLINE, path, read_regular)
+}
+
+/// The configuration's own file, which may also be a pipe, as a shell makes of `<(…)`.
+///
+/// # Errors
+/// As [`read_file`].
+pub(super) fn read_any(path: &Path) -> io::Result<String> {
+    within(DEADLINE, path, |path| read(File::open(path)?))
+}
+
+/// A text file, whole, up to 4 MiB; for a thread that may be blocked for as long as its mount hangs.
+///
+/// # Errors
+/// As [`read_file`], but for `TimedOut`.
+pub(crate) fn read_regular(path: &Path) -> io::Result<String> {
+    // Judged before it is opened: to open a FIFO waits for its writer.
+    refuse_special(std::fs::metadata(path)?.file_type())?;
+    let file = File::open(path)?;
+    refuse_special(file.metadata()?.file_type())?;
+    read(file)
+}
+
+/// Reads on a thread of its own, which is left behind where it takes longer.
+fn within(deadline: Duration, path: &Path, read: fn(&Path) -> io::Result<String>) -> io::Result<String> {
+    let (tell, told) = sync_channel(1);
+    let path = path.to_owned();
+    thread::Builder::new().name("config-file".to_owned()).spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = tell.send(read(&path));
+    })?;
+    match told.recv_timeout(deadline) {
+        Ok(read) => read,
+        Err(RecvTimeoutError::Timeout) => {
+            let what = format!("not read within {} s: its file system hangs", deadline.as_secs_f32());
+            Err(io::Error::new(ErrorKind::TimedOut, what))
+        }
+        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the read was broken off")),
+    }
+}
+
+fn read(file: File) -> io::Result<String> {
+    // At once as large as it gets: what grows leaves copies behind, which may be of a password.
+    let size = usize::try_from(file.metadata()?.len().min(MAX_FILE_BYTES)).unwrap_or_default();
+    let mut text = String::with_capacity(size + 1);
+    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 4 MiB"));
+    }
+    Ok(text)
+}
+
+/// What may block for ever, or has no end. A directory is refused by the read itself.
+fn refuse_special(kind: FileType) -> io::Result<()> {
+    let special = [
+        (kind.is_fifo(), "a FIFO"),
+        (kind.is_socket(), "a socket"),
+        (kind.is_char_device() || kind.is_block_device(), "a device"),
+    ];
+    match special.iter().find(|(is_it, _)| *is_it) {
+        Some((_, what)) => Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what}, not a regular file"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Issue 11, A3: to open a FIFO waited for a writer, for ever.
+    #[test]
+    fn what_is_no_regular_file_is_refused_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        for (path, what) in [
+            (&*fifo, "it is a FIFO, not a regular file"),
+            (&folder.path().join("socket"), "it is a socket, not a regular file"),
+            (Path::new("/dev/zero"), "it is a device, not a regular file"),
+        ] {
+            for read in [read_file, read_regular] {
+                assert_eq!(read(path).unwrap_err().to_string(), what);
+            }
+        }
+        assert_eq!(read_file(folder.path()).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(read_file(&folder.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_read_that_hangs_is_left_behind() {
+        let hang = |_: &Path| {
+            thread::park();
+            Ok(String::new())
+        };
+        let error = within(Duration::from_millis(1), Path::new("x"), hang).unwrap_err();
+        assert_eq!(error.to_string(), "not read within 0.001 s: its file system hangs");
+    }
+
+    #[test]
+    fn a_file_has_a_bounded_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "text").unwrap();
+        assert_eq!(read_file(&path).unwrap(), "text");
+        File::options().write(true).open(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        assert_eq!(read_file(&path).unwrap_err().to_string(), "larger than 4 MiB");
+    }
+}
