@@ -1,13 +1,15 @@
 //! Who has guessed too often: wrong proofs of one (address, user), and of one address over all users, within a window.
 //!
-//! Only what is judged here is counted here ([`Trial`]): what a wrong proof is, the session says. In IPv6 an address stands for its /64.
+//! This module only counts. Whether a proof was right is decided by the session, which reports it when it ends the
+//! [`Trial`]; a trial that is dropped before, by a deadline or a client that makes room, counts for nothing. In IPv6 an
+//! address stands for its /64. Nothing is logged while the lock is held.
+//!
 //! Memory is bounded: beyond [`MAX_FAILURES`] or [`MAX_BANS`] the oldest are forgotten. A ban takes `ban_after` finished
 //! proofs, so that to push one out before its time an attacker has to finish a hundred thousand times as many.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,23 +60,22 @@ pub(crate) struct Banned {
     left: Duration,
 }
 
-/// A proof that may be tried: it takes effect by its end.
+/// A proof that may be tried: it takes effect by [`Trial::end`] alone.
 #[must_use]
 pub(crate) struct Trial<'a> {
     bans: &'a Bans,
     from: IpAddr,
     user: &'a Counted,
-    /// What a proof costs has been spent on it.
-    is_spent: AtomicBool,
 }
 
 /// How a proof ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
     Right,
+    /// Finished, and wrong.
     Wrong,
-    /// Before it was finished: it counts for nothing.
-    Early,
+    /// Not finished, or not known to be wrong: it counts for nothing.
+    Uncounted,
 }
 
 /// A user name, whoever has it. What names are told apart by is all of it: one that nobody has must not share a count with
@@ -151,7 +152,7 @@ impl Bans {
     /// It is banned, or the address is.
     pub(crate) fn trial<'a>(&'a self, from: IpAddr, user: &'a Counted) -> Result<Trial<'a>, Banned> {
         self.judge(from, user)?;
-        Ok(Trial { bans: self, from, user, is_spent: AtomicBool::new(false) })
+        Ok(Trial { bans: self, from, user })
     }
 
     /// Whether `user` may try, or get in, from there.
@@ -171,6 +172,18 @@ impl Bans {
             return;
         }
         let from = neighbourhood(from);
+        for whom in self.count(from, user) {
+            warn!(
+                client_addr = from.to_string().as_str(),
+                user = whom.as_ref().map_or("*", |user| &user.shown),
+                secs = self.time.as_secs(),
+                "banned: too many failed logins"
+            );
+        }
+    }
+
+    /// Counts a wrong proof: whom it bans, if anybody. `None` among them is all users of the address.
+    fn count(&self, from: IpAddr, user: &Counted) -> impl Iterator<Item = Option<Counted>> + use<> {
         let (now, mut memory) = self.memory();
         if memory.failures.len() >= MAX_FAILURES {
             memory.forget_failure();
@@ -190,18 +203,14 @@ impl Bans {
             pair.until = Some(until);
         }
         let of_pair = bans_pair.then(|| Some(user.clone()));
-        for whom in of_pair.into_iter().chain(bans_address.then_some(None)) {
-            warn!(
-                client_addr = from.to_string().as_str(),
-                user = whom.as_ref().map_or("*", |user| &user.shown),
-                secs = self.time.as_secs(),
-                "banned: too many failed logins"
-            );
+        let banned = of_pair.into_iter().chain(bans_address.then_some(None));
+        for whom in banned.clone() {
             if memory.bans.len() >= MAX_BANS {
                 memory.end_ban();
             }
             memory.bans.push_back((until, from, whom));
         }
+        banned
     }
 
     /// A proof was right: this user's failures from there no longer count, neither against it nor against the address. Those
@@ -263,35 +272,18 @@ impl Trial<'_> {
         self.bans.judge(self.from, self.user).is_ok()
     }
 
-    /// Thousands of hashes are about to be spent on it: a client that goes away from here on has made a wrong guess. False: a
-    /// ban began meanwhile, and nothing is to be spent.
-    pub(crate) fn spend(&self) -> bool {
-        let is_open = self.is_open();
-        self.is_spent.store(is_open, Ordering::Relaxed);
-        is_open
-    }
-
     /// Counts it.
     ///
     /// # Errors
     /// A ban began meanwhile, by others' guesses: then this one does not matter.
     pub(crate) fn end(self, how: Ended) -> Result<(), Banned> {
-        self.is_spent.store(false, Ordering::Relaxed);
         self.bans.judge(self.from, self.user)?;
         match how {
             Ended::Right => self.bans.succeeded(self.from, self.user),
             Ended::Wrong => self.bans.failed(self.from, self.user),
-            Ended::Early => {}
+            Ended::Uncounted => {}
         }
         Ok(())
-    }
-}
-
-impl Drop for Trial<'_> {
-    fn drop(&mut self) {
-        if *self.is_spent.get_mut() {
-            self.bans.failed(self.from, self.user);
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::debug;
 use self::accounts::Account;
 pub(crate) use self::accounts::{Accounts, AccountsError};
 use crate::bans::Trial;
+use crate::blocking::Unfinished;
 use crate::config::{Holder, Method, User};
 use crate::fault::{Fault, Kind};
 use crate::startup::Client;
@@ -51,7 +52,7 @@ pub(crate) enum AuthError {
          for which users.*.method = \"cleartext\" is"
     )]
     LeftAtSasl(#[source] WireError),
-    /// A finished proof that does not count, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
+    /// The client has proved nothing, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
     /// certificate, a SCRAM exchange that does not add up. The client reads the same of all.
     #[error("{reason}")]
     Failed { user: SentUser, reason: Reason },
@@ -67,6 +68,9 @@ pub(crate) enum AuthError {
     /// The system gave no random bytes.
     #[error("no randomness for a nonce")]
     Randomness,
+    /// The password that the client sent could not be checked.
+    #[error("the key derivation of the client's password did not finish")]
+    Unfinished(#[source] Unfinished),
 }
 
 /// For the log only.
@@ -80,9 +84,15 @@ pub(crate) enum Reason {
     Malformed,
     #[error("the proof is bound to another channel or nonce: somebody is in between, or the client is in error")]
     OtherExchange,
+    /// The proof was made with the right password, so it is no guess.
+    #[error(
+        "the password is right, but its proof is bound to another TLS channel: TLS ends ahead of us, or somebody is in between"
+    )]
+    OtherChannel,
     #[error("the client says that it saw no offer of channel binding, but it was made one: somebody is in between")]
     Downgrade,
-    /// A right proof, or a password that was not looked at.
+    /// A ban began while this login was under way. We do not say whether the proof was right; a cleartext password was not
+    /// even hashed.
     #[error("too many wrong proofs meanwhile")]
     Withheld,
     #[error("unknown user")]
@@ -91,8 +101,26 @@ pub(crate) enum Reason {
     Disabled,
     #[error("expired password")]
     Expired,
-    #[error("the user's password is a reference that has not been read yet")]
+    /// Nothing that can be proved is known of the user, so that whatever it shows may be right.
+    #[error("the user's password is a reference that has not been read yet, or that leads to nothing usable")]
     Unread,
+}
+
+impl Reason {
+    /// Whether it is a wrong guess, which leads to a ban: a proof that was finished, and wrong.
+    pub(crate) fn is_guess(self) -> bool {
+        match self {
+            Self::WrongPassword
+            | Self::WrongCertificate
+            | Self::Malformed
+            | Self::OtherExchange
+            | Self::UnknownUser
+            | Self::Disabled
+            | Self::Expired => true,
+            // At a downgrade the client has not shown its proof yet.
+            Self::OtherChannel | Self::Downgrade | Self::Withheld | Self::Unread => false,
+        }
+    }
 }
 
 /// Lets the client prove that it is `user`. A conn_id behind the user's name changes nothing here: whether it leads
@@ -132,7 +160,8 @@ async fn prove(
     }
 }
 
-/// Who that makes it. Why a name proves nothing is told before what was wrong with its proof.
+/// Turns the account and its proof into a principal. If the account itself is barred, that reason is logged rather than the
+/// proof's.
 fn judge(user: &SentUser, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
     match (account.user, shown) {
         (Ok(holder), Ok(slot)) => Ok(Principal { user: user.name().to_owned(), holder, slot: Some(slot) }),
@@ -185,7 +214,7 @@ impl Fault for AuthError {
             | Self::Protocol(_)
             | Self::CertificateMissing
             | Self::CleartextWithoutTls => Kind::Client,
-            Self::Randomness => Kind::Internal,
+            Self::Randomness | Self::Unfinished(_) => Kind::Internal,
         }
     }
 
@@ -197,7 +226,7 @@ impl Fault for AuthError {
             Self::Protocol(expected) => Some(Refusal::protocol(expected)),
             Self::CertificateMissing => Some(Refusal::certificate_required()),
             Self::CleartextWithoutTls => Some(Refusal::tls_required()),
-            Self::Randomness => Some(Refusal::internal()),
+            Self::Randomness | Self::Unfinished(_) => Some(Refusal::internal()),
         }
     }
 }

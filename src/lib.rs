@@ -32,7 +32,6 @@ mod blocking;
 mod cancel;
 mod client_auth;
 mod credentials;
-mod derive;
 mod engine;
 mod handshakes;
 mod nofile;

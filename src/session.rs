@@ -225,8 +225,8 @@ async fn proven(
     let verified = client_auth::verify(client, &shared.accounts, user, &trial).await;
     trial.end(match &verified {
         Ok(_) => Ended::Right,
-        Err(AuthError::Failed { .. }) => Ended::Wrong,
-        Err(_) => Ended::Early,
+        Err(AuthError::Failed { reason, .. }) if reason.is_guess() => Ended::Wrong,
+        Err(_) => Ended::Uncounted,
     })?;
     let principal = verified?;
     let is_there = principal.holder.rights.may_come_from(address, client.peer.vpc_endpoint.as_deref());

@@ -13,6 +13,7 @@ mod support;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use redshift_sandbox::aws::{Fault, Times};
 use support::frozen::FrozenTime;
 use support::hostile::{MECHANISM, Verdict, challenged, demo, told, verdict, wrong_password};
 use support::process::Proxy;
@@ -198,6 +199,65 @@ async fn only_finished_wrong_proofs_are_counted() {
     rig.wait_until_idle().await;
     assert!(rig.app.bans().is_empty());
     assert_eq!(login(&rig, HERE, USER, PASSWORD).await, None);
+}
+
+/// Issue 11, A4: whoever came while SSM was down at our start was banned, with the right password.
+#[tokio::test]
+async fn a_password_that_has_not_been_read_yet_is_answered_as_wrong_and_not_counted() {
+    let config = format!(
+        "{LIMITS}[users.ann]\npassword = \"ssm:/ann\"\nconnections = [\"sales\"]\n\
+         [users.\"*\"]\npassword = \"ssm:/users/{{user}}\"\nconnections = [\"sales\"]\n"
+    );
+    let world = World::start(&Setup { config, ..Setup::default() }).await;
+    world.sandbox.aws.fault("GetParametersByPath", Fault::Deny, Times::Always);
+    let rig = Rig::over(world).await;
+    let refused =
+        |user: &str| Some(("28P01".to_owned(), format!("password authentication failed for user \"{user}\"")));
+    for user in ["ann", "bob"] {
+        for _ in 0..5 {
+            assert_eq!(login(&rig, HERE, user, "right").await, refused(user));
+        }
+    }
+    assert!(rig.app.bans().is_empty());
+    let aws = &rig.sandbox().aws;
+    aws.clear_faults();
+    aws.put_parameter("/ann", "right");
+    aws.put_parameter("/users/bob", "right");
+    rig.app.read_references().await;
+    for user in ["ann", "bob"] {
+        assert_eq!(login(&rig, HERE, user, "right").await, None);
+        for _ in 0..3 {
+            assert_eq!(login(&rig, HERE, user, "wrong").await, refused(user));
+        }
+        assert!(is_banned(&rig, HERE, user).await, "once it is read, a wrong one counts");
+    }
+}
+
+/// Issue 11, A4: with costly verifiers a crowd made others wait until our own deadline, which was counted as a wrong proof.
+#[tokio::test]
+async fn a_client_that_waits_for_our_own_queue_until_its_deadline_has_not_guessed() {
+    // Far more rounds than are done while this test runs: all wait behind the first.
+    let costly = "SCRAM-SHA-256$1000000:MDEyMzQ1Njc4OWFiY2RlZg==$\
+                  AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let config =
+        format!("{LIMITS}[users.slow]\npassword = \"{costly}\"\nmethod = \"cleartext\"\nconnections = [\"*\"]\n");
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    let time = FrozenTime::start().await;
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let asked = support::hostile::asked(&rig, true, &startup(0, &[("user", "slow"), ("database", "sales")])).await;
+        waiting.push(asked);
+    }
+    for stream in &mut waiting {
+        say(stream, &message(b'p', b"right\0")).await;
+    }
+    time.advance(Duration::from_secs(16)).await;
+    let mut late = 0;
+    for stream in &mut waiting {
+        late += usize::from(until_closed(stream).await.is_empty());
+    }
+    assert!(late > 3, "more than a ban takes waited in vain: {late}");
+    assert!(rig.app.bans().is_empty());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,6 +16,7 @@ use self::listed::Listed;
 use super::verifiers::Verifiers;
 use super::{Reason, Users, stranger};
 use crate::bans::Counted;
+use crate::blocking::Unfinished;
 use crate::clock::Clock;
 use crate::config::verifier::{ITERATIONS, SALT_BYTES};
 use crate::config::{AnyUser, BEFORE_CONN_ID, Holder, Method, Password, Proof, User};
@@ -164,7 +166,10 @@ impl Accounts {
     pub(super) fn find(&self, name: &str) -> Account {
         let fake = self.derivations.fakes.of(name, self.usual_iterations.load(Ordering::Relaxed));
         let Some((holder, stored)) = self.known(name) else {
-            return Account { user: Err(Reason::UnknownUser), method: self.usual_method(), verifiers: fake };
+            // While nobody below the path is known yet, each name may be one of them.
+            let is_unread = self.listed.as_ref().is_some_and(|listed| !listed.is_read());
+            let reason = if is_unread { Reason::Unread } else { Reason::UnknownUser };
+            return Account { user: Err(reason), method: self.usual_method(), verifiers: fake };
         };
         let barred = self.barred(&holder.rights);
         let (user, verifiers) = match (stored, barred) {
@@ -176,9 +181,18 @@ impl Accounts {
         Account { user, method: holder.rights.method, verifiers }
     }
 
-    /// Which of the account's passwords this is: thousands of hashes, off the event loop and bounded in number.
-    pub(super) async fn slot_of(&self, account: &Account, password: Secret) -> Option<usize> {
-        self.derivations.slot_of(account.verifiers.clone(), password).await
+    /// Which of the account's passwords a client at `from` has sent: thousands of hashes, on a thread of its own, one at a
+    /// time for each address.
+    ///
+    /// # Errors
+    /// The work was not done, so that nothing is known of the password.
+    pub(super) async fn slot_of(
+        &self,
+        account: &Account,
+        from: IpAddr,
+        password: Secret,
+    ) -> Result<Option<usize>, Unfinished> {
+        self.derivations.slot_of(from, account.verifiers.clone(), password).await
     }
 
     fn known(&self, name: &str) -> Option<(Holder, Option<Arc<Verifiers>>)> {

@@ -25,8 +25,9 @@ pub(super) async fn prove(
         _ => return Err(AuthError::Protocol("a PasswordMessage")),
     };
     drop(frame);
-    if !trial.spend() {
+    if !trial.is_open() {
         return Ok(Err(Reason::Withheld));
     }
-    Ok(accounts.slot_of(account, password).await.ok_or(Reason::WrongPassword))
+    let slot = accounts.slot_of(account, client.peer.address.ip(), password).await.map_err(AuthError::Unfinished)?;
+    Ok(slot.ok_or(Reason::WrongPassword))
 }

@@ -1,17 +1,17 @@
 //! Verifiers from passwords: those of a user, and which of them a client has sent. Owns whose derivation waits for whose.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use aws_lc_rs::hmac;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::fake::Fakes;
+use crate::address::neighbourhood;
+use crate::blocking::{Lanes, Unfinished};
 use crate::client_auth::verifiers::{Keys, Verifiers};
 use crate::config::verifier::ITERATIONS;
 use crate::config::{Password, Verifier};
-use crate::derive::derive;
 use crate::secret::Secret;
 
 /// No verifier could be made.
@@ -19,7 +19,7 @@ use crate::secret::Secret;
 pub enum AccountsError {
     /// The key derivation was stopped.
     #[error("deriving a verifier from a password")]
-    Derivation(#[source] tokio::task::JoinError),
+    Derivation(#[source] Unfinished),
 }
 
 /// Makes verifiers. Who waits for one is a client not yet authenticated, of which there are `limits.max_handshakes` at most,
@@ -27,21 +27,34 @@ pub enum AccountsError {
 pub(super) struct Derivations {
     /// What stands where there is no password.
     pub(super) fakes: Fakes,
-    /// Of clients: no more than there are cores.
-    asked: Arc<Semaphore>,
+    /// Of clients: no more than there are cores, and one of each address, which is all that stands in the queue of that
+    /// address: a crowd at one address keeps nobody else waiting.
+    asked: Lanes<IpAddr>,
     /// Of what references lead to, however many are new: one at a time.
-    ours: Arc<Semaphore>,
+    ours: Lanes<()>,
 }
 
 impl Derivations {
     pub(super) fn new(salt_key: hmac::Key) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { fakes: Fakes::new(salt_key), asked: Arc::new(Semaphore::new(cores)), ours: Arc::new(Semaphore::new(1)) }
+        Self {
+            fakes: Fakes::new(salt_key),
+            asked: Lanes::new("client-password", 1, cores),
+            ours: Lanes::new("own-password", 1, 1),
+        }
     }
 
-    /// Which of a user's passwords a client has sent.
-    pub(super) async fn slot_of(&self, verifiers: Verifiers, password: Secret) -> Option<usize> {
-        derive(&self.asked, move || verifiers.slot_of_password(&password)).await.ok().flatten()
+    /// Which of a user's passwords a client at `from` has sent.
+    ///
+    /// # Errors
+    /// The work was not done, so that nothing is known of the password.
+    pub(super) async fn slot_of(
+        &self,
+        from: IpAddr,
+        verifiers: Verifiers,
+        password: Secret,
+    ) -> Result<Option<usize>, Unfinished> {
+        self.asked.run(neighbourhood(from), move || verifiers.slot_of_password(&password)).await
     }
 
     /// SCRAM tells one salt and one count of rounds before it sees a proof: those of the first verifier, under which plain
@@ -79,7 +92,34 @@ impl Derivations {
 
     /// The verifier of a password that a reference led to.
     async fn verifier(&self, password: Secret, salt: Vec<u8>, iterations: u32) -> Result<Verifier, AccountsError> {
-        let derived = derive(&self.ours, move || Verifier::derive(&password, &salt, iterations)).await;
+        let derived = self.ours.run((), move || Verifier::derive(&password, &salt, iterations)).await;
         derived.map_err(AccountsError::Derivation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+
+    use super::*;
+
+    /// Issue 11, A4: a crowd at one address stood ahead of everybody in the queue that all share.
+    #[tokio::test]
+    async fn clients_of_one_address_wait_for_each_other_and_for_nobody_elses_crowd() {
+        let derivations = Derivations::new(hmac::Key::new(hmac::HMAC_SHA256, b"test"));
+        let verifiers = derivations.fakes.of("a", 1);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let slot_of = |from: &str| derivations.slot_of(address(from), verifiers.clone(), Secret::new("x".to_owned()));
+        let held = derivations.asked.turn(neighbourhood(address("2001:db8::1"))).await;
+        let mut crowd: Vec<_> = (0..100).map(|_| Box::pin(slot_of("2001:db8::2"))).collect();
+        for waiting in &mut crowd {
+            assert!(poll!(waiting).is_pending(), "one at a time for a /64");
+        }
+        // A machine with one core has one turn, which is taken.
+        if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+            assert_eq!(slot_of("10.0.0.1").await.unwrap(), None);
+        }
+        drop((held, crowd));
+        assert_eq!(slot_of("2001:db8::2").await.unwrap(), None);
     }
 }

@@ -16,7 +16,8 @@ const MAX_NAME: usize = 63;
 pub(super) struct Listed {
     /// What all of them may do.
     pub(super) rights: Arc<User>,
-    by_name: RwLock<Arc<HashMap<String, Parameter>>>,
+    /// `None`: the path has not been read yet.
+    by_name: RwLock<Option<Arc<HashMap<String, Parameter>>>>,
 }
 
 /// One of them.
@@ -36,6 +37,11 @@ impl Listed {
     /// `None`: it has no parameter. `Some(None)`: it has one, but nothing can prove it.
     pub(super) fn find(&self, name: &str) -> Option<Option<Arc<Verifiers>>> {
         may_be_a_name(name).then(|| self.now().get(name).map(|parameter| parameter.verifiers.clone())).flatten()
+    }
+
+    /// Whether the path has been read since we began.
+    pub(super) fn is_read(&self) -> bool {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Arc<Verifiers>> + use<> {
@@ -63,12 +69,12 @@ impl Listed {
             };
             by_name.insert(name, Parameter { text, verifiers });
         }
-        *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_name);
+        *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(by_name));
         Ok(())
     }
 
     fn now(&self) -> Arc<HashMap<String, Parameter>> {
-        Arc::clone(&self.by_name.read().unwrap_or_else(PoisonError::into_inner))
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 }
 

@@ -111,14 +111,17 @@ impl Challenged {
     /// Takes client-final-message. Whatever is wrong with it, it proves nothing.
     pub(super) fn last(self, message: &[u8], verifiers: &Verifiers) -> Result<Proven, Reason> {
         let last = Last::parse(message).ok_or(Reason::Malformed)?;
-        let is_of_this_exchange =
-            same(last.binding.as_bytes(), self.binding.as_bytes()) & same(last.nonce.as_bytes(), self.nonce.as_bytes());
-        if !is_of_this_exchange {
+        if !same(last.nonce.as_bytes(), self.nonce.as_bytes()) {
             return Err(Reason::OtherExchange);
         }
         let auth_message = format!("{},{},{}", self.client_first_bare, self.server_first, last.unproven);
         let auth_message = auth_message.as_bytes();
-        let slot = verifiers.slot_of_proof(auth_message, &last.proof).ok_or(Reason::WrongPassword)?;
+        let slot = verifiers.slot_of_proof(auth_message, &last.proof);
+        if !same(last.binding.as_bytes(), self.binding.as_bytes()) {
+            // The proof covers the binding as the client sees it: a right one says that the client knows the password.
+            return Err(if slot.is_some() { Reason::OtherChannel } else { Reason::OtherExchange });
+        }
+        let slot = slot.ok_or(Reason::WrongPassword)?;
         let signature = verifiers.server_signature(slot, auth_message).ok_or(Reason::WrongPassword)?;
         Ok(Proven { slot, server_final: format!("v={}", STANDARD.encode(signature)) })
     }

@@ -62,7 +62,9 @@ fn another_implementations_client_gets_in_by_either_password_bound_or_not() {
         assert_eq!(exchange(bound(), Mechanism::ScramPlus, password, end_point()), want, "{password}");
     }
     let elsewhere = ChannelBinding::tls_server_end_point(b"the hash of another one".to_vec());
-    assert_eq!(exchange(bound(), Mechanism::ScramPlus, "pencil", elsewhere), Err(Reason::OtherExchange));
+    assert_eq!(exchange(bound(), Mechanism::ScramPlus, "pencil", elsewhere), Err(Reason::OtherChannel));
+    let elsewhere = ChannelBinding::tls_server_end_point(b"the hash of another one".to_vec());
+    assert_eq!(exchange(bound(), Mechanism::ScramPlus, "wrong", elsewhere), Err(Reason::OtherExchange));
 }
 
 /// CVE-2025-49146 and jackc/pgx#2578 are the clients' side of it.
