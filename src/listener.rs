@@ -1,6 +1,6 @@
 //! Accepting clients: one acceptor deals connections to the workers, one task each.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,6 +50,9 @@ impl Workers {
     }
 }
 
+/// How long the connections that were queued when the close began are taken out of the queue.
+const LAST_ACCEPTS: Duration = Duration::from_secs(1);
+
 /// Pause between two warnings of it.
 const WARN_PAUSE: Duration = Duration::from_secs(10);
 
@@ -97,7 +100,7 @@ pub(crate) fn bind(address: SocketAddr, ports: Ports) -> io::Result<TcpListener>
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts until `closing`, then once more all that is queued.
+/// Accepts until `closing`, then once more what is queued.
 pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: CancellationToken) {
     let Bound { listener, port_of } = bound;
     let port_of = port_of.as_ref();
@@ -122,10 +125,23 @@ pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: Cance
     }
     // It does not block: the queue ends with an error.
     if let Ok(listener) = listener.into_std() {
-        while let Ok((socket, peer)) = listener.accept() {
+        let last = Instant::now() + LAST_ACCEPTS;
+        for (socket, peer) in queued(|| listener.accept()).take_while(|_| Instant::now() < last) {
             acceptor.deal(socket.set_nonblocking(true).map(|()| socket), peer, port_of);
         }
     }
+}
+
+/// What a queue holds, as `accept` takes it out without blocking; not what others go on putting in for as long as we take.
+fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
+    // Linux lets one more wait than it was asked to.
+    let tries = (0..=BACKLOG).map_while(move |_| match accept() {
+        Ok(accepted) => Some(Some(accepted)),
+        // Gone before its turn.
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => Some(None),
+        Err(_) => None,
+    });
+    tries.flatten()
 }
 
 impl Acceptor {
@@ -153,5 +169,25 @@ impl Acceptor {
             }
         };
         self.tasks.spawn_on(session, worker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_taken_up_to_its_end() {
+        let mut answers =
+            vec![Ok(1), Err(ErrorKind::ConnectionAborted), Ok(2), Err(ErrorKind::WouldBlock), Ok(3)].into_iter();
+        let taken: Vec<_> = queued(|| answers.next().unwrap().map_err(io::Error::from)).collect();
+        assert_eq!(taken, [1, 2]);
+    }
+
+    /// Issue 11, A9: a drain accepted for as long as clients came.
+    #[test]
+    fn a_queue_that_is_filled_while_it_is_emptied_has_an_end() {
+        assert_eq!(queued(|| Ok(())).count(), usize::try_from(BACKLOG).unwrap() + 1);
+        assert_eq!(queued(|| Err::<(), _>(ErrorKind::ConnectionAborted.into())).count(), 0);
     }
 }
