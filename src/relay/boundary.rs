@@ -97,6 +97,9 @@ pub(super) struct Dialogue {
     status: u8,
     /// During COPY FROM STDIN the server ignores Sync.
     copying_in: bool,
+    /// Ends of COPY data that the client has sent before the server asked for the data. Such a COPY is over for the client
+    /// when the server begins it: the Syncs behind it are answered.
+    ended_ahead: u64,
     /// Those of this COPY, taken for ignored. If it fails before the server comes to them, they are answered after all.
     ignored: u64,
     /// The warehouse's last message, but for those that may come at any time.
@@ -117,6 +120,7 @@ impl Default for Dialogue {
             last: b'Z',
             status: b'I',
             copying_in: false,
+            ended_ahead: 0,
             goodbye: false,
         }
     }
@@ -125,14 +129,17 @@ impl Default for Dialogue {
 impl Dialogue {
     /// Takes in what the client sent.
     pub(super) fn client_sent(&mut self, bytes: &[u8]) {
-        let Self { client, queries, syncs, unsynced, copying_in, ignored, goodbye, .. } = self;
+        let Self { client, queries, syncs, unsynced, copying_in, ended_ahead, ignored, goodbye, .. } = self;
         client.follow(bytes, |mark| match mark {
             Mark::Begins(b'S') if *copying_in => *ignored += 1,
             Mark::Begins(b'Q' | b'F') => (*queries, *unsynced) = (*queries + 1, false),
             Mark::Begins(b'S') => (*syncs, *unsynced) = (*syncs + 1, false),
             Mark::Begins(b'P' | b'B' | b'E' | b'D' | b'C') => *unsynced = true,
-            // A COPY by Execute waits for one more Sync.
-            Mark::Begins(b'c' | b'f') => (*copying_in, *unsynced) = (false, *queries == 0),
+            Mark::Begins(b'c' | b'f') => {
+                *ended_ahead += u64::from(!std::mem::take(copying_in));
+                // A COPY by Execute waits for one more Sync.
+                *unsynced = *queries == 0;
+            }
             Mark::Begins(b'X') => *goodbye = true,
             Mark::Begins(_) | Mark::Body(..) => {}
         });
@@ -140,7 +147,7 @@ impl Dialogue {
 
     /// Takes in what the warehouse sent.
     pub(super) fn upstream_sent(&mut self, bytes: &[u8]) {
-        let Self { upstream, queries, syncs, status, copying_in, ignored, last, .. } = self;
+        let Self { upstream, queries, syncs, unsynced, status, copying_in, ended_ahead, ignored, last, .. } = self;
         upstream.follow(bytes, |mark| match mark {
             // Notice, NotificationResponse, ParameterStatus: at any time, and no answer.
             Mark::Begins(b'N' | b'A' | b'S') => {}
@@ -148,6 +155,7 @@ impl Dialogue {
             Mark::Begins(tag) => {
                 *last = tag;
                 match tag {
+                    b'G' if *ended_ahead > 0 => *ended_ahead -= 1,
                     b'G' => {
                         *copying_in = true;
                         // Those behind the COPY have been sent already, as by Execute: they are ignored too.
@@ -169,6 +177,10 @@ impl Dialogue {
                 };
                 *owed = owed.saturating_sub(1);
                 (*last, *status) = (b'Z', state);
+                if *queries + *syncs == 0 && !*unsynced {
+                    // All that was sent has been read: what is left was the end of a COPY that failed.
+                    *ended_ahead = 0;
+                }
             }
             Mark::Body(..) => {}
         });
@@ -267,6 +279,46 @@ mod tests {
         assert!(!session.is_idle(), "the second query is still owed its answer");
         session.upstream_sent(&[COMPLETE, READY].concat());
         assert!(session.is_idle());
+    }
+
+    /// Issue 11, A9: the Sync behind the data was taken for one that the server ignores, and what came behind for answered.
+    #[test]
+    fn what_is_pipelined_behind_a_copy_in_is_owed_its_answer() {
+        let copy = b"P\0\0\0\x04B\0\0\0\x04E\0\0\0\x04d\0\0\0\x05xc\0\0\0\x04S\0\0\0\x04";
+        let copied = [b"1\0\0\0\x042\0\0\0\x04G\0\0\0\x07\0\0\0", COMPLETE, READY].concat();
+        let done = [COMPLETE, READY].concat();
+        for (behind, answer) in [(&copy[..], &copied), (QUERY, &done)] {
+            let mut session = Dialogue::default();
+            session.client_sent(&[copy, behind].concat());
+            session.upstream_sent(&copied);
+            assert!(!session.is_idle(), "what is behind the COPY is owed its answer");
+            session.upstream_sent(answer);
+            assert!(session.is_idle());
+        }
+        // The data may come behind a Query as well.
+        let mut session = Dialogue::default();
+        session.client_sent(&[QUERY, b"d\0\0\0\x05xc\0\0\0\x04", QUERY].concat());
+        session.upstream_sent(&[b"G\0\0\0\x07\0\0\0", COMPLETE, READY].concat());
+        assert!(!session.is_idle());
+        session.upstream_sent(&done);
+        assert!(session.is_idle());
+    }
+
+    #[test]
+    fn the_end_of_a_copy_that_failed_does_not_count_for_the_next() {
+        let mut session = Dialogue::default();
+        session.client_sent(QUERY);
+        session.upstream_sent(b"G\0\0\0\x07\0\0\0");
+        session.client_sent(b"d\0\0\0\x05x");
+        session.upstream_sent(b"E\0\0\0\x05\0");
+        session.client_sent(b"c\0\0\0\x04");
+        session.upstream_sent(READY);
+        assert!(session.is_idle());
+        session.client_sent(QUERY);
+        session.upstream_sent(b"G\0\0\0\x07\0\0\0");
+        session.client_sent(b"d\0\0\0\x05xS\0\0\0\x04c\0\0\0\x04");
+        session.upstream_sent(&[COMPLETE, READY].concat());
+        assert!(session.is_idle(), "its Sync was ignored");
     }
 
     #[test]
