@@ -17,7 +17,7 @@ use crate::config::{Aws, Listen, Material, Reference, Remote, read_regular};
 use crate::credentials::calls::Calls;
 use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretJson};
 
 mod watch;
 
@@ -213,8 +213,8 @@ pub(crate) fn fetch(remote: &Remote, env: &dyn Fn(&str) -> Option<String>) -> Re
 
 /// One string of a JSON object.
 fn member(text: &Secret, key: &str) -> Option<Secret> {
-    let object: serde_json::Value = serde_json::from_str(text.expose()).ok()?;
-    object.get(key)?.as_str().map(|text| Secret::new(text.to_owned()))
+    let json = SecretJson::parse(text).ok()?;
+    json.object()?.get(key)?.as_str().map(|text| Secret::new(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -140,7 +140,9 @@ struct Flow {
 impl Flow {
     /// Begins with what was read during login, whose buffers go.
     fn begin(legs: Legs) -> (Leg, Leg, Self) {
-        let Legs { client: (client, from_client), upstream: (upstream, from_upstream) } = legs;
+        let Legs { client: (mut client, from_client), upstream: (mut upstream, from_upstream) } = legs;
+        client.end_login();
+        upstream.end_login();
         trace!(from_client = from_client.len(), from_upstream = from_upstream.len(), "relaying");
         let up = Direction::new(&from_client, AtEnd::Close);
         let down = Direction::new(&from_upstream, AtEnd::Leave);

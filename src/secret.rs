@@ -3,7 +3,8 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time;
-use zeroize::Zeroizing;
+use serde_json::{Map, Value};
+use zeroize::{Zeroize, Zeroizing};
 
 /// A value that must not be printed: no `Display`, `Debug` shows only that it is there, and it is wiped when dropped.
 #[derive(Clone)]
@@ -38,6 +39,45 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The JSON of a secret: its texts are wiped when it is dropped.
+pub(crate) struct SecretJson(Value);
+
+impl SecretJson {
+    /// # Errors
+    /// The text is not JSON. The error may quote it.
+    pub(crate) fn parse(text: &Secret) -> serde_json::Result<Self> {
+        serde_json::from_str(text.expose()).map(Self)
+    }
+
+    /// `None`: it is another kind of value.
+    pub(crate) fn object(&self) -> Option<&Map<String, Value>> {
+        self.0.as_object()
+    }
+
+    /// Takes a member out of the object, and wipes it.
+    pub(crate) fn remove(&mut self, key: &str) {
+        if let Some(removed) = self.0.as_object_mut().and_then(|object| object.remove(key)) {
+            drop(Self(removed));
+        }
+    }
+}
+
+impl Drop for SecretJson {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Wipes the texts of a value, however deep: serde_json parses 128 levels at most.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(all) => all.iter_mut().for_each(wipe),
+        Value::Object(all) => all.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// Whether two byte strings are equal, found in a time that tells their length at most.
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(one, other).is_ok()
@@ -51,6 +91,17 @@ mod tests {
     fn the_same_bytes_are_the_same() {
         assert!(same(b"", b"") && same(b"ab", b"ab"));
         assert!(!same(b"ab", b"aB") && !same(b"ab", b"abc") && !same(b"", b"a"));
+    }
+
+    #[test]
+    fn the_texts_of_a_json_are_wiped() {
+        let text = Secret::new(r#"{"a":"one","b":["two",{"c":"three"}],"d":4}"#.into());
+        let mut json = SecretJson::parse(&text).unwrap();
+        assert_eq!(json.object().unwrap()["a"], "one");
+        wipe(&mut json.0);
+        assert_eq!(json.0.to_string(), r#"{"a":"","b":["",{"c":""}],"d":4}"#);
+        json.remove("a");
+        assert!(!json.object().unwrap().contains_key("a"));
     }
 
     #[test]

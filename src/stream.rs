@@ -32,6 +32,9 @@ pub(crate) trait Stream: Send {
 
     /// Flushes, then ends our side (close_notify where there is TLS, then FIN). Reading goes on.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// The login is over. Until it is, what was read is wiped from buffers that outlive the read: it may be a password.
+    fn end_login(&mut self) {}
 }
 
 /// A leg whose kind no longer matters.
@@ -52,6 +55,10 @@ impl Stream for Leg {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_close(cx)
+    }
+
+    fn end_login(&mut self) {
+        (**self).end_login();
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::{Buf, BytesMut};
 use pgwire::messages::Message;
 use thiserror::Error;
 use tracing::trace;
+use zeroize::Zeroize;
 
 use crate::stream::{self, Leg, Stream};
 
@@ -41,7 +42,7 @@ pub(crate) struct Wire<S = Leg> {
     buffer: BytesMut,
 }
 
-/// One whole message with a type byte.
+/// One whole message with a type byte, of a login: it may hold a password, and is wiped when dropped.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Frame {
     /// Type byte, length and body.
@@ -159,6 +160,8 @@ impl<S: Stream> Wire<S> {
     async fn fill(&mut self, wanted: usize) -> Result<(), WireError> {
         while self.buffer.len() < wanted {
             let Self { stream, buffer } = self;
+            // All at once: a buffer that grows leaves a copy of what it held behind.
+            buffer.reserve(wanted - buffer.len() + READ_BYTES);
             let read = poll_fn(|cx| {
                 let held = buffer.len();
                 buffer.resize(held + READ_BYTES, 0);
@@ -171,6 +174,12 @@ impl<S: Stream> Wire<S> {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.bytes.as_mut().zeroize();
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::config::{ConnSpec, LoginIdentity, Warehouse, value};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretJson};
 
 /// The fields of a secret that mean something here.
 #[derive(Default)]
@@ -28,22 +28,22 @@ impl Fields {
     /// # Errors
     /// It is no object, or a value that is needed will not do.
     pub(crate) fn parse(text: &Secret, spec: &ConnSpec) -> Result<Self, BadSecret> {
-        let read: Value =
-            serde_json::from_str(text.expose()).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
-        let Value::Object(mut object) = read else { return Err(BadSecret("the secret is not a JSON object")) };
-        drop_unused(&mut object, spec);
-        let host = string(&object, "host", "the secret's host is no string")?;
-        let database = string(&object, "dbname", "the secret's dbname is no string")?;
-        let user = string(&object, "username", "the secret's username is no string")?;
-        let password = string(&object, "password", "the secret's password is no string")?;
-        if password.as_ref().is_some_and(|password| password.is_empty() || password.contains('\0')) {
+        let mut json = SecretJson::parse(text).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
+        drop_unused(&mut json, spec);
+        let object = json.object().ok_or(BadSecret("the secret is not a JSON object"))?;
+        let host = string(object, "host", "the secret's host is no string")?;
+        let database = string(object, "dbname", "the secret's dbname is no string")?;
+        let user = string(object, "username", "the secret's username is no string")?;
+        let password = string(object, "password", "the secret's password is no string")?.map(Secret::new);
+        if password.as_ref().map(Secret::expose).is_some_and(|password| password.is_empty() || password.contains('\0'))
+        {
             return Err(BadSecret("the secret's password is empty, or holds a NUL"));
         }
         Ok(Self {
             user: checked(user, |user| value::warehouse_user(&user).ok(), "the secret's username is no user's name")?,
-            password: password.map(Secret::new),
+            password,
             host: checked(host, |host| value::host(&host).ok(), "the secret's host is no host")?,
-            port: port(&object)?,
+            port: port(object)?,
             database: checked(
                 database,
                 |name| value::database(&name).ok(),
@@ -54,8 +54,9 @@ impl Fields {
 }
 
 /// Leaves what the spec lacks, and a user only where one logs in by name.
-fn drop_unused(object: &mut Map<String, Value>, spec: &ConnSpec) {
-    let has_password = spec.password.is_some() || object.get("password").is_some_and(|value| !value.is_null());
+fn drop_unused(json: &mut SecretJson, spec: &ConnSpec) {
+    let given = json.object().and_then(|object| object.get("password"));
+    let has_password = spec.password.is_some() || given.is_some_and(|value| !value.is_null());
     let named = spec.warehouse == Warehouse::Provisioned && spec.identity == LoginIdentity::Shared;
     for (key, is_used) in [
         ("host", spec.host.is_none()),
@@ -65,7 +66,7 @@ fn drop_unused(object: &mut Map<String, Value>, spec: &ConnSpec) {
         ("password", spec.password.is_none()),
     ] {
         if !is_used {
-            object.remove(key);
+            json.remove(key);
         }
     }
 }

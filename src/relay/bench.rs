@@ -58,15 +58,17 @@ impl Session {
         (client, client_tls): (TcpStream, Option<Arc<ServerConfig>>),
         (upstream, upstream_tls): (TcpStream, Option<Arc<ClientConfig>>),
     ) -> io::Result<Self> {
-        let client: Leg = match client_tls {
+        let mut client: Leg = match client_tls {
             Some(config) => tls::accept(client, &config).await?,
             None => Box::new(Io(client)),
         };
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-        let upstream: Leg = match upstream_tls {
+        let mut upstream: Leg = match upstream_tls {
             Some(config) => tls::connect(upstream, &config, name).await?,
             None => Box::new(Io(upstream)),
         };
+        client.end_login();
+        upstream.end_login();
         let (up, down) = (Direction::new(&[], AtEnd::Close), Direction::new(&[], AtEnd::Leave));
         Ok(Self { client, upstream, up, down, followed: Dialogue::default() })
     }

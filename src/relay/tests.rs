@@ -15,6 +15,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 use crate::stream::Io;
+use crate::stream::scratch::Scratch;
 
 mod ends;
 mod merging;
@@ -187,6 +188,24 @@ async fn session() -> (Legs, tokio_rustls::client::TlsStream<TcpStream>, tokio_r
     let (client_leg, upstream_leg) = (client_leg.unwrap(), upstream_leg.unwrap());
     let legs = Legs { client: (client_leg, BytesMut::new()), upstream: (upstream_leg, BytesMut::new()) };
     (legs, client.unwrap(), upstream.unwrap())
+}
+
+/// Issue 11, A9: passwords stayed in a buffer that the sessions of a thread share.
+#[tokio::test]
+async fn what_is_read_during_a_login_is_wiped_from_the_scratch_buffers() {
+    let (legs, mut client, _upstream) = session().await;
+    let (mut leg, _) = legs.client;
+    for (text, stays) in [(&b"a password"[..], false), (b"a query", true)] {
+        client.write_all(text).await.unwrap();
+        client.flush().await.unwrap();
+        let mut into = [0; 100];
+        let read = poll_fn(|cx| leg.poll_read(cx, &mut into)).await.unwrap();
+        assert_eq!(&into[..read], text);
+        let mut all: Vec<_> = (0..4).map(|_| Scratch::take()).collect();
+        let is_there = all.iter_mut().any(|one| one.records().windows(text.len()).any(|bytes| bytes == text));
+        assert_eq!(is_there, stays, "{}", text.escape_ascii());
+        leg.end_login();
+    }
 }
 
 /// Half of a TLS stream whose session is still within reach.

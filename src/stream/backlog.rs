@@ -1,5 +1,7 @@
 //! Bytes that could not be passed on at once, in their order.
 
+use zeroize::Zeroize;
+
 /// Bytes that wait. Holds no memory when empty.
 #[derive(Default)]
 pub(crate) struct Backlog {
@@ -48,6 +50,17 @@ impl Backlog {
         }
     }
 
+    /// [`Backlog::drain_into`] for what may be a password: nothing of it is left behind.
+    pub(crate) fn drain_and_wipe_into(&mut self, into: &mut [u8]) -> usize {
+        let count = self.bytes().len().min(into.len());
+        if let (Some(to), Some(from)) = (into.get_mut(..count), self.bytes_mut().get_mut(..count)) {
+            to.copy_from_slice(from);
+            from.zeroize();
+        }
+        self.consume(count);
+        count
+    }
+
     /// Moves as many as fit into the front of `into`.
     pub(crate) fn drain_into(&mut self, into: &mut [u8]) -> usize {
         let count = self.bytes().len().min(into.len());
@@ -76,5 +89,14 @@ mod tests {
         let mut rest = [0; 9];
         assert_eq!(backlog.drain_into(&mut rest), 2);
         assert!(backlog.is_empty() && backlog.bytes.capacity() == 0);
+    }
+
+    #[test]
+    fn what_was_drained_during_a_login_is_wiped() {
+        let mut backlog = Backlog::default();
+        backlog.push(b"password");
+        let mut some = [0; 4];
+        assert_eq!((backlog.drain_and_wipe_into(&mut some), &some), (4, b"pass"));
+        assert_eq!(backlog.bytes, b"\0\0\0\0word");
     }
 }

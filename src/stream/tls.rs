@@ -15,6 +15,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use zeroize::Zeroize;
 
 pub(crate) use self::side::{Client, Server, Side};
 use super::Stream;
@@ -38,6 +39,8 @@ pub(crate) struct Tls<S> {
     ended: bool,
     /// close_notify has been sent.
     closed: bool,
+    /// What is read may be a password: plaintext is wiped from the scratch buffer, which other sessions use after us.
+    is_login: bool,
 }
 
 /// Verifies the server as `name` and completes the handshake. The caller sets the deadline.
@@ -82,7 +85,8 @@ impl Tls<Client> {
 impl<S: Side> Tls<S> {
     async fn handshake(socket: TcpStream, side: S) -> io::Result<Box<Self>> {
         let (undecoded, unread, unsent) = (Backlog::default(), Backlog::default(), Backlog::default());
-        let mut tls = Box::new(Self { socket, side, undecoded, unread, unsent, ended: false, closed: false });
+        let mut tls =
+            Box::new(Self { socket, side, undecoded, unread, unsent, ended: false, closed: false, is_login: true });
         // A client begins.
         tls.drive(nothing)?;
         loop {
@@ -122,7 +126,11 @@ impl<S: Side> Tls<S> {
         }
         self.undecoded = Backlog::default();
         let incoming = room.get_mut(..held + received).unwrap_or_default();
-        Poll::Ready(self.decode(incoming, into, nothing).map(Some))
+        let filled = self.decode(incoming, into, nothing);
+        if self.is_login {
+            incoming.zeroize();
+        }
+        Poll::Ready(filled.map(Some))
     }
 
     /// The same for a handshake message that is longer than a scratch buffer.
@@ -252,7 +260,8 @@ impl<S: Side> Stream for Tls<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             if !self.unread.is_empty() {
-                return Poll::Ready(Ok(self.unread.drain_into(into)));
+                let drain = if self.is_login { Backlog::drain_and_wipe_into } else { Backlog::drain_into };
+                return Poll::Ready(Ok(drain(&mut self.unread, into)));
             }
             if self.ended {
                 return Poll::Ready(Ok(0));
@@ -281,6 +290,10 @@ impl<S: Side> Stream for Tls<S> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_unsent(cx)
+    }
+
+    fn end_login(&mut self) {
+        self.is_login = false;
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
