@@ -31,6 +31,7 @@ mod address;
 mod blocking;
 mod cancel;
 mod client_auth;
+mod core_files;
 mod credentials;
 mod engine;
 mod handshakes;

@@ -13,7 +13,7 @@ use crate::aws::{self, Base};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::listener::Workers;
-use crate::{nofile, telemetry};
+use crate::{core_files, nofile, telemetry};
 
 /// Runs the proxy until SIGTERM or SIGINT has drained it.
 ///
@@ -24,6 +24,7 @@ pub fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result
     for warning in &config.warnings {
         warn!("{warning}");
     }
+    core_files::forbid();
     nofile::fit(&mut config.limits);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Pool::start(cores).map_err(AppError::Process)?;

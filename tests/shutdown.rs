@@ -37,6 +37,15 @@ async fn idle_sessions_are_told_and_the_process_ends_with_0() {
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 
+/// Not a matter of shutdown, but of what is left behind: a core file would hold passwords and keys.
+#[tokio::test]
+async fn no_core_file_of_the_process_is_written() {
+    let (_world, proxy) = start("").await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", proxy.pid())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+}
+
 #[tokio::test]
 async fn a_busy_session_gets_its_answer_first() {
     let (world, mut proxy) = start("").await;
