@@ -270,6 +270,12 @@ async fn startup_parameters_are_not_logged_even_where_the_warehouse_quotes_them(
     }
     let log = whole_log(&mut proxy).await;
     assert!(log.contains("\"session started\"") && log.contains("\"login refused\""));
+    // What the operator can do about it is said, with the name where that can only be one.
+    let named = "22023 (the startup parameter extra_float_digits: startup_parameters = { drop";
+    assert!(
+        log.contains(named) && log.contains("42704 (a startup parameter, which the client's own error names"),
+        "{log}"
+    );
     scene.secrets.assert_absent("the log", &unescaped(&log));
     let mut planted_only = Secrets::default();
     planted_only.add("startup parameter", planted);

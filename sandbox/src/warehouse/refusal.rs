@@ -36,6 +36,12 @@ impl Refusal {
         Self { file: "utils/misc/guc.c", line: "2905", routine: "set_config_option", ..Self::new("42704", message) }
     }
 
+    /// One that is known, but that no user may set.
+    pub(super) fn locked_parameter(name: &str, value: &str) -> Self {
+        let message = format!("permission denied to set parameter \"{name}\" to \"{value}\"");
+        Self { file: "utils/misc/guc.c", line: "2905", routine: "set_config_option", ..Self::new("42501", message) }
+    }
+
     pub(super) fn bad_value(message: impl Into<String>) -> Self {
         Self { file: "utils/misc/guc.c", line: "3053", routine: "set_config_option", ..Self::new("22023", message) }
     }

@@ -27,6 +27,9 @@ const COMMON: [&str; 7] = [
 const REDSHIFT_ONLY: [&str; 4] =
     ["query_group", "wlm_query_slot_count", "json_serialization_enable", "enable_case_sensitive_identifier"];
 
+/// Known, but nobody may set them: refused with 42501, unlike names that are unknown (npgsql/npgsql#163).
+const LOCALES: [&str; 6] = ["lc_collate", "lc_ctype", "lc_messages", "lc_monetary", "lc_numeric", "lc_time"];
+
 /// The highest feature level of `client_protocol_version` that there is.
 const MAX_LEVEL: u32 = 3;
 
@@ -95,6 +98,8 @@ fn setting(name: &str, value: &str, passed: &mut Vec<(String, String)>) -> Resul
     }
     if COMMON.contains(&lower.as_str()) {
         passed.push((name.to_owned(), value.to_owned()));
+    } else if LOCALES.contains(&lower.as_str()) {
+        return Err(Refusal::locked_parameter(name, value));
     } else if !REDSHIFT_ONLY.contains(&lower.as_str()) {
         return Err(Refusal::unknown_parameter(name));
     }
@@ -185,6 +190,10 @@ mod tests {
             ("IntervalStyle", "iso_8601", Refusal::unknown_parameter("IntervalStyle")),
             ("standard_conforming_strings", "on", Refusal::unknown_parameter("standard_conforming_strings")),
             ("geqo", "off", Refusal::unknown_parameter("geqo")),
+            ("ssl_renegotiation_limit", "0", Refusal::unknown_parameter("ssl_renegotiation_limit")),
+            ("sslmode", "require", Refusal::unknown_parameter("sslmode")),
+            ("LC_Monetary", "C", Refusal::locked_parameter("LC_Monetary", "C")),
+            ("options", "-c lc_monetary=C", Refusal::locked_parameter("lc_monetary", "C")),
             ("replication", "true", Refusal::unknown_parameter("replication")),
             ("options", "-c lock_timeout=3", Refusal::unknown_parameter("lock_timeout")),
             ("options", "--lock-timeout=3", Refusal::unknown_parameter("lock_timeout")),
