@@ -135,6 +135,20 @@ async fn each_health_check_of_the_documentation_finds_the_proxy_up() {
     assert!(!proxy.log().contains("without SCRAM") && !proxy.log().contains("asked for SASL"), "{}", proxy.log());
 }
 
+/// Where clients may come in clear, so may a health check.
+#[tokio::test]
+async fn pgsql_check_in_clear_goes_green_where_tls_is_not_required() {
+    let rig = Rig::with(Setup { tls: "prefer", ..Setup::default() }).await;
+    let section = format!(
+        "backend pgsql_in_clear\n    option pgsql-check user haproxy\n    server proxy 127.0.0.1:{} check\n",
+        rig.port()
+    );
+    let haproxy = HaProxy::start(&section).await;
+    assert_eq!(haproxy.checked("pgsql_in_clear").await, ("UP".to_owned(), "L7OK".to_owned()));
+    drop(haproxy);
+    rig.wait_until_idle().await;
+}
+
 #[tokio::test]
 async fn haproxy_in_tcp_mode_leaves_tls_and_channel_binding_to_the_proxy() {
     let rig = Rig::over(world(TRUSTED, "").await).await;
