@@ -48,8 +48,8 @@ pub(crate) enum AuthError {
     /// It left, without a word, when it was asked for SASL: psql, to ask its user for the password, or a driver that does not
     /// know SASL (libpq before 10, pgjdbc before 42.2, AWS's ODBC driver).
     #[error(
-        "the client left when it was asked for SASL: to ask for the password first, as psql does, or its driver has no SCRAM, \
-         for which users.*.method = \"cleartext\" is"
+        "the client left when it was asked for SASL: either to ask its user for the password first, as psql does, or because \
+         its driver has no SCRAM (users.*.method = \"cleartext\" serves such drivers)"
     )]
     LeftAtSasl(#[source] WireError),
     /// The client has proved nothing, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or

@@ -79,8 +79,8 @@ impl ServerError {
         self.sqlstate == "53300" || CONNECTION_LIMIT.iter().any(|words| message.contains(words))
     }
 
-    /// The name of the startup parameter that the warehouse refuses, where its text has one that can be told in the log: what
-    /// a client sends as a name is only letters there, and never a value.
+    /// The startup parameter that the warehouse names in its text. `None`: it names none, or one with other characters than
+    /// letters, `_` and `.`. That may be something that a person pasted by mistake, and this goes to the log.
     fn parameter(&self) -> Option<&str> {
         let (_, behind) = self.message.split_once(NAMED)?;
         let (name, _) = behind.split_once('"')?;
