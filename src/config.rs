@@ -23,7 +23,8 @@ pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, 
 use self::reader::Doc;
 pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
-pub use self::users::{AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
+pub(crate) use self::users::Rights;
+pub use self::users::{Access, AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
 pub(crate) use self::users::{MAX_PASSWORDS, without_newline};
 pub(crate) use self::value::{BEFORE_CONN_ID, Endpoint, endpoint, glob_matches};
 pub use self::value::{BadPem, Origin, Reference, Remote};
@@ -36,6 +37,8 @@ mod file;
 mod include;
 mod keys;
 mod listen;
+#[cfg(test)]
+pub(crate) mod many;
 mod reader;
 mod sections;
 mod specs;
@@ -190,13 +193,11 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
             doc.warn(Place::WHOLE, key, format_args!("there are no {key}: nobody can log in"));
         }
     }
-    let known = users::Known {
-        names: entries.iter().map(|entry| entry.name.clone()).collect(),
-        // Behind a fault any name may be one of the table's.
-        elsewhere: specs.as_ref().map_or_else(Vec::new, |specs| {
-            specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
-        }),
-    };
+    // Behind a fault any name may be one of the table's.
+    let elsewhere = specs.as_ref().map_or_else(Vec::new, |specs| {
+        specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
+    });
+    let known = users::Known::new(entries.iter().map(|entry| entry.name.clone()), elsewhere);
     let (listen, entrance) = listen::listen(root.table("listen"));
     endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);

@@ -53,7 +53,7 @@ const SPECS: &str = "[specs]\ndynamodb_table = \"lava.prod.connections\"\nconn_i
                      parameter_prefix = \"/lava/prod/\"\n";
 
 fn rights(user: &User) -> Vec<(&str, Option<&str>)> {
-    user.connections.iter().map(|right| (right.pattern.as_str(), right.group.as_deref())).collect()
+    user.connections.rights().map(|right| (right.pattern, right.group)).collect()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_user_has_the_union_of_its_own_and_its_groups() {
     let want = [("sales", None), ("other", Some("two")), ("sales", Some("one")), ("s*", Some("one"))];
     assert_eq!(rights(ann), want);
     assert_eq!(ann.db_roles, ["a", "b", "d", "c"]);
-    let right = |name: &str| ann.right_to(&ConnId::new(name).unwrap()).map(|right| right.group.clone());
+    let right = |name: &str| ann.right_to(&ConnId::new(name).unwrap()).map(|right| right.group.map(str::to_owned));
     assert_eq!(right("sales"), Some(None), "its own comes first");
     assert_eq!((right("other"), right("third")), (Some(Some("two".to_owned())), None));
 }

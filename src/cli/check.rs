@@ -7,6 +7,7 @@ use std::sync::Arc;
 pub(super) use self::connection::Connection;
 pub use self::connection::Unknown;
 pub use self::live::{LiveError, Verdict, live};
+use self::open_to::OpenTo;
 use crate::config::{Ca, Config, ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
 
 mod certificate;
@@ -18,25 +19,37 @@ mod explain_warehouse;
 mod iam;
 mod live;
 mod observed;
+mod open_to;
 mod password;
 mod report;
 pub(crate) mod steps;
 mod user;
 mod warehouse;
 
-/// A paragraph for each connection named, all when `conn_ids` is empty.
+/// A paragraph for each connection named, all when `conn_ids` is empty. Of all, each names the first of its users.
 ///
 /// # Errors
 /// [`Unknown`].
 pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
     let mut out = String::new();
-    for connection in Connection::chosen(config, conn_ids)? {
-        // Writing to a string does not fail.
+    // Writing to a string does not fail.
+    if conn_ids.is_empty() {
+        let mut open_to = OpenTo::new(config);
+        for spec in config.connections.values() {
+            let _infallible = write_one(&mut out, config, spec);
+            let (first, count) = open_to.first(spec);
+            let _infallible = write_users(&mut out, &first, count);
+        }
+    }
+    for connection in conn_ids.iter().map(|name| Connection::named(config, name)) {
+        let connection = connection?;
         let _infallible = match &connection {
             Connection::Configured(spec) => write_one(&mut out, config, spec),
             Connection::InTable(conn_id, specs) => write_item(&mut out, conn_id, specs),
         };
-        let _infallible = write_users(&mut out, config, &connection);
+        let users = config.holders().filter_map(|(name, holder)| open_to::noted(&connection, name, &holder));
+        let users: Vec<_> = users.collect();
+        let _infallible = write_users(&mut out, &users, users.len());
     }
     if let Some(specs) = config.specs.as_ref().filter(|_| conn_ids.is_empty()) {
         let _infallible =
@@ -76,16 +89,12 @@ fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Re
     write_roles(out, spec)
 }
 
-fn write_users(out: &mut String, config: &Config, connection: &Connection<'_>) -> std::fmt::Result {
-    let users = config.holders().filter_map(|(name, holder)| {
-        let name = name.unwrap_or("any other name");
-        let group = connection.right_of(&holder)?.group.as_ref().map(|group| format!("group {group}"));
-        let notes: Vec<_> = (!holder.rights.enabled).then(|| "disabled".to_owned()).into_iter().chain(group).collect();
-        Some(if notes.is_empty() { name.to_owned() } else { format!("{name} ({})", notes.join(", ")) })
-    });
-    let users: Vec<_> = users.collect();
-    let users = if users.is_empty() { "nobody".to_owned() } else { users.join(", ") };
-    writeln!(out, "  open to:     {users}")
+/// `count`: how many there are; `users` may be the first of them.
+fn write_users(out: &mut String, users: &[String], count: usize) -> std::fmt::Result {
+    let more = count.saturating_sub(users.len());
+    let told = if users.is_empty() { "nobody".to_owned() } else { users.join(", ") };
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    writeln!(out, "  open to:     {told}{more}")
 }
 
 /// Host and port, or who says them.

@@ -1,6 +1,6 @@
 //! `include`: more files, merged into one tree before any key is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::file::read_file;
@@ -16,9 +16,7 @@ pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
     let mut root = parsed(doc, text, 0)?;
     // Each is read, so that the faults of all are told.
     let included: Vec<_> = paths(doc, &root)?.into_iter().map(|path| included(doc, path)).collect();
-    for node in included.into_iter().collect::<Option<Vec<_>>>()? {
-        merge(doc, &mut root, node, "");
-    }
+    merge(doc, &mut root, included.into_iter().collect::<Option<Vec<_>>>()?, "");
     Some(root)
 }
 
@@ -41,20 +39,36 @@ fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
     Some(node)
 }
 
-/// Puts the keys of `from` into `into`: tables key by key, anything else once.
-fn merge(doc: &Doc<'_>, into: &mut Node, from: Node, key: &str) {
-    let (Data::Table(entries), Data::Table(more)) = (&mut into.data, from.data) else { return };
-    for (name, node) in more {
-        let key = super::reader::dotted(key, &name);
-        match entries.iter_mut().find(|(other, _)| *other == name) {
-            None => entries.push((name, node)),
-            Some((_, there)) if matches!((&there.data, &node.data), (Data::Table(_), Data::Table(_))) => {
-                merge(doc, there, node, &key);
+/// Puts the keys of `more` into `into`: tables key by key, anything else once. All at once and by an index, since thousands
+/// of users may come in a hundred files.
+fn merge(doc: &Doc<'_>, into: &mut Node, more: Vec<Node>, key: &str) {
+    let Data::Table(entries) = &mut into.data else { return };
+    let mut places: HashMap<String, usize> =
+        entries.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+    let mut within = BTreeMap::<usize, Vec<Node>>::new();
+    let more = more.into_iter().filter_map(|node| if let Data::Table(more) = node.data { Some(more) } else { None });
+    for (name, node) in more.flatten() {
+        let place = places.get(&name).copied();
+        let there = place.and_then(|at| entries.get(at).map(|(_, there)| (at, there)));
+        match there {
+            None => {
+                places.insert(name.clone(), entries.len());
+                entries.push((name, node));
+            }
+            Some((at, there)) if matches!((&there.data, &node.data), (Data::Table(_), Data::Table(_))) => {
+                within.entry(at).or_default().push(node);
             }
             Some((_, there)) => {
                 let (file, line) = (doc.file(there.place), there.place.line.unwrap_or(1));
+                let key = super::reader::dotted(key, &name);
                 doc.fault(node.place, &key, format_args!("is already in {}:{line}", file.display()));
             }
+        }
+    }
+    for (at, nodes) in within {
+        if let Some((name, there)) = entries.get_mut(at) {
+            let key = super::reader::dotted(key, name);
+            merge(doc, there, nodes, &key);
         }
     }
 }

@@ -3,22 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use self::access::Rights;
+pub use self::access::{Access, Right};
 pub use self::holder::Holder;
 pub use self::password::BadPassword;
 pub(crate) use self::password::{MAX_PASSWORDS, without_newline};
 use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::rights::{Groups, Known, groups};
-pub use self::user::{AnyUser, Method, Password, Proof, Right, StoredPassword, User};
+pub use self::user::{AnyUser, Method, Password, Proof, StoredPassword, User};
 use super::TlsMode;
 use super::listen::Entrance;
 use super::reader::{Table, Value};
 use super::value;
 
+mod access;
 mod holder;
 mod password;
+mod patterns;
 mod per_user;
 mod rights;
+mod shared_roles;
 mod user;
 
 /// The name of the entry for any other name.

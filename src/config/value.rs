@@ -7,19 +7,21 @@ pub(crate) use self::aws::{
     Endpoint, cluster_id, database, db_group, db_user, dynamodb_table, endpoint, is_parameter, parameter,
     parameter_name, password_duration, region, role_arn, secret_id, tag_key, tag_value, warehouse_user, workgroup,
 };
+#[cfg(test)]
+pub(crate) use self::glob::work;
+pub(crate) use self::glob::{Glob, WILDCARDS, glob_matches};
 pub(crate) use self::network::{dns_suffix, endpoint_url, host, port, public_name, socket_address};
 pub use self::origin::Origin;
 pub(crate) use self::origin::{network, origin, vpc_endpoint};
 pub(crate) use self::pasted::warehouse_host;
 pub use self::pem::BadPem;
 pub(crate) use self::pem::{chain, crls, key_pair, private_key, provider, roots};
-pub(crate) use self::text::{
-    BEFORE_CONN_ID, expand, glob_matches, nearest, reference, user_name, visible, visible_name,
-};
+pub(crate) use self::text::{BEFORE_CONN_ID, expand, nearest, reference, user_name, visible, visible_name};
 pub use self::text::{Reference, Remote};
 pub(crate) use self::time::{duration, moment, positive};
 
 mod aws;
+mod glob;
 mod network;
 mod origin;
 mod pasted;

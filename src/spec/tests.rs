@@ -446,6 +446,30 @@ async fn the_port_of_a_connection_is_no_right_to_it() {
     assert_eq!(found(&specs, &["fin"], Asked::Port(&port)).await, None, "nor is its name a database there");
 }
 
+/// At most one look at each connection, and none where a right names what it covers: one user's typing errors are nobody
+/// else's waiting time.
+#[tokio::test(start_paused = true)]
+async fn an_unknown_name_costs_a_look_at_each_connection_at_most() {
+    let config = config::many::many(1000, 40);
+    let holder = config.holder("u00001").unwrap();
+    let principal = Principal { user: "u00001".into(), holder, slot: None };
+    let specs = Specs::new(config.connections, None, None);
+    for (asked, want) in [
+        (Asked::Database("nowhere"), 10),
+        (Asked::User("nowhere"), 10),
+        (Asked::ServerName("nowhere"), 10),
+        // All have this one: two that the user may open are enough to know.
+        (Asked::Database("dev"), 10),
+    ] {
+        let permitted = specs.permitted(&principal, asked, &|| Ok(()));
+        let (steps, refused) = config::value::work::of(|| permitted.now_or_never().expect("nothing is waited for"));
+        let Err(SpecError::NotYours { may_open, .. }) = refused else { panic!("{asked:?}") };
+        assert_eq!(may_open.len(), want, "{asked:?}");
+        // Two globs that begin with a wildcard are compared with each of 1,000.
+        assert!(steps < 3 * 1000, "{asked:?}: {steps}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn databases_of_items_are_not_searched() {
     let rig = Rig::new();

@@ -51,7 +51,7 @@ impl<'a> Connection<'a> {
     }
 
     /// The right by which it is open to somebody; of what is in the table no more is known than its name.
-    pub(in crate::cli) fn right_of<'h>(&self, holder: &'h Holder) -> Option<&'h Right> {
+    pub(in crate::cli) fn right_of<'h>(&self, holder: &'h Holder) -> Option<Right<'h>> {
         match self {
             Self::Configured(spec) => holder.right_to(spec),
             Self::InTable(conn_id, _) => holder.rights.right_to(conn_id),

@@ -62,8 +62,8 @@ pub(super) fn is_let_in(wanted: &Wanted<'_>, spec: &ConnSpec, context: &Context,
     }
 }
 
-fn rule(right: &Right) -> String {
-    match &right.group {
+fn rule(right: Right<'_>) -> String {
+    match right.group {
         Some(group) => format!("may open it, by {:?} of the group {group:?}", right.pattern),
         None => format!("may open it, by its own {:?}", right.pattern),
     }
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn a_right_is_told_with_its_group() {
-        let right = |group: Option<&str>| Right { pattern: "fin-*".into(), group: group.map(str::to_owned) };
-        assert_eq!(rule(&right(None)), "may open it, by its own \"fin-*\"");
-        assert_eq!(rule(&right(Some("analysts"))), "may open it, by \"fin-*\" of the group \"analysts\"");
+        assert_eq!(rule(Right { pattern: "fin-*", group: None }), "may open it, by its own \"fin-*\"");
+        let by_group = Right { pattern: "fin-*", group: Some("analysts") };
+        assert_eq!(rule(by_group), "may open it, by \"fin-*\" of the group \"analysts\"");
     }
 }

@@ -29,7 +29,7 @@ fn user(passwords: &[Password]) -> User {
         proof: Proof::Passwords(stored.collect()),
         password_expires: None,
         method: Method::Auto,
-        connections: Vec::new(),
+        connections: crate::config::Access::default(),
         from: Vec::new(),
         max_sessions: None,
         db_roles: Vec::new(),

@@ -1,6 +1,6 @@
 //! What the listener's settings mean elsewhere: for the ports of connections, and for users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -44,14 +44,13 @@ pub(in crate::config) fn check_ports(
     listen: &Listen,
     entrance: Entrance,
 ) {
-    let mut taken = listen.addresses.clone();
+    let mut taken: HashSet<_> = listen.addresses.iter().copied().collect();
     for entry in entries {
         let Some(address) = connections.get(entry.name.as_str()).and_then(|spec| spec.listen) else { continue };
         let Some(place) = entry.table("connections.*").take("listen") else { continue };
-        if address.port() != 0 && taken.contains(&address) {
+        if !taken.insert(address) && address.port() != 0 {
             place.fault(format_args!("{address} is another listener's"));
         }
-        taken.push(address);
         entrance.check(address, &place);
     }
 }

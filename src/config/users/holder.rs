@@ -1,8 +1,9 @@
 //! Who has a name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{ConnSpec, LoginIdentity, Right, User};
+use crate::config::{ConnId, ConnSpec, LoginIdentity, Right, User};
 
 /// Who has a name, and with it what rights.
 #[derive(Clone, Debug)]
@@ -29,12 +30,26 @@ impl Holder {
     /// Whether it may open the connection. Says nothing of `enabled`.
     #[must_use]
     pub fn may_open(&self, spec: &ConnSpec) -> bool {
-        self.right_to(spec).is_some()
+        self.is_for(spec) && self.rights.may_open(&spec.id)
     }
 
     /// The first right that covers the connection. A login of the user's own takes an entry of the user's own.
     #[must_use]
-    pub fn right_to(&self, spec: &ConnSpec) -> Option<&Right> {
-        self.rights.right_to(&spec.id).filter(|_| self.has_entry || spec.identity == LoginIdentity::Shared)
+    pub fn right_to(&self, spec: &ConnSpec) -> Option<Right<'_>> {
+        self.rights.right_to(&spec.id).filter(|_| self.is_for(spec))
+    }
+
+    /// The first of these connections that it may open, at most so many.
+    pub(crate) fn first_of<'m>(
+        &self,
+        connections: &'m BTreeMap<ConnId, Arc<ConnSpec>>,
+        most: usize,
+    ) -> Vec<&'m ConnId> {
+        self.rights.connections.first_of(connections, most, |spec| self.is_for(spec))
+    }
+
+    /// Whether a right counts there.
+    fn is_for(&self, spec: &ConnSpec) -> bool {
+        self.has_entry || spec.identity == LoginIdentity::Shared
     }
 }

@@ -1,16 +1,23 @@
 //! What `identity = "per-user"` asks of users: what is theirs must reach the warehouse, and stay theirs (product.md 5).
+//!
+//! Nothing here looks at each user for each connection: there may be thousands of both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::shared_roles;
 use crate::config::reader::Value;
 use crate::config::{AnyUser, ConnId, ConnSpec, Holder, LoginIdentity, User, Warehouse, value};
 
-type Users = BTreeMap<String, Arc<User>>;
+pub(super) type Users = BTreeMap<String, Arc<User>>;
 type Connections = BTreeMap<ConnId, Arc<ConnSpec>>;
+pub(super) type ByName<'s> = BTreeMap<&'s str, &'s ConnSpec>;
 
 /// A session tag's value (STS API, `Tag`), in characters.
 const MAX_ROLES_CHARS: usize = 256;
+
+/// Most connections that one user's name is told to be wrong for.
+const MAX_TOLD: usize = 10;
 
 /// Told at the entries of users, and of connections.
 pub(in crate::config) fn check(
@@ -20,23 +27,30 @@ pub(in crate::config) fn check(
     connections: &Connections,
     connection_entries: &[Value<'_>],
 ) {
-    let per_user: Vec<_> =
-        connections.values().filter(|spec| spec.identity == LoginIdentity::PerUser).map(Arc::as_ref).collect();
+    let of = |warehouse: Warehouse| -> ByName<'_> {
+        let per_user = connections.values().filter(|spec| spec.identity == LoginIdentity::PerUser);
+        per_user.filter(|spec| spec.warehouse == warehouse).map(|spec| (spec.id.as_str(), &**spec)).collect()
+    };
+    let (workgroups, clusters) = (of(Warehouse::Serverless), of(Warehouse::Provisioned));
+    let denied = clusters.values().flat_map(|spec| &spec.deny_db_users).map(|name| name.to_ascii_lowercase());
+    let denied: HashSet<_> = denied.collect();
     for entry in user_entries {
         if let Some(any) = any.filter(|_| entry.name == super::ANY) {
             check_any(entry, &Holder::any(&any.rights), connections);
         }
         let Some(user) = users.get(&entry.name) else { continue };
-        let opened = per_user.iter().filter(|spec| user.may_open(&spec.id));
-        check_user(entry, user, opened.copied());
+        check_roles(entry, user, [&workgroups, &clusters]);
+        let db_user = user.db_user.as_ref().unwrap_or(&entry.name);
+        if value::db_user(db_user).is_err() || denied.contains(&db_user.to_ascii_lowercase()) {
+            check_db_user(entry, user, db_user, &clusters);
+        }
     }
-    check_shared_roles(users, &per_user, connection_entries);
+    shared_roles::check(users, &workgroups, connection_entries);
 }
 
 /// Globs and groups give `users."*"` none of them, and may be meant for others; a name of its own is meant for it.
 fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
-    let own =
-        |id: &ConnId| any.rights.connections.iter().any(|right| right.group.is_none() && right.pattern == id.as_str());
+    let own = |id: &ConnId| any.rights.connections.names(id.as_str());
     for spec in connections.values().filter(|spec| own(&spec.id) && !any.may_open(spec)) {
         entry.fault(format_args!(
             "connection \"{}\" has identity = \"per-user\": its users need entries of their own",
@@ -45,53 +59,32 @@ fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
     }
 }
 
-fn check_user<'s>(entry: &Value<'_>, user: &User, opened: impl Iterator<Item = &'s ConnSpec>) {
-    let db_user = user.db_user.as_ref().unwrap_or(&entry.name);
-    let mut is_first = true;
-    for spec in opened {
-        let roles_chars = user.db_roles.join(":").chars().count();
-        if std::mem::take(&mut is_first) && roles_chars > MAX_ROLES_CHARS {
-            entry.fault(format_args!("its db_roles, joined by \":\", are longer than {MAX_ROLES_CHARS} characters"));
-        }
-        if spec.warehouse == Warehouse::Serverless {
-            continue;
-        }
-        // Where db_user will not do, that has been told.
-        if user.db_user.is_none()
-            && let Err(why) = value::db_user(db_user)
-        {
-            let id = &spec.id;
-            entry.fault(format_args!(
-                "its name is to be a database user of connection \"{id}\", which {why}; or set db_user"
-            ));
-        } else if spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(db_user)) {
-            let shown = db_user.escape_debug();
-            entry.fault(format_args!("database user \"{shown}\" is in deny_db_users of connection \"{}\"", spec.id));
-        }
+fn check_roles(entry: &Value<'_>, user: &User, per_user: [&ByName<'_>; 2]) {
+    let roles_chars = user.db_roles.join(":").chars().count();
+    let opens_any = || per_user.iter().any(|map| !user.connections.first_of(map, 1, |_| true).is_empty());
+    if roles_chars > MAX_ROLES_CHARS && opens_any() {
+        entry.fault(format_args!("its db_roles, joined by \":\", are longer than {MAX_ROLES_CHARS} characters"));
     }
 }
 
-/// On Serverless one role is one `IAMR:` user, whoever logs in: whether the roles of one session show in another is not
-/// documented. One fault for each role.
-fn check_shared_roles(users: &Users, per_user: &[&ConnSpec], entries: &[Value<'_>]) {
-    let mut by_role = BTreeMap::<&str, Vec<(&ConnSpec, &str, BTreeSet<&String>)>>::new();
-    for spec in per_user.iter().filter(|spec| spec.warehouse == Warehouse::Serverless) {
-        let Some(role) = spec.role_hops.last() else { continue };
-        for (name, user) in users.iter().filter(|(_, user)| user.may_open(&spec.id)) {
-            by_role.entry(&role.role_arn).or_default().push((spec, name, user.db_roles.iter().collect()));
+/// A user whose name will not do for some cluster: a fault for each of those that it may open.
+fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &ByName<'_>) {
+    // Where db_user will not do, that has been told.
+    let is_no_name = user.db_user.is_none().then(|| value::db_user(db_user).err()).flatten();
+    let denies = |spec: &ConnSpec| spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(db_user));
+    let wrong = user.connections.first_of(clusters, MAX_TOLD + 1, |spec| is_no_name.is_some() || denies(spec));
+    for id in wrong.iter().take(MAX_TOLD) {
+        match &is_no_name {
+            Some(why) => entry.fault(format_args!(
+                "its name is to be a database user of connection \"{id}\", which {why}; or set db_user"
+            )),
+            None => entry.fault(format_args!(
+                "database user \"{}\" is in deny_db_users of connection \"{id}\"",
+                db_user.escape_debug()
+            )),
         }
     }
-    for (role, logins) in by_role {
-        let strict = logins.iter().filter(|(spec, ..)| !spec.shared_user_roles);
-        let clash = strict
-            .flat_map(|one| logins.iter().map(move |other| (one, other)))
-            .find(|((_, _, roles), (_, _, others))| roles != others);
-        let Some(((spec, one, _), (_, other, _))) = clash else { continue };
-        let Some(entry) = entries.iter().find(|entry| entry.name == spec.id.as_str()) else { continue };
-        let [one, other] = [one, other].map(|name| name.escape_debug());
-        entry.fault(format_args!(
-            "users \"{one}\" and \"{other}\" have different db_roles, but {role} makes them one database user; \
-             shared_user_roles = true accepts that"
-        ));
+    if wrong.len() > MAX_TOLD {
+        entry.fault("the same is wrong with more of its connections");
     }
 }

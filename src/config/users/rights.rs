@@ -1,25 +1,76 @@
 //! What users may open, from where, how often, and which database roles they have: their own, and their groups'.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
+use super::access::{Access, Rights};
+use super::patterns::Patterns;
 use crate::config::reader::{Table, Value};
-use crate::config::value::{self, Parsed};
-use crate::config::{Origin, Right, glob_matches};
+use crate::config::value::{self, Glob, Parsed, WILDCARDS};
+use crate::config::{Origin, glob_matches};
+
+/// Most names that lead nowhere for which the nearest one is looked for: a file that is missing makes thousands.
+const MAX_SUGGESTIONS: usize = 50;
 
 /// Which connections there are, or may be.
 pub(in crate::config) struct Known {
     /// Every name under `[connections]`, so that a fault there makes no second one here.
-    pub(in crate::config) names: BTreeSet<String>,
+    names: BTreeSet<String>,
     /// Globs of those that the table of `[specs]` may hold.
-    pub(in crate::config) elsewhere: Vec<String>,
+    elsewhere: Vec<String>,
+    /// Whether a glob matches one of the names. Many users write the same.
+    matched: RefCell<HashMap<String, bool>>,
+    suggestions: Cell<usize>,
 }
 
-/// `[groups.*]` by name.
-pub(in crate::config) type Groups = BTreeMap<String, Group>;
+impl Known {
+    /// `elsewhere`: globs of the conn_ids that the table of `[specs]` may hold.
+    pub(in crate::config) fn new(names: impl Iterator<Item = String>, elsewhere: Vec<String>) -> Self {
+        let (matched, suggestions) = (RefCell::default(), Cell::new(0));
+        Self { names: names.collect(), elsewhere, matched, suggestions }
+    }
 
-/// Rights to share.
+    /// Whether a name or glob leads to one of the configuration's connections.
+    fn has(&self, pattern: &str) -> bool {
+        if !pattern.contains(WILDCARDS) {
+            return self.names.contains(pattern);
+        }
+        if let Some(known) = self.matched.borrow().get(pattern) {
+            return *known;
+        }
+        let glob = Glob::new(pattern);
+        let mut within = self.names.range::<str, _>(glob.range()).take_while(|name| glob.may_match(name));
+        let is_there = within.any(|name| glob.matches(name));
+        self.matched.borrow_mut().insert(pattern.to_owned(), is_there);
+        is_there
+    }
+
+    /// What is told of a name that leads nowhere.
+    fn nowhere<'c>(&self, what: &str, name: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+        let told = self.suggestions.replace(self.suggestions.get() + 1);
+        let meant = if told < MAX_SUGGESTIONS { value::nearest(name, candidates) } else { None };
+        let meant = meant.map(|name| format!("; did you mean \"{}\"?", name.escape_debug())).unwrap_or_default();
+        format!("there is no {what} \"{}\"{meant}", name.escape_debug())
+    }
+}
+
+/// Rights to share: those of `[groups.*]` by name, and own ones of users who write the same.
 #[derive(Debug, Default)]
-pub(in crate::config) struct Group {
+pub(in crate::config) struct Groups {
+    by_name: BTreeMap<String, Group>,
+    own: RefCell<HashMap<Vec<String>, Arc<Rights>>>,
+}
+
+#[derive(Debug)]
+struct Group {
+    rights: Arc<Rights>,
+    said: Said,
+}
+
+/// What the table of a user or of a group says itself.
+#[derive(Debug)]
+struct Said {
     connections: Vec<String>,
     from: Vec<Origin>,
     max_sessions: Option<usize>,
@@ -27,8 +78,8 @@ pub(in crate::config) struct Group {
 }
 
 /// What a user has of its own and through groups.
-pub(super) struct Rights {
-    pub(super) connections: Vec<Right>,
+pub(super) struct Union {
+    pub(super) connections: Access,
     /// Every place named anywhere: a group that names none adds none.
     pub(super) from: Vec<Origin>,
     pub(super) max_sessions: Option<usize>,
@@ -37,52 +88,62 @@ pub(super) struct Rights {
 
 /// Each entry already taken out of its table. A group with a fault is there, with the rest of what it has.
 pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups {
-    let mut groups = Groups::new();
+    let mut groups = Groups::default();
     for entry in entries {
         if let Err(message) = value::visible_name(&entry.name) {
             entry.fault(message);
         }
         let mut table = entry.table("groups.*");
-        let group = own(&mut table, known);
+        let said = said(&mut table, known);
         table.finish();
-        groups.insert(entry.name.clone(), group);
+        let group = Some(entry.name.as_str().into());
+        let rights = Arc::new(Rights { group, patterns: Patterns::new(&said.connections) });
+        groups.by_name.insert(entry.name.clone(), Group { rights, said });
     }
     groups
 }
 
+impl Groups {
+    /// The list of a user's own.
+    fn own(&self, connections: Vec<String>) -> Arc<Rights> {
+        let mut own = self.own.borrow_mut();
+        let rights = own
+            .entry(connections)
+            .or_insert_with_key(|connections| Arc::new(Rights { group: None, patterns: Patterns::new(connections) }));
+        Arc::clone(rights)
+    }
+}
+
 /// A user's own rights and roles, then those of its groups in the order of `groups`.
-pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Rights {
-    let Group { connections, mut from, max_sessions, mut db_roles } = own(table, known);
-    let mut connections: Vec<_> = connections.into_iter().map(|pattern| Right { pattern, group: None }).collect();
+pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Union {
+    let Said { connections, mut from, max_sessions, mut db_roles } = said(table, known);
+    let mut lists = vec![groups.own(connections)];
     let mut of_groups = None;
     let named = table.take("groups").and_then(|value| value.list()).unwrap_or_default();
     let mut seen = BTreeSet::new();
     for place in named {
         let Some(name) = place.text() else { continue };
-        let Some(group) = groups.get(&name) else {
-            place.fault(unknown("group", &name, groups.keys().map(String::as_str)));
+        let Some(Group { rights, said }) = groups.by_name.get(&name) else {
+            place.fault(known.nowhere("group", &name, groups.by_name.keys().map(String::as_str)));
             continue;
         };
-        if !seen.insert(name.clone()) {
+        if !seen.insert(name) {
             continue;
         }
-        connections.extend(
-            group.connections.iter().map(|pattern| Right { pattern: pattern.clone(), group: Some(name.clone()) }),
-        );
-        from.extend(group.from.iter().cloned());
-        of_groups = of_groups.max(group.max_sessions);
-        db_roles.extend(group.db_roles.iter().cloned());
+        lists.push(Arc::clone(rights));
+        from.extend(said.from.iter().cloned());
+        of_groups = of_groups.max(said.max_sessions);
+        db_roles.extend(said.db_roles.iter().cloned());
     }
     let mut once = BTreeSet::new();
     db_roles.retain(|role| once.insert(role.clone()));
-    Rights { connections, from, max_sessions: max_sessions.or(of_groups), db_roles }
+    Union { connections: Access::new(lists), from, max_sessions: max_sessions.or(of_groups), db_roles }
 }
 
-/// What the table of a user or of a group says itself.
-fn own(table: &mut Table<'_>, known: &Known) -> Group {
+fn said(table: &mut Table<'_>, known: &Known) -> Said {
     let opens = table.take("connections").and_then(|value| value.list()).unwrap_or_default();
     let opens = opens.iter().filter_map(|value| opened(value, known)).collect();
-    Group {
+    Said {
         connections: opens,
         from: table.take("from").map(|from| from.texts(value::origin)).unwrap_or_default(),
         max_sessions: table.take("max_sessions").and_then(|count| count.count()),
@@ -93,11 +154,10 @@ fn own(table: &mut Table<'_>, known: &Known) -> Group {
 /// One name or glob of `connections`.
 fn opened(value: &Value<'_>, known: &Known) -> Option<String> {
     let pattern = value.text()?;
-    let names = || known.names.iter().map(String::as_str);
-    if names().any(|name| glob_matches(&pattern, name)) {
+    if known.has(&pattern) {
         return Some(pattern);
     }
-    if pattern.contains(['*', '?']) {
+    if pattern.contains(WILDCARDS) {
         // Whether two globs have a name in common is not asked: the table is searched by names.
         if known.elsewhere.is_empty() {
             value.warn(format_args!("\"{}\" matches no connection", pattern.escape_debug()));
@@ -107,14 +167,8 @@ fn opened(value: &Value<'_>, known: &Known) -> Option<String> {
     if known.elsewhere.iter().any(|glob| glob_matches(glob, &pattern)) {
         return Some(pattern);
     }
-    value.fault(unknown("connection", &pattern, names()));
+    value.fault(known.nowhere("connection", &pattern, known.names.iter().map(String::as_str)));
     None
-}
-
-fn unknown<'c>(what: &str, name: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
-    let meant = value::nearest(name, candidates);
-    let meant = meant.map(|name| format!("; did you mean \"{}\"?", name.escape_debug())).unwrap_or_default();
-    format!("there is no {what} \"{}\"{meant}", name.escape_debug())
 }
 
 /// A database role as it can stand in the tag `RedshiftDbRoles`, where `:` parts them.

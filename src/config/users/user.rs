@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::{ConnId, Origin, Reference, Remote, Verifier, glob_matches};
+use super::access::{Access, Right};
+use crate::config::{ConnId, Origin, Reference, Remote, Verifier};
 use crate::secret::Secret;
 
 /// One `[users.*]` entry.
@@ -19,7 +20,7 @@ pub struct User {
     /// How the password is asked for.
     pub method: Method,
     /// What the user may open: its own rights and its groups'.
-    pub connections: Vec<Right>,
+    pub connections: Access,
     /// Where the user may come from: its own places and its groups'. None at all: anywhere.
     pub from: Vec<Origin>,
     /// Sessions of this user in this process, at least 1: its own cap, else the largest of its groups'.
@@ -40,26 +41,17 @@ pub struct AnyUser {
     pub path: Option<String>,
 }
 
-/// One name or glob of connections.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Right {
-    /// `*` is any run of characters, `?` is one.
-    pub pattern: String,
-    /// The group that has it. `None`: the user's own.
-    pub group: Option<String>,
-}
-
 impl User {
     /// Whether one of this user's names or globs is that of the connection. Says nothing of `enabled`.
     #[must_use]
     pub fn may_open(&self, conn_id: &ConnId) -> bool {
-        self.right_to(conn_id).is_some()
+        self.connections.covers(conn_id.as_str())
     }
 
     /// The first right that covers the connection.
     #[must_use]
-    pub fn right_to(&self, conn_id: &ConnId) -> Option<&Right> {
-        self.connections.iter().find(|right| glob_matches(&right.pattern, conn_id.as_str()))
+    pub fn right_to(&self, conn_id: &ConnId) -> Option<Right<'_>> {
+        self.connections.right_to(conn_id.as_str())
     }
 
     /// Whether a client at this address, that came through this VPC endpoint, is where the user may come from.

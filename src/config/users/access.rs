@@ -1,0 +1,86 @@
+//! What a user may open. The lists of rights that it is made of are shared by all who have them: 20,000 users in 20 groups
+//! are 20 lists.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::patterns::Patterns;
+
+/// What a user may open, by names alone: its own list of rights, then its groups' in the order of `groups`.
+#[derive(Clone, Debug, Default)]
+pub struct Access(Box<[Arc<Rights>]>);
+
+/// A list of rights: a group's, or the own one of each user who wrote the same.
+#[derive(Debug)]
+pub(crate) struct Rights {
+    /// `None`: users' own.
+    pub(super) group: Option<Box<str>>,
+    pub(crate) patterns: Patterns,
+}
+
+/// One name or glob of connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Right<'a> {
+    /// `*` is any run of characters, `?` is one.
+    pub pattern: &'a str,
+    /// The group that has it. `None`: the user's own.
+    pub group: Option<&'a str>,
+}
+
+impl Access {
+    /// Lists without a right in them are left out.
+    pub(super) fn new(lists: impl IntoIterator<Item = Arc<Rights>>) -> Self {
+        Self(lists.into_iter().filter(|list| !list.patterns.is_empty()).collect())
+    }
+
+    /// Whether a right covers the connection of this name.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        self.0.iter().any(|list| list.patterns.cover(name))
+    }
+
+    /// The first right that covers the connection of this name.
+    pub(crate) fn right_to(&self, name: &str) -> Option<Right<'_>> {
+        self.0.iter().find_map(|list| list.patterns.first_for(name).map(|pattern| list.right(pattern)))
+    }
+
+    /// All rights in their order.
+    pub fn rights(&self) -> impl Iterator<Item = Right<'_>> {
+        self.0.iter().flat_map(|list| list.patterns.iter().map(|pattern| list.right(pattern)))
+    }
+
+    /// The lists that it is made of. Whoever shares one has the same `Arc`.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<Rights>> {
+        self.0.iter()
+    }
+
+    /// Whether this very name is among the user's own rights.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|list| list.group.is_none() && list.patterns.has(name))
+    }
+
+    /// The first entries of a map of connections that it covers and that will do, at most so many.
+    pub(crate) fn first_of<'m, K, V>(
+        &self,
+        map: &'m BTreeMap<K, V>,
+        most: usize,
+        will_do: impl Fn(&V) -> bool,
+    ) -> Vec<&'m K>
+    where
+        K: Borrow<str> + Ord,
+    {
+        let mut first = BTreeSet::new();
+        for list in &self.0 {
+            for run in list.patterns.runs(map) {
+                first.extend(run.filter(|(_, entry)| will_do(entry)).map(|(name, _)| name).take(most));
+            }
+        }
+        first.into_iter().take(most).collect()
+    }
+}
+
+impl Rights {
+    fn right<'a>(&'a self, pattern: &'a str) -> Right<'a> {
+        Right { pattern, group: self.group.as_deref() }
+    }
+}

@@ -1,0 +1,124 @@
+//! Users of one role on Serverless. One role is one `IAMR:` user, whoever logs in, and whether the roles of one session show
+//! in another is not documented: so different `db_roles` over one role are a fault, unless they are accepted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::access::Rights;
+use super::per_user::{ByName, Users};
+use crate::config::ConnSpec;
+use crate::config::reader::Value;
+
+/// One fault for each role, told at a connection that does not accept it.
+///
+/// Who may open a connection is not listed: of the users who share a list of rights it is enough to know the first one, and
+/// the first one with other database roles.
+pub(super) fn check(users: &Users, workgroups: &ByName<'_>, entries: &[Value<'_>]) {
+    if workgroups.is_empty() {
+        return;
+    }
+    let mut by_spec = BTreeMap::<&str, Seen<'_>>::new();
+    for (list, seen) in by_list(users) {
+        for (id, _) in list.patterns.runs(workgroups).flatten() {
+            by_spec.entry(id).or_default().merge(seen);
+        }
+    }
+    let mut by_role = BTreeMap::<&str, Vec<(&ConnSpec, Seen<'_>)>>::new();
+    for (id, seen) in by_spec {
+        let Some(spec) = workgroups.get(id) else { continue };
+        let Some(role) = spec.role_hops.last() else { continue };
+        by_role.entry(&role.role_arn).or_default().push((spec, seen));
+    }
+    for (role, logins) in by_role {
+        let mut strict = logins.iter().filter(|(spec, _)| !spec.shared_user_roles);
+        let Some((spec, one)) = strict.find_map(|(spec, seen)| Some((spec, seen.first?))) else { continue };
+        let Some(other) = logins.iter().find_map(|(_, seen)| seen.first_unlike(one.roles)) else { continue };
+        let Some(entry) = entries.iter().find(|entry| entry.name == spec.id.as_str()) else { continue };
+        let [one, other] = [one, other].map(|login| login.user.escape_debug());
+        entry.fault(format_args!(
+            "users \"{one}\" and \"{other}\" have different db_roles, but {role} makes them one database user; \
+             shared_user_roles = true accepts that"
+        ));
+    }
+}
+
+/// The lists of rights that users have, and who of those who have each matters.
+fn by_list(users: &Users) -> impl Iterator<Item = (&Rights, Seen<'_>)> {
+    let mut roles_seen = HashMap::new();
+    let mut lists = HashMap::<*const Rights, (&Rights, Seen<'_>)>::new();
+    for (name, user) in users {
+        let mut roles: Vec<_> = user.db_roles.iter().map(String::as_str).collect();
+        roles.sort_unstable();
+        let known = roles_seen.len();
+        let login = Login { user: name, roles: *roles_seen.entry(roles).or_insert(known) };
+        for list in user.connections.lists() {
+            lists.entry(Arc::as_ptr(list)).or_insert((list, Seen::default())).1.add(login);
+        }
+    }
+    lists.into_values()
+}
+
+/// A user, and a number for its set of database roles.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Login<'u> {
+    user: &'u str,
+    roles: usize,
+}
+
+/// Of some users, by name: the first, and the first whose database roles are not those of the first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Seen<'u> {
+    first: Option<Login<'u>>,
+    unlike_first: Option<Login<'u>>,
+}
+
+impl<'u> Seen<'u> {
+    fn add(&mut self, login: Login<'u>) {
+        #[cfg(test)]
+        crate::config::value::work::compared();
+        let all = [Some(login), self.first, self.unlike_first].into_iter().flatten();
+        let Some(first) = all.clone().min_by_key(|login| login.user) else { return };
+        self.unlike_first = all.filter(|login| login.roles != first.roles).min_by_key(|login| login.user);
+        self.first = Some(first);
+    }
+
+    fn merge(&mut self, others: Self) {
+        for login in [others.first, others.unlike_first].into_iter().flatten() {
+            self.add(login);
+        }
+    }
+
+    /// The first whose database roles are not these.
+    fn first_unlike(&self, roles: usize) -> Option<Login<'u>> {
+        self.first.filter(|first| first.roles != roles).or(self.unlike_first.filter(|other| other.roles != roles))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against a look at all of them, in every order and parting.
+    #[test]
+    fn two_of_all_users_are_enough() {
+        const USERS: [(&str, usize); 5] = [("a", 0), ("b", 0), ("c", 1), ("d", 2), ("e", 1)];
+        for chosen in 0..1 << USERS.len() {
+            for parted in 0..1 << USERS.len() {
+                let (mut one, mut other) = (Seen::default(), Seen::default());
+                let users = USERS.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1);
+                for (at, &(user, roles)) in users.clone() {
+                    if parted >> at & 1 == 1 { &mut one } else { &mut other }.add(Login { user, roles });
+                }
+                let mut backwards = other;
+                backwards.merge(one);
+                one.merge(other);
+                assert_eq!(one, backwards);
+                assert_eq!(one.first.map(|login| login.user), users.clone().next().map(|(_, (user, _))| *user));
+                for roles in 0..4 {
+                    let want = users.clone().find(|(_, (_, of))| *of != roles).map(|(_, (user, _))| *user);
+                    assert_eq!(one.first_unlike(roles).map(|login| login.user), want, "{chosen} {parted} {roles}");
+                }
+            }
+        }
+    }
+}
