@@ -144,7 +144,8 @@ async fn each_connection_is_proved_anew_and_told_in_one_document() {
     assert_eq!(check(&world, &["sales"]).await.code, Some(0));
     let told = check(&world, &["sales", "nope"]).await;
     assert_eq!((told.code, told.stdout.as_str()), (Some(1), ""), "{}", told.all());
-    assert!(told.stderr.ends_with("there is no connection \"nope\"\n"), "{}", told.all());
+    let want = "there is no connection \"nope\"; the configuration has lost, sales\n";
+    assert!(told.stderr.ends_with(want), "{}", told.all());
 }
 
 #[tokio::test]
@@ -497,7 +498,7 @@ async fn of_the_table_only_what_is_named_is_proved_and_what_is_covered_is_known(
     assert_eq!((document["connections"].as_array().unwrap().len(), world.sandbox.aws.calls("GetItem")), (1, 0));
     let told = check(&world, &["fin-x"]).await;
     assert_eq!((told.code, told.stdout.as_str()), (Some(1), ""), "{}", told.all());
-    let want = "there is no connection \"fin-x\", and specs.conn_ids does not cover it\n";
+    let want = "there is no connection \"fin-x\", and specs.conn_ids does not cover it; the configuration has sales\n";
     assert!(told.stderr.ends_with(want), "{}", told.all());
     let told = check(&world, &["--offline", "bi-x"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());

@@ -153,7 +153,7 @@ fn connections_can_be_chosen_and_unknown_ones_are_told() {
     let legacy = printed(&config, &["legacy"], None);
     assert!(legacy.contains("dbuser:dw1/etl") && !legacy.contains("rs01") && !legacy.contains("ssm:"), "{legacy}");
     let unknown = document(&config, &["nope".to_owned()], None).unwrap_err();
-    assert_eq!(unknown.to_string(), "there is no connection \"nope\"");
+    assert!(unknown.to_string().starts_with("there is no connection \"nope\"; the configuration has "), "{unknown}");
     let both = printed(&configured("table"), &[], None);
     assert!(both.contains("dynamodb:GetItem"));
 }

@@ -63,7 +63,7 @@ pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<
     if conn_ids.is_empty() {
         return Ok(config.connections.values().collect());
     }
-    let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown::Nowhere(id.clone()));
+    let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown::new(config, id));
     conn_ids.iter().map(find).collect()
 }
 

@@ -9,7 +9,7 @@ pub use self::place::Nameless;
 use self::place::Place;
 use self::tls::SslMode;
 use super::check::{Connection, Unknown};
-use crate::config::{Config, ConnId, ConnSpec};
+use crate::config::{Config, ConnSpec};
 
 mod database;
 mod dbt;
@@ -55,13 +55,8 @@ pub struct Pasted {
 #[derive(Debug, Error)]
 pub enum UrlError {
     /// There is no such connection.
-    #[error("{unknown}{}", did_you_mean(.nearest.as_ref()))]
-    Connection {
-        /// Which.
-        unknown: Unknown,
-        /// The one that was probably meant.
-        nearest: Option<String>,
-    },
+    #[error(transparent)]
+    Connection(#[from] Unknown),
     /// There is no such user.
     #[error("there is no user {name:?}{}", did_you_mean(.nearest.as_ref()))]
     User {
@@ -125,11 +120,7 @@ impl Target<'_> {
 /// # Errors
 /// See [`UrlError`].
 pub fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format) -> Result<Pasted, UrlError> {
-    let connection = Connection::named(config, conn_id).map_err(|unknown| UrlError::Connection {
-        unknown,
-        nearest: crate::config::value::nearest(conn_id, config.connections.keys().map(ConnId::as_str))
-            .map(str::to_owned),
-    })?;
+    let connection = Connection::named(config, conn_id)?;
     let who = user::who(config, &connection, user)?;
     let Place { host, port, mut notes } = place::place(&config.listen)?;
     let mode = SslMode::of(&config.listen);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::value::nearest;
 use crate::config::{Config, ConnId, ConnSpec, Holder, Right, SpecsTable};
 
 /// A connection, and where its spec is.
@@ -13,15 +14,24 @@ pub(crate) enum Connection<'a> {
     InTable(ConnId, &'a SpecsTable),
 }
 
-/// A conn_id that leads nowhere.
+/// A conn_id that leads nowhere: the configuration does not have it, and there is no table, or none that is asked for it.
 #[derive(Debug, thiserror::Error)]
-pub enum Unknown {
-    /// The configuration does not have it, and there is no table to ask, or none that may be asked for it.
-    #[error("there is no connection {0:?}")]
-    Nowhere(String),
-    /// Nor is the table ever asked for it.
-    #[error("there is no connection {0:?}, and specs.conn_ids does not cover it")]
-    Uncovered(String),
+#[error("there is no connection {name:?}{}{others}", if *.is_uncovered { ", and specs.conn_ids does not cover it" } else { "" })]
+pub struct Unknown {
+    name: String,
+    /// There is a table, whose bounds are why it is not asked.
+    is_uncovered: bool,
+    /// The name that was probably meant, else the first names that there are.
+    others: String,
+}
+
+/// Most names that are told where none is near.
+const MAX_NAMES: usize = 10;
+
+impl Unknown {
+    pub(super) fn new(config: &Config, name: &str) -> Self {
+        Self { name: name.to_owned(), is_uncovered: false, others: others(config, name) }
+    }
 }
 
 impl<'a> Connection<'a> {
@@ -29,9 +39,10 @@ impl<'a> Connection<'a> {
     pub(in crate::cli) fn named(config: &'a Config, name: &str) -> Result<Self, Unknown> {
         match (config.connections.get(name), &config.specs, ConnId::new(name)) {
             (Some(spec), _, _) => Ok(Self::Configured(spec)),
+            (None, Some(_), Ok(_)) if but_for_case(config, name).is_some() => Err(Unknown::new(config, name)),
             (None, Some(specs), Ok(conn_id)) if specs.bounds.cover(&conn_id) => Ok(Self::InTable(conn_id, specs)),
-            (None, Some(_), Ok(_)) => Err(Unknown::Uncovered(name.to_owned())),
-            (None, _, _) => Err(Unknown::Nowhere(name.to_owned())),
+            (None, Some(_), Ok(_)) => Err(Unknown { is_uncovered: true, ..Unknown::new(config, name) }),
+            (None, _, _) => Err(Unknown::new(config, name)),
         }
     }
 
@@ -74,6 +85,28 @@ impl<'a> Connection<'a> {
     }
 }
 
+/// What the configuration calls it, in another case: then the table is not asked.
+fn but_for_case<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
+    let folded = name.to_lowercase();
+    config.connections.keys().map(ConnId::as_str).find(|other| other.to_lowercase() == folded)
+}
+
+/// Names of the configuration's, as the end of a sentence.
+fn others(config: &Config, name: &str) -> String {
+    let names = || config.connections.keys().map(ConnId::as_str);
+    if let Some(meant) = but_for_case(config, name).or_else(|| nearest(name, names())) {
+        return format!("; did you mean {meant:?}?");
+    }
+    let first: Vec<_> = names().take(MAX_NAMES).collect();
+    match config.connections.len() {
+        0 => "; the configuration has none".to_owned(),
+        count if count > MAX_NAMES => {
+            format!("; the configuration has {} and {} more", first.join(", "), count - MAX_NAMES)
+        }
+        _ => format!("; the configuration has {}", first.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -95,9 +128,29 @@ mod tests {
         };
         assert_eq!(told(&with, "bi-own"), "own bi-own");
         assert_eq!(told(&with, "bi-x"), "bi-x in t00");
-        assert_eq!(told(&with, "fin"), "there is no connection \"fin\", and specs.conn_ids does not cover it");
-        assert_eq!(told(&with, "bi-*"), "there is no connection \"bi-*\"");
-        assert_eq!(told(&without, "bi-x"), "there is no connection \"bi-x\"");
+        let has = "; the configuration has bi-own";
+        let want = format!("there is no connection \"fin\", and specs.conn_ids does not cover it{has}");
+        assert_eq!(told(&with, "fin"), want);
+        assert_eq!(told(&with, "bi-*"), format!("there is no connection \"bi-*\"{has}"));
+        assert_eq!(told(&without, "bi-x"), format!("there is no connection \"bi-x\"{has}"));
+        assert_eq!(told(&read(""), "x"), "there is no connection \"x\"; the configuration has none");
+        // Sessions do not ask the table for it either.
+        for name in ["bi-OWN", "BI-OWN", "bi-onw"] {
+            let want = format!("there is no connection {name:?}; did you mean \"bi-own\"?");
+            assert_eq!(told(if name == "bi-onw" { &without } else { &with }, name), want);
+        }
         assert_eq!(Connection::chosen(&with, &[]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn of_many_names_the_first_are_told() {
+        let text = |at: usize| {
+            format!("[connections.c{at:02}]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\ndatabase = \"dev\"\n")
+        };
+        let text: String = (0..12).map(text).collect();
+        let config = parse(&text, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
+        let told = Connection::named(&config, "nosuch").unwrap_err().to_string();
+        let names = "c00, c01, c02, c03, c04, c05, c06, c07, c08, c09 and 2 more";
+        assert_eq!(told, format!("there is no connection \"nosuch\"; the configuration has {names}"));
     }
 }

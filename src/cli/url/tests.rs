@@ -273,7 +273,9 @@ fn what_leads_nowhere_is_told_with_what_was_meant() {
     let config = config(&named(), "");
     let why = |conn_id: &str, user| pasted(&config, conn_id, user, Format::Uri).unwrap_err().to_string();
     assert_eq!(why("salse", None), "there is no connection \"salse\"; did you mean \"sales\"?");
-    assert_eq!(why("nothing", None), "there is no connection \"nothing\"");
+    let told = why("nothing", None);
+    assert!(told.starts_with("there is no connection \"nothing\"; the configuration has "), "{told}");
+    assert!(told.ends_with(", fin, hr, people, sales, same"), "{told}");
     assert_eq!(why("sales", Some("an")), "there is no user \"an\"; did you mean \"ann\"?");
     assert_eq!(why("fin", Some("ann")), "the user \"ann\" may not open \"fin\"");
     assert_eq!(why("hr", Some("gone")), "the user \"gone\" is disabled");
