@@ -55,6 +55,12 @@ micro: ## Measure the relay's inner loops, and what following the messages costs
 	@scripts/install.sh demo
 	cargo bench --locked --features bench --bench relay
 
+.PHONY: scale
+scale: ## What 5,000 connections and 20,000 users cost: to start, to check, in memory, at a login
+	@scripts/install.sh demo
+	cargo build --locked $(PROGRAMS)
+	@python3 bench/scale.py $(BIN_DIR)/redshift-iam-proxy
+
 .PHONY: timing
 timing: ## Whether time tells users from strangers: 2,000 failed logins of each kind, compared (TIMING_TRIES: how many)
 	@scripts/install.sh demo
