@@ -252,6 +252,12 @@ impl Aws {
         self.server.world.put_region(region);
     }
 
+    /// Gives the base user other access keys: requests with the old ones are refused as unknown from now on. Sessions stay
+    /// valid.
+    pub fn replace_keys(&self, access_key_id: &str, secret_access_key: &str) {
+        self.server.world.replace_keys(access_key_id, secret_access_key);
+    }
+
     /// Ends all role sessions: requests with their keys are refused as expired from now on. (Sessions go by the wall
     /// clock, as SDKs see it, and not by [`Logins::advance`].)
     pub fn expire_sessions(&self) {

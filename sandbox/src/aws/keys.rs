@@ -38,6 +38,16 @@ impl Keys {
         Self(HashMap::from([(id, Key { secret, session: None, owner })]))
     }
 
+    /// Puts other lasting keys in the place of those there are: the old ones are unknown from now on.
+    pub(super) fn replace(&mut self, id: &str, secret: &str) {
+        let is_lasting = |key: &Key| key.session.is_none();
+        let owner = self.0.values().find(|key| is_lasting(key)).map(|key| key.owner.clone());
+        self.0.retain(|_, key| !is_lasting(key));
+        if let Some(owner) = owner {
+            self.0.insert(id.to_owned(), Key { secret: secret.to_owned(), session: None, owner });
+        }
+    }
+
     pub(super) fn find(&self, id: &str) -> Option<Key> {
         self.0.get(id).cloned()
     }
@@ -72,6 +82,16 @@ fn random<const N: usize>() -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replaced_keys_are_the_same_users_and_the_old_ones_unknown() {
+        let owner = Caller::User { account: "123456789012".to_owned(), name: "u".to_owned() };
+        let mut keys = Keys::new("AKIA".to_owned(), "s".to_owned(), owner.clone());
+        let (session, _) = keys.issue(owner.clone(), SystemTime::UNIX_EPOCH, Duration::from_secs(900));
+        keys.replace("AKIB", "t");
+        assert!(keys.find("AKIA").is_none() && keys.find(&session).is_some());
+        assert!(keys.find("AKIB").is_some_and(|key| key.secret == "t" && key.owner.arn() == owner.arn()));
+    }
 
     #[test]
     fn temporary_keys_are_fresh_and_known_for_a_while_after_their_end() {

@@ -55,7 +55,7 @@ pub(super) async fn get_credentials(
     } else {
         world.logins.hollow(&shown, user, life)
     };
-    Ok(told(&login))
+    Ok(told(world, &login))
 }
 
 /// Answers GetClusterCredentialsWithIAM, for the database user that the caller's identity gives. It is made at the
@@ -74,8 +74,8 @@ pub(super) async fn get_credentials_with_iam(
     let life = bounds.duration()?;
     cluster(world, Operation::GetClusterCredentialsWithIam, caller, region, call)?;
     let login = world.logins.mint(&caller.database_user(), life).await;
-    let refresh = extended(login.expires_at - REFRESHED_BEFORE);
-    Ok(format!("{}<NextRefreshTime>{refresh}</NextRefreshTime>", told(&login)))
+    let refresh = extended(world.by_its_clock(login.expires_at - REFRESHED_BEFORE));
+    Ok(format!("{}<NextRefreshTime>{refresh}</NextRefreshTime>", told(world, &login)))
 }
 
 /// Answers DescribeClusters: the one that is asked for, or all that the caller may ask about, a page at a time. XML,
@@ -142,9 +142,9 @@ fn cluster<'a>(
     Err(Refusal::denied(Protocol::Query, &operation.action(), &caller.arn(), &resource))
 }
 
-fn told(login: &Login) -> String {
+fn told(world: &World, login: &Login) -> String {
     let (user, password) = (xml_escape(&login.user), xml_escape(&login.password));
-    let expiration = extended(login.expires_at);
+    let expiration = extended(world.by_its_clock(login.expires_at));
     format!("<DbUser>{user}</DbUser><DbPassword>{password}</DbPassword><Expiration>{expiration}</Expiration>")
 }
 

@@ -72,11 +72,12 @@ pub(super) async fn get_credentials(
 
     let life = Duration::from_secs(secs.unsigned_abs());
     let login = world.logins.mint(&caller.database_user(), life).await;
+    let end = world.by_its_clock(login.expires_at);
     Ok(json!({
         "dbUser": login.user,
         "dbPassword": login.password,
-        "expiration": epoch_seconds(login.expires_at),
-        "nextRefreshTime": epoch_seconds(login.expires_at - REFRESHED_BEFORE),
+        "expiration": epoch_seconds(end),
+        "nextRefreshTime": epoch_seconds(end - REFRESHED_BEFORE),
     }))
 }
 

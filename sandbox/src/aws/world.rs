@@ -74,10 +74,15 @@ impl World {
 
     /// The endpoint's time, by which signatures, keys and web identities are judged.
     pub(super) fn now(&self) -> SystemTime {
+        self.by_its_clock(SystemTime::now())
+    }
+
+    /// A time of the machine's as the endpoint's clock has it.
+    pub(super) fn by_its_clock(&self, time: SystemTime) -> SystemTime {
         match self.tables().skew {
-            Skew::None => SystemTime::now(),
-            Skew::Ahead(by) => SystemTime::now() + by,
-            Skew::Behind(by) => SystemTime::now() - by,
+            Skew::None => time,
+            Skew::Ahead(by) => time + by,
+            Skew::Behind(by) => time - by,
         }
     }
 
@@ -175,6 +180,10 @@ impl World {
     pub(super) fn issue(&self, owner: Caller, life: Duration) -> (String, Key) {
         let now = self.now();
         self.tables().keys.issue(owner, now, life)
+    }
+
+    pub(super) fn replace_keys(&self, id: &str, secret: &str) {
+        self.tables().keys.replace(id, secret);
     }
 
     pub(super) fn expire_sessions(&self) {
