@@ -319,3 +319,34 @@ async fn a_warehouse_that_is_not_where_aws_said_is_looked_up_again() {
     rig.connect("moved").await.expect("and stays there");
     assert_eq!((aws.calls("GetWorkgroup"), aws.calls("GetCredentials")), (3, 1));
 }
+
+/// A new access key is unknown to some of AWS for its first minutes.
+#[tokio::test]
+async fn a_stored_password_serves_while_aws_does_not_know_the_base_key() {
+    let report = support::connection(
+        "report",
+        &[
+            ("user", "\"report\""),
+            ("password", "\"/lava/demo/report\""),
+            ("role_arn", ""),
+            ("external_id", ""),
+            ("workgroup", ""),
+        ],
+    );
+    let rig = Rig::with(Setup { config: report, ..Setup::default() }).await;
+    let password = rig.sandbox().logins.mint("report", Duration::from_secs(7200)).await.password;
+    rig.sandbox().aws.put_parameter("/lava/demo/report", &password);
+    rig.connect("report").await.unwrap();
+    rig.sandbox().aws.replace_keys("AKIASANDBOXEXAMPLE01", "sandbox/secret/access/key/EXAMPLE0000001");
+    for asked in 2..=4 {
+        rig.advance(Duration::from_secs(130));
+        rig.connect("report").await.expect("the last value that was read");
+        rig.sandbox().aws.wait_for_calls("GetParameter", asked).await;
+    }
+    let (id, secret) = &rig.world.keys;
+    rig.sandbox().aws.replace_keys(id, secret);
+    let password = rig.sandbox().logins.mint("report", Duration::from_secs(7200)).await.password;
+    rig.sandbox().aws.put_parameter("/lava/demo/report", &password);
+    rig.advance(Duration::from_secs(130));
+    rig.connect("report").await.unwrap();
+}

@@ -220,8 +220,25 @@ mod tests {
             let source = Box::new(fmt::Error);
             MintError::Denied { call: Call::new("GetParameter", "/x"), code: code.into(), source }
         };
-        for (code, want) in [("AccessDeniedException", true), ("ParameterNotFound", true), ("ExpiredToken", false)] {
-            assert_eq!((denied(code).is_final(), denied(code).revokes()), (true, want), "{code}");
+        for code in ["AccessDenied", "AccessDeniedException", "ParameterNotFound", "ResourceNotFoundException"] {
+            assert_eq!((denied(code).is_final(), denied(code).revokes()), (true, true), "{code}");
+        }
+        for code in [
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidAccessKeyId",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "OptInRequired",
+            "RequestExpired",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
+        ] {
+            assert_eq!((denied(code).is_final(), denied(code).revokes()), (true, false), "{code}");
         }
         assert!(!MintError::Lost.revokes());
     }

@@ -44,17 +44,39 @@ const TRANSIENT: &[&str] = &[
     "ServiceUnavailableException",
 ];
 
-/// Codes that say nothing about what was asked for: whoever asks is late. What can be renewed is renewed by its expiry,
-/// so these are keys or tokens that somebody has to renew, or a clock that somebody has to set. To ask again with the
-/// same ones would not help.
-const CALLER: &[&str] = &[
-    NO_CREDENTIALS,
+/// Codes by which AWS refuses the access key that a request was signed with (AWS APIs' "Common errors"; each service has
+/// spellings of its own). They say nothing about what was asked for: a new key is unknown for its first minutes, an old
+/// one until somebody has renewed it where the SDK's chain finds it.
+const KEY: &[&str] = &[
+    "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "InvalidSignature",
     "InvalidSignatureException",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
     "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+];
+
+/// Codes that refuse the time of a request, or the account: neither do these say anything about what was asked for. To
+/// ask again with the same clock and account would not help.
+const CALLER: &[&str] = &[
+    NO_CREDENTIALS,
+    "NotSignedUp",
+    "OptInRequired",
+    "RegionDisabledException",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+    "SubscriptionRequiredException",
 ];
 
 /// Where AWS would have a code: the SDK's chain has no credentials, or is set up wrongly.
@@ -62,7 +84,12 @@ const NO_CREDENTIALS: &str = "no credentials";
 
 /// Whether it is about who asks, and not about what was asked for.
 pub(super) fn is_of_caller(code: &str) -> bool {
-    CALLER.contains(&code)
+    CALLER.contains(&code) || is_of_key(code)
+}
+
+/// Whether the access key was refused: another one may be had by now.
+pub(super) fn is_of_key(code: &str) -> bool {
+    KEY.contains(&code)
 }
 
 /// Whether calls have to become fewer.
