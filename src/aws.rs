@@ -2,14 +2,29 @@
 
 use std::sync::{Arc, OnceLock};
 
+use aws_config::identity::IdentityCache;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_sdk_sts::config::Credentials;
+use aws_credential_types::provider::error::TokenError;
+use aws_credential_types::provider::{future, token::ProvideToken};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use dashmap::DashMap;
 use thiserror::Error;
 
-use crate::config::Aws;
+use self::forward_proxy::ForwardProxy;
+use self::identity::Identity;
+use self::sources::Sources;
+use crate::clock::SystemClock;
+use crate::config::{Aws, HomeRegion};
+
+mod forward_proxy;
+mod identity;
+pub(crate) mod partition;
+mod region;
+mod sources;
 
 /// Regions whose clients are kept: more than AWS has, fewer than a writer of specs can make up.
 const MAX_REGIONS: usize = 64;
@@ -31,6 +46,10 @@ pub(crate) fn require_roots() -> Result<(), NoRoots> {
 #[derive(Debug)]
 pub struct Base {
     config: SdkConfig,
+    /// `None`: static keys.
+    identity: Option<Identity>,
+    /// What calls by https go through. `None`: they go straight to AWS.
+    proxy: Option<ForwardProxy>,
     endpoints: Arc<Endpoints>,
     /// By region.
     clients: DashMap<Option<String>, Arc<Clients>>,
@@ -49,22 +68,38 @@ struct Endpoints {
 }
 
 impl Base {
-    /// By the SDK's default chain: environment, profile, web identity, ECS, EKS Pod Identity, IMDSv2. Calls no API.
-    pub async fn from_environment(aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Self {
-        Self::load(aws_config::defaults(BehaviorVersion::latest()), aws, env).await
+    /// By the environment: keys as the SDK's default chain finds them, and a forward proxy where there is one. Calls no
+    /// API, but the metadata service for the Region where `home` needs it.
+    pub async fn from_environment(aws: &Aws, home: HomeRegion, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let proxy = ForwardProxy::of(env);
+        let client = forward_proxy::http_client(proxy.as_ref());
+        let config = ProviderConfig::without_region().with_http_client(client.clone());
+        let region = region::find(aws, home, &config).await;
+        // A chain of one, for the SDK's own would ask the metadata service.
+        let region = RegionProviderChain::first_try(region);
+        // Nor are bearer tokens of any use, whose chain would ask it too.
+        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client).region(region);
+        let loader = loader.token_provider(NoToken);
+        let base = Self::load(loader.no_credentials(), aws, env).await;
+        let sources = Sources::new(base.config.clone(), env);
+        let identity = Identity::new(Box::new(sources), Arc::new(SystemClock));
+        let keys = SharedCredentialsProvider::new(identity.clone());
+        // The identity is its own cache, which the SDK's would only hide.
+        let config = base.config.into_builder().credentials_provider(keys).identity_cache(IdentityCache::no_cache());
+        Self { config: config.build(), identity: Some(identity), proxy, ..base }
     }
 
     /// By static keys: for tests, whose environment is not theirs to change.
     pub async fn with_keys(aws: &Aws, access_key_id: &str, secret_access_key: &str) -> Self {
         let keys = Credentials::new(access_key_id, secret_access_key, None, None, "static keys");
-        let loader = aws_config::defaults(BehaviorVersion::latest()).credentials_provider(keys);
-        Self::load(loader, aws, &|_| None).await
-    }
-
-    async fn load(mut loader: ConfigLoader, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).credentials_provider(keys);
         if let Some(region) = &aws.region {
             loader = loader.region(Region::new(region.clone()));
         }
+        Self::load(loader, aws, &|_| None).await
+    }
+
+    async fn load(loader: ConfigLoader, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let endpoint = |service: &str| env(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| aws.endpoint_url.clone());
         let endpoints = Arc::new(Endpoints {
             dynamodb: endpoint("DYNAMODB"),
@@ -76,7 +111,7 @@ impl Base {
         });
         // Trying again is the gate's business: it knows what is throttled, and who else is waiting.
         let config = loader.retry_config(RetryConfig::disabled()).load().await;
-        Self { config, endpoints, clients: DashMap::new() }
+        Self { config, identity: None, proxy: None, endpoints, clients: DashMap::new() }
     }
 
     /// The same with bounds on every call.
@@ -97,6 +132,27 @@ impl Base {
             self.clients.retain(|region, _| region.is_none());
         }
         Arc::clone(&self.clients.entry(region).or_insert(made))
+    }
+
+    /// Which keys of the base identity are in use: for [`Base::renew`].
+    pub(crate) fn generation(&self) -> u64 {
+        self.identity.as_ref().map_or(0, Identity::generation)
+    }
+
+    /// AWS has refused the keys of this generation: reads them again where they come from. Whether there are others now.
+    pub(crate) async fn renew(&self, seen: u64) -> bool {
+        match &self.identity {
+            Some(identity) => identity.renew(seen).await,
+            None => false,
+        }
+    }
+
+    /// The forward proxy that calls to AWS's own endpoints go through, and the variable that names it. `None` also where
+    /// AWS is called by plain http, on loopback.
+    pub(crate) fn forward_proxy(&self) -> Option<(&str, &'static str)> {
+        let url = self.endpoints.sts.as_deref().or(self.config.endpoint_url());
+        let is_plain = url.is_some_and(|url| url.starts_with("http:"));
+        self.proxy.as_ref().filter(|_| !is_plain).map(|proxy| (&*proxy.address, proxy.variable))
     }
 
     /// The base's own region, or `otherwise` where it has none: `None` is the base's own.
@@ -124,6 +180,19 @@ impl Base {
             ssm: OnceLock::new(),
             sts: OnceLock::new(),
         }
+    }
+}
+
+/// No service that the proxy calls takes a bearer token.
+#[derive(Debug)]
+struct NoToken;
+
+impl ProvideToken for NoToken {
+    fn provide_token<'a>(&'a self) -> future::ProvideToken<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideToken::ready(Err(TokenError::not_loaded("no bearer tokens here")))
     }
 }
 

@@ -18,6 +18,7 @@ pub use self::connection::{
 pub use self::fault::{Fault, Faults};
 pub use self::file::read_file;
 pub(crate) use self::file::read_regular;
+pub use self::home::HomeRegion;
 pub(crate) use self::listen::CertifiedIdentity;
 pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, Material, PublicName, TlsMode};
 use self::reader::Doc;
@@ -34,6 +35,7 @@ use crate::secret::Secret;
 pub mod connection;
 mod fault;
 mod file;
+mod home;
 mod include;
 mod keys;
 mod listen;
@@ -224,7 +226,10 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
 
 /// What the AWS SDK reads by itself is held to the rules of `aws.endpoint_url`.
 fn endpoints_of_the_environment(doc: &Doc<'_>) {
-    for service in ["", "_REDSHIFT_SERVERLESS", "_REDSHIFT", "_SSM", "_STS", "_SECRETS_MANAGER", "_DYNAMODB"] {
+    // The last two are where a profile of IAM Identity Center has its keys from.
+    let services =
+        ["", "_REDSHIFT_SERVERLESS", "_REDSHIFT", "_SSM", "_STS", "_SECRETS_MANAGER", "_DYNAMODB", "_SSO", "_SSO_OIDC"];
+    for service in services {
         let name = format!("AWS_ENDPOINT_URL{service}");
         match doc.env.and_then(|env| env(&name)).map(|url| value::endpoint_url(&url)) {
             None => {}

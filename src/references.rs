@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 pub(crate) use self::watch::{BadValue, Watch, Watched};
 use crate::aws::{self, Base};
 use crate::blocking::Lanes;
-use crate::config::{Aws, Listen, Material, Reference, Remote, read_regular};
+use crate::config::{Aws, HomeRegion, Listen, Material, Reference, Remote, read_regular};
 use crate::credentials::calls::Calls;
 use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
@@ -204,7 +204,8 @@ pub(crate) fn fetch(remote: &Remote, env: &dyn Fn(&str) -> Option<String>) -> Re
     aws::require_roots().map_err(|why| why.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| why.to_string())?;
     runtime.block_on(async {
-        let base = Base::from_environment(&Aws { region: None, endpoint_url: None }, env).await;
+        let home = if remote.names_region() { HomeRegion::Unneeded } else { HomeRegion::Needed };
+        let base = Base::from_environment(&Aws { region: None, endpoint_url: None }, home, env).await;
         let store = StoreReader(Arc::new(Calls::new(base, PATIENCE, None)));
         let read = References::new(Arc::new(store), PATIENCE).read(&Reference::Remote(remote.clone())).await;
         read.map_err(|error| chain(&error))

@@ -40,7 +40,7 @@ async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<
     // Before anything is bound: a signal that comes early must not be lost.
     let mut signals = Signals::new().map_err(AppError::Process)?;
     aws::require_roots()?;
-    let base = Base::from_environment(&config.aws, env).await;
+    let base = Base::from_environment(&config.aws, config.home_region(), env).await;
     let app = tokio::select! {
         app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)) => app?,
         // It may be waiting for what AWS keeps for it.

@@ -211,7 +211,7 @@ mod tests {
 
     use super::*;
     use crate::aws::Base;
-    use crate::config::Aws;
+    use crate::config::{Aws, HomeRegion};
     use crate::credentials::StoreReader;
     use crate::credentials::calls::Calls;
 
@@ -231,7 +231,8 @@ mod tests {
     }
 
     async fn references() -> References {
-        let base = Base::from_environment(&Aws { region: None, endpoint_url: None }, &|_| None).await;
+        let base =
+            Base::from_environment(&Aws { region: None, endpoint_url: None }, HomeRegion::Unneeded, &|_| None).await;
         References::new(Arc::new(StoreReader(Arc::new(Calls::new(base, EVERY, None)))), EVERY)
     }
 

@@ -96,7 +96,7 @@ async fn prove(
         let conn_id = connection.conn_id().as_str().to_owned();
         let user = args.user.as_deref().map(|name| Named::of(config, name));
         let wanted = Wanted { connection, user, no_login: args.no_login };
-        let base = Base::from_environment(&config.aws, env).await;
+        let base = Base::from_environment(&config.aws, config.home_region(), env).await;
         let (mut steps, mut written) = (Vec::new(), Ok(()));
         if !args.json {
             writeln!(out, "{conn_id}")?;

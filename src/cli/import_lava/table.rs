@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::aws::{self, Base, NoRoots};
-use crate::config::{Aws, ItemValue};
+use crate::config::{Aws, HomeRegion, ItemValue};
 use crate::credentials::calls::Calls;
 use crate::credentials::{Call, MintError};
 use crate::spec::attributes;
@@ -45,7 +45,7 @@ pub(super) fn scan(
     aws::require_roots()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let calls = Calls::new(Base::from_environment(aws, env).await, PAGE_TIMEOUT / 3, None);
+        let calls = Calls::new(Base::from_environment(aws, HomeRegion::Needed, env).await, PAGE_TIMEOUT / 3, None);
         pages(table, &calls).await
     })
 }

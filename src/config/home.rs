@@ -1,0 +1,110 @@
+//! Whether the proxy's own Region matters: where calls go that nothing in the configuration names a Region for.
+
+use super::{Config, ConnSpec, Material, Proof, Reference, Remote};
+
+/// How much depends on the proxy's own Region, where `[aws] region` does not say it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HomeRegion {
+    /// Something is asked of AWS whose Region nothing else tells.
+    Needed,
+    /// Parameters and secrets of connections are read there if there is one, else in the connection's Region.
+    Preferred,
+    /// Every call has a Region without it.
+    Unneeded,
+}
+
+impl Config {
+    /// How much depends on it. A connection that is disabled may be enabled by a reload, and counts.
+    #[must_use]
+    pub fn home_region(&self) -> HomeRegion {
+        let connections = || self.connections.values();
+        if self.specs.is_some() || self.refers_home() || connections().any(|spec| spec.region.is_none()) {
+            HomeRegion::Needed
+        } else if connections().any(|spec| stored_names(spec).any(is_name)) {
+            HomeRegion::Preferred
+        } else {
+            HomeRegion::Unneeded
+        }
+    }
+
+    /// Whether a password, certificate or key of the proxy's own is a parameter or a secret by its name alone.
+    fn refers_home(&self) -> bool {
+        let any_user = self.any_user.as_ref();
+        let users = self.users.values().chain(any_user.map(|any| &any.rights));
+        let passwords = users.flat_map(|user| match &user.proof {
+            Proof::Passwords(stored) => stored.iter().filter_map(|stored| stored.from.as_ref()).collect(),
+            Proof::Certificate => Vec::new(),
+        });
+        let listen = &self.listen;
+        let identity = listen.identity.iter().flat_map(|identity| [&identity.cert, &identity.key]);
+        let clients = listen.clients.iter().flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl));
+        let materials = identity.chain(clients).map(|Material { from, .. }| from);
+        any_user.is_some_and(|any| any.path.is_some()) || passwords.chain(materials).any(is_at_home)
+    }
+}
+
+impl Remote {
+    /// Whether it is an ARN, which names its Region.
+    #[must_use]
+    pub fn names_region(&self) -> bool {
+        match self {
+            Self::Parameter(name) | Self::Secret { id: name, .. } => !is_name(name),
+        }
+    }
+}
+
+fn is_at_home(reference: &Reference) -> bool {
+    match reference {
+        Reference::File(_) | Reference::Env(_) => false,
+        Reference::Remote(remote) => !remote.names_region(),
+    }
+}
+
+/// What a connection has AWS keep.
+fn stored_names(spec: &ConnSpec) -> impl Iterator<Item = &str> {
+    let ids = spec.role_hops.iter().filter_map(|hop| hop.external_id.as_deref());
+    ids.chain(spec.password.as_deref()).chain(spec.secret_id.as_deref())
+}
+
+/// An ARN names its Region.
+fn is_name(text: &str) -> bool {
+    !text.starts_with("arn:")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{UnknownKeys, parse};
+
+    fn home(more: &str) -> HomeRegion {
+        let place = "host = \"sales.123456789012.eu-west-1.redshift-serverless.amazonaws.com\"\ndatabase = \"dev\"\n";
+        let toml = format!("[connections.a]\ntype = \"redshift-serverless\"\n{place}{more}");
+        parse(&toml, Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse).unwrap().home_region()
+    }
+
+    #[test]
+    fn the_home_region_matters_where_nothing_else_names_one() {
+        let role = "role_arn = \"arn:aws:iam::123456789012:role/rs01\"\n";
+        let parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/x";
+        let user = |password: &str| format!("[users.u]\nconnections = [\"a\"]\npassword = \"{password}\"\n");
+        for (more, want) in [
+            (String::new(), HomeRegion::Unneeded),
+            (role.to_owned(), HomeRegion::Unneeded),
+            (format!("{role}external_id = \"{parameter}\"\n"), HomeRegion::Unneeded),
+            (format!("{role}external_id = \"/x\"\n"), HomeRegion::Preferred),
+            ("secret_id = \"prod/x\"\n".to_owned(), HomeRegion::Preferred),
+            ("user = \"u\"\npassword = \"/x\"\n".to_owned(), HomeRegion::Preferred),
+            (user("ssm:/x"), HomeRegion::Needed),
+            (user("secret:prod/x#password"), HomeRegion::Needed),
+            (user(&format!("ssm:{parameter}")), HomeRegion::Unneeded),
+            (
+                "[connections.b]\ntype = \"redshift\"\ncluster_id = \"c\"\ndatabase = \"dev\"\n".to_owned(),
+                HomeRegion::Needed,
+            ),
+        ] {
+            assert_eq!(home(&more), want, "{more}");
+        }
+    }
+}
