@@ -31,6 +31,7 @@ mod order;
 mod plan;
 mod roles;
 mod secret_fields;
+mod skew;
 mod stored;
 
 pub(crate) use self::error::{Call, CredentialError, MintError};

@@ -6,10 +6,13 @@ use std::time::Duration;
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::error::{Call, MintError};
-use super::failure::{class, timeouts};
+use super::failure::{class, is_of_key, timeouts};
+use super::skew::{self, Skew};
 use crate::aws::{Base, Clients};
+use crate::clock::{Clock, SystemClock};
 use crate::engine::gate::{Gate, Place};
 use crate::engine::jitter::Jitter;
 use crate::secret::Secret;
@@ -35,19 +38,20 @@ pub(crate) struct Calls {
     base: Arc<Base>,
     gate: Gate,
     observer: Option<Arc<dyn Observer>>,
+    skew: Skew,
 }
 
 impl Calls {
     /// `flight` bounds each attempt, and all attempts of one call.
     pub(crate) fn new(base: Base, flight: Duration, observer: Option<Arc<dyn Observer>>) -> Self {
         let base = Arc::new(base.with_timeouts(timeouts(flight)));
-        Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
+        Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer, skew: Skew::default() }
     }
 
     /// The same with a way in of its own: what is slow or throttled here holds up nothing there.
     pub(crate) fn apart(&self, flight: Duration) -> Self {
         let gate = Gate::new(Jitter::random(), flight / 4 * 3);
-        Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone() }
+        Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone(), skew: self.skew.clone() }
     }
 
     /// The clients of a region (default: the base's own).
@@ -94,15 +98,42 @@ impl Calls {
             }
             error
         };
-        let attempt = || {
-            let sent = send();
-            async move { sent.await.map_err(failed) }
+        let send = &send;
+        let attempt = || async move {
+            let keys = self.base.generation();
+            match send().await {
+                Err(error) if self.may_do_at_once(&error, keys).await => send().await.map_err(failed),
+                sent => sent.map_err(failed),
+            }
         };
         let answered = self.gate.call(&place, attempt).await;
         let outcome =
             answered.and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: call.clone(), what }));
         self.tell(call, since, outcome.as_ref().err());
         outcome
+    }
+
+    /// Whether AWS refused what is other by now: the keys of the base identity, those of generation `keys`, which it has
+    /// read again, or a clock, which the SDK has corrected.
+    async fn may_do_at_once<E>(&self, error: &SdkError<E, HttpResponse>, keys: u64) -> bool
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if let Some(secs) = self.skew.learn(error, SystemClock.now()) {
+            if self.skew.is_news() {
+                let off = skew::told(secs);
+                warn!("this machine's clock is {off} AWS's: AWS's is used, and this machine's has to be set (NTP)");
+                self.note(&Call::new("clock", ""), &format!("{off} AWS's, which is used instead: set it (NTP)"));
+            }
+            return true;
+        }
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        code.is_some_and(is_of_key) && self.base.renew(keys).await
+    }
+
+    /// This machine's clock, with what AWS's answers have told of it.
+    pub(crate) fn correct(&self, clock: &Arc<dyn Clock>) -> Arc<dyn Clock> {
+        self.skew.correct(clock)
     }
 
     /// Also of a step that calls nobody.

@@ -66,6 +66,7 @@ impl Logins {
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
         let calls = Arc::new(Calls::new(base, settings.timeout, observer));
+        let clock = &calls.correct(clock);
         // What is needed for something else ends a little before it, so that the error names what did not come.
         let policy = |freshness, tenths| Policy {
             freshness,
