@@ -28,6 +28,9 @@ const LISTING: Duration = Duration::from_secs(90);
 const MAX_LISTED: usize = 10_000;
 const MAX_LISTED_BYTES: usize = 8 * 1024 * 1024;
 
+/// The most pages of one listing: twice what so many parameters need at ten a page, for a page may be empty.
+const MAX_PAGES: usize = MAX_LISTED / 10 * 2;
+
 /// While what the listener needs cannot be read.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -57,6 +60,10 @@ pub(crate) enum ReferenceError {
     Member { id: String, key: String },
     #[error("below {path} there are more than {MAX_LISTED} parameters, or {MAX_LISTED_BYTES} bytes of values")]
     TooMany { path: String },
+    #[error(
+        "the listing of {path} does not end: AWS answers with the same NextToken again, or with over {MAX_PAGES} pages"
+    )]
+    Endless { path: String },
     #[error("not read within {}s", .0.as_secs_f32())]
     Deadline(Duration),
 }
@@ -119,7 +126,7 @@ impl References {
 
     async fn pages(&self, path: &str) -> Result<Listing, ReferenceError> {
         let (mut listing, mut bytes, mut next, mut passed_over) = (Listing::new(), 0, None, 0_usize);
-        loop {
+        for pages in 1.. {
             let page = timeout(self.patience, self.store.page(path, next.as_deref())).await;
             let page = page.map_err(|_elapsed| ReferenceError::Deadline(self.patience))??;
             for (name, stored) in page.found {
@@ -133,10 +140,13 @@ impl References {
             if listing.len() + passed_over > MAX_LISTED || bytes > MAX_LISTED_BYTES {
                 return Err(ReferenceError::TooMany { path: path.to_owned() });
             }
-            next = page.next;
-            if next.is_none() {
+            if page.next.is_none() {
                 break;
             }
+            if page.next == next || pages == MAX_PAGES {
+                return Err(ReferenceError::Endless { path: path.to_owned() });
+            }
+            next = page.next;
         }
         if passed_over > 0 {
             debug!(path, parameters = passed_over, "passed over, for they are no SecureStrings");
@@ -221,6 +231,8 @@ fn member(text: &Secret, key: &str) -> Option<Secret> {
 #[cfg(test)]
 mod tests {
     use futures_util::poll;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -240,6 +252,46 @@ mod tests {
         assert!(poll!(&mut next).is_pending());
         drop(of_hung);
         assert_eq!(next.await.unwrap(), "text");
+    }
+
+    /// An SSM that answers every request with this `NextToken`, or with them in turn, on a connection each.
+    async fn ssm(
+        tokens: &'static [&'static str],
+    ) -> (References, tokio::task::JoinHandle<()>, Arc<std::sync::Mutex<usize>>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(std::sync::Mutex::new(0));
+        let count = Arc::clone(&asked);
+        let answering = tokio::spawn(async move {
+            for token in tokens.iter().cycle() {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                assert_ne!(socket.read(&mut request).await.unwrap(), 0);
+                *count.lock().unwrap() += 1;
+                let body = format!(
+                    r#"{{"Parameters":[{{"Name":"/u/a","Type":"SecureString","Value":"v"}}],"NextToken":"{token}"}}"#
+                );
+                let length = body.len();
+                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+                socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            }
+        });
+        let aws = Aws { region: Some("eu-west-1".to_owned()), endpoint_url: Some(url) };
+        let calls = Calls::new(Base::with_keys(&aws, "AKIA", "secret").await, Duration::from_secs(20), None);
+        (References::new(Arc::new(StoreReader(Arc::new(calls))), Duration::from_secs(20)), answering, asked)
+    }
+
+    #[tokio::test]
+    async fn a_listing_ends_with_an_empty_token_and_one_that_does_not_end_is_told() {
+        for (tokens, calls, is_read) in [(&["", "x"][..], 1, true), (&["a", ""], 2, true), (&["a"], 2, false)] {
+            let (references, answering, asked) = ssm(tokens).await;
+            let listed = references.list("/u").await;
+            assert_eq!((listed.is_ok(), *asked.lock().unwrap()), (is_read, calls), "{tokens:?} {listed:?}");
+            if let Err(error) = listed {
+                assert!(matches!(&error, ReferenceError::Endless { .. }), "{error}");
+            }
+            answering.abort();
+        }
     }
 
     #[test]

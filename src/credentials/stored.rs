@@ -131,7 +131,8 @@ impl StoreReader {
                 let text = Secret::new(parameter.value.ok_or("a parameter without a value")?);
                 Ok((name, Stored { text, is_secure: parameter.r#type == Some(ParameterType::SecureString) }))
             });
-            Ok(Page { found: found.collect::<Result<_, &'static str>>()?, next: answer.next_token })
+            let next = answer.next_token.filter(|token| !token.is_empty());
+            Ok(Page { found: found.collect::<Result<_, &'static str>>()?, next })
         };
         self.0.make(&call, (None, None), None, send, read).await
     }
