@@ -156,12 +156,13 @@ impl Roles {
     where
         F: Future<Output = Result<T, MintError>>,
     {
-        match self.sessions.get().and_then(Weak::upgrade) {
-            Some(sessions) if !chain.0.is_empty() => {
-                under_session(&sessions, &SessionKey { chain, region: region.map(str::to_owned) }, ask).await
-            }
-            _ => ask(None).await,
+        if chain.0.is_empty() {
+            return ask(None).await;
         }
+        // Without its cache the chain's session cannot be had. The base identity is no substitute: it would assume the role
+        // where the chain might not.
+        let sessions = self.sessions.get().and_then(Weak::upgrade).ok_or(MintError::Lost)?;
+        under_session(&sessions, &SessionKey { chain, region: region.map(str::to_owned) }, ask).await
     }
 
     /// Whether there is nothing to assume: the base identity is a session of the role already, and neither tags nor a
@@ -344,6 +345,12 @@ pub(crate) const BASE_BELIEVED: Duration = Duration::from_secs(300);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Base;
+    use crate::clock::SystemClock;
+    use crate::config::Aws;
+    use crate::credentials::stored::StoreReader;
+    use crate::engine::jitter::Jitter;
+    use crate::engine::{Freshness, Policy};
 
     #[test]
     fn external_ids_are_checked_before_they_are_sent() {
@@ -369,6 +376,36 @@ mod tests {
         }
         assert!(!is_session_of("arn:aws:iam::123456789012:user/etl", "arn:aws:iam::123456789012:role/etl"));
         assert!(!is_session_of("", "arn:aws:iam::123456789012:user/etl"));
+    }
+
+    /// The role of the second hop may trust the base identity too, and is not to be had that way.
+    #[tokio::test]
+    async fn a_chain_whose_first_session_cannot_be_had_is_not_taken_under_the_base_identity() {
+        let nowhere = Aws { region: Some("eu-west-1".to_owned()), endpoint_url: Some("http://127.0.0.1:9".to_owned()) };
+        let base = Base::with_keys(&nowhere, "AKIA", "secret").await;
+        let seconds = Duration::from_secs(5);
+        let calls = Arc::new(Calls::new(base, seconds, None));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let freshness = Freshness::Within { believed: seconds, stale_for: seconds };
+        let (margin, least_life, negative_ttl, timeout) = (seconds, seconds, seconds, seconds);
+        let policy = Policy { freshness, margin, least_life, negative_ttl, timeout, cap: 8 };
+        let control = tokio::runtime::Handle::current();
+        let store = Arc::new(StoreReader(Arc::clone(&calls)));
+        let stored = Cache::new(store, Arc::clone(&clock), control.clone(), policy, Jitter::random());
+        let who = Arc::new(WhoAmI(Arc::clone(&calls)));
+        let who = Cache::new(who, Arc::clone(&clock), control, policy, Jitter::random());
+        // Nothing says which cache it fills.
+        let roles = Roles::new(calls, stored, who, clock);
+        let hop = |name: &str| Hop {
+            role_arn: format!("arn:aws:iam::123456789012:role/{name}"),
+            external_id: None,
+            session_name: "s".to_owned(),
+            tags: Vec::new(),
+            token_file: None,
+            owner: None,
+        };
+        let key = SessionKey::new(&Chain(vec![hop("hub"), hop("inner")]), None);
+        assert!(matches!(roles.take(&key).await, Err(MintError::Lost)));
     }
 
     #[tokio::test]
