@@ -432,7 +432,7 @@ async fn world_with_item(attributes: Value) -> World {
     let world = world(format!(
         "[specs]\ndynamodb_table = \"{TABLE}\"\nconn_ids = [\"bi-*\"]\n\
          roles = [\"arn:aws:iam::123456789012:role/rs*\"]\nparameter_prefix = \"/lava/demo/\"\n\
-         hosts = [\"localhost\"]\n"
+         hosts = [\"localhost\"]\nbase_identity = true\n"
     ))
     .await;
     world.sandbox.aws.put_table(TABLE);

@@ -94,7 +94,13 @@ fn item(plain: &Value) -> Value {
 
 /// What the table's item would be to the proxy, as if nothing bounded it.
 fn from_item(plain: &Value) -> Result<ConnSpec, Faults> {
-    let bounds = Arc::new(Bounds { conn_ids: vec![], roles: vec![], parameter_prefix: String::new(), hosts: vec![] });
+    let bounds = Arc::new(Bounds {
+        conn_ids: vec![],
+        roles: vec![],
+        parameter_prefix: String::new(),
+        hosts: vec![],
+        base_identity: false,
+    });
     let id = ConnId::new(plain["conn_id"].as_str().unwrap()).unwrap();
     let spec =
         connection_from_item("table", &id, &fields(plain.as_object().unwrap()), &bounds, Duration::from_secs(900))?;

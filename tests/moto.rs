@@ -179,7 +179,7 @@ async fn connections_out_of_a_table() {
     let moto = Moto::start().await;
     let table = "lava.test.connections";
     let config = format!(
-        "[specs]\ndynamodb_table = \"{table}\"\nconn_ids = [\"bi-*\"]\nroles = []\nhosts = [\"localhost\"]\n\
+        "[specs]\ndynamodb_table = \"{table}\"\nconn_ids = [\"bi-*\"]\nroles = []\nbase_identity = true\nhosts = [\"localhost\"]\n\
          parameter_prefix = \"/lava/test/\"\n"
     );
     let seed = Seed::with_aws(&config, Some(moto.url())).await;

@@ -27,6 +27,7 @@ fn setup() -> Setup {
     let config = format!(
         "[specs]\ndynamodb_table = \"{TABLE}\"\nconn_ids = [\"bi-*\", \"sales\"]\n\
          roles = [\"arn:aws:iam::123456789012:role/rs*\"]\nparameter_prefix = \"/lava/demo/\"\n\
+         base_identity = true\n\
          hosts = [\"localhost\", \"169.254.*\", \"::ffff:*\", \"0xa9fe*\"]\n\
          [users.some]\npassword = \"{}\"\nconnections = [\"bi-public\"]\n",
         verifier()
@@ -392,4 +393,41 @@ async fn metadata_addresses_are_not_dialled_whatever_the_hosts_allow() {
         assert!(told.contains(&format!("{host} has no address that may be dialled")), "{told}");
     }
     assert_eq!(world.sandbox.warehouse.dials(), 0);
+}
+
+/// lava's own specs often have none, and AWS would be asked under the proxy's identity, whatever that may do.
+#[tokio::test]
+async fn an_item_without_a_role_gets_the_proxys_own_identity_only_where_that_is_said() {
+    let mut world = World::start(&setup()).await;
+    world.edit("base_identity = true\n", "");
+    let aws = &world.sandbox.aws;
+    aws.put_table(TABLE);
+    let text = |text: &str| json!({ "S": text });
+    let secret = |value: Value| SecretValue::Text(value.to_string());
+    aws.put_secret("/lava/demo/location", secret(json!({"host": "localhost"})));
+    let password = world.sandbox.logins.mint("report", std::time::Duration::from_secs(3600)).await.password;
+    aws.put_secret("/lava/demo/stored", secret(json!({"username": "report", "password": password})));
+    let without = |more: Value| {
+        let mut item = json!({"role_arn": null, "external_id": null});
+        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        item
+    };
+    put(&world, "bi-plain", &without(json!({})));
+    put(
+        &world,
+        "bi-cluster",
+        &without(json!({"type": text("redshift"), "workgroup": null, "cluster_id": text("dw1")})),
+    );
+    put(&world, "bi-located", &without(json!({"secret_id": text("/lava/demo/location")})));
+    put(&world, "bi-sought", &without(json!({"host": null, "port": null, "secret_id": text("/lava/demo/stored")})));
+    put(&world, "bi-stored", &without(json!({"secret_id": text("/lava/demo/stored")})));
+    let mut proxy = Proxy::start(&world, &[]).await;
+    for conn_id in ["bi-plain", "bi-cluster", "bi-located", "bi-sought"] {
+        assert_refused(&connect(&world, &proxy, conn_id).await, "08004", &not_available(conn_id), None);
+        let told = reason(&mut proxy, conn_id).await;
+        assert!(told.contains("only with specs.base_identity = true"), "{conn_id}: {told}");
+    }
+    assert_eq!(other_calls(aws), ["GetSecretValue"; 2]);
+    let stream = support::raw::tls(proxy.port, world.sandbox.ca.pem()).await;
+    support::login_over(stream, USER, PASSWORD, "bi-stored").await.expect("IAM is asked for nothing");
 }

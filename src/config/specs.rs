@@ -31,8 +31,15 @@ pub(super) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option
     }
     let hosts = table.take("hosts");
     let hosts = hosts.map_or_else(|| Some(HOSTS.map(str::to_owned).to_vec()), |globs| all(&globs, not_empty));
+    let base_identity = table.take("base_identity").map_or(Some(false), |lent| lent.bool());
     table.finish();
-    let bounds = Bounds { conn_ids: conn_ids?, roles: roles?, parameter_prefix: parameter_prefix?, hosts: hosts? };
+    let bounds = Bounds {
+        conn_ids: conn_ids?,
+        roles: roles?,
+        parameter_prefix: parameter_prefix?,
+        hosts: hosts?,
+        base_identity: base_identity?,
+    };
     Some(SpecsTable { dynamodb_table: dynamodb_table?, refresh: refresh?, password_duration, bounds: Arc::new(bounds) })
 }
 

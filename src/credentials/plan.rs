@@ -77,6 +77,9 @@ impl Plan {
                 principal: per_user.then(|| owner.name.to_owned()),
             }),
         };
+        if let Some(bounds) = spec.bounds.as_ref().filter(|_| host.is_none() || matches!(login, LoginPlan::Minted(_))) {
+            bounds.check_caller(!caller.0.is_empty())?;
+        }
         if host.is_none() && name.is_none() {
             return Err(wrong("there is no host, and nothing to look it up by"));
         }

@@ -62,6 +62,7 @@ impl Rig {
             roles: vec!["arn:aws:iam::123456789012:role/rs-*".into()],
             parameter_prefix: "/lava/".into(),
             hosts: vec!["*.redshift-serverless.amazonaws.com".into()],
+            base_identity: true,
         });
         let own = |name: &str| {
             let id = ConnId::new(name).unwrap();

@@ -58,6 +58,14 @@ pub(super) fn overstepped(error: &BoundsError, table: &SpecsTable) -> Explanatio
                 bounds.parameter_prefix
             ),
         ),
+        BoundsError::BaseIdentity => Explanation::new(
+            "the item has no role_arn, so that AWS would be asked under the proxy's own identity",
+            format_args!(
+                "give the item the role_arn of a role of {}; or set specs.base_identity = true, for items without one \
+                 (lava's own often have none)",
+                one_of(&bounds.roles)
+            ),
+        ),
         BoundsError::Host(_) => Explanation::new(
             "the host, of the item, its secret or its endpoint, is not covered by specs.hosts",
             format_args!("have host be one of {}; or add it to specs.hosts", one_of(&bounds.hosts)),

@@ -35,6 +35,9 @@ pub(super) fn table(needs: &mut Needs<'_>, specs: &SpecsTable) {
         "If {} is under a KMS key of its own, kms:Decrypt on that key by way of dynamodb is needed as well.",
         specs.dynamodb_table
     ));
+    if !specs.bounds.base_identity {
+        return;
+    }
     needs.note(format!(
         "Items of {} without a role_arn, and those of type redshift, which lava knows no role for, \
         are called for as the proxy itself: nothing here allows that, since no bound says on which workgroup, \

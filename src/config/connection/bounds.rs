@@ -16,6 +16,8 @@ pub struct Bounds {
     pub parameter_prefix: String,
     /// Globs of the hosts that may be dialled.
     pub hosts: Vec<String>,
+    /// Items without `role_arn` may use the proxy's own identity, which is bounded by nothing here.
+    pub base_identity: bool,
 }
 
 /// A spec oversteps its bounds. The text names the key and the bound.
@@ -36,6 +38,11 @@ pub enum BoundsError {
     /// A host that no glob covers.
     #[error("host {0} is not covered by specs.hosts")]
     Host(String),
+    /// AWS would be asked under the proxy's own identity.
+    #[error(
+        "there is no role_arn, and items without one use the proxy's identity only with specs.base_identity = true"
+    )]
+    BaseIdentity,
 }
 
 impl Bounds {
@@ -55,11 +62,22 @@ impl Bounds {
         if covered { Ok(()) } else { Err(BoundsError::Host(host.to_owned())) }
     }
 
+    /// Holds a call under the last of these roles to the bounds, where there is one.
+    ///
+    /// # Errors
+    /// `BaseIdentity`.
+    pub fn check_caller(&self, has_role: bool) -> Result<(), BoundsError> {
+        if has_role || self.base_identity { Ok(()) } else { Err(BoundsError::BaseIdentity) }
+    }
+
     /// Holds a spec's names to the bounds: before anything is read by them.
     ///
     /// # Errors
-    /// `Role`, `Parameter`, `Secret`.
+    /// `Role`, `Parameter`, `Secret`; `BaseIdentity` where no stored password can be meant.
     pub fn check_names(&self, spec: &ConnSpec) -> Result<(), BoundsError> {
+        if spec.password.is_none() && spec.secret_id.is_none() {
+            self.check_caller(!spec.role_hops.is_empty())?;
+        }
         for hop in &spec.role_hops {
             if !self.roles.iter().any(|glob| glob_matches(glob, &hop.role_arn)) {
                 return Err(BoundsError::Role(hop.role_arn.clone()));
@@ -95,6 +113,7 @@ mod tests {
             roles: list(&["arn:aws:iam::123456789012:role/rs-*"]),
             parameter_prefix: "/lava/prod/".to_owned(),
             hosts: list(&["*.Redshift-Serverless.amazonaws.com"]),
+            base_identity: true,
         }
     }
 
@@ -105,6 +124,29 @@ mod tests {
         let config = parse(&text, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
         bounds().check_names(&config.connections["c"])?;
         bounds().check_host(host)
+    }
+
+    #[test]
+    fn the_proxys_own_identity_is_lent_only_where_that_is_said() {
+        let config = |more: &str| {
+            let place = "host = \"h\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n";
+            let text = format!("[connections.c]\ntype = \"redshift-serverless\"\n{place}{more}");
+            parse(&text, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap()
+        };
+        let closed = Bounds { base_identity: false, ..bounds() };
+        for (more, want) in [
+            ("", Err(BoundsError::BaseIdentity)),
+            ("role_arn = \"arn:aws:iam::123456789012:role/rs-1\"\n", Ok(())),
+            ("user = \"u\"\npassword = \"/lava/prod/x\"\n", Ok(())),
+            // Whether it holds a password is known once it is read.
+            ("secret_id = \"/lava/prod/x\"\n", Ok(())),
+        ] {
+            let config = config(more);
+            assert_eq!(closed.check_names(&config.connections["c"]), want, "{more}");
+            assert_eq!(bounds().check_names(&config.connections["c"]), Ok(()), "{more}");
+        }
+        assert_eq!(closed.check_caller(false), Err(BoundsError::BaseIdentity));
+        assert_eq!((closed.check_caller(true), bounds().check_caller(false)), (Ok(()), Ok(())));
     }
 
     #[test]

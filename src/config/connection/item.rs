@@ -140,6 +140,7 @@ mod tests {
             roles: list(&["arn:aws:iam::123456789012:role/rs*"]),
             parameter_prefix: "/lava/prod/".to_owned(),
             hosts: list(&["*.redshift-serverless.amazonaws.com"]),
+            base_identity: true,
         })
     }
 

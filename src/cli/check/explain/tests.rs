@@ -372,6 +372,7 @@ fn of_table() -> Context {
         roles: vec!["arn:aws:iam::123456789012:role/rs-*".into()],
         parameter_prefix: "/lava/prod/".into(),
         hosts: vec!["*.redshift.amazonaws.com".into()],
+        base_identity: false,
     };
     let table = SpecsTable {
         dynamodb_table: "lava.prod.connections".into(),
@@ -450,6 +451,7 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
         (BoundsError::Parameter { key: "password" }.into(), "item's password", "have password name that"),
         (BoundsError::Parameter { key: "external_id" }.into(), "item's external_id", "below /lava/prod/"),
         (BoundsError::Secret.into(), "secret_id", "a name that begins with /lava/prod/"),
+        (BoundsError::BaseIdentity.into(), "the proxy's own identity", "or set specs.base_identity = true"),
     ];
     let attribute = flaw("database", ItemValue::Bool(true), table);
     let stranger = flaw("identity", ItemValue::Text(PLANTED.into()), table);
