@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-pub(super) use self::place::partition;
+pub(super) use self::principal::permission_set;
 pub use self::principal::{BadPrincipal, Principal};
 use super::check::{Unknown, chosen};
 use crate::config::Config;

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 pub(crate) use self::aws::{
     Endpoint, cluster_id, database, db_group, db_user, dynamodb_table, endpoint, is_parameter, parameter,
-    parameter_name, password_duration, region, role_arn, secret_id, tag_key, tag_value, warehouse_user, workgroup,
+    parameter_name, password_duration, region, role_arn, secret_id, tag_key, tag_value, unknown_suffix, warehouse_user,
+    workgroup,
 };
 #[cfg(test)]
 pub(crate) use self::glob::work;

@@ -72,7 +72,7 @@ impl Plan {
             None => LoginPlan::Minted(Order {
                 caller: caller.clone(),
                 region: region.clone(),
-                call: call(spec, owner, name.clone(), database.clone(), user)?,
+                call: call(spec, owner, (name.clone(), host.as_deref()), database.clone(), user)?,
                 life: spec.password_duration,
                 principal: per_user.then(|| owner.name.to_owned()),
             }),
@@ -112,7 +112,7 @@ fn name(spec: &ConnSpec, endpoint: Option<Endpoint>) -> Option<WarehouseName> {
 fn call(
     spec: &ConnSpec,
     owner: Owner<'_>,
-    name: Option<WarehouseName>,
+    (name, host): (Option<WarehouseName>, Option<&str>),
     database: String,
     user: Option<String>,
 ) -> Result<LoginCall, MintError> {
@@ -137,7 +137,8 @@ fn call(
                 Warehouse::Serverless => "workgroup",
                 Warehouse::Provisioned => "cluster_id",
             };
-            return Err(MintError::Spec(format!("the host is no Redshift name: {key} is needed")));
+            let why = host.and_then(config::value::unknown_suffix).unwrap_or_else(|| "is no Redshift name".to_owned());
+            return Err(MintError::Spec(format!("the host {why}: {key} is needed")));
         }
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::iam::part;
 use super::{explain_aws, explain_table, explain_warehouse};
-use crate::cli::iam_policy::partition;
+use crate::aws::partition;
 use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
 use crate::credentials::{Call, DEFAULT_PORT, MintError};
 use crate::spec::Flaw;
@@ -176,11 +176,11 @@ impl Context {
     }
 
     /// `aws`, `aws-cn`, …
-    pub(super) fn partition(&self) -> &str {
+    pub(super) fn partition(&self) -> String {
         let of_roles = self.hops().last().map(|hop| part(&hop.role_arn, 1));
         match self.region.as_deref() {
-            Some(region) => partition(region),
-            None => of_roles.unwrap_or("aws"),
+            Some(region) => partition::name(region),
+            None => of_roles.unwrap_or("aws").to_owned(),
         }
     }
 

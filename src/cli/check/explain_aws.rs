@@ -6,7 +6,9 @@ use std::io::ErrorKind;
 use super::explain::{Context, Explanation};
 use super::explain_table;
 use super::iam::{self, Denial};
-use crate::config::SpecsTable;
+use crate::aws::partition;
+use crate::cli::iam_policy::permission_set;
+use crate::config::{LoginIdentity, SpecsTable};
 use crate::credentials::{Call, MintError};
 use crate::fault;
 
@@ -136,8 +138,20 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
         ("IDPRejectedClaim" | "IDPRejectedClaimException", _) => {
             "the issuer does not vouch for this token any more: have a new one issued".to_owned()
         }
-        ("InvalidClientTokenId" | "UnrecognizedClientException", _) => {
-            "the base access key is unknown, inactive or of another partition: renew the base credentials".to_owned()
+        ("InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId", _) => {
+            "the base access key is unknown, inactive or of another partition: renew the base credentials; a key that was \
+             just made is known everywhere after a minute or two"
+                .to_owned()
+        }
+        (
+            "IncompleteSignature" | "IncompleteSignatureException" | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException",
+            _,
+        ) => "the request came without its signature: the base credentials are empty or hold blanks, or something between \
+              here and AWS takes headers away"
+            .to_owned(),
+        ("OptInRequired" | "SubscriptionRequiredException", _) => {
+            format!("the account of the base credentials may not use {}: activate it, or its Region", service(call))
         }
         ("ExpiredToken" | "ExpiredTokenException", "AssumeRoleWithWebIdentity") => {
             "the token in web_identity_token_file has expired: see to it that who writes it renews it".to_owned()
@@ -241,8 +255,11 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
             "see whoever hands them out: the metadata service of the container or the instance, the EKS Pod Identity \
              Agent, or STS",
         ),
+        "no connection" | "timeout" if let Some((proxy, variable)) = &context.forward_proxy => {
+            through_proxy(call, code, text, (proxy, variable), region)
+        }
         "no connection" | "timeout" => {
-            let domain = if context.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+            let domain = partition::dns_suffix(region);
             let cause = last_cause(text);
             let cause = if code == "timeout" { "no answer in time" } else { cause };
             Explanation::new(

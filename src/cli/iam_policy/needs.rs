@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::json::Json;
-use super::place::{PROXY_ACCOUNT, Place, REGION, endpoint, partition};
+use super::place::{PROXY_ACCOUNT, Place, REGION, endpoint};
 use super::policy::Policy;
 use super::principal::{Principal, partition_of};
 use super::sql::Sql;
+use crate::aws::partition;
 use crate::config::{Config, ConnSpec};
 
 /// Stands for the proxy in trust policies, where `--principal` does not say who it is.
@@ -85,7 +86,7 @@ impl<'a> Needs<'a> {
     pub(super) fn trusted(&mut self, caller: &Caller) -> String {
         match (caller, &self.principal) {
             (Caller::Role(arn), _) => arn.clone(),
-            (Caller::Proxy, Some(principal)) => principal.arn.clone(),
+            (Caller::Proxy, Some(principal)) => principal.trusted(),
             (Caller::Proxy, None) => {
                 self.note(format!(
                     "{PROXY_PRINCIPAL} stands for the ARN of the proxy's own role or user: give it with --principal."
@@ -125,7 +126,7 @@ impl<'a> Needs<'a> {
         if region == REGION {
             self.note(format!("{REGION} stands for a Region that the configuration does not tell: set [aws] region."));
         }
-        let by_region = if region == REGION { self.partition() } else { partition(&region).to_owned() };
+        let by_region = if region == REGION { self.partition() } else { partition::name(&region) };
         let partition = role.and_then(partition_of).map_or(by_region, str::to_owned);
         Place { partition, region, account }
     }

@@ -1,5 +1,6 @@
 //! Where things are: partition, Region, account, and the ARNs made of them.
 
+use crate::aws::partition;
 use crate::config;
 
 /// Stands for the proxy's own account, where nothing tells it.
@@ -22,22 +23,17 @@ impl Place {
 
     /// What `kms:ViaService` compares.
     pub(super) fn service_host(&self, service: &str) -> String {
-        let suffix = if self.partition == "aws-cn" { ".cn" } else { "" };
-        format!("{service}.{}.amazonaws.com{suffix}", self.region)
+        let suffix = match (&*self.region, &*self.partition) {
+            // The Region is for the reader to fill in.
+            (REGION, "aws-cn") => "amazonaws.com.cn".to_owned(),
+            (region, _) => partition::dns_suffix(region),
+        };
+        format!("{service}.{}.{suffix}", self.region)
     }
 
     /// The place an ARN names: an owner's own where it says another.
     pub(super) fn of_arn(&self, [_, partition, _, region, account, _]: [&str; 6]) -> Self {
         Self { partition: partition.to_owned(), region: region.to_owned(), account: account.to_owned() }
-    }
-}
-
-/// The partition that a Region is in.
-pub(in crate::cli) fn partition(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }
 
@@ -105,7 +101,7 @@ mod tests {
     #[test]
     fn partitions_are_honoured() {
         let place = |region: &str| Place {
-            partition: partition(region).to_owned(),
+            partition: partition::name(region),
             region: region.to_owned(),
             account: PROXY_ACCOUNT.to_owned(),
         };
@@ -113,6 +109,8 @@ mod tests {
             ("eu-west-1", "arn:aws:ssm:eu-west-1:ACCOUNT:x", "ssm.eu-west-1.amazonaws.com"),
             ("cn-north-1", "arn:aws-cn:ssm:cn-north-1:ACCOUNT:x", "ssm.cn-north-1.amazonaws.com.cn"),
             ("us-gov-west-1", "arn:aws-us-gov:ssm:us-gov-west-1:ACCOUNT:x", "ssm.us-gov-west-1.amazonaws.com"),
+            ("eusc-de-east-1", "arn:aws-eusc:ssm:eusc-de-east-1:ACCOUNT:x", "ssm.eusc-de-east-1.amazonaws.eu"),
+            ("us-iso-east-1", "arn:aws-iso:ssm:us-iso-east-1:ACCOUNT:x", "ssm.us-iso-east-1.c2s.ic.gov"),
         ] {
             assert_eq!(place(region).arn("ssm", "x"), arn);
             assert_eq!(place(region).service_host("ssm"), host);

@@ -94,7 +94,10 @@ fn learn(
         Some(Endpoint::Provisioned { cluster, region }) => (cluster, Warehouse::Provisioned, region),
         None => {
             if slot.is_none() && login.is_iam() {
-                table.fault(key, format_args!("{key} is required for a host that is no Redshift name"));
+                match value::unknown_suffix(host) {
+                    Some(why) => place.fault(why),
+                    None => table.fault(key, format_args!("{key} is required for a host that is no Redshift name")),
+                }
                 return None;
             }
             return Some(());
