@@ -57,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) base: Option<String>,
     /// The database user: whom a `per-user` login is asked for, then whom it was given for.
     pub(crate) db_user: Option<String>,
+    /// The forward proxy that calls of AWS go through, and the environment variable that names it.
+    pub(crate) forward_proxy: Option<(String, &'static str)>,
     /// Where the warehouse is, once it is known.
     pub(crate) host: String,
     pub(crate) port: u16,

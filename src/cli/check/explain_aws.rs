@@ -161,11 +161,33 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
         }
         ("RegionDisabledException", _) => format!("activate STS for {region} in the account of {on}"),
         ("PackedPolicyTooLarge" | "PackedPolicyTooLargeException", _) => {
-            "fewer or shorter tags and db_roles: all session tags together are too long".to_owned()
+            packed(context)
         }
         ("request", _) if has_no_region(text) => no_region(),
         ("request", _) if is_of_provider(text) => no_credentials(),
         _ => format!("correct what {} was asked for: {code} in its API reference", call.operation),
+    }
+}
+
+/// All session tags together are too long: those asked for here, and those that the caller's own session passes on.
+fn packed(context: &Context) -> String {
+    let has_tags =
+        context.spec.as_ref().is_some_and(|spec| !spec.tags.is_empty() || spec.identity == LoginIdentity::PerUser);
+    // Session names of EKS Pod Identity: eks-CLUSTER-POD-UUID.
+    let base = context.base.as_deref().unwrap_or_default();
+    let is_pod =
+        base.contains(":assumed-role/") && base.rsplit('/').next().is_some_and(|name| name.starts_with("eks-"));
+    let own = "fewer or shorter tags and db_roles";
+    let pods = "EKS Pod Identity puts six transitive tags of its own (cluster, namespace, pod, service account) into each \
+                session, which count as well: shorten those names, or set disableSessionTags in the pod identity association";
+    match (has_tags, is_pod) {
+        (true, true) => format!("{own}: all session tags together are too long; {pods}"),
+        (false, _) => {
+            format!("all session tags together are too long, and none of them are of this connection: {pods}")
+        }
+        (true, false) => {
+            format!("{own}: all session tags together are too long; under EKS Pod Identity its six count too")
+        }
     }
 }
 
@@ -195,6 +217,11 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
             "add to the trust policy of {}: {}; sub and aud have to be the token's",
             call.on,
             iam::trust_web_identity(&call.on)
+        ),
+        "AssumeRole" if permission_set(call.on.rsplit('/').next().unwrap_or_default()).is_some() => format!(
+            "name another role: {} is IAM Identity Center's, whose sessions it alone hands out; or, where the base \
+             identity is to be a session of it, leave role_arn (and tags) out",
+            call.on
         ),
         "AssumeRole" => {
             let action =
@@ -277,6 +304,28 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
         ),
         _ => return None,
     })
+}
+
+/// A call that went through a forward proxy, or would have but for NO_PROXY.
+fn through_proxy(call: &Call, code: &str, text: &str, (proxy, variable): (&str, &str), region: &str) -> Explanation {
+    let service = service(call);
+    if text.contains("proxy authorization required") {
+        return Explanation::new(
+            format_args!("{call}: the forward proxy {proxy} wants a user and a password (407)"),
+            format_args!(
+                "give it in {variable}: http://USER:PASSWORD@{proxy} (percent-encoded); or have calls of {service} in \
+                 {region} pass it by, with NO_PROXY and a VPC endpoint"
+            ),
+        );
+    }
+    let cause = if code == "timeout" { "no answer in time" } else { last_cause(text) };
+    Explanation::new(
+        format_args!("{call}: {service} cannot be reached in {region} through the forward proxy {proxy}: {cause}"),
+        format_args!(
+            "see that {variable} names a proxy that is up and lets CONNECT to {service} in {region} through; or, where a \
+             VPC endpoint or a NAT gateway is the way, list it in NO_PROXY"
+        ),
+    )
 }
 
 /// Whether nobody answered, which says nothing of the caller's keys.

@@ -53,10 +53,19 @@ pub(super) fn decrypt(text: &str) -> String {
 
 /// The statement that a role's trust policy lacks. `caller`: who takes the role.
 pub(super) fn trust(action: &str, caller: &str, external_id: Option<&str>) -> String {
-    let mut statement = json!({ "Effect": "Allow", "Action": action, "Principal": { "AWS": principal(caller) } });
-    if let (Some(name), Some(members)) = (external_id, statement.as_object_mut()) {
-        let condition = json!({ "StringEquals": { "sts:ExternalId": format!("<the value of {name}>") } });
-        members.insert("Condition".to_owned(), condition);
+    let known = Principal::parse(caller).ok();
+    let trusted = known.as_ref().map_or_else(|| caller.to_owned(), Principal::trusted);
+    let mut statement = json!({ "Effect": "Allow", "Action": action, "Principal": { "AWS": trusted } });
+    let mut condition = serde_json::Map::new();
+    if let Some(name) = external_id {
+        let value = format!("<the value of {name}>");
+        condition.insert("StringEquals".to_owned(), json!({ "sts:ExternalId": value }));
+    }
+    if let Some(pattern) = known.as_ref().and_then(Principal::pattern) {
+        condition.insert("ArnLike".to_owned(), json!({ "aws:PrincipalArn": pattern }));
+    }
+    if let Some(members) = statement.as_object_mut().filter(|_| !condition.is_empty()) {
+        members.insert("Condition".to_owned(), condition.into());
     }
     statement.to_string()
 }
@@ -147,9 +156,13 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
     }
 }
 
-/// A session of a role stands for its role in a policy. Its path is not in its ARN.
+/// Whose policy it is, out of the ARN of who calls. A session of a role stands for its role; its path is not in its ARN.
 pub(super) fn principal(caller: &str) -> String {
-    Principal::parse(caller).map_or_else(|_other| caller.to_owned(), |principal| principal.arn().to_owned())
+    let Ok(principal) = Principal::parse(caller) else { return caller.to_owned() };
+    match principal.permission_set() {
+        Some(set) => format!("the permission set {set} (IAM Identity Center, which alone can change its role)"),
+        None => principal.arn().to_owned(),
+    }
 }
 
 /// One part of an ARN; `*` where it has none.

@@ -97,7 +97,9 @@ pub(crate) async fn run(
 ) -> Result<(), Failed> {
     let known = wanted.connection.spec();
     let (events, seen) = unbounded_channel();
-    let recorder = Arc::new(Recorder { events, context: Mutex::new(context(wanted.connection)) });
+    let forward_proxy = base.forward_proxy().map(|(address, variable)| (address.to_owned(), variable));
+    let context = Context { forward_proxy, ..context(wanted.connection) };
+    let recorder = Arc::new(Recorder { events, context: Mutex::new(context) });
     let watched_by: Arc<dyn Observer> = Arc::<Recorder>::clone(&recorder);
     let mut watch = Watch { seen, recorder };
     // Caches of its own: what is already known elsewhere would prove nothing.
@@ -240,6 +242,7 @@ fn context(connection: &Connection<'_>) -> Context {
         home: None,
         base: None,
         db_user: None,
+        forward_proxy: None,
         host: String::new(),
         port: DEFAULT_PORT,
         database: String::new(),

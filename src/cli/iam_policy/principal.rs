@@ -59,9 +59,31 @@ impl Principal {
         })
     }
 
-    /// As trust policies name it.
+    /// What policies are attached to, as people name it.
     pub(in crate::cli) fn arn(&self) -> &str {
         &self.arn
+    }
+
+    /// The permission set of IAM Identity Center that this role was made for: `AWSReservedSSO_SET_0123456789abcdef`, below
+    /// the path `aws-reserved/sso.amazonaws.com/`.
+    pub(in crate::cli) fn permission_set(&self) -> Option<&str> {
+        permission_set(&self.name).filter(|_| self.kind == Kind::Role)
+    }
+
+    /// As a trust policy's `Principal` names it. The role of a permission set has another name each time the set is assigned
+    /// anew, so that its account is named, and [`Principal::pattern`] narrows that.
+    pub(in crate::cli) fn trusted(&self) -> String {
+        match self.permission_set() {
+            Some(_) => format!("arn:{}:iam::{}:root", self.partition, self.account),
+            None => self.arn.clone(),
+        }
+    }
+
+    /// What `aws:PrincipalArn` has to be like beside the account ("Referencing permission sets in resource policies", IAM
+    /// Identity Center User Guide): with a Region in the path or without, and any end of the name.
+    pub(in crate::cli) fn pattern(&self) -> Option<String> {
+        let (partition, account, set) = (&self.partition, &self.account, self.permission_set()?);
+        Some(format!("arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{set}_*"))
     }
 
     /// Whether this is that role. Within an account a role's name is unique, whatever its path.
@@ -73,6 +95,11 @@ impl Principal {
 /// The name of a role: its ARN's end, without the path.
 pub(super) fn role_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// The permission set in a role's name.
+pub(in crate::cli) fn permission_set(role_name: &str) -> Option<&str> {
+    role_name.strip_prefix("AWSReservedSSO_")?.rsplit_once('_').map(|(set, _)| set)
 }
 
 /// The account of an ARN.
@@ -130,6 +157,22 @@ mod tests {
         ] {
             assert_eq!(Principal::parse(text), Err(BadPrincipal), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_permission_sets_role_is_trusted_by_what_of_it_stays() {
+        for text in [
+            "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Data_Admin_0123456789abcdef/me@example.com",
+            "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Data_Admin_0123456789abcdef",
+        ] {
+            let principal = Principal::parse(text).unwrap();
+            assert_eq!(principal.permission_set(), Some("Data_Admin"));
+            assert_eq!(principal.trusted(), "arn:aws:iam::123456789012:root");
+            let pattern = "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_Data_Admin_*";
+            assert_eq!(principal.pattern().as_deref(), Some(pattern));
+        }
+        let other = Principal::parse("arn:aws:iam::123456789012:role/proxy").unwrap();
+        assert_eq!((other.trusted(), other.pattern()), (other.arn.clone(), None));
     }
 
     #[test]

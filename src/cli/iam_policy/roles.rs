@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::needs::{Caller, Needs};
 use super::place::literal;
 use super::policy::{Condition, Policy};
-use super::principal::Kind;
+use super::principal::{Kind, Principal};
 use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
 use crate::credentials::{DB_ROLES, session_name};
 
@@ -48,7 +48,7 @@ pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
 
 fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Option<&str>, sessions: &Sessions) {
     let trusted = needs.trusted(caller);
-    let mut condition = with_names(Condition::none(), sessions);
+    let mut condition = narrowed(needs, caller, with_names(Condition::none(), sessions));
     if let Some(parameter) = external_id {
         condition = condition.and("StringEquals", "sts:ExternalId", [external_id_in(parameter)]);
         needs.note(format!(
@@ -61,6 +61,7 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
     for tags in &sessions.tags {
         let condition = only(tags);
         needs.permissions(caller).allow("sts:TagSession", role, condition.clone());
+        let condition = narrowed(needs, caller, condition);
         needs.role(role).trust.trust("sts:TagSession", trusted.clone(), condition);
     }
     note_path(needs, caller);
@@ -72,6 +73,15 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
         need sts:TagSession for the keys eks-cluster-arn, eks-cluster-name, kubernetes-namespace, \
         kubernetes-service-account, kubernetes-pod-name and kubernetes-pod-uid, beside those listed here.",
     );
+}
+
+/// A statement of a trust policy that names the caller's account, narrowed to the caller.
+fn narrowed(needs: &Needs<'_>, caller: &Caller, condition: Condition) -> Condition {
+    let proxy = needs.principal.as_ref().filter(|_| *caller == Caller::Proxy);
+    match proxy.and_then(Principal::pattern) {
+        Some(pattern) => condition.and("ArnLike", "aws:PrincipalArn", [pattern]),
+        None => condition,
+    }
 }
 
 /// Stands for the value of that parameter.
@@ -117,6 +127,15 @@ fn note_web_identity(needs: &mut Needs<'_>) {
 
 /// A session's ARN has lost the path of its role.
 fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
+    let set = needs.principal.as_ref().and_then(Principal::permission_set).map(str::to_owned);
+    if let (Caller::Proxy, Some(set)) = (caller, set) {
+        needs.note(format!(
+            "The proxy's role is IAM Identity Center's, of the permission set {set}: `proxy` goes into that set, for the \
+                role itself cannot be changed, and trust policies name its account and what its ARN is like, for its name \
+                changes when the set is assigned anew."
+        ));
+        return;
+    }
     let principal = needs.principal.as_ref().filter(|principal| principal.path_unknown);
     if let (Caller::Proxy, Some(arn)) = (caller, principal.map(|principal| principal.arn.clone())) {
         needs.note(format!(
@@ -181,8 +200,10 @@ pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
     let trusted = needs.trusted(&Caller::Proxy);
     needs.proxy.allow("sts:AssumeRole", glob, Condition::none());
     needs.proxy.allow("sts:TagSession", glob, tags.clone());
+    let narrowed = |condition| narrowed(needs, &Caller::Proxy, condition);
+    let (any, tags) = (narrowed(Condition::none()), narrowed(tags));
     let trust: &mut Policy = &mut needs.role(glob).trust;
-    trust.trust("sts:AssumeRole", trusted.clone(), Condition::none());
+    trust.trust("sts:AssumeRole", trusted.clone(), any);
     trust.trust("sts:TagSession", trusted, tags);
     needs.note(format!(
         "{glob} is a bound of [specs] roles: its policies are for each role of the table's items; \

@@ -29,6 +29,7 @@ fn context() -> Context {
         region: Some("eu-west-1".into()),
         home: Some("us-east-1".into()),
         base: Some("arn:aws:sts::111111111111:assumed-role/task/i-1".into()),
+        forward_proxy: None,
         db_user: Some("IAMR:rs01".into()),
         host: "wg.example.com".into(),
         port: 5439,
@@ -57,6 +58,41 @@ fn unusable(operation: &'static str, on: &str, what: &'static str) -> MintError 
 
 fn explained(error: &CheckError<'_>, context: &Context) -> Explanation {
     explain(error, context)
+}
+
+#[test]
+fn whose_session_tags_are_too_long_is_told() {
+    let packed = denied("AssumeRole", ROLE, "PackedPolicyTooLarge", "no");
+    let tagged = || with(|spec| spec.tags = [("team".to_owned(), "bi".to_owned())].into());
+    let pod = Some("arn:aws:sts::111111111111:assumed-role/pod/eks-c-p-5f0c6d1e".to_owned());
+    let (own, pods) = ("fewer or shorter tags and db_roles", "EKS Pod Identity puts six");
+    for (context, want) in [
+        (context(), (false, true)),
+        (tagged(), (true, false)),
+        (Context { base: pod.clone(), ..context() }, (false, true)),
+        (Context { base: pod, ..tagged() }, (true, true)),
+    ] {
+        let mend = explained(&CheckError::Aws(&packed), &context).mend;
+        assert_eq!((mend.contains(own), mend.contains(pods)), want, "{mend}");
+    }
+}
+
+#[test]
+fn a_role_of_identity_center_is_told_by_its_permission_set() {
+    let caller = "arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_Data_0123456789abcdef/me@example.com";
+    let context = Context { base: Some(caller.into()), ..with(|spec| spec.role_hops.truncate(1)) };
+    let refused = denied("AssumeRole", ROLE, "AccessDenied", "User is not authorized to perform: sts:AssumeRole");
+    let mend = explained(&CheckError::Aws(&refused), &context).mend;
+    for part in [
+        "the permission set Data (IAM Identity Center",
+        "\"AWS\":\"arn:aws:iam::111111111111:root\"",
+        "aws-reserved/sso.amazonaws.com*/AWSReservedSSO_Data_*",
+    ] {
+        assert!(mend.contains(part), "{mend}");
+    }
+    let role = "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Data_0123456789abcdef";
+    let mend = explained(&CheckError::Aws(&denied("AssumeRole", role, "AccessDenied", "no")), &context).mend;
+    assert!(mend.contains("whose sessions it alone hands out"), "{mend}");
 }
 
 #[test]
@@ -129,7 +165,11 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "wins over every Allow",
         ),
         (denied("AssumeRole", ROLE, "RegionDisabledException", "no"), "RegionDisabled", "activate STS for us-east-1"),
-        (denied("AssumeRole", ROLE, "PackedPolicyTooLarge", "no"), "PackedPolicy", "fewer or shorter tags"),
+        (
+            denied("AssumeRole", ROLE, "PackedPolicyTooLarge", "no"),
+            "PackedPolicy",
+            "EKS Pod Identity puts six transitive tags",
+        ),
         (
             denied(
                 "AssumeRoleWithWebIdentity",
