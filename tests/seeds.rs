@@ -10,6 +10,8 @@
 
 mod support;
 
+#[path = "seeds/base_identity.rs"]
+mod base_identity;
 #[path = "seeds/corners.rs"]
 mod corners;
 #[path = "seeds/durations.rs"]

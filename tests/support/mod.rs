@@ -27,6 +27,7 @@ pub(crate) mod activity;
 pub(crate) mod aws_driver;
 pub(crate) mod client_ca;
 pub(crate) mod drip;
+pub(crate) mod forward;
 pub(crate) mod frozen;
 pub(crate) mod hostile;
 pub(crate) mod iam;
