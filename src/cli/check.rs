@@ -14,6 +14,7 @@ mod certificate;
 mod connection;
 mod explain;
 mod explain_aws;
+mod explain_profile;
 mod explain_table;
 mod explain_warehouse;
 mod iam;

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use super::explain::{Context, Explanation};
-use super::explain_table;
 use super::iam::{self, Denial};
+use super::{explain_profile, explain_table};
 use crate::aws::partition;
 use crate::cli::iam_policy::permission_set;
 use crate::config::{LoginIdentity, SpecsTable};
@@ -23,10 +23,11 @@ const SIGNATURE: &[&str] =
 pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
     let what = || plain(&fault::chain(error));
     match error {
-        MintError::Denied { call, code, source } if code == "no credentials" => Explanation::new(
-            format_args!("{call}: the SDK's chain found no credentials: {}", last_cause(&source.to_string())),
-            no_credentials(),
-        ),
+        MintError::Denied { call, code, source } if code == "no credentials" => {
+            let text = source.to_string();
+            let why = format_args!("{call}: the SDK's chain found no credentials: {}", last_cause(&text));
+            explain_profile::explain(call, &text).unwrap_or_else(|| Explanation::new(why, no_credentials()))
+        }
         MintError::Denied { call, code, source } => {
             let text = plain(&source.to_string());
             Explanation::new(what(), refused(call, code, &text, context))
@@ -276,6 +277,9 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
     Some(match code {
         "no connection" if has_no_region(text) => {
             Explanation::new(format_args!("{call}: no region is known"), no_region())
+        }
+        "no connection" if is_of_provider(text) && explain_profile::explain(call, text).is_some() => {
+            return explain_profile::explain(call, text);
         }
         "no connection" if is_of_provider(text) => Explanation::new(
             format_args!("{call}: the base credentials cannot be fetched: {}", last_cause(text)),
