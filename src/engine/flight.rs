@@ -58,13 +58,14 @@ where
                 Err(Arc::new(error))
             }
         };
-        let told = {
+        // Nothing is logged before the slot is free again: others of its shard wait for it.
+        let (told, news) = {
             let mut slot = self.slots.entry(key.clone()).or_default();
             // Those who waited have just used it; behind a refresh there are none.
             if slot.held.is_none() {
                 self.touch(&slot);
             }
-            self.tell(key, &slot, landed.as_ref().err());
+            let news = news(&slot, landed.as_ref().err());
             let told = match landed {
                 Ok((value, held)) => {
                     slot.landed(held, now, &self.policy, &self.jitter);
@@ -73,28 +74,44 @@ where
                 Err(error) => slot.failed(error, now, &self.policy, &self.jitter),
             };
             slot.keeper = Some(self.keep(key));
-            told
+            (told, news)
         };
+        self.tell(key, news);
         self.make_room();
         told
     }
 }
 
+/// What a landing changes that clients do not notice.
+enum News {
+    /// What is held cannot be renewed.
+    Failing(Arc<MintError>),
+    /// It can again.
+    Renewed,
+}
+
+/// As the slot was before the landing.
+fn news<V>(slot: &Slot<V>, error: Option<&Arc<MintError>>) -> Option<News> {
+    slot.held.as_ref()?;
+    let was_failing = slot.trouble.as_ref().is_some_and(|trouble| trouble.of.is_some());
+    match error {
+        Some(error) if !was_failing => Some(News::Failing(Arc::clone(error))),
+        None if was_failing => Some(News::Renewed),
+        Some(_) | None => None,
+    }
+}
+
 impl<K, V> Cache<K, V> {
-    /// Whoever reads the log hears that what is held cannot be renewed, and that it can again: clients notice neither.
-    fn tell(&self, key: &K, slot: &Slot<V>, error: Option<&Arc<MintError>>) {
-        let was_failing = slot.trouble.as_ref().is_some_and(|trouble| trouble.of.is_some());
-        match error {
-            Some(error) if slot.held.is_some() && !was_failing => {
-                let (name, error) = (self.source.name(key), fault::chain(error));
-                warn!(
-                    name = name.as_str(),
-                    error = error.as_str(),
-                    "cannot be renewed: the last one serves as long as it may"
-                );
+    fn tell(&self, key: &K, news: Option<News>) {
+        let Some(news) = news else { return };
+        let name = self.source.name(key);
+        let name = name.as_str();
+        match news {
+            News::Failing(error) => {
+                let error = fault::chain(&error);
+                warn!(name, error = error.as_str(), "cannot be renewed: the last one serves as long as it may");
             }
-            None if slot.held.is_some() && was_failing => info!(name = self.source.name(key).as_str(), "renewed again"),
-            Some(_) | None => {}
+            News::Renewed => info!(name, "renewed again"),
         }
     }
 }
