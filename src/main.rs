@@ -34,13 +34,10 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> ExitCode {
-    match serve::serve(config, &environment) {
-        Err(error) if error.is_configuration() => {
-            tell(chain(&error));
-            ExitCode::from(CONFIGURATION)
-        }
-        served => done(served),
-    }
+    let Err(error) = serve::serve(config, &environment) else { return ExitCode::SUCCESS };
+    // Signals no longer end the process by themselves: it must not wait for whoever reads stderr.
+    serve::last_words(chain(&error));
+    ExitCode::from(if error.is_configuration() { CONFIGURATION } else { FAILED })
 }
 
 fn environment(name: &str) -> Option<String> {

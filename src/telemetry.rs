@@ -1,15 +1,23 @@
 //! Logging: where lines go, how they look, and what is never in them.
 
-use std::io::IsTerminal;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, error};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use self::lines::{Flush, Lines};
 use crate::config::{Log, LogFormat, LogLevel};
+
+mod lines;
 
 /// Libraries that print requests, tokens and headers below this level. No setting lifts it.
 const QUIET: &[&str] = &["aws_", "hyper", "h2", "rustls", "tokio_rustls"];
@@ -32,8 +40,15 @@ const SILENT: &[&str] = &[
     "aws_runtime::env_config",
 ];
 
-/// Sends all events to stderr. `rust_log` (RUST_LOG) wins over the configured level.
-pub(crate) fn start(log: &Log, rust_log: Option<&str>) {
+/// How long the last words of the process may take; see [`last_words`].
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Sends all events, and panics, to stderr, from a thread of their own: see [`lines`]. `rust_log` (RUST_LOG) wins over the
+/// configured level. What is returned belongs to the end of the process, where it writes what still waits.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -46,16 +61,43 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) {
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Auto => !io::stderr().is_terminal(),
     };
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let lines = if json {
-        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+    let lines = Lines::default();
+    // What it says of its own errors it would write to stderr itself.
+    let layer = fmt::layer().with_writer(lines.clone()).log_internal_errors(false);
+    let layer = if json {
+        layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     } else {
-        lines.with_ansi(std::io::stderr().is_terminal()).boxed()
+        layer.with_ansi(io::stderr().is_terminal()).boxed()
     };
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    std::panic::set_hook(Box::new(log_panic));
+    lines.write_to(io::stderr())
+}
+
+/// Rust's own hook writes to stderr on the thread that panics. A message that was put together while the program ran is left
+/// out: it may quote a secret.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or_default();
+    // RUST_BACKTRACE asks for it.
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    error!(place, panic = message, backtrace, "internal error: a panic");
+}
+
+/// Writes to stderr what people are to read when the process ends, unless nobody reads: then it gives up after
+/// [`LAST_WORDS`], and the exit code says it.
+pub fn last_words(message: String) {
+    let (writing, written) = channel::<()>();
+    // A thread, for a write to a pipe that is full cannot be stopped; it ends with the process.
+    let _ = thread::Builder::new().spawn(move || {
+        let _unread = writeln!(io::stderr(), "{message}");
+        drop(writing);
+    });
+    let _ = written.recv_timeout(LAST_WORDS);
 }
 
 fn is_shown(target: &str, level: Level) -> bool {
