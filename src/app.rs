@@ -30,6 +30,7 @@ use crate::spec::{Specs, Table};
 use crate::startup::tls::{ServerTls, ServerTlsError};
 use crate::stop::{Phase, Stop};
 use crate::stream::KeepAlive;
+use crate::telemetry::Repeats;
 use crate::upstream::{ClientTls, ClientTlsError, Paths, Routes, Timeouts};
 
 mod watched;
@@ -49,6 +50,8 @@ pub struct App {
     /// What the configuration refers to, and the task that reads it.
     watch: Arc<Watch>,
     _reading: AbortOnDropHandle<()>,
+    /// Tells what the log left out.
+    _telling: AbortOnDropHandle<()>,
     drain_delay: Duration,
     drain_timeout: Duration,
 }
@@ -139,6 +142,7 @@ impl App {
             idle_timeout: config.limits.idle_timeout,
             session_lifetime: config.limits.session_lifetime,
         };
+        let repeats = Arc::new(Repeats::default());
         let handshakes = Handshakes::new(config.limits.max_handshakes, config.limits.max_handshakes_per_address);
         let shared = Arc::new(Shared {
             routes: routes(&config, network)?,
@@ -150,11 +154,13 @@ impl App {
             slots: Slots::new(config.limits.max_sessions),
             bans: Bans::new(&config.limits.bans),
             cancels: Arc::new(CancelKeys::new(&config.limits.bans.exempt)),
+            repeats: Arc::clone(&repeats),
             stop: Stop::default(),
             limits,
             startup_timeout: config.limits.startup_timeout,
             login_timeout: config.upstream.login_timeout,
         });
+        let telling = AbortOnDropHandle::new(tokio::spawn(async move { repeats.tell_in_time().await }));
         let watch = Watch::new(references, watched::all(&config, &shared));
         let (first, read) = oneshot::channel();
         let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
@@ -189,6 +195,7 @@ impl App {
             acceptors,
             watch,
             _reading: reading,
+            _telling: telling,
             drain_delay: config.limits.drain_delay,
             drain_timeout: config.limits.drain_timeout,
         })
@@ -250,6 +257,7 @@ impl App {
             stop.enter(Phase::Now);
             self.wait_at_last().await;
         }
+        self.acceptor.shared.repeats.tell_rest();
         info!("drained");
     }
 
@@ -259,6 +267,7 @@ impl App {
         self.acceptor.shared.stop.enter(Phase::Now);
         self.acceptor.tasks.close();
         self.wait_at_last().await;
+        self.acceptor.shared.repeats.tell_rest();
     }
 
     /// Everything has been told to end at once; what does not is left behind.

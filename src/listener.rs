@@ -1,7 +1,7 @@
 //! Accepting clients: one acceptor deals connections to the workers, one task each.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,13 +11,14 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{Level, warn};
 
 use crate::config::ConnId;
 use crate::handshakes::Handshakes;
 use crate::session::{self, Arrival, Shared};
 use crate::startup::proxy_protocol;
 use crate::stream::KeepAlive;
+use crate::telemetry::{Kind, Repeats, Verdict};
 
 /// Connections that the kernel holds for us; more than a burst of logins.
 const BACKLOG: i32 = 4096;
@@ -52,9 +53,6 @@ impl Workers {
 
 /// How long the connections that were queued when the close began are taken out of the queue.
 const LAST_ACCEPTS: Duration = Duration::from_secs(1);
-
-/// Pause between two warnings of it.
-const WARN_PAUSE: Duration = Duration::from_secs(10);
 
 /// What an acceptor needs of the rest.
 pub(crate) struct Acceptor {
@@ -105,15 +103,11 @@ pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: Cance
     let Bound { listener, port_of } = bound;
     let port_of = port_of.as_ref();
     let accepting = async {
-        let mut warned: Option<Instant> = None;
         loop {
             match listener.accept().await {
                 Ok((socket, peer)) => acceptor.deal(socket.into_std(), peer, port_of),
                 Err(error) => {
-                    if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
-                        warn!(error = error.to_string().as_str(), "accept failed");
-                        warned = Some(Instant::now());
-                    }
+                    tell_of(&acceptor.shared.repeats, "accept failed", None, &error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -165,10 +159,18 @@ impl Acceptor {
             // Registered anew: every worker has its own reactor.
             match TcpStream::from_std(socket) {
                 Ok(socket) => session::run(shared, Arrival { socket, address, port_of }, handshake).await,
-                Err(error) => warn!(error = error.to_string().as_str(), "a connection was lost"),
+                Err(error) => tell_of(&shared.repeats, "a connection was lost", Some(address.ip()), &error),
             }
         };
         self.tasks.spawn_on(session, worker);
+    }
+}
+
+fn tell_of(repeats: &Repeats, event: &'static str, client: Option<IpAddr>, error: &io::Error) {
+    let kind = Kind { level: Level::WARN, event, class: "", client, conn_id: String::new() };
+    if let Verdict::Write(left_out) = repeats.judge(kind) {
+        let client_addr = client.map(|client| client.to_canonical().to_string());
+        warn!(error = error.to_string().as_str(), client_addr, left_out, "{event}");
     }
 }
 

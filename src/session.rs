@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tracing::{Instrument, debug, debug_span, error};
+use tracing::{Instrument, Level, debug, debug_span, error};
 
 use self::connect::connect;
 pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
@@ -31,6 +31,7 @@ use crate::startup::request::SentUser;
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol, tls::ServerTls};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
+use crate::telemetry::{Kind, Repeats, Verdict};
 use crate::upstream::parameters::{self, Passed};
 use crate::upstream::{Asker, Routes, UpstreamConn};
 use crate::wire::Wire;
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Slots>,
     pub(crate) bans: Bans,
     pub(crate) cancels: Arc<CancelKeys>,
+    pub(crate) repeats: Arc<Repeats>,
     pub(crate) stop: Stop,
     pub(crate) limits: Limits,
     pub(crate) startup_timeout: Duration,
@@ -99,7 +101,11 @@ pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handsh
     let span = debug_span!("session", id = id.as_str());
     let served = AssertUnwindSafe(serve(&shared, arrival, id, handshake)).catch_unwind().instrument(span);
     if served.await.is_err() {
-        error!(session = id.as_str(), client_addr = address.to_string().as_str(), "internal error: a session panicked");
+        const EVENT: &str = "internal error: a session panicked";
+        let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: Some(address), conn_id: String::new() };
+        if let Verdict::Write(left_out) = shared.repeats.judge(kind) {
+            error!(session = id.as_str(), client_addr = address.to_string().as_str(), left_out, "{EVENT}");
+        }
     }
 }
 
@@ -129,7 +135,7 @@ async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake:
         }
         // It may not speak PostgreSQL at all: no words.
         Err(error) => {
-            facts.refused(&error);
+            facts.refused(&error, &shared.repeats);
             return None;
         }
     };
@@ -150,7 +156,7 @@ async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake:
             Some(Ready { legs, held })
         }
         Err((error, unproven)) => {
-            facts.refused(&error);
+            facts.refused(&error, &shared.repeats);
             refuse(client, &error, facts.session(), unproven).await;
             None
         }
@@ -279,7 +285,7 @@ async fn refuse(mut client: Client, error: &SessionError, id: SessionId, unprove
 /// Serves a CancelRequest: it is passed on, and answered by closing.
 async fn cancel(shared: &Shared, mut wire: Wire, key: &CancelKey, facts: &Facts) {
     tokio::select! {
-        outcome = shared.cancels.forward(facts.client_addr(), key) => log::cancelled(facts, key.pid, &outcome),
+        outcome = shared.cancels.forward(facts.client_addr(), key) => log::cancelled(facts, key.pid, &outcome, &shared.repeats),
         () = shared.stop.reached(Phase::Now) => {}
     }
     // libpq 17 reports a failure unless TLS ends with close_notify.
@@ -290,7 +296,7 @@ async fn cancel(shared: &Shared, mut wire: Wire, key: &CancelKey, facts: &Facts)
 async fn cancel_abandoned(shared: &Shared, held: &Held, facts: &Facts) {
     let Some(registered) = &held.cancel else { return };
     tokio::select! {
-        outcome = registered.cancel() => log::cancelled(facts, registered.key().pid, &outcome),
+        outcome = registered.cancel() => log::cancelled(facts, registered.key().pid, &outcome, &shared.repeats),
         () = shared.stop.reached(Phase::Now) => {}
     }
 }

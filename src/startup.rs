@@ -20,6 +20,7 @@ use crate::stream;
 use crate::stream::tls::{Server, Tls};
 use crate::wire::{Wire, WireError};
 
+mod foreign;
 #[cfg(test)]
 mod fuzz;
 pub(crate) mod proxy_protocol;
@@ -88,12 +89,18 @@ pub(crate) enum StartupError {
         "a PROXY header that nobody asked for: its address is not in listen.proxy_protocol_from, or it is the second"
     )]
     ProxyHeader,
+    /// It speaks another protocol, and we know which.
+    #[error("no PostgreSQL client: it sent {0}")]
+    Foreign(&'static str),
     /// The TLS handshake failed.
     #[error("TLS handshake with the client failed")]
     Tls(#[source] std::io::Error),
     /// Direct TLS needs ALPN `postgresql`, so that no other protocol can be tricked into talking to us.
-    #[error("direct TLS without ALPN \"postgresql\"")]
+    #[error("no PostgreSQL client: direct TLS without ALPN \"postgresql\"")]
     Alpn,
+    /// A browser, for example.
+    #[error("no PostgreSQL client: TLS with ALPN names of other protocols only")]
+    OtherAlpn,
     /// Direct TLS to a listener without TLS.
     #[error("direct TLS, but TLS is disabled here")]
     TlsDisabled,
@@ -106,6 +113,29 @@ pub(crate) enum StartupError {
     /// Not a startup packet.
     #[error("malformed startup packet: {0}")]
     Malformed(&'static str),
+}
+
+impl StartupError {
+    fn of_handshake(error: std::io::Error) -> Self {
+        match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(rustls::Error::NoApplicationProtocol) => Self::OtherAlpn,
+            Some(_) | None => Self::Tls(error),
+        }
+    }
+
+    /// What sort of error it is: those of one sort stand for each other in the log.
+    pub(crate) fn class(&self) -> &'static str {
+        match self {
+            Self::Wire(_) | Self::Malformed(_) => "no startup packet",
+            Self::Proxy(_) | Self::ProxyHeader => "PROXY header",
+            Self::Foreign(what) => what,
+            Self::Tls(_) => "TLS",
+            Self::Alpn | Self::OtherAlpn => "ALPN",
+            Self::TlsDisabled => "TLS disabled",
+            Self::PlaintextBehindRequest => "plaintext ahead of TLS",
+            Self::AskedTwice => "encryption asked for twice",
+        }
+    }
 }
 
 /// Leads a client to its startup message. The caller sets the deadline. `spoken` is called once the client has finished
@@ -196,7 +226,8 @@ impl InClear {
     async fn next(mut self) -> Result<Step, StartupError> {
         let packet = self.wire.startup_packet().await.map_err(|error| match error {
             WireError::Length(length) if proxy_protocol::begins_with(length) => StartupError::ProxyHeader,
-            WireError::Length(_) | WireError::Closed | WireError::Io(_) => error.into(),
+            WireError::Length(length) => foreign::sent(length).map_or(error.into(), StartupError::Foreign),
+            WireError::Closed | WireError::Io(_) => error.into(),
         })?;
         match (Packet::parse(&packet)?, self.refused) {
             (Packet::SslRequest, Refused::Nothing) => self.upgrade(Refused::Tls).await,
@@ -242,7 +273,7 @@ impl Bare {
     async fn encrypt(self) -> Result<Encrypted, StartupError> {
         let Self { socket, shown } = self;
         let (config, hello) = shown.config();
-        let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::Tls)?;
+        let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::of_handshake)?;
         let session = TlsSession {
             server_name: hello.server_name(),
             certificate: stream.client_certificate().map(CertificateDer::into_owned),

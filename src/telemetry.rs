@@ -15,9 +15,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use self::lines::{Flush, Lines};
+pub(crate) use self::repeats::{Kind, Repeats, Verdict};
 use crate::config::{Log, LogFormat, LogLevel};
 
 mod lines;
+mod repeats;
 
 /// Libraries that print requests, tokens and headers below this level. No setting lifts it.
 const QUIET: &[&str] = &["aws_", "hyper", "h2", "rustls", "tokio_rustls"];
@@ -73,19 +75,23 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     };
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
-    std::panic::set_hook(Box::new(log_panic));
+    let repeats = Repeats::default();
+    std::panic::set_hook(Box::new(move |panic| log_panic(panic, &repeats)));
     lines.write_to(io::stderr())
 }
 
 /// Rust's own hook writes to stderr on the thread that panics. A message that was put together while the program ran is left
 /// out: it may quote a secret.
-fn log_panic(panic: &PanicHookInfo<'_>) {
+fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
+    const EVENT: &str = "internal error: a panic";
+    let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: String::new() };
+    let Verdict::Write(left_out) = repeats.judge(kind) else { return };
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or_default();
     // RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
-    error!(place, panic = message, backtrace, "internal error: a panic");
+    error!(place, panic = message, backtrace, left_out, "{EVENT}");
 }
 
 /// Writes to stderr what people are to read when the process ends, unless nobody reads: then it gives up after

@@ -5,7 +5,7 @@ use thiserror::Error;
 use tokio::time::error::Elapsed;
 
 use crate::bans::Banned;
-use crate::client_auth::AuthError;
+use crate::client_auth::{AuthError, Reason};
 use crate::credentials::CredentialError;
 use crate::fault::{Fault, Kind};
 use crate::session_id::SessionId;
@@ -66,6 +66,20 @@ impl SessionError {
             return Some(as_sent.clone());
         }
         self.refusal().map(|refusal| refusal.encode(id))
+    }
+
+    /// What sort of error it is: those of one sort stand for each other in the log. The SQLSTATE, where that does not say
+    /// enough or there is none a word.
+    pub(super) fn class(&self) -> &'static str {
+        match self {
+            Self::Startup(error) => error.class(),
+            Self::StartupTimeout(_) => "startup timeout",
+            Self::TlsRequired => "TLS required",
+            Self::Auth(AuthError::Failed { reason: Reason::UnknownUser, .. }) => "unknown user",
+            Self::Banned(_) => "banned",
+            Self::Address(_) => "address",
+            other => other.refusal().map_or("gone", |refusal| refusal.sqlstate()),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{Level, debug, error, info, warn};
 
 use super::SessionError;
 use crate::cancel::Cancelled;
@@ -17,6 +17,7 @@ use crate::relay::{End, RelayError, Relayed};
 use crate::session_id::SessionId;
 use crate::startup::StartupError;
 use crate::startup::request::StartupParams;
+use crate::telemetry::{Kind as LineKind, Repeats, Verdict};
 use crate::upstream::UpstreamConn;
 use crate::wire::WireError;
 
@@ -34,6 +35,8 @@ pub(super) struct Facts {
     conn_id: String,
     db_user: String,
     application_name: String,
+    /// Its startup message names a user and nothing else.
+    names_user_alone: bool,
     upstream_pid: u32,
     warehouse_session_id: String,
 }
@@ -70,6 +73,7 @@ impl Facts {
             conn_id: String::new(),
             db_user: String::new(),
             application_name: String::new(),
+            names_user_alone: false,
             upstream_pid: 0,
             warehouse_session_id: String::new(),
         }
@@ -92,6 +96,8 @@ impl Facts {
     pub(super) fn asked(&mut self, known_as: &str, startup: &StartupParams) {
         known_as.clone_into(&mut self.user);
         self.application_name = startup.get("application_name").unwrap_or_default().chars().take(MAX_TEXT).collect();
+        // A connection named in the user's name is what a client wants, not a health check.
+        self.names_user_alone = startup.pairs.iter().all(|(name, value)| name == "user" && !value.contains('~'));
     }
 
     /// Whose facts these are.
@@ -112,16 +118,37 @@ impl Facts {
         db_user.clone_into(&mut self.db_user);
     }
 
-    /// `login refused`, at the level of who must act; a client that just went away is nobody's business.
-    pub(super) fn refused(&mut self, error: &SessionError) {
+    /// `login refused`, at the level of who must act; what is no login at all is nobody's business. Of many that are refused
+    /// alike, one line a second is above `debug`.
+    pub(super) fn refused(&self, error: &SessionError, repeats: &Repeats) {
         let reason = chain(error);
         let reason = reason.as_str();
-        match error.kind() {
-            Kind::Client if is_departure(error) => event!(debug, self, "login refused", reason),
-            Kind::Client => event!(info, self, "login refused", reason),
-            Kind::Operator | Kind::Unavailable => event!(warn, self, "login refused", reason),
-            Kind::Internal => event!(error, self, "login refused", reason),
+        let level = match error.kind() {
+            Kind::Client if is_departure(error) || self.is_health_check(error) => Level::DEBUG,
+            Kind::Client => Level::INFO,
+            Kind::Operator | Kind::Unavailable => Level::WARN,
+            Kind::Internal => Level::ERROR,
+        };
+        let verdict = match level {
+            Level::DEBUG => Verdict::LeaveOut,
+            _ => repeats.judge(self.kind(level, "login refused", error.class())),
+        };
+        match (level, verdict) {
+            (_, Verdict::LeaveOut) => event!(debug, self, "login refused", reason),
+            (Level::ERROR, Verdict::Write(left_out)) => event!(error, self, "login refused", reason, left_out),
+            (Level::WARN, Verdict::Write(left_out)) => event!(warn, self, "login refused", reason, left_out),
+            (_, Verdict::Write(left_out)) => event!(info, self, "login refused", reason, left_out),
         }
+    }
+
+    fn kind(&self, level: Level, event: &'static str, class: &'static str) -> LineKind {
+        LineKind { level, event, class, client: Some(self.client), conn_id: self.conn_id.clone() }
+    }
+
+    /// HAProxy's `pgsql-check` says in clear who it is, names no database, and leaves when it is answered. Clients of people
+    /// name a database or an encoding too; one that does not reads the refusal itself.
+    fn is_health_check(&self, error: &SessionError) -> bool {
+        matches!(error, SessionError::TlsRequired) && self.names_user_alone
     }
 
     /// `session started`.
@@ -158,32 +185,48 @@ impl Facts {
     }
 }
 
-/// What became of a CancelRequest. A stranger's guesses do not fill the log.
-pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled) {
+/// What became of a CancelRequest. A stranger's guesses do not fill the log, nor do requests with a right key.
+pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &Repeats) {
     let client_addr = facts.client_addr.as_str();
+    let judge = |level, event| repeats.judge(facts.kind(level, event, ""));
+    macro_rules! event {
+        ($level:ident, $session:ident, $message:literal $(, $field:ident)*) => {
+            $level!(session = $session.as_str(), client_addr, upstream_pid = pid, $($field,)* $message)
+        };
+    }
     match outcome {
-        Cancelled::Forwarded(session) => {
-            info!(session = session.as_str(), client_addr, upstream_pid = pid, "cancel forwarded");
-        }
-        Cancelled::Already(session) => {
-            debug!(session = session.as_str(), client_addr, upstream_pid = pid, "cancel already under way");
-        }
+        Cancelled::Forwarded(session) => match judge(Level::INFO, "cancel forwarded") {
+            Verdict::Write(left_out) => event!(info, session, "cancel forwarded", left_out),
+            Verdict::LeaveOut => event!(debug, session, "cancel forwarded"),
+        },
+        Cancelled::Already(session) => event!(debug, session, "cancel already under way"),
         Cancelled::Failed(session, error) => {
             let error = chain(error);
-            warn!(session = session.as_str(), client_addr, upstream_pid = pid, error = error.as_str(), "cancel failed");
+            let error = error.as_str();
+            match judge(Level::WARN, "cancel failed") {
+                Verdict::Write(left_out) => event!(warn, session, "cancel failed", error, left_out),
+                Verdict::LeaveOut => event!(debug, session, "cancel failed", error),
+            }
         }
         Cancelled::TooLate | Cancelled::Unknown | Cancelled::Limited => debug!(client_addr, ?outcome, "cancel ignored"),
     }
 }
 
-/// A client that left of itself: psql does, to ask for the password; a health check does at once.
+/// A client that left of itself: psql does, to ask for the password; a health check does at once, by a reset at times.
 fn is_departure(error: &SessionError) -> bool {
     match error {
         SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {
             matches!(error, WireError::Closed | WireError::Io(_))
         }
         // Gone behind the answer to its SSLRequest.
-        SessionError::Startup(StartupError::Tls(error)) => error.kind() == ErrorKind::UnexpectedEof,
+        SessionError::Startup(StartupError::Tls(error)) => matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::NotConnected
+        ),
         // Made room: that there is none is told once for all of them.
         SessionError::CrowdedOut => true,
         _ => false,

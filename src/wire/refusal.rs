@@ -30,6 +30,11 @@ impl Refusal {
     }
 
     /// Unknown user, wrong or disabled password: one answer.
+    /// For the log.
+    pub(crate) fn sqlstate(&self) -> &'static str {
+        self.sqlstate
+    }
+
     pub(crate) fn password_failed(user: &str) -> Self {
         Self::new("28P01", format!("password authentication failed for user \"{user}\""))
     }
