@@ -10,6 +10,11 @@
 
 mod support;
 
+#[path = "log/flood.rs"]
+mod flood;
+#[path = "log/stalled.rs"]
+mod stalled;
+
 use serde_json::{Value, json};
 use support::process::Proxy;
 use support::scene::{Scene, TRACE, assert_clean, query, whole_log};

@@ -1,15 +1,30 @@
 //! The real binary, with its log, its memory and its files in view.
 
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
 use super::World;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_redshift-iam-proxy");
+
+/// `serve` with the world's configuration and keys.
+fn serving(mut command: Command, world: &World, env: &[(&str, &str)]) -> Command {
+    command.arg("serve").arg("--config").arg(world.dir.path().join("proxy.toml"));
+    command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
+    command
+}
+
+/// Of open(2), on Linux.
+const O_NONBLOCK: i32 = 0o4000;
 
 /// Sends a signal by its name. The shell's own `kill`: a small system has no other.
 pub(crate) async fn signal(pid: u32, name: &str) {
@@ -23,6 +38,15 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     log: Arc<Mutex<String>>,
     lines: watch::Receiver<usize>,
+    reader: watch::Sender<Reader>,
+}
+
+/// What the reader of the log does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reader {
+    Reads,
+    Stalls,
+    Leaves,
 }
 
 impl Proxy {
@@ -45,29 +69,24 @@ impl Proxy {
         Self::run(limited, world, &[]).await
     }
 
-    async fn run(mut command: Command, world: &World, env: &[(&str, &str)]) -> Self {
-        command.arg("serve").arg("--config").arg(world.dir.path().join("proxy.toml"));
-        command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
-        command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
-        Self::run_bare(command).await
+    /// The same with its standard error elsewhere, as the shell says it: there is no log to be seen.
+    pub(crate) async fn start_redirected(world: &World, stderr: &str) -> Self {
+        let mut redirected = Command::new("sh");
+        redirected.args(["-c", &format!("exec \"$0\" \"$@\" {stderr}"), BINARY]);
+        let mut proxy = Self::spawn(serving(redirected, world, &[]));
+        let pid = proxy.pid();
+        super::until("a port", || listening_port(pid), Option::is_some).await;
+        proxy.port = listening_port(pid).unwrap();
+        proxy
+    }
+
+    async fn run(command: Command, world: &World, env: &[(&str, &str)]) -> Self {
+        Self::run_bare(serving(command, world, env)).await
     }
 
     /// Runs a command line that serves, with the environment that it has been given, and waits until it listens.
-    pub(crate) async fn run_bare(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (log, (written, lines)) = (Arc::new(Mutex::new(String::new())), watch::channel(0));
-        let all = log.clone();
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = stderr.next_line().await {
-                let mut all = all.lock().unwrap();
-                all.push_str(&line);
-                all.push('\n');
-                written.send_modify(|count| *count += 1);
-            }
-        });
-        let mut proxy = Self { child, port: 0, log, lines };
+    pub(crate) async fn run_bare(command: Command) -> Self {
+        let mut proxy = Self::spawn(command);
         // In either format.
         let line = proxy.wait_for_log("listening").await;
         let (_, address) = line.split_once("127.0.0.1:").unwrap();
@@ -75,13 +94,49 @@ impl Proxy {
         proxy
     }
 
+    fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (log, (written, lines)) = (Arc::new(Mutex::new(String::new())), watch::channel(0));
+        let (reader, does) = watch::channel(Reader::Reads);
+        tokio::spawn(read(stderr, Arc::clone(&log), written, does));
+        Self { child, port: 0, log, lines, reader }
+    }
+
+    /// Nobody reads the log any more, until [`Proxy::read_log`]; its pipe takes not a byte more.
+    pub(crate) fn stall_log(&self) {
+        self.reader.send_replace(Reader::Stalls);
+        let pipe = format!("/proc/{}/fd/2", self.pid());
+        // Its own description of the same pipe, so that the proxy's stays one that blocks.
+        let mut pipe = OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(pipe).unwrap();
+        for filler in [[b'\n'; 4096].as_slice(), b"\n"] {
+            while pipe.write(filler).is_ok() {}
+            assert_eq!(pipe.write(filler).unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+    }
+
+    /// Reads on where it was left.
+    pub(crate) fn read_log(&self) {
+        self.reader.send_replace(Reader::Reads);
+    }
+
+    /// Closes the reader's end of the log.
+    pub(crate) fn leave_log(&self) {
+        self.reader.send_replace(Reader::Leaves);
+    }
+
     /// The first line that holds `text`, once it is there. Fails when the process ends before, or after a minute.
     pub(crate) async fn wait_for_log(&mut self, text: &str) -> String {
         let found = async {
+            let mut seen = 0;
             loop {
-                let found = self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
-                if let Some(line) = found {
-                    return line;
+                {
+                    let log = self.log.lock().unwrap();
+                    if let Some(line) = log[seen..].lines().find(|line| line.contains(text)) {
+                        return line.to_owned();
+                    }
+                    seen = log.len();
                 }
                 if self.lines.changed().await.is_err() {
                     panic!("the log ended without {text}:\n{}", self.log());
@@ -135,4 +190,46 @@ impl Proxy {
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         tokio::time::timeout(super::raw::SOON * 2, self.child.wait()).await.expect("it ends").unwrap().code()
     }
+}
+
+/// Collects the lines of a log, as long as its reader is told to.
+async fn read(
+    stderr: ChildStderr,
+    log: Arc<Mutex<String>>,
+    written: watch::Sender<usize>,
+    mut does: watch::Receiver<Reader>,
+) {
+    let mut stderr = BufReader::new(stderr).lines();
+    loop {
+        let reader = *does.borrow_and_update();
+        tokio::select! {
+            line = stderr.next_line(), if reader == Reader::Reads => {
+                let Ok(Some(line)) = line else { return };
+                let mut log = log.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+                written.send_modify(|count| *count += 1);
+            }
+            changed = does.changed() => {
+                // Whoever has dropped the process does not look at the rest.
+                if changed.is_err() || *does.borrow() == Reader::Leaves {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A port that the process listens on in IPv4, by proc(5).
+fn listening_port(pid: u32) -> Option<u16> {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let links = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+    let sockets: HashSet<_> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is_ours = fields[3] == "0A" && sockets.contains(&format!("socket:[{}]", fields[9]));
+        let (_, port) = fields[1].split_once(':')?;
+        is_ours.then(|| u16::from_str_radix(port, 16).unwrap())
+    })
 }
