@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, error};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing::{Level, error, warn};
+use tracing_subscriber::filter::{Directive, EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -58,7 +58,11 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let wanted = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(rust_log.unwrap_or_default());
+    // Directives that are none are sorted out here: the parser would write of them to stderr itself, which may be full.
+    let directives = rust_log.unwrap_or_default().split(',').filter(|directive| !directive.is_empty());
+    let (directives, ignored): (Vec<_>, Vec<_>) =
+        directives.partition(|directive| directive.parse::<Directive>().is_ok());
+    let wanted = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(directives.join(","));
     let filter = wanted.and(filter_fn(|metadata| is_shown(metadata.target(), *metadata.level())));
     let json = match log.format {
         LogFormat::Json => true,
@@ -77,7 +81,11 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     let repeats = Repeats::default();
     std::panic::set_hook(Box::new(move |panic| log_panic(panic, &repeats)));
-    lines.write_to(io::stderr())
+    let flush = lines.write_to(io::stderr())?;
+    for directive in ignored {
+        warn!(directive, "RUST_LOG: no directive, ignored");
+    }
+    Ok(flush)
 }
 
 /// Rust's own hook writes to stderr on the thread that panics. A message that was put together while the program ran is left

@@ -125,7 +125,8 @@ async fn a_reader_that_leaves_stops_nobody() {
 async fn a_full_disk_and_a_closed_standard_error_stop_nobody() {
     let world = World::start(&Setup::default()).await;
     for stderr in ["2>/dev/full", "2>&-"] {
-        let mut proxy = Proxy::start_redirected(&world, stderr).await;
+        // With a directive that is to be told of at once.
+        let mut proxy = Proxy::start_redirected(&world, stderr, &[("RUST_LOG", "info,=,")]).await;
         let mut old = session(&world, &proxy).await;
         refuse(proxy.port, 50, "").await;
         assert_answers(&mut old).await;

@@ -70,10 +70,10 @@ impl Proxy {
     }
 
     /// The same with its standard error elsewhere, as the shell says it: there is no log to be seen.
-    pub(crate) async fn start_redirected(world: &World, stderr: &str) -> Self {
+    pub(crate) async fn start_redirected(world: &World, stderr: &str, env: &[(&str, &str)]) -> Self {
         let mut redirected = Command::new("sh");
         redirected.args(["-c", &format!("exec \"$0\" \"$@\" {stderr}"), BINARY]);
-        let mut proxy = Self::spawn(serving(redirected, world, &[]));
+        let mut proxy = Self::spawn(serving(redirected, world, env));
         let pid = proxy.pid();
         super::until("a port", || listening_port(pid), Option::is_some).await;
         proxy.port = listening_port(pid).unwrap();
