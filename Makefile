@@ -77,6 +77,12 @@ unresolved: ## How long logins take beside a thousand clients on a name that doe
 	@scripts/install.sh test
 	ulimit -Sn "$$(ulimit -Hn)" && cargo test --locked --test incidents dns -- --nocapture
 
+.PHONY: stalled-log
+stalled-log: ## How long queries take while nobody reads the log, beside a log that is read (STALLED_ROUNDS: how many of each)
+	@scripts/install.sh test
+	ulimit -Sn "$$(ulimit -Hn)" && STALLED_ROUNDS=$(or $(STALLED_ROUNDS),10) \
+	  cargo test --locked --test log queries_are_answered -- --nocapture
+
 .PHONY: lint
 lint: ## rustfmt, clippy and rustdoc, without a warning
 	cargo fmt --all --check
