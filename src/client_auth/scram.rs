@@ -49,7 +49,7 @@ pub(super) async fn prove(
 /// nothing to its user that would help: the operator is to read of it. One that has named a user and nothing else is a
 /// health check (HAProxy's `pgsql-check`).
 async fn first_answer(client: &mut Client) -> Result<Frame, AuthError> {
-    let is_health_check = client.startup.pairs.iter().all(|(name, _)| name == "user");
+    let is_health_check = client.startup.is_of_health_check();
     answer(client).await.map_err(|error| match error {
         AuthError::Wire(gone @ (WireError::Closed | WireError::Io(_))) if !is_health_check => {
             AuthError::LeftAtSasl(gone)

@@ -76,6 +76,7 @@ impl SessionError {
             Self::StartupTimeout(_) => "startup timeout",
             Self::TlsRequired => "TLS required",
             Self::Auth(AuthError::Failed { reason: Reason::UnknownUser, .. }) => "unknown user",
+            Self::Auth(AuthError::LeftAtSasl(_)) => "left at SASL",
             Self::Banned(_) => "banned",
             Self::Address(_) => "address",
             other => other.refusal().map_or("gone", |refusal| refusal.sqlstate()),

@@ -35,8 +35,8 @@ pub(super) struct Facts {
     conn_id: String,
     db_user: String,
     application_name: String,
-    /// Its startup message names a user and nothing else.
-    names_user_alone: bool,
+    /// Its startup message is like a health check's.
+    is_of_health_check: bool,
     upstream_pid: u32,
     warehouse_session_id: String,
 }
@@ -73,7 +73,7 @@ impl Facts {
             conn_id: String::new(),
             db_user: String::new(),
             application_name: String::new(),
-            names_user_alone: false,
+            is_of_health_check: false,
             upstream_pid: 0,
             warehouse_session_id: String::new(),
         }
@@ -96,8 +96,7 @@ impl Facts {
     pub(super) fn asked(&mut self, known_as: &str, startup: &StartupParams) {
         known_as.clone_into(&mut self.user);
         self.application_name = startup.get("application_name").unwrap_or_default().chars().take(MAX_TEXT).collect();
-        // A connection named in the user's name is what a client wants, not a health check.
-        self.names_user_alone = startup.pairs.iter().all(|(name, value)| name == "user" && !value.contains('~'));
+        self.is_of_health_check = startup.is_of_health_check();
     }
 
     /// Whose facts these are.
@@ -145,10 +144,9 @@ impl Facts {
         LineKind { level, event, class, client: Some(self.client), conn_id: self.conn_id.clone() }
     }
 
-    /// HAProxy's `pgsql-check` says in clear who it is, names no database, and leaves when it is answered. Clients of people
-    /// name a database or an encoding too; one that does not reads the refusal itself.
+    /// HAProxy's `pgsql-check` in clear. A client of a person's that looks the same reads the refusal itself.
     fn is_health_check(&self, error: &SessionError) -> bool {
-        matches!(error, SessionError::TlsRequired) && self.names_user_alone
+        matches!(error, SessionError::TlsRequired) && self.is_of_health_check
     }
 
     /// `session started`.

@@ -69,6 +69,12 @@ impl StartupParams {
         self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it names a user and nothing else, as HAProxy's `pgsql-check` does. What people use names a database, an encoding or
+    /// an application too; a user name with `~` names a connection, which a health check does not want.
+    pub(crate) fn is_of_health_check(&self) -> bool {
+        self.pairs.iter().all(|(name, value)| name == "user" && !value.contains('~'))
+    }
+
     /// Who the client says it is; absent and empty are the same to PostgreSQL.
     pub(crate) fn user(&self) -> Option<SentUser> {
         self.get("user").map(|sent| SentUser(sent.to_owned())).filter(|user| !user.name().is_empty())
