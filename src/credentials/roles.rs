@@ -1,6 +1,7 @@
 //! The identities that calls are made under: role sessions, each taken under the one before, shared by all who need it.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::config::Credentials;
@@ -9,14 +10,15 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_sdk_sts::types::Tag;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::calls::Calls;
 use super::error::{Call, MintError};
 use super::order::{Chain, Hop};
 use super::stored::{Place, Stored};
+use crate::blocking::Lanes;
 use crate::clock::Clock;
+use crate::config::read_regular;
 use crate::engine::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
@@ -24,7 +26,7 @@ use crate::secret::Secret;
 const SESSION_SECS: i32 = 900;
 
 /// Longest web identity token, in bytes (STS API reference, `WebIdentityToken`).
-const MAX_TOKEN_BYTES: u64 = 20_000;
+const MAX_TOKEN_BYTES: usize = 20_000;
 
 /// What a role session stands on: the key of their cache.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -305,11 +307,15 @@ fn session(session: Option<aws_sdk_sts::types::Credentials>) -> Result<Identity,
     Ok(Identity::Session(keys))
 }
 
-/// A token file, less the blanks at its ends; read anew for each session, since it rotates.
-async fn token(file: &std::path::Path) -> std::io::Result<Secret> {
-    let mut text = zeroize::Zeroizing::new(String::new());
-    let read = tokio::fs::File::open(file).await?.take(MAX_TOKEN_BYTES + 1).read_to_string(&mut text).await?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_TOKEN_BYTES {
+/// Reads of token files: one of a file at a time, on threads of their own. One on a mount that hangs never ends.
+static TOKEN_FILES: LazyLock<Lanes<PathBuf>> = LazyLock::new(|| Lanes::new("token-file", 1, 16));
+
+/// A token file, less the blanks at its ends; read anew for each session, since it rotates. The caller sets the deadline.
+async fn token(file: &Path) -> std::io::Result<Secret> {
+    let path = file.to_owned();
+    let text = TOKEN_FILES.run(path.clone(), move || read_regular(&path)).await.map_err(std::io::Error::other)??;
+    let text = zeroize::Zeroizing::new(text);
+    if text.len() > MAX_TOKEN_BYTES {
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "longer than 20000 bytes"));
     }
     let token = text.trim();
