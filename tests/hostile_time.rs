@@ -153,7 +153,8 @@ async fn nothing_is_left_of_10_000_aborted_handshakes() {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = (rig.app.counts(), alive());
     abort_10_000(rig.port(), rig.sandbox().ca.pem()).await;
-    rig.wait_until(|counts| (counts, alive()) == before).await;
+    // Fewer, where the warehouse was still ending the good client's session.
+    rig.wait_until(|counts| counts == before.0 && alive() <= before.1).await;
     assert_unharmed(&rig).await;
 }
 
