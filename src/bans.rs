@@ -226,6 +226,24 @@ impl Bans {
         pair.forgiven += std::mem::take(&mut pair.failures);
     }
 
+    /// The user has another password from now on, which was a wrong one until now: its failures no longer count, and its bans
+    /// end, wherever it came from. Bans of whole addresses stay.
+    pub(crate) fn forgive(&self, user: &Counted) {
+        let (_, mut memory) = self.memory();
+        memory.bans.retain(|(_, _, of)| of.as_ref() != Some(user));
+        let mut of_user = Vec::new();
+        for (from, address) in &mut memory.addresses {
+            let Some(pair) = address.users.get_mut(user) else { continue };
+            address.failures -= pair.failures;
+            pair.forgiven += std::mem::take(&mut pair.failures);
+            pair.until = None;
+            of_user.push(*from);
+        }
+        for from in of_user {
+            memory.tidy(from, Some(user));
+        }
+    }
+
     /// All bans, those that end first ahead.
     pub(crate) fn list(&self) -> Vec<Ban> {
         let (now, memory) = self.memory();

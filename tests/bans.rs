@@ -233,6 +233,24 @@ async fn a_password_that_has_not_been_read_yet_is_answered_as_wrong_and_not_coun
     }
 }
 
+/// The old password is what we know, until the reference is read again.
+#[tokio::test]
+async fn a_new_password_that_was_sent_before_it_was_read_is_forgiven_when_it_is() {
+    let config =
+        format!("{LIMITS}[users.ann]\npassword = [\"ssm:/ann\", \"ssm:/ann/next\"]\nconnections = [\"sales\"]\n");
+    let world = World::start(&Setup { config, ..Setup::default() }).await;
+    world.sandbox.aws.put_parameter("/ann", "old");
+    let rig = Rig::over(world).await;
+    for _ in 0..3 {
+        assert_eq!(login(&rig, HERE, "ann", "new").await.unwrap().0, "28P01");
+    }
+    assert!(is_banned(&rig, HERE, "ann").await, "it could be guessed at");
+    rig.sandbox().aws.put_parameter("/ann/next", "new");
+    rig.app.read_references().await;
+    assert_eq!(login(&rig, HERE, "ann", "new").await, None);
+    assert_eq!(login(&rig, HERE, "ann", "old").await, None);
+}
+
 /// Issue 11, A4: with costly verifiers a crowd made others wait until our own deadline, which was counted as a wrong proof.
 #[tokio::test]
 async fn a_client_that_waits_for_our_own_queue_until_its_deadline_has_not_guessed() {

@@ -40,6 +40,8 @@ fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
                 for text in &values {
                     shared.accounts.renew(&user, slot, Password::from_stored(text)?).await?;
                 }
+                // Whoever sent the new password before we knew it was refused, and counted.
+                shared.bans.forgive(&shared.accounts.counted_as(&user, &user));
                 Ok(())
             }
         };

@@ -189,6 +189,32 @@ async fn a_trial_that_is_dropped_counts_for_nothing() {
     assert_empty(&bans);
 }
 
+/// Issue 11, A4: whoever sent a new password before we had read it was kept away with it.
+#[tokio::test(start_paused = true)]
+async fn a_user_with_a_new_password_begins_anew_everywhere() {
+    let bans = bans();
+    for from in ["10.0.0.1", "10.0.0.2"] {
+        fail(&bans, from, "a", 3);
+        fail(&bans, from, "b", 3);
+    }
+    fail(&bans, "10.0.0.3", "a", 2);
+    bans.forgive(&user("a"));
+    for from in ["10.0.0.1", "10.0.0.2"] {
+        assert!(!is_banned(&bans, from, "a") && is_banned(&bans, from, "b"));
+    }
+    fail(&bans, "10.0.0.3", "a", 2);
+    assert!(!is_banned(&bans, "10.0.0.3", "a"), "two, not four");
+    assert_eq!(bans.list().len(), 2);
+    advance(300 * SEC).await;
+    assert_empty(&bans);
+
+    // The ban has outlived the failures that led to it.
+    fail(&bans, "10.0.0.1", "a", 3);
+    advance(100 * SEC).await;
+    bans.forgive(&user("a"));
+    assert_empty(&bans);
+}
+
 /// Names that look alike where nobody has them: a ban of one must not tell whether somebody has the other.
 #[tokio::test(start_paused = true)]
 async fn names_are_told_apart_by_all_of_them() {
