@@ -152,7 +152,7 @@ fn foreign_causes(path: &Path, text: &str) -> Vec<String> {
         let of_attribute = ["#[source] ", "#[from] "].into_iter().filter_map(|mark| Some(line.split_once(mark)?.1));
         let of_field = line.split_once("source: ").map(|(_, rest)| rest);
         // Else it is a call, or a text's name.
-        let of_field = of_field.filter(|rest| !line.contains('(') && !rest.starts_with('&'));
+        let of_field = of_field.filter(|rest| !line.contains('(') && !rest.starts_with(['&', '"']));
         for cause in of_attribute.chain(of_field) {
             let cause = cause.trim_end_matches([',', ')', '}', ' ']).trim();
             let is_ours =
