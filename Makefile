@@ -83,6 +83,11 @@ stalled-log: ## How long queries take while nobody reads the log, beside a log t
 	ulimit -Sn "$$(ulimit -Hn)" && STALLED_ROUNDS=$(or $(STALLED_ROUNDS),10) \
 	  cargo test --locked --test log queries_are_answered -- --nocapture
 
+.PHONY: vanished
+vanished: ## How long peers whose packets vanish hold a session, with the real time-outs: in four minutes (needs root)
+	@scripts/install.sh test
+	VANISHED=real cargo test --locked --test vanished black_hole -- --nocapture
+
 .PHONY: lint
 lint: ## rustfmt, clippy and rustdoc, without a warning
 	cargo fmt --all --check

@@ -51,6 +51,8 @@ has_openssl_headers() {
 
 # Debian puts it where the PATH of users does not lead.
 has_haproxy() { has haproxy || [ -x /usr/sbin/haproxy ]; }
+# Debian puts it where the PATH of users does not lead.
+has_ip() { has ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ]; }
 has_pgbouncer() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
 has_pgjdbc() { [ -f /usr/share/java/postgresql.jar ]; }
@@ -157,6 +159,8 @@ need postgresql-client has psql
 need util-linux has setpriv
 if [ "$mode" != demo ]; then
     python >/dev/null || missing+=(python3 python3-venv)
+    # Network namespaces.
+    need iproute2 has_ip
 fi
 if [ "$mode" = drivers ] || [ "$mode" = bench ]; then
     need libpq-dev has_libpq_headers

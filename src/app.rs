@@ -141,6 +141,7 @@ impl App {
         let limits = relay::Limits {
             idle_timeout: config.limits.idle_timeout,
             session_lifetime: config.limits.session_lifetime,
+            keepalive: keep_alive(&config, network.probes),
         };
         let repeats = Arc::new(Repeats::default());
         let handshakes = Handshakes::new(config.limits.max_handshakes, config.limits.max_handshakes_per_address);

@@ -18,6 +18,7 @@ use self::direction::{AtEnd, Broken, Direction};
 use self::ending::Ending;
 pub(crate) use self::ending::Limits;
 use self::linger::Linger;
+use self::stalled::Stalled;
 use crate::stop::Stop;
 use crate::stream::{self, LAST_WORDS, Leg};
 use crate::wire::refusal::Refusal;
@@ -28,6 +29,7 @@ mod boundary;
 mod direction;
 mod ending;
 mod linger;
+mod stalled;
 
 /// Both legs, each with what was read of it during login.
 pub(crate) struct Legs {
@@ -85,6 +87,7 @@ pub(crate) async fn run<C: Future<Output = ()>>(
         let changed = pin!(stop.changed());
         let mut ending = Ending::new(stop, changed, limits);
         let mut linger = Linger::default();
+        let (mut stalled_client, mut stalled_upstream) = (Stalled::default(), Stalled::default());
         poll_fn(|cx| {
             let before = flow.bytes();
             let ended = flow.transfer(cx, &mut client, &mut upstream);
@@ -93,6 +96,12 @@ pub(crate) async fn run<C: Future<Output = ()>>(
             }
             if flow.up.is_read_to_end() && linger.poll(cx).is_ready() {
                 return Poll::Ready((End::Client, None));
+            }
+            if stalled_client.poll(cx, &client, !flow.down.is_empty(), limits.keepalive).is_ready() {
+                return Poll::Ready((End::Client, Some(RelayError::Client(io::ErrorKind::TimedOut.into()))));
+            }
+            if stalled_upstream.poll(cx, &upstream, !flow.up.is_empty(), limits.keepalive).is_ready() {
+                return Poll::Ready((End::Upstream, Some(RelayError::Upstream(io::ErrorKind::TimedOut.into()))));
             }
             ending.poll(cx, flow.bytes() != before, flow.is_idle()).map(|end| (end, None))
         })

@@ -2,6 +2,7 @@
 //!
 //! Owns how plain TCP ([`Io`]) and TLS ([`tls`]) look alike: read some, write some, close.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
@@ -10,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use self::scratch::Scratch;
@@ -18,6 +20,7 @@ use crate::network::Probes;
 pub(crate) mod backlog;
 pub(crate) mod scratch;
 pub(crate) mod tls;
+pub(crate) mod window;
 
 /// One leg of a session.
 pub(crate) trait Stream: Send {
@@ -35,6 +38,9 @@ pub(crate) trait Stream: Send {
 
     /// The login is over. Until it is, what was read is wiped from buffers that outlive the read: it may be a password.
     fn end_login(&mut self) {}
+
+    /// The socket below, where there is one.
+    fn socket(&self) -> Option<&TcpStream>;
 }
 
 /// A leg whose kind no longer matters.
@@ -59,6 +65,10 @@ impl Stream for Leg {
 
     fn end_login(&mut self) {
         (**self).end_login();
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        (**self).socket()
     }
 }
 
@@ -101,7 +111,7 @@ pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
 
 /// How the kernel notices that a peer is gone, and keeps a flow known to NATs and load balancers (an NLB forgets one after
 /// 350 s).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KeepAlive {
     /// Silence before the first probe; `None`: nothing is probed, and the kernel's own limits apply, of a quarter of an hour.
     pub(crate) idle: Option<Duration>,
@@ -115,14 +125,27 @@ impl KeepAlive {
         let Probes { interval, count, .. } = self.probes;
         let socket = socket2::SockRef::from(socket);
         let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(count);
-        socket.set_tcp_keepalive(&probes)
+        socket.set_tcp_keepalive(&probes)?;
+        socket.set_tcp_user_timeout(Some(self.user_timeout(idle)))
+    }
+
+    /// Switches TCP_USER_TIMEOUT off, until [`KeepAlive::set`] switches it on again.
+    pub(crate) fn suspend(self, socket: &impl AsFd) -> io::Result<()> {
+        socket2::SockRef::from(socket).set_tcp_user_timeout(None)
+    }
+
+    /// TCP_USER_TIMEOUT, which bounds how long sent bytes may stay unacknowledged. Linux ends an idle connection by it as
+    /// well, after one unanswered probe and whatever their number (`tcp_keepalive_timer`), so that a single lost packet
+    /// would end an idle session. It is therefore never shorter than all probes take.
+    fn user_timeout(self, idle: Duration) -> Duration {
+        self.probes.unacknowledged.max(idle + self.probes.interval * self.probes.count)
     }
 }
 
 /// A tokio stream as a [`Stream`]; a socket in clear stays one, so that it can be upgraded.
 pub(crate) struct Io<T>(pub(crate) T);
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for Io<T> {
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for Io<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut into = ReadBuf::new(into);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut into))?;
@@ -139,5 +162,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for Io<T> {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        (&self.0 as &dyn Any).downcast_ref()
     }
 }

@@ -8,6 +8,8 @@
     reason = "a test that fails has done its work"
 )]
 
+#[path = "vanished/black_hole.rs"]
+mod black_hole;
 mod support;
 
 use std::time::Duration;

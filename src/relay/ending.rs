@@ -10,14 +10,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::End;
 use crate::stop::{Phase, Stop};
+use crate::stream::KeepAlive;
 
-/// How long sessions may last; `None` is for ever. Neither cuts off a session that is busy or in a transaction.
+/// How long sessions may last; `None` is for ever. Neither time cuts off a session that is busy or in a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     /// Without a byte in either direction.
     pub(crate) idle_timeout: Option<Duration>,
     /// From ReadyForQuery; then it ends as soon as it is idle.
     pub(crate) session_lifetime: Option<Duration>,
+    /// How either side is found to be gone. Its default watches nothing.
+    pub(crate) keepalive: KeepAlive,
 }
 
 /// Watches for the end of one session. Timer and notification are only looked at when they have something to say: each
@@ -149,7 +152,7 @@ mod tests {
 
     fn limits(idle: u32, lifetime: u32) -> Limits {
         let limit = |secs: u32| Some(SECOND * secs).filter(|limit| !limit.is_zero());
-        Limits { idle_timeout: limit(idle), session_lifetime: limit(lifetime) }
+        Limits { idle_timeout: limit(idle), session_lifetime: limit(lifetime), ..Limits::default() }
     }
 
     #[tokio::test(start_paused = true)]

@@ -304,6 +304,10 @@ impl<S: Side> Stream for Tls<S> {
         ready!(self.poll_unsent(cx))?;
         Pin::new(&mut self.socket).poll_shutdown(cx)
     }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(&self.socket)
+    }
 }
 
 /// Puts what rustls has to say behind what waits.

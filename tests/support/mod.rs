@@ -33,6 +33,7 @@ pub(crate) mod hostile;
 pub(crate) mod iam;
 pub(crate) mod leavers;
 pub(crate) mod moto;
+pub(crate) mod namespace;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scene;
