@@ -117,7 +117,6 @@ async fn log_in_to_all(world: &World, rows: &[Row], env: &[(&str, &str)]) -> Vec
         assert_refused(&error, row.sqlstate, &message, hint);
         checked.push(check(world, row, env).await);
         aws.clear_faults();
-        aws.skew(redshift_sandbox::aws::Skew::None);
     }
     let log = whole_log(&mut proxy).await;
     assert_no_secret(world, &log);

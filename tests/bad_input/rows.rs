@@ -2,7 +2,7 @@
 //!
 //! A thing is called after its row, so that causes can be compared without the names of things.
 
-use redshift_sandbox::aws::{Aws, Fault, Parameter, ParameterKind, SecretValue, Skew, Times};
+use redshift_sandbox::aws::{Aws, Fault, Parameter, ParameterKind, SecretValue, Times};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -96,7 +96,7 @@ macro_rules! row {
 }
 
 /// With keys that AWS knows, at an AWS that is there.
-pub(crate) const ROWS: [Row; 31] = [
+pub(crate) const ROWS: [Row; 30] = [
     // Secrets
     row!(
         "secret-text",
@@ -353,18 +353,6 @@ pub(crate) const ROWS: [Row; 31] = [
         AWAY,
         ["GetCredentials wg-closed", "no connection"],
         "give this machine a way to redshift-serverless.ap-southeast-2.amazonaws.com"
-    ),
-    // Ours or theirs: until somebody sets a clock, no call will do.
-    row!(
-        "clock-behind",
-        password!("clock-behind"),
-        |aws| {
-            aws.put_parameter("/bad/clock-behind", PLANTED_VALUE);
-            aws.skew(Skew::Ahead(std::time::Duration::from_secs(600)));
-        },
-        DENIED,
-        ["GetParameter /bad/clock-behind", "InvalidSignatureException", "Signature expired"],
-        "set the clock of this machine"
     ),
 ];
 
