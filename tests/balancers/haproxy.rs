@@ -132,7 +132,9 @@ async fn each_health_check_of_the_documentation_finds_the_proxy_up() {
     // As the documentation says, this one stays down: it asks in clear.
     let (status, check) = haproxy.checked("pgsql_in_clear").await;
     assert_eq!((status.as_str(), check.as_str()), ("DOWN", "L7RSP"));
-    assert!(!proxy.log().contains("without SCRAM") && !proxy.log().contains("asked for SASL"), "{}", proxy.log());
+    // None of them is told of above debug: they come every few seconds, for ever.
+    let log = proxy.log();
+    assert!(log.contains("listening") && !log.contains("client_addr") && !log.contains("login refused"), "{log}");
 }
 
 /// Where clients may come in clear, so may a health check.
