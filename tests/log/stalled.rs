@@ -156,13 +156,16 @@ async fn queries_are_answered_whether_the_log_is_read_or_not() {
         for (is_stalled, (took, beside)) in [(false, &mut read), (true, &mut stalled)] {
             if is_stalled {
                 proxy.stall_log();
-                // Until lines are dropped.
-                refuse(proxy.port, REFUSED, &long_name()).await;
             }
+            // Until lines are dropped, where nobody reads.
+            refuse(proxy.port, REFUSED, &long_name()).await;
             let port = proxy.port;
             let (refused, mut is_under_way) = tokio::sync::watch::channel(0);
             let flood = tokio::spawn(async move {
+                // Paced, for it is the log that is measured, not who gets the processor.
+                let mut pace = tokio::time::interval(Duration::from_millis(200));
                 loop {
+                    pace.tick().await;
                     refuse(port, 50, &long_name()).await;
                     refused.send_modify(|count| *count += 50);
                 }

@@ -203,18 +203,20 @@ async fn read(
     loop {
         let reader = *does.borrow_and_update();
         tokio::select! {
+            // First: a reader that has stalled takes nothing more.
+            biased;
+            changed = does.changed() => {
+                // Whoever has dropped the process does not look at the rest.
+                if changed.is_err() || *does.borrow() == Reader::Leaves {
+                    return;
+                }
+            }
             line = stderr.next_line(), if reader == Reader::Reads => {
                 let Ok(Some(line)) = line else { return };
                 let mut log = log.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
                 written.send_modify(|count| *count += 1);
-            }
-            changed = does.changed() => {
-                // Whoever has dropped the process does not look at the rest.
-                if changed.is_err() || *does.borrow() == Reader::Leaves {
-                    return;
-                }
             }
         }
     }
