@@ -104,7 +104,7 @@ fn every_format_is_one_thing_on_stdout_and_the_rest_is_on_stderr() {
         assert_eq!(output.status.code(), Some(0), "{notes}");
         assert!(text.ends_with('\n') && text.contains("redshift.example.com") && text.contains("demo"), "{text}");
         let lines = text.lines().count();
-        assert!(matches!((format, lines), ("dbt", 14) | ("env", 5) | (_, 1)), "{text}");
+        assert!(matches!((format, lines), ("dbt", 15) | ("env", 6) | (_, 1)), "{text}");
         assert!(notes.lines().all(|line| line.starts_with("note: ")) && notes.contains("password"), "{notes}");
         assert!(!text.contains("planted") && !notes.contains("planted"), "{text}{notes}");
     }

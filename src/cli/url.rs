@@ -7,17 +7,18 @@ use thiserror::Error;
 
 pub use self::place::Nameless;
 use self::place::Place;
+use self::route::Route;
 use self::tls::SslMode;
 use super::check::{Connection, Unknown};
-use crate::config::{Config, ConnSpec};
+use crate::config::Config;
 
-mod database;
 mod dbt;
 mod jdbc;
 mod libpq;
 mod odbc;
 mod percent;
 mod place;
+mod route;
 mod shell;
 mod sqlalchemy;
 mod tls;
@@ -88,12 +89,18 @@ fn did_you_mean(nearest: Option<&String>) -> String {
     nearest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
+/// How long a tool has to wait for a login, in seconds: an idle workgroup wakes inside it, for a minute at times, and the
+/// proxy itself gives up after 120 s by default (`upstream.login_timeout`). Many tools give up earlier by themselves.
+const CONNECT_SECS: u32 = 120;
+
 /// What all forms are made of.
 struct Target<'a> {
     host: String,
     port: u16,
-    /// [`user::PLACEHOLDER`] where it is not known.
-    user: &'a str,
+    /// With [`user::PLACEHOLDER`] where it is not known, and with `~CONN_ID` where that selects the connection.
+    user: String,
+    /// The real database, wherever it is known.
+    database: &'a str,
     conn_id: &'a str,
     mode: SslMode,
     /// What proves the user; of users that are proved differently, both.
@@ -122,11 +129,16 @@ impl Target<'_> {
 pub fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format) -> Result<Pasted, UrlError> {
     let connection = Connection::named(config, conn_id)?;
     let who = user::who(config, &connection, user)?;
-    let Place { host, port, mut notes } = place::place(&config.listen)?;
     let mode = SslMode::of(&config.listen);
+    let route = Route::of(config, &connection, mode);
+    let Place { host, port, mut notes } = match &route {
+        Route::ServerName(host) => place::named(&config.listen, host)?,
+        Route::Port(_) | Route::User | Route::Database => place::place(&config.listen, route.port())?,
+    };
     notes.extend(place::unnamed_in_certificate(&config.listen, &host, mode));
     notes.extend(mode.note());
     notes.extend(who.note(conn_id));
+    notes.extend(route.notes(&connection, who.name()));
     if connection.spec().is_some_and(|spec| !spec.enabled) {
         notes
             .push(format!("{conn_id:?} is disabled: logins are refused until connections.{conn_id:?}.enabled is true"));
@@ -134,7 +146,8 @@ pub fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format
     let target = Target {
         host,
         port,
-        user: who.name(),
+        user: route.user(who.name(), conn_id),
+        database: route.database(&connection),
         conn_id,
         mode,
         takes_password: who.takes_password(),
@@ -147,10 +160,7 @@ pub fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format
         Format::Jdbc => jdbc::jdbc(&target, &mut notes),
         Format::Odbc => odbc::odbc(&target, &mut notes),
         Format::Sqlalchemy => sqlalchemy::sqlalchemy(&target, &mut notes),
-        Format::Dbt => {
-            let database = database::real(config, connection.spec().map(AsRef::<ConnSpec>::as_ref), &who.may);
-            dbt::dbt(&target, database, &mut notes)
-        }
+        Format::Dbt => dbt::dbt(&target, &mut notes),
     };
     Ok(Pasted { text, notes })
 }

@@ -2,15 +2,13 @@
 //! PostgreSQL: it makes indexes and materialized views as Redshift cannot.
 
 use super::Target;
-use super::database::NoDatabase;
 use super::tls::SslMode;
 
 /// The variable that the profile takes the password from; dbt leaves what begins like this out of its logs.
 const PASSWORD: &str = "DBT_ENV_SECRET_REDSHIFT_PASSWORD";
 
-/// A document of YAML: one profile, named after the conn_id. `database`: dbt compares the name it was given with that of each
-/// relation, which is the real one.
-pub(super) fn dbt(target: &Target<'_>, database: Result<&str, NoDatabase>, notes: &mut Vec<String>) -> String {
+/// A document of YAML: one profile, named after the conn_id.
+pub(super) fn dbt(target: &Target<'_>, notes: &mut Vec<String>) -> String {
     target.tell_proof(
         notes,
         &format!("the password: in the environment, as {PASSWORD}"),
@@ -29,20 +27,6 @@ pub(super) fn dbt(target: &Target<'_>, database: Result<&str, NoDatabase>, notes
                 .to_owned(),
         ),
     }
-    let because = match &database {
-        Ok(_) => None,
-        Err(NoDatabase::Unknown) => Some("the real database is not known here".to_owned()),
-        Err(NoDatabase::IsConnId(name)) => Some(format!("the real database's name, {name:?}, is a conn_id too")),
-        Err(NoDatabase::Shared(name)) => {
-            Some(format!("{name:?} is not the real database of exactly one connection that the user may open"))
-        }
-    };
-    if let Some(because) = because {
-        notes.push(format!(
-            "{because}: dbname is the conn_id, and models that ref() others fail where dbt compares the two names"
-        ));
-    }
-    let database = database.unwrap_or(target.conn_id);
     let lines = [
         format!("{}:", text(target.conn_id)),
         "  target: proxy".to_owned(),
@@ -52,12 +36,14 @@ pub(super) fn dbt(target: &Target<'_>, database: Result<&str, NoDatabase>, notes
         "      method: database".to_owned(),
         format!("      host: {}", rendered(&target.host)),
         format!("      port: {}", target.port),
-        format!("      user: {}", rendered(target.user)),
+        format!("      user: {}", rendered(&target.user)),
         format!("      password: \"{{{{ env_var('{PASSWORD}') }}}}\""),
-        format!("      dbname: {}", rendered(database)),
+        format!("      dbname: {}", rendered(target.database)),
         "      schema: public".to_owned(),
         "      threads: 4".to_owned(),
         format!("      sslmode: {}", target.mode),
+        // The adapter hands it to redshift_connector as the time-out of the socket, which holds for all that follows.
+        "      # no connect_timeout: it would also end each statement that takes longer".to_owned(),
     ];
     lines.join("\n")
 }

@@ -1,9 +1,9 @@
 //! What JDBC takes: pgjdbc's URL, and Amazon's driver's, whose reader is a child of it. Both decode percents, and take `+`
 //! for a blank.
 
-use super::Target;
 use super::percent::encoded;
 use super::tls::{AMAZON_NEEDS_TLS, SslMode, UNVERIFIED};
+use super::{CONNECT_SECS, Target};
 
 /// `jdbc:postgresql://…`
 pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
@@ -12,13 +12,14 @@ pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         "the password: in the tool's own field, or as the property password",
         "the user's certificate instead of a password: as the properties sslcert=FILE and sslkey=FILE, the key in PKCS-8 and DER",
     );
-    let place = format!("{}/{}?user={}", target.authority(), encoded(target.conn_id), encoded(target.user));
+    let place = format!("{}/{}?user={}", target.authority(), encoded(target.database), encoded(&target.user));
+    let timeout = format!("loginTimeout={CONNECT_SECS}");
     match target.mode {
         SslMode::Disable => notes.push(AMAZON_NEEDS_TLS.to_owned()),
         SslMode::Require => {
             notes.push(UNVERIFIED.to_owned());
             let factory = "com.amazon.redshift.ssl.NonValidatingFactory";
-            notes.push(format!("Amazon's driver: jdbc:redshift://{place}&ssl=true&sslfactory={factory}"));
+            notes.push(format!("Amazon's driver: jdbc:redshift://{place}&ssl=true&sslfactory={factory}&{timeout}"));
         }
         SslMode::VerifyFull => {
             notes.push(
@@ -27,9 +28,9 @@ pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
                     .to_owned(),
             );
             notes.push(format!(
-                "Amazon's driver: jdbc:redshift://{place}&ssl=true&sslmode=verify-full (sslrootcert=FILE for a private CA)"
+                "Amazon's driver: jdbc:redshift://{place}&ssl=true&sslmode=verify-full&{timeout} (sslrootcert=FILE for a private CA)"
             ));
         }
     }
-    format!("jdbc:postgresql://{place}&sslmode={}", target.mode)
+    format!("jdbc:postgresql://{place}&sslmode={}&{timeout}", target.mode)
 }

@@ -2,7 +2,7 @@
 
 use super::percent::encoded;
 use super::tls::SslMode;
-use super::{Target, shell};
+use super::{CONNECT_SECS, Target, shell};
 
 /// How whatever uses libpq is given a certificate.
 const CERTIFICATE: &str = "the user's certificate instead of a password: sslcert=FILE and sslkey=FILE (PGSSLCERT and PGSSLKEY, \
@@ -15,9 +15,10 @@ pub(super) fn psql(target: &Target<'_>, notes: &mut Vec<String>) -> String {
     let parts = [
         ("host", target.host.clone()),
         ("port", target.port.to_string()),
-        ("user", target.user.to_owned()),
-        ("dbname", target.conn_id.to_owned()),
+        ("user", target.user.clone()),
+        ("dbname", target.database.to_owned()),
         ("sslmode", target.mode.to_string()),
+        ("connect_timeout", CONNECT_SECS.to_string()),
     ];
     let conninfo: Vec<_> = parts.iter().map(|(key, text)| format!("{key}={}", value(text))).collect();
     format!("psql {}", shell::quoted(&conninfo.join(" ")))
@@ -28,8 +29,8 @@ pub(super) fn uri(target: &Target<'_>, notes: &mut Vec<String>) -> String {
     let password = "the password: asked for by psql, else in PGPASSWORD or ~/.pgpass; or :PASSWORD behind the user";
     target.tell_proof(notes, password, CERTIFICATE);
     roots(target, notes);
-    let (user, conn_id) = (encoded(target.user), encoded(target.conn_id));
-    format!("postgresql://{user}@{}/{conn_id}?sslmode={}", target.authority(), target.mode)
+    let (user, place, database) = (encoded(&target.user), target.authority(), encoded(target.database));
+    format!("postgresql://{user}@{place}/{database}?sslmode={}&connect_timeout={CONNECT_SECS}", target.mode)
 }
 
 /// Lines of `export`.
@@ -39,9 +40,10 @@ pub(super) fn env(target: &Target<'_>, notes: &mut Vec<String>) -> String {
     let lines = [
         ("PGHOST", target.host.as_str()),
         ("PGPORT", &target.port.to_string()),
-        ("PGUSER", target.user),
-        ("PGDATABASE", target.conn_id),
+        ("PGUSER", &target.user),
+        ("PGDATABASE", target.database),
         ("PGSSLMODE", &target.mode.to_string()),
+        ("PGCONNECT_TIMEOUT", &CONNECT_SECS.to_string()),
     ];
     lines.map(|(name, text)| format!("export {name}={}", shell::word(text))).join("\n")
 }

@@ -3,9 +3,9 @@
 //! psqlODBC takes braces around Database and UID for a part of the name. It undoes them in `pqopt`, which libpq reads as a
 //! connection string: names that cannot stand bare go there.
 
-use super::Target;
 use super::libpq::{roots, value};
 use super::tls::{AMAZON_NEEDS_TLS, SslMode};
+use super::{CONNECT_SECS, Target};
 
 /// `Driver={PostgreSQL Unicode};…`
 pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
@@ -19,22 +19,21 @@ pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         "in transactions psqlODBC sets savepoints, which Redshift does not have: Protocol=7.4-1 turns them off"
             .to_owned(),
     );
-    let names = [("Database", "dbname", target.conn_id), ("UID", "user", target.user)];
+    let names = [("Database", "dbname", target.database), ("UID", "user", target.user.as_str())];
     let (bare, braced): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, _, name)| is_bare(name));
     let mut text = format!("Driver={{PostgreSQL Unicode}};Server={};Port={};", target.host, target.port);
     for (key, _, name) in &bare {
         text.push_str(&format!("{key}={name};"));
     }
     text.push_str(&format!("SSLmode={};", target.mode));
-    if !braced.is_empty() {
-        let options: Vec<_> = braced.iter().map(|(_, key, name)| format!("{key}={}", value(name))).collect();
-        text.push_str(&format!("pqopt={{{}}};", options.join(" ").replace('}', "}}")));
-    }
+    let mut options: Vec<_> = braced.iter().map(|(_, key, name)| format!("{key}={}", value(name))).collect();
+    options.push(format!("connect_timeout={CONNECT_SECS}"));
+    text.push_str(&format!("pqopt={{{}}};", options.join(" ").replace('}', "}}")));
     notes.push(match target.mode {
         SslMode::Disable => AMAZON_NEEDS_TLS.to_owned(),
         SslMode::Require | SslMode::VerifyFull if braced.is_empty() => format!(
             "Amazon's driver: Driver={{Amazon Redshift ODBC Driver (x64)}};Server={};Port={};Database={};UID={};SSLMode={};",
-            target.host, target.port, target.conn_id, target.user, target.mode
+            target.host, target.port, target.database, target.user, target.mode
         ),
         SslMode::Require | SslMode::VerifyFull => {
             "Amazon's driver: enter the names in the dialog of a DSN".to_owned()

@@ -35,12 +35,12 @@ pub enum Nameless {
     NoName,
 }
 
-/// The name in the certificate wins over the address: it is what clients verify.
-pub(super) fn place(listen: &Listen) -> Result<Place, UrlError> {
+/// The name in the certificate wins over the address: it is what clients verify. `own_port`: the connection's, if it has one.
+pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<Place, UrlError> {
     let first = listen.addresses.first();
-    let port = || first.map(std::net::SocketAddr::port).filter(|port| *port != 0).ok_or(UrlError::Portless);
+    let port = || own_port.map_or_else(|| port(listen), Ok);
     if let Some(public) = &listen.public_name {
-        return Ok(Place { host: public.host.clone(), port: public.port.map_or_else(port, Ok)?, notes: Vec::new() });
+        return Ok(Place { host: public.host.clone(), port: port()?, notes: Vec::new() });
     }
     let why = match certificate(listen) {
         Certificate::Here(der) => match name_in(&der) {
@@ -55,6 +55,18 @@ pub(super) fn place(listen: &Listen) -> Result<Place, UrlError> {
     let host = if usual { "localhost".to_owned() } else { loopback.to_string() };
     let note = format!("{host} is this machine alone: for tools on others set listen.public_name");
     Ok(Place { host, port: port()?, notes: vec![note] })
+}
+
+/// The same listener under another name, which selects a connection.
+pub(super) fn named(listen: &Listen, host: &str) -> Result<Place, UrlError> {
+    Ok(Place { host: host.to_owned(), port: port(listen)?, notes: Vec::new() })
+}
+
+/// The port that clients use: of `listen.public_name`, else of the first address.
+fn port(listen: &Listen) -> Result<u16, UrlError> {
+    let public = listen.public_name.as_ref().and_then(|public| public.port);
+    let first = || listen.addresses.first().map(std::net::SocketAddr::port).filter(|port| *port != 0);
+    public.or_else(first).ok_or(UrlError::Portless)
 }
 
 /// The listener's own, as far as it is known here.

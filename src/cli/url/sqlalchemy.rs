@@ -1,8 +1,8 @@
 //! What SQLAlchemy takes, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what Redshift does not have.
 
-use super::Target;
 use super::percent::{encoded, is_plain_text};
 use super::tls::{SslMode, UNVERIFIED};
+use super::{CONNECT_SECS, Target};
 
 /// `redshift+psycopg2://…`
 pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String {
@@ -20,13 +20,16 @@ pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String
         ),
     }
     // In the path SQLAlchemy before 2.1 decodes no percents; in the query all do.
-    let (path, query) = if is_plain_text(target.conn_id) {
-        (target.conn_id, String::new())
+    let (path, query) = if is_plain_text(target.database) {
+        (target.database, String::new())
     } else {
-        ("", format!("dbname={}&", encoded(target.conn_id)))
+        ("", format!("dbname={}&", encoded(target.database)))
     };
     // With a file of roots, and the dialect brings one, libpq verifies under `require` too.
     let roots = if target.mode == SslMode::Require { "&sslrootcert=none" } else { "" };
-    let (user, place) = (encoded(target.user), target.authority());
-    format!("redshift+psycopg2://{user}@{place}/{path}?{query}sslmode={}{roots}", target.mode)
+    let (user, place) = (encoded(&target.user), target.authority());
+    format!(
+        "redshift+psycopg2://{user}@{place}/{path}?{query}sslmode={}{roots}&connect_timeout={CONNECT_SECS}",
+        target.mode
+    )
 }

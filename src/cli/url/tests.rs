@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::config::{UnknownKeys, parse};
 
+const ODD_DATABASE: &str = "odd.db+x@y";
 const ODD: &str = "a b'c\"d\\e$f`g!@:/#[]%{}+=&;ü";
 
 fn config(listen: &str, rest: &str) -> Config {
@@ -18,7 +19,7 @@ fn config(listen: &str, rest: &str) -> Config {
                  [users.bob]\npassword = \"env:PW\"\nconnections = [\"*\"]\n\
                  [users.gone]\npassword = \"env:PW\"\nenabled = false\nconnections = [\"hr\"]\n";
     let connections =
-        [("sales", "dev"), ("fin", "dev"), ("hr", "people"), ("people", "x"), (ODD, "odd-db"), ("same", "same")]
+        [("sales", "dev"), ("fin", "dev"), ("hr", "people"), ("people", "x"), (ODD, ODD_DATABASE), ("same", "same")]
             .map(|(name, database)| connection(name, database))
             .concat();
     let text = format!("[listen]\n{listen}\n{users}{connections}{rest}").replace("\"odd\"", &quoted(ODD));
@@ -59,25 +60,36 @@ fn of(config: &Config, conn_id: &str, user: &str, format: Format) -> Pasted {
 fn each_form_for_names_that_need_no_quotes() {
     let config = config(&named(), "");
     for (format, want) in [
-        (Format::Psql, "psql \"host=redshift.example.com port=5439 user=ann dbname=sales sslmode=verify-full\""),
-        (Format::Uri, "postgresql://ann@redshift.example.com:5439/sales?sslmode=verify-full"),
-        (Format::Jdbc, "jdbc:postgresql://redshift.example.com:5439/sales?user=ann&sslmode=verify-full"),
+        (
+            Format::Psql,
+            "psql \"host=redshift.example.com port=5439 user=ann~sales dbname=dev sslmode=verify-full connect_timeout=120\"",
+        ),
+        (Format::Uri, "postgresql://ann~sales@redshift.example.com:5439/dev?sslmode=verify-full&connect_timeout=120"),
+        (
+            Format::Jdbc,
+            "jdbc:postgresql://redshift.example.com:5439/dev?user=ann~sales&sslmode=verify-full&loginTimeout=120",
+        ),
         (
             Format::Odbc,
-            "Driver={PostgreSQL Unicode};Server=redshift.example.com;Port=5439;Database=sales;UID=ann;SSLmode=verify-full;",
+            "Driver={PostgreSQL Unicode};Server=redshift.example.com;Port=5439;Database=dev;UID=ann~sales;SSLmode=verify-full;\
+             pqopt={connect_timeout=120};",
         ),
-        (Format::Sqlalchemy, "redshift+psycopg2://ann@redshift.example.com:5439/sales?sslmode=verify-full"),
+        (
+            Format::Sqlalchemy,
+            "redshift+psycopg2://ann~sales@redshift.example.com:5439/dev?sslmode=verify-full&connect_timeout=120",
+        ),
         (
             Format::Env,
-            "export PGHOST=redshift.example.com\nexport PGPORT=5439\nexport PGUSER=ann\nexport PGDATABASE=sales\n\
-             export PGSSLMODE=verify-full",
+            "export PGHOST=redshift.example.com\nexport PGPORT=5439\nexport PGUSER='ann~sales'\nexport PGDATABASE=dev\n\
+             export PGSSLMODE=verify-full\nexport PGCONNECT_TIMEOUT=120",
         ),
         (
             Format::Dbt,
             "\"sales\":\n  target: proxy\n  outputs:\n    proxy:\n      type: redshift\n      method: database\n      \
-             host: \"redshift.example.com\"\n      port: 5439\n      user: \"ann\"\n      \
+             host: \"redshift.example.com\"\n      port: 5439\n      user: \"ann~sales\"\n      \
              password: \"{{ env_var('DBT_ENV_SECRET_REDSHIFT_PASSWORD') }}\"\n      dbname: \"dev\"\n      \
-             schema: public\n      threads: 4\n      sslmode: verify-full",
+             schema: public\n      threads: 4\n      sslmode: verify-full\n      \
+             # no connect_timeout: it would also end each statement that takes longer",
         ),
     ] {
         assert_eq!(of(&config, "sales", "ann", format).text, want, "{format:?}");
@@ -87,18 +99,32 @@ fn each_form_for_names_that_need_no_quotes() {
 #[test]
 fn each_form_for_names_that_do() {
     let config = config(&named(), "");
+    let encoded_db = "odd.db%2Bx%40y";
     let encoded = "a%20b%27c%22d%5Ce%24f%60g%21%40%3A%2F%23%5B%5D%25%7B%7D%2B%3D%26%3B%C3%BC";
     for (format, want) in [
-        (Format::Uri, format!("postgresql://bob@redshift.example.com:5439/{encoded}?sslmode=verify-full")),
-        (Format::Jdbc, format!("jdbc:postgresql://redshift.example.com:5439/{encoded}?user=bob&sslmode=verify-full")),
+        (
+            Format::Uri,
+            format!(
+                "postgresql://bob~{encoded}@redshift.example.com:5439/{encoded_db}?sslmode=verify-full&connect_timeout=120"
+            ),
+        ),
+        (
+            Format::Jdbc,
+            format!(
+                "jdbc:postgresql://redshift.example.com:5439/{encoded_db}?user=bob~{encoded}&sslmode=verify-full&loginTimeout=120"
+            ),
+        ),
         (
             Format::Sqlalchemy,
-            format!("redshift+psycopg2://bob@redshift.example.com:5439/?dbname={encoded}&sslmode=verify-full"),
+            format!(
+                "redshift+psycopg2://bob~{encoded}@redshift.example.com:5439/?dbname={encoded_db}&sslmode=verify-full\
+                 &connect_timeout=120"
+            ),
         ),
         (
             Format::Odbc,
-            "Driver={PostgreSQL Unicode};Server=redshift.example.com;Port=5439;UID=bob;SSLmode=verify-full;\
-             pqopt={dbname='a b\\'c\"d\\\\e$f`g!@:/#[]%{}}+=&;ü'};"
+            "Driver={PostgreSQL Unicode};Server=redshift.example.com;Port=5439;Database=odd.db+x@y;SSLmode=verify-full;\
+             pqopt={user='bob~a b\\'c\"d\\\\e$f`g!@:/#[]%{}}+=&;ü' connect_timeout=120};"
                 .to_owned(),
         ),
     ] {
@@ -115,7 +141,10 @@ fn a_uri_and_a_connection_string_are_read_back_by_tokio_postgres() {
     assert_eq!((read.get_user(), read.get_dbname()), (Some("it's \\ me"), Some(ODD)));
     let uri = of(&config, ODD, "bob", Format::Uri).text.replace("verify-full", "require");
     let read: tokio_postgres::Config = uri.parse().unwrap();
-    assert_eq!((read.get_user(), read.get_dbname(), read.get_ports()), (Some("bob"), Some(ODD), &[5439][..]));
+    let user = format!("bob~{ODD}");
+    let want = (Some(user.as_str()), Some(ODD_DATABASE), &[5439][..]);
+    assert_eq!((read.get_user(), read.get_dbname(), read.get_ports()), want);
+    assert_eq!(read.get_connect_timeout(), Some(&std::time::Duration::from_secs(120)));
 }
 
 #[test]
@@ -174,7 +203,10 @@ fn the_tls_mode_is_the_best_that_the_listener_allows() {
 #[test]
 fn sqlalchemy_redshifts_own_roots_are_out_of_the_way_of_a_certificate_made_at_start() {
     let text = of(&config("", ""), "sales", "ann", Format::Sqlalchemy).text;
-    assert_eq!(text, "redshift+psycopg2://ann@localhost:5439/sales?sslmode=require&sslrootcert=none");
+    assert_eq!(
+        text,
+        "redshift+psycopg2://ann~sales@localhost:5439/dev?sslmode=require&sslrootcert=none&connect_timeout=120"
+    );
 }
 
 #[test]
@@ -184,12 +216,13 @@ fn amazons_drivers_are_noted_in_their_own_form() {
         notes.into_iter().find(|note| note.starts_with("Amazon's driver")).unwrap()
     };
     let jdbc = note(&named(), "sales", Format::Jdbc);
-    assert!(jdbc.contains("jdbc:redshift://redshift.example.com:5439/sales?user=bob&ssl=true&sslmode=verify-full"));
-    assert!(
-        note("", "sales", Format::Jdbc).contains("&ssl=true&sslfactory=com.amazon.redshift.ssl.NonValidatingFactory")
-    );
+    let want =
+        "jdbc:redshift://redshift.example.com:5439/dev?user=bob~sales&ssl=true&sslmode=verify-full&loginTimeout=120";
+    assert!(jdbc.contains(want), "{jdbc}");
+    let unverified = "&ssl=true&sslfactory=com.amazon.redshift.ssl.NonValidatingFactory&loginTimeout=120";
+    assert!(note("", "sales", Format::Jdbc).contains(unverified));
     let odbc = note(&named(), "sales", Format::Odbc);
-    let want = "Driver={Amazon Redshift ODBC Driver (x64)};Server=redshift.example.com;Port=5439;Database=sales;UID=bob;\
+    let want = "Driver={Amazon Redshift ODBC Driver (x64)};Server=redshift.example.com;Port=5439;Database=dev;UID=bob~sales;\
                 SSLMode=verify-full;";
     assert!(odbc.contains(want), "{odbc}");
     assert!(!note(&named(), ODD, Format::Odbc).contains(';'));
@@ -215,9 +248,9 @@ fn the_only_user_who_may_is_named_and_one_of_many_is_a_placeholder() {
         let user = pasted.text.split(['/', '@']).nth(2).unwrap().to_owned();
         (user, pasted.notes.iter().any(|note| note.contains("USER")))
     };
-    assert_eq!(user("fin"), ("bob".to_owned(), false));
-    assert_eq!(user("sales"), ("USER".to_owned(), true));
-    assert_eq!(user("hr"), ("USER".to_owned(), true));
+    assert_eq!(user("fin"), ("bob~fin".to_owned(), false));
+    assert_eq!(user("sales"), ("USER~sales".to_owned(), true));
+    assert_eq!(user("hr"), ("USER~hr".to_owned(), true));
 }
 
 #[test]
@@ -230,9 +263,12 @@ fn users_without_an_entry_are_many() {
         (user, pasted.notes.iter().find(|note| note.contains("USER")).cloned().unwrap_or_default())
     };
     let (name, note) = user(any, "fin");
-    assert_eq!((&*name, note.starts_with("any name may open \"fin\"")), ("USER", true), "{note}");
+    assert_eq!((&*name, note.starts_with("any name may open \"fin\"")), ("USER~fin", true), "{note}");
     assert_eq!(user(any, "own").0, "bob", "a login of one's own takes an entry of one's own");
-    assert_eq!(user(&any.replace("connections = [\"*\"]", "enabled = false\nconnections = [\"*\"]"), "fin").0, "bob");
+    assert_eq!(
+        user(&any.replace("connections = [\"*\"]", "enabled = false\nconnections = [\"*\"]"), "fin").0,
+        "bob~fin"
+    );
 }
 
 #[test]
@@ -288,30 +324,98 @@ const SPECS: &str =
 fn a_connection_of_the_table_is_taken_at_its_name() {
     let config = config(&named(), SPECS);
     let text = pasted(&config, "bi-1", None, Format::Uri).unwrap().text;
-    assert_eq!(text, "postgresql://bob@redshift.example.com:5439/bi-1?sslmode=verify-full");
+    assert_eq!(text, "postgresql://bob@redshift.example.com:5439/bi-1?sslmode=verify-full&connect_timeout=120");
     let why = pasted(&config, "fi", None, Format::Uri).unwrap_err().to_string();
     assert!(why.contains("specs.conn_ids does not cover it") && why.ends_with("did you mean \"fin\"?"), "{why}");
 }
 
+/// Host and port, user, database, and the notes, of the connection string in words.
+fn route(listen: &str, rest: &str, conn_id: &str) -> (String, String, String, String) {
+    let pasted = pasted(&config(listen, rest), conn_id, Some("bob"), Format::Uri).unwrap();
+    let mut parts = pasted.text.trim_start_matches("postgresql://").split(['@', '/', '?']).map(str::to_owned);
+    let mut next = || parts.next().unwrap();
+    let (user, place, database) = (next(), next(), next());
+    (place, user, database, pasted.notes.join("\n"))
+}
+
+fn shown(route: &(String, String, String, String)) -> (&str, &str, &str) {
+    (&route.0, &route.1, &route.2)
+}
+
+/// pgAdmin, dbt, knex and others compare the database that they were given with current_database().
 #[test]
-fn dbt_gets_the_real_database_where_it_leads_to_the_connection() {
+fn every_form_gives_the_real_database_and_the_conn_id_behind_the_user() {
+    let all = [Format::Psql, Format::Uri, Format::Jdbc, Format::Odbc, Format::Sqlalchemy, Format::Dbt, Format::Env];
     let config = config(&named(), "");
-    let dbname = |config: &Config, conn_id: &str, user: Option<&str>| {
-        let pasted = pasted(config, conn_id, user, Format::Dbt).unwrap();
-        let line = pasted.text.lines().find_map(|line| line.trim().strip_prefix("dbname: ")).unwrap().to_owned();
-        (line, pasted.notes.iter().any(|note| note.contains("dbname is the conn_id")))
+    for format in all {
+        // bob may open two connections to dev; the user alone leads to neither.
+        for conn_id in ["sales", "fin"] {
+            let pasted = of(&config, conn_id, "bob", format);
+            assert!(pasted.text.contains(&format!("bob~{conn_id}")), "{format:?}: {}", pasted.text);
+            assert!(pasted.text.contains("dev"), "{format:?}: {}", pasted.text);
+            let by_hand = format!("by hand, the user bob and the database {conn_id} lead there too");
+            assert!(pasted.notes.iter().any(|note| note.ends_with(&by_hand)), "{format:?}: {:?}", pasted.notes);
+        }
+    }
+    let same = route(&named(), "", "same");
+    assert_eq!(shown(&same), ("redshift.example.com:5439", "bob", "same"), "the conn_id is the real name");
+    assert_eq!(same.3.matches("real database").count(), 0, "{}", same.3);
+}
+
+#[test]
+fn a_port_of_its_own_selects_the_connection() {
+    let own = |listen: &str| {
+        format!(
+            "[connections.own]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\ndatabase = \"dev\"\nlisten = \"{listen}\"\n"
+        )
     };
-    let (real, fallback) = (|name: &str| (format!("\"{name}\""), false), |name: &str| (format!("\"{name}\""), true));
-    assert_eq!(dbname(&config, "sales", Some("ann")), real("dev"), "ann has no other connection to dev");
-    assert_eq!(dbname(&config, "sales", Some("bob")), fallback("sales"), "bob has fin, to dev too");
-    assert_eq!(dbname(&config, "sales", None), fallback("sales"), "ann or bob");
-    assert_eq!(dbname(&config, "hr", Some("ann")), fallback("hr"), "people is a conn_id");
-    assert_eq!(dbname(&config, "same", Some("bob")), real("same"));
-    let odd = pasted(&config, ODD, Some("ann"), Format::Dbt).unwrap().text;
-    assert!(odd.contains("dbname: \"odd-db\""), "{odd}");
-    let specs = self::config(&named(), &SPECS.replace("peop*", "de*"));
-    assert_eq!(dbname(&specs, "sales", Some("ann")), fallback("sales"), "the table may have dev");
-    assert_eq!(dbname(&specs, "bi-1", None), fallback("bi-1"), "its item is not read");
+    let any = format!("address = \"0.0.0.0:5439\"\nsni_suffix = \"example.com\"\n{}", named());
+    let told = route(&any, &own("0.0.0.0:5440"), "own");
+    assert_eq!(shown(&told), ("redshift.example.com:5440", "bob", "dev"));
+    assert!(told.3.contains("the port 5440 is for \"own\" alone"), "{}", told.3);
+    let public = format!("public_name = \"redshift.example.com:443\"\n{}", named());
+    assert_eq!(route(&public, &own("0.0.0.0:5440"), "own").0, "redshift.example.com:5440");
+    assert_eq!(route("address = \"127.0.0.1:0\"", &own("127.0.0.1:5440"), "own").0, "localhost:5440");
+    // What others cannot reach, or is chosen at start, is not told to them.
+    for unreachable in ["127.0.0.1:5440", "0.0.0.0:0"] {
+        assert_eq!(shown(&route(&any, &own(unreachable), "own")), ("redshift.example.com:5439", "bob~own", "dev"));
+    }
+}
+
+#[test]
+fn a_server_name_of_its_own_selects_the_connection() {
+    let suffix = "sni_suffix = \"dw.example.com\"\n";
+    let listen = || suffix.to_owned() + &certificate(&["dw.example.com", "*.dw.example.com"]);
+    let told = route(&listen(), "", "sales");
+    assert_eq!(shown(&told), ("sales.dw.example.com:5439", "bob", "dev"));
+    assert!(told.3.contains("the host \"sales.dw.example.com\" selects \"sales\"") && !told.3.contains("is not for"));
+    let upper = |name: &str| {
+        format!("[connections.{name}]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\ndatabase = \"dev\"\n")
+    };
+    assert_eq!(shown(&route(&listen(), &upper("Mart"), "Mart")), ("mart.dw.example.com:5439", "bob", "dev"));
+    // A server name has no case, and the name of a host no blanks.
+    assert_eq!(shown(&route(&listen(), &upper("SALES"), "sales")), ("dw.example.com:5439", "bob~sales", "dev"));
+    assert_eq!(route(&listen(), "", ODD).0, "dw.example.com:5439");
+    // The certificate is for one name, or made at start.
+    let one = suffix.to_owned() + &certificate(&["dw.example.com"]);
+    assert_eq!(shown(&route(&one, "", "sales")), ("dw.example.com:5439", "bob~sales", "dev"));
+    assert_eq!(shown(&route(suffix, "", "sales")), ("localhost:5439", "bob~sales", "dev"));
+    // lava's table is asked in lower case; its item is not read.
+    assert_eq!(shown(&route(&listen(), SPECS, "bi-1")), ("bi-1.dw.example.com:5439", "bob", "bi-1"));
+    assert_eq!(shown(&route(&listen(), SPECS, "bi-X")), ("dw.example.com:5439", "bob", "bi-X"));
+}
+
+#[test]
+fn what_to_do_where_the_real_database_is_not_known_is_told() {
+    let told = route(&named(), SPECS, "bi-1");
+    assert_eq!(shown(&told), ("redshift.example.com:5439", "bob", "bi-1"));
+    assert!(told.3.contains("the real database of \"bi-1\" is not known here"), "{}", told.3);
+    assert!(told.3.contains("take the user bob~bi-1 and its real name as the database"), "{}", told.3);
+    let secret = "[connections.kept]\ntype = \"redshift\"\nsecret_id = \"s\"\ncluster_id = \"c1\"\n";
+    assert!(route(&named(), secret, "kept").3.contains("is not known here"));
+    // Behind a ~ in its name the proxy would look for another.
+    let tilde = "[connections.\"a~b\"]\ntype = \"redshift\"\ncluster_id = \"c1\"\ndatabase = \"dev\"\n";
+    assert_eq!(shown(&route(&named(), tilde, "a~b")), ("redshift.example.com:5439", "bob", "a~b"));
 }
 
 #[test]
