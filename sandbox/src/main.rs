@@ -12,7 +12,7 @@ use redshift_sandbox::aws::{Aws, AwsOptions};
 use redshift_sandbox::error::StartError;
 use redshift_sandbox::logins::Logins;
 use redshift_sandbox::sandbox::Sandbox;
-use redshift_sandbox::warehouse::{Authentication, WarehouseOptions};
+use redshift_sandbox::warehouse::{Authentication, Statements, WarehouseOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -123,7 +123,8 @@ async fn run_sandbox(serve: Serve, signals: &mut Signals) -> Result<(), Box<dyn 
         "localhost".clone_into(&mut workgroup.host);
     }
     let keys = Keys::of(&aws);
-    let warehouse = WarehouseOptions { listen: serve.warehouse, ..WarehouseOptions::default() };
+    let statements = Statements::Redshift;
+    let warehouse = WarehouseOptions { listen: serve.warehouse, statements, ..WarehouseOptions::default() };
     let sandbox = Sandbox::start(aws, warehouse).await?;
     sandbox.warehouse.ask(serve.auth.into());
     sandbox.warehouse.slow_wake(Duration::from_secs(serve.wake_delay));

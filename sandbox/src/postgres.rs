@@ -26,6 +26,9 @@ use process::Running;
 /// The database that everything happens in; Redshift's own default name.
 const DATABASE: &str = "dev";
 
+/// Run in [`DATABASE`] at the start: views and functions of Redshift's catalog.
+const CATALOG: &str = include_str!("postgres/catalog.sql");
+
 /// What to start.
 #[derive(Clone, Copy)]
 pub struct PostgresOptions<'a> {
@@ -63,6 +66,7 @@ impl Postgres {
         let running = process::start(leaf, options.max_connections).await?;
         let postgres = Self { running, roles: Mutex::new(()) };
         postgres.connect("postgres").await?.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+        postgres.execute(CATALOG).await?;
         Ok(postgres)
     }
 

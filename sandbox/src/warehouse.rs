@@ -7,6 +7,7 @@
 
 mod auth;
 mod backend;
+mod dialect;
 mod greeting;
 mod orders;
 mod refusal;
@@ -47,13 +48,25 @@ pub struct WarehouseOptions {
     /// DNS names and IP addresses in its certificate, for example
     /// `analytics.123456789012.eu-west-1.redshift-serverless.amazonaws.com`.
     pub names: Vec<String>,
+    /// How statements reach PostgreSQL.
+    pub statements: Statements,
+}
+
+/// How clients' statements reach PostgreSQL.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Statements {
+    /// As they are, and unread.
+    #[default]
+    Untouched,
+    /// With what only Redshift knows (`varchar(max)`, `SHOW TABLES FROM SCHEMA`, columns of its catalog) in PostgreSQL's words.
+    Redshift,
 }
 
 impl Default for WarehouseOptions {
-    /// 127.0.0.1, any port, as `localhost` and `127.0.0.1`.
+    /// 127.0.0.1, any port, as `localhost` and `127.0.0.1`; statements untouched.
     fn default() -> Self {
         let names = ["localhost", "127.0.0.1"].map(str::to_owned).to_vec();
-        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), names }
+        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), names, statements: Statements::default() }
     }
 }
 
@@ -92,6 +105,7 @@ impl Warehouse {
             postgres: Arc::downgrade(&postgres),
             socket: postgres.socket(),
             logins,
+            statements: options.statements,
             orders: Mutex::new(Orders::new(acceptor)),
             tally: Tally::new(),
             awake: watch::Sender::new(true),

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use redshift_sandbox::ca::Ca;
-use redshift_sandbox::warehouse::{Authentication, Cancel};
+use redshift_sandbox::warehouse::{Authentication, Cancel, Statements, WarehouseOptions};
 use support::{Rig, Scripted, USER, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -321,4 +321,54 @@ async fn a_login_of_a_cluster_is_its_database_user_s() {
     let output = psql.env("PGUSER", "IAM:eve").args(["-c", "select 1"]).output().await.unwrap();
     let said = text(&output.stderr);
     assert!(said.contains("password authentication failed for user \"IAM:eve\""), "{said}");
+}
+
+/// What tools say to Redshift and PostgreSQL would refuse, and what they ask its catalog: in the words of sqlalchemy-redshift,
+/// dlt, SQLMesh and AWS's Python driver, abridged.
+#[tokio::test]
+async fn statements_in_redshifts_words_are_understood() {
+    let rig = Rig::with(WarehouseOptions { statements: Statements::Redshift, ..WarehouseOptions::default() }).await;
+    let password = rig.login().await.password;
+    let create = "create table item (id int primary key, name varchar(max) not null, tags super, raw varbyte(20))";
+    let view = "create view cheap as select id from item with no schema binding";
+    for (sql, want) in [
+        (create, ""),
+        (view, ""),
+        ("insert into item values (1, 'a\\'b', json_parse('[1]'), '\\\\x00')", ""),
+        ("select name, tags from item where 1 and id = 1", "a'b|[1]"),
+        (
+            "select table_name, table_type from svv_tables where table_schema = 'public' order by 1",
+            "cheap|VIEW\nitem|BASE TABLE",
+        ),
+        (
+            "select column_name, data_type from svv_columns where table_name = 'item' and ordinal_position = 2",
+            "name|character varying",
+        ),
+        (
+            "select database_name, schema_name from svv_redshift_schemas where schema_name !~ '^(pg_|info)'",
+            "dev|public",
+        ),
+        (
+            "select \"column\", type, encoding from pg_table_def where tablename = 'item' and \"column\" = 'tags'",
+            "tags|super|none",
+        ),
+        ("select \"table\", diststyle from svv_table_info", "item|EVEN"),
+        (
+            "select c.relname, c.reldiststyle from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+             where c.relkind = 'r' and n.nspname !~ '^pg_' and schema = 'public' \
+             union select t.tablename, null from svv_external_tables t where 1 and relname = 'item'",
+            "item|0",
+        ),
+        ("show tables from schema dev.public like 'i%'", "dev|public|item|TABLE||||||EVEN|REGULAR TABLE"),
+        ("SHOW CONSTRAINTS PRIMARY KEYS FROM TABLE public.item;", "dev|public|item|id|1|item_pkey"),
+        ("show timezone", "UTC"),
+    ] {
+        let output = rig.query(&password, sql).await;
+        let (rows, said) = (text(&output.stdout), text(&output.stderr));
+        let rows: Vec<_> = rows.lines().map(|row| row.trim_end().to_owned()).collect();
+        assert_eq!((rows.join("\n").as_str(), output.status.success()), (want, true), "{sql}: {said}");
+    }
+    let client = rig.connect(&password, "").await.unwrap();
+    let rows = client.query("SHOW COLUMNS FROM TABLE $1.$2.$3;", &[&"dev", &"public", &"item"]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get("column_name")).collect::<Vec<&str>>(), ["id", "name", "tags", "raw"]);
 }

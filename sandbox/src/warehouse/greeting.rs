@@ -3,12 +3,21 @@
 //! Names and values as public logs of real sessions show them (redshift-wire.md 2.5). PostgreSQL's own
 //! `standard_conforming_strings`, `IntervalStyle` and others are not among them.
 
+use super::Statements;
 use super::auth::random;
 use super::rules::Request;
 use super::wire;
 
+/// The version of `SHOW …` that drivers may ask about databases, schemas, tables and columns with.
+const SHOW_DISCOVERY: &str = "4";
+
 /// All ParameterStatus messages, for a session of which PostgreSQL reported `parameters`.
-pub(super) fn encode(request: &Request, settings: &[(String, String)], parameters: &[(String, String)]) -> Vec<u8> {
+pub(super) fn encode(
+    request: &Request,
+    settings: &[(String, String)],
+    parameters: &[(String, String)],
+    statements: Statements,
+) -> Vec<u8> {
     let reported = |name: &str| parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
     let application = Some(reported("application_name")).filter(|name| !name.is_empty()).unwrap_or("unset");
     // A client that asks for no encoding is told of one that psycopg 3 does not know.
@@ -38,6 +47,9 @@ pub(super) fn encode(request: &Request, settings: &[(String, String)], parameter
     ];
     if request.discovery {
         statuses.push(("driver_token", token.as_str()));
+        if statements == Statements::Redshift {
+            statuses.push(("show_discovery", SHOW_DISCOVERY));
+        }
     }
     statuses.iter().flat_map(|(name, value)| wire::parameter_status(name, value)).collect()
 }

@@ -2,43 +2,80 @@
 //!
 //! At `client_protocol_version` 1 and above Redshift adds to each column of a RowDescription, and drivers that asked
 //! for it fail without; so there the backend's messages are told apart, and those are rewritten. Section 3 of the
-//! project's notes on Redshift's protocol.
+//! project's notes on Redshift's protocol. Where statements are to be read as Redshift reads them, the client's messages are
+//! told apart as well, and those that hold one are put into PostgreSQL's words.
 
 use std::io;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::io::{copy_bidirectional_with_sizes, copy_buf, split};
 
-use super::wire;
+use super::{Statements, dialect, wire};
 
 /// For each direction, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Longest RowDescription rewritten, in bytes: 1600 columns with the longest of names.
-const MAX_DESCRIPTION_BYTES: usize = 1024 * 1024;
+/// Longest message rewritten, in bytes: the RowDescription of 1600 columns with the longest of names.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The flag word of every column: searchable.
 const FLAGS: u16 = 1 << 12;
 
 /// Returns when both sides have ended their half, each end having been passed on.
-pub(super) async fn run<C, B>(mut client: C, mut backend: B, level: u32) -> io::Result<()>
+pub(super) async fn run<C, B>(mut client: C, mut backend: B, level: u32, statements: Statements) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    if level == 0 {
+    if level == 0 && statements == Statements::Untouched {
         return copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER_BYTES, BUFFER_BYTES).await.map(drop);
     }
     let (from_client, to_client) = split(client);
     let (from_backend, mut to_backend) = split(backend);
     let up = async {
-        copy_buf(&mut BufReader::with_capacity(BUFFER_BYTES, from_client), &mut to_backend).await?;
-        to_backend.shutdown().await
+        match statements {
+            Statements::Untouched => copy(from_client, &mut to_backend).await,
+            Statements::Redshift => rewrite(from_client, to_backend, &STATEMENTS).await,
+        }
     };
-    tokio::try_join!(up, extend(from_backend, to_client)).map(drop)
+    let down = async {
+        if level == 0 {
+            copy(from_backend, to_client).await
+        } else {
+            rewrite(from_backend, to_client, &DESCRIPTIONS).await
+        }
+    };
+    tokio::try_join!(up, down).map(drop)
 }
 
-async fn extend<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: R, to: W) -> io::Result<()> {
+async fn copy<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: R, mut to: W) -> io::Result<()> {
+    copy_buf(&mut BufReader::with_capacity(BUFFER_BYTES, from), &mut to).await?;
+    to.shutdown().await
+}
+
+/// What one direction's messages become.
+struct Rewriting {
+    /// Whether a message of this kind and length is looked at; it is held as a whole then.
+    wants: fn(kind: u8, length: u32) -> bool,
+    /// Another body for it; `None`: its own.
+    rewritten: fn(kind: u8, body: &[u8]) -> Rewritten,
+}
+
+type Rewritten = io::Result<Option<Vec<u8>>>;
+
+const DESCRIPTIONS: Rewriting = Rewriting {
+    wants: |kind, _| kind == b'T',
+    rewritten: |_, body| described(body).map(Some).ok_or_else(|| wire::malformed("RowDescription of PostgreSQL")),
+};
+
+const STATEMENTS: Rewriting =
+    Rewriting { wants: dialect::is_statement, rewritten: |kind, body| Ok(dialect::message(kind, body)) };
+
+async fn rewrite<R, W>(from: R, to: W, rewriting: &Rewriting) -> io::Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     let mut from = BufReader::with_capacity(BUFFER_BYTES, from);
     let mut to = BufWriter::with_capacity(BUFFER_BYTES, to);
     loop {
@@ -49,14 +86,12 @@ async fn extend<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: R, to: W) -> 
                 return to.shutdown().await;
             }
         }
-        let kind = from.read_u8().await?;
-        if kind == b'T' {
-            let length = from.read_u32().await?;
-            let body = wire::body(&mut from, length, 2, MAX_DESCRIPTION_BYTES).await?;
-            let extended = described(&body).ok_or_else(|| wire::malformed("RowDescription of PostgreSQL"))?;
-            to.write_all(&wire::frame(kind, &extended)).await?;
+        let (kind, length) = (from.read_u8().await?, from.read_u32().await?);
+        if (rewriting.wants)(kind, length) {
+            let body = wire::body(&mut from, length, 1, MAX_BODY_BYTES).await?;
+            let body = (rewriting.rewritten)(kind, &body)?.unwrap_or(body);
+            to.write_all(&wire::frame(kind, &body)).await?;
         } else {
-            let length = from.read_u32().await?;
             to.write_u8(kind).await?;
             to.write_u32(length).await?;
             let left = usize::try_from(length.saturating_sub(4)).map_err(io::Error::other)?;
@@ -118,7 +153,19 @@ mod tests {
         let rich = wire::frame(b'T', &[b"\0\x01n\0", fixed.as_slice(), b"\0\0n\0\0\x10\0"].concat());
         let row = wire::frame(b'D', &[b'T'; 200_000]);
         let mut out = Vec::new();
-        extend([plain, row.clone()].concat().as_slice(), &mut out).await.unwrap();
+        rewrite([plain, row.clone()].concat().as_slice(), &mut out, &DESCRIPTIONS).await.unwrap();
         assert!(out == [rich, row].concat());
+    }
+
+    #[tokio::test]
+    async fn statements_are_put_into_postgresqls_words_and_all_else_is_left_alone() {
+        let redshift = wire::frame(b'Q', b"create table t (a varchar(max))\0");
+        let postgres = wire::frame(b'Q', b"create table t (a varchar(65535))\0");
+        let (other, data) = (wire::frame(b'Q', b"select 1\0"), wire::frame(b'd', &[b'Q'; 200_000]));
+        let long = wire::frame(b'Q', &[b"varchar(max)", [b' '; 100_000].as_slice(), b"\0"].concat());
+        let mut out = Vec::new();
+        let said = [redshift, other.clone(), data.clone(), long.clone()].concat();
+        rewrite(said.as_slice(), &mut out, &STATEMENTS).await.unwrap();
+        assert!(out == [postgres, other, data, long].concat());
     }
 }

@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::rules::{self, Request};
 use super::tally::{Cancel, Tally};
 use super::wire::{self, Packet};
-use super::{greeting, relay};
+use super::{Statements, greeting, relay};
 use crate::logins::Logins;
 use crate::postgres::Postgres;
 
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) postgres: Weak<Postgres>,
     pub(super) socket: PathBuf,
     pub(super) logins: Arc<Logins>,
+    pub(super) statements: Statements,
     pub(super) orders: Mutex<Orders>,
     pub(super) tally: Tally,
     pub(super) awake: watch::Sender<bool>,
@@ -90,7 +91,7 @@ impl Shared {
             Ok(backend) => {
                 tracing::info!(user = request.user, database = request.database, "session");
                 tokio::select! {
-                    ended = relay::run(stream, backend.stream, request.level) => ended,
+                    ended = relay::run(stream, backend.stream, request.level, self.statements) => ended,
                     _ = hang_up.changed() => Ok(()),
                 }
             }
@@ -159,7 +160,7 @@ impl Shared {
         stream.write_all(&wire::authentication(0, &[])).await?;
         let settings = request.settings.clone()?;
         let backend = self.open(request, &settings).await?;
-        let mut greeting = greeting::encode(request, &settings, &backend.parameters);
+        let mut greeting = greeting::encode(request, &settings, &backend.parameters, self.statements);
         greeting.extend_from_slice(&backend.rest);
         self.tally.logged_in();
         stream.write_all(&greeting).await?;

@@ -33,10 +33,13 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::with(WarehouseOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: WarehouseOptions) -> Self {
         let ca = Ca::new();
         let postgres = Arc::new(Postgres::start(PostgresOptions::new(&ca)).await.unwrap());
         let logins = Logins::new(Some(postgres.provision()));
-        let options = WarehouseOptions::default();
         let warehouse = Warehouse::start(options, postgres.clone(), &ca, logins.clone()).await.unwrap();
         let trust = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(trust.path(), ca.pem()).unwrap();
