@@ -147,11 +147,12 @@ def says(error, *texts):
             raise AssertionError(f"{text!r} is not in {told!r}")
 
 
-def run(version, suite, extra=None):
-    """Calls the methods of `suite`, coroutines too, prints what came of each, and ends the program."""
+def run(version, suite, extra=None, usual=None):
+    """Calls the methods of `suite`, coroutines too, prints what came of each, and ends the program. `usual`: the checks, where
+    they are not those of a driver."""
     print(f"version {version}", flush=True)
     failed = False
-    for check, method in (CHECKS | (extra or {})).items():
+    for check, method in ((usual or CHECKS) | (extra or {})).items():
         try:
             outcome = getattr(suite, method)()
             if inspect.isawaitable(outcome):

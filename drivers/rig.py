@@ -17,6 +17,9 @@ END_SECS = 60
 
 USER, PASSWORD, CONN_ID, DATABASE = "demo", "demo-password", "sales", "dev"
 
+# Leads to the same database, and is told by the application name of its sessions.
+OTHER_CONN_ID = "stores"
+
 # Of `url`.
 FORMATS = ("psql", "env", "uri", "jdbc", "odbc", "sqlalchemy", "dbt")
 
@@ -49,9 +52,19 @@ workgroup = "analytics"
 role_arn = "arn:aws:iam::123456789012:role/rs01"
 external_id = "/lava/demo/rs01-external-id"
 
+[connections.{other_conn_id}]
+type = "redshift-serverless"
+host = "localhost"
+port = {warehouse_port}
+database = "{database}"
+workgroup = "analytics"
+role_arn = "arn:aws:iam::123456789012:role/rs01"
+external_id = "/lava/demo/rs01-external-id"
+application_name = "{{conn_id}}"
+
 [users.{user}]
 password = "env:DRIVERS_PASSWORD"
-connections = ["{conn_id}"]
+connections = ["{conn_id}", "{other_conn_id}"]
 """
 
 
@@ -157,7 +170,8 @@ def start_sandbox(folder, services):
 def start_proxy(folder, services, sandbox, mode):
     """Its port. `mode` is listen.tls.mode."""
     config = folder / f"{mode}.toml"
-    config.write_text(CONFIG.format(conn_id=CONN_ID, database=DATABASE, user=USER, mode=mode, **sandbox))
+    config.write_text(CONFIG.format(conn_id=CONN_ID, other_conn_id=OTHER_CONN_ID, database=DATABASE, user=USER, mode=mode,
+                                    **sandbox))
     environment = base_environment() | {
         "AWS_ACCESS_KEY_ID": sandbox["key"],
         "AWS_SECRET_ACCESS_KEY": sandbox["secret"],
@@ -208,6 +222,7 @@ def start(folder, services):
         "PROXY_USER": USER,
         "PROXY_PASSWORD": PASSWORD,
         "PROXY_DATABASE": CONN_ID,
+        "PROXY_OTHER_DATABASE": OTHER_CONN_ID,
         "PROXY_REAL_DATABASE": DATABASE,
         "PROXY_CA": str(folder / "ca.crt"),
         "PROXY_WRONG_CA": str(folder / "wrong-ca.crt"),

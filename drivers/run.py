@@ -38,7 +38,7 @@ class Row:
     command: list
     own: dict = field(default_factory=dict)
     extra: tuple = ()
-    # What all are asked.
+    # What all of its kind are asked.
     usual: tuple = table.CHECKS
     # Whether its version is ours to choose, not the distribution's.
     pinned: bool = True
@@ -46,6 +46,11 @@ class Row:
     @property
     def wanted(self):
         return (*self.usual, *self.extra)
+
+    @property
+    def is_tool(self):
+        """Whether it is in the table of the tools."""
+        return self.usual == table.TOOL_CHECKS
 
 
 def compile_libpq():
@@ -70,8 +75,10 @@ def node():
 
 
 def matrix():
-    """The drivers, in the order of the table."""
-    python, rsc, dbt = (INSTALLED / venv / "bin" / "python" for venv in ("venv", "venv-rsc", "venv-dbt"))
+    """The drivers, in the order of the table, and the tools."""
+    python, rsc, dbt, dlt = (INSTALLED / venv / "bin" / "python" for venv in ("venv", "venv-rsc", "venv-dbt", "venv-dlt"))
+    node_path = {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}
+    pgjdbc = "/usr/share/java/postgresql.jar"
     return [
         Row("psql", [HERE / "use_psql.sh"], extra=("url",), pinned=False),
         Row("libpq", [compile_libpq()], extra=("1 GB result", "result sizes"), pinned=False),
@@ -81,15 +88,23 @@ def matrix():
         Row("asyncpg", [python, HERE / "use_asyncpg.py"]),
         Row("pg8000", [python, HERE / "use_pg8000.py"], pinned=False),
         Row("redshift_connector", [rsc, HERE / "use_redshift_connector.py"]),
-        Row("node-postgres", [node(), HERE / "use_pg.js"], {"NODE_PATH": str(INSTALLED / "node" / "node_modules")}),
+        Row("node-postgres", [node(), HERE / "use_pg.js"], node_path),
         Row("tokio-postgres", [rig.PROGRAMS / "examples" / "use_tokio_postgres"]),
         Row("lib/pq, by its own tests", [HERE / "use_lib_pq.sh"], usual=("cancel",), pinned=False),
-        Row("pgjdbc", ["java", "-cp", "/usr/share/java/postgresql.jar", HERE / "UsePgjdbc.java"], extra=("url",),
+        Row("pgjdbc", ["java", "-cp", pgjdbc, HERE / "UsePgjdbc.java"], extra=("url",),
             pinned=False),
         Row("psqlODBC", [python, HERE / "use_psqlodbc.py"], extra=("url",), pinned=False),
         Row("SQLAlchemy, psycopg2", [rsc, HERE / "use_sqlalchemy.py", "psycopg2"], extra=("url",), pinned=False),
         Row("SQLAlchemy, redshift_connector", [rsc, HERE / "use_sqlalchemy.py", "redshift_connector"], pinned=False),
         Row("dbt", [dbt, HERE / "use_dbt.py"], extra=("models", "url")),
+        Row("pgAdmin's statements", [python, HERE / "use_pgadmin.py"], usual=table.TOOL_CHECKS),
+        Row("SQLAlchemy's inspector, psycopg2", [rsc, HERE / "use_sqlalchemy_metadata.py", "psycopg2"], usual=table.TOOL_CHECKS),
+        Row("SQLAlchemy's inspector, redshift_connector", [rsc, HERE / "use_sqlalchemy_metadata.py", "redshift_connector"],
+            usual=table.TOOL_CHECKS),
+        Row("redshift_connector's metadata", [rsc, HERE / "use_redshift_metadata.py"], usual=table.TOOL_CHECKS),
+        Row("knex", [node(), HERE / "use_knex.js"], node_path, usual=table.TOOL_CHECKS),
+        Row("Spark's statements, pgjdbc", ["java", "-cp", pgjdbc, HERE / "UseSpark.java"], usual=table.TOOL_CHECKS, pinned=False),
+        Row("dlt", [dlt, HERE / "use_dlt.py"], usual=table.TOOL_CHECKS),
     ]
 
 
@@ -131,11 +146,11 @@ def attempt(row, environment):
 def try_all(rows, environment):
     """Runs each driver and prints a line about it; (row, what it said) of all."""
     results = []
-    print(f"{'DRIVER':<32}{'VERSION':<16}{'OK':>3}{'SKIP':>5}{'SECONDS':>9}", flush=True)
+    print(f"{'DRIVER':<44}{'VERSION':<16}{'OK':>3}{'SKIP':>5}{'SECONDS':>9}", flush=True)
     for row in rows:
         said, seconds = attempt(row, environment)
         counts = f"{len(said.passed):>3}{len(said.skipped):>5}{seconds:>9.1f}"
-        print(f"{row.name:<32}{said.version or '-':<16}{counts}{'  FAILED' if said.faults else ''}", flush=True)
+        print(f"{row.name:<44}{said.version or '-':<16}{counts}{'  FAILED' if said.faults else ''}", flush=True)
         results.append((row, said))
     return results
 

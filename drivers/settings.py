@@ -9,6 +9,9 @@ PLAIN_PORT = int(os.environ["PROXY_PLAIN_PORT"])
 USER = os.environ["PROXY_USER"]
 PASSWORD = os.environ["PROXY_PASSWORD"]
 DATABASE = os.environ["PROXY_DATABASE"]
+# The name that the warehouse has for it; and the conn_ids of two connections to it, of which that was the first.
+REAL_DATABASE = os.environ["PROXY_REAL_DATABASE"]
+CONN_IDS = [DATABASE, os.environ["PROXY_OTHER_DATABASE"]]
 CA = os.environ["PROXY_CA"]
 # Of the same name, but it did not sign the proxy's certificate.
 WRONG_CA = os.environ["PROXY_WRONG_CA"]

@@ -6,6 +6,9 @@ import subprocess
 
 # What each program has to say one line about, in this order.
 CHECKS = ("login", "typed parameters", "100,000 rows", "error", "cancel", "transaction", "copy", "TLS modes", "wrong password")
+# What each tool's program is asked instead: whether current_database() is what it was given, on two connections to one database,
+# and whether it finds tables and columns there.
+TOOL_CHECKS = ("names", "metadata")
 # What some are asked besides.
 EXTRA = ("1 GB result", "result sizes", "models", "url")
 
@@ -53,8 +56,16 @@ def machine():
 
 
 def markdown(results):
-    """The table of (row, Said), with a footnote for each check that a driver has no way to do."""
-    columns = [check for check in (*CHECKS, *EXTRA) if any(check in row.wanted for row, _ in results)]
+    """A table of the drivers' (row, Said), and behind it one of the tools'."""
+    drivers = [(row, said) for row, said in results if not row.is_tool]
+    tools = [(row, said) for row, said in results if row.is_tool]
+    tables = [one_table("driver", (*CHECKS, *EXTRA), drivers), one_table("tool", TOOL_CHECKS, tools)]
+    return "\n\n".join(text for text, some in zip(tables, (drivers, tools)) if some)
+
+
+def one_table(kind, checks, results):
+    """With a footnote for each check that a program has no way to do."""
+    columns = [check for check in checks if any(check in row.wanted for row, _ in results)]
     notes, lines = [], []
     for row, said in results:
         cells = [f"{row.name}", said.version or "?"]
@@ -70,7 +81,7 @@ def markdown(results):
             else:
                 cells.append("**failed**")
         lines.append(f"| {' | '.join(cells)} |")
-    head = [f"| driver | version | {' | '.join(columns)} |", "| --- " * (len(columns) + 2) + "|"]
+    head = [f"| {kind} | version | {' | '.join(columns)} |", "| --- " * (len(columns) + 2) + "|"]
     foot = ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1))] if notes else []
     return "\n".join([*head, *lines, *foot])
 

@@ -15,6 +15,7 @@ class Row:
     name: str
     wanted: tuple = WANTED
     pinned: bool = True
+    is_tool: bool = False
 
 
 def said(*lines):

@@ -123,7 +123,7 @@ class Dbt:
 
     def wrong_password(self):
         told = self.dbt("debug", "--connection", password="wrong", success=False)
-        says(told, f'password authentication failed for user "{USER}" (session ', "28P01")
+        says(told, f'password authentication failed for user "{USER}~{DATABASE}" (session ', "28P01")
 
     def models(self):
         """One refers to the other, by the database's real name; the second run finds what the first has left."""

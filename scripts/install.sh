@@ -264,6 +264,7 @@ drivers)
     venv target/drivers/venv drivers/requirements.txt
     venv target/drivers/venv-rsc drivers/redshift-connector.txt
     venv target/drivers/venv-dbt drivers/dbt.txt
+    venv target/drivers/venv-dlt drivers/dlt.txt
     node_packages
     ;;
 bench)

@@ -1,4 +1,4 @@
-//! docs/drivers.md names every driver, and has a result of each check for it.
+//! docs/drivers.md names every driver and every tool, and has a result of each check for it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -45,20 +45,49 @@ const CHECKS: [&str; 9] = [
     "wrong password",
 ];
 
+/// Those that compare names, or read Redshift's catalog.
+const TOOLS: [&str; 7] = [
+    "pgAdmin's statements",
+    "SQLAlchemy's inspector, psycopg2",
+    "SQLAlchemy's inspector, redshift_connector",
+    "redshift_connector's metadata",
+    "knex",
+    "Spark's statements, pgjdbc",
+    "dlt",
+];
+
 /// The cells of a row, trimmed.
 fn cells(row: &str) -> Vec<&str> {
     let row = row.strip_prefix('|').and_then(|row| row.strip_suffix('|')).unwrap();
     row.split('|').map(str::trim).collect()
 }
 
-/// Between the markers: the head's cells, each driver's, and the footnotes.
-fn table() -> (Vec<&'static str>, Vec<Vec<&'static str>>, Vec<&'static str>) {
+/// A table between the markers: the head's cells, each row's, and the footnotes.
+type Table = (Vec<&'static str>, Vec<Vec<&'static str>>, Vec<&'static str>);
+
+/// The one of drivers or of tools, as the first cell of its head says.
+fn table_of(kind: &str) -> Table {
     let (_, block) = DOCS.split_once("<!-- table: begin -->\n").unwrap();
     let (block, _) = block.split_once("<!-- table: end -->").unwrap();
-    let mut rows = block.lines().filter(|line| line.starts_with('|'));
+    let lines = block.lines().skip_while(|line| !line.starts_with(&format!("| {kind} |")));
+    let mut rows = lines.clone().take_while(|line| line.starts_with('|'));
     let head = cells(rows.next().unwrap());
-    let drivers = rows.skip(1).map(cells).collect();
-    (head, drivers, block.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).collect())
+    let notes = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).collect();
+    (head, rows.skip(1).map(cells).collect(), notes)
+}
+
+fn table() -> Table {
+    table_of("driver")
+}
+
+#[test]
+fn every_tool_works_and_has_a_row() {
+    let (head, tools, _) = table_of("tool");
+    assert_eq!(head, ["tool", "version", "names", "metadata"]);
+    assert_eq!(tools.iter().map(|row| row[0]).collect::<Vec<_>>(), TOOLS);
+    for row in tools {
+        assert_eq!(row[2..], ["ok", "ok"], "{}", row[0]);
+    }
 }
 
 #[test]
@@ -74,7 +103,8 @@ fn every_driver_has_a_row_and_every_check_a_column() {
 fn the_rows_are_those_of_the_matrix() {
     let (_, drivers, _) = table();
     let matrix: Vec<_> = RUN.split("Row(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert_eq!(drivers.iter().map(|row| row[0]).collect::<Vec<_>>(), matrix);
+    let (_, tools, _) = table_of("tool");
+    assert_eq!(drivers.iter().chain(&tools).map(|row| row[0]).collect::<Vec<_>>(), matrix);
 }
 
 #[test]
