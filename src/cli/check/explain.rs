@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::iam::part;
 use super::{explain_aws, explain_table, explain_warehouse};
 use crate::aws::partition;
-use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
+use crate::config::{BEFORE_CONN_ID, ConnId, ConnSpec, RoleHop, SpecsTable};
 use crate::credentials::{Call, DEFAULT_PORT, MintError};
 use crate::spec::Flaw;
 use crate::upstream::UpstreamError;
@@ -86,7 +86,10 @@ pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation 
     match error {
         CheckError::UnknownUser(user) => Explanation::new(
             format_args!("there is no user {user:?}"),
-            format_args!("add [users.{user:?}], or correct the name"),
+            match user.rsplit_once(BEFORE_CONN_ID) {
+                Some((name, _)) => format!("give the user alone, {name:?}: what stands behind the last ~ is a conn_id"),
+                None => format!("add [users.{user:?}], or correct the name"),
+            },
         ),
         CheckError::DisabledUser(user) => Explanation::new(
             format_args!("the user {user:?} is disabled"),

@@ -642,6 +642,7 @@ fn every_cause_in_the_configuration_has_a_mend_of_its_own() {
     let mut mends = BTreeSet::new();
     for (error, mend) in [
         (CheckError::UnknownUser("ann"), "add [users.\"ann\"]"),
+        (CheckError::UnknownUser("ann~sales"), "give the user alone, \"ann\""),
         (CheckError::DisabledUser("ann"), "set users.\"ann\".enabled = true"),
         (CheckError::NoRight("ann"), "add \"sales\" to users.\"ann\".connections"),
         (CheckError::Disabled, "set connections.\"sales\".enabled = true"),
