@@ -16,6 +16,8 @@ pub use self::connection::{
     connection_from_item,
 };
 pub use self::fault::{Fault, Faults};
+pub use self::disguise::BadPassword;
+pub(crate) use self::disguise::{of_a_secret, warehouse_password, without_newline};
 pub use self::file::read_file;
 pub(crate) use self::file::read_regular;
 pub use self::home::HomeRegion;
@@ -24,9 +26,8 @@ pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, 
 use self::reader::Doc;
 pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
-pub(crate) use self::users::Rights;
-pub use self::users::{Access, AnyUser, BadPassword, Holder, Method, Password, Proof, Right, StoredPassword, User};
-pub(crate) use self::users::{MAX_PASSWORDS, without_newline};
+pub(crate) use self::users::{MAX_PASSWORDS, Rights};
+pub use self::users::{Access, AnyUser, Holder, Method, Password, Proof, Right, StoredPassword, User};
 pub(crate) use self::value::{BEFORE_CONN_ID, Endpoint, endpoint, glob_matches};
 pub use self::value::{BadPem, Origin, Reference, Remote};
 pub use self::verifier::Verifier;
@@ -34,6 +35,7 @@ use crate::secret::Secret;
 
 pub mod connection;
 mod fault;
+mod disguise;
 mod file;
 mod home;
 mod include;

@@ -81,6 +81,68 @@ async fn either_of_two_references_is_read_again_by_itself() {
     assert!(is_let_in(&rig, "ann", "old").await, "the last good one stays");
 }
 
+/// What a shell, Compose, quotes and half a copy make of a verifier, and other poolers' hashes: by every source neither lets
+/// anybody in, the password does not either, and a good one does once it is there.
+#[tokio::test]
+async fn what_looks_like_a_verifier_or_a_hash_is_never_the_password_itself() {
+    let good = support::verifier();
+    let md5 = "md5b3f0c1d2e4a5968778695a4b3c2d1e0f";
+    let mangled = [
+        good.replace('$', ""),
+        good.replace("$1", ""),
+        "SCRAM-SHA-256".to_owned(),
+        good[..good.len() - 5].to_owned(),
+        good.rsplit_once('$').unwrap().1.to_owned(),
+        format!("'{good}'"),
+        format!(" {good}"),
+        format!("\\{good}"),
+        good.replace('$', "$$"),
+        good.to_lowercase(),
+        md5.to_owned(),
+        format!("\"ann\" \"{md5}\""),
+        format!("\"ann\" \"{good}\""),
+        format!("{{\"password\":\"{}\"}}", support::PASSWORD),
+        format!("\u{feff}{}", support::PASSWORD),
+        format!("{} ", support::PASSWORD),
+        format!("{}\n\n", support::PASSWORD),
+        format!("{}\\n", support::PASSWORD),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    std::fs::write(&file, &good).unwrap();
+    let config = user("ann", "ssm:/one/ann")
+        + &user("bob", "secret:bob")
+        + &user("cy", &format!("file:{}", file.display()))
+        + &any_user("").config
+        + "[limits]\nban_after = 0\n";
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    let aws = &rig.sandbox().aws;
+    let put = |text: &str| {
+        aws.put_parameter("/one/ann", text);
+        aws.put_secret("bob", SecretValue::Text(text.to_owned()));
+        std::fs::write(&file, text).unwrap();
+        aws.put_parameter("/users/dee", text);
+    };
+    assert!(is_let_in(&rig, "cy", support::PASSWORD).await);
+    for text in &mangled {
+        put(text);
+        rig.app.read_references().await;
+        for user in ["ann", "bob", "dee"] {
+            assert!(!is_let_in(&rig, user, text).await, "{user} by {text:?}");
+            assert!(!is_let_in(&rig, user, support::PASSWORD).await, "{user} by the password, after {text:?}");
+        }
+        // SASLprep makes nothing of a byte order mark, so that a client may well send one.
+        let is_right = text.trim_start_matches('\u{feff}') == support::PASSWORD;
+        assert_eq!(is_let_in(&rig, "cy", text).await, is_right, "by file {text:?}");
+    }
+    assert!(is_let_in(&rig, "cy", support::PASSWORD).await, "the last good one stays");
+    put(&format!("{good}\n"));
+    rig.app.read_references().await;
+    for user in ["ann", "bob", "cy", "dee"] {
+        assert!(is_let_in(&rig, user, support::PASSWORD).await, "{user}");
+    }
+}
+
 /// A password of each name below a path.
 fn any_user(more: &str) -> Setup {
     let config = format!("[users.\"*\"]\npassword = \"ssm:/users/{{user}}\"\nconnections = [\"sales\"]\n{more}");

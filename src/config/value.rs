@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 pub(crate) use self::aws::{
-    Endpoint, cluster_id, database, db_group, db_user, dynamodb_table, endpoint, is_parameter, parameter,
+    Endpoint, cluster_id, database, db_group, db_user, dynamodb_table, endpoint, iam_database, is_parameter, parameter,
     parameter_name, password_duration, region, role_arn, secret_id, tag_key, tag_value, unknown_suffix, warehouse_user,
     workgroup,
 };

@@ -116,11 +116,6 @@ const PREFIX: &str = "SCRAM-SHA-256$";
 /// A second or so of a core; what comes from a file should not be able to ask for more.
 const MAX_ITERATIONS: u32 = 1_000_000;
 
-/// Whether a text is meant as a verifier, be it a good one or not.
-pub(super) fn is_meant(text: &str) -> bool {
-    text.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-}
-
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     sized(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref())
 }

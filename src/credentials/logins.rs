@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
 use crate::engine::jitter::Jitter;
 use crate::engine::{Cache, Fetch, Freshness, Perishable, Policy};
+use crate::secret::Secret;
 use crate::upstream::Target;
 
 /// How long a value goes on being used while it cannot be read again.
@@ -186,11 +187,16 @@ impl Logins {
 
     async fn password(&self, place: Place) -> Result<StoredPassword, Arc<MintError>> {
         let stored = self.stored.get(&place).await.map_err(|error| error.of("password"))?;
-        let what = match stored.text.expose() {
-            _ if !stored.is_secure => "the parameter is a plain String: a password has to be a SecureString",
-            "" => "the parameter holds no password",
-            text if text.contains('\0') => "the parameter's password holds a NUL",
-            _ => return Ok(StoredPassword { password: stored.text.clone(), place, stored }),
+        let judged = match stored.is_secure {
+            true => config::warehouse_password(stored.text.expose()),
+            false => Err("the parameter is a plain String: a password has to be a SecureString"),
+        };
+        let what = match judged {
+            Ok(text) => {
+                let password = Secret::new(text.to_owned());
+                return Ok(StoredPassword { password, place, stored });
+            }
+            Err(what) => what,
         };
         Err(MintError::Unusable { call: place.call(), what }.into())
     }

@@ -54,17 +54,33 @@ impl Plan {
     ) -> Result<Self, MintError> {
         let wrong = |what: &str| MintError::Spec(what.to_owned());
         let host = spec.host.clone().or(secret.host);
-        let database = spec.database.clone().or(secret.database).ok_or_else(|| wrong("there is no database"))?;
+        let lacks = |what: &str, key: &str, more: &str| match &spec.secret_id {
+            Some(id) => MintError::Spec(format!("{what}: the secret {id} has no {key}{more}")),
+            None => MintError::Spec(what.to_owned()),
+        };
+        let database = spec.database.clone().or(secret.database).ok_or_else(|| {
+            // The admin secrets that Redshift makes by itself (redshift!…).
+            lacks(
+                "there is no database",
+                "dbname (one that AWS manages holds username and password alone)",
+                ": set database beside it",
+            )
+        })?;
         let user = spec.user.clone().or(secret.user);
         let endpoint = host.as_deref().and_then(config::endpoint);
         let region = spec.region.clone().or_else(|| endpoint.as_ref().map(|endpoint| endpoint.region().to_owned()));
         let name = name(spec, endpoint);
         let caller = chain(spec, owner);
+        let lookup = match spec.warehouse {
+            Warehouse::Serverless => "workgroup",
+            Warehouse::Provisioned => "cluster_id",
+        };
         let per_user = spec.identity == LoginIdentity::PerUser;
         let login = match password {
             Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
             Some(StoredPassword { password, place, stored }) => LoginPlan::Stored {
-                user: user.ok_or_else(|| wrong("there is a password but no user"))?,
+                user: user
+                    .ok_or_else(|| lacks("there is a password but no user", "username", ": set user beside it"))?,
                 password,
                 place,
                 stored,
@@ -81,7 +97,12 @@ impl Plan {
             bounds.check_caller(!caller.0.is_empty())?;
         }
         if host.is_none() && name.is_none() {
-            return Err(wrong("there is no host, and nothing to look it up by"));
+            let key = if secret.has_endpoint { "host, but an endpoint, which is read nowhere" } else { "host" };
+            return Err(lacks(
+                "there is no host, and nothing to look it up by",
+                key,
+                &format!(": set host or {lookup} beside it"),
+            ));
         }
         Ok(Self { host, port: spec.port.or(secret.port), database, name, region, caller, login })
     }
@@ -118,6 +139,13 @@ fn call(
 ) -> Result<LoginCall, MintError> {
     let per_user = spec.identity == LoginIdentity::PerUser;
     Ok(match name {
+    if config::value::iam_database(&database).is_err() {
+        return Err(MintError::Spec(
+            "AWS gives no credentials for a database of this name (1 to 64 characters: a letter or _, then letters, digits and \
+             _ . + @ -): log in to it by a stored password"
+                .to_owned(),
+        ));
+    }
         Some(WarehouseName::Workgroup(workgroup)) => LoginCall::Workgroup { workgroup, database },
         Some(WarehouseName::Cluster(cluster_id)) => {
             let user = if per_user { Some(own_user(spec, owner)?) } else { user };

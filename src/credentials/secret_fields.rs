@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::config::{ConnSpec, LoginIdentity, Warehouse, value};
+use crate::config::{self, ConnSpec, LoginIdentity, Warehouse, value};
 use crate::secret::{Secret, SecretJson};
 
 /// The fields of a secret that mean something here.
@@ -15,6 +15,8 @@ pub(crate) struct Fields {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) database: Option<String>,
+    /// It has an `endpoint`, which means nothing here: people take it for the host.
+    pub(crate) has_endpoint: bool,
 }
 
 /// What is wrong with a secret's text; never the text itself.
@@ -29,6 +31,7 @@ impl Fields {
     /// It is no object, or a value that is needed will not do.
     pub(crate) fn parse(text: &Secret, spec: &ConnSpec) -> Result<Self, BadSecret> {
         let mut json = SecretJson::parse(text).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
+        let has_endpoint = json.object().and_then(|object| object.get("endpoint")).is_some_and(Value::is_string);
         drop_unused(&mut json, spec);
         let object = json.object().ok_or(BadSecret("the secret is not a JSON object"))?;
         let host = string(object, "host", "the secret's host is no string")?;
@@ -39,16 +42,17 @@ impl Fields {
         {
             return Err(BadSecret("the secret's password is empty, or holds a NUL"));
         }
+        password.as_ref().map(Secret::expose).map_or(Ok(()), config::of_a_secret).map_err(BadSecret)?;
+        // What AWS is asked for has to be of AWS's form.
+        let database_name =
+            if password.is_some() || spec.password.is_some() { value::database } else { value::iam_database };
         Ok(Self {
             user: checked(user, |user| value::warehouse_user(&user).ok(), "the secret's username is no user's name")?,
             password,
             host: checked(host, |host| value::host(&host).ok(), "the secret's host is no host")?,
             port: port(object)?,
-            database: checked(
-                database,
-                |name| value::database(&name).ok(),
-                "the secret's dbname is no database's name",
-            )?,
+            has_endpoint,
+            database: checked(database, |name| database_name(&name).ok(), "the secret's dbname is no database's name")?,
         })
     }
 }
@@ -152,6 +156,25 @@ mod tests {
         assert_eq!(parse(r#"{"port":"5440","host":null}"#).unwrap().port, Some(5440));
         assert!(parse("{}").unwrap().password.is_none());
         assert!(!format!("{fields:?}").contains('p') || !format!("{fields:?}").contains("\"p\""));
+    }
+
+    #[test]
+    fn a_database_of_any_name_is_read_where_a_password_logs_in() {
+        let named = |name: &str, more: &str| format!("{{\"dbname\": \"{name}\"{more}}}");
+        for name in ["sales$2024", "größe", &"d".repeat(127)] {
+            assert!(parse(&named(name, "")).is_err(), "GetClusterCredentials takes none so: {name}");
+            let fields = parse(&named(name, ", \"username\": \"u\", \"password\": \"p\"")).unwrap();
+            assert_eq!(fields.database.as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_stands_for_a_password_is_none() {
+        for password in ["md50123456789abcdef0123456789abcdef", "SCRAM-SHA-256$4096:c2FsdA==", "-----BEGIN X-----"] {
+            let told = parse(&format!("{{\"username\": \"u\", \"password\": \"{password}\"}}")).unwrap_err();
+            assert!(told.0.starts_with("what is stored as the password is"), "{}", told.0);
+        }
+        assert_eq!(parse(r#"{"password": "p\n"}"#).unwrap().password.unwrap().expose(), "p\n", "it is exact");
     }
 
     #[test]

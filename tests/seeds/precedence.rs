@@ -30,6 +30,7 @@ async fn seed(config: &str, secret: &str) -> Seed {
 }
 
 const PASSWORD_AND_SECRET: &str = "user = \"specs\"\npassword = \"/pw\"\nsecret_id = \"login\"\n";
+const PLACE: &str = "host = \"localhost\"\nport = {port}\ndatabase = \"dev\"\n";
 const WITH_PASSWORD: &str = r#"{"username": "stored", "password": "PLAIN"}"#;
 const WITHOUT_PASSWORD: &str = r#"{"username": "stored"}"#;
 
@@ -117,6 +118,59 @@ async fn the_secrets_cluster_is_a_description_and_no_cluster_id() {
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.ends_with("the host is no Redshift name: cluster_id is needed"), "{cause}");
     run.assert_calls(&[READ_SECRET]);
+}
+
+#[tokio::test]
+async fn a_stored_password_loses_one_newline_as_users_do() {
+    let config = format!("[connections.c]\n{SERVERLESS}{PLACE}user = \"specs\"\npassword = \"/pw\"\n");
+    let seed = Seed::new(&config).await;
+    let password = seed.database_password("specs").await;
+    let run = seed.workgroup("finance", &[PROXY_USER]).parameter("/pw", &format!("{password}\n")).run().await;
+    assert_eq!(run.user("c").await, "specs");
+}
+
+#[tokio::test]
+async fn what_stands_for_a_warehouses_password_is_named() {
+    let config = [0, 1, 2, 3]
+        .map(|n| format!("[connections.c{n}]\n{SERVERLESS}{PLACE}user = \"specs\"\npassword = \"/pw{n}\"\n"));
+    let mut seed = Seed::new(&config.concat()).await.workgroup("finance", &[PROXY_USER]);
+    let texts = [
+        ("md5b3f0c1d2e4a5968778695a4b3c2d1e0f", "a hash: the warehouse wants the password itself"),
+        ("SCRAM-SHA-2564096:c2FsdA==", "a SCRAM verifier or a part of one"),
+        ("{\"username\":\"u\",\"password\":\"p\"}", "a JSON object: secret_id reads those"),
+        (" p", "a byte order mark, blanks or more lines than one"),
+    ];
+    for (n, (text, _)) in texts.iter().enumerate() {
+        seed = seed.parameter(&format!("/pw{n}"), text);
+    }
+    let run = seed.run().await;
+    for (n, (text, want)) in texts.iter().enumerate() {
+        let (code, cause) = run.refused(&format!("c{n}")).await;
+        assert_eq!(code, NOT_AVAILABLE);
+        assert!(cause.contains(want), "{text}: {cause}");
+    }
+}
+
+/// The admin secrets that Redshift makes by itself (`redshift!…`) hold a user and a password alone.
+#[tokio::test]
+async fn a_secret_that_lacks_something_is_told_by_what_it_lacks() {
+    let endpoint = r#"{"username": "stored", "password": "PLAIN", "endpoint": "dw.example.com", "port": "5439"}"#;
+    for (fields, secret, want) in [
+        ("host = \"localhost\"\n", WITH_PASSWORD, "there is no database: the secret login has no dbname"),
+        ("database = \"dev\"\n", WITH_PASSWORD, "nothing to look it up by: the secret login has no host: set host or"),
+        ("database = \"dev\"\n", endpoint, "the secret login has no host, but an endpoint"),
+        (
+            "host = \"localhost\"\ndatabase = \"dev\"\n",
+            r#"{"password": "PLAIN"}"#,
+            "there is a password but no user: the secret login has no username",
+        ),
+    ] {
+        let config = format!("[connections.c]\ntype = \"redshift\"\nport = {{port}}\nsecret_id = \"login\"\n{fields}");
+        let run = seed(&config, secret).await.run().await;
+        let (code, cause) = run.refused("c").await;
+        assert_eq!(code, NOT_AVAILABLE);
+        assert!(cause.contains(want), "{fields}{secret}: {cause}");
+    }
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     let mut login = Login::read(&mut table, warehouse);
     let target = target(&mut table, warehouse, &login);
     let port = table.take("port").map_or(Some(None), |port| port.port().map(Some));
-    let database = database(&mut table, login.has_secret());
+    let database = database(&mut table, &login);
     let region = table.optional("region", value::region);
     let roles = roles(&mut table, &login);
     login.check(warehouse, roles.as_ref());
@@ -128,11 +128,13 @@ fn warehouse(text: &str) -> value::Parsed<Warehouse> {
 }
 
 /// `None`: a fault was told. `Some(None)`: the secret has it.
-fn database(table: &mut Table<'_>, has_secret: bool) -> Option<Option<String>> {
-    if has_secret {
-        return table.optional("database", value::database);
+fn database(table: &mut Table<'_>, login: &Login<'_>) -> Option<Option<String>> {
+    // A stored password logs in to any; whether a secret has one is not known yet.
+    let name = if login.is_iam() { value::iam_database } else { value::database };
+    if login.has_secret() {
+        return table.optional("database", name);
     }
-    table.require("database").and_then(|name| name.parse(value::database)).map(Some)
+    table.require("database").and_then(|place| place.parse(name)).map(Some)
 }
 
 /// Keys of lava's that mean nothing here: checked, then dropped.

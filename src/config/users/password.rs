@@ -5,25 +5,12 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use thiserror::Error;
-
+use crate::config::disguise::{self, BadPassword, Judged};
 use crate::config::file::read_file;
 use crate::config::reader::Value;
 use crate::config::value::{self, Parsed, Reference};
-use crate::config::verifier::{self, BadVerifier, Verifier};
-use crate::config::{Password, Proof, StoredPassword};
+use crate::config::{Password, Proof, StoredPassword, Verifier};
 use crate::secret::Secret;
-
-/// What a reference led to proves nobody.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-pub enum BadPassword {
-    /// Nothing at all, or a password that no client can send.
-    #[error("refers to an empty password, or one with a NUL in it")]
-    Empty,
-    /// Meant as a verifier, but none.
-    #[error("what it refers to: {0}")]
-    Verifier(#[from] BadVerifier),
-}
 
 impl Password {
     /// What a reference led to: a verifier or a password, less the one newline that editors and `echo` leave behind.
@@ -31,14 +18,10 @@ impl Password {
     /// # Errors
     /// See [`BadPassword`].
     pub fn from_stored(text: &Secret) -> Result<Self, BadPassword> {
-        let stored = without_newline(text.expose());
-        if verifier::is_meant(stored) {
-            return Ok(Self::Verifier(Verifier::parse(stored)?));
+        match disguise::judge(text.expose())? {
+            Judged::Verifier(text) => Ok(Self::Verifier(Verifier::parse(text)?)),
+            Judged::Plain(text) => Ok(Self::Plain(Secret::new(text.to_owned()))),
         }
-        if stored.is_empty() || stored.contains('\0') {
-            return Err(BadPassword::Empty);
-        }
-        Ok(Self::Plain(Secret::new(stored.to_owned())))
     }
 }
 
@@ -90,13 +73,16 @@ pub(super) fn path(value: &Value<'_>) -> Option<String> {
 /// The password, and where it was read.
 fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
     let text = Secret::new(value.text()?);
-    if verifier::is_meant(text.expose()) {
-        let verifier = value.parse(|text| Verifier::parse(text).map_err(|why| why.to_string().into()))?;
-        return Some(StoredPassword { password: Password::Verifier(verifier), from: None });
-    }
-    if text.expose().strip_prefix("md5").is_some_and(|hash| hash.len() == 32 && !hash.contains('.')) {
-        value.fault("an MD5 hash will not do; make a SCRAM-SHA-256 verifier with hash-password");
-        return None;
+    match disguise::in_place(text.expose()) {
+        None => {}
+        Some(Ok(_)) => {
+            let verifier = value.parse(|text| Verifier::parse(text).map_err(|why| why.to_string().into()))?;
+            return Some(StoredPassword { password: Password::Verifier(verifier), from: None });
+        }
+        Some(Err(why)) => {
+            value.fault(why);
+            return None;
+        }
     }
     let is_bare = !text.expose().starts_with("file:");
     let from = value.place_of(value.parse(|text| value::reference(&named(text, user)?))?);
@@ -150,10 +136,4 @@ fn from_file(value: &Value<'_>, path: &Path, is_bare: bool) -> Option<String> {
             None
         }
     }
-}
-
-/// Less the one newline that editors and `echo` leave behind.
-pub(crate) fn without_newline(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
 }

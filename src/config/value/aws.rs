@@ -21,8 +21,16 @@ pub(crate) fn region(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err("must be the name of a Region, such as \"ap-southeast-2\"".into()) }
 }
 
-/// A database's name, as GetCredentials takes it.
+/// A database's name, as Redshift has them: 1–127 bytes, of any letters and `$` too.
 pub(crate) fn database(text: &str) -> Parsed<String> {
+    match super::visible(text, 127) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(_) => Err("must be 1 to 127 bytes of visible characters".into()),
+    }
+}
+
+/// A database's name, as GetCredentials and GetClusterCredentials take it: narrower than Redshift itself.
+pub(crate) fn iam_database(text: &str) -> Parsed<String> {
     let shape = (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.+@-".contains(&b));
@@ -222,8 +230,14 @@ mod tests {
             (&"d".repeat(64), true),
             (&"d".repeat(65), false),
         ] {
+            assert_eq!(iam_database(text).is_ok(), ok, "{text:?}");
+        }
+        for (text, ok) in
+            [("sales$2024", true), ("größe", true), ("1dev", true), ("", false), ("a\0", false), (" a", false)]
+        {
             assert_eq!(database(text).is_ok(), ok, "{text:?}");
         }
+        assert!(database(&"d".repeat(127)).is_ok() && database(&"d".repeat(128)).is_err());
         for (text, ok) in [("abc", true), ("a-1", true), ("ab", false), ("Abc", false), ("a_b", false)] {
             assert_eq!(workgroup(text).is_ok(), ok, "{text:?}");
         }
