@@ -78,7 +78,10 @@ pub(crate) enum AuthError {
 pub(crate) enum Reason {
     #[error("wrong password")]
     WrongPassword,
-    #[error("the client's certificate is in another name, or not for clients (extended key usage)")]
+    #[error(
+        "the client's certificate is in another name, or not for clients (extended key usage), or its only name is a common name \
+             and a CA of its chain has name constraints"
+    )]
     WrongCertificate,
     #[error("a malformed SCRAM message")]
     Malformed,
@@ -171,10 +174,10 @@ fn judge(user: &SentUser, account: Account, shown: Result<usize, Reason>) -> Res
 
 /// Nothing is asked: the handshake has brought the proof, or not.
 fn certified(client: &Client, user: &SentUser, holder: Holder) -> Result<Principal, AuthError> {
-    let certificate = client.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
-    let certificate = certificate.ok_or(AuthError::CertificateMissing)?;
+    let tls = client.tls.as_ref().and_then(|tls| Some((tls.certificate.as_ref()?, tls.is_constrained)));
+    let (certificate, is_constrained) = tls.ok_or(AuthError::CertificateMissing)?;
     let failed = |reason| Err(AuthError::Failed { user: user.clone(), reason });
-    match certificate::proves(certificate, user.name()) {
+    match certificate::proves(certificate, is_constrained, user.name()) {
         false => failed(Reason::WrongCertificate),
         true if !holder.rights.enabled => failed(Reason::Disabled),
         true => Ok(Principal { user: user.name().to_owned(), holder, slot: None }),

@@ -36,7 +36,6 @@ mod stored;
 
 pub(crate) use self::error::{Call, CredentialError, MintError};
 pub(crate) use self::logins::{Logins, Opening};
-pub(crate) use self::order::session_name;
 pub(crate) use self::plan::DB_ROLES;
 pub(crate) use self::stored::{Place, StoreReader};
 

@@ -54,6 +54,8 @@ pub(crate) struct TlsSession {
     pub(crate) server_name: Option<String>,
     /// Its certificate, verified against `listen.tls.client_ca`.
     pub(crate) certificate: Option<CertificateDer<'static>>,
+    /// A CA that may be in its chain is held to some names, which a common name escapes.
+    pub(crate) is_constrained: bool,
     /// Channel binding `tls-server-end-point` (RFC 5929 section 4.1): the hash of the certificate that it was shown. `None`:
     /// there is none for its signature algorithm, or `listen.tls.channel_binding` is off.
     pub(crate) end_point: Option<Arc<[u8]>>,
@@ -277,7 +279,8 @@ impl Bare {
         let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::of_handshake)?;
         let session = TlsSession {
             server_name: hello.server_name(),
-            certificate: stream.client_certificate().map(CertificateDer::into_owned),
+            certificate: stream.client_certificates().first().cloned().map(CertificateDer::into_owned),
+            is_constrained: shown.is_constrained(stream.client_certificates()),
             end_point: shown.end_point.clone(),
         };
         Ok(Encrypted { stream, session })

@@ -101,6 +101,23 @@ async fn a_certificate_in_the_users_name_is_all_the_proof_that_psql_needs() {
     rig.wait_until_idle().await;
 }
 
+/// A CA for the machines of one team, say: the handshake holds DNS names to its constraints, and nothing holds common names to
+/// them, so that they prove nothing (RFC 5280 section 4.2.1.10).
+#[tokio::test]
+async fn a_common_name_proves_nothing_behind_name_constraints() {
+    let ca = ClientCa::held_to(Some("ann"));
+    let rig = rig(&ca, "").await;
+    let of = |wanted: Wanted<'_>| ca.issue(&wanted);
+    let by_name = of(Wanted { dns: &["ann"], ..Wanted::default() });
+    assert_eq!(login(&rig, "ann", "", Some(&by_name)).await, End::In);
+    for user in ["ann", "bob"] {
+        let by_common_name = of(Wanted { common: Some(user), ..Wanted::default() });
+        assert_eq!(login(&rig, user, "", Some(&by_common_name)).await, wrong(user));
+    }
+    let beyond = of(Wanted { dns: &["bob"], ..Wanted::default() });
+    assert!(matches!(login(&rig, "bob", "", Some(&beyond)).await, End::Alert(_)));
+}
+
 #[tokio::test]
 async fn whose_certificate_gets_whom_in() {
     let (ca, other) = (ClientCa::new(), ClientCa::new());

@@ -445,6 +445,52 @@ fn what_was_read_later_is_checked_as_at_load() {
     assert!(check(&cert, "planted").unwrap_err().starts_with("listen.tls.key: holds no private key"));
 }
 
+/// One judgement, whether a text stands in the file, in a variable, in a file of its own, or at AWS.
+#[test]
+fn what_looks_like_a_verifier_or_a_hash_is_named_by_every_source() {
+    let good = verifier("pw").to_string();
+    let dir = TempDir::new().unwrap();
+    for (text, want) in [
+        (good.replace('$', ""), "has lost its $ signs"),
+        (good.replace("$4096", ""), "has lost its $ signs"),
+        (good.replace('$', "$$"), "with $$ for each $"),
+        (format!("\\{good}"), "with a backslash"),
+        (format!("\"{good}\""), "in quotes"),
+        (good.replacen("SCRAM-SHA-256", "scram-sha-256", 1), "in lower case"),
+        (good.rsplit_once('$').unwrap().1.to_owned(), "a part of a SCRAM verifier"),
+        ("md50123456789abcdef0123456789abcdef".to_owned(), "an MD5 hash will not do"),
+        (format!("\"ann\" \"{good}\""), "PgBouncer user list"),
+    ] {
+        fs::write(dir.path().join("stored"), &text).unwrap();
+        let env = |name: &str| (name == "PW").then(|| text.clone());
+        let inline = format!("'{text}'");
+        for source in ["\"env:PW\"", "\"file:stored\"", "\"stored\"", "\"${PW}\"", &inline] {
+            let toml = format!("{}[users.u]\npassword = {source}\nconnections = [\"sales\"]\n", connection(""));
+            let faults = config::parse(&toml, &dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err();
+            let told = faults.to_string();
+            assert!(told.contains(want) && told.contains("users.u.password: "), "{source} {text:?}: {told}");
+            assert!(!told.contains(&good[20..40]) && !told.contains("0123456789abcdef"), "{told}");
+        }
+        let stored = Password::from_stored(&Secret::new(text.clone())).unwrap_err().to_string();
+        assert!(stored.contains(want), "{text:?}: {stored}");
+    }
+}
+
+#[test]
+fn two_users_never_have_one_session_name() {
+    let text = |one: &str, other: &str| {
+        connection("identity = \"per-user\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"")
+            + &format!("[users.\"{one}\"]\npassword = \"env:PW\"\nconnections = [\"sales\"]\n")
+            + &format!("[users.\"{other}\"]\npassword = \"env:PW\"\nconnections = [\"sales\"]\n")
+    };
+    // Both are cleaned to the same, and their hashes begin with the same 8 hex.
+    let told = parse(&text("ann+++::!/:++/", "ann++/++!+/+:+")).unwrap_err().to_string();
+    assert!(told.contains("its role session would have the same name as that of user"), "{told}");
+    for (one, other) in [("a+b", "a.b-300273da"), ("a+b", "a/b"), ("ann", "bob")] {
+        parsed(&text(one, other));
+    }
+}
+
 #[test]
 fn variables_stand_in_any_string() {
     let config = parse("[log]\nlevel = \"${LEVEL}\"").unwrap();

@@ -15,15 +15,16 @@ enum Names {
 }
 
 /// Whether it is for clients (extended key usage clientAuth, which has to be there), and in this name to the letter: `*`
-/// stands for nothing, and case counts, as it does in names of users.
-pub(super) fn proves(certificate: &CertificateDer<'_>, user: &str) -> bool {
+/// stands for nothing, and case counts, as it does in names of users. `is_constrained`: a CA of its chain is held to some names.
+/// The handshake has held DNS names to them; a common name escapes them, and proves nothing then.
+pub(super) fn proves(certificate: &CertificateDer<'_>, is_constrained: bool, user: &str) -> bool {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
     if !is_for_clients(&parsed) {
         return false;
     }
     match names(&parsed) {
         Names::Dns(names) => names.iter().any(|name| name == user),
-        Names::Common(name) => name == user,
+        Names::Common(name) => name == user && !is_constrained,
         Names::Nobody => false,
     }
 }
@@ -90,7 +91,9 @@ mod tests {
             (&[], &["pässword"], "pässword", true),
         ] {
             let certificate = certificate(dns, common, CLIENT);
-            assert_eq!(proves(&certificate, user), is_proof, "{dns:?} {common:?} {user}");
+            assert_eq!(proves(&certificate, false, user), is_proof, "{dns:?} {common:?} {user}");
+            // Behind a CA that is held to some names, the common name is none.
+            assert_eq!(proves(&certificate, true, user), is_proof && dns.contains(&user), "{dns:?} {common:?} {user}");
         }
     }
 
@@ -104,18 +107,18 @@ mod tests {
             (&[ClientAuth], true),
             (&[ServerAuth, ClientAuth], true),
         ] {
-            assert_eq!(proves(&certificate(&["ann"], &[], usages), "ann"), is_proof, "{usages:?}");
+            assert_eq!(proves(&certificate(&["ann"], &[], usages), false, "ann"), is_proof, "{usages:?}");
         }
     }
 
     #[test]
     fn what_is_no_certificate_proves_nothing() {
-        assert!(!proves(&CertificateDer::from(&b"ann"[..]), "ann"));
+        assert!(!proves(&CertificateDer::from(&b"ann"[..]), false, "ann"));
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![SanType::Rfc822Name("ann".try_into().unwrap())];
         params.distinguished_name.push(DnType::CommonName, "ann");
         params.extended_key_usages = CLIENT.to_vec();
         let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        assert!(proves(made.der(), "ann"), "an e-mail address is no dNSName");
+        assert!(proves(made.der(), false, "ann"), "an e-mail address is no dNSName");
     }
 }

@@ -17,7 +17,8 @@ pub(crate) use self::origin::{network, origin, vpc_endpoint};
 pub(crate) use self::pasted::warehouse_host;
 pub use self::pem::BadPem;
 pub(crate) use self::pem::{chain, crls, key_pair, private_key, provider, roots};
-pub(crate) use self::text::{BEFORE_CONN_ID, expand, nearest, reference, user_name, visible, visible_name};
+pub(crate) use self::session_name::session_name;
+pub(crate) use self::text::{BEFORE_CONN_ID, expand, nearest, note, reference, user_name, visible, visible_name};
 pub use self::text::{Reference, Remote};
 pub(crate) use self::time::{duration, moment, positive};
 
@@ -27,6 +28,7 @@ mod network;
 mod origin;
 mod pasted;
 mod pem;
+mod session_name;
 mod text;
 mod time;
 

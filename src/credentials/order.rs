@@ -1,10 +1,7 @@
 //! What is asked of AWS for a login: the cache's keys.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use aws_lc_rs::digest::{SHA256, digest};
 
 use super::error::Call;
 
@@ -88,48 +85,9 @@ impl Hop {
     }
 }
 
-/// A client's user as `RoleSessionName`: word characters and `=,.@-`, the rest `.` (as lava cleans), and 8 hex of the
-/// name's SHA-256 behind it where that changed the name or it was not 2–64 long: two users never share a session name.
-pub(crate) fn session_name(user: &str) -> String {
-    const LONGEST: usize = 64;
-    const MARK: usize = 9;
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
-    let mut name: String = user.chars().map(|c| if is_allowed(c) { c } else { '.' }).collect();
-    if name == user && (2..=LONGEST).contains(&name.len()) {
-        return name;
-    }
-    name.truncate(LONGEST - MARK);
-    let hash = digest(&SHA256, user.as_bytes());
-    hash.as_ref().iter().take(4).fold(name + "-", |mut name, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_session_is_named_after_its_user_and_no_other() {
-        for (user, want) in [
-            ("ann", "ann"),
-            ("ann_1=,.@-", "ann_1=,.@-"),
-            ("ab", "ab"),
-            ("a", "a-ca978112"),
-            ("a+b", "a.b-300273da"),
-            ("ann lee", "ann.lee-e4959174"),
-            ("é", ".-4a99557e"),
-        ] {
-            assert_eq!(session_name(user), want);
-        }
-        assert_eq!(session_name(&"x".repeat(64)), "x".repeat(64));
-        let long = session_name(&"x".repeat(65));
-        assert_eq!((long.len(), &long[..55]), (64, &*"x".repeat(55)));
-        assert_ne!(session_name("a b"), session_name("a.b"));
-        assert_ne!(session_name("a b"), session_name("a/b"));
-    }
 
     #[test]
     fn the_account_is_the_last_roles() {

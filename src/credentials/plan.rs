@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::Owner;
 use super::error::MintError;
 use super::mint::WarehouseName;
-use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME, session_name};
+use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME};
 use super::secret_fields::Fields;
 use super::stored::{Place, Stored};
+use crate::config::value::session_name;
 use crate::config::{self, ConnSpec, Endpoint, LoginIdentity, Warehouse};
 use crate::secret::Secret;
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{self, ServerConfig};
@@ -15,6 +15,7 @@ use crate::config::{BadIdentity, CertifiedIdentity, ChannelBinding, Identity, Li
 use crate::secret::Secret;
 
 mod clients;
+mod constraints;
 mod end_point;
 
 /// First byte of a TLS handshake record (RFC 8446 section 5.1): what direct TLS begins with.
@@ -47,6 +48,8 @@ pub(crate) struct ServerTls {
 pub(super) struct Shown {
     config: ServerConfig,
     certificate: Arc<CertifiedKey>,
+    /// Whose certificates clients may show.
+    clients: Option<Clients>,
     /// The hash of the certificate that channels are bound to; see [`super::TlsSession`].
     pub(super) end_point: Option<Arc<[u8]>>,
 }
@@ -164,7 +167,12 @@ impl Shown {
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
-        Ok(Self { config, certificate: Arc::clone(certificate), end_point })
+        Ok(Self { config, certificate: Arc::clone(certificate), clients: clients.clone(), end_point })
+    }
+
+    /// Whether a CA that may vouch for what the client has shown is held to some names. `false` where nothing was verified.
+    pub(super) fn is_constrained(&self, shown: &[CertificateDer<'_>]) -> bool {
+        self.clients.as_ref().is_some_and(|clients| clients.is_constrained(shown))
     }
 
     /// The server's side of a handshake, and who listens for the name in it: rustls's unbuffered connection does not tell the

@@ -69,9 +69,10 @@ impl Tls<Server> {
         self.side.alpn_protocol()
     }
 
-    /// The client's certificate, which the verifier of the configuration has accepted.
-    pub(crate) fn client_certificate(&self) -> Option<CertificateDer<'_>> {
-        self.side.peer_certificates()?.first().cloned()
+    /// The client's certificate and those that it sent along, which the verifier of the configuration has accepted; empty
+    /// where it has none.
+    pub(crate) fn client_certificates(&self) -> &[CertificateDer<'_>] {
+        self.side.peer_certificates().unwrap_or_default()
     }
 }
 

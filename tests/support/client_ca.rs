@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
-    date_time_ymd,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints,
+    RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 use super::World;
@@ -36,11 +36,20 @@ pub(crate) struct Wanted<'a> {
 
 impl ClientCa {
     pub(crate) fn new() -> Self {
+        Self::held_to(None)
+    }
+
+    /// One that may vouch for these DNS names alone, if any are given (name constraints).
+    pub(crate) fn held_to(names: Option<&str>) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Each its own: of two with one name, the wrong one's signature is what fails.
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         params.distinguished_name = subject(&format!("clients of a test {number}"));
+        params.name_constraints = names.map(|names| NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName(names.to_owned())],
+            excluded_subtrees: Vec::new(),
+        });
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -6,8 +6,9 @@ use super::needs::{Caller, Needs};
 use super::place::literal;
 use super::policy::{Condition, Policy};
 use super::principal::{Kind, Principal};
+use crate::config::value::session_name;
 use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
-use crate::credentials::{DB_ROLES, session_name};
+use crate::credentials::DB_ROLES;
 
 /// The keys that a trust policy knows an identity provider's claims by begin with its name, and that is not known here.
 const PROVIDER: &str = "WEB-IDENTITY-PROVIDER";

@@ -69,7 +69,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     let max_sessions = table.take("max_sessions").map_or(Some(default_sessions), |count| count.count());
     let application_name = application_name(&mut table);
     let startup_parameters = startup_parameters(&mut table);
-    let [description, owner] = ["description", "owner"].map(|name| table.optional(name, |text| Ok(text.to_owned())));
+    let [description, owner] = ["description", "owner"].map(|name| table.optional(name, value::note));
     without_effect(&mut table);
     table.finish();
 

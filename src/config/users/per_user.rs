@@ -34,6 +34,8 @@ pub(in crate::config) fn check(
     let (workgroups, clusters) = (of(Warehouse::Serverless), of(Warehouse::Provisioned));
     let denied = clusters.values().flat_map(|spec| &spec.deny_db_users).map(|name| name.to_ascii_lowercase());
     let denied: HashSet<_> = denied.collect();
+    // What AWS sees of a user is the name of its session: two users must never have the same.
+    let mut sessions = BTreeMap::<String, &str>::new();
     for entry in user_entries {
         if let Some(any) = any.filter(|_| entry.name == super::ANY) {
             check_any(entry, &Holder::any(&any.rights), connections);
@@ -43,6 +45,13 @@ pub(in crate::config) fn check(
         let db_user = user.db_user.as_ref().unwrap_or(&entry.name);
         if value::db_user(db_user).is_err() || denied.contains(&db_user.to_ascii_lowercase()) {
             check_db_user(entry, user, db_user, &clusters);
+        }
+        let has_session = !user.connections.first_of(&workgroups, 1, |_| true).is_empty();
+        if has_session && let Some(other) = sessions.insert(value::session_name(&entry.name), &entry.name) {
+            entry.fault(format_args!(
+                "its role session would have the same name as that of user \"{}\": one of the two needs another name",
+                other.escape_debug()
+            ));
         }
     }
     shared_roles::check(users, &workgroups, connection_entries);

@@ -119,14 +119,26 @@ pub(crate) fn user_name(text: &str) -> Parsed<()> {
     Ok(())
 }
 
+/// A text for people, such as `description`: at most 1,000 characters, and nothing that a terminal or a page would obey. Whoever
+/// writes lava's table writes it, and others read it.
+pub(crate) fn note(text: &str) -> Parsed<String> {
+    const LONGEST: usize = 1000;
+    let is_hidden = |c: char| c != '\n' && c != '\t' && (c.is_control() || is_formatting(c));
+    if text.chars().count() <= LONGEST && !text.contains(is_hidden) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("must be at most {LONGEST} visible characters, in one line or more").into())
+}
+
+/// What shows nothing, or turns the direction of writing.
+fn is_formatting(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// 1 to `longest` bytes, all visible but for blanks within.
 pub(crate) fn visible(text: &str, longest: usize) -> Parsed<()> {
     // Controls, all blanks but the plain one, and what shows nothing or turns the direction of writing.
-    let hidden = |c: char| {
-        c.is_control()
-            || (c.is_whitespace() && c != ' ')
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
+    let hidden = |c: char| c.is_control() || (c.is_whitespace() && c != ' ') || is_formatting(c);
     if !(1..=longest).contains(&text.len()) {
         Err(format!("a name is 1 to {longest} bytes long").into())
     } else if text.contains(hidden) || text.trim() != text {
@@ -225,6 +237,21 @@ mod tests {
         ] {
             assert_eq!(nearest(name, keys), want, "{name}");
         }
+    }
+
+    #[test]
+    fn notes_are_short_and_nothing_obeys_them() {
+        for (text, ok) in [
+            ("", true),
+            ("Sales mart, für alle\nsecond line\t", true),
+            ("\u{1b}[2J", false),
+            ("a\0", false),
+            ("a\u{202e}b", false),
+            ("a\r\nb", false),
+        ] {
+            assert_eq!(note(text).is_ok(), ok, "{text:?}");
+        }
+        assert!(note(&"ü".repeat(1000)).is_ok() && note(&"ü".repeat(1001)).is_err());
     }
 
     #[test]

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use thiserror::Error;
 use tracing::warn;
 use x509_parser::prelude::{ASN1Time, CertificateRevocationList, FromDer};
 
+use super::constraints::is_constrained;
 use crate::config::value::{crls, provider, roots};
 use crate::config::{BadPem, ClientCa, Material};
 use crate::secret::Secret;
@@ -68,6 +69,11 @@ impl Clients {
         lists.iter().for_each(warn_of_age);
         self.revoked = Some(Arc::new(lists));
         Ok(())
+    }
+
+    /// See [`is_constrained`].
+    pub(super) fn is_constrained(&self, shown: &[CertificateDer<'_>]) -> bool {
+        is_constrained(shown, &self.roots)
     }
 
     /// Verifies the chain, its time, that it is for clients (extended key usage, where a certificate has one), and that
