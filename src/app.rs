@@ -27,7 +27,7 @@ use crate::relay;
 use crate::session::Shared;
 use crate::slots::Slots;
 use crate::spec::{Specs, Table};
-use crate::startup::tls::{ServerTls, ServerTlsError};
+use crate::startup::tls::{ServerTls, ServerTlsError, by_the_hour};
 use crate::stop::{Phase, Stop};
 use crate::stream::KeepAlive;
 use crate::telemetry::Repeats;
@@ -52,6 +52,8 @@ pub struct App {
     _reading: AbortOnDropHandle<()>,
     /// Tells what the log left out.
     _telling: AbortOnDropHandle<()>,
+    /// Tells of certificates that end.
+    _aging: AbortOnDropHandle<()>,
     drain_delay: Duration,
     drain_timeout: Duration,
 }
@@ -135,7 +137,8 @@ impl App {
         let patience = config.credentials.timeout;
         let references = References::new(Arc::new(StoreReader(Arc::new(logins.calls().apart(patience)))), patience);
         references.listener(&mut config.listen).await;
-        let tls = ServerTls::new(&config.listen)?;
+        let tls = ServerTls::new(&config.listen, Arc::clone(&clock))?;
+        tls.tell_of_age(true);
         let any = config.any_user.as_deref();
         let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(&clock)).await?;
         let limits = relay::Limits {
@@ -162,6 +165,8 @@ impl App {
             login_timeout: config.upstream.login_timeout,
         });
         let telling = AbortOnDropHandle::new(tokio::spawn(async move { repeats.tell_in_time().await }));
+        let certificates = Arc::clone(&shared);
+        let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || certificates.tls.tell_of_age(false))));
         let watch = Watch::new(references, watched::all(&config, &shared));
         let (first, read) = oneshot::channel();
         let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
@@ -197,6 +202,7 @@ impl App {
             watch,
             _reading: reading,
             _telling: telling,
+            _aging: aging,
             drain_delay: config.limits.drain_delay,
             drain_timeout: config.limits.drain_timeout,
         })

@@ -58,7 +58,9 @@ fn check(config: &Config, args: &CheckArgs) -> ExitCode {
     for warning in &config.warnings {
         tell(format_args!("warning: {warning}"));
     }
-    if !args.offline {
+    if args.offline {
+        check::ages(config).iter().for_each(|aging| tell(format_args!("warning: {aging}")));
+    } else {
         return match check::live(config, args, &environment, &mut stdout()) {
             Ok(Verdict::Proved) => ExitCode::SUCCESS,
             Ok(Verdict::Failed) => ExitCode::from(FAILED),

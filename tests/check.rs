@@ -278,6 +278,65 @@ async fn stored_values_that_will_not_do_are_explained_and_not_told() {
     }
 }
 
+/// Where `serve` would end with 78, a check fails.
+#[tokio::test]
+async fn the_listeners_key_is_proved_as_serve_reads_it() {
+    let mut world = world("").await;
+    let pem = |world: &World, name: &str| std::fs::read_to_string(world.dir.path().join(name)).unwrap();
+    let (cert, key) = (pem(&world, "server.crt"), pem(&world, "server.key"));
+    world.edit("key = \"server.key\"", "key = \"ssm:/tls/key\"");
+    for (stored, code, want) in [
+        (key.clone(), 0, "  ok      listen.tls.key ssm:/tls/key"),
+        (key.replace('\n', ""), 1, "listen.tls.key: has lost its line ends"),
+        (cert, 1, "listen.tls.key: holds no private key in PEM, but a certificate"),
+        (key.replace("PRIVATE", "ENCRYPTED PRIVATE"), 1, "listen.tls.key: holds an encrypted private key"),
+    ] {
+        world.sandbox.aws.put_parameter("/tls/key", &stored);
+        let told = check(&world, &["--no-login"]).await;
+        assert_eq!(told.code, Some(code), "{}", told.all());
+        assert!(told.stdout.starts_with("listen.tls\n") && told.stdout.contains(want), "{want}\n{}", told.all());
+    }
+    let told = check(&world, &["--no-login", "--json"]).await.json();
+    assert_eq!((&told["ok"], &told["listener"]["failed_step"]), (&json!(false), &json!("listen.tls")));
+    world.sandbox.aws.remove_parameter("/tls/key");
+    let told = check(&world, &["--no-login", "--json"]).await.json();
+    assert_eq!(told["listener"]["failed_step"], "listen.tls.key", "{told}");
+}
+
+/// One that nobody can verify is a failure, one that ends soon is told.
+#[tokio::test]
+async fn a_listeners_certificate_that_ends_is_told() {
+    let world = world("").await;
+    let made = |from: i64, until: i64| {
+        let at = |days: i64| time::OffsetDateTime::now_utc() + time::Duration::days(days);
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (at(from), at(until));
+        let key = rcgen::KeyPair::generate().unwrap();
+        std::fs::write(world.dir.path().join("server.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(world.dir.path().join("server.key"), key.serialize_pem()).unwrap();
+    };
+    for (from, until, code, want) in [
+        (-400, -3, 1, "has expired: clients that verify it refuse it"),
+        (3, 400, 1, "is not valid yet: clients that verify it refuse it"),
+        (-10, 20, 0, "ends in 19 days: then clients that verify it refuse it"),
+    ] {
+        made(from, until);
+        let told = check(&world, &["--no-login"]).await;
+        assert_eq!(told.code, Some(code), "{}", told.all());
+        assert!(told.stdout.contains(want), "{want}\n{}", told.all());
+        let told = check(&world, &["--offline"]).await;
+        assert_eq!(told.code, Some(0), "{}", told.all());
+        assert!(told.stderr.contains("warning: listen.tls.cert: the certificate of ") && told.stderr.contains(want));
+        let mut proxy = support::process::Proxy::start(&world, &[]).await;
+        assert!(proxy.log().contains(want), "{}", proxy.log());
+        proxy.signal("TERM").await;
+        assert_eq!(proxy.exit_code().await, Some(0));
+    }
+    made(-10, 400);
+    let told = check(&world, &["--no-login"]).await;
+    assert!(told.code == Some(0) && !told.stdout.contains("listen.tls"), "{}", told.all());
+}
+
 #[tokio::test]
 async fn a_connection_into_another_account_or_without_rights_is_told_so() {
     let config = connection("plain", &[("role_arn", ""), ("external_id", ""), ("workgroup", "\"mine\"")]);

@@ -12,8 +12,6 @@ mod support;
 
 #[path = "incidents/aws.rs"]
 mod aws;
-#[path = "incidents/broken_secrets.rs"]
-mod broken_secrets;
 #[path = "incidents/cancel.rs"]
 mod cancel;
 #[path = "incidents/crowds.rs"]

@@ -9,6 +9,8 @@
     reason = "a test that fails has done its work"
 )]
 
+#[path = "secrets/broken.rs"]
+mod broken;
 mod support;
 
 use base64::Engine;

@@ -18,6 +18,7 @@ mod explain_profile;
 mod explain_table;
 mod explain_warehouse;
 mod iam;
+mod listener;
 mod live;
 mod observed;
 mod open_to;
@@ -57,6 +58,12 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
             writeln!(out, "and {} out of table {}", specs.bounds.conn_ids.join(", "), specs.dynamodb_table);
     }
     Ok(out)
+}
+
+/// What of the listener's TLS has ended, is about to, or has not begun: one line each, out of what stands in files and variables.
+#[must_use]
+pub fn ages(config: &Config) -> Vec<String> {
+    listener::ages(config)
 }
 
 /// The configuration's connections of these names; all when there are none.

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 mod entrance;
 
 /// Where clients are accepted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Listen {
     /// At least one.
     pub addresses: Vec<SocketAddr>,

@@ -8,12 +8,16 @@ use rustls::sign::CertifiedKey;
 use rustls::{self, ServerConfig};
 use thiserror::Error;
 
+use self::ages::Told;
+pub(crate) use self::ages::{Aging, Of, by_the_hour};
 use self::clients::{Clients, ClientsError};
 use self::end_point::end_point;
-use crate::config::value::provider;
+use crate::clock::Clock;
+use crate::config::value::{Term, of_certificate, provider};
 use crate::config::{BadIdentity, CertifiedIdentity, ChannelBinding, Identity, Listen, Material, TlsMode};
 use crate::secret::Secret;
 
+mod ages;
 mod clients;
 mod constraints;
 mod end_point;
@@ -38,6 +42,9 @@ pub(crate) struct ServerTls {
     shown: Option<RwLock<Arc<Shown>>>,
     /// What it was made of, so that each part can be renewed by itself.
     parts: Mutex<Parts>,
+    /// What of it is about to end, and when that was told.
+    told: Told,
+    clock: Arc<dyn Clock>,
     /// A session in clear is refused.
     pub(crate) required: bool,
     /// Known to every replica with the same key, to nobody else: fake salts derive from it.
@@ -61,6 +68,18 @@ struct Parts {
     /// `None`: clients are not asked for certificates.
     clients: Option<Clients>,
     channel_binding: ChannelBinding,
+}
+
+impl Parts {
+    fn terms(&self) -> Vec<(Of, Term)> {
+        let chain = self
+            .certificate
+            .cert
+            .iter()
+            .enumerate()
+            .filter_map(|(at, der)| Some((if at == 0 { Of::Server } else { Of::Issuer }, of_certificate(der)?)));
+        chain.chain(self.clients.iter().flat_map(Clients::terms)).collect()
+    }
 }
 
 /// A part of `[listen.tls]` that can be read again while we run.
@@ -94,11 +113,12 @@ pub enum ServerTlsError {
 }
 
 impl ServerTls {
-    /// Builds what `[listen.tls]` asks for; without a certificate a self-signed one for loopback names.
+    /// Builds what `[listen.tls]` asks for; without a certificate a self-signed one for loopback names. `clock`: by which
+    /// certificates end.
     ///
     /// # Errors
     /// See [`ServerTlsError`].
-    pub(crate) fn new(listen: &Listen) -> Result<Self, ServerTlsError> {
+    pub(crate) fn new(listen: &Listen, clock: Arc<dyn Clock>) -> Result<Self, ServerTlsError> {
         let CertifiedIdentity { pair, key } = match &listen.identity {
             Some(Identity { cert: Material { text: Some(cert), .. }, key: Material { text: Some(key), .. } }) => {
                 Identity::read(cert, key)?
@@ -115,7 +135,19 @@ impl ServerTls {
             TlsMode::Disable => None,
             TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(&parts)?))),
         };
-        Ok(Self { shown, parts: Mutex::new(parts), required, salt_key })
+        Ok(Self { shown, parts: Mutex::new(parts), told: Told::default(), clock, required, salt_key })
+    }
+
+    /// Each certificate and list that has ended, is about to, or has not begun.
+    pub(crate) fn aging(&self) -> Vec<Aging> {
+        let terms = self.parts.lock().unwrap_or_else(PoisonError::into_inner).terms();
+        Aging::among(&terms, self.clock.now()).map(|(_, aging)| aging).collect()
+    }
+
+    /// Logs each of those: all of them where they were just read, else what has not been told for a day, or is new.
+    pub(crate) fn tell_of_age(&self, is_read: bool) {
+        let terms = self.parts.lock().unwrap_or_else(PoisonError::into_inner).terms();
+        self.told.tell(&terms, self.clock.now(), is_read);
     }
 
     /// What a client that connects now is shown.
@@ -144,6 +176,8 @@ impl ServerTls {
         if let Some(shown) = &self.shown {
             *shown.write().unwrap_or_else(PoisonError::into_inner) = made;
         }
+        drop(parts);
+        self.tell_of_age(true);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Handle};
 
 use super::connection::{Connection, Unknown};
+use super::listener;
 use super::report::{self, Proved};
 use super::steps::{self, Settings, Step, Wanted};
 use super::user::Named;
@@ -56,21 +57,29 @@ pub fn live(
     let routes = app::routes(config, &Network::default())?;
     aws::require_roots().map_err(AppError::from)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::Process)?;
-    let proved = runtime.block_on(prove(config, &chosen, &routes, args, env, out));
+    let proved = runtime.block_on(async {
+        let listener = Proved { conn_id: "listen.tls".to_owned(), steps: listener::run(config, env).await };
+        let listener = Some(listener).filter(|listener| !listener.steps.is_empty());
+        if let Some(listener) = listener.as_ref().filter(|_| !args.json) {
+            writeln!(out, "{}", listener.conn_id)?;
+            listener.steps.iter().try_for_each(|step| writeln!(out, "{}", report::line(step)))?;
+        }
+        Ok((listener, prove(config, &chosen, &routes, args, env, out).await?))
+    });
     // A name look-up cannot be stopped, and is not waited for.
     runtime.shutdown_background();
-    let proved = proved?;
+    let (listener, proved): (Option<Proved>, _) = proved.map_err(|error: LiveError| error)?;
     let left_out = config.specs.as_ref().filter(|_| args.conn_ids.is_empty());
     if args.json {
-        writeln!(out, "{:#}", report::document(&proved, left_out))?;
+        writeln!(out, "{:#}", report::document(&proved, listener.as_ref(), left_out))?;
     } else {
         if let Some(specs) = left_out {
             writeln!(out, "{}", report::left_out(specs))?;
         }
-        writeln!(out, "{}", report::summary(&proved))?;
+        writeln!(out, "{}", report::summary(listener.iter().chain(&proved)))?;
     }
     out.flush()?;
-    let is_failed = proved.iter().any(|proved| proved.failed_step().is_some());
+    let is_failed = listener.iter().chain(&proved).any(|proved| proved.failed_step().is_some());
     Ok(if is_failed { Verdict::Failed } else { Verdict::Proved })
 }
 

@@ -38,8 +38,8 @@ pub(super) fn line(step: &Step) -> String {
 }
 
 /// The last line.
-pub(super) fn summary(all: &[Proved]) -> String {
-    let failed = all.iter().filter_map(|proved| Some(format!("{} ({})", proved.conn_id, proved.failed_step()?.name)));
+pub(super) fn summary<'a>(all: impl Iterator<Item = &'a Proved>) -> String {
+    let failed = all.filter_map(|proved| Some(format!("{} ({})", proved.conn_id, proved.failed_step()?.name)));
     let failed: Vec<_> = failed.collect();
     if failed.is_empty() { "ok".to_owned() } else { format!("failed: {}", failed.join(", ")) }
 }
@@ -49,8 +49,8 @@ pub(super) fn left_out(specs: &SpecsTable) -> String {
     format!("{} out of table {}: proved when named", specs.bounds.conn_ids.join(", "), specs.dynamodb_table)
 }
 
-/// The whole as one document. `table`: one whose connections are left out, since none is named.
-pub(super) fn document(all: &[Proved], table: Option<&SpecsTable>) -> Value {
+/// The whole as one document. `listener`: where there is something to tell of the listener's TLS. `table`: one whose connections are left out, since none is named.
+pub(super) fn document(all: &[Proved], listener: Option<&Proved>, table: Option<&SpecsTable>) -> Value {
     let table = table.map(|specs| {
         json!({
             "name": specs.dynamodb_table,
@@ -69,8 +69,15 @@ pub(super) fn document(all: &[Proved], table: Option<&SpecsTable>) -> Value {
             })
         })
         .collect();
-    let is_ok = all.iter().all(|proved| proved.failed_step().is_none());
-    json!({ "ok": is_ok, "connections": connections, "table": table })
+    let is_ok = all.iter().chain(listener).all(|proved| proved.failed_step().is_none());
+    let listener = listener.map(|listener| {
+        json!({
+            "ok": listener.failed_step().is_none(),
+            "failed_step": listener.failed_step().map(|step| step.name),
+            "steps": listener.steps.iter().map(member).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "ok": is_ok, "listener": listener, "connections": connections, "table": table })
 }
 
 fn member(step: &Step) -> Value {
@@ -121,13 +128,17 @@ mod tests {
                 "  failed  TCP h:1  34 ms\n          why:  re fused\n          mend: correct port",
             ]
         );
-        assert_eq!(summary(&all), "failed: sales (TCP)");
-        assert_eq!(summary(&all[..1]), "ok");
+        assert_eq!(summary(all.iter()), "failed: sales (TCP)");
+        assert_eq!(summary(all[..1].iter()), "ok");
     }
 
     #[test]
     fn the_document_names_the_failed_step() {
-        let document = document(&proved(), None);
+        let [fine, failed] = <[Proved; 2]>::try_from(proved()).unwrap_or_else(|_| panic!());
+        let listener = document(&[fine], Some(&failed), None);
+        assert_eq!((&listener["ok"], &listener["listener"]["failed_step"]), (&json!(false), &json!("TCP")));
+        let document = document(&proved(), None, None);
+        assert_eq!(document["listener"], Value::Null);
         assert_eq!(document["table"], Value::Null);
         assert_eq!(document["ok"], false);
         let [fine, sales] = document["connections"].as_array().unwrap().as_slice() else { panic!() };

@@ -14,8 +14,10 @@ use rustls::sign::CertifiedKey;
 
 pub use self::flaw::BadPem;
 use self::flaw::{Wanted, why_unread};
+pub(crate) use self::term::{Stage, Term, of_certificate, of_crl, terms};
 
 mod flaw;
+mod term;
 
 /// A certificate chain: at least one certificate, each well-formed, in the order of the text.
 ///

@@ -11,11 +11,10 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use thiserror::Error;
-use tracing::warn;
-use x509_parser::prelude::{ASN1Time, CertificateRevocationList, FromDer};
 
+use super::ages::Of;
 use super::constraints::is_constrained;
-use crate::config::value::{crls, provider, roots};
+use crate::config::value::{Term, crls, of_crl, provider, roots, terms};
 use crate::config::{BadPem, ClientCa, Material};
 use crate::secret::Secret;
 
@@ -23,6 +22,8 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub(super) struct Clients {
     roots: Arc<RootCertStore>,
+    /// Those of the roots, which do not keep their own.
+    of_roots: Vec<Term>,
     /// `None`: nothing is asked about revocation.
     revoked: Option<Arc<Vec<CertificateRevocationListDer<'static>>>>,
 }
@@ -49,7 +50,7 @@ impl Clients {
     /// See [`ClientsError`].
     pub(super) fn new(from: &ClientCa) -> Result<Self, ClientsError> {
         let text = |material: &Material| material.text.clone().ok_or(ClientsError::Unread);
-        let mut clients = Self { roots: Arc::new(RootCertStore::empty()), revoked: None };
+        let mut clients = Self { roots: Arc::new(RootCertStore::empty()), of_roots: Vec::new(), revoked: None };
         clients.trust(&text(&from.ca)?)?;
         if let Some(crl) = &from.crl {
             clients.revoke(&text(crl)?)?;
@@ -60,15 +61,22 @@ impl Clients {
     /// Another CA bundle.
     pub(super) fn trust(&mut self, pem: &Secret) -> Result<(), ClientsError> {
         self.roots = Arc::new(roots(pem.expose()).map_err(ClientsError::Ca)?);
+        self.of_roots = terms(pem.expose());
         Ok(())
     }
 
     /// Other lists.
     pub(super) fn revoke(&mut self, pem: &Secret) -> Result<(), ClientsError> {
         let lists = crls(pem.expose()).map_err(ClientsError::Crl)?;
-        lists.iter().for_each(warn_of_age);
         self.revoked = Some(Arc::new(lists));
         Ok(())
+    }
+
+    /// From when until when what is here is valid.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (Of, Term)> {
+        let lists = self.revoked.iter().flat_map(|lists| lists.iter().filter_map(of_crl));
+        let roots = self.of_roots.iter().cloned().map(|term| (Of::ClientCa, term));
+        roots.chain(lists.map(|term| (Of::ClientCrl, term)))
     }
 
     /// See [`is_constrained`].
@@ -87,18 +95,5 @@ impl Clients {
             builder = builder.with_crls(revoked.iter().cloned()).enforce_revocation_expiration();
         }
         builder.allow_unauthenticated().build().map_err(|_of_both| ClientsError::Unusable)
-    }
-}
-
-/// A list that is out of date refuses every certificate of its CA: who has to see to a newer one is to know ahead.
-fn warn_of_age(list: &CertificateRevocationListDer<'_>) {
-    let Ok((_rest, list)) = CertificateRevocationList::from_der(list) else { return };
-    let left = list.next_update().and_then(|until| until - ASN1Time::now());
-    if left.is_none_or(|left| left < time::Duration::DAY) {
-        let issuer = list.issuer().to_string();
-        warn!(
-            issuer = issuer.as_str(),
-            "listen.tls.client_crl: a list is out of date, or will be within a day; then no certificate of this CA is accepted"
-        );
     }
 }

@@ -1,0 +1,103 @@
+//! What the listener's TLS is made of, read as `serve` reads it: where that would not start, or would be refused by every
+//! client, a check fails too.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::explain::Explanation;
+use super::steps::Step;
+use crate::aws::Base;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Listen, Material, Reference, Remote};
+use crate::credentials::StoreReader;
+use crate::credentials::calls::Calls;
+use crate::fault::chain;
+use crate::references::References;
+use crate::startup::tls::{Aging, ServerTls};
+
+/// Its steps; none where all of it stands in files and variables, which were read with the configuration, and nothing of it is
+/// about to end.
+pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<Step> {
+    let (mut listen, mut steps) = (config.listen.clone(), Vec::new());
+    let unread: Vec<_> = materials(&mut listen).into_iter().filter(|(_, material)| material.text.is_none()).collect();
+    if !unread.is_empty() {
+        let base = Base::from_environment(&config.aws, config.home_region(), env).await;
+        let patience = config.credentials.timeout;
+        let store = StoreReader(Arc::new(Calls::new(base, patience, None)));
+        let references = References::new(Arc::new(store), patience);
+        for (key, material) in unread {
+            let began = Instant::now();
+            let read = references.read(&material.from).await;
+            let step = Step::new(key, told(&material.from)).since(began);
+            match read {
+                Ok(text) => {
+                    material.text = Some(text);
+                    steps.push(step);
+                }
+                Err(error) => {
+                    let why = Explanation::new(
+                        chain(&error),
+                        "serve waits until this can be read: correct the reference, or let the base identity read it \
+                         (see iam-policy)",
+                    );
+                    steps.push(Step { fault: Some(why), ..step });
+                    return steps;
+                }
+            }
+        }
+    }
+    let began = Instant::now();
+    let step = |name| Step::new(name, "").since(began);
+    match ServerTls::new(&listen, Arc::new(SystemClock)) {
+        Err(error) => {
+            let why = Explanation::new(chain(&error), "serve ends with exit code 78 here: store it anew as it says");
+            steps.push(Step { fault: Some(why), ..step("listen.tls") });
+        }
+        Ok(tls) => {
+            let aging = tls.aging();
+            steps.extend(aging.iter().map(|aging| aged(aging, step(aging.key()))));
+            if !steps.is_empty() && aging.is_empty() {
+                steps.push(step("listen.tls").found("certificate and key belong together"));
+            }
+        }
+    }
+    steps
+}
+
+/// One line for each certificate and list that ends, ended, or has not begun.
+pub(super) fn ages(config: &Config) -> Vec<String> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // What AWS keeps was not read, and is not read here.
+    let aging = ServerTls::new(&config.listen, clock).map(|tls| tls.aging()).unwrap_or_default();
+    aging.iter().map(|aging| format!("{}: {aging}", aging.key())).collect()
+}
+
+fn aged(aging: &Aging, step: Step) -> Step {
+    if aging.breaks_logins() {
+        let fault = Some(Explanation::new(aging, format_args!("store a newer one at {}", aging.key())));
+        return Step { fault, ..step };
+    }
+    step.found(aging.to_string())
+}
+
+fn materials(listen: &mut Listen) -> Vec<(&'static str, &mut Material)> {
+    let identity = listen.identity.iter_mut();
+    let identity = identity.flat_map(|pair| [("listen.tls.cert", &mut pair.cert), ("listen.tls.key", &mut pair.key)]);
+    let clients = listen.clients.iter_mut().flat_map(|clients| {
+        let crl = clients.crl.iter_mut().map(|crl| ("listen.tls.client_crl", crl));
+        std::iter::once(("listen.tls.client_ca", &mut clients.ca)).chain(crl)
+    });
+    identity.chain(clients).collect()
+}
+
+/// As it stands in the file.
+fn told(from: &Reference) -> String {
+    match from {
+        Reference::File(path) => path.display().to_string(),
+        Reference::Env(name) => format!("env:{name}"),
+        Reference::Remote(Remote::Parameter(name)) => format!("ssm:{name}"),
+        Reference::Remote(Remote::Secret { id, key: None }) => format!("secret:{id}"),
+        Reference::Remote(Remote::Secret { id, key: Some(key) }) => format!("secret:{id}#{key}"),
+    }
+}
