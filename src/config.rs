@@ -15,9 +15,9 @@ pub use self::connection::{
     Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, NameTemplate, Piece, RoleHop, StartupPolicy, Warehouse,
     connection_from_item,
 };
-pub use self::fault::{Fault, Faults};
 pub use self::disguise::BadPassword;
 pub(crate) use self::disguise::{of_a_secret, warehouse_password, without_newline};
+pub use self::fault::{Fault, Faults};
 pub use self::file::read_file;
 pub(crate) use self::file::read_regular;
 pub use self::home::HomeRegion;
@@ -26,16 +26,16 @@ pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, 
 use self::reader::Doc;
 pub use self::tree::ItemValue;
 use self::tree::{Node, Place};
-pub(crate) use self::users::{MAX_PASSWORDS, Rights};
 pub use self::users::{Access, AnyUser, Holder, Method, Password, Proof, Right, StoredPassword, User};
+pub(crate) use self::users::{MAX_PASSWORDS, Rights};
 pub(crate) use self::value::{BEFORE_CONN_ID, Endpoint, endpoint, glob_matches};
 pub use self::value::{BadPem, Origin, Reference, Remote};
 pub use self::verifier::Verifier;
 use crate::secret::Secret;
 
 pub mod connection;
-mod fault;
 mod disguise;
+mod fault;
 mod file;
 mod home;
 mod include;
@@ -208,6 +208,9 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
     listen::check_ports(&connections, &entries, &listen, entrance);
+    let mut addresses = listen.addresses.iter().copied().chain(connections.values().filter_map(|spec| spec.listen));
+    let is_local = addresses.all(|address| address.ip().is_loopback());
+    users::warn_of_odd_ones(&users, any_user.as_ref(), &user_entries, is_local);
     users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
     let config = Config {
         users,

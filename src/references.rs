@@ -1,8 +1,8 @@
 //! What the configuration refers to, and how it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -47,6 +47,8 @@ pub(crate) struct References {
     files: Arc<Files>,
     /// Of one read.
     patience: Duration,
+    /// Parameters of which it was told that they are plain Strings.
+    plain: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// A reference that cannot be read now. Its text never holds what was read.
@@ -73,7 +75,7 @@ pub(crate) type Listing = BTreeMap<String, Secret>;
 
 impl References {
     pub(crate) fn new(store: Arc<StoreReader>, patience: Duration) -> Self {
-        Self { store, files: Arc::new(Files::new()), patience }
+        Self { store, files: Arc::new(Files::new()), patience, plain: Arc::default() }
     }
 
     /// The text that a reference leads to now.
@@ -99,7 +101,14 @@ impl References {
                 source: std::io::ErrorKind::NotFound.into(),
             }),
             Reference::Remote(Remote::Parameter(name)) => {
-                Ok(self.store.read(&Place::parameter(name, None)).await?.text)
+                let stored = self.store.read(&Place::parameter(name, None)).await?;
+                if !stored.is_secure && is_secret(&stored.text) && self.is_first(name) {
+                    warn!(
+                        parameter = name.as_str(),
+                        "is a plain String, which many may read: a password or key belongs in a SecureString"
+                    );
+                }
+                Ok(stored.text)
             }
             Reference::Remote(Remote::Secret { id, key }) => {
                 let text = self.store.read(&Place::secret(id, None)).await?.text;
@@ -111,6 +120,11 @@ impl References {
                 }
             }
         }
+    }
+
+    /// Whether nothing has been told of this parameter yet.
+    fn is_first(&self, name: &str) -> bool {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
     }
 
     /// The SecureString parameters right below an SSM path; others are passed over.
@@ -220,6 +234,12 @@ pub(crate) fn fetch(remote: &Remote, env: &dyn Fn(&str) -> Option<String>) -> Re
         let read = References::new(Arc::new(store), PATIENCE).read(&Reference::Remote(remote.clone())).await;
         read.map_err(|error| chain(&error))
     })
+}
+
+/// Whether a text is one to hide: certificates and revocation lists are none.
+fn is_secret(text: &Secret) -> bool {
+    let text = text.expose();
+    !text.contains("-----BEGIN ") || text.contains("PRIVATE KEY-----")
 }
 
 /// One string of a JSON object.

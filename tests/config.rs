@@ -545,6 +545,59 @@ fn ports_of_connections_are_held_to_the_rules_of_the_listener() {
 }
 
 #[test]
+fn weak_and_expired_anchors_and_keys_that_others_read_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = TempDir::new().unwrap();
+    let made = |until: i32| {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(until, 1, 1));
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    fs::write(dir.path().join("good.pem"), made(2090)).unwrap();
+    fs::write(dir.path().join("old.pem"), made(2090) + &made(2002)).unwrap();
+    let warnings = |file: &str| {
+        let warnings = load_in(&dir, &format!("[upstream]\nca = \"{file}\"")).warnings;
+        warnings.into_iter().filter(|warning| warning.contains("upstream.ca")).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings("good.pem"), [""; 0]);
+    let told = warnings("old.pem");
+    assert!(told.len() == 1 && told[0].contains("1 of its 2 certificates have expired"), "{told:?}");
+
+    let (cert, key) = self_signed();
+    fs::write(dir.path().join("crt"), cert).unwrap();
+    fs::write(dir.path().join("key"), key).unwrap();
+    for (mode, want) in [(0o600, 0), (0o644, 1)] {
+        fs::set_permissions(dir.path().join("key"), fs::Permissions::from_mode(mode)).unwrap();
+        let warnings = load_in(&dir, "[listen.tls]\ncert = \"crt\"\nkey = \"key\"").warnings;
+        let told = warnings.iter().filter(|warning| warning.contains("listen.tls.key: this private key may be read"));
+        assert_eq!(told.count(), want, "{mode:o} {warnings:?}");
+    }
+}
+
+#[test]
+fn any_user_by_certificate_beside_users_with_passwords_is_warned_of() {
+    let dir = TempDir::new().unwrap();
+    let (cert, key) = self_signed();
+    fs::write(dir.path().join("crt"), cert).unwrap();
+    fs::write(dir.path().join("key"), key).unwrap();
+    let text = |more: &str| {
+        format!(
+            "[listen.tls]\ncert = \"crt\"\nkey = \"key\"\nclient_ca = \"crt\"\n{}\
+             [users.\"*\"]\nauth = \"cert\"\nconnections = [\"sales\"]\n{more}",
+            connection("")
+        )
+    };
+    let count = |more: &str| {
+        let warnings = load_in(&dir, &text(more)).warnings;
+        warnings.iter().filter(|warning| warning.contains("users.\"*\": any name is asked for a certificate")).count()
+    };
+    assert_eq!(count("[users.ann]\nauth = \"cert\"\n"), 0);
+    assert_eq!(count("[users.ann]\npassword = \"env:PW\"\n"), 1);
+}
+
+#[test]
 fn unknown_keys_can_be_warnings() {
     let text = "[limits]\nmax_session = 5\nfuture = 1";
     let config = config::parse(text, Path::new("p"), &env, UnknownKeys::Warn).unwrap();

@@ -470,6 +470,11 @@ fn what_has_no_effect_is_warned_of() {
             serverless("").replace("Analytics.", "analytics-endpoint-abc."),
             "connections.sales.host: looks like a VPC endpoint's name; \"analytics-endpoint-abc\" is taken for the workgroup",
         ),
+        (
+            "type = \"redshift\"\nhost = \"dw-endpoint-x.abc.us-east-1.redshift.amazonaws.com\"\ndatabase = \"dev\"\n"
+                .to_owned(),
+            "connections.sales.host: looks like a VPC endpoint's name; \"dw-endpoint-x\" is taken for the cluster_id",
+        ),
     ] {
         let (_, warnings) = load(&lines);
         assert!(warnings.len() == 1 && warnings[0].ends_with(want), "{lines}\n{warnings:?}");

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
 use super::verifier::BadVerifier;
+use crate::secret::{Secret, SecretJson};
 
 /// Why a text is neither a password nor a verifier.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -129,7 +130,8 @@ pub(crate) fn disguised(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     if is_crypt(bare) {
         return Some(Err(BadPassword::Crypt));
     }
-    let is_object = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object());
+    let parsed = |text: &str| SecretJson::parse(&Secret::new(text.to_owned()));
+    let is_object = |text: &str| parsed(text).is_ok_and(|json| json.object().is_some());
     (text.trim_start().starts_with('{') && is_object(text)).then_some(Err(BadPassword::Json))
 }
 
@@ -264,7 +266,6 @@ fn is_user_list(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::Verifier;
-    use crate::secret::Secret;
 
     fn verifier() -> String {
         Verifier::derive(&Secret::new("pencil".to_owned()), b"0123456789abcdef", 4096).to_string()

@@ -227,6 +227,11 @@ fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity>
             let cert = cert.referenced(|pem| checked(value::chain(pem)));
             let key_material = key.referenced(|pem| checked(value::private_key(pem)));
             let (cert, key_material) = (cert?, key_material?);
+            if let Reference::File(path) = &key_material.from
+                && let Some(what) = value::readers(path)
+            {
+                key.warn(what);
+            }
             // Each by itself will do, so that what is wrong now is wrong with the pair.
             if let (Some(cert_pem), Some(key_pem)) = (&cert.text, &key_material.text)
                 && let Err(BadIdentity::Cert(why) | BadIdentity::Key(why)) = Identity::check(cert_pem, key_pem)

@@ -161,6 +161,11 @@ impl<'a> Table<'a> {
         self.doc.fault(self.place, &join(&self.key, name), message);
     }
 
+    /// A warning about the key `name`, here or not.
+    pub(super) fn warn(&self, name: &str, message: impl Display) {
+        self.doc.warn(self.place, &join(&self.key, name), message);
+    }
+
     /// Judges the keys that nobody took.
     pub(super) fn finish(self) {
         for value in &self.left {

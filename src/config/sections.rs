@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::file::read_file;
 use super::reader::{Table, Value};
-use super::value::{self, Parsed, Reference};
+use super::value::{self, Parsed, Reference, Stage, Term};
 use super::{Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, Upstream};
+use crate::clock::{Clock, SystemClock};
 
 /// `[log]`
 pub(super) fn log(mut table: Table<'_>) -> Log {
@@ -76,7 +77,23 @@ pub(super) fn ca(value: &Value<'_>) -> Option<Ca> {
         value.fault(format_args!("{}: {message}", path.display()));
         return None;
     }
+    warn_of_anchors(value, &path.display().to_string(), &pem);
     Some(Ca::File { path, pem: Arc::from(pem) })
+}
+
+/// A trust anchor counts whatever its end is, and however weak its key: AWS's own redshift-ca-bundle.crt holds such ones.
+pub(super) fn warn_of_anchors(value: &Value<'_>, bundle: &str, pem: &str) {
+    let (terms, now) = (value::terms(pem), SystemClock.now());
+    let count = |is_odd: &dyn Fn(&Term) -> bool| terms.iter().filter(|term| is_odd(term)).count();
+    let expired = |term: &Term| term.at(now) == Stage::Over;
+    for (what, odd) in [
+        ("have expired, which nobody looks at in a trust anchor", count(&expired)),
+        ("have RSA keys of fewer than 2048 bits", count(&|term| term.is_weak)),
+    ] {
+        if odd > 0 {
+            value.warn(format_args!("{bundle}: {odd} of its {} certificates {what}: leave them out", terms.len()));
+        }
+    }
 }
 
 /// Kernels count it in whole seconds.

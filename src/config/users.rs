@@ -6,6 +6,7 @@ use std::sync::Arc;
 pub(crate) use self::access::Rights;
 pub use self::access::{Access, Right};
 pub use self::holder::Holder;
+pub(super) use self::odd::warn as warn_of_odd_ones;
 pub(crate) use self::password::MAX_PASSWORDS;
 use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
@@ -18,6 +19,7 @@ use super::value;
 
 mod access;
 mod holder;
+mod odd;
 mod password;
 mod patterns;
 mod per_user;

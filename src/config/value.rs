@@ -19,6 +19,7 @@ pub use self::pem::BadPem;
 pub(crate) use self::pem::{
     Stage, Term, chain, crls, key_pair, of_certificate, of_crl, private_key, provider, roots, terms,
 };
+pub(crate) use self::readers::readers;
 pub(crate) use self::session_name::session_name;
 pub(crate) use self::text::{BEFORE_CONN_ID, expand, nearest, note, reference, user_name, visible, visible_name};
 pub use self::text::{Reference, Remote};
@@ -30,6 +31,7 @@ mod network;
 mod origin;
 mod pasted;
 mod pem;
+mod readers;
 mod session_name;
 mod text;
 mod time;

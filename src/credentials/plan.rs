@@ -71,11 +71,11 @@ impl Plan {
         let endpoint = host.as_deref().and_then(config::endpoint);
         let region = spec.region.clone().or_else(|| endpoint.as_ref().map(|endpoint| endpoint.region().to_owned()));
         let name = name(spec, endpoint);
-        let caller = chain(spec, owner);
         let lookup = match spec.warehouse {
             Warehouse::Serverless => "workgroup",
             Warehouse::Provisioned => "cluster_id",
         };
+        let caller = chain(spec, owner);
         let per_user = spec.identity == LoginIdentity::PerUser;
         let login = match password {
             Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
@@ -139,7 +139,6 @@ fn call(
     user: Option<String>,
 ) -> Result<LoginCall, MintError> {
     let per_user = spec.identity == LoginIdentity::PerUser;
-    Ok(match name {
     if config::value::iam_database(&database).is_err() {
         return Err(MintError::Spec(
             "AWS gives no credentials for a database of this name (1 to 64 characters: a letter or _, then letters, digits and \
@@ -147,6 +146,7 @@ fn call(
                 .to_owned(),
         ));
     }
+    Ok(match name {
         Some(WarehouseName::Workgroup(workgroup)) => LoginCall::Workgroup { workgroup, database },
         Some(WarehouseName::Cluster(cluster_id)) => {
             let user = if per_user { Some(own_user(spec, owner)?) } else { user };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use redshift_sandbox::aws::SecretValue;
+use redshift_sandbox::aws::{Parameter, ParameterKind, SecretValue};
 use tokio::process::Command;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -161,6 +161,30 @@ async fn a_key_without_its_line_ends_is_not_logged_when_it_is_read_again() {
         }
     }
     rig.connect("sales").await.unwrap();
+}
+
+/// Whoever may read parameters reads those that are plain Strings.
+#[tokio::test]
+async fn a_password_or_key_in_a_plain_string_is_warned_of_once() {
+    let log = Log::default();
+    let lines = tracing_subscriber::fmt().with_env_filter("redshift_iam_proxy=warn").with_ansi(false);
+    let lines = lines.with_writer(log.clone()).finish();
+    let _here = tracing::subscriber::set_default(lines);
+    let config = "[users.ann]\npassword = \"ssm:/users/ann\"\nconnections = [\"sales\"]\n".to_owned();
+    let mut world = World::start(&Setup { config, ..Setup::default() }).await;
+    let pem = |world: &World, name: &str| std::fs::read_to_string(world.dir.path().join(name)).unwrap();
+    let plain = |value: String| Parameter { value, kind: ParameterKind::String };
+    let (cert, key) = (pem(&world, "server.crt"), pem(&world, "server.key"));
+    world.edit("cert = \"server.crt\"\nkey = \"server.key\"", "cert = \"ssm:/tls/cert\"\nkey = \"ssm:/tls/key\"");
+    for (name, value) in [("/users/ann", "anns".to_owned()), ("/tls/cert", cert), ("/tls/key", key)] {
+        world.sandbox.aws.put_parameter_of(name, plain(value));
+    }
+    let rig = Rig::over(world).await;
+    rig.app.read_references().await;
+    let told = log.text();
+    let count = |name: &str| told.matches(&format!("parameter=\"{name}\"")).count();
+    assert_eq!((count("/users/ann"), count("/tls/key"), count("/tls/cert")), (1, 1, 0), "{told}");
+    rig.connect_as("ann", "anns", "sales").await.unwrap();
 }
 
 /// Passwords, verifiers and the documents that hold them, at start, again later, and in `check`.

@@ -150,7 +150,9 @@ impl World {
     pub(crate) fn new_certificate(&self, names: &[&str]) {
         let leaf = self.sandbox.ca.issue(names);
         std::fs::write(self.dir.path().join("server.crt"), leaf.cert_pem).unwrap();
-        std::fs::write(self.dir.path().join("server.key"), leaf.key_pem).unwrap();
+        let key = self.dir.path().join("server.key");
+        std::fs::write(&key, leaf.key_pem).unwrap();
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
 
     /// The CA that signed every certificate of the rig.

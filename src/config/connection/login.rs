@@ -87,6 +87,11 @@ impl<'a> Login<'a> {
         self.places.password.is_none() && !self.has_secret()
     }
 
+    /// Whether IAM credentials may be asked for: a secret may turn out to hold no password.
+    pub(super) fn may_be_iam(&self) -> bool {
+        self.places.password.is_none()
+    }
+
     /// What the fields need of each other.
     pub(super) fn check(&mut self, warehouse: Option<Warehouse>, roles: Option<&Roles>) {
         let may_have_user = self.places.user.is_some() || self.has_secret();

@@ -122,8 +122,8 @@ fn learn(
     if slot.is_some() {
         return Some(());
     }
-    if warehouse == Warehouse::Serverless && guess.contains("-endpoint-") {
-        place.warn(format_args!("looks like a VPC endpoint's name; \"{guess}\" is taken for the workgroup"));
+    if guess.contains("-endpoint-") && login.may_be_iam() {
+        place.warn(format_args!("looks like a VPC endpoint's name; \"{guess}\" is taken for the {key}"));
     }
     match check(&guess) {
         Ok(name) => *slot = Some(name),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::access::{Access, Rights};
+use super::odd::{Pairs, Source, widened};
 use super::patterns::Patterns;
 use crate::config::reader::{Table, Value};
 use crate::config::value::{self, Glob, Parsed, WILDCARDS};
@@ -22,13 +23,15 @@ pub(in crate::config) struct Known {
     /// Whether a glob matches one of the names. Many users write the same.
     matched: RefCell<HashMap<String, bool>>,
     suggestions: Cell<usize>,
+    /// Two sources of rights of which it was told that one widens the other.
+    widened: RefCell<Pairs>,
 }
 
 impl Known {
     /// `elsewhere`: globs of the conn_ids that the table of `[specs]` may hold.
     pub(in crate::config) fn new(names: impl Iterator<Item = String>, elsewhere: Vec<String>) -> Self {
         let (matched, suggestions) = (RefCell::default(), Cell::new(0));
-        Self { names: names.collect(), elsewhere, matched, suggestions }
+        Self { names: names.collect(), elsewhere, matched, suggestions, widened: RefCell::default() }
     }
 
     /// Whether a name or glob leads to one of the configuration's connections.
@@ -117,6 +120,8 @@ impl Groups {
 /// A user's own rights and roles, then those of its groups in the order of `groups`.
 pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Union {
     let Said { connections, mut from, max_sessions, mut db_roles } = said(table, known);
+    let own_from = from.clone();
+    let mut sources = vec![Source { name: "the user".to_owned(), opens: !connections.is_empty(), from: &own_from }];
     let mut lists = vec![groups.own(connections)];
     let mut of_groups = None;
     let named = table.take("groups").and_then(|value| value.list()).unwrap_or_default();
@@ -127,13 +132,24 @@ pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Un
             place.fault(known.nowhere("group", &name, groups.by_name.keys().map(String::as_str)));
             continue;
         };
-        if !seen.insert(name) {
+        if !seen.insert(name.clone()) {
             continue;
         }
+        sources.push(Source { name: format!("group {name}"), opens: !said.connections.is_empty(), from: &said.from });
         lists.push(Arc::clone(rights));
         from.extend(said.from.iter().cloned());
         of_groups = of_groups.max(said.max_sessions);
         db_roles.extend(said.db_roles.iter().cloned());
+    }
+    if let Some((narrow, wide)) = widened(&sources)
+        && known.widened.borrow_mut().insert((narrow.clone(), wide.clone()))
+    {
+        table.warn(
+            "from",
+            format_args!(
+                "what {narrow} opens may be opened from where {wide} says, too: the places of all are added up"
+            ),
+        );
     }
     let mut once = BTreeSet::new();
     db_roles.retain(|role| once.insert(role.clone()));
