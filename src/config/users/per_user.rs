@@ -46,8 +46,15 @@ pub(in crate::config) fn check(
         if value::db_user(db_user).is_err() || denied.contains(&db_user.to_ascii_lowercase()) {
             check_db_user(entry, user, db_user, &clusters);
         }
-        let has_session = !user.connections.first_of(&workgroups, 1, |_| true).is_empty();
-        if has_session && let Some(other) = sessions.insert(value::session_name(&entry.name), &entry.name) {
+        if workgroups.is_empty() {
+            continue;
+        }
+        let opens = |user: &User| !user.connections.first_of(&workgroups, 1, |_| true).is_empty();
+        // Only of two that meet is it asked whether they have sessions: all others would cost a search each.
+        if let Some(other) = sessions.insert(value::session_name(&entry.name), &entry.name)
+            && opens(user)
+            && users.get(other).is_some_and(|other| opens(other))
+        {
             entry.fault(format_args!(
                 "its role session would have the same name as that of user \"{}\": one of the two needs another name",
                 other.escape_debug()
