@@ -1,4 +1,4 @@
-//! The table in docs/incidents.md, held against the tests.
+//! The tables in docs/incidents.md and docs/field.md, held against the tests.
 
 use std::path::{Path, PathBuf};
 
@@ -58,10 +58,14 @@ const INCIDENTS: [&str; 48] = [
 /// Rows that say so lean on code that there is not.
 const CANNOT_OCCUR: &str = "cannot occur:";
 
-const HEADS: [&str; 3] = ["| incident |", "| what |", "| ---"];
+const HEADS: [&str; 4] = ["| incident |", "| what |", "| what people met elsewhere |", "| ---"];
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+}
 
 fn docs() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/incidents.md")).unwrap()
+    page("incidents.md")
 }
 
 fn rows(docs: &str) -> impl Iterator<Item = &str> {
@@ -113,12 +117,15 @@ fn is_test(test: &str) -> bool {
 
 #[test]
 fn every_row_names_tests_that_there_are() {
-    let docs = docs();
-    for row in rows(&docs) {
-        let tests: Vec<_> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
-        assert!(!tests.is_empty(), "no test: {row}");
-        for test in tests {
-            assert!(is_test(test), "{test} is no test: {row}");
+    for (name, least) in [("incidents.md", 35), ("field.md", 60)] {
+        let docs = page(name);
+        assert!(rows(&docs).count() >= least, "{name}");
+        for row in rows(&docs) {
+            let tests: Vec<_> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+            assert!(!tests.is_empty(), "no test: {row}");
+            for test in tests {
+                assert!(is_test(test), "{test} is no test: {row}");
+            }
         }
     }
     assert!(is_test("fuzz::digest_requests_of_any_bytes_are_read_whole_or_refused"));
