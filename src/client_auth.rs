@@ -197,7 +197,7 @@ enum Exchange {
     Cleartext,
 }
 
-/// AWS's own drivers cannot do SASL (redshift-wire.md 4.4); they get a cleartext prompt, inside TLS only. In clear they are
+/// AWS's own drivers cannot do SASL (docs/protocol/redshift-wire.md 4.4); they get a cleartext prompt, inside TLS only. In clear they are
 /// told that TLS is required, upon which JDBC's `sslmode=allow` comes back with it.
 fn asked_as(method: Method, client: &Client) -> Exchange {
     match method {

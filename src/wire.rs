@@ -1,7 +1,7 @@
 //! Reading one message under a size limit, and writing messages.
 //!
 //! Framing is ours and comes first: pgwire's decoders panic on short bodies and look past their own message
-//! (pgwire-notes.md, pitfalls 2–4), so that they only ever see one whole message whose shape has been checked.
+//! (docs/protocol/pgwire.md, pitfalls 2–4), so that they only ever see one whole message whose shape has been checked.
 
 use std::future::poll_fn;
 use std::io;

@@ -188,7 +188,7 @@ async fn sixteen_bytes_in_clear_cancel_and_are_answered_by_the_end() {
     }
 }
 
-/// Columns of a driver that asked for level 1 or more say more than PostgreSQL's (redshift-wire.md 3).
+/// Columns of a driver that asked for level 1 or more say more than PostgreSQL's (docs/protocol/redshift-wire.md 3).
 #[tokio::test]
 async fn descriptions_of_every_level_pass_byte_for_byte() {
     let of_level = |format: u8, more: &[u8]| {

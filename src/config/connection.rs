@@ -80,7 +80,7 @@ pub enum BadConnId {
 }
 
 /// What a conn_id stands for: what its source says, before a secret fills what is missing. Facts and defaults: lava's
-/// connection spec (connection-spec.md 2), and product.md section 3.
+/// connection spec (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConnSpec {
     /// Its name.

@@ -60,7 +60,7 @@ impl Data {
     }
 }
 
-/// One value of an item of lava's table (connection-spec.md 2): strings, numbers in text, booleans, and maps of them.
+/// One value of an item of lava's table (docs/protocol/connection-spec.md 2): strings, numbers in text, booleans, and maps of them.
 #[derive(Clone, Debug)]
 pub enum ItemValue {
     /// `S`

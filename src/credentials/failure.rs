@@ -1,7 +1,7 @@
 //! Classing what AWS answers: by code string, since the SDK's types do not tell.
 //!
 //! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless models
-//! ThrottlingException as non-throttling (aws-api.md 0 and 1).
+//! ThrottlingException as non-throttling (docs/protocol/aws-api.md 0 and 1).
 
 use std::env::VarError;
 use std::error::Error;

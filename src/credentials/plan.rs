@@ -1,5 +1,5 @@
 //! A spec merged with its secret: where to dial, and which login is needed. lava's precedence, field by field: what the
-//! spec says, then its secret, then IAM (connection-spec.md 3).
+//! spec says, then its secret, then IAM (docs/protocol/connection-spec.md 3).
 
 use std::sync::Arc;
 
@@ -217,5 +217,5 @@ fn chain(spec: &ConnSpec, owner: Owner<'_>) -> Chain {
     Chain(hops.collect())
 }
 
-/// The session tag that grants database roles (aws-api.md 1).
+/// The session tag that grants database roles (docs/protocol/aws-api.md 1).
 pub(crate) const DB_ROLES: &str = "RedshiftDbRoles";

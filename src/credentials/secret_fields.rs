@@ -1,4 +1,4 @@
-//! What a Secrets Manager secret fills in (connection-spec.md 4).
+//! What a Secrets Manager secret fills in (docs/protocol/connection-spec.md 4).
 
 use std::fmt;
 

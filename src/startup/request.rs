@@ -1,7 +1,7 @@
 //! Startup packets: what a client may send before it is known.
 //!
 //! Parsed here and not by pgwire, which loses the order of parameters and lets text that is not UTF-8 through
-//! altered (pgwire-notes.md, pitfall 5).
+//! altered (docs/protocol/pgwire.md, pitfall 5).
 
 use super::StartupError;
 use crate::cancel::CancelKey;
@@ -90,7 +90,7 @@ impl StartupParams {
         self.pairs.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with(PROTOCOL_OPTION))
     }
 
-    /// Whether one of AWS's own drivers (JDBC, ODBC, Python) speaks: only they send this (redshift-wire.md 2.1).
+    /// Whether one of AWS's own drivers (JDBC, ODBC, Python) speaks: only they send this (docs/protocol/redshift-wire.md 2.1).
     pub(crate) fn is_aws_driver(&self) -> bool {
         self.get("client_protocol_version").is_some()
     }

@@ -1,7 +1,7 @@
 //! Answering the warehouse's authentication requests: cleartext, MD5, SCRAM-SHA-256, Redshift's digest.
 //!
 //! All run inside verified TLS only, so that cleartext reaches nobody but the warehouse. Codes: PostgreSQL protocol,
-//! "Message Formats", AuthenticationXXX; 13 and what AWS's drivers make of 10: redshift-wire.md 4.1.
+//! "Message Formats", AuthenticationXXX; 13 and what AWS's drivers make of 10: docs/protocol/redshift-wire.md 4.1.
 
 use pgwire::messages::Message;
 use pgwire::messages::startup::{SASLInitialResponse, SASLResponse};
@@ -137,7 +137,7 @@ mod tests {
         DbLogin { user: "IAMR:rs01".into(), password: Secret::new("MyTempPassw0rd!".into()), expires_at: None }
     }
 
-    /// redshift-wire.md 4.3, codes 5 and 3.
+    /// docs/protocol/redshift-wire.md 4.3, codes 5 and 3.
     #[tokio::test]
     async fn the_password_vectors() {
         let login = login();

@@ -13,7 +13,7 @@ const MAX_PART: usize = 1024;
 /// The answer's type byte; the same as CopyData's.
 const DIGEST_RESPONSE: u8 = b'd';
 
-/// What the server sends behind the request code (redshift-wire.md 4.2).
+/// What the server sends behind the request code (docs/protocol/redshift-wire.md 4.2).
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct DigestRequest<'a> {
     salt: &'a [u8],
@@ -85,7 +85,7 @@ mod tests {
         DigestRequest::parse(&request[9..]).unwrap().answer(&Secret::new(password.into()), nonce)
     }
 
-    /// redshift-wire.md 4.3, vectors 1 to 3: computed by AWS's Python driver.
+    /// docs/protocol/redshift-wire.md 4.3, vectors 1 to 3: computed by AWS's Python driver.
     #[test]
     fn the_drivers_digest_vectors() {
         assert_eq!(
@@ -113,7 +113,7 @@ mod tests {
         );
     }
 
-    /// redshift-wire.md 4.3, code 5.
+    /// docs/protocol/redshift-wire.md 4.3, code 5.
     #[test]
     fn the_md5_vector() {
         let text = md5("IAMR:rs01", &Secret::new("MyTempPassw0rd!".into()), [1, 2, 3, 4]);

@@ -119,7 +119,7 @@ pub(super) fn parameter(mut body: &[u8], wanted: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// redshift-wire.md 4.3, the startup example.
+    /// docs/protocol/redshift-wire.md 4.3, the startup example.
     #[test]
     fn the_startup_vector() {
         let parameters = [("application_name", "rsgate"), ("client_protocol_version", "2")]

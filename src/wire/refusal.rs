@@ -1,4 +1,4 @@
-//! What a refused client reads: every SQLSTATE and text of product.md section 4, in one place.
+//! What a refused client reads: every SQLSTATE and text of docs/contract.md section 4, in one place.
 
 use bytes::BytesMut;
 use pgwire::messages::response::ErrorResponse;

@@ -1,4 +1,4 @@
-//! The corner cases that close connection-spec.md.
+//! The corner cases that close docs/protocol/connection-spec.md.
 
 use redshift_sandbox::aws::{RoleRule, SecretValue};
 

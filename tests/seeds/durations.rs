@@ -1,4 +1,4 @@
-//! `password_duration` (connection-spec.md 5): what is asked for, and what is no configuration.
+//! `password_duration` (docs/protocol/connection-spec.md 5): what is asked for, and what is no configuration.
 
 use crate::support::seeds::{PROXY_USER, Seed, load_faults};
 

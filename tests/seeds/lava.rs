@@ -1,4 +1,4 @@
-//! lava's own examples (connection-spec.md 8), as they stand there. Where a host is a name of AWS's that leads nowhere,
+//! lava's own examples (docs/protocol/connection-spec.md 8), as they stand there. Where a host is a name of AWS's that leads nowhere,
 //! the user is the one that the log says the dial was made for.
 
 use redshift_sandbox::aws::RoleRule;

@@ -1,4 +1,4 @@
-//! Whose password it is (connection-spec.md 3): the spec's, else the secret's, else IAM's. Field by field.
+//! Whose password it is (docs/protocol/connection-spec.md 3): the spec's, else the secret's, else IAM's. Field by field.
 
 use crate::support::seeds::{NOT_AVAILABLE, PROXY_USER, Run, Seed};
 

@@ -1,4 +1,4 @@
-//! AWS's own drivers, in the bytes that they send and as strict as they read (redshift-wire.md 2, 3 and 4.4). The real JDBC
+//! AWS's own drivers, in the bytes that they send and as strict as they read (docs/protocol/redshift-wire.md 2, 3 and 4.4). The real JDBC
 //! and ODBC drivers are on no package registry that we use.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};

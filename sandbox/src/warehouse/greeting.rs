@@ -1,6 +1,6 @@
 //! The parameter statuses of a Redshift Serverless workgroup, in place of PostgreSQL's.
 //!
-//! Names and values as public logs of real sessions show them (redshift-wire.md 2.5). PostgreSQL's own
+//! Names and values as public logs of real sessions show them (docs/protocol/redshift-wire.md 2.5). PostgreSQL's own
 //! `standard_conforming_strings`, `IntervalStyle` and others are not among them.
 
 use super::Statements;

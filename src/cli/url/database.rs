@@ -1,4 +1,4 @@
-//! The name of the real database, where it leads to the connection as the conn_id does (product.md 4).
+//! The name of the real database, where it leads to the connection as the conn_id does (docs/contract.md 4).
 
 use crate::config::{Config, ConnSpec, Holder};
 

@@ -1,4 +1,4 @@
-//! How a tool says which connection it wants (product.md 4). A tool may compare the database that it was given with
+//! How a tool says which connection it wants (docs/contract.md 4). A tool may compare the database that it was given with
 //! `current_database()`, so the conn_id goes where that leaves the database its real name.
 
 use std::net::SocketAddr;

@@ -11,7 +11,7 @@ use crate::config::reader::{Doc, dotted};
 use crate::config::tree::{self, ItemValue, Place};
 use crate::config::{Faults, UnknownKeys};
 
-/// lava's documented fields, and the two that its code knows besides (connection-spec.md 2). A writer of the table may set
+/// lava's documented fields, and the two that its code knows besides (docs/protocol/connection-spec.md 2). A writer of the table may set
 /// no others: most of the proxy's own would lead it elsewhere than the bounds allow.
 const FIELDS: [&str; 21] = [
     "conn_id",
@@ -113,7 +113,7 @@ mod tests {
         ItemValue::Text(text.to_owned())
     }
 
-    /// The example of connection-spec.md 8, as DynamoDB has it.
+    /// The example of docs/protocol/connection-spec.md 8, as DynamoDB has it.
     fn item() -> BTreeMap<String, ItemValue> {
         [
             ("conn_id", text("bi-analytics")),

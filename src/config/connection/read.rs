@@ -1,5 +1,5 @@
 //! A connection's fields, one by one, and what they need of each other. Facts: lava's connection spec
-//! (connection-spec.md 2), and product.md section 3.
+//! (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

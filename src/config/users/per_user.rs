@@ -1,4 +1,4 @@
-//! What `identity = "per-user"` asks of users: what is theirs must reach the warehouse, and stay theirs (product.md 5).
+//! What `identity = "per-user"` asks of users: what is theirs must reach the warehouse, and stay theirs (docs/contract.md 5).
 //!
 //! Nothing here looks at each user for each connection: there may be thousands of both.
 

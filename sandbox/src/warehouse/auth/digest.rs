@@ -60,7 +60,7 @@ fn sha256(parts: &[&[u8]]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Made by running AWS's Python driver (redshift-wire.md 4.3): request from its code on, answer from its type on.
+    /// Made by running AWS's Python driver (docs/protocol/redshift-wire.md 4.3): request from its code on, answer from its type on.
     const VECTORS: [(&str, &str, &str); 3] = [
         (
             "MyTempPassw0rd!",
