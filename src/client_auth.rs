@@ -55,7 +55,13 @@ pub(crate) enum AuthError {
     /// The client has proved nothing, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
     /// certificate, a SCRAM exchange that does not add up. The client reads the same of all.
     #[error("{reason}")]
-    Failed { user: SentUser, reason: Reason },
+    Failed {
+        user: SentUser,
+        reason: Reason,
+        /// Whether it was a wrong guess, which leads to a ban. Only what every name is judged by decides it, or a ban would tell
+        /// who has an account.
+        is_guess: bool,
+    },
     /// Something else than the answer to the challenge.
     #[error("the client broke the protocol: expected {0}")]
     Protocol(&'static str),
@@ -110,18 +116,14 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// Whether it is a wrong guess, which leads to a ban: a proof that was finished, and wrong.
-    pub(crate) fn is_guess(self) -> bool {
+    /// Whether an exchange that ended so was a wrong guess: a proof that was finished, and wrong.
+    fn is_guess(self) -> bool {
         match self {
-            Self::WrongPassword
-            | Self::WrongCertificate
-            | Self::Malformed
-            | Self::OtherExchange
-            | Self::UnknownUser
-            | Self::Disabled
-            | Self::Expired => true,
-            // At a downgrade the client has not shown its proof yet.
-            Self::OtherChannel | Self::Downgrade | Self::Withheld | Self::Unread => false,
+            Self::WrongPassword | Self::WrongCertificate | Self::OtherExchange => true,
+            // No proof was finished (after a malformed message or a downgrade none can be), or it was right.
+            Self::Malformed | Self::OtherChannel | Self::Downgrade | Self::Withheld => false,
+            // Of the account, not of an exchange.
+            Self::UnknownUser | Self::Disabled | Self::Expired | Self::Unread => false,
         }
     }
 }
@@ -164,11 +166,12 @@ async fn prove(
 }
 
 /// Turns the account and its proof into a principal. If the account itself is barred, that reason is logged rather than the
-/// proof's.
+/// proof's, but whether it was a guess is a matter of the exchange alone: the same bytes count alike for every name.
 fn judge(user: &SentUser, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
+    let is_guess = account.is_counted && shown.is_err_and(Reason::is_guess);
     match (account.user, shown) {
         (Ok(holder), Ok(slot)) => Ok(Principal { user: user.name().to_owned(), holder, slot: Some(slot) }),
-        (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.clone(), reason }),
+        (Err(reason), _) | (Ok(_), Err(reason)) => Err(AuthError::Failed { user: user.clone(), reason, is_guess }),
     }
 }
 
@@ -176,7 +179,8 @@ fn judge(user: &SentUser, account: Account, shown: Result<usize, Reason>) -> Res
 fn certified(client: &Client, user: &SentUser, holder: Holder) -> Result<Principal, AuthError> {
     let tls = client.tls.as_ref().and_then(|tls| Some((tls.certificate.as_ref()?, tls.is_constrained)));
     let (certificate, is_constrained) = tls.ok_or(AuthError::CertificateMissing)?;
-    let failed = |reason| Err(AuthError::Failed { user: user.clone(), reason });
+    // Of a disabled user the right certificate counts like another's, as the right password does.
+    let failed = |reason| Err(AuthError::Failed { user: user.clone(), reason, is_guess: true });
     match certificate::proves(certificate, is_constrained, user.name()) {
         false => failed(Reason::WrongCertificate),
         true if !holder.rights.enabled => failed(Reason::Disabled),

@@ -231,7 +231,7 @@ async fn proven(
     let verified = client_auth::verify(client, &shared.accounts, user, &trial).await;
     trial.end(match &verified {
         Ok(_) => Ended::Right,
-        Err(AuthError::Failed { reason, .. }) if reason.is_guess() => Ended::Wrong,
+        Err(AuthError::Failed { is_guess: true, .. }) => Ended::Wrong,
         Err(_) => Ended::Uncounted,
     })?;
     let principal = verified?;

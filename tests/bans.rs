@@ -18,9 +18,9 @@ use support::frozen::FrozenTime;
 use support::hostile::{MECHANISM, Verdict, challenged, demo, told, verdict, wrong_password};
 use support::process::Proxy;
 use support::raw::{
-    SSL_REQUEST, encrypt, message, read_message, say, startup, tcp, tcp_from, tls, tls_config, until_closed,
+    SSL_REQUEST, encrypt, field, message, read_message, say, startup, tcp, tcp_from, tls, tls_config, until_closed,
 };
-use support::scram::{Scram, initial_response};
+use support::scram::{Scram, initial_response, part};
 use support::{PASSWORD, Rig, Setup, USER, World, assert_refused, login_over, refusal, without_session};
 
 const LIMITS: &str = "[limits]\nban_after = 3\nban_window = \"1m\"\nban_time = \"5m\"\n";
@@ -171,6 +171,86 @@ async fn a_success_clears_the_count_of_its_user() {
     assert!(rig.app.bans().is_empty());
 }
 
+/// What a client says in an exchange, and whether it is a wrong proof.
+struct Attempt {
+    first: &'static str,
+    /// Made of the challenge. `None`: there is none.
+    last: Option<fn(&str) -> String>,
+    is_guess: bool,
+}
+
+/// None of them needs to know a password.
+const ATTEMPTS: [Attempt; 7] = [
+    Attempt { first: "y,,n=,r=abc", last: None, is_guess: false },
+    Attempt { first: "n", last: None, is_guess: false },
+    Attempt { first: "p=tls-unique,,n=,r=abc", last: None, is_guess: false },
+    Attempt { first: "n,,n=,r=abc", last: Some(|_| "c=biws".to_owned()), is_guess: false },
+    Attempt { first: "n,,n=,r=abc", last: Some(|challenge| abc().last(challenge, "wrong")), is_guess: true },
+    Attempt {
+        first: "n,,n=,r=abc",
+        last: Some(|challenge| abc().last_with("eSws", part(challenge, "r="), challenge, "wrong")),
+        is_guess: true,
+    },
+    Attempt {
+        first: "n,,n=,r=abc",
+        last: Some(|challenge| abc().last_with("biws", "abc", challenge, "wrong")),
+        is_guess: true,
+    },
+];
+
+fn abc() -> Scram {
+    Scram { nonce: "abc".to_owned(), ..Scram::default() }
+}
+
+/// All that the proxy answers to one, but for what is another's each time: the challenge, the session, and the user's name.
+async fn answer_to(rig: &Rig, attempt: &Attempt, user: &str) -> String {
+    let mut stream = rig.tls().await;
+    say(&mut stream, &startup(0, &[("user", user), ("database", "sales")])).await;
+    let mut answer = String::new();
+    let (mut tag, mut body) = read_message(&mut stream).await.unwrap();
+    if tag == b'R' {
+        answer = format!("{}; ", body.escape_ascii());
+        say(&mut stream, &initial_response(MECHANISM, attempt.first.as_bytes())).await;
+        (tag, body) = read_message(&mut stream).await.unwrap();
+    }
+    if let Some(last) = attempt.last.filter(|_| tag == b'R') {
+        let challenge = std::str::from_utf8(&body[4..]).unwrap();
+        say(&mut stream, &message(b'p', last(challenge).as_bytes())).await;
+        (tag, body) = read_message(&mut stream).await.unwrap();
+    }
+    assert_eq!((tag, until_closed(&mut stream).await.len()), (b'E', 0));
+    let (code, text) = (field(&body, b'C'), field(&body, b'M'));
+    let rest = body.len() - text.len();
+    answer + &format!("{code} {} and {rest} bytes", without_session(&text).replace(&format!("\"{user}\""), "U"))
+}
+
+/// Issue 11: a client that said `y` was refused as one that had guessed where nobody has the name, and as one that had not
+/// where somebody has it. Who is banned after ten of them is unknown.
+#[tokio::test]
+async fn whether_an_attempt_counts_tells_nothing_of_the_account() {
+    let verifier = support::verifier();
+    let config =
+        format!("[users.late]\npassword = \"{verifier}\"\npassword_expires = 2020-01-01\nconnections = [\"*\"]\n");
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    let users = [USER, "nobody", "leaver", "late"];
+    for attempt in &ATTEMPTS {
+        let mut answers = Vec::new();
+        for user in users {
+            let mut of_user = Vec::new();
+            for _ in 0..11 {
+                of_user.push(answer_to(&rig, attempt, user).await);
+            }
+            answers.push(of_user);
+        }
+        assert!(answers.iter().all(|of_user| *of_user == answers[0]), "{}: {answers:#?}", attempt.first);
+        let is_banned = answers[0][10].contains("28000 too many failed logins");
+        assert_eq!((is_banned, answers[0][9].contains("28P01")), (attempt.is_guess, true), "{answers:#?}");
+        let banned = rig.app.bans().len();
+        assert_eq!(banned, if attempt.is_guess { users.len() } else { 0 }, "{}", attempt.first);
+        rig.app.unban(HERE.into());
+    }
+}
+
 #[tokio::test]
 async fn only_finished_wrong_proofs_are_counted() {
     let rig = rig().await;
@@ -249,6 +329,31 @@ async fn a_new_password_that_was_sent_before_it_was_read_is_forgiven_when_it_is(
     rig.app.read_references().await;
     assert_eq!(login(&rig, HERE, "ann", "new").await, None);
     assert_eq!(login(&rig, HERE, "ann", "old").await, None);
+}
+
+/// Whoever is never banned while SSM is down has an entry, or has none: neither shows.
+#[tokio::test]
+async fn while_anything_is_unread_unknown_names_are_answered_as_unread_ones() {
+    let config = format!("{LIMITS}[users.ann]\npassword = \"ssm:/ann\"\nconnections = [\"sales\"]\n");
+    let rig = Rig::with(Setup { config, ..Setup::default() }).await;
+    let wrong = &ATTEMPTS[4];
+    for n in 0..5 {
+        let answers = [answer_to(&rig, wrong, "ann").await, answer_to(&rig, wrong, "nobody").await];
+        assert!(answers[0] == answers[1] && answers[0].contains("28P01"), "{n}: {answers:?}");
+    }
+    assert!(rig.app.bans().is_empty());
+    for _ in 0..3 {
+        answer_to(&rig, wrong, USER).await;
+    }
+    assert!(is_banned(&rig, HERE, USER).await, "who can be guessed at is counted");
+    rig.sandbox().aws.put_parameter("/ann", "right");
+    rig.app.read_references().await;
+    for user in ["ann", "nobody"] {
+        for _ in 0..3 {
+            assert!(answer_to(&rig, wrong, user).await.contains("28P01"));
+        }
+        assert!(is_banned(&rig, HERE, user).await, "{user}");
+    }
 }
 
 /// Issue 11, A4: with costly verifiers a crowd made others wait until our own deadline, which was counted as a wrong proof.

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac;
 use tracing::warn;
@@ -42,6 +42,10 @@ pub(crate) struct Accounts {
     listed: Option<Listed>,
     /// What most verifiers have: a fake one must not stand out.
     usual_iterations: AtomicU32,
+    /// Whether there are names of which no password has been read yet: some user's, or the path of `users."*"`.
+    is_any_unread: AtomicBool,
+    /// Held while both are found, so that the last to look is the last to say.
+    counting: Mutex<()>,
     derivations: Derivations,
     clock: Arc<dyn Clock>,
 }
@@ -52,6 +56,8 @@ pub(super) struct Account {
     pub(super) user: Result<Holder, Reason>,
     pub(super) method: Method,
     pub(super) verifiers: Verifiers,
+    /// Whether a wrong proof counts towards a ban.
+    pub(super) is_counted: bool,
 }
 
 impl Accounts {
@@ -72,6 +78,8 @@ impl Accounts {
             any_certified: any.filter(|any| any.path.is_none()).map(|any| Holder::any(&any.rights)),
             listed: any.filter(|any| any.path.is_some()).map(|any| Listed::new(Arc::clone(&any.rights))),
             usual_iterations: AtomicU32::new(ITERATIONS),
+            is_any_unread: AtomicBool::new(true),
+            counting: Mutex::default(),
             derivations: Derivations::new(salt_key),
             clock,
         };
@@ -94,10 +102,11 @@ impl Accounts {
     /// See [`AccountsError`]; then the old one stays.
     pub(crate) async fn renew(&self, name: &str, slot: usize, password: Password) -> Result<(), AccountsError> {
         let Some(entry) = self.users.get(name) else { return Ok(()) };
+        let was_unread = entry.verifiers().is_none();
         entry.renew(name, slot, password, &self.derivations).await?;
         let usual = self.usual_iterations.load(Ordering::Relaxed);
         // One more of the usual ones stays usual: what all have is counted only where it can change.
-        if entry.verifiers().is_some_and(|verifiers| verifiers.iterations != usual) {
+        if was_unread || entry.verifiers().is_some_and(|verifiers| verifiers.iterations != usual) {
             self.count();
         }
         Ok(())
@@ -163,22 +172,28 @@ impl Accounts {
     }
 
     /// The account of `name`; never fails, and takes as long for a stranger.
+    ///
+    /// A wrong proof of a user of whom nothing has been read yet is not counted, for it may be right. Nor is one of an unknown
+    /// name then: who of those that are never banned has an entry would show.
     pub(super) fn find(&self, name: &str) -> Account {
+        let is_any_unread = self.is_any_unread.load(Ordering::Relaxed);
         let fake = self.derivations.fakes.of(name, self.usual_iterations.load(Ordering::Relaxed));
         let Some((holder, stored)) = self.known(name) else {
             // While nobody below the path is known yet, each name may be one of them.
             let is_unread = self.listed.as_ref().is_some_and(|listed| !listed.is_read());
             let reason = if is_unread { Reason::Unread } else { Reason::UnknownUser };
-            return Account { user: Err(reason), method: self.usual_method(), verifiers: fake };
+            let method = self.usual_method();
+            return Account { user: Err(reason), method, verifiers: fake, is_counted: !is_any_unread };
         };
         let barred = self.barred(&holder.rights);
+        let is_counted = stored.is_some() || !is_any_unread;
         let (user, verifiers) = match (stored, barred) {
             (Some(verifiers), None) => (Ok(holder.clone()), Verifiers::clone(&verifiers)),
             // The right password must not earn the server's proof: that would tell.
             (Some(verifiers), Some(why)) => (Err(why), fake.like(&verifiers)),
             (None, why) => (Err(why.unwrap_or(Reason::Unread)), fake),
         };
-        Account { user, method: holder.rights.method, verifiers }
+        Account { user, method: holder.rights.method, verifiers, is_counted }
     }
 
     /// Which of the account's passwords a client at `from` has sent: thousands of hashes, on a thread of its own, one at a
@@ -230,8 +245,12 @@ impl Accounts {
         }
     }
 
-    /// Finds the most frequent count of rounds; PostgreSQL's own where there are no users.
+    /// Finds whether anything is unread, and the most frequent count of rounds; PostgreSQL's own where there are no users.
     fn count(&self) {
+        let _turn = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_any_unread = self.users.values().any(|entry| entry.verifiers().is_none())
+            || self.listed.as_ref().is_some_and(|listed| !listed.is_read());
+        self.is_any_unread.store(is_any_unread, Ordering::Relaxed);
         let mut seen = HashMap::<u32, usize>::new();
         let of_entries = self.users.values().filter_map(Entry::verifiers);
         for verifiers in of_entries.chain(self.listed.iter().flat_map(Listed::all)) {

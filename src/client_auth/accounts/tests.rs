@@ -151,6 +151,23 @@ async fn each_slot_is_renewed_by_itself() {
 }
 
 #[tokio::test]
+async fn wrong_proofs_of_unread_and_unknown_names_count_alike() {
+    let is_counted = |accounts: &Accounts, names: [&str; 3]| names.map(|name| accounts.find(name).is_counted);
+    let own = || [("read", user(&[verifier("x", SALT, ITERATIONS)])), ("unread", user(&[unread()]))];
+    let accounts = accounts(own()).await;
+    assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true, false, false]);
+    accounts.renew("unread", 0, Password::Plain(secret("y"))).await.unwrap();
+    assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true; 3], "as many rounds as before");
+
+    let accounts = with_path(own()).await;
+    accounts.renew("unread", 0, Password::Plain(secret("y"))).await.unwrap();
+    assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true, true, false], "the path is unread");
+    // Of one that was read, but is no password, nobody has the right one.
+    accounts.relist(listing([("bad", "SCRAM-SHA-256$x")])).await.unwrap();
+    assert_eq!(is_counted(&accounts, ["read", "bad", "stranger"]), [true; 3]);
+}
+
+#[tokio::test]
 async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
     let accounts = with_path([("own", user(&[verifier("own", SALT, 7)]))]).await;
     assert_eq!(shown(&accounts, "ann", "anns").await, Err(Reason::Unread), "it may be one of them");
