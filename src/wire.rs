@@ -39,11 +39,15 @@ const MAX_EARLY: usize = 64 * 1024;
 /// A leg, and what was read from it but not used yet.
 pub(crate) struct Wire<S = Leg> {
     stream: S,
-    buffer: BytesMut,
+    buffer: Held,
 }
 
+/// What was read but not used yet. It may be a password: no copy of it is left in memory that is freed.
+#[derive(Default)]
+struct Held(BytesMut);
+
 /// One whole message with a type byte, of a login: it may hold a password, and is wiped when dropped.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
 pub(crate) struct Frame {
     /// Type byte, length and body.
     bytes: BytesMut,
@@ -66,19 +70,19 @@ pub(crate) enum WireError {
 impl<S: Stream> Wire<S> {
     /// Nothing read yet.
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: Held::default() }
     }
 
     /// Reads one message without a type byte: the body behind the length, 4 to 9,996 bytes. Cancel safe.
     pub(crate) async fn startup_packet(&mut self) -> Result<BytesMut, WireError> {
         self.fill(4).await?;
-        let length = peek_u32(&self.buffer, 0);
+        let length = peek_u32(&self.buffer.0, 0);
         trace!(length, "startup packet");
         if !(8..=MAX_STARTUP_BYTES as u64).contains(&u64::from(length)) {
             return Err(WireError::Length(length));
         }
         self.fill(length as usize).await?;
-        let mut packet = self.buffer.split_to(length as usize);
+        let mut packet = self.buffer.0.split_to(length as usize);
         packet.advance(4);
         Ok(packet)
     }
@@ -86,12 +90,12 @@ impl<S: Stream> Wire<S> {
     /// Reads one message with a type byte, of at most `max` bytes behind that byte. Cancel safe.
     pub(crate) async fn frame(&mut self, max: usize) -> Result<Frame, WireError> {
         self.fill(5).await?;
-        let length = peek_u32(&self.buffer, 1);
+        let length = peek_u32(&self.buffer.0, 1);
         if !(4..=max as u64).contains(&u64::from(length)) {
             return Err(WireError::Length(length));
         }
         self.fill(1 + length as usize).await?;
-        let frame = Frame { bytes: self.buffer.split_to(1 + length as usize) };
+        let frame = Frame { bytes: self.buffer.0.split_to(1 + length as usize) };
         // Without its length, which for one type is a password's.
         trace!(tag = frame.tag().escape_ascii().to_string().as_str(), "message read");
         Ok(frame)
@@ -100,7 +104,7 @@ impl<S: Stream> Wire<S> {
     /// Reads a single byte: the answer to an SSLRequest. Cancel safe.
     pub(crate) async fn byte(&mut self) -> Result<u8, WireError> {
         self.fill(1).await?;
-        Ok(self.buffer.get_u8())
+        Ok(self.buffer.0.get_u8())
     }
 
     /// Writes one message of pgwire's and flushes.
@@ -120,7 +124,7 @@ impl<S: Stream> Wire<S> {
 
     /// True where the peer has sent more than was asked for.
     pub(crate) fn has_more(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.buffer.0.is_empty()
     }
 
     /// Takes and drops what the peer still sends, to the end of its stream.
@@ -135,8 +139,8 @@ impl<S: Stream> Wire<S> {
 
     /// Resolves when the peer is gone. What it sends until then is kept, but not without bound. Cancel safe.
     pub(crate) async fn gone(&mut self) -> WireError {
-        while self.buffer.len() < MAX_EARLY {
-            if let Err(error) = self.fill(self.buffer.len() + 1).await {
+        while self.buffer.0.len() < MAX_EARLY {
+            if let Err(error) = self.fill(self.buffer.0.len() + 1).await {
                 return error;
             }
         }
@@ -144,8 +148,8 @@ impl<S: Stream> Wire<S> {
     }
 
     /// The leg, and what was read but not used: the first bytes of the relay.
-    pub(crate) fn into_parts(self) -> (S, BytesMut) {
-        (self.stream, self.buffer)
+    pub(crate) fn into_parts(mut self) -> (S, BytesMut) {
+        (self.stream, std::mem::take(&mut self.buffer.0))
     }
 
     /// The same, its kind of stream no longer known.
@@ -158,10 +162,9 @@ impl<S: Stream> Wire<S> {
 
     /// Reads until `wanted` bytes are there. Cancel safe: what was read stays in the buffer.
     async fn fill(&mut self, wanted: usize) -> Result<(), WireError> {
-        while self.buffer.len() < wanted {
-            let Self { stream, buffer } = self;
-            // All at once: a buffer that grows leaves a copy of what it held behind.
-            buffer.reserve(wanted - buffer.len() + READ_BYTES);
+        while self.buffer.0.len() < wanted {
+            self.buffer.make_room(wanted + READ_BYTES);
+            let Self { stream, buffer: Held(buffer) } = self;
             let read = poll_fn(|cx| {
                 let held = buffer.len();
                 buffer.resize(held + READ_BYTES, 0);
@@ -177,9 +180,37 @@ impl<S: Stream> Wire<S> {
     }
 }
 
+impl Held {
+    /// Room for so many bytes in all. Not by `reserve`, which would free what was copied with its bytes in it, or leave them
+    /// behind the end. Gives back the buffer of before, wiped.
+    fn make_room(&mut self, bytes: usize) -> Option<BytesMut> {
+        if self.0.capacity() >= bytes {
+            return None;
+        }
+        let mut larger = BytesMut::with_capacity(bytes);
+        larger.extend_from_slice(&self.0);
+        let mut before = std::mem::replace(&mut self.0, larger);
+        before.as_mut().zeroize();
+        Some(before)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
+    }
+}
+
 impl Drop for Frame {
     fn drop(&mut self) {
         self.bytes.as_mut().zeroize();
+    }
+}
+
+/// Neither its bytes nor its length, which for one type are a password's.
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Frame").field("tag", &char::from(self.tag())).finish_non_exhaustive()
     }
 }
 
@@ -264,6 +295,19 @@ mod tests {
         assert_eq!(wire.frame(100).await.unwrap(), Frame::from_bytes(b"p\0\0\0\x06ab"));
         assert_eq!(wire.frame(100).await.unwrap(), Frame::from_bytes(b"H\0\0\0\x04"));
         assert!(matches!(wire.frame(100).await, Err(WireError::Closed)));
+    }
+
+    #[test]
+    fn a_buffer_that_grows_leaves_nothing_behind() {
+        let mut held = Held(BytesMut::from(&b"p\0\0\x20\0pass"[..]));
+        let before = held.make_room(10_000).unwrap();
+        assert_eq!((&before[..], &held.0[..]), (&[0; 9][..], &b"p\0\0\x20\0pass"[..]));
+        assert!(held.make_room(10_000).is_none() && held.0.capacity() >= 10_000);
+    }
+
+    #[test]
+    fn a_message_is_not_printed() {
+        assert_eq!(format!("{:?}", Frame::from_bytes(b"p\0\0\0\x09word\0")), "Frame { tag: 'p', .. }");
     }
 
     #[tokio::test]
