@@ -4,10 +4,11 @@
 //! [`Trial`]; a trial that is dropped before, by a deadline or a client that makes room, counts for nothing. In IPv6 an
 //! address stands for its /64. Nothing is logged while the lock is held.
 //!
-//! Memory is bounded: beyond [`MAX_FAILURES`] or [`MAX_BANS`] the oldest are forgotten. A ban takes `ban_after` finished
+//! Memory is bounded: beyond [`MAX_FAILURES`] or [`MAX_BANS`] the oldest are forgotten, and beyond [`MAX_GROUNDS`] new bans of
+//! whole addresses do not remember whose failures they stand on. A ban takes `ban_after` finished
 //! proofs, so that to push one out before its time an attacker has to finish a hundred thousand times as many.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,9 @@ const MAX_FAILURES: usize = 100_000;
 
 /// Bans remembered.
 const MAX_BANS: usize = 100_000;
+
+/// Users remembered whose failures bans of whole addresses stand on.
+const MAX_GROUNDS: usize = 100_000;
 
 /// How many more wrong proofs one address has over all users than with one.
 const ALL_USERS: usize = 10;
@@ -115,6 +119,8 @@ struct Memory {
     failures: VecDeque<(Instant, IpAddr, Counted)>,
     /// Every ban, in the order of their ends.
     bans: VecDeque<(Instant, IpAddr, Option<Counted>)>,
+    /// How many entries all `grounds` have.
+    grounds: usize,
 }
 
 /// What is known of one address.
@@ -123,6 +129,9 @@ struct Address {
     /// Failures of all its users that count.
     failures: usize,
     until: Option<Instant>,
+    /// What the ban of the address stands on: its users' failures of then. The ban outlives them in the queue. Empty: there is
+    /// no ban, or too much is remembered already.
+    grounds: HashMap<Counted, usize>,
     users: HashMap<Counted, Pair>,
 }
 
@@ -190,17 +199,19 @@ impl Bans {
         }
         memory.failures.push_back((now, from, user.clone()));
         let until = now + self.time;
+        let memory = &mut *memory;
         let address = memory.addresses.entry(from).or_default();
-        address.failures += 1;
-        let bans_address = address.failures >= self.after * ALL_USERS && address.until.is_none();
-        if bans_address {
-            address.until = Some(until);
-        }
         let pair = address.users.entry(user.clone()).or_default();
         pair.failures += 1;
         let bans_pair = pair.failures >= self.after && pair.until.is_none();
         if bans_pair {
             pair.until = Some(until);
+        }
+        address.failures += 1;
+        let bans_address = address.failures >= self.limit_of_address() && address.until.is_none();
+        if bans_address {
+            address.until = Some(until);
+            memory.grounds += address.remember_grounds(MAX_GROUNDS.saturating_sub(memory.grounds));
         }
         let of_pair = bans_pair.then(|| Some(user.clone()));
         let banned = of_pair.into_iter().chain(bans_address.then_some(None));
@@ -226,21 +237,33 @@ impl Bans {
         pair.forgiven += std::mem::take(&mut pair.failures);
     }
 
-    /// The user has another password from now on, which was a wrong one until now: its failures no longer count, and its bans
-    /// end, wherever it came from. Bans of whole addresses stay.
-    pub(crate) fn forgive(&self, user: &Counted) {
+    /// These users have another password from now on, which was a wrong one until now: their failures no longer count, and
+    /// their bans end, wherever they came from. The ban of a whole address ends where the failures of others would not have
+    /// led to it.
+    pub(crate) fn forgive(&self, users: &HashSet<Counted>) {
         let (_, mut memory) = self.memory();
-        memory.bans.retain(|(_, _, of)| of.as_ref() != Some(user));
-        let mut of_user = Vec::new();
+        let memory = &mut *memory;
+        let (mut over, mut forgiven) = (HashSet::new(), Vec::new());
         for (from, address) in &mut memory.addresses {
-            let Some(pair) = address.users.get_mut(user) else { continue };
-            address.failures -= pair.failures;
-            pair.forgiven += std::mem::take(&mut pair.failures);
-            pair.until = None;
-            of_user.push(*from);
+            let of_users: Vec<_> = address.users.keys().filter(|user| users.contains(user)).cloned().collect();
+            for user in of_users {
+                address.forgive(&user);
+                forgiven.push((*from, user));
+            }
+            let before = address.grounds.len();
+            address.grounds.retain(|user, _| !users.contains(user));
+            memory.grounds -= before - address.grounds.len();
+            if address.grounds.len() < before && address.grounds.values().sum::<usize>() < self.limit_of_address() {
+                memory.grounds -= address.end_ban();
+                over.insert(*from);
+            }
         }
-        for from in of_user {
-            memory.tidy(from, Some(user));
+        memory.bans.retain(|(_, from, of)| of.as_ref().map_or(!over.contains(from), |user| !users.contains(user)));
+        for (from, user) in forgiven {
+            memory.tidy(from, Some(&user));
+        }
+        for from in over {
+            memory.tidy(from, None);
         }
     }
 
@@ -262,8 +285,14 @@ impl Bans {
         let before = memory.bans.len();
         memory.bans.retain(|(_, of, _)| *of != from);
         memory.failures.retain(|(_, of, _)| *of != from);
-        memory.addresses.remove(&from);
+        if let Some(mut address) = memory.addresses.remove(&from) {
+            memory.grounds -= address.end_ban();
+        }
         before - memory.bans.len()
+    }
+
+    fn limit_of_address(&self) -> usize {
+        self.after.saturating_mul(ALL_USERS)
     }
 
     fn counts(&self, from: IpAddr) -> bool {
@@ -305,6 +334,32 @@ impl Trial<'_> {
     }
 }
 
+impl Address {
+    /// Remembers whose failures its ban stands on, unless there are more than `most` of them: how many are remembered.
+    fn remember_grounds(&mut self, most: usize) -> usize {
+        let failing = self.users.iter().filter(|(_, pair)| pair.failures > 0);
+        self.grounds = failing.map(|(user, pair)| (user.clone(), pair.failures)).collect();
+        if self.grounds.len() > most {
+            self.grounds.clear();
+        }
+        self.grounds.len()
+    }
+
+    /// A user's failures no longer count, and its ban ends.
+    fn forgive(&mut self, user: &Counted) {
+        let Some(pair) = self.users.get_mut(user) else { return };
+        self.failures -= pair.failures;
+        pair.forgiven += std::mem::take(&mut pair.failures);
+        pair.until = None;
+    }
+
+    /// Ends the ban of the whole address: how many grounds are forgotten with it.
+    fn end_ban(&mut self) -> usize {
+        self.until = None;
+        std::mem::take(&mut self.grounds).len()
+    }
+}
+
 impl Memory {
     /// The oldest failure.
     fn forget_failure(&mut self) {
@@ -326,7 +381,7 @@ impl Memory {
         let Some((_, from, user)) = self.bans.pop_front() else { return };
         let Some(address) = self.addresses.get_mut(&from) else { return };
         match &user {
-            None => address.until = None,
+            None => self.grounds -= address.end_ban(),
             Some(user) => {
                 if let Some(pair) = address.users.get_mut(user) {
                     pair.until = None;

@@ -331,6 +331,28 @@ async fn a_new_password_that_was_sent_before_it_was_read_is_forgiven_when_it_is(
     assert_eq!(login(&rig, HERE, "ann", "old").await, None);
 }
 
+/// The same below the path of `users."*"`, be the name new there or its password.
+#[tokio::test]
+async fn a_new_password_below_the_path_is_forgiven_too() {
+    let config = format!("{LIMITS}[users.\"*\"]\npassword = \"ssm:/users/{{user}}\"\nconnections = [\"sales\"]\n");
+    let world = World::start(&Setup { config, ..Setup::default() }).await;
+    world.sandbox.aws.put_parameter("/users/ann", "old");
+    world.sandbox.aws.put_parameter("/users/cid", "same");
+    let rig = Rig::over(world).await;
+    for user in ["ann", "bob", "cid"] {
+        for _ in 0..3 {
+            assert_eq!(login(&rig, HERE, user, "new").await.unwrap().0, "28P01");
+        }
+        assert!(is_banned(&rig, HERE, user).await, "{user}");
+    }
+    rig.sandbox().aws.put_parameter("/users/ann", "new");
+    rig.sandbox().aws.put_parameter("/users/bob", "new");
+    rig.app.read_references().await;
+    assert_eq!(login(&rig, HERE, "ann", "new").await, None);
+    assert_eq!(login(&rig, HERE, "bob", "new").await, None);
+    assert!(is_banned(&rig, HERE, "cid").await, "whose password is what it was");
+}
+
 /// Whoever is never banned while SSM is down has an entry, or has none: neither shows.
 #[tokio::test]
 async fn while_anything_is_unread_unknown_names_are_answered_as_unread_ones() {

@@ -1,5 +1,6 @@
 //! The references whose values may change while we run: passwords, and what the listener's TLS is made of.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::config::{AnyUser, Config, Material, Password, Proof, Reference, User};
@@ -40,8 +41,7 @@ fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
                 for text in &values {
                     shared.accounts.renew(&user, slot, Password::from_stored(text)?).await?;
                 }
-                // Whoever sent the new password before we knew it was refused, and counted.
-                shared.bans.forgive(&shared.accounts.counted_as(&user, &user));
+                forgive(&shared, &[user]);
                 Ok(())
             }
         };
@@ -62,9 +62,19 @@ fn listed(any: &AnyUser, shared: &Arc<Shared>) -> Option<Watched> {
     let shared = Arc::clone(shared);
     let take = move |listing: Listing| {
         let shared = Arc::clone(&shared);
-        async move { Ok(shared.accounts.relist(listing).await?) }
+        async move {
+            let renewed = shared.accounts.relist(listing).await?;
+            forgive(&shared, &renewed);
+            Ok(())
+        }
     };
     Some(Watched::path("users.\"*\".password".to_owned(), path, take))
+}
+
+/// Whoever sent a new password before we knew it was refused, and counted.
+fn forgive(shared: &Shared, users: &[String]) {
+    let users: HashSet<_> = users.iter().map(|user| shared.accounts.counted_as(user, user)).collect();
+    shared.bans.forgive(&users);
 }
 
 /// A part of the listener's TLS, of texts that are used together. `None`: one of them does not change.

@@ -32,9 +32,14 @@ fn is_banned(bans: &Bans, from: &str, name: &str) -> bool {
     bans.judge(ip(from), &user(name)).is_err()
 }
 
+fn forgive(bans: &Bans, names: &[&str]) {
+    bans.forgive(&names.iter().map(|name| user(name)).collect());
+}
+
 /// That nothing is known of anybody.
 fn assert_empty(bans: &Bans) {
     let (_, memory) = bans.memory();
+    assert_eq!(memory.grounds, 0);
     assert!(memory.addresses.is_empty() && memory.failures.is_empty() && memory.bans.is_empty());
 }
 
@@ -198,7 +203,7 @@ async fn a_user_with_a_new_password_begins_anew_everywhere() {
         fail(&bans, from, "b", 3);
     }
     fail(&bans, "10.0.0.3", "a", 2);
-    bans.forgive(&user("a"));
+    forgive(&bans, &["a"]);
     for from in ["10.0.0.1", "10.0.0.2"] {
         assert!(!is_banned(&bans, from, "a") && is_banned(&bans, from, "b"));
     }
@@ -211,8 +216,56 @@ async fn a_user_with_a_new_password_begins_anew_everywhere() {
     // The ban has outlived the failures that led to it.
     fail(&bans, "10.0.0.1", "a", 3);
     advance(100 * SEC).await;
-    bans.forgive(&user("a"));
+    forgive(&bans, &["a"]);
     assert_empty(&bans);
+}
+
+/// An office behind one address, whose users all have the passwords of before a rotation, or of after it.
+#[tokio::test(start_paused = true)]
+async fn the_ban_of_an_address_ends_with_the_failures_that_it_stands_on() {
+    let bans = bans();
+    let office = || (0..15).for_each(|n| fail(&bans, "10.0.0.1", &format!("u{n}"), 2));
+    office();
+    fail(&bans, "10.0.0.2", "u0", 2);
+    assert!(is_banned(&bans, "10.0.0.1", "good"));
+    forgive(&bans, &["good", "other"]);
+    assert!(is_banned(&bans, "10.0.0.1", "good"), "it stands on failures of others");
+    forgive(&bans, &["u0", "good"]);
+    assert!(!is_banned(&bans, "10.0.0.1", "good") && bans.list().is_empty());
+    fail(&bans, "10.0.0.1", "guess", 1);
+    assert!(!is_banned(&bans, "10.0.0.1", "good"), "28 of the others', and one");
+    fail(&bans, "10.0.0.1", "guess", 1);
+    assert!(is_banned(&bans, "10.0.0.1", "good"));
+    assert_eq!(bans.lift(ip("10.0.0.1")), 1);
+    advance(60 * SEC).await;
+    assert_empty(&bans);
+
+    // The ban has outlived them.
+    office();
+    advance(100 * SEC).await;
+    forgive(&bans, &["good"]);
+    assert!(is_banned(&bans, "10.0.0.1", "good"));
+    forgive(&bans, &["u14"]);
+    assert!(!is_banned(&bans, "10.0.0.1", "good"));
+    assert_empty(&bans);
+
+    office();
+    advance(300 * SEC).await;
+    assert_empty(&bans);
+}
+
+/// What a ban stands on is bounded with all the rest.
+#[tokio::test(start_paused = true)]
+async fn beyond_the_bound_a_ban_of_an_address_lasts_its_time() {
+    let bans = bans();
+    bans.memory().1.grounds = MAX_GROUNDS - 14;
+    (0..15).for_each(|n| fail(&bans, "10.0.0.1", &format!("u{n}"), 2));
+    assert_eq!(bans.memory().1.grounds, MAX_GROUNDS - 14);
+    forgive(&bans, &["u0"]);
+    assert!(is_banned(&bans, "10.0.0.1", "good"));
+    advance(300 * SEC).await;
+    assert_eq!(bans.memory().1.grounds, MAX_GROUNDS - 14);
+    assert!(!is_banned(&bans, "10.0.0.1", "good"));
 }
 
 /// Names that look alike where nobody has them: a ban of one must not tell whether somebody has the other.

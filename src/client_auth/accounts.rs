@@ -112,17 +112,18 @@ impl Accounts {
         Ok(())
     }
 
-    /// Who is below the path of `users."*"` now: nobody else is one of them from here on.
+    /// Who is below the path of `users."*"` now: nobody else is one of them from here on. Gives back the names that have another
+    /// password than before, or are new.
     ///
     /// # Errors
     /// See [`AccountsError`]; then those of before stay.
-    pub(crate) async fn relist(&self, listing: Listing) -> Result<(), AccountsError> {
-        let Some(listed) = &self.listed else { return Ok(()) };
+    pub(crate) async fn relist(&self, listing: Listing) -> Result<Vec<String>, AccountsError> {
+        let Some(listed) = &self.listed else { return Ok(Vec::new()) };
         let has_entry = |name: &String| self.users.contains_key(name) || self.certified.contains_key(name);
         let others = listing.into_iter().filter(|(name, _)| !has_entry(name));
-        listed.renew(others, &self.derivations).await?;
+        let renewed = listed.renew(others, &self.derivations).await?;
         self.count();
-        Ok(())
+        Ok(renewed)
     }
 
     /// A stranger is answered like most users: those that are not like most can be told from strangers.

@@ -49,19 +49,23 @@ impl Listed {
         all.into_iter()
     }
 
-    /// Takes a listing's place. What is as it was is not hashed again; what will not do leaves the last good one.
+    /// Takes a listing's place. What is as it was is not hashed again; what will not do leaves the last good one. Gives back
+    /// the names that have another password than before, or are new.
     pub(super) async fn renew(
         &self,
         listing: impl Iterator<Item = (String, Secret)>,
         derivations: &Derivations,
-    ) -> Result<(), AccountsError> {
+    ) -> Result<Vec<String>, AccountsError> {
         let before = self.now();
-        let mut by_name = HashMap::new();
+        let (mut by_name, mut renewed) = (HashMap::new(), Vec::new());
         for (name, text) in listing.filter(|(name, _)| may_be_a_name(name)) {
             let known = before.get(&name).filter(|known| known.text == text);
             let verifiers = match (known, Password::from_stored(&text)) {
                 (Some(known), _) => known.verifiers.clone(),
-                (None, Ok(password)) => derivations.verifiers(&name, &[password]).await?.map(Arc::new),
+                (None, Ok(password)) => {
+                    renewed.push(name.clone());
+                    derivations.verifiers(&name, &[password]).await?.map(Arc::new)
+                }
                 (None, Err(why)) => {
                     warn!(user = name.as_str(), %why, "its password cannot be used: the last good one stays");
                     before.get(&name).and_then(|known| known.verifiers.clone())
@@ -70,7 +74,7 @@ impl Listed {
             by_name.insert(name, Parameter { text, verifiers });
         }
         *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(by_name));
-        Ok(())
+        Ok(renewed)
     }
 
     fn now(&self) -> Arc<HashMap<String, Parameter>> {
