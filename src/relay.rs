@@ -18,7 +18,7 @@ use self::direction::{AtEnd, Broken, Direction};
 use self::ending::Ending;
 pub(crate) use self::ending::Limits;
 use self::linger::Linger;
-use self::stalled::Stalled;
+use self::watch::{Gone, Session, Watch};
 use crate::stop::Stop;
 use crate::stream::{self, LAST_WORDS, Leg};
 use crate::wire::refusal::Refusal;
@@ -29,7 +29,7 @@ mod boundary;
 mod direction;
 mod ending;
 mod linger;
-mod stalled;
+mod watch;
 
 /// Both legs, each with what was read of it during login.
 pub(crate) struct Legs {
@@ -87,7 +87,7 @@ pub(crate) async fn run<C: Future<Output = ()>>(
         let changed = pin!(stop.changed());
         let mut ending = Ending::new(stop, changed, limits);
         let mut linger = Linger::default();
-        let (mut stalled_client, mut stalled_upstream) = (Stalled::default(), Stalled::default());
+        let mut watch = Watch::default();
         poll_fn(|cx| {
             let before = flow.bytes();
             let ended = flow.transfer(cx, &mut client, &mut upstream);
@@ -97,11 +97,13 @@ pub(crate) async fn run<C: Future<Output = ()>>(
             if flow.up.is_read_to_end() && linger.poll(cx).is_ready() {
                 return Poll::Ready((End::Client, None));
             }
-            if stalled_client.poll(cx, &client, !flow.down.is_empty(), limits.keepalive).is_ready() {
-                return Poll::Ready((End::Client, Some(RelayError::Client(io::ErrorKind::TimedOut.into()))));
-            }
-            if stalled_upstream.poll(cx, &upstream, !flow.up.is_empty(), limits.keepalive).is_ready() {
-                return Poll::Ready((End::Upstream, Some(RelayError::Upstream(io::ErrorKind::TimedOut.into()))));
+            let session = flow.session(&client, &upstream);
+            if let Poll::Ready(gone) = watch.poll(cx, &session, limits.keepalive) {
+                let error = io::ErrorKind::TimedOut.into();
+                return Poll::Ready(match gone {
+                    Gone::Client => (End::Client, Some(RelayError::Client(error))),
+                    Gone::Upstream => (End::Upstream, Some(RelayError::Upstream(error))),
+                });
             }
             ending.poll(cx, flow.bytes() != before, flow.is_idle()).map(|end| (end, None))
         })
@@ -201,6 +203,12 @@ impl Flow {
     /// Read so far, both ways.
     fn bytes(&self) -> u64 {
         self.up.bytes() + self.down.bytes()
+    }
+
+    /// For the watch over the two legs.
+    fn session<'l>(&self, client: &'l Leg, upstream: &'l Leg) -> Session<'l> {
+        let is_held = !self.up.is_empty() || !self.down.is_empty();
+        Session { legs: [client, upstream], read: [self.up.bytes(), self.down.bytes()], is_held }
     }
 
     /// Nothing is owed, open, half said or held back.

@@ -18,9 +18,9 @@ use self::scratch::Scratch;
 use crate::network::Probes;
 
 pub(crate) mod backlog;
+pub(crate) mod outgoing;
 pub(crate) mod scratch;
 pub(crate) mod tls;
-pub(crate) mod window;
 
 /// One leg of a session.
 pub(crate) trait Stream: Send {
@@ -125,20 +125,17 @@ impl KeepAlive {
         let Probes { interval, count, .. } = self.probes;
         let socket = socket2::SockRef::from(socket);
         let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(count);
-        socket.set_tcp_keepalive(&probes)?;
-        socket.set_tcp_user_timeout(Some(self.user_timeout(idle)))
+        socket.set_tcp_keepalive(&probes)
     }
 
-    /// Switches TCP_USER_TIMEOUT off, until [`KeepAlive::set`] switches it on again.
-    pub(crate) fn suspend(self, socket: &impl AsFd) -> io::Result<()> {
-        socket2::SockRef::from(socket).set_tcp_user_timeout(None)
-    }
-
-    /// TCP_USER_TIMEOUT, which bounds how long sent bytes may stay unacknowledged. Linux ends an idle connection by it as
-    /// well, after one unanswered probe and whatever their number (`tcp_keepalive_timer`), so that a single lost packet
-    /// would end an idle session. It is therefore never shorter than all probes take.
-    fn user_timeout(self, idle: Duration) -> Duration {
-        self.probes.unacknowledged.max(idle + self.probes.interval * self.probes.count)
+    /// Switches TCP_USER_TIMEOUT on or off, by which the kernel bounds how long sent bytes may stay unacknowledged. It is
+    /// what is left where we cannot judge that ourselves, for it ends the connection of a peer that reads nothing for so
+    /// long. Linux ends an idle connection by it as well, after one unanswered probe and whatever their number
+    /// (`tcp_keepalive_timer`); it is therefore never shorter than all probes take.
+    pub(crate) fn judge_by_kernel(self, socket: &impl AsFd, is_on: bool) -> io::Result<()> {
+        let Probes { interval, count, unacknowledged } = self.probes;
+        let all_probes = self.idle.unwrap_or_default() + interval * count;
+        socket2::SockRef::from(socket).set_tcp_user_timeout(is_on.then_some(unacknowledged.max(all_probes)))
     }
 }
 

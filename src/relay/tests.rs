@@ -19,6 +19,7 @@ use crate::stream::scratch::Scratch;
 
 mod ends;
 mod merging;
+mod unread;
 mod vanished;
 
 /// What one peer does.
