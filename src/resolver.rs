@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// Looks one host up, and may block for as long as it likes. It is called on threads of the resolver's.
 pub type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
@@ -53,9 +53,13 @@ const BELIEVED: Duration = Duration::from_secs(5);
 /// for someone who has just corrected a record.
 const FAILURE_BELIEVED: Duration = Duration::from_secs(2);
 
-/// How long the addresses of a host may stand in where no thread is free to look them up again: all are held by other
-/// hosts' look-ups. The server is verified by its certificate, so that an old address leads to no wrong one.
+/// How long the addresses of a host may stand in where no thread is free to look them up again, since all are held by other
+/// hosts' look-ups, or where the look-up under way takes longer than [`SLOW`]. The server is verified by its certificate, so that an old address leads to no wrong one.
 const STANDS_IN: Duration = Duration::from_secs(300);
+
+/// How long a look-up may take before an older answer stands in for it, where there is one: name servers that answer do so
+/// sooner.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// How long a host that did not resolve counts among those that may hold only half of the threads.
 const SUSPECTED: Duration = Duration::from_secs(60);
@@ -94,6 +98,7 @@ struct Entry {
 
 struct Flight {
     told: watch::Sender<Option<Answer>>,
+    begun: Instant,
     is_suspect: bool,
 }
 
@@ -113,10 +118,8 @@ impl Resolver {
         }
         let answer = match self.shared.ask(host)? {
             Asked::Known(answer) => answer,
-            Asked::UnderWay(mut told) => match told.wait_for(Option::is_some).await {
-                Ok(answer) => answer.clone().unwrap_or_else(|| Err(lost())),
-                Err(_gone) => Err(lost()),
-            },
+            Asked::UnderWay(told, None) => told_of(told).await,
+            Asked::UnderWay(told, Some((at, instead))) => timeout_at(at, told_of(told)).await.unwrap_or(instead),
         };
         answer.map_err(|(kind, text)| io::Error::new(kind, text.as_ref()))
     }
@@ -130,7 +133,8 @@ impl std::fmt::Debug for Resolver {
 
 enum Asked {
     Known(Answer),
-    UnderWay(watch::Receiver<Option<Answer>>),
+    /// What stands in for the answer where it has not come by then.
+    UnderWay(watch::Receiver<Option<Answer>>, Option<(Instant, Answer)>),
 }
 
 impl Shared {
@@ -146,13 +150,14 @@ impl Shared {
         {
             return Ok(Asked::Known(answer.clone()));
         }
+        let stand_in = last.clone().filter(|(at, answer)| answer.is_ok() && at.elapsed() < STANDS_IN);
+        let by = |begun: Instant| stand_in.clone().map(|(_, answer)| (begun + SLOW, answer));
         if let Some(flight) = state.hosts.get(&host).and_then(|entry| entry.flight.as_ref()) {
-            return Ok(Asked::UnderWay(flight.told.subscribe()));
+            return Ok(Asked::UnderWay(flight.told.subscribe(), by(flight.begun)));
         }
         let has_thread = state.threads < self.bounds.threads;
-        if let Some((at, answer @ Ok(_))) = &last
+        if let Some((_, answer)) = &stand_in
             && !has_thread
-            && at.elapsed() < STANDS_IN
         {
             return Ok(Asked::Known(answer.clone()));
         }
@@ -163,12 +168,12 @@ impl Shared {
                 "too many look-ups of names that do not resolve are under way",
             ));
         }
-        let (told, answer) = watch::channel(None);
-        state.hosts.insert(Arc::clone(&host), Entry { flight: Some(Flight { told, is_suspect }), last });
+        let (begun, (told, answer)) = (Instant::now(), watch::channel(None));
+        state.hosts.insert(Arc::clone(&host), Entry { flight: Some(Flight { told, begun, is_suspect }), last });
         state.suspects += usize::from(is_suspect);
         if !has_thread {
             state.queue.push_back(host);
-            return Ok(Asked::UnderWay(answer));
+            return Ok(Asked::UnderWay(answer, by(begun)));
         }
         state.threads += 1;
         drop(state);
@@ -178,7 +183,7 @@ impl Shared {
             self.ended(&host, Err((error.kind(), error.to_string().into())));
             self.lock().threads -= 1;
         }
-        Ok(Asked::UnderWay(answer))
+        Ok(Asked::UnderWay(answer, by(begun)))
     }
 
     /// One thread: the host that it was started for, then those that wait for a thread.
@@ -247,6 +252,12 @@ impl State {
         }
         self.hosts.len() < hosts
     }
+}
+
+/// What the look-up under way ends with.
+async fn told_of(mut told: watch::Receiver<Option<Answer>>) -> Answer {
+    let answer = told.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+    answer.unwrap_or_else(|| Err(lost()))
 }
 
 fn lost() -> (io::ErrorKind, Arc<str>) {

@@ -211,6 +211,33 @@ async fn an_old_answer_stands_in_while_no_thread_is_free() {
 }
 
 #[tokio::test]
+async fn an_old_answer_stands_in_for_a_look_up_that_takes_long() {
+    let scripted = scripted(4, 10);
+    let resolver = &scripted.resolver;
+    let remembered = |host: &str, age| {
+        let at = Instant::now().checked_sub(age).unwrap();
+        let last = Some((at, Ok(Arc::from([IpAddr::from(ADDRESS)]))));
+        resolver.shared.lock().hosts.insert(host.into(), Entry { flight: None, last });
+    };
+    remembered("hung", BELIEVED);
+    remembered("hung-and-old", STANDS_IN);
+    let mut old = Box::pin(resolver.resolve("hung-and-old"));
+    assert!(poll!(&mut old).is_pending());
+    // The first one waits a second, others the rest of it.
+    let mut first = Box::pin(resolver.resolve("hung"));
+    let mut second = Box::pin(resolver.resolve("hung"));
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+    scripted.wait_for_calls(2).await;
+    for asked in [first, second, Box::pin(resolver.resolve("hung"))] {
+        assert_eq!(*asked.await.unwrap(), [IpAddr::from(ADDRESS)]);
+    }
+    assert_eq!(scripted.calls(), 2, "one look-up goes on");
+    assert!(poll!(&mut old).is_pending(), "its answer is too old");
+    drop(scripted.let_go);
+    assert!(old.await.is_err());
+}
+
+#[tokio::test]
 async fn a_look_up_that_panics_or_finds_nothing_is_a_failure_like_any_other() {
     let scripted = scripted(1, 10);
     for host in ["panic", "empty", "wrong"] {
