@@ -16,15 +16,20 @@ use thiserror::Error;
 
 use self::forward_proxy::ForwardProxy;
 use self::identity::Identity;
-use self::sources::Sources;
-use crate::clock::SystemClock;
+use self::skew::Skew;
+use self::sources::{Caller, Sources};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Aws, HomeRegion};
 
 mod forward_proxy;
 mod identity;
 pub(crate) mod partition;
 mod region;
+pub(crate) mod skew;
 mod sources;
+mod words;
+
+pub(crate) use self::words::told;
 
 /// Regions whose clients are kept: more than AWS has, fewer than a writer of specs can make up.
 const MAX_REGIONS: usize = 64;
@@ -51,6 +56,10 @@ pub struct Base {
     /// What calls by https go through. `None`: they go straight to AWS.
     proxy: Option<ForwardProxy>,
     endpoints: Arc<Endpoints>,
+    /// What the answers' dates tell of this machine's clock.
+    skew: Skew,
+    /// The first Region that was called, where the base has none.
+    called: Arc<OnceLock<Region>>,
     /// By region.
     clients: DashMap<Option<String>, Arc<Clients>>,
 }
@@ -81,8 +90,14 @@ impl Base {
         let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client).region(region);
         let loader = loader.token_provider(NoToken);
         let base = Self::load(loader.no_credentials(), aws, env).await;
-        let sources = Sources::new(base.config.clone(), env);
-        let identity = Identity::new(Box::new(sources), Arc::new(SystemClock));
+        let caller = Caller {
+            config: base.config.clone(),
+            endpoint_url: base.endpoints.sts.clone(),
+            otherwise: Arc::clone(&base.called),
+        };
+        let sources = Sources::new(forward_proxy::http_client(proxy.as_ref()), caller, env);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let identity = Identity::new(Box::new(sources), base.skew.correct(&clock));
         let keys = SharedCredentialsProvider::new(identity.clone());
         // The identity is its own cache, which the SDK's would only hide.
         let config = base.config.into_builder().credentials_provider(keys).identity_cache(IdentityCache::no_cache());
@@ -111,7 +126,8 @@ impl Base {
         });
         // Trying again is the gate's business: it knows what is throttled, and who else is waiting.
         let config = loader.retry_config(RetryConfig::disabled()).load().await;
-        Self { config, identity: None, proxy: None, endpoints, clients: DashMap::new() }
+        let (skew, called) = (Skew::default(), Arc::default());
+        Self { config, identity: None, proxy: None, endpoints, skew, called, clients: DashMap::new() }
     }
 
     /// The same with bounds on every call.
@@ -126,6 +142,9 @@ impl Base {
         if let Some(clients) = self.clients.get(&region) {
             return Arc::clone(&clients);
         }
+        if let Some(region) = &region {
+            self.called.get_or_init(|| Region::new(region.clone()));
+        }
         let made = Arc::new(self.make(region.as_deref()));
         if self.clients.len() >= MAX_REGIONS {
             // The base's own stay; the others are made again when they are needed.
@@ -137,6 +156,17 @@ impl Base {
     /// Which keys of the base identity are in use: for [`Base::renew`].
     pub(crate) fn generation(&self) -> u64 {
         self.identity.as_ref().map_or(0, Identity::generation)
+    }
+
+    /// Which identity that is: another number once it is, or may be, another. What was got under the one before is not to
+    /// be used any more.
+    pub(crate) fn identity_number(&self) -> u64 {
+        self.identity.as_ref().map_or(0, Identity::number)
+    }
+
+    /// What is known of this machine's clock.
+    pub(crate) fn skew(&self) -> &Skew {
+        &self.skew
     }
 
     /// AWS has refused the keys of this generation: reads them again where they come from. Whether there are others now.
@@ -173,6 +203,7 @@ impl Base {
         Clients {
             config: config.build(),
             endpoints: Arc::clone(&self.endpoints),
+            skew: self.skew.clone(),
             dynamodb: OnceLock::new(),
             redshift: OnceLock::new(),
             redshift_serverless: OnceLock::new(),
@@ -202,6 +233,7 @@ impl ProvideToken for NoToken {
 pub(crate) struct Clients {
     config: SdkConfig,
     endpoints: Arc<Endpoints>,
+    skew: Skew,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     redshift: OnceLock<aws_sdk_redshift::Client>,
     redshift_serverless: OnceLock<aws_sdk_redshiftserverless::Client>,
@@ -214,7 +246,7 @@ macro_rules! client {
     ($service:ident, $sdk:ident) => {
         pub(crate) fn $service(&self) -> &$sdk::Client {
             self.$service.get_or_init(|| {
-                let mut config = $sdk::config::Builder::from(&self.config);
+                let mut config = $sdk::config::Builder::from(&self.config).interceptor(self.skew.clone());
                 if let Some(url) = &self.endpoints.$service {
                     config.set_endpoint_url(Some(url.clone()));
                 }

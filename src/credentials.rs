@@ -31,7 +31,6 @@ mod order;
 mod plan;
 mod roles;
 mod secret_fields;
-mod skew;
 mod stored;
 
 pub(crate) use self::error::{Call, CredentialError, MintError};

@@ -10,9 +10,8 @@ use tracing::warn;
 
 use super::error::{Call, MintError};
 use super::failure::{class, is_of_key, timeouts};
-use super::skew::{self, Skew};
-use crate::aws::{Base, Clients};
-use crate::clock::{Clock, SystemClock};
+use crate::aws::{Base, Clients, skew};
+use crate::clock::Clock;
 use crate::engine::gate::{Gate, Place};
 use crate::engine::jitter::Jitter;
 use crate::secret::Secret;
@@ -38,20 +37,19 @@ pub(crate) struct Calls {
     base: Arc<Base>,
     gate: Gate,
     observer: Option<Arc<dyn Observer>>,
-    skew: Skew,
 }
 
 impl Calls {
     /// `flight` bounds each attempt, and all attempts of one call.
     pub(crate) fn new(base: Base, flight: Duration, observer: Option<Arc<dyn Observer>>) -> Self {
         let base = Arc::new(base.with_timeouts(timeouts(flight)));
-        Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer, skew: Skew::default() }
+        Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
     }
 
     /// The same with a way in of its own: what is slow or throttled here holds up nothing there.
     pub(crate) fn apart(&self, flight: Duration) -> Self {
         let gate = Gate::new(Jitter::random(), flight / 4 * 3);
-        Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone(), skew: self.skew.clone() }
+        Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone() }
     }
 
     /// The clients of a region (default: the base's own).
@@ -62,6 +60,11 @@ impl Calls {
     /// The base's own region, or `otherwise` where it has none.
     pub(crate) fn home<'r>(&self, otherwise: Option<&'r str>) -> Option<&'r str> {
         self.base.home(otherwise)
+    }
+
+    /// As [`Base::identity_number`].
+    pub(crate) fn identity_number(&self) -> u64 {
+        self.base.identity_number()
     }
 
     /// The name of the region that [`Calls::clients`] means, where one is known.
@@ -119,21 +122,22 @@ impl Calls {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if let Some(secs) = self.skew.learn(error, SystemClock.now()) {
-            if self.skew.is_news() {
-                let off = skew::told(secs);
+        let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) else { return false };
+        let skew = self.base.skew();
+        if skew.explains(code) {
+            if skew.secs() != 0 && skew.is_news() {
+                let off = skew::told(skew.secs());
                 warn!("this machine's clock is {off} AWS's: AWS's is used, and this machine's has to be set (NTP)");
                 self.note(&Call::new("clock", ""), &format!("{off} AWS's, which is used instead: set it (NTP)"));
             }
             return true;
         }
-        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
-        code.is_some_and(is_of_key) && self.base.renew(keys).await
+        is_of_key(code) && self.base.renew(keys).await
     }
 
     /// This machine's clock, with what AWS's answers have told of it.
     pub(crate) fn correct(&self, clock: &Arc<dyn Clock>) -> Arc<dyn Clock> {
-        self.skew.correct(clock)
+        self.base.skew().correct(clock)
     }
 
     /// Also of a step that calls nobody.

@@ -3,7 +3,6 @@
 //! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless models
 //! ThrottlingException as non-throttling (docs/protocol/aws-api.md 0 and 1).
 
-use std::env::VarError;
 use std::error::Error;
 use std::fmt;
 
@@ -13,6 +12,7 @@ use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
 use super::{Call, MintError};
+use crate::aws::told;
 
 /// Codes that say "slower": what standard retry mode takes for throttling.
 const THROTTLING: &[&str] = &[
@@ -147,31 +147,12 @@ where
     }
 }
 
-/// Why there is no answer. The SDK's words about a body that it cannot read quote the body, and its words about a
-/// variable or a document quote those: of such causes we say what they are, and nothing that they say.
+/// Why there is no answer.
 fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
     if let Some(response) = error.raw_response() {
         return format!("HTTP {}, with a body that is no answer of this API", response.status().as_u16());
     }
-    let mut told = Vec::<String>::new();
-    for cause in std::iter::successors(Some(error as &(dyn Error + 'static)), |&cause| cause.source()) {
-        let text = cause.to_string();
-        let ours = if cause.is::<VarError>() {
-            Some("an environment variable is not UTF-8")
-        } else if text.contains("JSON") {
-            Some("a document is not the JSON that it should be")
-        } else {
-            None
-        };
-        let text = ours.map_or(text, str::to_owned);
-        if told.last() != Some(&text) {
-            told.push(text);
-        }
-        if ours.is_some() {
-            break;
-        }
-    }
-    told.join(": ")
+    told(error)
 }
 
 /// A text without what looks like a web identity token: the SDK may have sent one that it read itself.
@@ -215,6 +196,8 @@ pub(crate) fn timeouts(flight: std::time::Duration) -> TimeoutConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::env::VarError;
+
     use aws_sdk_redshiftserverless::error::ErrorMetadata;
     use aws_sdk_redshiftserverless::operation::get_credentials::GetCredentialsError;
 

@@ -11,7 +11,7 @@ use super::error::MintError;
 use super::mint::{FOUND_BELIEVED, FoundAt, Minter, Wanted};
 use super::order::Order;
 use super::plan::{LoginPlan, Plan, StoredPassword};
-use super::roles::{BASE_BELIEVED, CallerArn, Roles, WhoAmI};
+use super::roles::{BASE_BELIEVED, BaseKey, CallerArn, Roles, WhoAmI};
 use super::secret_fields::{BadSecret, Fields};
 use super::stored::{BELIEVED, Place, StoreReader, Stored};
 use super::{DEFAULT_PORT, DbLogin, Owner};
@@ -29,6 +29,9 @@ const STALE_FOR: Duration = Duration::from_secs(3600);
 /// The least that AWS grants.
 const LEAST_LIFE: Duration = Duration::from_secs(900);
 
+/// How many base identities one opening is tried under, should they become others on the way.
+const IDENTITIES: usize = 3;
+
 /// Most logins held, and as many of each other kind: `per-user` logins make one key for each user.
 const CAP: usize = 10_000;
 
@@ -36,7 +39,7 @@ const CAP: usize = 10_000;
 pub(crate) struct Logins {
     calls: Arc<Calls>,
     stored: Arc<Cache<Place, Stored>>,
-    base: Arc<Cache<Option<String>, CallerArn>>,
+    base: Arc<Cache<BaseKey, CallerArn>>,
     found: Arc<Cache<Wanted, FoundAt>>,
     minted: Arc<Cache<Order, DbLogin>>,
 }
@@ -100,7 +103,8 @@ impl Logins {
     /// What ended the flight.
     pub(crate) async fn base_identity(&self, spec: Option<&ConnSpec>) -> Result<Arc<CallerArn>, Arc<MintError>> {
         let region = spec.and_then(region_of);
-        self.base.get(&self.calls.home(region.as_deref()).map(str::to_owned)).await
+        let region = self.calls.home(region.as_deref()).map(str::to_owned);
+        self.base.get(&BaseKey { region, base: self.calls.identity_number() }).await
     }
 
     /// The names of two regions, where they are known before anything is looked up: the warehouse's, and the one where
@@ -117,7 +121,22 @@ impl Logins {
     /// # Errors
     /// What is wrong with the spec, or what ended a flight.
     pub(crate) async fn open(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<MintError>> {
-        let plan = self.plan(spec, owner).await?;
+        let mut base = self.calls.identity_number();
+        for _ in 0..IDENTITIES {
+            let opening = self.open_under(base, spec, owner).await;
+            let now = self.calls.identity_number();
+            if now == base {
+                return opening;
+            }
+            // The base identity became another on the way: some of it may have been got under that one.
+            base = now;
+        }
+        Err(MintError::Lost.into())
+    }
+
+    /// [`Logins::open`] under the base identity of a number.
+    async fn open_under(&self, base: u64, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<MintError>> {
+        let plan = self.plan(spec, (owner, base)).await?;
         let (host, port, found) = match (plan.host, plan.name) {
             (Some(host), _) => (host, plan.port.unwrap_or(DEFAULT_PORT), None),
             (None, Some(name)) => {
@@ -160,7 +179,7 @@ impl Logins {
     }
 
     /// The spec merged with what it refers to.
-    async fn plan(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Plan, Arc<MintError>> {
+    async fn plan(&self, spec: &ConnSpec, owner: (Owner<'_>, u64)) -> Result<Plan, Arc<MintError>> {
         if let Some(bounds) = &spec.bounds {
             bounds.check_names(spec).map_err(MintError::from)?;
         }

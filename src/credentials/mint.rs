@@ -81,7 +81,7 @@ impl Minter {
     where
         F: Future<Output = Result<T, MintError>>,
     {
-        if caller.0.is_empty() {
+        if caller.hops.is_empty() {
             return ask(None).await;
         }
         let key = SessionKey::new(caller, self.calls.home(region));

@@ -46,7 +46,12 @@ impl LoginCall {
 
 /// The identity that a call is made under: the role sessions taken one from the other. Empty: the base identity's own.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct Chain(pub(crate) Vec<Hop>);
+pub(crate) struct Chain {
+    pub(crate) hops: Vec<Hop>,
+    /// Which base identity the first is taken under, or all is asked by: what was got under one is not another's. Zero
+    /// where the first hop needs none.
+    pub(crate) base: u64,
+}
 
 /// One role session to take, under the session before.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -66,15 +71,21 @@ pub(crate) struct Hop {
 }
 
 impl Chain {
+    /// The hops under the base identity of this number.
+    pub(crate) fn under(hops: Vec<Hop>, base: u64) -> Self {
+        let needs_none = hops.first().is_some_and(|hop| hop.token_file.is_some());
+        Self { hops, base: if needs_none { 0 } else { base } }
+    }
+
     /// The last hop, and the chain that takes it.
     pub(crate) fn last(&self) -> Option<(&Hop, Self)> {
-        let (last, before) = self.0.split_last()?;
-        Some((last, Self(before.to_vec())))
+        let (last, before) = self.hops.split_last()?;
+        Some((last, Self { hops: before.to_vec(), base: self.base }))
     }
 
     /// The account whose quota is spent: the last role's. `None`: the base identity's.
     pub(crate) fn account(&self) -> Option<&str> {
-        self.0.last().and_then(Hop::account)
+        self.hops.last().and_then(Hop::account)
     }
 }
 
@@ -90,6 +101,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_stands_on_the_base_identity_is_not_another_ones() {
+        let hop = |token_file: Option<&str>| Hop {
+            role_arn: "arn:aws:iam::111111111111:role/r".into(),
+            external_id: None,
+            session_name: ROLE_SESSION_NAME.into(),
+            tags: Vec::new(),
+            token_file: token_file.map(PathBuf::from),
+            owner: None,
+        };
+        assert_ne!(Chain::under(Vec::new(), 0), Chain::under(Vec::new(), 1));
+        let on_base = |base| Chain::under(vec![hop(None)], base);
+        assert_ne!(on_base(0), on_base(1));
+        assert_ne!(on_base(0).last().unwrap().1, on_base(1).last().unwrap().1);
+        let by_token = |base| Chain::under(vec![hop(Some("/token")), hop(None)], base);
+        assert_eq!(by_token(0), by_token(1));
+    }
+
+    #[test]
     fn the_account_is_the_last_roles() {
         let hop = |account: &str| Hop {
             role_arn: format!("arn:aws:iam::{account}:role/r"),
@@ -100,6 +129,7 @@ mod tests {
             owner: None,
         };
         assert_eq!(Chain::default().account(), None);
-        assert_eq!(Chain(vec![hop("111111111111"), hop("222222222222")]).account(), Some("222222222222"));
+        let chain = Chain::under(vec![hop("111111111111"), hop("222222222222")], 0);
+        assert_eq!(chain.account(), Some("222222222222"));
     }
 }

@@ -43,13 +43,13 @@ pub(crate) struct StoredPassword {
 }
 
 impl Plan {
-    /// `password`: what the spec's or the secret's leads to.
+    /// `base`: the number of the base identity. `password`: what the spec's or the secret's leads to.
     ///
     /// # Errors
     /// `Spec`: something is missing in both, or cannot be.
     pub(crate) fn new(
         spec: &ConnSpec,
-        owner: Owner<'_>,
+        (owner, base): (Owner<'_>, u64),
         secret: Fields,
         password: Option<StoredPassword>,
     ) -> Result<Self, MintError> {
@@ -75,7 +75,7 @@ impl Plan {
             Warehouse::Serverless => "workgroup",
             Warehouse::Provisioned => "cluster_id",
         };
-        let caller = chain(spec, owner);
+        let caller = chain(spec, owner, base);
         let per_user = spec.identity == LoginIdentity::PerUser;
         let login = match password {
             Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
@@ -95,7 +95,7 @@ impl Plan {
             }),
         };
         if let Some(bounds) = spec.bounds.as_ref().filter(|_| host.is_none() || matches!(login, LoginPlan::Minted(_))) {
-            bounds.check_caller(!caller.0.is_empty())?;
+            bounds.check_caller(!caller.hops.is_empty())?;
         }
         if host.is_none() && name.is_none() {
             let key = if secret.has_endpoint { "host, but an endpoint, which is read nowhere" } else { "host" };
@@ -189,7 +189,7 @@ fn not_denied(spec: &ConnSpec, user: &str, otherwise: &str) -> Result<(), MintEr
 }
 
 /// The spec's roles; tags, and what is a user's own, belong to the last one.
-fn chain(spec: &ConnSpec, owner: Owner<'_>) -> Chain {
+fn chain(spec: &ConnSpec, owner: Owner<'_>, base: u64) -> Chain {
     let is_own = spec.identity == LoginIdentity::PerUser && spec.warehouse == Warehouse::Serverless;
     let last = spec.role_hops.len().saturating_sub(1);
     let hops = spec.role_hops.iter().enumerate().map(|(at, hop)| {
@@ -214,7 +214,7 @@ fn chain(spec: &ConnSpec, owner: Owner<'_>) -> Chain {
         }
         taken
     });
-    Chain(hops.collect())
+    Chain::under(hops.collect(), base)
 }
 
 /// The session tag that grants database roles (docs/protocol/aws-api.md 1).

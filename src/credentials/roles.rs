@@ -45,6 +45,15 @@ pub(crate) enum Identity {
     Session(Credentials),
 }
 
+/// Who is asked for: the key of the cache of the base identity's ARN.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct BaseKey {
+    /// Of STS.
+    pub(crate) region: Option<String>,
+    /// Which base identity.
+    pub(crate) base: u64,
+}
+
 /// Who the base identity is.
 #[derive(Debug)]
 pub(crate) struct CallerArn(String);
@@ -53,7 +62,7 @@ pub(crate) struct CallerArn(String);
 pub(crate) struct Roles {
     calls: Arc<Calls>,
     stored: Arc<Cache<Place, Stored>>,
-    base: Arc<Cache<Option<String>, CallerArn>>,
+    base: Arc<Cache<BaseKey, CallerArn>>,
     clock: Arc<dyn Clock>,
     /// Where the sessions before are found: the cache that this fills.
     sessions: OnceLock<Weak<Cache<SessionKey, Identity>>>,
@@ -106,7 +115,7 @@ impl Roles {
     pub(crate) fn new(
         calls: Arc<Calls>,
         stored: Arc<Cache<Place, Stored>>,
-        base: Arc<Cache<Option<String>, CallerArn>>,
+        base: Arc<Cache<BaseKey, CallerArn>>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new(Self { calls, stored, base, clock, sessions: OnceLock::new() })
@@ -128,7 +137,7 @@ impl Roles {
             self.calls.tell(&Call::new("token file", &file.display().to_string()), since, token.as_ref().err());
             return self.by_web_identity(hop, &token?, region).await;
         }
-        if before.0.is_empty() && self.is_base(hop, region).await? {
+        if before.hops.is_empty() && self.is_base(hop, region, before.base).await? {
             let call = Call::new("AssumeRole", &hop.role_arn);
             self.calls.note(&call, "skipped: the base identity already is this role");
             return Ok(base());
@@ -158,7 +167,7 @@ impl Roles {
     where
         F: Future<Output = Result<T, MintError>>,
     {
-        if chain.0.is_empty() {
+        if chain.hops.is_empty() {
             return ask(None).await;
         }
         // Without its cache the chain's session cannot be had. The base identity is no substitute: it would assume the role
@@ -169,11 +178,12 @@ impl Roles {
 
     /// Whether there is nothing to assume: the base identity is a session of the role already, and neither tags nor a
     /// session name of somebody's own are asked for.
-    async fn is_base(&self, hop: &Hop, region: Option<&str>) -> Result<bool, MintError> {
+    async fn is_base(&self, hop: &Hop, region: Option<&str>, base: u64) -> Result<bool, MintError> {
         if !hop.tags.is_empty() || hop.owner.is_some() {
             return Ok(false);
         }
-        let base = self.base.get(&region.map(str::to_owned)).await.map_err(MintError::Needed)?;
+        let base =
+            self.base.get(&BaseKey { region: region.map(str::to_owned), base }).await.map_err(MintError::Needed)?;
         Ok(is_session_of(&base.0, &hop.role_arn))
     }
 
@@ -265,25 +275,26 @@ impl Fetch<SessionKey, Identity> for Roles {
     }
 
     fn name(&self, key: &SessionKey) -> String {
-        key.chain.0.last().map_or_else(String::new, |hop| hop.call().to_string())
+        key.chain.hops.last().map_or_else(String::new, |hop| hop.call().to_string())
     }
 }
 
-impl Fetch<Option<String>, CallerArn> for WhoAmI {
-    fn fetch<'a>(&'a self, region: &'a Option<String>) -> BoxFuture<'a, Result<CallerArn, MintError>> {
+impl Fetch<BaseKey, CallerArn> for WhoAmI {
+    fn fetch<'a>(&'a self, key: &'a BaseKey) -> BoxFuture<'a, Result<CallerArn, MintError>> {
         async move {
             let call = who_am_i();
-            let clients = self.0.clients(region.as_deref());
+            let region = key.region.as_deref();
+            let clients = self.0.clients(region);
             let send = || clients.sts().get_caller_identity().send();
             let read = |answer: aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput| {
                 answer.arn.map(CallerArn).ok_or("the answer has no ARN")
             };
-            self.0.make(&call, (None, region.as_deref()), None, send, read).await
+            self.0.make(&call, (None, region), None, send, read).await
         }
         .boxed()
     }
 
-    fn name(&self, _region: &Option<String>) -> String {
+    fn name(&self, _key: &BaseKey) -> String {
         who_am_i().to_string()
     }
 }
@@ -410,7 +421,7 @@ mod tests {
             token_file: None,
             owner: None,
         };
-        let key = SessionKey::new(&Chain(vec![hop("hub"), hop("inner")]), None);
+        let key = SessionKey::new(&Chain::under(vec![hop("hub"), hop("inner")], 0), None);
         assert!(matches!(roles.take(&key).await, Err(MintError::Lost)));
     }
 

@@ -209,6 +209,117 @@ async fn a_profile_that_cannot_be_used_is_told_where_there_is_nothing_else() {
     }
 }
 
+/// What leads to an instance whose role is `host`.
+async fn host(seed: &Seed) -> (redshift_sandbox::aws::InstanceMetadata, [(&'static str, String); 2]) {
+    let instance = seed.aws().instance_metadata(&role("host")).await.unwrap();
+    let env =
+        [("AWS_EC2_METADATA_SERVICE_ENDPOINT", instance.url()), ("AWS_EC2_METADATA_DISABLED", "false".to_owned())];
+    (instance, env)
+}
+
+#[tokio::test]
+async fn a_profile_whose_file_is_half_written_does_not_become_the_instance() {
+    let seed = seed(&[PROXY_USER, &role("host")]).await;
+    let keys = own_keys(&seed);
+    let (instance, metadata) = host(&seed).await;
+    let (seed, env) = files(seed, "", &keys);
+    let file = seed.path("credentials");
+    let run = run(seed, &[&env[..], &metadata].concat()).await;
+    assert_eq!(run.user("own").await, "IAM:proxy");
+    run.aws().replace_keys(NEW.0, NEW.1);
+    std::fs::write(file, "").unwrap();
+    let (_code, cause) = run.refused("other").await;
+    assert!(cause.contains("InvalidClientTokenId"), "{cause}");
+    assert_eq!(run.user("own").await, "IAM:proxy");
+    assert_eq!(instance.granted(), 0);
+}
+
+#[tokio::test]
+async fn a_profile_that_fails_for_now_is_not_passed_over() {
+    for (profile, named) in [("default", None), ("profile etl", Some("etl"))] {
+        let seed = seed(&[&role("host")]).await;
+        let config = format!("[{profile}]\nrole_arn = {}\nsource_profile = keys\n", role("etl"));
+        let keys = lasting("keys", (&seed.world.keys.0, &seed.world.keys.1));
+        let (instance, metadata) = host(&seed).await;
+        let (seed, mut env) = files(seed, &config, &keys);
+        env.extend(metadata);
+        env.extend(named.map(|name| ("AWS_PROFILE", name.to_owned())));
+        // Nothing listens there.
+        env.push(("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9".to_owned()));
+        let run = run(seed, &env).await;
+        run.refused("own").await;
+        assert_eq!(instance.granted(), 0, "{profile}");
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_is_named_is_never_passed_over() {
+    for config in ["", "[profile etl]\nregion = eu-west-1\n", "[profile etl]\nlogin_session = arn:aws:iam::1:user/me\n"]
+    {
+        let seed = seed(&[&role("host")]).await;
+        let (instance, metadata) = host(&seed).await;
+        let (seed, mut env) = files(seed, config, "");
+        env.extend(metadata);
+        env.push(("AWS_PROFILE", "etl".to_owned()));
+        let run = run(seed, &env).await;
+        run.refused("own").await;
+        assert_eq!(instance.granted(), 0, "{config}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_credential_process_writes_to_stderr_is_not_logged() {
+    let config = "[default]\ncredential_process = echo planted-key >&2; exit 3\n";
+    let (seed, env) = files(seed(&[]).await, config, "");
+    let run = run(seed, &env).await;
+    let (_code, cause) = run.refused("own").await;
+    assert!(cause.contains("exited with code exit status: 3") && !cause.contains("planted-key"), "{cause}");
+    assert!(!run.proxy.log().contains("planted-key"), "{}", run.proxy.log());
+}
+
+/// A pipe that nobody writes to is read for ever, as is a file on a mount that hangs.
+#[tokio::test]
+async fn a_file_that_hangs_holds_up_nothing_else() {
+    let seed = seed(&[PROXY_USER]).await;
+    let keys = own_keys(&seed);
+    let (seed, env) = files(seed, "", &keys);
+    let file = seed.path("credentials");
+    let run = run(seed, &env).await;
+    assert_eq!(run.user("own").await, "IAM:proxy");
+    run.aws().replace_keys(NEW.0, NEW.1);
+    std::fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let (refused, user) = tokio::join!(run.refused("other"), run.user("own"));
+    assert!(refused.1.contains("InvalidClientTokenId") || refused.1.contains("no answer within"), "{}", refused.1);
+    assert_eq!(user, "IAM:proxy");
+}
+
+/// Connections of the role `etl`, which the base identity is at first.
+const AS_ETL: &str = "[connections.NAME]\ntype = \"redshift\"\ncluster_id = \"dw1\"\ndatabase = \"dev\"\nhost = \"localhost\"\n\
+                      port = {port}\npassword_duration = \"LIFE\"\nrole_arn = \"ROLE\"\n";
+
+#[tokio::test]
+async fn a_role_that_was_skipped_is_assumed_once_the_base_identity_is_another() {
+    let as_etl =
+        |name: &str, life: &str| AS_ETL.replace("NAME", name).replace("LIFE", life).replace("ROLE", &role("etl"));
+    let config = format!("{}{}", as_etl("first", "15m"), as_etl("second", "20m"));
+    let seed = Seed::new(&config).await.cluster("dw1", &[PROXY_USER, &role("etl")], &[]);
+    let seed = seed.role(&role("etl"), RoleRule::default());
+    let config = format!("[default]\nrole_arn = {}\nsource_profile = keys\n", role("etl"));
+    let keys = (seed.world.keys.0.clone(), seed.world.keys.1.clone());
+    let (seed, mut env) = files(seed, &config, &lasting("keys", (&keys.0, &keys.1)));
+    env.push(("AWS_ENDPOINT_URL_STS", seed.aws().url()));
+    let [config, credentials] = ["config", "credentials"].map(|name| seed.path(name));
+    let run = run(seed, &env).await;
+    assert_eq!(run.user("first").await, "IAMR:etl");
+    assert_eq!(run.aws().calls("AssumeRole"), 1, "the profile's own");
+    std::fs::write(config, "").unwrap();
+    std::fs::write(credentials, lasting("default", (&keys.0, &keys.1))).unwrap();
+    run.aws().expire_sessions();
+    assert_eq!(run.user("second").await, "IAMR:etl");
+    assert_eq!(run.aws().calls("AssumeRole"), 2, "the proxy's");
+}
+
 const NEW: (&str, &str) = ("AKIASANDBOXEXAMPLE01", "sandbox/secret/access/key/EXAMPLE0000001");
 
 #[tokio::test]
@@ -222,7 +333,9 @@ async fn keys_that_are_renewed_in_the_shared_file_are_used_by_the_next_call_that
     run.aws().replace_keys(NEW.0, NEW.1);
     std::fs::write(file, lasting("default", NEW)).unwrap();
     assert_eq!(run.user("other").await, "IAM:proxy");
-    assert_eq!(run.aws().calls("GetClusterCredentialsWithIAM"), 3, "one was refused, and made again at once");
+    let mints = run.aws().calls("GetClusterCredentialsWithIAM");
+    // Nobody can say any more whose the old ones were: what was got meanwhile is not used.
+    assert_eq!(mints, 4, "one was refused, made again at once, and once more for an identity that may be another");
 }
 
 #[tokio::test]
@@ -267,6 +380,22 @@ async fn a_clock_that_is_hours_off_is_corrected_by_the_first_answer_and_told_onc
         );
         let log = run.proxy.log();
         assert_eq!(log.matches("this machine's clock is 3 h").count(), 1, "{log}");
+    }
+}
+
+/// As after NTP has set it: until then it is AWS's that is off here.
+#[tokio::test]
+async fn a_clock_that_has_been_set_is_believed_again() {
+    for skew in [Skew::Ahead(Duration::from_secs(3 * 3600)), Skew::Behind(Duration::from_secs(3 * 3600))] {
+        let seed = seed(&[PROXY_USER]).await;
+        seed.aws().skew(skew);
+        let run = seed.run().await;
+        assert_eq!(run.user("own").await, "IAM:proxy");
+        run.aws().skew(Skew::None);
+        for _ in 0..3 {
+            assert_eq!(run.user("other").await, "IAM:proxy");
+        }
+        assert_eq!(run.aws().calls("GetClusterCredentialsWithIAM"), 4, "each was made twice, and both are held");
     }
 }
 

@@ -1,0 +1,100 @@
+//! The SDK's words about calls without an answer and about keys that it did not find, less what they may quote.
+
+use std::env::VarError;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_credential_types::provider::error::CredentialsError;
+
+/// Where the SDK begins to quote what a `credential_process` wrote to its standard error: `set -x` writes keys there.
+const QUOTED: &str = "Stderr:";
+
+/// An error and its causes in one line. The SDK's words about a body that it cannot read quote the body, and its words
+/// about a variable, a document or a program that failed quote those: of such causes we say what they are, and nothing
+/// that they say.
+pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
+    let mut told = Vec::<String>::new();
+    for cause in std::iter::successors(Some(error), |&cause| cause.source()) {
+        let text = cause.to_string();
+        let ours = if cause.is::<VarError>() {
+            Some("an environment variable is not UTF-8".to_owned())
+        } else if text.contains("JSON") {
+            Some("a document is not the JSON that it should be".to_owned())
+        } else {
+            text.split_once(QUOTED).map(|(before, _quoted)| format!("{before}(what it wrote to stderr is not shown)"))
+        };
+        let is_last = ours.is_some();
+        let text = ours.unwrap_or(text);
+        if told.last() != Some(&text) {
+            told.push(text);
+        }
+        if is_last {
+            break;
+        }
+    }
+    told.join(": ")
+}
+
+/// The error of one load, for all who waited for it.
+#[derive(Clone, Debug)]
+pub(super) struct Again(Arc<CredentialsError>);
+
+impl Again {
+    pub(super) fn new(error: CredentialsError) -> Self {
+        Self(Arc::new(error))
+    }
+
+    /// One of the same kind, with the same words and causes.
+    pub(super) fn error(&self) -> CredentialsError {
+        match &*self.0 {
+            CredentialsError::CredentialsNotLoaded(_) => CredentialsError::not_loaded(self.clone()),
+            CredentialsError::InvalidConfiguration(_) => CredentialsError::invalid_configuration(self.clone()),
+            CredentialsError::ProviderError(_) | CredentialsError::ProviderTimedOut(_) => {
+                CredentialsError::provider_error(self.clone())
+            }
+            _ => CredentialsError::unhandled(self.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Again {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_credential_process_wrote_is_not_told() {
+        let text =
+            "Error retrieving credentials: external process exited with code exit status: 1. Stderr: + echo planted";
+        let inner = CredentialsError::provider_error(text);
+        let error = CredentialsError::provider_error(inner);
+        for error in [Again::new(error).error(), CredentialsError::provider_error(text)] {
+            let told = told(&error);
+            assert!(!told.contains("planted") && told.contains("exited with code exit status: 1"), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_many_wait_for_keeps_its_kind_and_its_causes() {
+        let again = Again::new(CredentialsError::invalid_configuration("a profile that is not there"));
+        let error = again.error();
+        assert!(matches!(error, CredentialsError::InvalidConfiguration(_)));
+        assert!(told(&error).ends_with("a profile that is not there"));
+        assert!(matches!(
+            Again::new(CredentialsError::not_loaded("none")).error(),
+            CredentialsError::CredentialsNotLoaded(_)
+        ));
+    }
+}
