@@ -1,5 +1,5 @@
 //! Certificates and lists that age: who has to see to newer ones is told, at start, at each reading, when one ends, and once a
-//! day from 30 days before its end.
+//! day from 30 days before its end; of a revocation list in the last tenth of its term, if that is shorter.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,7 +43,10 @@ impl Aging {
     pub(super) fn among(terms: &[(Of, Term)], now: SystemTime) -> impl Iterator<Item = (&(Of, Term), Self)> {
         terms.iter().filter_map(move |key| {
             let (of, term) = key;
-            let stage = term.at(now);
+            let stage = match of {
+                Of::Server | Of::Issuer | Of::ClientCa => term.at(now),
+                Of::ClientCrl => term.of_list_at(now),
+            };
             (stage != Stage::Valid).then(|| (key, Self { of: *of, name: term.name.clone(), stage }))
         })
     }
@@ -164,6 +167,20 @@ mod tests {
         assert_eq!(told(&memory, &terms, end + hour, false), 1, "at once, not a day later");
         assert_eq!(told(&memory, &terms, end + hour * 2, false), 0);
         assert_eq!(told(&memory, &terms, end + DAY * 2, false), 1);
+    }
+
+    /// Lists live for days: one that is renewed in time is never told of.
+    #[test]
+    fn a_revocation_list_is_told_of_in_the_last_tenth_of_its_term() {
+        for (days, ahead) in [(7, DAY * 7 / 10), (30, DAY * 3), (300, DAY * 30), (3000, DAY * 30)] {
+            let terms = [(Of::ClientCrl, term("ca", DAY * days))];
+            let end = terms[0].1.ends.unwrap();
+            let stage = |now| Aging::among(&terms, now).next().map(|(_, aging)| aging.stage);
+            assert_eq!(stage(terms[0].1.begins), None, "{days} days");
+            assert_eq!(stage(end - ahead - Duration::from_secs(1)), None, "{days} days");
+            assert_eq!(stage(end - ahead), Some(Stage::Ending(ahead.as_secs() / DAY.as_secs())), "{days} days");
+            assert_eq!(stage(end + DAY), Some(Stage::Over));
+        }
     }
 
     #[tokio::test(start_paused = true)]

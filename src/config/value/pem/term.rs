@@ -22,7 +22,7 @@ pub(crate) struct Term {
 /// How a term stands at a moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stage {
-    /// More than 30 days to its end.
+    /// Its end is not near: 30 days, for a list at most a tenth of its term.
     Valid,
     /// Its beginning is still ahead.
     NotYet,
@@ -37,14 +37,28 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long ahead of its end a term is told of.
 const AHEAD: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// The part of a revocation list's own term in which it is told of, at the end.
+const LAST_PART: u32 = 10;
+
 impl Term {
     /// How it stands at `now`.
     pub(crate) fn at(&self, now: SystemTime) -> Stage {
+        self.stage(now, AHEAD)
+    }
+
+    /// The same of a revocation list, which lives for days and is replaced as a matter of course: it is told of in the last
+    /// tenth of its term.
+    pub(crate) fn of_list_at(&self, now: SystemTime) -> Stage {
+        let length = self.ends.and_then(|ends| ends.duration_since(self.begins).ok()).unwrap_or_default();
+        self.stage(now, AHEAD.min(length / LAST_PART))
+    }
+
+    fn stage(&self, now: SystemTime, ahead: Duration) -> Stage {
         let left = self.ends.and_then(|ends| ends.duration_since(now).ok());
         match left {
             None => Stage::Over,
             Some(_) if self.begins > now => Stage::NotYet,
-            Some(left) if left <= AHEAD => Stage::Ending(left.as_secs() / DAY.as_secs()),
+            Some(left) if left <= ahead => Stage::Ending(left.as_secs() / DAY.as_secs()),
             Some(_) => Stage::Valid,
         }
     }
