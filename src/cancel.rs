@@ -90,9 +90,11 @@ pub(crate) enum Cancelled {
     Already(SessionId),
     /// The session that had this key has just ended: the request came too late.
     TooLate,
-    /// No session has this key.
+    /// No session has this pid.
     Unknown,
-    /// The same, and the address has sent too many wrong keys of live sessions.
+    /// A session has this pid, and another key.
+    Missed,
+    /// The same, and the address has missed this pid too often: somebody guesses.
     Limited,
     /// The warehouse of this session could not be told.
     Failed(SessionId, UpstreamError),
@@ -146,8 +148,8 @@ impl CancelKeys {
         if !self.by_pid.contains_key(&key.pid) {
             return Cancelled::Unknown;
         }
-        match self.misses.count(from) {
-            Miss::Counted => Cancelled::Unknown,
+        match self.misses.count(from, key.pid) {
+            Miss::Counted => Cancelled::Missed,
             Miss::TooMany => Cancelled::Limited,
         }
     }

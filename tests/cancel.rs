@@ -112,27 +112,40 @@ async fn a_right_key_is_served_whatever_else_came_from_its_address() {
     assert_eq!(rig.sandbox().warehouse.cancels().len(), 2, "nor do guesses");
 }
 
-/// Misses are told once per address and minute; what is late, or has a pid that no session has, is none.
+/// Beyond twenty misses of one address at one pid each is `limited`, told once a second and counted; what is late, or has
+/// a pid that no session has, is none.
 #[tokio::test]
 async fn only_wrong_keys_of_live_sessions_are_misses() {
-    for (exempt, is_told) in [("", true), ("ban_exempt = [\"127.0.0.0/8\"]\n", false)] {
+    for (exempt, limited) in [("", 6), ("ban_exempt = [\"127.0.0.0/8\"]\n", 0)] {
         let config = format!("[limits]\n{exempt}");
         let world = World::start(&Setup { config, ..Setup::default() }).await;
-        let proxy = Proxy::start(&world, &[]).await;
-        let session =
-            support::session::Session::open(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales").await;
+        let mut proxy = Proxy::start(&world, &[]).await;
+        let [session, other] = [
+            support::session::Session::open(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales").await,
+            support::session::Session::open(raw::tls(proxy.port, world.sandbox.ca.pem()).await, "sales").await,
+        ];
         let right = session.cancel_request();
         let mut no_pid = right.clone();
         no_pid[8] ^= 1;
         let mut wrong = right.clone();
         *wrong.last_mut().unwrap() ^= 1;
-        for request in [&no_pid, &wrong] {
-            for _ in 0..25 {
+        let mut wrong_of_other = other.cancel_request();
+        *wrong_of_other.last_mut().unwrap() ^= 1;
+        for (request, times) in [(&no_pid, 25), (&wrong, 26), (&wrong_of_other, 20)] {
+            for _ in 0..times {
                 send_to(proxy.port, request).await;
             }
-            let told = proxy.log().matches("wrong keys of live sessions").count();
-            assert_eq!(told, usize::from(is_told && request == &wrong), "{}", proxy.log());
         }
+        proxy.signal("TERM").await;
+        assert_eq!(proxy.exit_code().await, Some(0));
+        proxy.wait_for_log("\"drained\"").await;
+        let mut told = 0;
+        for line in proxy.log().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+            let is_of = [&line["message"], &line["of"]].contains(&&"cancel limited".into());
+            told += if is_of { line["left_out"].as_u64().unwrap_or(0) } else { 0 };
+            told += u64::from(line["message"] == "cancel limited");
+        }
+        assert_eq!(told, limited, "{}", proxy.log());
     }
 }
 

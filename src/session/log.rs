@@ -206,7 +206,16 @@ pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &
                 Verdict::LeaveOut => event!(debug, session, "cancel failed", error),
             }
         }
-        Cancelled::TooLate | Cancelled::Unknown | Cancelled::Limited => debug!(client_addr, ?outcome, "cancel ignored"),
+        Cancelled::TooLate => debug!(client_addr, upstream_pid = pid, outcome = "late", "cancel ignored"),
+        Cancelled::Unknown => debug!(client_addr, upstream_pid = pid, outcome = "unknown", "cancel ignored"),
+        Cancelled::Missed => debug!(client_addr, upstream_pid = pid, outcome = "missed", "cancel ignored"),
+        Cancelled::Limited => {
+            let reason = "more than 20 wrong keys a minute for the pid of a live session: somebody may be guessing";
+            match judge(Level::WARN, "cancel limited") {
+                Verdict::Write(left_out) => warn!(client_addr, upstream_pid = pid, reason, left_out, "cancel limited"),
+                Verdict::LeaveOut => debug!(client_addr, upstream_pid = pid, reason, "cancel limited"),
+            }
+        }
     }
 }
 
