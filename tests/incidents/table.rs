@@ -105,13 +105,17 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-/// As the rows name it: `test`, of this family, or `module::test`, of a family of tests/ or of a module of the program.
+/// As the rows name it: `test`, of this family, `module::test`, of a family of tests/ or of a module of the program, or
+/// `sandbox/module::test`, of a family of the sandbox's tests.
 fn is_test(test: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (family, name) = test.rsplit_once("::").unwrap_or(("incidents", test));
     let mut all = String::new();
     module(&root.join("tests"), family, &mut all);
     modules(&root.join("src"), family, &mut all);
+    if let Some(family) = family.strip_prefix("sandbox/") {
+        module(&root.join("sandbox/tests"), family, &mut all);
+    }
     all.contains(&format!("fn {name}("))
 }
 
