@@ -314,11 +314,11 @@ fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Han
 pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppError> {
     let of_their_own = config.connections.values().filter_map(|spec| spec.ca.as_ref());
     let tls = ClientTls::new(of_their_own.chain([&config.upstream.ca]))?;
-    let timeouts = Timeouts {
+    let timeouts = Arc::new(Timeouts {
         connect: config.upstream.connect_timeout,
         tls: config.upstream.tls_timeout,
         keepalive: keep_alive(config, network.probes),
-    };
+    });
     let paths = Paths::new(Arc::clone(&network.look_up));
     Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts, paths })
 }

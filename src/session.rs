@@ -116,7 +116,7 @@ async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Hand
         return;
     };
     let cancel = || cancel_abandoned(shared, &held, &facts);
-    let relayed = relay::run(legs, &shared.stop, shared.limits, |word| word.encode(id), cancel).await;
+    let relayed = relay::run(legs, &shared.stop, &shared.limits, |word| word.encode(id), cancel).await;
     drop(held);
     facts.ended(&relayed);
 }

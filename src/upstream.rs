@@ -49,7 +49,7 @@ pub(crate) struct Route {
     /// Sent as SNI and verified.
     pub(crate) server_name: rustls::pki_types::ServerName<'static>,
     pub(crate) tls: Arc<rustls::ClientConfig>,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) timeouts: Arc<Timeouts>,
     pub(crate) paths: Arc<Paths>,
 }
 
@@ -141,7 +141,7 @@ pub(crate) struct Routes {
     pub(crate) tls: ClientTls,
     /// For connections that name none of their own.
     pub(crate) ca: Ca,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) timeouts: Arc<Timeouts>,
     pub(crate) paths: Arc<Paths>,
 }
 
@@ -156,7 +156,7 @@ impl Routes {
         match rustls::pki_types::ServerName::try_from(server_name) {
             Ok(server_name) => {
                 let paths = Arc::clone(&self.paths);
-                Ok(Route { host, port, server_name, tls, timeouts: self.timeouts, paths })
+                Ok(Route { host, port, server_name, tls, timeouts: Arc::clone(&self.timeouts), paths })
             }
             Err(source) => Err(UpstreamError::ServerName { host, source }),
         }

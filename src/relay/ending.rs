@@ -30,7 +30,7 @@ pub(super) struct Ending<'s, 'p> {
     /// The phase last seen. The next is waited for by `changed`.
     phase: Phase,
     changed: Pin<&'p mut Notified<'s>>,
-    limits: Limits,
+    limits: &'p Limits,
     started: Instant,
     /// When it was last busy or moved bytes; kept only where it matters.
     active: Instant,
@@ -45,7 +45,7 @@ pub(super) struct Ending<'s, 'p> {
 
 impl<'s, 'p> Ending<'s, 'p> {
     /// For a session that begins now. `changed` is that of `stop`.
-    pub(super) fn new(stop: &'s Stop, changed: Pin<&'p mut Notified<'s>>, limits: Limits) -> Self {
+    pub(super) fn new(stop: &'s Stop, changed: Pin<&'p mut Notified<'s>>, limits: &'p Limits) -> Self {
         let now = Instant::now();
         let mut ending = Self {
             stop,
@@ -159,7 +159,8 @@ mod tests {
     async fn silence_counts_from_the_last_byte() {
         let (stop, begun) = (Stop::default(), Instant::now());
         let changed = pin!(stop.changed());
-        let mut ending = Ending::new(&stop, changed, limits(10, 0));
+        let limits = limits(10, 0);
+        let mut ending = Ending::new(&stop, changed, &limits);
         advance(9 * SECOND).await;
         assert_eq!(woken(&mut ending, true, true).await, None);
         // It sleeps until then by itself: the paused clock jumps to its timer.
@@ -171,7 +172,8 @@ mod tests {
     async fn a_session_that_is_busy_is_not_silent_and_has_the_whole_timeout_again_behind_it() {
         let stop = Stop::default();
         let changed = pin!(stop.changed());
-        let mut ending = Ending::new(&stop, changed, limits(10, 0));
+        let limits = limits(10, 0);
+        let mut ending = Ending::new(&stop, changed, &limits);
         for _ in 0..5 {
             advance(7 * SECOND).await;
             assert_eq!(woken(&mut ending, false, false).await, None);
@@ -189,7 +191,8 @@ mod tests {
     async fn a_lifetime_ends_at_the_first_idle_moment_behind_it() {
         let stop = Stop::default();
         let changed = pin!(stop.changed());
-        let mut ending = Ending::new(&stop, changed, limits(0, 10));
+        let limits = limits(0, 10);
+        let mut ending = Ending::new(&stop, changed, &limits);
         assert_eq!(woken(&mut ending, true, true).await, None);
         advance(11 * SECOND).await;
         assert_eq!(woken(&mut ending, false, false).await, None);
@@ -202,7 +205,8 @@ mod tests {
     async fn both_limits_hold_side_by_side() {
         let (stop, begun) = (Stop::default(), Instant::now());
         let changed = pin!(stop.changed());
-        let mut ending = Ending::new(&stop, changed, limits(10, 25));
+        let limits = limits(10, 25);
+        let mut ending = Ending::new(&stop, changed, &limits);
         for _ in 0..2 {
             advance(9 * SECOND).await;
             assert_eq!(woken(&mut ending, true, true).await, None);
@@ -215,7 +219,8 @@ mod tests {
     async fn a_shutdown_waits_for_an_idle_moment_but_not_for_ever() {
         let stop = Stop::default();
         let changed = pin!(stop.changed());
-        let mut ending = Ending::new(&stop, changed, Limits::default());
+        let limits = Limits::default();
+        let mut ending = Ending::new(&stop, changed, &limits);
         assert_eq!(woken(&mut ending, false, false).await, None);
         let (end, ()) = tokio::join!(poll_fn(|cx| ending.poll(cx, false, false)), async {
             stop.enter(Phase::WhenIdle);
@@ -225,7 +230,8 @@ mod tests {
         assert_eq!(end, End::Drain);
 
         let changed = pin!(stop.changed());
-        let mut another = Ending::new(&stop, changed, Limits::default());
+        let limits = Limits::default();
+        let mut another = Ending::new(&stop, changed, &limits);
         assert_eq!(woken(&mut another, false, false).await, Some(End::Drain), "it began too late to be told");
     }
 
@@ -233,7 +239,8 @@ mod tests {
     async fn an_idle_session_is_woken_by_a_shutdown() {
         let stop = Stop::default();
         let changed = pin!(stop.changed());
-        let mut ending = Ending::new(&stop, changed, Limits::default());
+        let limits = Limits::default();
+        let mut ending = Ending::new(&stop, changed, &limits);
         let idle = poll_fn(|cx| ending.poll(cx, false, true));
         let (end, ()) = tokio::join!(idle, async { stop.enter(Phase::WhenIdle) });
         assert_eq!(end, End::Drain);

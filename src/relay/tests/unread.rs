@@ -36,7 +36,7 @@ async fn peers_that_read_nothing_for_longer_than_the_limit_get_all_of_it_later()
     let ((client_leg, mut client), (upstream_leg, mut upstream)) = tokio::join!(leg(keepalive), leg(keepalive));
     let (stop, limits) = (Stop::default(), Limits { keepalive, ..Limits::default() });
     let legs = Legs { client: client_leg, upstream: upstream_leg };
-    let relaying = run(legs, &stop, limits, |_| LAST_WORD.into(), || async {});
+    let relaying = run(legs, &stop, &limits, |_| LAST_WORD.into(), || async {});
     let peers = async {
         let (query, row) = (long(b'Q'), long(b'D'));
         // Neither waits for the other to read.
