@@ -127,20 +127,15 @@ pub(crate) fn run<C: Future<Output = ()>>(
             Box::pin(cancel()).await;
         }
         // Boxed, since a session is not to carry the room for its end through its life.
-        Box::pin(part(client, upstream, end, last_word.map(|word| refuse(&word)))).await;
+        Box::pin(part(client, upstream, last_word.map(|word| refuse(&word)))).await;
         Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
     }
 }
 
 /// Ends both legs, best effort: either may be gone, or not take any more. Whoever is still there learns that it is over.
-async fn part(mut client: Leg, mut upstream: Leg, end: End, last_word: Option<BytesMut>) {
-    let goodbye = async {
-        match end {
-            End::Client => drop(timeout(LAST_WORDS, stream::close(&mut client)).await),
-            // The warehouse may have said the last word, and it is to arrive like ours.
-            _ => stream::farewell(&mut client, last_word.as_deref().unwrap_or_default()).await,
-        }
-    };
+/// A client that goes on sending, behind its goodbye too, still gets all that was sent to it: see [`stream::farewell`].
+async fn part(mut client: Leg, mut upstream: Leg, last_word: Option<BytesMut>) {
+    let goodbye = stream::farewell(&mut client, last_word.as_deref().unwrap_or_default());
     let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));
 }
 
