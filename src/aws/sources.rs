@@ -76,8 +76,8 @@ pub(super) struct Caller {
 /// What became of the last load.
 #[derive(Debug, Default)]
 struct Last {
-    /// Who had keys.
-    source: Option<Source>,
+    /// The source that had keys.
+    had_keys: Option<Source>,
     /// A profile was passed over, and that was told.
     was_passed_over: bool,
 }
@@ -132,7 +132,7 @@ impl Chain {
         match profile.provide_credentials().await {
             Ok(keys) => return self.found(Source::Profile, Ok(keys)),
             // Half a file, as one that is being written, looks like none.
-            Err(error) if self.is_profile_named || self.last().source == Some(Source::Profile) => return Err(error),
+            Err(error) if self.is_profile_named || self.last().had_keys == Some(Source::Profile) => return Err(error),
             Err(CredentialsError::CredentialsNotLoaded(_)) => {}
             Err(error) if is_for_good(&error) => passed_over = Some(error),
             Err(error) => return Err(error),
@@ -176,7 +176,7 @@ impl Chain {
 
     fn found(&self, source: Source, keys: Loaded) -> Loaded {
         if keys.is_ok() {
-            let before = self.last().source.replace(source);
+            let before = self.last().had_keys.replace(source);
             if before != Some(source) {
                 info!(identity = source.name(), "found the base credentials");
             }
