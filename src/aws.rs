@@ -53,7 +53,7 @@ pub struct Base {
     config: SdkConfig,
     /// `None`: static keys.
     identity: Option<Identity>,
-    /// What calls by https go through. `None`: they go straight to AWS.
+    /// The forward proxy that calls by https go through. `None`: they go straight to AWS.
     proxy: Option<ForwardProxy>,
     endpoints: Arc<Endpoints>,
     /// What the answers' dates tell of this machine's clock.

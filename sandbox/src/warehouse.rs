@@ -55,7 +55,7 @@ pub struct WarehouseOptions {
 /// How clients' statements reach PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Statements {
-    /// As they are, and unread.
+    /// Statements reach PostgreSQL as the client sent them; the sandbox does not read them.
     #[default]
     Untouched,
     /// With what only Redshift knows (`varchar(max)`, `SHOW TABLES FROM SCHEMA`, columns of its catalog) in PostgreSQL's words.

@@ -53,7 +53,7 @@ async fn copy<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: R, mut to: W) -
     to.shutdown().await
 }
 
-/// What one direction's messages become.
+/// Rewrites the messages of one direction of a session.
 struct Rewriting {
     /// Whether a message of this kind and length is looked at; it is held as a whole then.
     wants: fn(kind: u8, length: u32) -> bool,

@@ -19,7 +19,7 @@ enum Kind {
 }
 
 impl Token<'_> {
-    /// Whether it is this word or sign, in whatever case.
+    /// True where this token is the given word or sign, in upper or lower case.
     pub(super) fn is(&self, word: &str) -> bool {
         self.kind == Kind::Bare && self.text.eq_ignore_ascii_case(word)
     }
@@ -46,7 +46,7 @@ pub(super) fn lex(sql: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// What begins `rest`, and how many bytes it has.
+/// The kind of the token that `rest` begins with, and its length in bytes.
 fn piece(rest: &str, first: char) -> (Kind, usize) {
     let while_true = |holds: fn(char) -> bool| rest.find(|c| !holds(c)).unwrap_or(rest.len());
     let until = |end: &str, from: usize| {
