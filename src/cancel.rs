@@ -189,7 +189,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         // Ahead of its removal: at no moment is it unknown to both.
-        self.keys.ended.add(self.key.clone());
+        self.keys.ended.add(&self.key);
         if let dashmap::Entry::Occupied(mut of_pid) = self.keys.by_pid.entry(self.key.pid) {
             of_pid.get_mut().retain(|(key, _)| *key != self.key);
             if of_pid.get().is_empty() {
