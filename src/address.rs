@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// Whom something is counted against: the address; in IPv6 its /64, which is one network's to use as it likes.
+/// Whom something is counted against: the address; in IPv6 its /64, which is one network's to use
+/// as it likes.
 pub(crate) fn neighbourhood(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V4(address) => address.into(),

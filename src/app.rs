@@ -111,8 +111,8 @@ impl AppError {
 }
 
 impl App {
-    /// Builds all parts, binds, accepts. The calling runtime is the control runtime: it owns AWS's clients, credential
-    /// flights and the acceptor.
+    /// Builds all parts, binds, accepts. The calling runtime is the control runtime: it owns AWS's
+    /// clients, credential flights and the acceptor.
     ///
     /// # Errors
     /// See [`AppError`]; nothing is left running.
@@ -170,7 +170,8 @@ impl App {
         let watch = Watch::new(references, watched::all(&config, &shared));
         let (first, read) = oneshot::channel();
         let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
-        // At most one read's patience: a user whose password has not been read by then is refused until it is.
+        // At most one read's patience: a user whose password has not been read by then is refused
+        // until it is.
         let _ = tokio::time::timeout(patience, read).await;
         shared.accounts.warn_of_odd_ones();
         let acceptor = Arc::new(Acceptor {
@@ -248,8 +249,9 @@ impl App {
         self.watch.read_all().await;
     }
 
-    /// Ends gracefully: accepts for `drain_delay` more and until nothing is queued, closes the listeners, lets go of
-    /// sessions as they fall idle, and of all after `drain_timeout`. May be cut short by [`App::abort`].
+    /// Ends gracefully: accepts for `drain_delay` more and until nothing is queued, closes the
+    /// listeners, lets go of sessions as they fall idle, and of all after `drain_timeout`. May be
+    /// cut short by [`App::abort`].
     pub async fn drain(&self) {
         info!(sessions = self.counts().sessions, "draining");
         tokio::time::sleep(self.drain_delay).await;
@@ -259,7 +261,10 @@ impl App {
         let stop = &self.acceptor.shared.stop;
         stop.enter(Phase::WhenIdle);
         self.acceptor.tasks.close();
-        if tokio::time::timeout(self.drain_timeout, self.acceptor.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(self.drain_timeout, self.acceptor.tasks.wait())
+            .await
+            .is_err()
+        {
             info!(sessions = self.counts().sessions, "closing sessions that are still busy");
             stop.enter(Phase::Now);
             self.wait_at_last().await;
@@ -279,7 +284,10 @@ impl App {
 
     /// Everything has been told to end at once; what does not is left behind.
     async fn wait_at_last(&self) {
-        if tokio::time::timeout(LAST_WAIT, self.acceptor.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(LAST_WAIT, self.acceptor.tasks.wait())
+            .await
+            .is_err()
+        {
             warn!(connections = self.acceptor.tasks.len(), "some connections did not end");
         }
     }
@@ -288,9 +296,15 @@ impl App {
 /// Every address is bound before a client is accepted on any.
 fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
     let ports = if config.listen.reuse_port { Ports::Shared } else { Ports::Own };
-    let open = config.listen.addresses.iter().map(|address| (None, *address));
-    let of_connections =
-        config.connections.values().filter_map(|spec| Some((Some(Arc::new(spec.id.clone())), spec.listen?)));
+    let open = config
+        .listen
+        .addresses
+        .iter()
+        .map(|address| (None, *address));
+    let of_connections = config
+        .connections
+        .values()
+        .filter_map(|spec| Some((Some(Arc::new(spec.id.clone())), spec.listen?)));
     let bind = |(port_of, address)| match listener::bind(address, ports) {
         Ok(listener) => Ok(Bound { listener, port_of }),
         Err(source) => Err(AppError::Bind { address, source }),
@@ -298,21 +312,31 @@ fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
     open.chain(of_connections).map(bind).collect()
 }
 
-/// For one read of the table: a client waits for it before it is let in, and is to hear why when it comes to nothing.
+/// For one read of the table: a client waits for it before it is let in, and is to hear why when it
+/// comes to nothing.
 pub(crate) fn table_timeout(config: &Config) -> Duration {
-    config.credentials.timeout.min(config.limits.startup_timeout / 3)
+    config
+        .credentials
+        .timeout
+        .min(config.limits.startup_timeout / 3)
 }
 
 /// The configuration's connections, and the table's if there is one.
 fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
     let times = (config.credentials.negative_ttl, table_timeout(config));
-    let table = config.specs.as_ref().map(|of| Table::new(of.clone(), logins.calls(), clock, control, times));
+    let table = config
+        .specs
+        .as_ref()
+        .map(|of| Table::new(of.clone(), logins.calls(), clock, control, times));
     Specs::new(config.connections.clone(), table, config.listen.sni_suffix.clone())
 }
 
 /// How warehouses are reached, whichever connection they belong to.
 pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppError> {
-    let of_their_own = config.connections.values().filter_map(|spec| spec.ca.as_ref());
+    let of_their_own = config
+        .connections
+        .values()
+        .filter_map(|spec| spec.ca.as_ref());
     let tls = ClientTls::new(of_their_own.chain([&config.upstream.ca]))?;
     let timeouts = Arc::new(Timeouts {
         connect: config.upstream.connect_timeout,

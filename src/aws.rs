@@ -64,8 +64,9 @@ pub struct Base {
     clients: DashMap<Option<String>, Arc<Clients>>,
 }
 
-/// Where services are, most specific first: `AWS_ENDPOINT_URL_<SERVICE>`, `[aws] endpoint_url`. `None`: where the SDK
-/// says, by `AWS_ENDPOINT_URL` or its own rules. Left alone, the SDK would let the second win over the first.
+/// Where services are, most specific first: `AWS_ENDPOINT_URL_<SERVICE>`, `[aws] endpoint_url`.
+/// `None`: where the SDK says, by `AWS_ENDPOINT_URL` or its own rules. Left alone, the SDK would
+/// let the second win over the first.
 #[derive(Debug)]
 struct Endpoints {
     dynamodb: Option<String>,
@@ -77,8 +78,8 @@ struct Endpoints {
 }
 
 impl Base {
-    /// By the environment: keys as the SDK's default chain finds them, and a forward proxy where there is one. Calls no
-    /// API, but the metadata service for the Region where `home` needs it.
+    /// By the environment: keys as the SDK's default chain finds them, and a forward proxy where
+    /// there is one. Calls no API, but the metadata service for the Region where `home` needs it.
     pub async fn from_environment(aws: &Aws, home: HomeRegion, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let proxy = ForwardProxy::of(env);
         let client = forward_proxy::http_client(proxy.as_ref());
@@ -87,7 +88,9 @@ impl Base {
         // A chain of one, for the SDK's own would ask the metadata service.
         let region = RegionProviderChain::first_try(region);
         // Nor are bearer tokens of any use, whose chain would ask it too.
-        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client).region(region);
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(client)
+            .region(region);
         let loader = loader.token_provider(NoToken);
         let base = Self::load(loader.no_credentials(), aws, env).await;
         let caller = Caller {
@@ -100,7 +103,11 @@ impl Base {
         let identity = Identity::new(Box::new(sources), base.skew.correct(&clock));
         let keys = SharedCredentialsProvider::new(identity.clone());
         // The identity is its own cache, which the SDK's would only hide.
-        let config = base.config.into_builder().credentials_provider(keys).identity_cache(IdentityCache::no_cache());
+        let config = base
+            .config
+            .into_builder()
+            .credentials_provider(keys)
+            .identity_cache(IdentityCache::no_cache());
         Self { config: config.build(), identity: Some(identity), proxy, ..base }
     }
 
@@ -158,8 +165,8 @@ impl Base {
         self.identity.as_ref().map_or(0, Identity::generation)
     }
 
-    /// Which identity that is: another number once it is, or may be, another. What was got under the one before is not to
-    /// be used any more.
+    /// Which identity that is: another number once it is, or may be, another. What was got under
+    /// the one before is not to be used any more.
     pub(crate) fn identity_number(&self) -> u64 {
         self.identity.as_ref().map_or(0, Identity::number)
     }
@@ -169,7 +176,8 @@ impl Base {
         &self.skew
     }
 
-    /// AWS has refused the keys of this generation: reads them again where they come from. Whether there are others now.
+    /// AWS has refused the keys of this generation: reads them again where they come from. Whether
+    /// there are others now.
     pub(crate) async fn renew(&self, seen: u64) -> bool {
         match &self.identity {
             Some(identity) => identity.renew(seen).await,
@@ -177,12 +185,15 @@ impl Base {
         }
     }
 
-    /// The forward proxy that calls to AWS's own endpoints go through, and the variable that names it. `None` also where
-    /// AWS is called by plain http, on loopback.
+    /// The forward proxy that calls to AWS's own endpoints go through, and the variable that names
+    /// it. `None` also where AWS is called by plain http, on loopback.
     pub(crate) fn forward_proxy(&self) -> Option<(&str, &'static str)> {
         let url = self.endpoints.sts.as_deref().or(self.config.endpoint_url());
         let is_plain = url.is_some_and(|url| url.starts_with("http:"));
-        self.proxy.as_ref().filter(|_| !is_plain).map(|proxy| (&*proxy.address, proxy.variable))
+        self.proxy
+            .as_ref()
+            .filter(|_| !is_plain)
+            .map(|proxy| (&*proxy.address, proxy.variable))
     }
 
     /// The base's own region, or `otherwise` where it has none: `None` is the base's own.
@@ -227,8 +238,8 @@ impl ProvideToken for NoToken {
     }
 }
 
-/// The services that the proxy calls, in one region, under the base identity. A client is dear to make, and most
-/// configurations need few of them: each is made at its first call.
+/// The services that the proxy calls, in one region, under the base identity. A client is dear to
+/// make, and most configurations need few of them: each is made at its first call.
 #[derive(Debug)]
 pub(crate) struct Clients {
     config: SdkConfig,

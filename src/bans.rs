@@ -1,12 +1,15 @@
-//! Who has guessed too often: wrong proofs of one (address, user), and of one address over all users, within a window.
+//! Who has guessed too often: wrong proofs of one (address, user), and of one address over all
+//! users, within a window.
 //!
-//! This module only counts. Whether a proof was right is decided by the session, which reports it when it ends the
-//! [`Trial`]; a trial that is dropped before, by a deadline or a client that makes room, counts for nothing. In IPv6 an
-//! address stands for its /64. Nothing is logged while the lock is held.
+//! This module only counts. Whether a proof was right is decided by the session, which reports it
+//! when it ends the [`Trial`]; a trial that is dropped before, by a deadline or a client that makes
+//! room, counts for nothing. In IPv6 an address stands for its /64. Nothing is logged while the
+//! lock is held.
 //!
-//! Memory is bounded: beyond [`MAX_FAILURES`] or [`MAX_BANS`] the oldest are forgotten, and beyond [`MAX_GROUNDS`] new bans of
-//! whole addresses do not remember whose failures they stand on. A ban takes `ban_after` finished
-//! proofs, so that to push one out before its time an attacker has to finish a hundred thousand times as many.
+//! Memory is bounded: beyond [`MAX_FAILURES`] or [`MAX_BANS`] the oldest are forgotten, and beyond
+//! [`MAX_GROUNDS`] new bans of whole addresses do not remember whose failures they stand on. A ban
+//! takes `ban_after` finished proofs, so that to push one out before its time an attacker has to
+//! finish a hundred thousand times as many.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -82,8 +85,8 @@ pub(crate) enum Ended {
     Uncounted,
 }
 
-/// A user name, whoever has it. What names are told apart by is all of it: one that nobody has must not share a count with
-/// one that somebody has, or a ban of the first would tell of the second.
+/// A user name, whoever has it. What names are told apart by is all of it: one that nobody has must
+/// not share a count with one that somebody has, or a ban of the first would tell of the second.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     /// An HMAC of the name under a key of the proxy's own.
@@ -129,8 +132,8 @@ struct Address {
     /// Failures of all its users that count.
     failures: usize,
     until: Option<Instant>,
-    /// What the ban of the address stands on: its users' failures of then. The ban outlives them in the queue. Empty: there is
-    /// no ban, or too much is remembered already.
+    /// What the ban of the address stands on: its users' failures of then. The ban outlives them in
+    /// the queue. Empty: there is no ban, or too much is remembered already.
     grounds: HashMap<Counted, usize>,
     users: HashMap<Counted, Pair>,
 }
@@ -139,7 +142,8 @@ struct Address {
 #[derive(Default)]
 struct Pair {
     failures: usize,
-    /// Failures ahead of the last success: still in the queue, but no longer counted. They are the older ones.
+    /// Failures ahead of the last success: still in the queue, but no longer counted. They are the
+    /// older ones.
     forgiven: usize,
     until: Option<Instant>,
 }
@@ -170,8 +174,12 @@ impl Bans {
             return Ok(());
         }
         let (now, memory) = self.memory();
-        let Some(address) = memory.addresses.get(&neighbourhood(from)) else { return Ok(()) };
-        let until = address.until.max(address.users.get(user).and_then(|pair| pair.until));
+        let Some(address) = memory.addresses.get(&neighbourhood(from)) else {
+            return Ok(());
+        };
+        let until = address
+            .until
+            .max(address.users.get(user).and_then(|pair| pair.until));
         until.map_or(Ok(()), |until| Err(Banned { left: until - now }))
     }
 
@@ -191,7 +199,8 @@ impl Bans {
         }
     }
 
-    /// Counts a wrong proof: whom it bans, if anybody. `None` among them is all users of the address.
+    /// Counts a wrong proof: whom it bans, if anybody. `None` among them is all users of the
+    /// address.
     fn count(&self, from: IpAddr, user: &Counted) -> impl Iterator<Item = Option<Counted>> + use<> {
         let (now, mut memory) = self.memory();
         if memory.failures.len() >= MAX_FAILURES {
@@ -224,28 +233,36 @@ impl Bans {
         banned
     }
 
-    /// A proof was right: this user's failures from there no longer count, neither against it nor against the address. Those
-    /// of other users do, so that nobody with an account of their own has more guesses at others'.
+    /// A proof was right: this user's failures from there no longer count, neither against it nor
+    /// against the address. Those of other users do, so that nobody with an account of their own
+    /// has more guesses at others'.
     fn succeeded(&self, from: IpAddr, user: &Counted) {
         if !self.counts(from) {
             return;
         }
         let (_, mut memory) = self.memory();
-        let Some(address) = memory.addresses.get_mut(&neighbourhood(from)) else { return };
+        let Some(address) = memory.addresses.get_mut(&neighbourhood(from)) else {
+            return;
+        };
         let Some(pair) = address.users.get_mut(user) else { return };
         address.failures -= pair.failures;
         pair.forgiven += std::mem::take(&mut pair.failures);
     }
 
-    /// These users have another password from now on, which was a wrong one until now: their failures no longer count, and
-    /// their bans end, wherever they came from. The ban of a whole address ends where the failures of others would not have
-    /// led to it.
+    /// These users have another password from now on, which was a wrong one until now: their
+    /// failures no longer count, and their bans end, wherever they came from. The ban of a whole
+    /// address ends where the failures of others would not have led to it.
     pub(crate) fn forgive(&self, users: &HashSet<Counted>) {
         let (_, mut memory) = self.memory();
         let memory = &mut *memory;
         let (mut over, mut forgiven) = (HashSet::new(), Vec::new());
         for (from, address) in &mut memory.addresses {
-            let of_users: Vec<_> = address.users.keys().filter(|user| users.contains(user)).cloned().collect();
+            let of_users: Vec<_> = address
+                .users
+                .keys()
+                .filter(|user| users.contains(user))
+                .cloned()
+                .collect();
             for user in of_users {
                 address.forgive(&user);
                 forgiven.push((*from, user));
@@ -258,7 +275,10 @@ impl Bans {
                 over.insert(*from);
             }
         }
-        memory.bans.retain(|(_, from, of)| of.as_ref().map_or(!over.contains(from), |user| !users.contains(user)));
+        memory.bans.retain(|(_, from, of)| {
+            of.as_ref()
+                .map_or(!over.contains(from), |user| !users.contains(user))
+        });
         for (from, user) in forgiven {
             memory.tidy(from, Some(&user));
         }
@@ -303,7 +323,11 @@ impl Bans {
     fn memory(&self) -> (Instant, MutexGuard<'_, Memory>) {
         let now = Instant::now();
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        while memory.failures.front().is_some_and(|(at, ..)| now.duration_since(*at) >= self.window) {
+        while memory
+            .failures
+            .front()
+            .is_some_and(|(at, ..)| now.duration_since(*at) >= self.window)
+        {
             memory.forget_failure();
         }
         while memory.bans.front().is_some_and(|(until, ..)| *until <= now) {
@@ -314,7 +338,8 @@ impl Bans {
 }
 
 impl Trial<'_> {
-    /// Whether the client may still hear that it was right: of those that guess all at once, none is to.
+    /// Whether the client may still hear that it was right: of those that guess all at once, none
+    /// is to.
     pub(crate) fn is_open(&self) -> bool {
         self.bans.judge(self.from, self.user).is_ok()
     }
@@ -335,10 +360,13 @@ impl Trial<'_> {
 }
 
 impl Address {
-    /// Remembers whose failures its ban stands on, unless there are more than `most` of them: how many are remembered.
+    /// Remembers whose failures its ban stands on, unless there are more than `most` of them: how
+    /// many are remembered.
     fn remember_grounds(&mut self, most: usize) -> usize {
         let failing = self.users.iter().filter(|(_, pair)| pair.failures > 0);
-        self.grounds = failing.map(|(user, pair)| (user.clone(), pair.failures)).collect();
+        self.grounds = failing
+            .map(|(user, pair)| (user.clone(), pair.failures))
+            .collect();
         if self.grounds.len() > most {
             self.grounds.clear();
         }

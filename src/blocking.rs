@@ -1,9 +1,10 @@
-//! Work that blocks its thread: key derivations, of thousands of hashes each, and reads of files that may hang.
+//! Work that blocks its thread: key derivations, of thousands of hashes each, and reads of files
+//! that may hang.
 //!
-//! Each piece runs on a thread of its own rather than on the blocking threads of a runtime, which it would share with
-//! everything else that blocks. How many run at once is bounded twice: by key (one client's address, one warehouse, one
-//! file), so that nobody's work keeps others waiting, and in all. A piece that nobody waits for any more goes on, and keeps
-//! its turn until it ends.
+//! Each piece runs on a thread of its own rather than on the blocking threads of a runtime, which
+//! it would share with everything else that blocks. How many run at once is bounded twice: by key
+//! (one client's address, one warehouse, one file), so that nobody's work keeps others waiting, and
+//! in all. A piece that nobody waits for any more goes on, and keeps its turn until it ends.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -52,8 +53,8 @@ impl<K: Clone + Eq + Hash + Send + 'static> Lanes<K> {
         Self { name, each, all: Arc::new(Semaphore::new(all)), of_key: Arc::default() }
     }
 
-    /// Does the work when it is its turn: first of its key, then of all, each in the order of asking. The caller sets the
-    /// deadline. Cancel safe: work that has begun goes on.
+    /// Does the work when it is its turn: first of its key, then of all, each in the order of
+    /// asking. The caller sets the deadline. Cancel safe: work that has begun goes on.
     ///
     /// # Errors
     /// See [`Unfinished`].
@@ -64,12 +65,14 @@ impl<K: Clone + Eq + Hash + Send + 'static> Lanes<K> {
     ) -> Result<T, Unfinished> {
         let turn = self.turn(key).await;
         let (tell, told) = oneshot::channel();
-        thread::Builder::new().name(self.name.to_owned()).spawn(move || {
-            let done = work();
-            drop(turn);
-            // Nobody may be waiting any more.
-            let _ = tell.send(done);
-        })?;
+        thread::Builder::new()
+            .name(self.name.to_owned())
+            .spawn(move || {
+                let done = work();
+                drop(turn);
+                // Nobody may be waiting any more.
+                let _ = tell.send(done);
+            })?;
         told.await.map_err(|_closed| Unfinished::Panicked)
     }
 
@@ -77,11 +80,14 @@ impl<K: Clone + Eq + Hash + Send + 'static> Lanes<K> {
     pub(crate) async fn turn(&self, key: K) -> Turn<K> {
         let of_this = {
             let mut of_key = lock(&self.of_key);
-            let (pieces, turns) = of_key.entry(key.clone()).or_insert_with(|| (0, Arc::new(Semaphore::new(self.each))));
+            let (pieces, turns) = of_key
+                .entry(key.clone())
+                .or_insert_with(|| (0, Arc::new(Semaphore::new(self.each))));
             *pieces += 1;
             Arc::clone(turns)
         };
-        // Before the first wait, so that a piece that is given up while it waits is counted out again.
+        // Before the first wait, so that a piece that is given up while it waits is counted out
+        // again.
         let mut turn = Turn { key, of_key: Arc::clone(&self.of_key), permits: Vec::with_capacity(2) };
         for turns in [of_this, Arc::clone(&self.all)] {
             // Never closed.

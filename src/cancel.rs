@@ -1,9 +1,11 @@
-//! Cancel keys: those given to clients, the warehouse's own behind them, and forwarding a CancelRequest.
+//! Cancel keys: those given to clients, the warehouse's own behind them, and forwarding a
+//! CancelRequest.
 //!
-//! A client gets the warehouse's pid (people and dbt use it) with a key of ours. The key lives as long as its session,
-//! so that a request replayed later finds nothing. One replayed during the session cancels again: in clear that is
-//! PostgreSQL's own protocol, and in TLS nobody can read it. Wrong keys are counted by [`misses`]; late ones, whose
-//! session has just ended, are known to [`ended`]. Nothing is logged while a lock is held.
+//! A client gets the warehouse's pid (people and dbt use it) with a key of ours. The key lives as
+//! long as its session, so that a request replayed later finds nothing. One replayed during the
+//! session cancels again: in clear that is PostgreSQL's own protocol, and in TLS nobody can read
+//! it. Wrong keys are counted by [`misses`]; late ones, whose session has just ended, are known to
+//! [`ended`]. Nothing is logged while a lock is held.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -34,7 +36,9 @@ impl CancelKey {
     /// Reads what follows the request code.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         let (pid, secret) = body.split_at_checked(4)?;
-        (4..=256).contains(&secret.len()).then(|| Self { pid: wire::peek_u32(pid, 0), secret: secret.into() })
+        (4..=256)
+            .contains(&secret.len())
+            .then(|| Self { pid: wire::peek_u32(pid, 0), secret: secret.into() })
     }
 
     /// The body of a BackendKeyData or CancelRequest.
@@ -52,7 +56,9 @@ impl PartialEq for CancelKey {
 
 impl std::fmt::Debug for CancelKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CancelKey").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("CancelKey")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,8 +142,9 @@ impl CancelKeys {
         Some(Registered { keys: Arc::clone(self), key })
     }
 
-    /// Passes a request on to its session's warehouse, if there is one. A right key is served whatever else came from
-    /// its address; only a wrong key of a pid that some session has is a miss.
+    /// Passes a request on to its session's warehouse, if there is one. A right key is served
+    /// whatever else came from its address; only a wrong key of a pid that some session has is a
+    /// miss.
     pub(crate) async fn forward(&self, from: IpAddr, key: &CancelKey) -> Cancelled {
         if let Some(target) = self.find(key) {
             return target.cancel().await;

@@ -35,7 +35,8 @@ const DEFAULT_CONFIG: &str = "proxy.toml";
 #[command(name = "redshift-iam-proxy", version)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
 pub struct Cli {
-    /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the text itself
+    /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the
+    /// text itself
     #[arg(long, global = true, value_name = "REF", default_value = DEFAULT_CONFIG)]
     #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
     pub config: String,
@@ -54,21 +55,25 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy (also with no command)
     Serve,
-    /// Prove each step of each connection, from the configuration to the login, and explain what fails
+    /// Prove each step of each connection, from the configuration to the login, and explain what
+    /// fails
     Check(CheckArgs),
-    /// Print the least IAM policies that the configuration needs, and the SQL for its database users, as JSON
+    /// Print the least IAM policies that the configuration needs, and the SQL for its database
+    /// users, as JSON
     IamPolicy(IamPolicyArgs),
     /// Print lava's connection specs as [connections.*] for the configuration
     ImportLava(ImportLavaArgs),
     /// Print what to paste into a tool to reach a connection through the proxy
     ///
-    /// On stdout there is one thing to paste, made out of the configuration alone: no call to AWS, no connection. What else
-    /// there is to know is on stderr: where the tool takes the password, which is never printed, and the CA. The host is
-    /// listen.public_name, else the first name in the listener's certificate, else localhost.
+    /// On stdout there is one thing to paste, made out of the configuration alone: no call to AWS,
+    /// no connection. What else there is to know is on stderr: where the tool takes the password,
+    /// which is never printed, and the CA. The host is listen.public_name, else the first name in
+    /// the listener's certificate, else localhost.
     Url(UrlArgs),
     /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
     HashPassword(HashPasswordArgs),
-    /// Ask the configured address of this host whether it speaks PostgreSQL; for container health checks
+    /// Ask the configured address of this host whether it speaks PostgreSQL; for container health
+    /// checks
     #[command(hide = true)]
     Healthcheck,
 }
@@ -104,7 +109,8 @@ pub struct IamPolicyArgs {
     #[arg(value_name = "CONN_ID")]
     pub conn_ids: Vec<String>,
 
-    /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts get-caller-identity` prints it
+    /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts
+    /// get-caller-identity` prints it
     #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
     pub principal: Option<Principal>,
 }
@@ -128,7 +134,8 @@ pub struct UrlArgs {
     #[arg(value_name = "CONN_ID")]
     pub conn_id: String,
 
-    /// Who logs in; the only user who may open the connection when not given, or the placeholder USER where there are more
+    /// Who logs in; the only user who may open the connection when not given, or the placeholder
+    /// USER where there are more
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
 

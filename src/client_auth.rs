@@ -1,7 +1,7 @@
 //! Who the client is: challenge it and check the answer.
 //!
-//! Ends with the proof, not with AuthenticationOk. A name that does not exist walks the same path as one that does, to
-//! the same answer.
+//! Ends with the proof, not with AuthenticationOk. A name that does not exist walks the same path
+//! as one that does, to the same answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ mod scram;
 mod stranger;
 mod verifiers;
 
-/// Longest answer to a challenge, in bytes; PostgreSQL's own bound (PG_MAX_AUTH_TOKEN_LENGTH is larger, but for GSS).
+/// Longest answer to a challenge, in bytes; PostgreSQL's own bound (PG_MAX_AUTH_TOKEN_LENGTH is
+/// larger, but for GSS).
 const MAX_ANSWER: usize = 10_000;
 
 /// A proven client.
@@ -45,21 +46,23 @@ pub(crate) enum AuthError {
     /// It left, as psql does to ask for the password, or broke off.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// It left, without a word, when it was asked for SASL: psql, to ask its user for the password, or a driver that does not
-    /// know SASL (libpq before 10, pgjdbc before 42.2, AWS's ODBC driver).
+    /// It left, without a word, when it was asked for SASL: psql, to ask its user for the password,
+    /// or a driver that does not know SASL (libpq before 10, pgjdbc before 42.2, AWS's ODBC
+    /// driver).
     #[error(
         "the client left when it was asked for SASL: either to ask its user for the password first, as psql does, or because \
          its driver has no SCRAM (users.*.method = \"cleartext\" serves such drivers)"
     )]
     LeftAtSasl(#[source] WireError),
-    /// The client has proved nothing, whatever the [`Reason`]: unknown, disabled or expired user, wrong password or
-    /// certificate, a SCRAM exchange that does not add up. The client reads the same of all.
+    /// The client has proved nothing, whatever the [`Reason`]: unknown, disabled or expired user,
+    /// wrong password or certificate, a SCRAM exchange that does not add up. The client reads the
+    /// same of all.
     #[error("{reason}")]
     Failed {
         user: SentUser,
         reason: Reason,
-        /// Whether it was a wrong guess, which leads to a ban. Only what every name is judged by decides it, or a ban would tell
-        /// who has an account.
+        /// Whether it was a wrong guess, which leads to a ban. Only what every name is judged by
+        /// decides it, or a ban would tell who has an account.
         is_guess: bool,
     },
     /// Something else than the answer to the challenge.
@@ -100,8 +103,8 @@ pub(crate) enum Reason {
     OtherChannel,
     #[error("the client says that it saw no offer of channel binding, but it was made one: somebody is in between")]
     Downgrade,
-    /// A ban began while this login was under way. We do not say whether the proof was right; a cleartext password was not
-    /// even hashed.
+    /// A ban began while this login was under way. We do not say whether the proof was right; a
+    /// cleartext password was not even hashed.
     #[error("too many wrong proofs meanwhile")]
     Withheld,
     #[error("unknown user")]
@@ -120,7 +123,8 @@ impl Reason {
     fn is_guess(self) -> bool {
         match self {
             Self::WrongPassword | Self::WrongCertificate | Self::OtherExchange => true,
-            // No proof was finished (after a malformed message or a downgrade none can be), or it was right.
+            // No proof was finished (after a malformed message or a downgrade none can be), or it
+            // was right.
             Self::Malformed | Self::OtherChannel | Self::Downgrade | Self::Withheld => false,
             // Of the account, not of an exchange.
             Self::UnknownUser | Self::Disabled | Self::Expired | Self::Unread => false,
@@ -128,8 +132,8 @@ impl Reason {
     }
 }
 
-/// Lets the client prove that it is `user`. A conn_id behind the user's name changes nothing here: whether it leads
-/// anywhere is judged after the proof.
+/// Lets the client prove that it is `user`. A conn_id behind the user's name changes nothing here:
+/// whether it leads anywhere is judged after the proof.
 ///
 /// # Errors
 /// See [`AuthError`].
@@ -165,8 +169,9 @@ async fn prove(
     }
 }
 
-/// Turns the account and its proof into a principal. If the account itself is barred, that reason is logged rather than the
-/// proof's, but whether it was a guess is a matter of the exchange alone: the same bytes count alike for every name.
+/// Turns the account and its proof into a principal. If the account itself is barred, that reason
+/// is logged rather than the proof's, but whether it was a guess is a matter of the exchange alone:
+/// the same bytes count alike for every name.
 fn judge(user: &SentUser, account: Account, shown: Result<usize, Reason>) -> Result<Principal, AuthError> {
     let is_guess = account.is_counted && shown.is_err_and(Reason::is_guess);
     match (account.user, shown) {
@@ -177,7 +182,10 @@ fn judge(user: &SentUser, account: Account, shown: Result<usize, Reason>) -> Res
 
 /// Nothing is asked: the handshake has brought the proof, or not.
 fn certified(client: &Client, user: &SentUser, holder: Holder) -> Result<Principal, AuthError> {
-    let tls = client.tls.as_ref().and_then(|tls| Some((tls.certificate.as_ref()?, tls.is_constrained)));
+    let tls = client
+        .tls
+        .as_ref()
+        .and_then(|tls| Some((tls.certificate.as_ref()?, tls.is_constrained)));
     let (certificate, is_constrained) = tls.ok_or(AuthError::CertificateMissing)?;
     // Of a disabled user the right certificate counts like another's, as the right password does.
     let failed = |reason| Err(AuthError::Failed { user: user.clone(), reason, is_guess: true });
@@ -188,8 +196,8 @@ fn certified(client: &Client, user: &SentUser, holder: Holder) -> Result<Princip
     }
 }
 
-/// The next message, if it is one that answers a challenge. Anything else, a second startup packet above all, has no
-/// place here (CVE-2026-107350).
+/// The next message, if it is one that answers a challenge. Anything else, a second startup packet
+/// above all, has no place here (CVE-2026-107350).
 async fn answer(client: &mut Client) -> Result<Frame, AuthError> {
     let frame = client.wire.frame(MAX_ANSWER).await?;
     if frame.tag() == b'p' { Ok(frame) } else { Err(AuthError::Protocol("an answer to the authentication request")) }
@@ -201,8 +209,9 @@ enum Exchange {
     Cleartext,
 }
 
-/// AWS's own drivers cannot do SASL (docs/protocol/redshift-wire.md 4.4); they get a cleartext prompt, inside TLS only. In clear they are
-/// told that TLS is required, upon which JDBC's `sslmode=allow` comes back with it.
+/// AWS's own drivers cannot do SASL (docs/protocol/redshift-wire.md 4.4); they get a cleartext
+/// prompt, inside TLS only. In clear they are told that TLS is required, upon which JDBC's
+/// `sslmode=allow` comes back with it.
 fn asked_as(method: Method, client: &Client) -> Exchange {
     match method {
         Method::Scram => Exchange::Scram,

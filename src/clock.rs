@@ -37,8 +37,8 @@ impl Clock for ManualClock {
     }
 }
 
-/// A wall clock that goes with tokio's, also while that is paused, and may be set forward on its own as if the machine
-/// had been suspended.
+/// A wall clock that goes with tokio's, also while that is paused, and may be set forward on its
+/// own as if the machine had been suspended.
 #[cfg(test)]
 pub(crate) struct TokioClock {
     began: (SystemTime, tokio::time::Instant),

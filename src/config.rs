@@ -1,7 +1,7 @@
 //! Configuration: proxy.toml, parsed, validated and typed, with all faults reported together.
 //!
-//! Owns the meaning, default and range of every key. Does not own the live parts built from it: no TLS settings, no
-//! AWS client, no file but those that the keys name.
+//! Owns the meaning, default and range of every key. Does not own the live parts built from it: no
+//! TLS settings, no AWS client, no file but those that the keys name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,8 +63,8 @@ pub enum UnknownKeys {
 /// Reads a configuration that AWS keeps, or says why not.
 pub type FetchRemote<'a> = &'a dyn Fn(&Remote) -> Result<Secret, String>;
 
-/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME`, `ssm:NAME`, `secret:ID[#key]` for the text itself.
-/// Paths in a text that is no file start in the working directory.
+/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME`, `ssm:NAME`, `secret:ID[#key]`
+/// for the text itself. Paths in a text that is no file start in the working directory.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
@@ -77,8 +77,8 @@ pub fn load_reference(
     read_reference(text, env, fetch, &|toml, name, folder| read_text(toml, name, folder, env, unknown_keys))
 }
 
-/// Loads `[aws]` alone of what a REF names, as [`load_reference`]: what is wrong elsewhere does not matter, as long as all
-/// files can be read.
+/// Loads `[aws]` alone of what a REF names, as [`load_reference`]: what is wrong elsewhere does not
+/// matter, as long as all files can be read.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
@@ -190,7 +190,9 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let entries = root.table("connections").names();
     let user_entries = root.table("users").names();
     let specs_place = root.take("specs");
-    let specs = specs_place.as_ref().map(|place| specs::specs(place.table("specs"), password_duration));
+    let specs = specs_place
+        .as_ref()
+        .map(|place| specs::specs(place.table("specs"), password_duration));
     for (key, is_empty) in [("connections", entries.is_empty() && specs.is_none()), ("users", user_entries.is_empty())]
     {
         if is_empty {
@@ -199,7 +201,9 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     }
     // Behind a fault any name may be one of the table's.
     let elsewhere = specs.as_ref().map_or_else(Vec::new, |specs| {
-        specs.as_ref().map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
+        specs
+            .as_ref()
+            .map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
     });
     let known = users::Known::new(entries.iter().map(|entry| entry.name.clone()), elsewhere);
     let (listen, entrance) = listen::listen(root.table("listen"));
@@ -208,7 +212,11 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
     let connections = connection::connections(&entries, password_duration);
     listen::check_ports(&connections, &entries, &listen, entrance);
-    let mut addresses = listen.addresses.iter().copied().chain(connections.values().filter_map(|spec| spec.listen));
+    let mut addresses = listen
+        .addresses
+        .iter()
+        .copied()
+        .chain(connections.values().filter_map(|spec| spec.listen));
     let is_local = addresses.all(|address| address.ip().is_loopback());
     users::warn_of_odd_ones(&users, any_user.as_ref(), &user_entries, is_local);
     users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
@@ -236,7 +244,11 @@ fn endpoints_of_the_environment(doc: &Doc<'_>) {
         ["", "_REDSHIFT_SERVERLESS", "_REDSHIFT", "_SSM", "_STS", "_SECRETS_MANAGER", "_DYNAMODB", "_SSO", "_SSO_OIDC"];
     for service in services {
         let name = format!("AWS_ENDPOINT_URL{service}");
-        match doc.env.and_then(|env| env(&name)).map(|url| value::endpoint_url(&url)) {
+        match doc
+            .env
+            .and_then(|env| env(&name))
+            .map(|url| value::endpoint_url(&url))
+        {
             None => {}
             Some(Ok(_)) => doc.warn(Place::WHOLE, &name, "this environment variable has AWS called at another address"),
             Some(Err(message)) => doc.fault(Place::WHOLE, &name, format_args!("(environment) {message}")),
@@ -272,7 +284,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Who has a name. Where `users."*"` has an SSM path, that is for AWS to say of other names. Nobody has a name with `~`.
+    /// Who has a name. Where `users."*"` has an SSM path, that is for AWS to say of other names.
+    /// Nobody has a name with `~`.
     #[must_use]
     pub fn holder(&self, name: &str) -> Option<Holder> {
         match self.users.get(name) {
@@ -284,8 +297,15 @@ impl Config {
 
     /// All holders by name; the last may be any other (`None`).
     pub fn holders(&self) -> impl Iterator<Item = (Option<&str>, Holder)> {
-        let own = self.users.iter().map(|(name, rights)| (Some(name.as_str()), Holder::own(rights)));
-        own.chain(self.any_user.iter().map(|any| (None, Holder::any(&any.rights))))
+        let own = self
+            .users
+            .iter()
+            .map(|(name, rights)| (Some(name.as_str()), Holder::own(rights)));
+        own.chain(
+            self.any_user
+                .iter()
+                .map(|any| (None, Holder::any(&any.rights))),
+        )
     }
 }
 
@@ -386,7 +406,8 @@ pub struct Limits {
 /// `limits.ban_*`
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BanLimits {
-    /// Finished wrong proofs of one (address, user) within the window; of one address over all users, ten times as many. 0: off.
+    /// Finished wrong proofs of one (address, user) within the window; of one address over all
+    /// users, ten times as many. 0: off.
     pub after: usize,
     /// How far apart the first and the last of them may be.
     pub window: Duration,

@@ -3,10 +3,11 @@
 use rlimit::{Resource, setrlimit};
 use tracing::warn;
 
-/// Neither a file nor a dump for the helper of `kernel.core_pattern`. Of the kernel's fs/coredump.c: a file is written where
-/// the limit is at least the binary format's `min_coredump` (a page, for ELF), so that no file has 1 byte. A helper behind a
-/// `|` is fed whatever the limit is, 0 too, but for 1: that is how the kernel knows a helper that crashes itself (`cprm.limit
-/// == 1`, "RLIMIT_CORE is set to 1, aborting core").
+/// Neither a file nor a dump for the helper of `kernel.core_pattern`. Of the kernel's
+/// fs/coredump.c: a file is written where the limit is at least the binary format's `min_coredump`
+/// (a page, for ELF), so that no file has 1 byte. A helper behind a `|` is fed whatever the limit
+/// is, 0 too, but for 1: that is how the kernel knows a helper that crashes itself (`cprm.limit ==
+/// 1`, "RLIMIT_CORE is set to 1, aborting core").
 const NONE: u64 = 1;
 
 /// Sets the limit on the size of core files (RLIMIT_CORE, getrlimit(2)), soft and hard, for good.

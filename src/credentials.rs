@@ -1,8 +1,8 @@
 //! Database logins: from IAM, SSM or Secrets Manager, each fetched once for however many want it.
 //!
-//! [`Logins`] is all that sessions see. A [`plan`] merges the spec with its secret; what is not known yet is fetched by
-//! [`stored`], [`roles`] and [`mint`], each behind a cache of the [`engine`](crate::engine), each call through
-//! [`calls`].
+//! [`Logins`] is all that sessions see. A [`plan`] merges the spec with its secret; what is not
+//! known yet is fetched by [`stored`], [`roles`] and [`mint`], each behind a cache of the
+//! [`engine`](crate::engine), each call through [`calls`].
 
 use std::time::SystemTime;
 
@@ -10,7 +10,8 @@ use crate::config::User;
 use crate::engine::Perishable;
 use crate::secret::Secret;
 
-/// A builder that has one call made under other keys than the base's: not to be kept in a cache of the SDK's.
+/// A builder that has one call made under other keys than the base's: not to be kept in a cache of
+/// the SDK's.
 macro_rules! under {
     ($sdk:ident, $keys:expr) => {
         match $keys {
@@ -44,7 +45,8 @@ pub(crate) const DEFAULT_PORT: u16 = 5439;
 /// A database user and its password.
 #[derive(Debug)]
 pub(crate) struct DbLogin {
-    /// Copied from the API, byte for byte: it is the startup message's user and part of the MD5 hash.
+    /// Copied from the API, byte for byte: it is the startup message's user and part of the MD5
+    /// hash.
     pub(crate) user: String,
     pub(crate) password: Secret,
     /// AWS's wall clock. `None`: it does not expire.

@@ -1,7 +1,7 @@
 //! Owns when something fetched is fetched again; knows nothing of what it is.
 //!
-//! A [`Cache`] holds what it has fetched, one flight per key however many wait; a [`gate`] bounds the calls that
-//! flights make, and repeats them.
+//! A [`Cache`] holds what it has fetched, one flight per key however many wait; a [`gate`] bounds
+//! the calls that flights make, and repeats them.
 
 use std::time::{Duration, SystemTime};
 
@@ -40,7 +40,8 @@ pub(crate) trait Perishable {
     /// AWS's wall clock. `None`: no expiry of its own.
     fn expires_at(&self) -> Option<SystemTime>;
 
-    /// Under [`Freshness::Within`]: how long this value is believed, where that is not as long as `usual`.
+    /// Under [`Freshness::Within`]: how long this value is believed, where that is not as long as
+    /// `usual`.
     fn believed(&self, usual: Duration) -> Duration {
         usual
     }
@@ -54,7 +55,8 @@ pub(crate) struct Policy {
     pub(crate) margin: Duration,
     /// A fresh value with less life is handed to those who waited for it, and not kept.
     pub(crate) least_life: Duration,
-    /// First memory of a final refusal, by AWS or by the warehouse; doubles to five minutes while it goes on.
+    /// First memory of a final refusal, by AWS or by the warehouse; doubles to five minutes while
+    /// it goes on.
     pub(crate) negative_ttl: Duration,
     /// For one flight.
     pub(crate) timeout: Duration,
@@ -65,10 +67,10 @@ pub(crate) struct Policy {
 /// When a value that could still be handed out is fetched again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Freshness {
-    /// In the background, at about three quarters of the life granted, if it was used since it landed. A fetch that
-    /// fails takes nothing away from the value.
+    /// In the background, at about three quarters of the life granted, if it was used since it
+    /// landed. A fetch that fails takes nothing away from the value.
     Ahead,
-    /// By who asks once it has been `believed` that long: then one waits, and is still given the old value for
-    /// `stale_for` more if the fetch fails for a reason that is not final.
+    /// By who asks once it has been `believed` that long: then one waits, and is still given the
+    /// old value for `stale_for` more if the fetch fails for a reason that is not final.
     Within { believed: Duration, stale_for: Duration },
 }

@@ -1,13 +1,15 @@
 //! Clients that are not yet authenticated: how many there may be, and who makes room.
 //!
-//! When all places are taken, one is taken back from somebody. Connections that have said nothing yet give way before
-//! those that have finished their TLS handshake, unless the silent ones hold no more than a quarter of the places: a new
-//! client is silent too, and must not lose its place to the very next one. Of those that may give way, the busiest
-//! address loses its oldest connection if it has more than a fiftieth of the places; otherwise the oldest of all goes,
-//! so that a crowd of which each member has one place cannot push out an address with a few logins at once.
+//! When all places are taken, one is taken back from somebody. Connections that have said nothing
+//! yet give way before those that have finished their TLS handshake, unless the silent ones hold no
+//! more than a quarter of the places: a new client is silent too, and must not lose its place to
+//! the very next one. Of those that may give way, the busiest address loses its oldest connection
+//! if it has more than a fiftieth of the places; otherwise the oldest of all goes, so that a crowd
+//! of which each member has one place cannot push out an address with a few logins at once.
 //!
-//! An address that has as many places as one may have makes room by its own oldest. In IPv6 an address stands for its
-//! /64. Each step takes time by the logarithm of the number of places. Nothing is logged while the lock is held.
+//! An address that has as many places as one may have makes room by its own oldest. In IPv6 an
+//! address stands for its /64. Each step takes time by the logarithm of the number of places.
+//! Nothing is logged while the lock is held.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,10 +26,12 @@ use crate::address::neighbourhood;
 /// Between two warnings that all places are taken.
 const WARN_PAUSE: Duration = Duration::from_secs(10);
 
-/// The share of all places that an address may hold before it counts as busy: one part of this many.
+/// The share of all places that an address may hold before it counts as busy: one part of this
+/// many.
 const BUSY_PART: usize = 50;
 
-/// The share of all places below which silent connections are not the first to give way: one part of this many.
+/// The share of all places below which silent connections are not the first to give way: one part
+/// of this many.
 const SILENT_PART: usize = 4;
 
 /// The places. Shared by the listener and all handshakes.
@@ -45,7 +49,8 @@ struct Places {
     /// Every connection that has a place, by its number; the oldest has the smallest.
     holders: HashMap<u64, Holder>,
     all: Group,
-    /// Those of `all` that have not finished their TLS handshake, nor sent a startup message in clear.
+    /// Those of `all` that have not finished their TLS handshake, nor sent a startup message in
+    /// clear.
     silent: Group,
     /// When it was last told that all places are taken.
     told: Option<Instant>,
@@ -94,8 +99,8 @@ impl Handshakes {
         self.place(Home::Address(neighbourhood(from)))
     }
 
-    /// The same for one from a balancer that will say whose it is ([`Handshake::moved`]); until then no address's cap
-    /// counts it.
+    /// The same for one from a balancer that will say whose it is ([`Handshake::moved`]); until
+    /// then no address's cap counts it.
     pub(crate) fn take_behind(self: &Arc<Self>, balancer: IpAddr) -> Handshake {
         self.place(Home::Behind(neighbourhood(balancer)))
     }
@@ -124,14 +129,21 @@ impl Handshakes {
         self.lock().holders.len()
     }
 
-    /// Takes a place back from an address that has more than one may have: from its oldest silent connection, or its oldest
-    /// of all where none is silent but the one that has just come, `newest`.
+    /// Takes a place back from an address that has more than one may have: from its oldest silent
+    /// connection, or its oldest of all where none is silent but the one that has just come,
+    /// `newest`.
     fn bound(&self, places: &mut Places, home: Home, newest: u64) {
         let Home::Address(_) = home else { return };
-        if self.max_of_address.is_none_or(|max| places.all.number_of(home) <= max) {
+        if self
+            .max_of_address
+            .is_none_or(|max| places.all.number_of(home) <= max)
+        {
             return;
         }
-        let silent = places.silent.oldest_of(home).filter(|number| *number != newest);
+        let silent = places
+            .silent
+            .oldest_of(home)
+            .filter(|number| *number != newest);
         if let Some(number) = silent.or_else(|| places.all.oldest_of(home)) {
             places.give_up(number);
         }
@@ -143,7 +155,8 @@ impl Handshakes {
 }
 
 impl Places {
-    /// Whether it is time again to tell that all places are taken, which may be so for thousands in a second.
+    /// Whether it is time again to tell that all places are taken, which may be so for thousands in
+    /// a second.
     fn is_to_be_told(&mut self) -> bool {
         let is_due = self.told.is_none_or(|at| at.elapsed() >= WARN_PAUSE);
         if is_due {
@@ -156,7 +169,9 @@ impl Places {
     fn first_to_go(&self, max: usize) -> Option<u64> {
         let is_silent_first = self.silent.by_age.len() > max / SILENT_PART;
         let group = if is_silent_first { &self.silent } else { &self.all };
-        group.oldest_of_busiest(max / BUSY_PART).or_else(|| group.oldest())
+        group
+            .oldest_of_busiest(max / BUSY_PART)
+            .or_else(|| group.oldest())
     }
 
     fn give_up(&mut self, number: u64) {
@@ -206,7 +221,10 @@ impl Group {
 
     /// The oldest connection of the address that has most of them, if it has more than `share`.
     fn oldest_of_busiest(&self, share: usize) -> Option<u64> {
-        let (_, Reverse(oldest), _) = self.by_number.last().filter(|(number, ..)| *number > share.max(1))?;
+        let (_, Reverse(oldest), _) = self
+            .by_number
+            .last()
+            .filter(|(number, ..)| *number > share.max(1))?;
         Some(*oldest)
     }
 
@@ -254,16 +272,21 @@ impl Handshake {
     pub(crate) fn moved(&self, to: IpAddr) {
         let to = Home::Address(neighbourhood(to));
         let mut places = self.handshakes.lock();
-        // One that was given up has no place anywhere; one that no balancer speaks for stays where it is.
-        if places.holders.get(&self.number).is_none_or(|holder| holder.home == to) {
+        // One that was given up has no place anywhere; one that no balancer speaks for stays where
+        // it is.
+        if places
+            .holders
+            .get(&self.number)
+            .is_none_or(|holder| holder.home == to)
+        {
             return;
         }
         places.move_to(self.number, to);
         self.handshakes.bound(&mut places, to, self.number);
     }
 
-    /// The client has finished its TLS handshake, or has sent a whole startup message in clear: from now on it gives way
-    /// after those that have said nothing.
+    /// The client has finished its TLS handshake, or has sent a whole startup message in clear:
+    /// from now on it gives way after those that have said nothing.
     pub(crate) fn has_spoken(&self) {
         self.handshakes.lock().silent.remove(self.number);
     }

@@ -16,12 +16,14 @@ use crate::secret::Secret;
 pub struct HashPassword {
     /// Make a password instead of asking for one.
     pub generate: bool,
-    /// Take salt and rounds from this one: two verifiers of a user need the same while the password is rotated.
+    /// Take salt and rounds from this one: two verifiers of a user need the same while the password
+    /// is rotated.
     pub like: Option<Verifier>,
 }
 
 impl HashPassword {
-    /// Asks on the terminal, or reads stdin where that is none. The verifier goes to `out`, a generated password to `err`.
+    /// Asks on the terminal, or reads stdin where that is none. The verifier goes to `out`, a
+    /// generated password to `err`.
     ///
     /// # Errors
     /// See `HashError`; nothing was written to `out` then, but for `Io`.
@@ -34,7 +36,10 @@ impl HashPassword {
             agreed(&ask("Password: ")?, &ask("Again: ")?)?
         } else {
             let mut bytes = Zeroizing::new(Vec::new());
-            let read = stdin.lock().take(MAX_INPUT_BYTES + 1).read_to_end(&mut bytes)?;
+            let read = stdin
+                .lock()
+                .take(MAX_INPUT_BYTES + 1)
+                .read_to_end(&mut bytes)?;
             if u64::try_from(read).is_ok_and(|read| read > MAX_INPUT_BYTES) {
                 return Err(HashError::TooLong);
             }
@@ -84,10 +89,12 @@ pub enum HashError {
     Io(#[from] io::Error),
 }
 
-/// What a client can send: PostgreSQL's own bound on password messages is near it. A wrong file in the pipe ends here.
+/// What a client can send: PostgreSQL's own bound on password messages is near it. A wrong file in
+/// the pipe ends here.
 const MAX_INPUT_BYTES: u64 = 9_990;
 
-/// Length and letters of a generated password: about 190 bits, no letter that a shell, a URL or an INI file minds.
+/// Length and letters of a generated password: about 190 bits, no letter that a shell, a URL or an
+/// INI file minds.
 const GENERATED_CHARS: usize = 32;
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -96,9 +103,16 @@ fn generate() -> Result<Secret, HashError> {
     while password.len() < GENERATED_CHARS {
         let mut bytes = Zeroizing::new([0; GENERATED_CHARS]);
         rand::fill(bytes.as_mut()).map_err(|_unspecified| HashError::Random)?;
-        // Six bits each; the two values without a letter are drawn again, so that all letters stay as likely.
-        let letters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 63)));
-        password.extend(letters.take(GENERATED_CHARS - password.len()).map(|letter| char::from(*letter)));
+        // Six bits each; the two values without a letter are drawn again, so that all letters stay
+        // as likely.
+        let letters = bytes
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte & 63)));
+        password.extend(
+            letters
+                .take(GENERATED_CHARS - password.len())
+                .map(|letter| char::from(*letter)),
+        );
     }
     Ok(Secret::new(password))
 }
@@ -164,7 +178,9 @@ mod tests {
         assert!(one.matches(&secret("pw")) && !one.matches(&secret("pW")));
 
         let base = Verifier::derive(&secret("old"), b"salt", 7);
-        let like = HashPassword { generate: false, like: Some(base) }.verifier(&secret("new")).unwrap();
+        let like = HashPassword { generate: false, like: Some(base) }
+            .verifier(&secret("new"))
+            .unwrap();
         assert_eq!((like.iterations, like.salt.as_slice()), (7, b"salt".as_slice()));
         assert!(like.matches(&secret("new")));
         assert!(matches!(fresh.verifier(&secret("")), Err(HashError::Empty)));

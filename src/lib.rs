@@ -1,16 +1,21 @@
 //! A PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials.
 //!
-//! What happens to a connection, in the order in which it happens; [`session`] tells it top to bottom:
+//! What happens to a connection, in the order in which it happens; [`session`] tells it top to
+//! bottom:
 //!
-//! 1. [`listener`] accepts it and deals it to a worker; [`handshakes`] has a place for it until the client is logged in.
-//! 2. [`startup`] reads a balancer's PROXY header and leads it through TLS to a startup message, or to a [`cancel`] request.
+//! 1. [`listener`] accepts it and deals it to a worker; [`handshakes`] has a place for it until the
+//!    client is logged in.
+//! 2. [`startup`] reads a balancer's PROXY header and leads it through TLS to a startup message, or
+//!    to a [`cancel`] request.
 //! 3. [`client_auth`] lets the client prove who it is; [`bans`] keep those away who guess.
-//! 4. [`spec`] says which connection the client means, and whether it may open it; [`slots`] whether there is room.
+//! 4. [`spec`] says which connection the client means, and whether it may open it; [`slots`]
+//!    whether there is room.
 //! 5. [`credentials`] has, or fetches, a database login for that connection.
 //! 6. [`upstream`] dials the warehouse, verifies it and logs in.
 //! 7. [`relay`] moves bytes until one side ends.
 //!
-//! [`references`] reads what the configuration refers to again while all this goes on: passwords and certificates.
+//! [`references`] reads what the configuration refers to again while all this goes on: passwords
+//! and certificates.
 
 #![allow(rustdoc::private_intra_doc_links, reason = "the crate is a program: its docs are for its developers")]
 

@@ -23,7 +23,8 @@ use crate::telemetry::{Kind, Repeats, Verdict};
 /// Connections that the kernel holds for us; more than a burst of logins.
 const BACKLOG: i32 = 4096;
 
-/// Pause after an accept that failed for want of file descriptors or memory: they come back by themselves.
+/// Pause after an accept that failed for want of file descriptors or memory: they come back by
+/// themselves.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Single-threaded runtimes, one per core: a session stays on one of them for life.
@@ -126,7 +127,8 @@ pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: Cance
     }
 }
 
-/// What a queue holds, as `accept` takes it out without blocking; not what others go on putting in for as long as we take.
+/// What a queue holds, as `accept` takes it out without blocking; not what others go on putting in
+/// for as long as we take.
 fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
     // Linux lets one more wait than it was asked to.
     let tries = (0..=BACKLOG).map_while(move |_| match accept() {

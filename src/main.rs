@@ -1,4 +1,5 @@
-//! Arguments → configuration → command → exit code; nothing else. The environment of our own is read here.
+//! Arguments → configuration → command → exit code; nothing else. The environment of our own is
+//! read here.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -59,7 +60,9 @@ fn check(config: &Config, args: &CheckArgs) -> ExitCode {
         tell(format_args!("warning: {warning}"));
     }
     if args.offline {
-        check::ages(config).iter().for_each(|aging| tell(format_args!("warning: {aging}")));
+        check::ages(config)
+            .iter()
+            .for_each(|aging| tell(format_args!("warning: {aging}")));
     } else {
         return match check::live(config, args, &environment, &mut stdout()) {
             Ok(Verdict::Proved) => ExitCode::SUCCESS,
@@ -90,7 +93,10 @@ fn paste(config: &Config, args: &UrlArgs) -> ExitCode {
     match url::pasted(config, &args.conn_id, args.user.as_deref(), args.format) {
         Ok(pasted) => {
             let printed = done(writeln!(stdout(), "{}", pasted.text));
-            pasted.notes.iter().for_each(|note| tell(format_args!("note: {note}")));
+            pasted
+                .notes
+                .iter()
+                .for_each(|note| tell(format_args!("note: {note}")));
             printed
         }
         Err(error) => done(Err::<(), _>(error)),

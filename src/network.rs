@@ -1,5 +1,5 @@
-//! What a proxy takes from the network around it: how names are looked up, and how a peer that vanished is noticed. Tests
-//! give their own to [`App::start_on`](crate::app::App::start_on).
+//! What a proxy takes from the network around it: how names are looked up, and how a peer that
+//! vanished is noticed. Tests give their own to [`App::start_on`](crate::app::App::start_on).
 
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ pub struct Network {
     pub probes: Probes,
 }
 
-/// How a peer that says nothing more is found to be gone. The defaults are fixed by the contract of `upstream.keepalive`;
-/// tests shrink them.
+/// How a peer that says nothing more is found to be gone. The defaults are fixed by the contract of
+/// `upstream.keepalive`; tests shrink them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Probes {
-    /// Pause between two keepalive probes. The first one goes out after `upstream.keepalive` of silence.
+    /// Pause between two keepalive probes. The first one goes out after `upstream.keepalive` of
+    /// silence.
     pub interval: Duration,
     /// How many probes in a row may stay unanswered.
     pub count: u32,
@@ -40,6 +41,8 @@ impl Default for Probes {
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network").field("probes", &self.probes).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("probes", &self.probes)
+            .finish_non_exhaustive()
     }
 }

@@ -28,14 +28,16 @@ const LISTING: Duration = Duration::from_secs(90);
 const MAX_LISTED: usize = 10_000;
 const MAX_LISTED_BYTES: usize = 8 * 1024 * 1024;
 
-/// The most pages of one listing: twice what so many parameters need at ten a page, for a page may be empty.
+/// The most pages of one listing: twice what so many parameters need at ten a page, for a page may
+/// be empty.
 const MAX_PAGES: usize = MAX_LISTED / 10 * 2;
 
 /// While what the listener needs cannot be read.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Reads of files at a time: of one file, of one folder, and in all. A read on a mount that hangs never ends: it keeps its
-/// turns, and with them the next read of its file and, after a few, those of its folder, but no others.
+/// Reads of files at a time: of one file, of one folder, and in all. A read on a mount that hangs
+/// never ends: it keeps its turns, and with them the next read of its file and, after a few, those
+/// of its folder, but no others.
 const READS_OF_FILE: usize = 1;
 const READS_OF_FOLDER: usize = 4;
 const READS: usize = 256;
@@ -124,7 +126,10 @@ impl References {
 
     /// Whether nothing has been told of this parameter yet.
     fn is_first(&self, name: &str) -> bool {
-        self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+        self.plain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned())
     }
 
     /// The SecureString parameters right below an SSM path; others are passed over.
@@ -168,8 +173,8 @@ impl References {
         Ok(listing)
     }
 
-    /// The listener's certificate and key, and what clients' are verified by: without them nothing can be served, so they
-    /// are waited for.
+    /// The listener's certificate and key, and what clients' are verified by: without them nothing
+    /// can be served, so they are waited for.
     pub(crate) async fn listener(&self, listen: &mut Listen) {
         if let Some(identity) = &mut listen.identity {
             self.wait_for("listen.tls.cert", &mut identity.cert).await;
@@ -210,7 +215,8 @@ impl Files {
         }
     }
 
-    /// The text of a file, when it is its turn. The caller sets the deadline; a read that has begun goes on behind it.
+    /// The text of a file, when it is its turn. The caller sets the deadline; a read that has begun
+    /// goes on behind it.
     async fn read(&self, path: &Path) -> std::io::Result<String> {
         let turn = self.of_file.turn(path.to_owned()).await;
         let (file, folder) = (path.to_owned(), path.parent().unwrap_or(path).to_owned());
@@ -222,16 +228,22 @@ impl Files {
     }
 }
 
-/// The configuration itself, where AWS keeps it: before there is a runtime, and by what the environment alone says.
+/// The configuration itself, where AWS keeps it: before there is a runtime, and by what the
+/// environment alone says.
 pub(crate) fn fetch(remote: &Remote, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
     const PATIENCE: Duration = Duration::from_secs(20);
     aws::require_roots().map_err(|why| why.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| why.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| why.to_string())?;
     runtime.block_on(async {
         let home = if remote.names_region() { HomeRegion::Unneeded } else { HomeRegion::Needed };
         let base = Base::from_environment(&Aws { region: None, endpoint_url: None }, home, env).await;
         let store = StoreReader(Arc::new(Calls::new(base, PATIENCE, None)));
-        let read = References::new(Arc::new(store), PATIENCE).read(&Reference::Remote(remote.clone())).await;
+        let read = References::new(Arc::new(store), PATIENCE)
+            .read(&Reference::Remote(remote.clone()))
+            .await;
         read.map_err(|error| chain(&error))
     })
 }
@@ -245,7 +257,10 @@ fn is_secret(text: &Secret) -> bool {
 /// One string of a JSON object.
 fn member(text: &Secret, key: &str) -> Option<Secret> {
     let json = SecretJson::parse(text).ok()?;
-    json.object()?.get(key)?.as_str().map(|text| Secret::new(text.to_owned()))
+    json.object()?
+        .get(key)?
+        .as_str()
+        .map(|text| Secret::new(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -274,7 +289,8 @@ mod tests {
         assert_eq!(next.await.unwrap(), "text");
     }
 
-    /// An SSM that answers every request with this `NextToken`, or with them in turn, on a connection each.
+    /// An SSM that answers every request with this `NextToken`, or with them in turn, on a
+    /// connection each.
     async fn ssm(
         tokens: &'static [&'static str],
     ) -> (References, tokio::task::JoinHandle<()>, Arc<std::sync::Mutex<usize>>) {
@@ -293,7 +309,10 @@ mod tests {
                 );
                 let length = body.len();
                 let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-                socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+                socket
+                    .write_all(format!("{head}{body}").as_bytes())
+                    .await
+                    .unwrap();
             }
         });
         let aws = Aws { region: Some("eu-west-1".to_owned()), endpoint_url: Some(url) };

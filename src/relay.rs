@@ -1,7 +1,8 @@
 //! Bytes both ways, until one side ends or the session has to.
 //!
-//! Owns back-pressure (one buffer a direction: what is not taken stops the reading), half-close, when a client counts as
-//! vanished, and the last word to the client, which is only said between two whole messages. Knows of messages only where they begin.
+//! Owns back-pressure (one buffer a direction: what is not taken stops the reading), half-close,
+//! when a client counts as vanished, and the last word to the client, which is only said between
+//! two whole messages. Knows of messages only where they begin.
 
 use std::future::poll_fn;
 use std::io;
@@ -73,8 +74,8 @@ pub(crate) enum RelayError {
     Upstream(#[source] io::Error),
 }
 
-/// Relays until the end. `refuse` turns a last word into bytes; `cancel` is what is done about a query that still runs
-/// when its client has vanished, before the warehouse's leg is closed.
+/// Relays until the end. `refuse` turns a last word into bytes; `cancel` is what is done about a
+/// query that still runs when its client has vanished, before the warehouse's leg is closed.
 pub(crate) fn run<C: Future<Output = ()>>(
     legs: Legs,
     stop: &Stop,
@@ -107,7 +108,9 @@ pub(crate) fn run<C: Future<Output = ()>>(
                         Gone::Upstream => (End::Upstream, Some(RelayError::Upstream(error))),
                     });
                 }
-                ending.poll(cx, flow.bytes() != before, flow.is_idle()).map(|end| (end, None))
+                ending
+                    .poll(cx, flow.bytes() != before, flow.is_idle())
+                    .map(|end| (end, None))
             })
             .await
         };
@@ -132,8 +135,9 @@ pub(crate) fn run<C: Future<Output = ()>>(
     }
 }
 
-/// Ends both legs, best effort: either may be gone, or not take any more. Whoever is still there learns that it is over.
-/// A client that goes on sending, behind its goodbye too, still gets all that was sent to it: see [`stream::farewell`].
+/// Ends both legs, best effort: either may be gone, or not take any more. Whoever is still there
+/// learns that it is over. A client that goes on sending, behind its goodbye too, still gets all
+/// that was sent to it: see [`stream::farewell`].
 async fn part(mut client: Leg, mut upstream: Leg, last_word: Option<BytesMut>) {
     let goodbye = stream::farewell(&mut client, last_word.as_deref().unwrap_or_default());
     let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));
@@ -172,7 +176,8 @@ impl Flow {
         let sent = up.poll(cx, client, upstream, |bytes| dialogue.client_sent(bytes));
         let received = down.poll(cx, upstream, client, |bytes| dialogue.upstream_sent(bytes));
         match (sent, received) {
-            // The warehouse has ended and the client has all of it: nothing that is still sent up can be answered.
+            // The warehouse has ended and the client has all of it: nothing that is still sent up
+            // can be answered.
             (_, Poll::Ready(Ok(()))) if up.is_read_to_end() || dialogue.client_said_goodbye() => {
                 Poll::Ready((End::Client, None))
             }
@@ -183,12 +188,14 @@ impl Flow {
             (_, Poll::Ready(Err(Broken::Write(error)))) | (Poll::Ready(Err(Broken::Read(error))), _) => {
                 Poll::Ready((End::Client, Some(RelayError::Client(error))))
             }
-            // What the warehouse said before it stopped taking is still to be read; its end will follow.
+            // What the warehouse said before it stopped taking is still to be read; its end will
+            // follow.
             (Poll::Ready(Err(Broken::Write(error))), Poll::Pending) if is_gone(&error) => Poll::Pending,
             (Poll::Ready(Err(Broken::Write(error))), Poll::Pending) => {
                 Poll::Ready((End::Upstream, Some(RelayError::Upstream(error))))
             }
-            // A client that has ended still gets its results, and then there is nothing to wait for.
+            // A client that has ended still gets its results, and then there is nothing to wait
+            // for.
             (Poll::Ready(Ok(())) | Poll::Pending, Poll::Pending)
                 if up.is_over() && dialogue.is_answered() && down.is_empty() =>
             {

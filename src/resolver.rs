@@ -1,9 +1,11 @@
 //! DNS: host names to addresses, by the system's resolver, on threads of its own.
 //!
-//! `getaddrinfo` blocks its thread until the system gives up, which no time-out of ours shortens. So that a name whose name
-//! servers do not answer costs nobody else anything, a host has one look-up under way at a time, which everybody who asks
-//! for it waits for. There is a fixed number of threads, and a thread is taken until its look-up ends, whoever still waits.
-//! Hosts that did not resolve of late may hold half of the threads. The rest is for hosts that did, and for new ones.
+//! `getaddrinfo` blocks its thread until the system gives up, which no time-out of ours shortens.
+//! So that a name whose name servers do not answer costs nobody else anything, a host has one
+//! look-up under way at a time, which everybody who asks for it waits for. There is a fixed number
+//! of threads, and a thread is taken until its look-up ends, whoever still waits. Hosts that did
+//! not resolve of late may hold half of the threads. The rest is for hosts that did, and for new
+//! ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,7 +18,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// Looks one host up, and may block for as long as it likes. It is called on threads of the resolver's.
+/// Looks one host up, and may block for as long as it likes. It is called on threads of the
+/// resolver's.
 pub type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
 /// The system's own look-up, `getaddrinfo`: addresses in the order in which RFC 6724 prefers them.
@@ -45,29 +48,33 @@ pub(crate) struct Bounds {
 /// Threads for the hosts of warehouses. An idle resolver has none.
 pub(crate) const WAREHOUSES: Bounds = Bounds { threads: 32, hosts: 4096 };
 
-/// How long the addresses of a host are used again. Redshift's own records live for a minute. A burst of logins asks
-/// once, and a name that moves is followed within seconds.
+/// How long the addresses of a host are used again. Redshift's own records live for a minute. A
+/// burst of logins asks once, and a name that moves is followed within seconds.
 const BELIEVED: Duration = Duration::from_secs(5);
 
-/// How long a failed look-up is the answer for all who ask. It spares a name server that is failing, and is short enough
-/// for someone who has just corrected a record.
+/// How long a failed look-up is the answer for all who ask. It spares a name server that is
+/// failing, and is short enough for someone who has just corrected a record.
 const FAILURE_BELIEVED: Duration = Duration::from_secs(2);
 
-/// How long the addresses of a host may stand in where no thread is free to look them up again, since all are held by other
-/// hosts' look-ups, or where the look-up under way takes longer than [`SLOW`]. The server is verified by its certificate, so that an old address leads to no wrong one.
+/// How long the addresses of a host may stand in where no thread is free to look them up again,
+/// since all are held by other hosts' look-ups, or where the look-up under way takes longer than
+/// [`SLOW`]. The server is verified by its certificate, so that an old address leads to no wrong
+/// one.
 const STANDS_IN: Duration = Duration::from_secs(300);
 
-/// How long a look-up may take before an older answer stands in for it, where there is one: name servers that answer do so
-/// sooner.
+/// How long a look-up may take before an older answer stands in for it, where there is one: name
+/// servers that answer do so sooner.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// How long a host that did not resolve counts among those that may hold only half of the threads.
 const SUSPECTED: Duration = Duration::from_secs(60);
 
-/// What a look-up ends with. An [`io::Error`] cannot be copied to all who wait, its kind and text can.
+/// What a look-up ends with. An [`io::Error`] cannot be copied to all who wait, its kind and text
+/// can.
 type Answer = Result<Arc<[IpAddr]>, (io::ErrorKind, Arc<str>)>;
 
-/// A cache of look-ups, and the threads that make them. Cloning it gives another handle to the same.
+/// A cache of look-ups, and the threads that make them. Cloning it gives another handle to the
+/// same.
 #[derive(Clone)]
 pub(crate) struct Resolver {
     shared: Arc<Shared>,
@@ -107,11 +114,12 @@ impl Resolver {
         Self { shared: Arc::new(Shared { look_up, bounds, state: Mutex::default() }) }
     }
 
-    /// The addresses of a host, at least one. An IP address is its own answer. The caller sets the deadline. Cancel safe:
-    /// the look-up goes on, and its answer is there for whoever asks next.
+    /// The addresses of a host, at least one. An IP address is its own answer. The caller sets the
+    /// deadline. Cancel safe: the look-up goes on, and its answer is there for whoever asks next.
     ///
     /// # Errors
-    /// What the system said, or `ResourceBusy`: too many look-ups of names that did not resolve are under way.
+    /// What the system said, or `ResourceBusy`: too many look-ups of names that did not resolve are
+    /// under way.
     pub(crate) async fn resolve(&self, host: &str) -> io::Result<Arc<[IpAddr]>> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([address]));
@@ -127,7 +135,9 @@ impl Resolver {
 
 impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolver").field("bounds", &self.shared.bounds).finish_non_exhaustive()
+        f.debug_struct("Resolver")
+            .field("bounds", &self.shared.bounds)
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,10 +148,11 @@ enum Asked {
 }
 
 impl Shared {
-    /// The answer that is remembered, else the look-up to wait for, which is begun where there is none.
+    /// The answer that is remembered, else the look-up to wait for, which is begun where there is
+    /// none.
     fn ask(self: &Arc<Self>, host: &str) -> io::Result<Asked> {
-        // Names do not differ by case, nor by the dot that ends a fully qualified one; the system's resolver may use the
-        // dot, so it is kept.
+        // Names do not differ by case, nor by the dot that ends a fully qualified one; the system's
+        // resolver may use the dot, so it is kept.
         let host: Arc<str> = host.to_ascii_lowercase().into();
         let mut state = self.lock();
         let last = state.hosts.get(&host).and_then(|entry| entry.last.clone());
@@ -150,9 +161,15 @@ impl Shared {
         {
             return Ok(Asked::Known(answer.clone()));
         }
-        let stand_in = last.clone().filter(|(at, answer)| answer.is_ok() && at.elapsed() < STANDS_IN);
+        let stand_in = last
+            .clone()
+            .filter(|(at, answer)| answer.is_ok() && at.elapsed() < STANDS_IN);
         let by = |begun: Instant| stand_in.clone().map(|(_, answer)| (begun + SLOW, answer));
-        if let Some(flight) = state.hosts.get(&host).and_then(|entry| entry.flight.as_ref()) {
+        if let Some(flight) = state
+            .hosts
+            .get(&host)
+            .and_then(|entry| entry.flight.as_ref())
+        {
             return Ok(Asked::UnderWay(flight.told.subscribe(), by(flight.begun)));
         }
         let has_thread = state.threads < self.bounds.threads;
@@ -161,7 +178,9 @@ impl Shared {
         {
             return Ok(Asked::Known(answer.clone()));
         }
-        let is_suspect = last.as_ref().is_some_and(|(at, answer)| answer.is_err() && at.elapsed() < SUSPECTED);
+        let is_suspect = last
+            .as_ref()
+            .is_some_and(|(at, answer)| answer.is_err() && at.elapsed() < SUSPECTED);
         if is_suspect && state.suspects >= self.bounds.threads.div_ceil(2) || !state.has_room(self.bounds.hosts) {
             return Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
@@ -169,7 +188,9 @@ impl Shared {
             ));
         }
         let (begun, (told, answer)) = (Instant::now(), watch::channel(None));
-        state.hosts.insert(Arc::clone(&host), Entry { flight: Some(Flight { told, begun, is_suspect }), last });
+        state
+            .hosts
+            .insert(Arc::clone(&host), Entry { flight: Some(Flight { told, begun, is_suspect }), last });
         state.suspects += usize::from(is_suspect);
         if !has_thread {
             state.queue.push_back(host);
@@ -179,7 +200,10 @@ impl Shared {
         drop(state);
         let shared = Arc::clone(self);
         let first = Arc::clone(&host);
-        if let Err(error) = thread::Builder::new().name("resolver".to_owned()).spawn(move || shared.work(first)) {
+        if let Err(error) = thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(move || shared.work(first))
+        {
             self.ended(&host, Err((error.kind(), error.to_string().into())));
             self.lock().threads -= 1;
         }
@@ -217,15 +241,22 @@ impl Shared {
         }
     }
 
-    /// A queued host that somebody still waits for. `None`: there is none, and the thread that asked ends.
+    /// A queued host that somebody still waits for. `None`: there is none, and the thread that
+    /// asked ends.
     fn next(&self) -> Option<Arc<str>> {
         let mut state = self.lock();
         while let Some(host) = state.queue.pop_front() {
-            let flight = state.hosts.get(&host).and_then(|entry| entry.flight.as_ref());
+            let flight = state
+                .hosts
+                .get(&host)
+                .and_then(|entry| entry.flight.as_ref());
             if flight.is_some_and(|flight| flight.told.receiver_count() > 0) {
                 return Some(host);
             }
-            let abandoned = state.hosts.get_mut(&host).and_then(|entry| entry.flight.take());
+            let abandoned = state
+                .hosts
+                .get_mut(&host)
+                .and_then(|entry| entry.flight.take());
             state.suspects -= usize::from(abandoned.is_some_and(|flight| flight.is_suspect));
         }
         state.threads -= 1;
@@ -238,12 +269,15 @@ impl Shared {
 }
 
 impl State {
-    /// Whether one more host can be remembered. Where there are too many, those go that nobody waits for: first the ones
-    /// whose answer is no longer used, then all.
+    /// Whether one more host can be remembered. Where there are too many, those go that nobody
+    /// waits for: first the ones whose answer is no longer used, then all.
     fn has_room(&mut self, hosts: usize) -> bool {
         if self.hosts.len() >= hosts {
             self.hosts.retain(|_, entry| {
-                let is_used = entry.last.as_ref().is_some_and(|(at, _)| at.elapsed() < BELIEVED);
+                let is_used = entry
+                    .last
+                    .as_ref()
+                    .is_some_and(|(at, _)| at.elapsed() < BELIEVED);
                 entry.flight.is_some() || is_used
             });
         }
@@ -256,7 +290,11 @@ impl State {
 
 /// What the look-up under way ends with.
 async fn told_of(mut told: watch::Receiver<Option<Answer>>) -> Answer {
-    let answer = told.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+    let answer = told
+        .wait_for(Option::is_some)
+        .await
+        .ok()
+        .and_then(|answer| answer.clone());
     answer.unwrap_or_else(|| Err(lost()))
 }
 

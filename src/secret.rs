@@ -6,7 +6,8 @@ use aws_lc_rs::constant_time;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A value that must not be printed: no `Display`, `Debug` shows only that it is there, and it is wiped when dropped.
+/// A value that must not be printed: no `Display`, `Debug` shows only that it is there, and it is
+/// wiped when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 

@@ -104,11 +104,13 @@ impl Pool {
             let runtime = runtime()?;
             let handle = runtime.handle().clone();
             let (end, ended) = oneshot::channel();
-            let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                // A sender that is gone ends it too.
-                let _ = runtime.block_on(ended);
-                runtime.shutdown_background();
-            })?;
+            let thread = thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    // A sender that is gone ends it too.
+                    let _ = runtime.block_on(ended);
+                    runtime.shutdown_background();
+                })?;
             pool.push((handle, end, thread));
         }
         Ok(Self(pool))

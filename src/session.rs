@@ -93,13 +93,16 @@ struct Held {
     _slot: Slot,
 }
 
-/// Serves one client from accept to close. `handshake` is its place among those not yet authenticated.
+/// Serves one client from accept to close. `handshake` is its place among those not yet
+/// authenticated.
 pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handshake) {
     let address = arrival.address.ip().to_canonical();
     let id = SessionId::random();
     // Joins the debug lines of one session; its events carry the id themselves.
     let span = debug_span!("session", id = id.as_str());
-    let served = AssertUnwindSafe(serve(&shared, arrival, id, handshake)).catch_unwind().instrument(span);
+    let served = AssertUnwindSafe(serve(&shared, arrival, id, handshake))
+        .catch_unwind()
+        .instrument(span);
     if served.await.is_err() {
         const EVENT: &str = "internal error: a session panicked";
         let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: Some(address), conn_id: String::new() };
@@ -111,7 +114,8 @@ pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handsh
 
 async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Handshake) {
     let mut facts = Facts::new(id, arrival.address.ip());
-    // Boxed, since a session spends its life in the relay and is not to carry the room for a login through it.
+    // Boxed, since a session spends its life in the relay and is not to carry the room for a login
+    // through it.
     let Some(Ready { legs, held }) = Box::pin(log_in(shared, arrival, &mut facts, handshake)).await else {
         return;
     };
@@ -121,7 +125,8 @@ async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Hand
     facts.ended(&relayed);
 }
 
-/// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been dealt with.
+/// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been
+/// dealt with.
 async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake: Handshake) -> Option<Ready> {
     let unproven = Unproven::new(handshake, shared.startup_timeout);
     let Arrival { socket, address, port_of } = arrival;
@@ -139,12 +144,15 @@ async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake:
             return None;
         }
     };
-    // From here the client speaks our protocol, so it is owed one reason for a refusal, told in this one place.
+    // From here the client speaks our protocol, so it is owed one reason for a refusal, told in
+    // this one place.
     let admitted = unproven.bound(admit(shared, &mut client, port_of.as_deref(), facts));
     let opened = match unless(shared.stop.reached(Phase::WhenIdle), admitted).await {
         Ok(admitted) => {
             drop(unproven);
-            open(shared, &mut client, admitted, facts).await.map_err(|error| (error, None))
+            open(shared, &mut client, admitted, facts)
+                .await
+                .map_err(|error| (error, None))
         }
         // It still takes the place of a client that is not logged in, and loses it like one.
         Err(error) => Err((error, Some(unproven))),
@@ -172,10 +180,15 @@ async fn accept(
     unproven: &Unproven,
 ) -> Result<Accepted, SessionError> {
     let named = proxy_protocol::named(&mut socket, address, &shared.balancers);
-    let peer = unproven.bound(named).await?.unwrap_or_else(|| Peer::at(address));
+    let peer = unproven
+        .bound(named)
+        .await?
+        .unwrap_or_else(|| Peer::at(address));
     facts.comes_from(peer.address.ip());
     unproven.moved(peer.address.ip());
-    unproven.bound(startup::accept(socket, peer, &shared.tls, || unproven.has_spoken())).await
+    unproven
+        .bound(startup::accept(socket, peer, &shared.tls, || unproven.has_spoken()))
+        .await
 }
 
 /// Who asks, and for what: everything up to AuthenticationOk. `port_of`: whose own port it came to.
@@ -196,29 +209,46 @@ async fn admit(
         return Err(SessionError::TlsRequired);
     }
     if let Some(negotiate) = greeting::negotiate(startup) {
-        client.wire.send_bytes(&negotiate).await.map_err(SessionError::ClientGone)?;
+        client
+            .wire
+            .send_bytes(&negotiate)
+            .await
+            .map_err(SessionError::ClientGone)?;
     }
     let principal = proven(shared, client, &user, &known_as).await?;
     facts.proved(&principal.user);
     if parameters::asks_for_replication(&client.startup) {
         return Err(SessionError::Replication);
     }
-    let server_name = client.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-    let asked = shared.specs.asked(port_of, server_name, user.conn_id(), client.startup.database());
+    let server_name = client
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.server_name.as_deref());
+    let asked = shared
+        .specs
+        .asked(port_of, server_name, user.conn_id(), client.startup.database());
     let max_of_user = principal.holder.rights.max_sessions;
     let has_room = || shared.slots.room(&principal.user, max_of_user);
     let spec = shared.specs.permitted(&principal, asked, &has_room).await; // names before any look-up
-    if let Some(conn_id) = spec.as_ref().map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str())) {
+    if let Some(conn_id) = spec
+        .as_ref()
+        .map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str()))
+    {
         facts.opens(conn_id);
     }
     let spec = spec?;
     let slot = shared.slots.take(&spec, &principal.user, max_of_user)?;
     spec::enabled(&spec)?;
-    client.wire.send_bytes(greeting::AUTHENTICATION_OK).await.map_err(SessionError::ClientGone)?;
+    client
+        .wire
+        .send_bytes(greeting::AUTHENTICATION_OK)
+        .await
+        .map_err(SessionError::ClientGone)?;
     Ok(Admitted { principal, spec, slot })
 }
 
-/// The proof, unless its client has guessed too often, from a place that the user may come from. `known_as`: in the log.
+/// The proof, unless its client has guessed too often, from a place that the user may come from.
+/// `known_as`: in the log.
 async fn proven(
     shared: &Shared,
     client: &mut Client,
@@ -235,7 +265,10 @@ async fn proven(
         Err(_) => Ended::Uncounted,
     })?;
     let principal = verified?;
-    let is_there = principal.holder.rights.may_come_from(address, client.peer.vpc_endpoint.as_deref());
+    let is_there = principal
+        .holder
+        .rights
+        .may_come_from(address, client.peer.vpc_endpoint.as_deref());
     if is_there { Ok(principal) } else { Err(SessionError::Address(client.peer.vpc_endpoint.clone())) }
 }
 
@@ -259,13 +292,20 @@ async fn open(
     let cancel = match &upstream.key {
         Some(key) => {
             let target = CancelTarget::new(facts.session(), route, upstream.address, key.clone());
-            Some(shared.cancels.register(target).ok_or(SessionError::Randomness)?)
+            Some(
+                shared
+                    .cancels
+                    .register(target)
+                    .ok_or(SessionError::Randomness)?,
+            )
         }
         None => None,
     };
     let greeting = greeting::greeting(&upstream, &missing_timeouts, cancel.as_ref().map(Registered::key));
     let greeted = timeout(shared.startup_timeout, client.wire.send_bytes(&greeting)).await;
-    greeted.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
+    greeted
+        .map_err(SessionError::StartupTimeout)?
+        .map_err(SessionError::ClientGone)?;
     Ok((upstream, Held { cancel, _slot: slot }))
 }
 
@@ -292,7 +332,8 @@ async fn cancel(shared: &Shared, mut wire: Wire, key: &CancelKey, facts: &Facts)
     let _ = timeout(LAST_WORDS, wire.close()).await;
 }
 
-/// Cancels what a vanished client has left running: the warehouse would go on for nobody. Bounded as dials are.
+/// Cancels what a vanished client has left running: the warehouse would go on for nobody. Bounded
+/// as dials are.
 async fn cancel_abandoned(shared: &Shared, held: &Held, facts: &Facts) {
     let Some(registered) = &held.cancel else { return };
     tokio::select! {
@@ -312,7 +353,8 @@ async fn unless<T>(
     }
 }
 
-/// A client that was accepted just before the shutdown is to hear of it: its startup message is waited for, not long.
+/// A client that was accepted just before the shutdown is to hear of it: its startup message is
+/// waited for, not long.
 async fn silent_too_long(stop: &Stop) {
     stop.reached(Phase::WhenIdle).await;
     sleep(SILENT_GRACE).await;

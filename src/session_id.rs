@@ -15,7 +15,12 @@ impl SessionId {
         let mut id = [0; LENGTH];
         // Without randomness the ids repeat; the sessions work.
         let _ = aws_lc_rs::rand::fill(&mut id);
-        Self(id.map(|byte| ALPHABET.get(usize::from(byte) % ALPHABET.len()).copied().unwrap_or(b'0')))
+        Self(id.map(|byte| {
+            ALPHABET
+                .get(usize::from(byte) % ALPHABET.len())
+                .copied()
+                .unwrap_or(b'0')
+        }))
     }
 
     pub(crate) fn as_str(&self) -> &str {

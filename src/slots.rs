@@ -1,4 +1,5 @@
-//! How many sessions there are, in all, on each connection and of each user, and the caps on all three.
+//! How many sessions there are, in all, on each connection and of each user, and the caps on all
+//! three.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -47,7 +48,8 @@ impl Slots {
         Arc::new(Self { max_sessions, taken: Mutex::default() })
     }
 
-    /// Whether `user` may have one more session, wherever: what can be said before it is known on which connection.
+    /// Whether `user` may have one more session, wherever: what can be said before it is known on
+    /// which connection.
     ///
     /// # Errors
     /// The cap of the proxy, or of the user.
@@ -69,7 +71,11 @@ impl Slots {
     ) -> Result<Slot, SlotError> {
         let mut taken = self.lock();
         self.has_room(&taken)?;
-        if taken.on.get(&spec.id).is_some_and(|on| *on >= spec.max_sessions) {
+        if taken
+            .on
+            .get(&spec.id)
+            .is_some_and(|on| *on >= spec.max_sessions)
+        {
             return Err(SlotError::Connection { conn_id: spec.id.as_str().to_owned(), max: spec.max_sessions });
         }
         taken.of_user(user, max_of_user)?;
@@ -112,7 +118,8 @@ impl Drop for Slot {
     }
 }
 
-/// Connections of lava's table come and go, and so do users by certificate and by path: only those with sessions are remembered.
+/// Connections of lava's table come and go, and so do users by certificate and by path: only those
+/// with sessions are remembered.
 fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(1);

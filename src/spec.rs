@@ -1,7 +1,8 @@
 //! Which connections there are, and which of them a principal may open.
 //!
-//! They come from the configuration and, with `[specs]`, from lava's table: [`table`] reads it, [`item`] says what is in
-//! it. The configuration's win, also over a name that differs from theirs by case alone.
+//! They come from the configuration and, with `[specs]`, from lava's table: [`table`] reads it,
+//! [`item`] says what is in it. The configuration's win, also over a name that differs from theirs
+//! by case alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,8 +65,8 @@ impl Specs {
         Self { file: Catalog::new(file), table, sni_suffix }
     }
 
-    /// What a client asks for that came to the port of a connection, or under a TLS server name (in lower case), or has a
-    /// conn_id behind its user's name.
+    /// What a client asks for that came to the port of a connection, or under a TLS server name (in
+    /// lower case), or has a conn_id behind its user's name.
     pub(crate) fn asked<'a>(
         &self,
         port: Option<&'a ConnId>,
@@ -74,13 +75,16 @@ impl Specs {
         database: &'a str,
     ) -> Asked<'a> {
         let suffix = self.sni_suffix.as_deref();
-        let label = server_name.zip(suffix).and_then(|(name, suffix)| asked::below(name, suffix));
+        let label = server_name
+            .zip(suffix)
+            .and_then(|(name, suffix)| asked::below(name, suffix));
         Asked::new(port, label, behind_user, database)
     }
 
-    /// The connection that a client means, if its rights cover it. Names come first: the table is asked of none that the
-    /// user could not open, nor of any that is the configuration's but for case, nor without end for names that nobody has,
-    /// nor where the user has no room for a session (`has_room`). Cancel safe.
+    /// The connection that a client means, if its rights cover it. Names come first: the table is
+    /// asked of none that the user could not open, nor of any that is the configuration's but for
+    /// case, nor without end for names that nobody has, nor where the user has no room for a
+    /// session (`has_room`). Cancel safe.
     ///
     /// # Errors
     /// [`SpecError::NotYours`]; of the table also `Full`, `Unread` and `Unusable`.
@@ -94,7 +98,12 @@ impl Specs {
         meant.ok_or_else(|| SpecError::NotYours {
             asked: asked.name().to_owned(),
             // The configuration's own: what is in the table is not known.
-            may_open: self.file.open_to(principal, HINT_NAMES).into_iter().map(ConnId::to_string).collect(),
+            may_open: self
+                .file
+                .open_to(principal, HINT_NAMES)
+                .into_iter()
+                .map(ConnId::to_string)
+                .collect(),
         })
     }
 
@@ -107,7 +116,8 @@ impl Specs {
     ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
         match self.file.get(name) {
             Some(spec) => Ok(principal.holder.may_open(spec).then(|| Arc::clone(spec))),
-            // Whoever writes the table shall not answer for a name that looks like one of the file's.
+            // Whoever writes the table shall not answer for a name that looks like one of the
+            // file's.
             None if !self.file.but_for_case(name).is_empty() => Ok(None),
             None => self.of_table(principal, name, has_room).await,
         }
@@ -131,7 +141,8 @@ impl Specs {
 }
 
 impl SpecError {
-    /// Of a connection that the user may open, as far as names go: what is another's is not told as if it were one.
+    /// Of a connection that the user may open, as far as names go: what is another's is not told as
+    /// if it were one.
     pub(crate) fn conn_id(&self) -> Option<&str> {
         match self {
             Self::Unread { conn_id, .. } | Self::Unusable { conn_id, .. } | Self::Disabled(conn_id) => Some(conn_id),

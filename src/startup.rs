@@ -1,8 +1,8 @@
 //! From an accepted socket to a startup message or a cancel request, TLS on or off.
 //!
-//! Owns the order in which a client may ask for things before it says who it is: each state is a type, and a packet that
-//! has no place in it has no transition. Does not judge what it asks for: that TLS is required is said by the session,
-//! where it can still be said in PostgreSQL's words.
+//! Owns the order in which a client may ask for things before it says who it is: each state is a
+//! type, and a packet that has no place in it has no transition. Does not judge what it asks for:
+//! that TLS is required is said by the session, where it can still be said in PostgreSQL's words.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ pub(crate) mod proxy_protocol;
 pub(crate) mod request;
 pub(crate) mod tls;
 
-/// Answers to SSLRequest and GSSENCRequest (PostgreSQL protocol, "SSL Session Encryption"): one byte each.
+/// Answers to SSLRequest and GSSENCRequest (PostgreSQL protocol, "SSL Session Encryption"): one
+/// byte each.
 const ACCEPTED: &[u8] = b"S";
 const REFUSED: &[u8] = b"N";
 
@@ -56,8 +57,9 @@ pub(crate) struct TlsSession {
     pub(crate) certificate: Option<CertificateDer<'static>>,
     /// A CA that may be in its chain is held to some names, which a common name escapes.
     pub(crate) is_constrained: bool,
-    /// Channel binding `tls-server-end-point` (RFC 5929 section 4.1): the hash of the certificate that it was shown. `None`:
-    /// there is none for its signature algorithm, or `listen.tls.channel_binding` is off.
+    /// Channel binding `tls-server-end-point` (RFC 5929 section 4.1): the hash of the certificate
+    /// that it was shown. `None`: there is none for its signature algorithm, or
+    /// `listen.tls.channel_binding` is off.
     pub(crate) end_point: Option<Arc<[u8]>>,
 }
 
@@ -71,13 +73,15 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// A client of which no more is known. Its address is in the form in which addresses are compared and shown.
+    /// A client of which no more is known. Its address is in the form in which addresses are
+    /// compared and shown.
     pub(crate) fn at(address: SocketAddr) -> Self {
         Self { address: SocketAddr::new(address.ip().to_canonical(), address.port()), vpc_endpoint: None }
     }
 }
 
-/// Why a connection ended before its startup message. The peer may not speak PostgreSQL at all, so it is told nothing.
+/// Why a connection ended before its startup message. The peer may not speak PostgreSQL at all, so
+/// it is told nothing.
 #[derive(Debug, Error)]
 pub(crate) enum StartupError {
     /// Gone, or a length that no startup packet has.
@@ -97,7 +101,8 @@ pub(crate) enum StartupError {
     /// The TLS handshake failed.
     #[error("TLS handshake with the client failed")]
     Tls(#[source] std::io::Error),
-    /// Direct TLS needs ALPN `postgresql`, so that no other protocol can be tricked into talking to us.
+    /// Direct TLS needs ALPN `postgresql`, so that no other protocol can be tricked into talking to
+    /// us.
     #[error("no PostgreSQL client: direct TLS without ALPN \"postgresql\"")]
     Alpn,
     /// A browser, for example.
@@ -141,8 +146,8 @@ impl StartupError {
     }
 }
 
-/// Leads a client to its startup message. The caller sets the deadline. `spoken` is called once the client has finished
-/// its TLS handshake, or has sent its startup message in clear.
+/// Leads a client to its startup message. The caller sets the deadline. `spoken` is called once the
+/// client has finished its TLS handshake, or has sent its startup message in clear.
 ///
 /// # Errors
 /// See [`StartupError`]; the connection is to be closed without words.
@@ -227,11 +232,15 @@ enum Said {
 
 impl InClear {
     async fn next(mut self) -> Result<Step, StartupError> {
-        let packet = self.wire.startup_packet().await.map_err(|error| match error {
-            WireError::Length(length) if proxy_protocol::begins_with(length) => StartupError::ProxyHeader,
-            WireError::Length(length) => foreign::sent(length).map_or(error.into(), StartupError::Foreign),
-            WireError::Closed | WireError::Io(_) => error.into(),
-        })?;
+        let packet = self
+            .wire
+            .startup_packet()
+            .await
+            .map_err(|error| match error {
+                WireError::Length(length) if proxy_protocol::begins_with(length) => StartupError::ProxyHeader,
+                WireError::Length(length) => foreign::sent(length).map_or(error.into(), StartupError::Foreign),
+                WireError::Closed | WireError::Io(_) => error.into(),
+            })?;
         match (Packet::parse(&packet)?, self.refused) {
             (Packet::SslRequest, Refused::Nothing) => self.upgrade(Refused::Tls).await,
             (Packet::SslRequest, Refused::Gss) => self.upgrade(Refused::Both).await,
@@ -276,10 +285,16 @@ impl Bare {
     async fn encrypt(self) -> Result<Encrypted, StartupError> {
         let Self { socket, shown } = self;
         let (config, hello) = shown.config();
-        let stream = stream::tls::accept(socket, &config).await.map_err(StartupError::of_handshake)?;
+        let stream = stream::tls::accept(socket, &config)
+            .await
+            .map_err(StartupError::of_handshake)?;
         let session = TlsSession {
             server_name: hello.server_name(),
-            certificate: stream.client_certificates().first().cloned().map(CertificateDer::into_owned),
+            certificate: stream
+                .client_certificates()
+                .first()
+                .cloned()
+                .map(CertificateDer::into_owned),
             is_constrained: shown.is_constrained(stream.client_certificates()),
             end_point: shown.end_point.clone(),
         };
@@ -288,7 +303,8 @@ impl Bare {
 }
 
 impl Encrypted {
-    /// What direct TLS must have agreed on. (A client that offers other names only has failed in the handshake.)
+    /// What direct TLS must have agreed on. (A client that offers other names only has failed in
+    /// the handshake.)
     fn with_alpn(self) -> Result<Self, StartupError> {
         if self.stream.alpn_protocol() == Some(tls::ALPN) { Ok(self) } else { Err(StartupError::Alpn) }
     }

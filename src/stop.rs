@@ -18,7 +18,8 @@ pub(crate) enum Phase {
     Now,
 }
 
-/// The phase that all sessions see. Asking for it takes no lock: every session does, each time it moves bytes.
+/// The phase that all sessions see. Asking for it takes no lock: every session does, each time it
+/// moves bytes.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<Shared>);
 

@@ -24,7 +24,8 @@ pub(crate) mod tls;
 
 /// One leg of a session.
 pub(crate) trait Stream: Send {
-    /// Reads some bytes into `into`, which is not empty. 0 = the peer sends no more, by close_notify or without.
+    /// Reads some bytes into `into`, which is not empty. 0 = the peer sends no more, by
+    /// close_notify or without.
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Takes some of `bytes`; they may wait in a buffer until the next [`Stream::poll_flush`].
@@ -36,7 +37,8 @@ pub(crate) trait Stream: Send {
     /// Flushes, then ends our side (close_notify where there is TLS, then FIN). Reading goes on.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// The login is over. Until it is, what was read is wiped from buffers that outlive the read: it may be a password.
+    /// The login is over. Until it is, what was read is wiped from buffers that outlive the read:
+    /// it may be a password.
     fn end_login(&mut self) {}
 
     /// The socket below, where there is one.
@@ -92,8 +94,9 @@ pub(crate) async fn close(stream: &mut impl Stream) -> io::Result<()> {
 /// How long a peer may take to be told that it is over.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Says the last words, ends our side, and takes what the peer still sends until it ends too: unread bytes would turn
-/// our close into a reset, and the reset could overtake the words. Best effort, for [`LAST_WORDS`]: it may be gone.
+/// Says the last words, ends our side, and takes what the peer still sends until it ends too:
+/// unread bytes would turn our close into a reset, and the reset could overtake the words. Best
+/// effort, for [`LAST_WORDS`]: it may be gone.
 pub(crate) async fn farewell(stream: &mut impl Stream, words: &[u8]) {
     let said = async {
         send(stream, words).await?;
@@ -109,11 +112,12 @@ pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
     Ok(())
 }
 
-/// How the kernel notices that a peer is gone, and keeps a flow known to NATs and load balancers (an NLB forgets one after
-/// 350 s).
+/// How the kernel notices that a peer is gone, and keeps a flow known to NATs and load balancers
+/// (an NLB forgets one after 350 s).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KeepAlive {
-    /// Silence before the first probe; `None`: nothing is probed, and the kernel's own limits apply, of a quarter of an hour.
+    /// Silence before the first probe; `None`: nothing is probed, and the kernel's own limits
+    /// apply, of a quarter of an hour.
     pub(crate) idle: Option<Duration>,
     pub(crate) probes: Probes,
 }
@@ -124,14 +128,18 @@ impl KeepAlive {
         let Some(idle) = self.idle else { return Ok(()) };
         let Probes { interval, count, .. } = self.probes;
         let socket = socket2::SockRef::from(socket);
-        let probes = socket2::TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(count);
+        let probes = socket2::TcpKeepalive::new()
+            .with_time(idle)
+            .with_interval(interval)
+            .with_retries(count);
         socket.set_tcp_keepalive(&probes)
     }
 
-    /// Switches TCP_USER_TIMEOUT on or off, by which the kernel bounds how long sent bytes may stay unacknowledged. It is
-    /// what is left where we cannot judge that ourselves, for it ends the connection of a peer that reads nothing for so
-    /// long. Linux ends an idle connection by it as well, after one unanswered probe and whatever their number
-    /// (`tcp_keepalive_timer`); it is therefore never shorter than all probes take.
+    /// Switches TCP_USER_TIMEOUT on or off, by which the kernel bounds how long sent bytes may stay
+    /// unacknowledged. It is what is left where we cannot judge that ourselves, for it ends the
+    /// connection of a peer that reads nothing for so long. Linux ends an idle connection by it as
+    /// well, after one unanswered probe and whatever their number (`tcp_keepalive_timer`); it is
+    /// therefore never shorter than all probes take.
     pub(crate) fn judge_by_kernel(self, socket: &impl AsFd, is_on: bool) -> io::Result<()> {
         let Probes { interval, count, unacknowledged } = self.probes;
         let all_probes = self.idle.unwrap_or_default() + interval * count;

@@ -25,10 +25,11 @@ mod repeats;
 const QUIET: &[&str] = &["aws_", "hyper", "h2", "rustls", "tokio_rustls"];
 const QUIET_LEVEL: Level = Level::INFO;
 
-/// Modules of the SDK that print what they read, at any level (aws-config 1.13, aws-runtime 1.10): a profile's roles whole,
-/// external ids included (`profile`, `sts`), lines of the key file and all its bytes where it is not UTF-8 (`env_config`),
-/// and the dump of any error on the way to credentials, with the variable or answer that would not do (the rest). What goes
-/// wrong there comes back as the error of the call.
+/// Modules of the SDK that print what they read, at any level (aws-config 1.13, aws-runtime 1.10):
+/// a profile's roles whole, external ids included (`profile`, `sts`), lines of the key file and all
+/// its bytes where it is not UTF-8 (`env_config`), and the dump of any error on the way to
+/// credentials, with the variable or answer that would not do (the rest). What goes wrong there
+/// comes back as the error of the call.
 const SILENT: &[&str] = &[
     "aws_config::ecs",
     "aws_config::environment",
@@ -45,8 +46,9 @@ const SILENT: &[&str] = &[
 /// How long the last words of the process may take; see [`last_words`].
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Sends all events, and panics, to stderr, from a thread of their own: see [`lines`]. `rust_log` (RUST_LOG) wins over the
-/// configured level. What is returned belongs to the end of the process, where it writes what still waits.
+/// Sends all events, and panics, to stderr, from a thread of their own: see [`lines`]. `rust_log`
+/// (RUST_LOG) wins over the configured level. What is returned belongs to the end of the process,
+/// where it writes what still waits.
 ///
 /// # Errors
 /// The system gives no thread.
@@ -58,11 +60,17 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Directives that are none are sorted out here: the parser would write of them to stderr itself, which may be full.
-    let directives = rust_log.unwrap_or_default().split(',').filter(|directive| !directive.is_empty());
+    // Directives that are none are sorted out here: the parser would write of them to stderr
+    // itself, which may be full.
+    let directives = rust_log
+        .unwrap_or_default()
+        .split(',')
+        .filter(|directive| !directive.is_empty());
     let (directives, ignored): (Vec<_>, Vec<_>) =
         directives.partition(|directive| directive.parse::<Directive>().is_ok());
-    let wanted = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(directives.join(","));
+    let wanted = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .parse_lossy(directives.join(","));
     let filter = wanted.and(filter_fn(|metadata| is_shown(metadata.target(), *metadata.level())));
     let json = match log.format {
         LogFormat::Json => true,
@@ -71,14 +79,23 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     };
     let lines = Lines::default();
     // What it says of its own errors it would write to stderr itself.
-    let layer = fmt::layer().with_writer(lines.clone()).log_internal_errors(false);
+    let layer = fmt::layer()
+        .with_writer(lines.clone())
+        .log_internal_errors(false);
     let layer = if json {
-        layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed()
     } else {
         layer.with_ansi(io::stderr().is_terminal()).boxed()
     };
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init();
     let repeats = Repeats::default();
     std::panic::set_hook(Box::new(move |panic| log_panic(panic, &repeats)));
     let flush = lines.write_to(io::stderr())?;
@@ -88,22 +105,29 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     Ok(flush)
 }
 
-/// Rust's own hook writes to stderr on the thread that panics. A message that was put together while the program ran is left
-/// out: it may quote a secret.
+/// Rust's own hook writes to stderr on the thread that panics. A message that was put together
+/// while the program ran is left out: it may quote a secret.
 fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
     const EVENT: &str = "internal error: a panic";
     let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: String::new() };
     let Verdict::Write(left_out) = repeats.judge(kind) else { return };
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or_default();
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let message = panic
+        .payload()
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or_default();
     // RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     error!(place, panic = message, backtrace, left_out, "{EVENT}");
 }
 
-/// Writes to stderr what people are to read when the process ends, unless nobody reads: then it gives up after
-/// [`LAST_WORDS`], and the exit code says it.
+/// Writes to stderr what people are to read when the process ends, unless nobody reads: then it
+/// gives up after [`LAST_WORDS`], and the exit code says it.
 pub fn last_words(message: String) {
     let (writing, written) = channel::<()>();
     // A thread, for a write to a pipe that is full cannot be stopped; it ends with the process.

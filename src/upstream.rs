@@ -1,6 +1,7 @@
 //! To the warehouse: dial, TLS, startup, authentication, until it is ready for queries.
 //!
-//! Owns one login on one server. What the login is and whether another one is worth a try is the session's business.
+//! Owns one login on one server. What the login is and whether another one is worth a try is the
+//! session's business.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -136,7 +137,8 @@ pub(crate) struct Target {
     pub(crate) server_name: String,
 }
 
-/// How warehouses are reached: one TLS configuration, and with it one session store, for each set of roots.
+/// How warehouses are reached: one TLS configuration, and with it one session store, for each set
+/// of roots.
 pub(crate) struct Routes {
     pub(crate) tls: ClientTls,
     /// For connections that name none of their own.
@@ -152,7 +154,10 @@ impl Routes {
     /// `ServerName`, `Roots`.
     pub(crate) fn to(&self, target: Target, ca: Option<&Ca>) -> Result<Route, UpstreamError> {
         let Target { host, port, server_name } = target;
-        let tls = self.tls.get(ca.unwrap_or(&self.ca)).ok_or(UpstreamError::Roots)?;
+        let tls = self
+            .tls
+            .get(ca.unwrap_or(&self.ca))
+            .ok_or(UpstreamError::Roots)?;
         match rustls::pki_types::ServerName::try_from(server_name) {
             Ok(server_name) => {
                 let paths = Arc::clone(&self.paths);
@@ -171,8 +176,8 @@ impl Paths {
 }
 
 impl Route {
-    /// Dials and logs in. `parameters` go into the startup message behind user and database. The caller sets the
-    /// deadline: an idle workgroup wakes inside this step, for a minute at times.
+    /// Dials and logs in. `parameters` go into the startup message behind user and database. The
+    /// caller sets the deadline: an idle workgroup wakes inside this step, for a minute at times.
     pub(crate) async fn open(
         &self,
         login: &DbLogin,
@@ -183,7 +188,8 @@ impl Route {
         login::log_in(wire, (&self.host, address), login, database, parameters).await
     }
 
-    /// Logs in over a connection that [`Route::secure`] made: what [`Route::open`] does behind the dial.
+    /// Logs in over a connection that [`Route::secure`] made: what [`Route::open`] does behind the
+    /// dial.
     pub(crate) async fn log_in(
         &self,
         (address, stream): (SocketAddr, Secured),
@@ -198,7 +204,9 @@ impl Route {
     pub(crate) async fn cancel(&self, address: SocketAddr, key: &CancelKey) -> Result<(), UpstreamError> {
         let mut wire = self.dial_address(address).await?;
         let request = wire::packet(&[&wire::CANCEL_REQUEST.to_be_bytes()[..], &key.to_bytes()].concat());
-        wire.send_bytes(&request).await.map_err(UpstreamError::Closed)?;
+        wire.send_bytes(&request)
+            .await
+            .map_err(UpstreamError::Closed)?;
         // The server closes when it has dealt with it; how does not matter.
         let _ = tokio::time::timeout(self.timeouts.tls, wire.drain()).await;
         Ok(())

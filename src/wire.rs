@@ -1,7 +1,8 @@
 //! Reading one message under a size limit, and writing messages.
 //!
-//! Framing is ours and comes first: pgwire's decoders panic on short bodies and look past their own message
-//! (docs/protocol/pgwire.md, pitfalls 2–4), so that they only ever see one whole message whose shape has been checked.
+//! Framing is ours and comes first: pgwire's decoders panic on short bodies and look past their own
+//! message (docs/protocol/pgwire.md, pitfalls 2–4), so that they only ever see one whole message
+//! whose shape has been checked.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,8 +19,8 @@ pub(crate) mod boolean;
 pub(crate) mod notice;
 pub(crate) mod refusal;
 
-/// Longest startup message read, in bytes; PostgreSQL's own bound (MAX_STARTUP_PACKET_LENGTH, pqcomm.h).
-/// Who sends one is a stranger: it may not make us allocate more than this.
+/// Longest startup message read, in bytes; PostgreSQL's own bound (MAX_STARTUP_PACKET_LENGTH,
+/// pqcomm.h). Who sends one is a stranger: it may not make us allocate more than this.
 pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
 
 /// The newest version of the protocol that we speak; Redshift knows no other.
@@ -42,11 +43,13 @@ pub(crate) struct Wire<S = Leg> {
     buffer: Held,
 }
 
-/// What was read but not used yet. It may be a password: no copy of it is left in memory that is freed.
+/// What was read but not used yet. It may be a password: no copy of it is left in memory that is
+/// freed.
 #[derive(Default)]
 struct Held(BytesMut);
 
-/// One whole message with a type byte, of a login: it may hold a password, and is wiped when dropped.
+/// One whole message with a type byte, of a login: it may hold a password, and is wiped when
+/// dropped.
 #[derive(PartialEq)]
 pub(crate) struct Frame {
     /// Type byte, length and body.
@@ -73,7 +76,8 @@ impl<S: Stream> Wire<S> {
         Self { stream, buffer: Held::default() }
     }
 
-    /// Reads one message without a type byte: the body behind the length, 4 to 9,996 bytes. Cancel safe.
+    /// Reads one message without a type byte: the body behind the length, 4 to 9,996 bytes. Cancel
+    /// safe.
     pub(crate) async fn startup_packet(&mut self) -> Result<BytesMut, WireError> {
         self.fill(4).await?;
         let length = peek_u32(&self.buffer.0, 0);
@@ -137,7 +141,8 @@ impl<S: Stream> Wire<S> {
         stream::farewell(&mut self.stream, words).await;
     }
 
-    /// Resolves when the peer is gone. What it sends until then is kept, but not without bound. Cancel safe.
+    /// Resolves when the peer is gone. What it sends until then is kept, but not without bound.
+    /// Cancel safe.
     pub(crate) async fn gone(&mut self) -> WireError {
         while self.buffer.0.len() < MAX_EARLY {
             if let Err(error) = self.fill(self.buffer.0.len() + 1).await {
@@ -181,8 +186,8 @@ impl<S: Stream> Wire<S> {
 }
 
 impl Held {
-    /// Room for so many bytes in all. Not by `reserve`, which would free what was copied with its bytes in it, or leave them
-    /// behind the end. Gives back the buffer of before, wiped.
+    /// Room for so many bytes in all. Not by `reserve`, which would free what was copied with its
+    /// bytes in it, or leave them behind the end. Gives back the buffer of before, wiped.
     fn make_room(&mut self, bytes: usize) -> Option<BytesMut> {
         if self.0.capacity() >= bytes {
             return None;
@@ -210,7 +215,9 @@ impl Drop for Frame {
 /// Neither its bytes nor its length, which for one type are a password's.
 impl std::fmt::Debug for Frame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Frame").field("tag", &char::from(self.tag())).finish_non_exhaustive()
+        f.debug_struct("Frame")
+            .field("tag", &char::from(self.tag()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -259,7 +266,10 @@ pub(crate) fn packet(body: &[u8]) -> Vec<u8> {
 
 /// The big-endian number at `at`; 0 where the bytes are not there.
 pub(crate) fn peek_u32(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes)
+    bytes
+        .get(at..at + 4)
+        .and_then(|four| four.try_into().ok())
+        .map_or(0, u32::from_be_bytes)
 }
 
 /// Splits a C string off the front. `None` without a NUL or where the text is not UTF-8.
@@ -280,7 +290,10 @@ mod tests {
         tokio::spawn(async move {
             // One byte at a time: every split there is.
             for byte in bytes {
-                if tokio::io::AsyncWriteExt::write_all(&mut ours, &[byte]).await.is_err() {
+                if tokio::io::AsyncWriteExt::write_all(&mut ours, &[byte])
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 tokio::task::yield_now().await;

@@ -1,5 +1,5 @@
-//! AWS's JDBC, ODBC and Python drivers: the bytes that they send, and what they need back. Scripted: the first two cannot
-//! be installed.
+//! AWS's JDBC, ODBC and Python drivers: the bytes that they send, and what they need back.
+//! Scripted: the first two cannot be installed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -44,7 +44,10 @@ async fn each_driver_logs_in_by_cleartext_inside_tls_and_is_told_only_what_it_kn
         let mut stream = rig.tls().await;
         let greeted = driver.log_in(&mut stream).await;
         let told = statuses(&greeted.messages);
-        let level = told.iter().find(|(name, _)| name == "server_protocol_version").unwrap();
+        let level = told
+            .iter()
+            .find(|(name, _)| name == "server_protocol_version")
+            .unwrap();
         assert_eq!(level.1, driver.level, "{driver:?}");
         assert_eq!(query(&mut stream, "select current_user::text").await, "IAMR:rs01");
         let pid = u32::from_be_bytes(greeted.key[..4].try_into().unwrap());
@@ -58,16 +61,32 @@ async fn a_drivers_keys_reach_the_warehouse_untouched_and_in_order_and_compressi
     for driver in ALL {
         driver.log_in(&mut rig.tls().await).await;
         let mut expected = vec![("user", "IAMR:rs01"), ("database", "dev")];
-        expected.extend(driver.keys.iter().filter(|(name, _)| *name != "_pq_.compression"));
-        // Of the template `application_name`, whose default is the client's own: brackets in it become _.
-        let name = expected.iter_mut().find(|(name, _)| *name == "application_name").unwrap();
+        expected.extend(
+            driver
+                .keys
+                .iter()
+                .filter(|(name, _)| *name != "_pq_.compression"),
+        );
+        // Of the template `application_name`, whose default is the client's own: brackets in it
+        // become _.
+        let name = expected
+            .iter_mut()
+            .find(|(name, _)| *name == "application_name")
+            .unwrap();
         let cleaned = name.1.replace(['[', ']'], "_");
         name.1 = &cleaned;
-        if !driver.keys.iter().any(|(name, _)| *name == "client_encoding") {
+        if !driver
+            .keys
+            .iter()
+            .any(|(name, _)| *name == "client_encoding")
+        {
             expected.push(("client_encoding", "UTF8"));
         }
         let sent = rig.sandbox().warehouse.startups().pop().unwrap();
-        let sent: Vec<_> = sent.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let sent: Vec<_> = sent
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
         assert_eq!(sent, expected);
     }
 }
@@ -90,18 +109,30 @@ async fn the_keys_of_a_plugin_login_stay_here() {
         ..JDBC
     };
     PLUGIN.log_in(&mut rig.tls().await).await;
-    let names: Vec<_> = rig.sandbox().warehouse.startups().pop().unwrap().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = rig
+        .sandbox()
+        .warehouse
+        .startups()
+        .pop()
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(names, ["user", "database", "client_encoding", "client_protocol_version", "driver_version"]);
 }
 
-/// With an identity provider's token the JDBC driver names no user, and the Python driver an empty one.
+/// With an identity provider's token the JDBC driver names no user, and the Python driver an empty
+/// one.
 #[tokio::test]
 async fn a_driver_that_names_no_user_is_told_so() {
     let rig = Rig::start().await;
     for user in [None, Some("")] {
         let mut stream = rig.tls().await;
         let user = user.map(|user| ("user", user));
-        let pairs: Vec<_> = user.into_iter().chain([("database", "sales"), ("client_protocol_version", "3")]).collect();
+        let pairs: Vec<_> = user
+            .into_iter()
+            .chain([("database", "sales"), ("client_protocol_version", "3")])
+            .collect();
         send(&mut stream, &startup(0, &pairs)).await;
         let (sqlstate, text) = fatal(&JDBC.refusal(&mut stream).await);
         assert_eq!((&*sqlstate, &*text), ("28000", "no PostgreSQL user name specified in startup packet"));
@@ -178,7 +209,10 @@ async fn sixteen_bytes_in_clear_cancel_and_are_answered_by_the_end() {
         assert_eq!(until_closed(&mut socket).await, b"");
 
         let messages = messages_until(&mut stream, b'Z').await;
-        let (_, error) = messages.iter().find(|(tag, _)| *tag == b'E').expect("an error");
+        let (_, error) = messages
+            .iter()
+            .find(|(tag, _)| *tag == b'E')
+            .expect("an error");
         assert_eq!((&*field(error, b'S'), &*field(error, b'C')), ("ERROR", "57014"));
         assert_eq!(query(&mut stream, "select 1").await, "1", "the session goes on");
         let cancels = rig.sandbox().warehouse.cancels();
@@ -188,7 +222,8 @@ async fn sixteen_bytes_in_clear_cancel_and_are_answered_by_the_end() {
     }
 }
 
-/// Columns of a driver that asked for level 1 or more say more than PostgreSQL's (docs/protocol/redshift-wire.md 3).
+/// Columns of a driver that asked for level 1 or more say more than PostgreSQL's
+/// (docs/protocol/redshift-wire.md 3).
 #[tokio::test]
 async fn descriptions_of_every_level_pass_byte_for_byte() {
     let of_level = |format: u8, more: &[u8]| {
@@ -235,7 +270,11 @@ async fn descriptions_of_every_level_pass_byte_for_byte() {
         // No record of TLS ends where a message does.
         steps.extend(answer.chunks(7).map(|part| Step::Say(part.to_vec())));
         steps.push(Step::Hang);
-        let (_, name) = driver.keys.iter().find(|(name, _)| *name == "application_name").unwrap();
+        let (_, name) = driver
+            .keys
+            .iter()
+            .find(|(name, _)| *name == "application_name")
+            .unwrap();
         let name = name.replace(['[', ']'], "_");
         warehouse.script(&name, steps);
 
@@ -248,7 +287,13 @@ async fn descriptions_of_every_level_pass_byte_for_byte() {
         stream.read_exact(&mut read).await.unwrap();
         assert_eq!(read, answer, "level {level}");
         let messages = warehouse.seen().messages.remove(&name).unwrap();
-        assert_eq!(messages[1..].iter().flat_map(|(tag, body)| message(*tag, body)).collect::<Vec<_>>(), heard);
+        assert_eq!(
+            messages[1..]
+                .iter()
+                .flat_map(|(tag, body)| message(*tag, body))
+                .collect::<Vec<_>>(),
+            heard
+        );
     }
 }
 
@@ -272,7 +317,10 @@ async fn the_driver_token_reaches_the_client_and_not_the_log() {
     let mut proxy = Proxy::start(&world, TRACE).await;
     let mut stream = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
     let greeted = PYTHON.log_in(&mut stream).await;
-    let (_, token) = statuses(&greeted.messages).into_iter().find(|(name, _)| name == "driver_token").unwrap();
+    let (_, token) = statuses(&greeted.messages)
+        .into_iter()
+        .find(|(name, _)| name == "driver_token")
+        .unwrap();
     assert_eq!(token.len(), 36, "a UUID");
     query(&mut stream, "select 1").await;
     drop(stream);

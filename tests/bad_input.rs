@@ -1,5 +1,5 @@
-//! Whatever may be wrong at AWS, or on the way there: the client reads the contract's words and nothing else, the log
-//! holds one line that names the cause like no other, and nobody's secret.
+//! Whatever may be wrong at AWS, or on the way there: the client reads the contract's words and
+//! nothing else, the log holds one line that names the cause like no other, and nobody's secret.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -79,7 +79,10 @@ async fn an_aws_that_says_nothing_is_a_cause_of_its_own_as_well() {
 /// A world in which everything is wrong that a row does not itself make wrong.
 async fn world() -> World {
     let all = [&ROWS[..], &AWS_AWAY, &UNKNOWN_KEY, &NO_KEYS, &EXPIRED_KEYS, &DEADLINE].concat();
-    let connections = all.iter().map(|row| connection(row.conn_id, row.keys)).collect::<String>();
+    let connections = all
+        .iter()
+        .map(|row| connection(row.conn_id, row.keys))
+        .collect::<String>();
     // Time for a busy machine: no row but the last ones waits for it.
     let config = format!("[credentials]\ntimeout = \"20s\"\n{connections}");
     let world = World::start(&Setup { config, ..Setup::default() }).await;
@@ -90,8 +93,14 @@ async fn world() -> World {
     write("token-expired", rows::EXPIRED_TOKEN);
     let expires_at = std::time::SystemTime::UNIX_EPOCH;
     let identity = WebIdentity { subject: "pod".into(), expires_at };
-    world.sandbox.aws.put_web_identity(rows::EXPIRED_TOKEN, identity);
-    world.sandbox.aws.put_cluster("dw-other", Cluster::default());
+    world
+        .sandbox
+        .aws
+        .put_web_identity(rows::EXPIRED_TOKEN, identity);
+    world
+        .sandbox
+        .aws
+        .put_cluster("dw-other", Cluster::default());
     world
 }
 
@@ -102,16 +111,27 @@ async fn log_in_to_all(world: &World, rows: &[Row], env: &[(&str, &str)]) -> Vec
     for row in rows {
         (row.prepare)(aws);
         let stream = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
-        let error = login_over(stream, USER, PASSWORD, row.conn_id).await.map(|_| ()).expect_err(row.conn_id);
+        let error = login_over(stream, USER, PASSWORD, row.conn_id)
+            .await
+            .map(|_| ())
+            .expect_err(row.conn_id);
         let (message, hint) = match row.sqlstate {
             "08004" => (format!("connection \"{}\" is not available to the proxy", row.conn_id), None),
             _ => (format!("cannot open \"{}\" now", row.conn_id), Some("Try again shortly.")),
         };
-        let said = error.as_db_error().unwrap_or_else(|| panic!("{}: {error}", row.conn_id)).message();
+        let said = error
+            .as_db_error()
+            .unwrap_or_else(|| panic!("{}: {error}", row.conn_id))
+            .message();
         // Its form is checked; what chance writes in it is none of ours.
         let session = &said[support::without_session(said).len()..];
-        let reply = format!("{:?}", error.as_db_error()).replace(session, "").replace(row.conn_id, "");
-        let leaked = OURS.iter().filter(|ours| reply.contains(**ours)).collect::<Vec<_>>();
+        let reply = format!("{:?}", error.as_db_error())
+            .replace(session, "")
+            .replace(row.conn_id, "");
+        let leaked = OURS
+            .iter()
+            .filter(|ours| reply.contains(**ours))
+            .collect::<Vec<_>>();
         assert!(leaked.is_empty(), "{leaked:?} in {reply}");
         assert_eq!(support::refusal(&error).0, row.sqlstate, "{}\n{}", row.conn_id, causes(&proxy.log()).join("\n"));
         assert_refused(&error, row.sqlstate, &message, hint);
@@ -120,16 +140,31 @@ async fn log_in_to_all(world: &World, rows: &[Row], env: &[(&str, &str)]) -> Vec
     }
     let log = whole_log(&mut proxy).await;
     assert_no_secret(world, &log);
-    rows.iter().zip(checked).map(|(row, mend)| Told { mend, ..told(row, &log) }).collect()
+    rows.iter()
+        .zip(checked)
+        .map(|(row, mend)| Told { mend, ..told(row, &log) })
+        .collect()
 }
 
 /// What `check` says of a row, by the real binary. It holds no secret either.
 async fn check(world: &World, row: &Row, env: &[(&str, &str)]) -> String {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.args(["check", "--json", row.conn_id, "--config"]).arg(world.dir.path().join("proxy.toml"));
-    command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
-    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
-    let output = command.stdin(std::process::Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    command
+        .args(["check", "--json", row.conn_id, "--config"])
+        .arg(world.dir.path().join("proxy.toml"));
+    command
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", &world.keys.0)
+        .env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+    command
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(env.iter().copied());
+    let output = command
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
     let [document, errors] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     assert_eq!(output.status.code(), Some(1), "{document}{errors}");
     assert_no_secret(world, &format!("{document}{errors}"));
@@ -137,20 +172,30 @@ async fn check(world: &World, row: &Row, env: &[(&str, &str)]) -> String {
     let steps = document["connections"][0]["steps"].as_array().unwrap();
     let failed = steps.iter().find(|step| step["ok"] == false).unwrap();
     let told = format!("{} {}", failed["why"].as_str().unwrap(), failed["mend"].as_str().unwrap());
-    let all = steps.iter().filter_map(|step| step["detail"].as_str()).chain([&*told]).collect::<Vec<_>>().join("\n");
+    let all = steps
+        .iter()
+        .filter_map(|step| step["detail"].as_str())
+        .chain([&*told])
+        .collect::<Vec<_>>()
+        .join("\n");
     assert!(all.contains(row.mend), "{}: no {:?} in {all}", row.conn_id, row.mend);
     if row.mend.is_empty() { String::new() } else { told }
 }
 
 /// The one line of a row.
 fn told(row: &Row, log: &str) -> Told {
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
     let is_its = |line: &&Value| line["message"] == "login refused" && line["conn_id"] == row.conn_id;
     let lines: Vec<_> = lines.iter().filter(is_its).collect();
     let [line] = &lines[..] else { panic!("{}: {lines:?}", row.conn_id) };
     assert_eq!(line["level"], "WARN", "{line}");
     let reason = line["reason"].as_str().unwrap();
-    let cause = reason.strip_prefix(&format!("connection {}: no credential: ", row.conn_id)).expect(reason);
+    let cause = reason
+        .strip_prefix(&format!("connection {}: no credential: ", row.conn_id))
+        .expect(reason);
     for name in row.names {
         assert!(cause.contains(name), "{}: no {name:?} in {cause:?}", row.conn_id);
     }
@@ -163,7 +208,9 @@ fn assert_told_apart(all: &[Told]) {
     for text in texts {
         let mut seen = BTreeMap::new();
         for told in all.iter().filter(|told| !text(told).is_empty()) {
-            let words = text(told).split_whitespace().filter(|word| !word.contains(told.conn_id.as_str()));
+            let words = text(told)
+                .split_whitespace()
+                .filter(|word| !word.contains(told.conn_id.as_str()));
             let words = words.collect::<Vec<_>>().join(" ");
             if let Some(other) = seen.insert(words, &told.conn_id) {
                 panic!("{} and {other} read the same: {}", told.conn_id, text(told));
@@ -185,7 +232,11 @@ fn assert_no_secret(world: &World, log: &str) {
 
 /// Keys of a role session, as somebody may have put into the environment.
 async fn session_keys(world: &World) -> [(&'static str, String); 3] {
-    let agent = world.sandbox.aws.container_credentials("arn:aws:iam::123456789012:role/task", "task-token").await;
+    let agent = world
+        .sandbox
+        .aws
+        .container_credentials("arn:aws:iam::123456789012:role/task", "task-token")
+        .await;
     let agent = agent.unwrap();
     let answer = rows::get(&agent.url(), "task-token").await;
     let key = |name: &str| answer[name].as_str().unwrap().to_owned();
@@ -197,5 +248,7 @@ async fn session_keys(world: &World) -> [(&'static str, String); 3] {
 }
 
 fn causes(log: &str) -> Vec<&str> {
-    log.lines().filter(|line| line.contains("login refused")).collect()
+    log.lines()
+        .filter(|line| line.contains("login refused"))
+        .collect()
 }

@@ -71,7 +71,8 @@ async fn trusting() -> Rig {
     Rig::over(world(TRUSTED, "").await).await
 }
 
-/// A balancer on this machine: every connection to it begins with the header, in one segment with what the client says.
+/// A balancer on this machine: every connection to it begins with the header, in one segment with
+/// what the client says.
 async fn balancer(to: u16, header: Vec<u8>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -82,7 +83,10 @@ async fn balancer(to: u16, header: Vec<u8>) -> u16 {
                 let mut first = [0; 4096];
                 let read = client.read(&mut first).await.unwrap();
                 let mut proxy = tcp(to).await;
-                proxy.write_all(&[&header, &first[..read]].concat()).await.unwrap();
+                proxy
+                    .write_all(&[&header, &first[..read]].concat())
+                    .await
+                    .unwrap();
                 let _ = copy_bidirectional(&mut client, &mut proxy).await;
             });
         }
@@ -93,7 +97,13 @@ async fn balancer(to: u16, header: Vec<u8>) -> u16 {
 /// Behind a balancer a good client gets in, and leaves nothing.
 async fn assert_unharmed(rig: &Rig) {
     let port = balancer(rig.port(), V1.to_vec()).await;
-    let output = rig.world.psql(port).args(["-d", "sales", "-c", "select 1"]).output().await.unwrap();
+    let output = rig
+        .world
+        .psql(port)
+        .args(["-d", "sales", "-c", "select 1"])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1", "{}", String::from_utf8_lossy(&output.stderr));
     rig.wait_until_idle().await;
 }
@@ -111,7 +121,12 @@ async fn psql_behind_a_balancer_is_known_by_its_own_address() {
     let mut proxy = Proxy::start(&world, &[]).await;
     for (count, (header, address)) in headers().into_iter().enumerate() {
         let port = balancer(proxy.port, header).await;
-        let output = world.psql(port).args(["-d", "sales", "-c", "select 1"]).output().await.unwrap();
+        let output = world
+            .psql(port)
+            .args(["-d", "sales", "-c", "select 1"])
+            .output()
+            .await
+            .unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1", "{}", String::from_utf8_lossy(&output.stderr));
         let started = || {
             let log = proxy.log();
@@ -124,7 +139,13 @@ async fn psql_behind_a_balancer_is_known_by_its_own_address() {
     }
     // Who is refused is named too.
     let port = balancer(proxy.port, of_aws()).await;
-    let refused = world.psql(port).env("PGPASSWORD", "wrong").args(["-d", "sales", "-c", ""]).output().await.unwrap();
+    let refused = world
+        .psql(port)
+        .env("PGPASSWORD", "wrong")
+        .args(["-d", "sales", "-c", ""])
+        .output()
+        .await
+        .unwrap();
     assert!(!refused.status.success());
     let line = proxy.wait_for_log("wrong password").await;
     assert!(line.contains("\"client_addr\":\"10.1.2.3\""), "{line}");
@@ -137,10 +158,19 @@ async fn direct_tls_in_one_segment_with_a_header_succeeds() {
         let mut config = tls_config(rig.sandbox().ca.pem());
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         let socket = tcp(balancer(rig.port(), header).await).await;
-        let stream =
-            TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), socket).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect("localhost".try_into().unwrap(), socket)
+            .await
+            .unwrap();
         let client = login_over(stream, USER, PASSWORD, "sales").await.unwrap();
-        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+        assert_eq!(
+            client
+                .query_one("select 1", &[])
+                .await
+                .unwrap()
+                .get::<_, i32>(0),
+            1
+        );
     }
     rig.wait_until_idle().await;
 }
@@ -154,12 +184,20 @@ async fn a_header_split_at_every_byte_is_a_header() {
         Drip::new(&mut socket).write_all(&header).await.unwrap();
         let stream = support::raw::encrypt(socket, tls_config(rig.sandbox().ca.pem())).await;
         let client = login_over(stream, USER, PASSWORD, "sales").await.unwrap();
-        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+        assert_eq!(
+            client
+                .query_one("select 1", &[])
+                .await
+                .unwrap()
+                .get::<_, i32>(0),
+            1
+        );
     }
     rig.wait_until_idle().await;
 }
 
-/// `from` is of the client, not of the balancer: networks by its address, VPC endpoints by what AWS adds.
+/// `from` is of the client, not of the balancer: networks by its address, VPC endpoints by what AWS
+/// adds.
 #[tokio::test]
 async fn from_is_judged_by_what_the_header_says() {
     let verifier = support::verifier();
@@ -189,7 +227,14 @@ async fn from_is_judged_by_what_the_header_says() {
             let login = login_over(stream, user, PASSWORD, "sales").await;
             if allowed.contains(&user) {
                 let client = login.unwrap_or_else(|error| panic!("{user} {}: {error}", header.escape_ascii()));
-                assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+                assert_eq!(
+                    client
+                        .query_one("select 1", &[])
+                        .await
+                        .unwrap()
+                        .get::<_, i32>(0),
+                    1
+                );
             } else {
                 support::assert_refused(&login.unwrap_err(), "28000", "this address is not allowed", None);
             }
@@ -214,7 +259,14 @@ async fn a_ban_is_of_the_client_not_of_the_balancer() {
     let banned = login(one, PASSWORD).await.unwrap_err();
     support::assert_refused(&banned, "28000", "too many failed logins, try again later", None);
     let client = login(other, PASSWORD).await.unwrap();
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     assert_eq!(rig.app.bans().len(), 1);
 }
 
@@ -325,13 +377,19 @@ async fn health_checks_are_not_in_the_log() {
         assert_eq!(until_closed(&mut socket).await, b"");
     }
     let port = balancer(proxy.port, v2(0x20, 0, b"")).await;
-    let output = world.psql(port).args(["-d", "sales", "-c", "select 1"]).output().await.unwrap();
+    let output = world
+        .psql(port)
+        .args(["-d", "sales", "-c", "select 1"])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1");
     let log = proxy.log();
     assert!(log.contains("session started") && !log.contains("login refused"), "{log}");
 }
 
-/// The log tells the operator what is amiss: a balancer that is not in the list, or one that sends no header.
+/// The log tells the operator what is amiss: a balancer that is not in the list, or one that sends
+/// no header.
 #[tokio::test]
 async fn the_log_says_which_header_is_missing_or_too_much() {
     let world = world(TRUSTED, "").await;
@@ -339,10 +397,14 @@ async fn the_log_says_which_header_is_missing_or_too_much() {
     let mut socket = tcp(proxy.port).await;
     say(&mut socket, SSL_REQUEST).await;
     until_closed(&mut socket).await;
-    proxy.wait_for_log("no PROXY header from an address that owes one").await;
+    proxy
+        .wait_for_log("no PROXY header from an address that owes one")
+        .await;
     let mut socket = tcp(proxy.port).await;
     say(&mut socket, &[V1, V1].concat()).await;
     until_closed(&mut socket).await;
-    let line = proxy.wait_for_log("a PROXY header that nobody asked for").await;
+    let line = proxy
+        .wait_for_log("a PROXY header that nobody asked for")
+        .await;
     assert!(line.contains("\"client_addr\":\"10.1.2.3\""), "{line}");
 }

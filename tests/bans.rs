@@ -69,7 +69,10 @@ async fn too_many_wrong_passwords_and_the_right_one_is_refused_until_the_ban_is_
     assert!(!is_banned(&rig, THERE, USER).await, "others of this name");
     let here = IpAddr::from(HERE);
     let bans = rig.app.bans();
-    let users: Vec<_> = bans.iter().map(|ban| (ban.address, ban.user.as_deref().unwrap())).collect();
+    let users: Vec<_> = bans
+        .iter()
+        .map(|ban| (ban.address, ban.user.as_deref().unwrap()))
+        .collect();
     assert_eq!((users[0], users[2]), ((here, USER), (here, "leaver")));
     assert!(users[1].1.starts_with("unknown-"), "people type passwords there: {users:?}");
 
@@ -109,8 +112,13 @@ async fn a_user_is_logged_without_the_conn_id_behind_its_name() {
     proxy.wait_for_log("drained").await;
     let log = proxy.log();
     let refused = log.lines().filter(|line| line.contains("login refused"));
-    let refused: Vec<serde_json::Value> = refused.map(|line| serde_json::from_str(line).unwrap()).collect();
-    let users: Vec<_> = refused.iter().map(|event| event["user"].as_str().unwrap()).collect();
+    let refused: Vec<serde_json::Value> = refused
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let users: Vec<_> = refused
+        .iter()
+        .map(|event| event["user"].as_str().unwrap())
+        .collect();
     assert_eq!(users[..2], ["demo", "demo"]);
     assert!(users[2].starts_with("unknown-") && users[2] == users[3], "{users:?}");
     assert!(!log.contains("planted") && !log.contains('~'), "{log}");
@@ -202,7 +210,8 @@ fn abc() -> Scram {
     Scram { nonce: "abc".to_owned(), ..Scram::default() }
 }
 
-/// All that the proxy answers to one, but for what is another's each time: the challenge, the session, and the user's name.
+/// All that the proxy answers to one, but for what is another's each time: the challenge, the
+/// session, and the user's name.
 async fn answer_to(rig: &Rig, attempt: &Attempt, user: &str) -> String {
     let mut stream = rig.tls().await;
     say(&mut stream, &startup(0, &[("user", user), ("database", "sales")])).await;
@@ -224,8 +233,8 @@ async fn answer_to(rig: &Rig, attempt: &Attempt, user: &str) -> String {
     answer + &format!("{code} {} and {rest} bytes", without_session(&text).replace(&format!("\"{user}\""), "U"))
 }
 
-/// Issue 11: a client that said `y` was refused as one that had guessed where nobody has the name, and as one that had not
-/// where somebody has it. Who is banned after ten of them is unknown.
+/// Issue 11: a client that said `y` was refused as one that had guessed where nobody has the name,
+/// and as one that had not where somebody has it. Who is banned after ten of them is unknown.
 #[tokio::test]
 async fn whether_an_attempt_counts_tells_nothing_of_the_account() {
     let verifier = support::verifier();
@@ -265,8 +274,16 @@ async fn only_finished_wrong_proofs_are_counted() {
         until_closed(&mut socket).await;
         // In clear, another protocol, a health check, a connection that is not theirs.
         assert_eq!(told(&rig, false, &demo()).await, Verdict::refused("28000", "TLS is required"));
-        assert!(told(&rig, true, &[demo(), proof.clone(), message(b'Q', b"\0")].concat()).await.is("08P01"));
-        assert!(told(&rig, true, &startup(0, &[("database", "sales")])).await.is("28000"));
+        assert!(
+            told(&rig, true, &[demo(), proof.clone(), message(b'Q', b"\0")].concat())
+                .await
+                .is("08P01")
+        );
+        assert!(
+            told(&rig, true, &startup(0, &[("database", "sales")]))
+                .await
+                .is("28000")
+        );
         drop(tcp(rig.port()).await);
         let error = rig.connect("nope").await.unwrap_err();
         assert_refused(
@@ -289,7 +306,10 @@ async fn a_password_that_has_not_been_read_yet_is_answered_as_wrong_and_not_coun
          [users.\"*\"]\npassword = \"ssm:/users/{{user}}\"\nconnections = [\"sales\"]\n"
     );
     let world = World::start(&Setup { config, ..Setup::default() }).await;
-    world.sandbox.aws.fault("GetParametersByPath", Fault::Deny, Times::Always);
+    world
+        .sandbox
+        .aws
+        .fault("GetParametersByPath", Fault::Deny, Times::Always);
     let rig = Rig::over(world).await;
     let refused =
         |user: &str| Some(("28P01".to_owned(), format!("password authentication failed for user \"{user}\"")));
@@ -378,7 +398,8 @@ async fn while_anything_is_unread_unknown_names_are_answered_as_unread_ones() {
     }
 }
 
-/// Issue 11, A4: with costly verifiers a crowd made others wait until our own deadline, which was counted as a wrong proof.
+/// Issue 11, A4: with costly verifiers a crowd made others wait until our own deadline, which was
+/// counted as a wrong proof.
 #[tokio::test]
 async fn a_client_that_waits_for_our_own_queue_until_its_deadline_has_not_guessed() {
     // Far more rounds than are done while this test runs: all wait behind the first.
@@ -422,19 +443,29 @@ async fn a_ban_is_logged_once_and_says_whom_it_is_for() {
     let mut proxy = Proxy::start(&world, &[]).await;
     for _ in 0..5 {
         let stream = tls(proxy.port, world.sandbox.ca.pem()).await;
-        login_over(stream, USER, "wrong", "sales").await.unwrap_err();
+        login_over(stream, USER, "wrong", "sales")
+            .await
+            .unwrap_err();
     }
     proxy.signal("TERM").await;
     assert_eq!(proxy.exit_code().await, Some(0));
     proxy.wait_for_log("drained").await;
     let log = proxy.log();
-    let bans: Vec<_> = log.lines().filter(|line| line.contains("banned: too many failed logins")).collect();
+    let bans: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("banned: too many failed logins"))
+        .collect();
     assert_eq!(bans.len(), 1, "{log}");
     assert!(bans[0].contains(&format!("\"{USER}\"")) && bans[0].contains("127.0.0.1"), "{}", bans[0]);
     // Of one kind one a second is written, and says how many were not.
     let (mut told, kind) = (0, "too many failed logins: banned for");
-    for line in log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
-        let is_refusal = line["reason"].as_str().is_some_and(|reason| reason.contains(kind));
+    for line in log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+    {
+        let is_refusal = line["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains(kind));
         if is_refusal || line["class"] == "banned" {
             told += u64::from(is_refusal) + line["left_out"].as_u64().unwrap_or(0);
         }

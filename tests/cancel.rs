@@ -22,7 +22,11 @@ async fn ctrl_c_in_psql_cancels_in_clear_to_us_and_in_tls_to_the_warehouse() {
     let activity = Activity::of(rig.sandbox()).await;
     let mut psql = rig.world.psql(rig.port());
     let psql = psql.args(["-d", "sales", "-v", "VERBOSITY=verbose", "-c", "select pg_sleep(600)"]);
-    let psql = psql.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let psql = psql
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     activity.wait_for("PgSleep").await;
     support::process::signal(psql.id().unwrap(), "INT").await;
     let output = psql.wait_with_output().await.unwrap();
@@ -45,7 +49,10 @@ async fn a_cancel_request_inside_tls_is_taken_too_and_ends_with_close_notify() {
     cancel.write_all(&session.cancel_request()).await.unwrap();
     assert_eq!(cancel.read(&mut [0]).await.unwrap(), 0, "an end without close_notify would be an error");
     let messages = session.until(b'Z').await;
-    let error = messages.iter().find(|(tag, _)| *tag == b'E').expect("an error");
+    let error = messages
+        .iter()
+        .find(|(tag, _)| *tag == b'E')
+        .expect("an error");
     assert_eq!(field(&error.1, b'C'), "57014");
 }
 
@@ -86,8 +93,8 @@ async fn a_request_replayed_after_the_session_does_nothing() {
     assert_eq!(rig.sandbox().warehouse.cancels(), []);
 }
 
-/// Issue 11, A7: Go's database/sql sends the request of a session that it is just closing. Twenty of those switched
-/// cancels off for everybody behind the same address.
+/// Issue 11, A7: Go's database/sql sends the request of a session that it is just closing. Twenty
+/// of those switched cancels off for everybody behind the same address.
 #[tokio::test]
 async fn a_right_key_is_served_whatever_else_came_from_its_address() {
     let rig = Rig::start().await;
@@ -112,8 +119,8 @@ async fn a_right_key_is_served_whatever_else_came_from_its_address() {
     assert_eq!(rig.sandbox().warehouse.cancels().len(), 2, "nor do guesses");
 }
 
-/// Beyond twenty misses of one address at one pid each is `limited`, told once a second and counted; what is late, or has
-/// a pid that no session has, is none.
+/// Beyond twenty misses of one address at one pid each is `limited`, told once a second and
+/// counted; what is late, or has a pid that no session has, is none.
 #[tokio::test]
 async fn only_wrong_keys_of_live_sessions_are_misses() {
     for (exempt, limited) in [("", 6), ("ban_exempt = [\"127.0.0.0/8\"]\n", 0)] {
@@ -140,7 +147,11 @@ async fn only_wrong_keys_of_live_sessions_are_misses() {
         assert_eq!(proxy.exit_code().await, Some(0));
         proxy.wait_for_log("\"drained\"").await;
         let mut told = 0;
-        for line in proxy.log().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+        for line in proxy
+            .log()
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        {
             let is_of = [&line["message"], &line["of"]].contains(&&"cancel limited".into());
             told += if is_of { line["left_out"].as_u64().unwrap_or(0) } else { 0 };
             told += u64::from(line["message"] == "cancel limited");

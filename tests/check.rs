@@ -1,4 +1,5 @@
-//! `check` by the real binary: each step proved, the first failure explained with its mend, and no secret told.
+//! `check` by the real binary: each step proved, the first failure explained with its mend, and no
+//! secret told.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -49,9 +50,22 @@ async fn check(world: &World, args: &[&str]) -> Told {
 
 async fn check_as(world: &World, args: &[&str], env: &[(&str, &str)]) -> Told {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.arg("check").args(args).arg("--config").arg(world.dir.path().join("proxy.toml"));
-    command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true").env("RUST_LOG", "trace").envs(env.iter().copied());
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    command
+        .arg("check")
+        .args(args)
+        .arg("--config")
+        .arg(world.dir.path().join("proxy.toml"));
+    command
+        .env_clear()
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("RUST_LOG", "trace")
+        .envs(env.iter().copied());
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let told = Told { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
     let mut secrets = Secrets::default();
@@ -77,7 +91,12 @@ fn failed(told: &Told) -> (String, String, String) {
     let document = told.json();
     assert_eq!(document["ok"], false);
     let connection = &document["connections"][0];
-    let last = connection["steps"].as_array().unwrap().last().unwrap().clone();
+    let last = connection["steps"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
     assert_eq!((&connection["ok"], &connection["failed_step"]), (&Value::Bool(false), &last["step"]));
     let text = |key: &str| last[key].as_str().unwrap().to_owned();
     (text("step"), text("why"), text("mend"))
@@ -92,7 +111,12 @@ fn assert_failed(told: &Told, step: &str, why: &str, mend: &str) {
 }
 
 fn names(connection: &Value) -> Vec<&str> {
-    connection["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect()
+    connection["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect()
 }
 
 /// The steps of `sales`.
@@ -119,7 +143,9 @@ async fn a_connection_is_proved_step_by_step_for_people() {
         "TLS localhost: chain and name verified, certificate valid until ",
         "login dev: database user IAMR:rs01, server version 8.0.2, pid ",
     ]) {
-        let rest = line.strip_prefix("  ok      ").unwrap_or_else(|| panic!("{}", told.all()));
+        let rest = line
+            .strip_prefix("  ok      ")
+            .unwrap_or_else(|| panic!("{}", told.all()));
         assert!(rest.starts_with(want) && rest.ends_with(" ms"), "{want}\n{}", told.all());
     }
     let startup = &world.sandbox.warehouse.startups()[0];
@@ -140,7 +166,12 @@ async fn each_connection_is_proved_anew_and_told_in_one_document() {
     assert_eq!((&sales["conn_id"], &sales["ok"], &sales["failed_step"]), (&"sales".into(), &true.into(), &Value::Null));
     assert_eq!((names(lost), names(sales)), (STEPS[..5].to_vec(), STEPS.to_vec()));
     assert_eq!(world.sandbox.aws.calls("GetParameter"), 2);
-    assert!(lost["steps"][4]["mend"].as_str().unwrap().contains("there is no workgroup lost in ap-southeast-2"));
+    assert!(
+        lost["steps"][4]["mend"]
+            .as_str()
+            .unwrap()
+            .contains("there is no workgroup lost in ap-southeast-2")
+    );
     assert_eq!(check(&world, &["sales"]).await.code, Some(0));
     let told = check(&world, &["sales", "nope"]).await;
     assert_eq!((told.code, told.stdout.as_str()), (Some(1), ""), "{}", told.all());
@@ -175,7 +206,12 @@ async fn a_user_is_told_by_which_right_it_may_open_a_connection() {
     let world = world(asleep).await;
     let told = check(&world, &["--user", "demo", "--no-login", "sales"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
-    assert!(told.stdout.contains("  ok      user demo: may open it, by its own \"*\"  "), "{}", told.all());
+    assert!(
+        told.stdout
+            .contains("  ok      user demo: may open it, by its own \"*\"  "),
+        "{}",
+        told.all()
+    );
     for (user, conn_id, why, mend) in [
         ("guest", "sales", "no right of \"guest\"", "add \"sales\" to users.\"guest\".connections"),
         ("leaver", "sales", "the user \"leaver\" is disabled", "set users.\"leaver\".enabled = true"),
@@ -265,7 +301,10 @@ async fn stored_values_that_will_not_do_are_explained_and_not_told() {
         + &password("good")
         + &password("lost");
     let world = world(config).await;
-    world.sandbox.aws.put_secret("text", SecretValue::Text(PLANTED.to_owned()));
+    world
+        .sandbox
+        .aws
+        .put_secret("text", SecretValue::Text(PLANTED.to_owned()));
     world.sandbox.aws.put_parameter("/good", PLANTED);
     for (conn_id, step, why, mend) in [
         ("secret", "GetSecretValue", "the secret is not JSON", "store a JSON object in text"),
@@ -326,7 +365,11 @@ async fn a_listeners_certificate_that_ends_is_told() {
         assert!(told.stdout.contains(want), "{want}\n{}", told.all());
         let told = check(&world, &["--offline"]).await;
         assert_eq!(told.code, Some(0), "{}", told.all());
-        assert!(told.stderr.contains("warning: listen.tls.cert: the certificate of ") && told.stderr.contains(want));
+        assert!(
+            told.stderr
+                .contains("warning: listen.tls.cert: the certificate of ")
+                && told.stderr.contains(want)
+        );
         let mut proxy = support::process::Proxy::start(&world, &[]).await;
         assert!(proxy.log().contains(want), "{}", proxy.log());
         proxy.signal("TERM").await;
@@ -353,21 +396,37 @@ async fn a_connection_into_another_account_or_without_rights_is_told_so() {
         "is not authorized",
         "add to the policy of arn:aws:iam::123456789012:user/proxy: ",
     );
-    world.sandbox.aws.put_workgroup("mine", workgroup(&["arn:aws:iam::123456789012:user/proxy"]));
+    world
+        .sandbox
+        .aws
+        .put_workgroup("mine", workgroup(&["arn:aws:iam::123456789012:user/proxy"]));
     let told = check(&world, &["plain"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
     assert!(told.stdout.contains("login dev: database user IAM:proxy, "), "{}", told.all());
     // Sessions of this connection never call STS.
-    world.sandbox.aws.fault("GetCallerIdentity", Fault::Close, Times::Always);
+    world
+        .sandbox
+        .aws
+        .fault("GetCallerIdentity", Fault::Close, Times::Always);
     let told = check(&world, &["plain", "--no-login"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
-    assert!(told.stdout.contains("ok      base identity: not known, and not needed here: "), "{}", told.all());
+    assert!(
+        told.stdout
+            .contains("ok      base identity: not known, and not needed here: "),
+        "{}",
+        told.all()
+    );
 }
 
 #[tokio::test]
 async fn a_base_identity_that_is_the_role_already_assumes_nothing_and_says_so() {
     let world = world("").await;
-    let task = world.sandbox.aws.container_credentials("arn:aws:iam::123456789012:role/rs01", PLANTED).await.unwrap();
+    let task = world
+        .sandbox
+        .aws
+        .container_credentials("arn:aws:iam::123456789012:role/rs01", PLANTED)
+        .await
+        .unwrap();
     let url = task.url();
     let env = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", PLANTED)];
     let told = check_as(&world, &["--json"], &env).await;
@@ -375,7 +434,14 @@ async fn a_base_identity_that_is_the_role_already_assumes_nothing_and_says_so() 
     let document = told.json();
     let sales = &document["connections"][0];
     assert_eq!(names(sales), [&STEPS[..2], &STEPS[3..]].concat());
-    assert!(sales["steps"][1]["detail"].as_str().unwrap().contains(":assumed-role/rs01/"), "{}", told.all());
+    assert!(
+        sales["steps"][1]["detail"]
+            .as_str()
+            .unwrap()
+            .contains(":assumed-role/rs01/"),
+        "{}",
+        told.all()
+    );
     assert_eq!(sales["steps"][2]["detail"], "skipped: the base identity already is this role");
     assert_eq!(world.sandbox.aws.calls("AssumeRole"), 0);
 }
@@ -549,7 +615,8 @@ async fn a_connection_of_the_table_is_proved_when_named() {
     let told = check(&world, &["--no-login", "sales", "bi-x"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
     assert!(
-        told.stdout.contains("\n  ok      GetItem lava.demo.connections: bi-x: redshift-serverless, "),
+        told.stdout
+            .contains("\n  ok      GetItem lava.demo.connections: bi-x: redshift-serverless, "),
         "{}",
         told.all()
     );
@@ -565,7 +632,8 @@ async fn of_the_table_only_what_is_named_is_proved_and_what_is_covered_is_known(
     let told = check(&world, &["--no-login"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
     assert!(
-        told.stdout.ends_with("\nbi-* out of table lava.demo.connections: proved when named\nok\n"),
+        told.stdout
+            .ends_with("\nbi-* out of table lava.demo.connections: proved when named\nok\n"),
         "{}",
         told.all()
     );
@@ -578,7 +646,10 @@ async fn of_the_table_only_what_is_named_is_proved_and_what_is_covered_is_known(
     assert!(told.stderr.ends_with(want), "{}", told.all());
     let told = check(&world, &["--offline", "bi-x"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());
-    assert!(told.stdout.contains("out of table lava.demo.connections, if it is there: cannot be told offline"));
+    assert!(
+        told.stdout
+            .contains("out of table lava.demo.connections, if it is there: cannot be told offline")
+    );
     assert_eq!(world.sandbox.aws.calls("GetItem"), 0);
 }
 
@@ -616,7 +687,10 @@ async fn an_item_that_will_not_do_or_is_not_there_is_a_failed_step() {
     // What the secret says is known, and out of bounds, only at the login.
     put(&world, json!({"secret_id": {"S": "/lava/demo/s"}}));
     let secret = format!("{{\"host\":\"{PLANTED}\"}}");
-    world.sandbox.aws.put_secret("/lava/demo/s", SecretValue::Text(secret));
+    world
+        .sandbox
+        .aws
+        .put_secret("/lava/demo/s", SecretValue::Text(secret));
     let item = json!({
         "conn_id": {"S": "bi-z"}, "type": {"S": "redshift-serverless"}, "database": {"S": "dev"},
         "workgroup": {"S": "analytics"}, "secret_id": {"S": "/lava/demo/s"},

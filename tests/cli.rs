@@ -53,8 +53,14 @@ fn a_system_without_ca_certificates_is_told_what_to_do() {
     std::fs::write(dir.path().join("proxy.toml"), "[listen]\naddress = \"127.0.0.1:0\"\n").unwrap();
     std::fs::write(dir.path().join("none.pem"), "").unwrap();
     let mut serve = std::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    let serve = serve.args(["serve", "--config"]).arg(dir.path().join("proxy.toml")).env_clear();
-    let output = serve.env("SSL_CERT_FILE", dir.path().join("none.pem")).output().unwrap();
+    let serve = serve
+        .args(["serve", "--config"])
+        .arg(dir.path().join("proxy.toml"))
+        .env_clear();
+    let output = serve
+        .env("SSL_CERT_FILE", dir.path().join("none.pem"))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("install ca-certificates, or set SSL_CERT_FILE"), "{told}");
@@ -127,7 +133,12 @@ fn check_offline_tells_each_connection() {
         assert!(told.contains(part), "{part}\n{told}");
     }
     assert!(told.ends_with("\nok\n") && !told.contains("planted"), "{told}");
-    assert_eq!(run(&["check", "--offline", "sales"], "", &env).status.code(), Some(0));
+    assert_eq!(
+        run(&["check", "--offline", "sales"], "", &env)
+            .status
+            .code(),
+        Some(0)
+    );
     assert_eq!(run(&["check", "--offline", "nope"], "", &env).status.code(), Some(1));
 }
 
@@ -158,7 +169,11 @@ fn a_hashed_password_is_matched_by_its_verifier() {
     let made = run(&["hash-password", "--generate"], "", &[]);
     let password = stderr(&made);
     assert!(password.trim().len() >= 24);
-    assert!(Verifier::parse(stdout(&made).trim()).unwrap().matches(&Secret::new(password.trim().to_owned())));
+    assert!(
+        Verifier::parse(stdout(&made).trim())
+            .unwrap()
+            .matches(&Secret::new(password.trim().to_owned()))
+    );
 
     let empty = run(&["hash-password"], "\n", &[]);
     assert_eq!((empty.status.code(), stdout(&empty).as_str()), (Some(1), ""));

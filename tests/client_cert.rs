@@ -62,7 +62,14 @@ async fn login(rig: &Rig, user: &str, password: &str, client: Option<&Client>) -
     };
     match login_over(stream, user, password, "sales").await {
         Ok(client) => {
-            assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+            assert_eq!(
+                client
+                    .query_one("select 1", &[])
+                    .await
+                    .unwrap()
+                    .get::<_, i32>(0),
+                1
+            );
             End::In
         }
         Err(error) if error.as_db_error().is_some() => {
@@ -93,16 +100,19 @@ async fn a_certificate_in_the_users_name_is_all_the_proof_that_psql_needs() {
     let key = rig.world.dir.path().join("ann.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let mut psql = rig.world.psql(rig.port());
-    psql.env("PGUSER", "ann").env_remove("PGPASSWORD").args(["-d", "sales", "-w", "-c", "select current_user"]);
-    psql.env("PGSSLCERT", rig.world.dir.path().join("ann.crt")).env("PGSSLKEY", key);
+    psql.env("PGUSER", "ann")
+        .env_remove("PGPASSWORD")
+        .args(["-d", "sales", "-w", "-c", "select current_user"]);
+    psql.env("PGSSLCERT", rig.world.dir.path().join("ann.crt"))
+        .env("PGSSLKEY", key);
     let output = psql.output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "IAMR:rs01");
     rig.wait_until_idle().await;
 }
 
-/// A CA for the machines of one team, say: the handshake holds DNS names to its constraints, and nothing holds common names to
-/// them, so that they prove nothing (RFC 5280 section 4.2.1.10).
+/// A CA for the machines of one team, say: the handshake holds DNS names to its constraints, and
+/// nothing holds common names to them, so that they prove nothing (RFC 5280 section 4.2.1.10).
 #[tokio::test]
 async fn a_common_name_proves_nothing_behind_name_constraints() {
     let ca = ClientCa::held_to(Some("ann"));
@@ -205,7 +215,9 @@ async fn in_clear_there_is_no_certificate() {
     let mut world = World::start(&Setup { config: USERS.into(), tls: "prefer", ..Setup::default() }).await;
     ask(&mut world, &ca, "");
     let rig = Rig::over(world).await;
-    let error = login_over(tcp(rig.port()).await, "ann", PASSWORD, "sales").await.unwrap_err();
+    let error = login_over(tcp(rig.port()).await, "ann", PASSWORD, "sales")
+        .await
+        .unwrap_err();
     let (sqlstate, message) = refusal(&error);
     assert_eq!(refused(&sqlstate, without_session(&message)), required());
 }

@@ -1,4 +1,5 @@
-//! proxy.toml: what loads, what is refused, and that all faults are told at once with their lines and without secrets.
+//! proxy.toml: what loads, what is refused, and that all faults are told at once with their lines
+//! and without secrets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
@@ -19,7 +20,14 @@ fn faults(text: &str) -> Vec<String> {
 
 fn told(faults: &Faults) -> Vec<String> {
     let lines = faults.to_string();
-    lines.lines().map(|line| line.strip_prefix("proxy.toml:").unwrap_or_else(|| panic!("{line}")).to_owned()).collect()
+    lines
+        .lines()
+        .map(|line| {
+            line.strip_prefix("proxy.toml:")
+                .unwrap_or_else(|| panic!("{line}"))
+                .to_owned()
+        })
+        .collect()
 }
 
 fn parse(text: &str) -> Result<Config, Faults> {
@@ -91,7 +99,12 @@ fn an_empty_file_has_the_defaults_of_the_contract() {
         (secs(120), secs(10), secs(20))
     );
     assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
-    assert!(config.warnings.iter().all(|warning| warning.contains("nobody can log in")));
+    assert!(
+        config
+            .warnings
+            .iter()
+            .all(|warning| warning.contains("nobody can log in"))
+    );
 }
 
 #[test]
@@ -376,7 +389,12 @@ fn references_lead_to_verifiers_and_passwords() {
         fs::write(dir.path().join("empty"), "\n").unwrap();
         fs::copy(dir.path().join(file), dir.path().join("plain")).unwrap();
         let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err();
-        assert!(faults.to_string().contains(&format!("users.a.password: {want}")), "{faults}");
+        assert!(
+            faults
+                .to_string()
+                .contains(&format!("users.a.password: {want}")),
+            "{faults}"
+        );
     }
 }
 
@@ -442,10 +460,15 @@ fn what_was_read_later_is_checked_as_at_load() {
     assert_eq!(check(&cert, &key), Ok(()));
     assert_eq!(check(&cert, &other), Err("listen.tls.key: is not the key of listen.tls.cert".to_owned()));
     assert_eq!(check(&key, &key), Err("listen.tls.cert: holds no certificate in PEM, but a private key".to_owned()));
-    assert!(check(&cert, "planted").unwrap_err().starts_with("listen.tls.key: holds no private key"));
+    assert!(
+        check(&cert, "planted")
+            .unwrap_err()
+            .starts_with("listen.tls.key: holds no private key")
+    );
 }
 
-/// One judgement, whether a text stands in the file, in a variable, in a file of its own, or at AWS.
+/// One judgement, whether a text stands in the file, in a variable, in a file of its own, or at
+/// AWS.
 #[test]
 fn what_looks_like_a_verifier_or_a_hash_is_named_by_every_source() {
     let good = verifier("pw").to_string();
@@ -471,7 +494,9 @@ fn what_looks_like_a_verifier_or_a_hash_is_named_by_every_source() {
             assert!(told.contains(want) && told.contains("users.u.password: "), "{source} {text:?}: {told}");
             assert!(!told.contains(&good[20..40]) && !told.contains("0123456789abcdef"), "{told}");
         }
-        let stored = Password::from_stored(&Secret::new(text.clone())).unwrap_err().to_string();
+        let stored = Password::from_stored(&Secret::new(text.clone()))
+            .unwrap_err()
+            .to_string();
         assert!(stored.contains(want), "{text:?}: {stored}");
     }
 }
@@ -484,7 +509,9 @@ fn two_users_never_have_one_session_name() {
             + &format!("[users.\"{other}\"]\npassword = \"env:PW\"\nconnections = [\"sales\"]\n")
     };
     // Both are cleaned to the same, and their hashes begin with the same 8 hex.
-    let told = parse(&text("ann+++::!/:++/", "ann++/++!+/+:+")).unwrap_err().to_string();
+    let told = parse(&text("ann+++::!/:++/", "ann++/++!+/+:+"))
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("its role session would have the same name as that of user"), "{told}");
     for (one, other) in [("a+b", "a.b-300273da"), ("a+b", "a/b"), ("ann", "bob")] {
         parsed(&text(one, other));
@@ -501,7 +528,12 @@ fn variables_stand_in_any_string() {
 
 #[test]
 fn what_is_odd_but_no_fault_is_warned_of() {
-    let warned = |text: &str| parse(text).unwrap_or_else(|faults| panic!("{faults}")).warnings.join("\n");
+    let warned = |text: &str| {
+        parse(text)
+            .unwrap_or_else(|faults| panic!("{faults}"))
+            .warnings
+            .join("\n")
+    };
     let users = "[users.u]\npassword = \"env:PW\"\nconnections = [\"fin-*\", \"s*\"]";
     let told = warned(&(connection("ssl = false\nexternal_id = \"/planted\"") + users));
     let want = "proxy.toml:6: connections.sales.ssl: ignored: TLS to the warehouse is always on and verified\n\
@@ -553,13 +585,19 @@ fn weak_and_expired_anchors_and_keys_that_others_read_are_warned_of() {
         let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         (params.not_before, params.not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(until, 1, 1));
-        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+        params
+            .self_signed(&rcgen::KeyPair::generate().unwrap())
+            .unwrap()
+            .pem()
     };
     fs::write(dir.path().join("good.pem"), made(2090)).unwrap();
     fs::write(dir.path().join("old.pem"), made(2090) + &made(2002)).unwrap();
     let warnings = |file: &str| {
         let warnings = load_in(&dir, &format!("[upstream]\nca = \"{file}\"")).warnings;
-        warnings.into_iter().filter(|warning| warning.contains("upstream.ca")).collect::<Vec<_>>()
+        warnings
+            .into_iter()
+            .filter(|warning| warning.contains("upstream.ca"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(warnings("good.pem"), [""; 0]);
     let told = warnings("old.pem");
@@ -571,7 +609,9 @@ fn weak_and_expired_anchors_and_keys_that_others_read_are_warned_of() {
     for (mode, want) in [(0o600, 0), (0o644, 1)] {
         fs::set_permissions(dir.path().join("key"), fs::Permissions::from_mode(mode)).unwrap();
         let warnings = load_in(&dir, "[listen.tls]\ncert = \"crt\"\nkey = \"key\"").warnings;
-        let told = warnings.iter().filter(|warning| warning.contains("listen.tls.key: this private key may be read"));
+        let told = warnings
+            .iter()
+            .filter(|warning| warning.contains("listen.tls.key: this private key may be read"));
         assert_eq!(told.count(), want, "{mode:o} {warnings:?}");
     }
 }
@@ -591,7 +631,10 @@ fn any_user_by_certificate_beside_users_with_passwords_is_warned_of() {
     };
     let count = |more: &str| {
         let warnings = load_in(&dir, &text(more)).warnings;
-        warnings.iter().filter(|warning| warning.contains("users.\"*\": any name is asked for a certificate")).count()
+        warnings
+            .iter()
+            .filter(|warning| warning.contains("users.\"*\": any name is asked for a certificate"))
+            .count()
     };
     assert_eq!(count("[users.ann]\nauth = \"cert\"\n"), 0);
     assert_eq!(count("[users.ann]\npassword = \"env:PW\"\n"), 1);
@@ -619,7 +662,9 @@ fn a_certificate_of_ones_own_opens_other_addresses() {
     assert_eq!(identity.key.from, Reference::File(dir.path().join("k")));
 
     fs::write(dir.path().join("proxy.toml"), text.replace("\"c\"", "\"k\"").replace("file:k", "c")).unwrap();
-    let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse).unwrap_err().to_string();
+    let faults = config::load(&dir.path().join("proxy.toml"), &env, UnknownKeys::Refuse)
+        .unwrap_err()
+        .to_string();
     assert!(faults.contains("listen.tls.cert: holds no certificate"), "{faults}");
     assert!(faults.contains("listen.tls.key: holds no private key"), "{faults}");
     assert_eq!(faults.lines().count(), 2, "{faults}");
@@ -632,7 +677,9 @@ fn a_key_of_another_certificate_is_a_fault_with_its_line() {
     fs::write(dir.path().join("k"), self_signed().1).unwrap();
     let path = dir.path().join("proxy.toml");
     fs::write(&path, "[listen.tls]\ncert = \"c\"\nkey = \"k\"\n").unwrap();
-    let faults = config::load(&path, &env, UnknownKeys::Refuse).unwrap_err().to_string();
+    let faults = config::load(&path, &env, UnknownKeys::Refuse)
+        .unwrap_err()
+        .to_string();
     assert!(faults.ends_with("proxy.toml:3: listen.tls.key: is not the key of listen.tls.cert"), "{faults}");
 }
 
@@ -645,7 +692,12 @@ fn endpoints_of_the_environment_are_held_to_the_same_rules() {
             config::parse("", Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
         };
         let warnings = load("http://127.0.0.1:4566").unwrap().warnings;
-        assert!(warnings.iter().any(|warning| warning.contains(&format!("{variable}: "))), "{warnings:?}");
+        assert!(
+            warnings
+                .iter()
+                .any(|warning| warning.contains(&format!("{variable}: "))),
+            "{warnings:?}"
+        );
         let faults = load("http://sts.example.com").unwrap_err().to_string();
         assert!(faults.contains(&format!("{variable}: (environment) ")), "{faults}");
     }
@@ -670,7 +722,12 @@ fn cleartext_without_tls_is_a_fault() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let faults = config::load(Path::new("/nowhere/p.toml"), &env, UnknownKeys::Refuse).unwrap_err();
-    assert!(faults.to_string().starts_with("/nowhere/p.toml: cannot be read: "), "{faults}");
+    assert!(
+        faults
+            .to_string()
+            .starts_with("/nowhere/p.toml: cannot be read: "),
+        "{faults}"
+    );
     let faults = config::load_reference("env:NOPE", &env, &nothing, UnknownKeys::Refuse).unwrap_err();
     assert_eq!(faults.to_string(), "env:NOPE: this environment variable is not set");
     let text = |name: &str| (name == "T").then(|| "[log]\nlevel = \"warn\"".to_owned());

@@ -21,7 +21,12 @@ fn parse(text: &str) -> Result<Config, Faults> {
 /// The connection of these lines: line 2 is the first of them.
 fn load(lines: &str) -> (ConnSpec, Vec<String>) {
     let config = parse(&format!("[connections.sales]\n{lines}\n")).unwrap_or_else(|faults| panic!("{lines}\n{faults}"));
-    let warnings = config.warnings.iter().filter(|warning| warning.contains("connections.sales")).cloned().collect();
+    let warnings = config
+        .warnings
+        .iter()
+        .filter(|warning| warning.contains("connections.sales"))
+        .cloned()
+        .collect();
     (config.connections["sales"].as_ref().clone(), warnings)
 }
 
@@ -43,7 +48,11 @@ fn provisioned(more: &str) -> String {
 fn faults(lines: &str) -> Vec<String> {
     let faults = parse(&format!("[connections.sales]\n{lines}\n")).expect_err(lines);
     let cut = |fault: &config::Fault| {
-        let key = fault.key.strip_prefix("connections.sales").unwrap_or(&fault.key).trim_start_matches('.');
+        let key = fault
+            .key
+            .strip_prefix("connections.sales")
+            .unwrap_or(&fault.key)
+            .trim_start_matches('.');
         format!("{}: {key}: {}", fault.line.unwrap(), fault.message)
     };
     faults.iter().map(cut).collect()
@@ -110,14 +119,23 @@ fn what_is_the_proxys_or_a_drivers_to_say_cannot_be_set() {
     ] {
         let want = format!("5: startup_parameters.set.\"{name}\": may not be set").replace("\"", "");
         let told = faults(&serverless(&format!("startup_parameters.set = {{ \"{name}\" = \"x\" }}")));
-        assert_eq!(told.iter().map(|line| line.replace('"', "")).collect::<Vec<_>>(), [want]);
+        assert_eq!(
+            told.iter()
+                .map(|line| line.replace('"', ""))
+                .collect::<Vec<_>>(),
+            [want]
+        );
     }
-    let many = (0..65).map(|n| format!("p{n} = \"x\", ")).collect::<String>();
+    let many = (0..65)
+        .map(|n| format!("p{n} = \"x\", "))
+        .collect::<String>();
     one_fault(
         &serverless(&format!("startup_parameters.set = {{ {many} }}")),
         "5: startup_parameters.set: must be at most 64",
     );
-    let much = (0..5).map(|n| format!("p{n} = \"{}\", ", "y".repeat(1000))).collect::<String>();
+    let much = (0..5)
+        .map(|n| format!("p{n} = \"{}\", ", "y".repeat(1000)))
+        .collect::<String>();
     one_fault(
         &serverless(&format!("startup_parameters.set = {{ {much} }}")),
         "5: startup_parameters.set: must be at most 4096 bytes together",
@@ -428,8 +446,15 @@ fn a_web_identity_begins_the_chain() {
 #[test]
 fn tags_are_those_that_sts_takes() {
     let with = |tags: &str| serverless(&format!("role_arn = \"{ROLE}\"\ntags = {tags}"));
-    let many =
-        |count: usize| format!("{{ {} }}", (0..count).map(|n| format!("k{n} = \"v\"")).collect::<Vec<_>>().join(", "));
+    let many = |count: usize| {
+        format!(
+            "{{ {} }}",
+            (0..count)
+                .map(|n| format!("k{n} = \"v\""))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
     assert_eq!(spec(&with(&many(50))).tags.len(), 50);
     for (tags, want) in [
         (many(51), "6: tags: must be at most 50 tags"),

@@ -1,4 +1,5 @@
-//! Database logins from IAM: fetched once for however many ask, never too old, and what a client reads when there is none.
+//! Database logins from IAM: fetched once for however many ask, never too old, and what a client
+//! reads when there is none.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -39,7 +40,9 @@ fn crowd(rig: &Rig, size: usize) -> JoinSet<()> {
     let (mut clients, port) = (JoinSet::new(), rig.port());
     for _ in 0..size {
         clients.spawn(async move {
-            let client = support::login_over(raw::tcp(port).await, USER, PASSWORD, "sales").await.unwrap();
+            let client = support::login_over(raw::tcp(port).await, USER, PASSWORD, "sales")
+                .await
+                .unwrap();
             client.batch_execute("select 1").await.unwrap();
         });
     }
@@ -53,7 +56,9 @@ async fn connect(port: u16, ca: String, conn_id: &str) -> Result<Client, Error> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_logins_on_a_cold_cache_share_one_call_of_each_kind() {
     let rig = rig_for_crowds().await;
-    rig.sandbox().aws.fault("GetCredentials", Fault::Hang, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault("GetCredentials", Fault::Hang, Times::Always);
     let clients = crowd(&rig, 1000);
     rig.wait_until(|counts| counts.sessions == 1000).await;
     rig.sandbox().aws.clear_faults();
@@ -66,13 +71,18 @@ async fn a_thousand_logins_on_a_cold_cache_share_one_call_of_each_kind() {
 async fn a_hanging_call_holds_up_nobody_elses_and_outlives_the_client_that_caused_it() {
     let rig = Rig::with(Setup { workgroups: vec!["fin-emea"], ..Setup::default() }).await;
     let hanging = ("workgroupName", "analytics");
-    rig.sandbox().aws.fault_where("GetCredentials", hanging, Fault::Hang, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault_where("GetCredentials", hanging, Fault::Hang, Times::Always);
     let login = || tokio::spawn(connect(rig.port(), rig.sandbox().ca.pem().to_owned(), "sales"));
     let first = login();
     rig.sandbox().aws.wait_for_calls("GetCredentials", 1).await;
     let others = [login(), login(), login()];
     rig.wait_until(|counts| counts.sessions == 4).await;
-    tokio::time::timeout(Duration::from_secs(1), rig.connect("fin-emea")).await.expect("at once").unwrap();
+    tokio::time::timeout(Duration::from_secs(1), rig.connect("fin-emea"))
+        .await
+        .expect("at once")
+        .unwrap();
 
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
@@ -82,7 +92,10 @@ async fn a_hanging_call_holds_up_nobody_elses_and_outlives_the_client_that_cause
         other.await.unwrap().unwrap();
     }
     let asked = rig.sandbox().aws.requests("GetCredentials");
-    let mut workgroups = asked.iter().map(|call| &*call.parameters["workgroupName"]).collect::<Vec<_>>();
+    let mut workgroups = asked
+        .iter()
+        .map(|call| &*call.parameters["workgroupName"])
+        .collect::<Vec<_>>();
     workgroups.sort_unstable();
     assert_eq!(workgroups, ["analytics", "fin-emea"]);
     rig.wait_until_idle().await;
@@ -105,7 +118,9 @@ async fn a_login_serves_until_two_minutes_before_its_end_and_needs_no_aws_for_it
     rig.sandbox().logins.rotate();
     rig.connect("sales").await.unwrap();
     for operation in CALLS {
-        rig.sandbox().aws.fault(operation, Fault::Deny, Times::Always);
+        rig.sandbox()
+            .aws
+            .fault(operation, Fault::Deny, Times::Always);
     }
     rig.advance(Duration::from_secs(600));
     rig.connect("sales").await.expect("300 s are left");
@@ -122,9 +137,13 @@ async fn a_login_in_use_is_replaced_ahead_of_its_end() {
     let rig = Rig::start().await;
     rig.sandbox().logins.rotate();
     rig.connect("sales").await.unwrap();
-    rig.sandbox().aws.fault("GetCredentials", Fault::Hang, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault("GetCredentials", Fault::Hang, Times::Always);
     rig.advance(Duration::from_secs(720));
-    rig.connect("sales").await.expect("not held up by the refresh");
+    rig.connect("sales")
+        .await
+        .expect("not held up by the refresh");
     rig.sandbox().aws.wait_for_calls("GetCredentials", 2).await;
     rig.sandbox().aws.clear_faults();
     rig.advance(Duration::from_secs(100));
@@ -148,8 +167,18 @@ async fn a_cached_login_that_the_warehouse_refuses_is_fetched_and_dialled_once_m
     let rig = Rig::start().await;
     rig.connect("sales").await.unwrap();
     rig.sandbox().logins.revoke_all();
-    let client = rig.connect("sales").await.expect("the client notices nothing");
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    let client = rig
+        .connect("sales")
+        .await
+        .expect("the client notices nothing");
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     let warehouse = &rig.sandbox().warehouse;
     assert_eq!((warehouse.dials(), warehouse.logins()), (3, 2));
     assert_eq!(calls(&rig), [1, 1, 2]);
@@ -160,8 +189,12 @@ async fn a_cached_login_that_the_warehouse_refuses_is_fetched_and_dialled_once_m
 #[tokio::test]
 async fn postgresqls_own_code_for_a_refused_login_counts_as_well() {
     let rig = Rig::start().await;
-    rig.sandbox().warehouse.login_error(1, "28P01", "password authentication failed for user \"IAMR:rs01\"");
-    rig.connect("sales").await.expect("the client notices nothing");
+    rig.sandbox()
+        .warehouse
+        .login_error(1, "28P01", "password authentication failed for user \"IAMR:rs01\"");
+    rig.connect("sales")
+        .await
+        .expect("the client notices nothing");
     assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([1, 1, 2], 2));
 }
 
@@ -170,10 +203,14 @@ async fn a_refused_login_that_cannot_be_replaced_is_refused_for_the_replacements
     let rig = Rig::start().await;
     rig.connect("sales").await.unwrap();
     rig.sandbox().logins.revoke_all();
-    rig.sandbox().aws.fault("GetCredentials", Fault::InternalError, Times::Next(3));
+    rig.sandbox()
+        .aws
+        .fault("GetCredentials", Fault::InternalError, Times::Next(3));
     assert_refused(&rig.connect("sales").await.unwrap_err(), "57P03", NOT_NOW, HINT);
     assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([1, 1, 4], 2));
-    rig.connect("sales").await.expect("the refused login is forgotten");
+    rig.connect("sales")
+        .await
+        .expect("the refused login is forgotten");
     assert_eq!((calls(&rig), rig.sandbox().warehouse.dials()), ([1, 1, 5], 3));
 }
 
@@ -237,9 +274,13 @@ async fn a_remembered_refusal_is_forgotten_after_negative_ttl() {
     // Shorter than any login.
     let config = "[credentials]\nnegative_ttl = \"0.001s\"\n".into();
     let rig = Rig::with(Setup { config, ..Setup::default() }).await;
-    rig.sandbox().aws.fault("AssumeRole", Fault::Deny, Times::Next(1));
+    rig.sandbox()
+        .aws
+        .fault("AssumeRole", Fault::Deny, Times::Next(1));
     assert_refused(&rig.connect("sales").await.unwrap_err(), "08004", NOT_AVAILABLE, None);
-    rig.connect("sales").await.expect("the right was granted meanwhile");
+    rig.connect("sales")
+        .await
+        .expect("the right was granted meanwhile");
     assert_eq!(calls(&rig), [1, 2, 1]);
 }
 
@@ -262,7 +303,9 @@ async fn an_aws_that_fails_is_tried_three_times_and_not_held_against_the_next_cl
 async fn a_call_that_is_throttled_once_is_repeated() {
     let rig = Rig::start().await;
     for operation in CALLS {
-        rig.sandbox().aws.fault(operation, Fault::Throttle, Times::Next(1));
+        rig.sandbox()
+            .aws
+            .fault(operation, Fault::Throttle, Times::Next(1));
     }
     rig.connect("sales").await.unwrap();
     assert_eq!(calls(&rig), [2, 2, 2]);
@@ -272,7 +315,9 @@ async fn a_call_that_is_throttled_once_is_repeated() {
 async fn an_aws_that_does_not_answer_is_given_up_at_the_flights_deadline() {
     let config = "[credentials]\ntimeout = \"2s\"\n".into();
     let rig = Rig::with(Setup { config, ..Setup::default() }).await;
-    rig.sandbox().aws.fault("AssumeRole", Fault::Hang, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault("AssumeRole", Fault::Hang, Times::Always);
     let started = tokio::time::Instant::now();
     assert_refused(&rig.connect("sales").await.unwrap_err(), "57P03", NOT_NOW, HINT);
     let waited = started.elapsed();
@@ -294,9 +339,14 @@ async fn without_a_role_the_base_identity_logs_in() {
     let config = support::connection("plain", &keys);
     let rig = Rig::with(Setup { config, ..Setup::default() }).await;
     let callers = vec!["arn:aws:iam::123456789012:user/proxy".to_owned()];
-    rig.sandbox().aws.put_workgroup("base-only", Workgroup { callers, host: "localhost".into(), port: 1 });
+    rig.sandbox()
+        .aws
+        .put_workgroup("base-only", Workgroup { callers, host: "localhost".into(), port: 1 });
     let client = rig.connect("plain").await.unwrap();
-    let row = client.query_one("select current_user::text", &[]).await.unwrap();
+    let row = client
+        .query_one("select current_user::text", &[])
+        .await
+        .unwrap();
     assert_eq!(row.get::<_, String>(0), "IAM:proxy");
     assert_eq!(calls(&rig), [0, 0, 1]);
 }
@@ -315,7 +365,9 @@ async fn a_warehouse_that_is_not_where_aws_said_is_looked_up_again() {
     assert_refused(&rig.connect("moved").await.unwrap_err(), "08001", message, None);
     assert_eq!(aws.calls("GetWorkgroup"), 2, "once more, and no more");
     aws.put_workgroup("moving", at(rig.sandbox().warehouse.address().port()));
-    rig.connect("moved").await.expect("it is where AWS says now");
+    rig.connect("moved")
+        .await
+        .expect("it is where AWS says now");
     rig.connect("moved").await.expect("and stays there");
     assert_eq!((aws.calls("GetWorkgroup"), aws.calls("GetCredentials")), (3, 1));
 }
@@ -334,19 +386,40 @@ async fn a_stored_password_serves_while_aws_does_not_know_the_base_key() {
         ],
     );
     let rig = Rig::with(Setup { config: report, ..Setup::default() }).await;
-    let password = rig.sandbox().logins.mint("report", Duration::from_secs(7200)).await.password;
-    rig.sandbox().aws.put_parameter("/lava/demo/report", &password);
+    let password = rig
+        .sandbox()
+        .logins
+        .mint("report", Duration::from_secs(7200))
+        .await
+        .password;
+    rig.sandbox()
+        .aws
+        .put_parameter("/lava/demo/report", &password);
     rig.connect("report").await.unwrap();
-    rig.sandbox().aws.replace_keys("AKIASANDBOXEXAMPLE01", "sandbox/secret/access/key/EXAMPLE0000001");
+    rig.sandbox()
+        .aws
+        .replace_keys("AKIASANDBOXEXAMPLE01", "sandbox/secret/access/key/EXAMPLE0000001");
     for asked in 2..=4 {
         rig.advance(Duration::from_secs(130));
-        rig.connect("report").await.expect("the last value that was read");
-        rig.sandbox().aws.wait_for_calls("GetParameter", asked).await;
+        rig.connect("report")
+            .await
+            .expect("the last value that was read");
+        rig.sandbox()
+            .aws
+            .wait_for_calls("GetParameter", asked)
+            .await;
     }
     let (id, secret) = &rig.world.keys;
     rig.sandbox().aws.replace_keys(id, secret);
-    let password = rig.sandbox().logins.mint("report", Duration::from_secs(7200)).await.password;
-    rig.sandbox().aws.put_parameter("/lava/demo/report", &password);
+    let password = rig
+        .sandbox()
+        .logins
+        .mint("report", Duration::from_secs(7200))
+        .await
+        .password;
+    rig.sandbox()
+        .aws
+        .put_parameter("/lava/demo/report", &password);
     rig.advance(Duration::from_secs(130));
     rig.connect("report").await.unwrap();
 }

@@ -1,5 +1,6 @@
-//! Five thousand connections that are half-open, slow or garbage, and a good client among them. How long its logins took is
-//! printed (`make crowd`), and held to `CROWD_MS` where that is given: how fast a machine is, is no test.
+//! Five thousand connections that are half-open, slow or garbage, and a good client among them. How
+//! long its logins took is printed (`make crowd`), and held to `CROWD_MS` where that is given: how
+//! fast a machine is, is no test.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,9 +29,9 @@ const CROWD: usize = 5_000;
 /// Logins of the good client, each from the crowd's own address and from one of its own.
 const LOGINS: usize = 20;
 
-/// How many come while one good client logs in, half of them from its own address: fewer than that address has of the places
-/// among 13, since of its own a good client cannot be told from the others. Of 2,000 places a seventh of the crowd, which has
-/// finished TLS, keeps 714.
+/// How many come while one good client logs in, half of them from its own address: fewer than that
+/// address has of the places among 13, since of its own a good client cannot be told from the
+/// others. Of 2,000 places a seventh of the crowd, which has finished TLS, keeps 714.
 const NEWCOMERS: usize = 140;
 
 /// Half of the crowd comes from here, the others from a dozen more.
@@ -55,7 +56,8 @@ async fn five_thousand_that_wait_or_talk_nonsense_do_not_keep_a_good_client_out(
     drop(crowd);
     assert_all_given_back(&rig, files).await;
 
-    // The default: a place is taken from somebody for most of them, and they go on coming while the good client logs in.
+    // The default: a place is taken from somebody for most of them, and they go on coming while the
+    // good client logs in.
     let rig = self::rig("startup_timeout = \"10m\"").await;
     let door = Door::new(&rig);
     log_in(&rig, OWN).await;
@@ -94,8 +96,17 @@ async fn good_logins(rig: &Rig) -> Duration {
 async fn log_in(rig: &Rig, from: Ipv4Addr) -> Duration {
     let begun = Instant::now();
     let stream = encrypt(tcp_from(from, rig.port()).await.unwrap(), tls_config(rig.sandbox().ca.pem())).await;
-    let client = login_over(stream, USER, PASSWORD, "sales").await.expect("a good client gets in");
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    let client = login_over(stream, USER, PASSWORD, "sales")
+        .await
+        .expect("a good client gets in");
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     begun.elapsed()
 }
 
@@ -175,7 +186,9 @@ impl Door {
             _ => {
                 say(&mut socket, SSL_REQUEST).await;
                 socket.read_u8().await.ok()?;
-                let mut stream = support::raw::handshake(socket, self.tls.clone()).await.ok()?;
+                let mut stream = support::raw::handshake(socket, self.tls.clone())
+                    .await
+                    .ok()?;
                 say(&mut stream, &demo()).await;
                 read_message(&mut stream).await.ok()?;
                 return Some(Box::new(stream));

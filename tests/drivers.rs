@@ -58,7 +58,10 @@ const TOOLS: [&str; 7] = [
 
 /// The cells of a row, trimmed.
 fn cells(row: &str) -> Vec<&str> {
-    let row = row.strip_prefix('|').and_then(|row| row.strip_suffix('|')).unwrap();
+    let row = row
+        .strip_prefix('|')
+        .and_then(|row| row.strip_suffix('|'))
+        .unwrap();
     row.split('|').map(str::trim).collect()
 }
 
@@ -69,10 +72,14 @@ type Table = (Vec<&'static str>, Vec<Vec<&'static str>>, Vec<&'static str>);
 fn table_of(kind: &str) -> Table {
     let (_, block) = DOCS.split_once("<!-- table: begin -->\n").unwrap();
     let (block, _) = block.split_once("<!-- table: end -->").unwrap();
-    let lines = block.lines().skip_while(|line| !line.starts_with(&format!("| {kind} |")));
+    let lines = block
+        .lines()
+        .skip_while(|line| !line.starts_with(&format!("| {kind} |")));
     let mut rows = lines.clone().take_while(|line| line.starts_with('|'));
     let head = cells(rows.next().unwrap());
-    let notes = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).collect();
+    let notes = lines
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+        .collect();
     (head, rows.skip(1).map(cells).collect(), notes)
 }
 
@@ -102,9 +109,20 @@ fn every_driver_has_a_row_and_every_check_a_column() {
 #[test]
 fn the_rows_are_those_of_the_matrix() {
     let (_, drivers, _) = table();
-    let matrix: Vec<_> = RUN.split("Row(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let matrix: Vec<_> = RUN
+        .split("Row(\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
     let (_, tools, _) = table_of("tool");
-    assert_eq!(drivers.iter().chain(&tools).map(|row| row[0]).collect::<Vec<_>>(), matrix);
+    assert_eq!(
+        drivers
+            .iter()
+            .chain(&tools)
+            .map(|row| row[0])
+            .collect::<Vec<_>>(),
+        matrix
+    );
 }
 
 #[test]
@@ -113,8 +131,14 @@ fn every_result_is_ok_or_has_a_reason() {
     for row in &drivers {
         assert_eq!(row.len(), head.len());
         for (check, result) in head.iter().zip(row).skip(2) {
-            let note = result.strip_prefix("– (").and_then(|rest| rest.strip_suffix(')'));
-            let told = note.is_some_and(|note| notes.iter().any(|line| line.starts_with(&format!("{note}. "))));
+            let note = result
+                .strip_prefix("– (")
+                .and_then(|rest| rest.strip_suffix(')'));
+            let told = note.is_some_and(|note| {
+                notes
+                    .iter()
+                    .any(|line| line.starts_with(&format!("{note}. ")))
+            });
             let asked = !result.is_empty() || !CHECKS.contains(check) || row[0] == OWN_TESTS;
             assert!(asked && (*result == "ok" || result.is_empty() || told), "{}, {check}: {result}", row[0]);
         }

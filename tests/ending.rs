@@ -94,7 +94,11 @@ async fn pipelined_queries_are_all_answered_before_an_aged_session_ends() {
     holder.assert_told(TERMINATED).await;
     aged.until(b'Z').await;
     let messages = aged.until(b'Z').await;
-    assert!(messages.iter().any(|(tag, row)| *tag == b'D' && row.ends_with(b"1000000")));
+    assert!(
+        messages
+            .iter()
+            .any(|(tag, row)| *tag == b'D' && row.ends_with(b"1000000"))
+    );
     aged.assert_told(TERMINATED).await;
 }
 

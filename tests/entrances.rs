@@ -1,4 +1,5 @@
-//! Every way in, to a query's answer: by port, server name, database and real database; direct TLS; newer protocols.
+//! Every way in, to a query's answer: by port, server name, database and real database; direct TLS;
+//! newer protocols.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,8 +34,16 @@ async fn rig(listen: &str, config: &str) -> Rig {
 
 async fn world(listen: &str, config: &str) -> World {
     let mut world = World::start(&Setup { config: config.to_owned(), ..Setup::default() }).await;
-    for database in ["people", "own_db"].into_iter().filter(|name| config.contains(name)) {
-        world.sandbox.postgres.execute(&format!("create database {database}")).await.unwrap();
+    for database in ["people", "own_db"]
+        .into_iter()
+        .filter(|name| config.contains(name))
+    {
+        world
+            .sandbox
+            .postgres
+            .execute(&format!("create database {database}"))
+            .await
+            .unwrap();
     }
     world.new_certificate(&["localhost", "127.0.0.1", "dw.test", "*.dw.test"]);
     world.edit("[listen]\n", &format!("[listen]\n{listen}\n"));
@@ -66,15 +75,29 @@ async fn named(rig: &Rig, name: &'static str, direct: bool) -> TlsStream<TcpStre
         socket.write_all(SSL_REQUEST).await.unwrap();
         assert_eq!(socket.read_u8().await.unwrap(), b'S');
     }
-    TlsConnector::from(Arc::new(config)).connect(name.try_into().unwrap(), socket).await.unwrap()
+    TlsConnector::from(Arc::new(config))
+        .connect(name.try_into().unwrap(), socket)
+        .await
+        .unwrap()
 }
 
 /// Logs in and asks one thing; which database the warehouse was asked for.
 async fn reached(rig: &Rig, stream: TlsStream<TcpStream>, user: &str, database: &str) -> String {
     let client = login_over(stream, user, PASSWORD, database).await.unwrap();
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     let startup = rig.sandbox().warehouse.startups().pop().unwrap();
-    startup.into_iter().find(|(name, _)| name == "database").unwrap().1
+    startup
+        .into_iter()
+        .find(|(name, _)| name == "database")
+        .unwrap()
+        .1
 }
 
 const SUFFIX: &str = "sni_suffix = \"DW.test\"";
@@ -104,7 +127,13 @@ async fn psql_reaches_a_connection_by_its_host_name() {
     let rig = rig(SUFFIX, &more()).await;
     for (host, want) in [("sales.dw.test", "dev"), ("hr.dw.test", "people")] {
         let conninfo = format!("host={host} hostaddr=127.0.0.1 dbname=postgres");
-        let output = rig.world.psql(rig.port()).args(["-d", &conninfo, "-c", "select 1"]).output().await.unwrap();
+        let output = rig
+            .world
+            .psql(rig.port())
+            .args(["-d", &conninfo, "-c", "select 1"])
+            .output()
+            .await
+            .unwrap();
         assert_eq!(text(&output), "1");
         let startup = rig.sandbox().warehouse.startups().pop().unwrap();
         assert!(startup.contains(&("database".to_owned(), want.to_owned())), "{startup:?}");
@@ -116,11 +145,15 @@ async fn an_unknown_server_name_breaks_no_handshake_and_reads_like_one_that_is_n
     let rig = rig(SUFFIX, &more()).await;
     for (user, name) in [(USER, "nope"), ("finance", "sales"), ("finance", "nope")] {
         let host: &'static str = if name == "nope" { "nope.dw.test" } else { "sales.dw.test" };
-        let error = login_over(named(&rig, host, false).await, user, PASSWORD, "fin").await.unwrap_err();
+        let error = login_over(named(&rig, host, false).await, user, PASSWORD, "fin")
+            .await
+            .unwrap_err();
         let hint = if user == USER { "you may open: fin, hr, off, sales" } else { "you may open: fin" };
         assert_refused(&error, "3D000", &format!("connection \"{name}\" does not exist or is not yours"), Some(hint));
     }
-    let error = login_over(named(&rig, "off.dw.test", false).await, USER, PASSWORD, "x").await.unwrap_err();
+    let error = login_over(named(&rig, "off.dw.test", false).await, USER, PASSWORD, "x")
+        .await
+        .unwrap_err();
     assert_refused(&error, "57P03", "connection \"off\" is disabled", None);
     // An address is no name: none is sent.
     let stream = named(&rig, "127.0.0.1", false).await;
@@ -155,8 +188,9 @@ async fn the_real_database_stands_for_the_only_connection_that_has_it() {
     rig.wait_until_idle().await;
 }
 
-/// pgAdmin, dbt and others compare the database that they were given with the one they are in: with the connection behind the
-/// user's name they are given the real one, though another connection has it too.
+/// pgAdmin, dbt and others compare the database that they were given with the one they are in: with
+/// the connection behind the user's name they are given the real one, though another connection has
+/// it too.
 #[tokio::test]
 async fn psql_reaches_a_connection_by_its_users_name_whatever_the_database() {
     let rig = rig(SUFFIX, &more()).await;
@@ -168,7 +202,13 @@ async fn psql_reaches_a_connection_by_its_users_name_whatever_the_database() {
         // The server's name comes first, and the user is the same.
         ("user=demo~sales dbname=dev host=hr.dw.test hostaddr=127.0.0.1", "people"),
     ] {
-        let output = rig.world.psql(rig.port()).args(["-d", target, "-c", "select 1"]).output().await.unwrap();
+        let output = rig
+            .world
+            .psql(rig.port())
+            .args(["-d", target, "-c", "select 1"])
+            .output()
+            .await
+            .unwrap();
         assert_eq!(text(&output), "1", "{target}");
         let startup = rig.sandbox().warehouse.startups().pop().unwrap();
         assert!(startup.contains(&("database".to_owned(), want.to_owned())), "{target}: {startup:?}");
@@ -177,13 +217,15 @@ async fn psql_reaches_a_connection_by_its_users_name_whatever_the_database() {
     rig.wait_until_idle().await;
 }
 
-/// Before the proof nothing tells whether the connection exists, nor whether the user does; behind it the answer is that of a
-/// database which is no conn_id.
+/// Before the proof nothing tells whether the connection exists, nor whether the user does; behind
+/// it the answer is that of a database which is no conn_id.
 #[tokio::test]
 async fn a_conn_id_behind_a_users_name_tells_nothing_and_opens_nothing_by_itself() {
     let rig = rig("", &more()).await;
     let refused = async |user: &str, password: &str| {
-        login_over(named(&rig, "localhost", false).await, user, password, "dev").await.unwrap_err()
+        login_over(named(&rig, "localhost", false).await, user, password, "dev")
+            .await
+            .unwrap_err()
     };
     for user in ["demo~sales", "demo~nope", "demo~", "nobody~sales", "nobody~nope", "demo~x~sales"] {
         let words = format!("password authentication failed for user \"{user}\"");
@@ -205,7 +247,8 @@ async fn a_conn_id_behind_a_users_name_tells_nothing_and_opens_nothing_by_itself
     rig.wait_until_idle().await;
 }
 
-/// What a client is told before its proof depends on the user alone: one salt for an unknown user, and for a known one.
+/// What a client is told before its proof depends on the user alone: one salt for an unknown user,
+/// and for a known one.
 #[tokio::test]
 async fn the_salt_is_that_of_the_user_whatever_conn_id_is_behind_its_name() {
     let rig = rig("", "").await;
@@ -214,7 +257,11 @@ async fn the_salt_is_that_of_the_user_whatever_conn_id_is_behind_its_name() {
         say(&mut stream, &initial_response(MECHANISM, Scram::default().first().as_bytes())).await;
         let (_, body) = read_message(&mut stream).await.unwrap();
         let first = String::from_utf8(body[4..].to_vec()).unwrap();
-        first.split(',').find_map(|part| part.strip_prefix("s=")).unwrap().to_owned()
+        first
+            .split(',')
+            .find_map(|part| part.strip_prefix("s="))
+            .unwrap()
+            .to_owned()
     };
     for user in [USER, "nobody"] {
         let alone = salt(user).await;
@@ -241,7 +288,13 @@ async fn psql_reaches_a_connection_by_its_own_port() {
         "host=hr.dw.test hostaddr=127.0.0.1 dbname=sales",
         "host=hr.dw.test hostaddr=127.0.0.1 user=demo~fin dbname=sales",
     ] {
-        let output = rig.world.psql(port).args(["-d", target, "-c", "select 1"]).output().await.unwrap();
+        let output = rig
+            .world
+            .psql(port)
+            .args(["-d", target, "-c", "select 1"])
+            .output()
+            .await
+            .unwrap();
         assert_eq!(text(&output), "1");
         let startup = rig.sandbox().warehouse.startups().pop().unwrap();
         assert!(startup.contains(&("database".to_owned(), "own_db".to_owned())), "{startup:?}");
@@ -267,12 +320,18 @@ async fn a_client_of_a_newer_protocol_is_told_ours_and_gets_in() {
         let mut pairs = vec![("user", USER), ("database", "sales")];
         pairs.extend(options.iter().map(|name| (*name, "x")));
         let messages = log_in(&mut stream, &startup(minor, &pairs), PASSWORD).await;
-        let told = messages.iter().filter(|(tag, _)| *tag == b'v').collect::<Vec<_>>();
+        let told = messages
+            .iter()
+            .filter(|(tag, _)| *tag == b'v')
+            .collect::<Vec<_>>();
         if minor == 0 {
             assert!(told.is_empty(), "AWS's drivers take it for an error");
         } else {
             let count = u32::try_from(options.len()).unwrap().to_be_bytes();
-            let names = options.iter().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect::<Vec<_>>();
+            let names = options
+                .iter()
+                .flat_map(|name| [name.as_bytes(), b"\0"].concat())
+                .collect::<Vec<_>>();
             let expected = (b'v', [&196_608u32.to_be_bytes()[..], &count, &names].concat());
             assert_eq!(told, [&expected]);
             assert_eq!(messages[0], expected, "ahead of the challenge");
@@ -281,7 +340,13 @@ async fn a_client_of_a_newer_protocol_is_told_ours_and_gets_in() {
         support::raw::send(&mut stream, &message(b'X', b"")).await;
     }
     let upstream = rig.sandbox().warehouse.startups();
-    assert!(upstream.iter().flatten().all(|(name, _)| !name.starts_with("_pq_.")), "{upstream:?}");
+    assert!(
+        upstream
+            .iter()
+            .flatten()
+            .all(|(name, _)| !name.starts_with("_pq_.")),
+        "{upstream:?}"
+    );
     rig.wait_until_idle().await;
 }
 
@@ -309,5 +374,12 @@ async fn proxies_share_a_port_where_they_are_told_to() {
     drop(connections);
     second.app.abort().await;
     let client = first.connect("sales").await.unwrap();
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
 }

@@ -24,10 +24,15 @@ async fn where_a_user_comes_from_is_asked_after_the_proof() {
         + &user("by-group", "from = [\"10.0.0.0/8\"]\ngroups = [\"office\"]");
     let rig = Rig::with(Setup { config, ..Setup::default() }).await;
     for name in ["here", "by-group", USER] {
-        rig.connect_as(name, PASSWORD, "sales").await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        rig.connect_as(name, PASSWORD, "sales")
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     for conn_id in ["sales", "sales", "sales", "nope"] {
-        let error = rig.connect_as("there", PASSWORD, conn_id).await.unwrap_err();
+        let error = rig
+            .connect_as("there", PASSWORD, conn_id)
+            .await
+            .unwrap_err();
         assert_refused(&error, "28000", "this address is not allowed", None);
     }
     assert!(rig.app.bans().is_empty(), "the proofs were right");
@@ -44,7 +49,11 @@ async fn a_user_has_its_own_number_of_sessions_else_its_groups_largest() {
     for (name, max) in [("own", 1), ("by-groups", 2)] {
         let mut sessions = Vec::new();
         for _ in 0..max {
-            sessions.push(rig.connect_as(name, PASSWORD, "sales").await.expect("within the cap"));
+            sessions.push(
+                rig.connect_as(name, PASSWORD, "sales")
+                    .await
+                    .expect("within the cap"),
+            );
         }
         let error = rig.connect_as(name, PASSWORD, "sales").await.unwrap_err();
         assert_eq!(refusal(&error).0, "53300");
@@ -53,7 +62,9 @@ async fn a_user_has_its_own_number_of_sessions_else_its_groups_largest() {
         let _others = rig.connect("sales").await.expect("another user");
         drop(sessions);
         rig.wait_until(|counts| counts.sessions <= 1).await;
-        rig.connect_as(name, PASSWORD, "sales").await.expect("a place that was given back");
+        rig.connect_as(name, PASSWORD, "sales")
+            .await
+            .expect("a place that was given back");
     }
     rig.wait_until_idle().await;
 }

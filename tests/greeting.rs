@@ -1,4 +1,5 @@
-//! What passes between startup message and ReadyForQuery: parameters up, parameter statuses and a key down.
+//! What passes between startup message and ReadyForQuery: parameters up, parameter statuses and a
+//! key down.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -36,7 +37,11 @@ async fn through(rig: &Rig, minor: u16, pairs: &[(&str, &str)]) -> (Tls, Vec<Mes
 
 /// The same straight to the warehouse, as the role's database user.
 async fn directly(rig: &Rig, pairs: &[(&str, &str)]) -> Vec<Message> {
-    let login = rig.sandbox().logins.mint("IAMR:rs01", Duration::from_secs(900)).await;
+    let login = rig
+        .sandbox()
+        .logins
+        .mint("IAMR:rs01", Duration::from_secs(900))
+        .await;
     let mut stream = raw::tls(rig.sandbox().warehouse.address().port(), rig.sandbox().ca.pem()).await;
     let all = [&[("user", &*login.user), ("database", "dev")], pairs].concat();
     log_in(&mut stream, &startup(0, &all), &login.password).await
@@ -49,12 +54,18 @@ async fn passed_on(rig: &Rig, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 /// The pid of BackendKeyData, and the key.
 fn backend_key(messages: &[Message]) -> ([u8; 4], Vec<u8>) {
-    let (_, body) = messages.iter().find(|(tag, _)| *tag == b'K').expect("BackendKeyData");
+    let (_, body) = messages
+        .iter()
+        .find(|(tag, _)| *tag == b'K')
+        .expect("BackendKeyData");
     (body[..4].try_into().unwrap(), body[4..].to_vec())
 }
 
@@ -65,7 +76,12 @@ async fn parameter_statuses_are_the_warehouses_own() {
     let (_, messages) = through(&rig, 0, &pairs).await;
     let (ours, theirs) = (statuses(&messages), statuses(&directly(&rig, &pairs).await));
     // All but the id of the session: the same, in the same order.
-    let same = |all: &[(String, String)]| all.iter().filter(|(name, _)| name != "session_id").cloned().collect();
+    let same = |all: &[(String, String)]| {
+        all.iter()
+            .filter(|(name, _)| name != "session_id")
+            .cloned()
+            .collect()
+    };
     let (ours_same, theirs_same): (Vec<_>, Vec<_>) = (same(&ours), same(&theirs));
     assert_eq!((ours.len(), ours_same), (theirs.len(), theirs_same));
     let ours = ours.into_iter().collect::<BTreeMap<_, _>>();
@@ -83,8 +99,14 @@ async fn parameter_statuses_are_the_warehouses_own() {
 async fn the_greeting_is_statuses_then_key_then_ready() {
     let rig = Rig::start().await;
     let (_, messages) = through(&rig, 0, &[]).await;
-    let ok = messages.iter().position(|(tag, body)| *tag == b'R' && body == OK).expect("AuthenticationOk");
-    let tags = messages[ok + 1..].iter().map(|(tag, _)| *tag).collect::<Vec<_>>();
+    let ok = messages
+        .iter()
+        .position(|(tag, body)| *tag == b'R' && body == OK)
+        .expect("AuthenticationOk");
+    let tags = messages[ok + 1..]
+        .iter()
+        .map(|(tag, _)| *tag)
+        .collect::<Vec<_>>();
     let expected = [vec![b'S'; statuses(&messages).len()], b"KZ".to_vec()].concat();
     assert_eq!(tags, expected);
 }
@@ -137,11 +159,19 @@ async fn the_pid_is_the_warehouses_and_the_key_is_not() {
 
     // With this key the warehouse itself cancels nothing: a query that waits goes on waiting.
     let holder = rig.connect("sales").await.unwrap();
-    holder.batch_execute("select pg_advisory_lock(1)").await.unwrap();
+    holder
+        .batch_execute("select pg_advisory_lock(1)")
+        .await
+        .unwrap();
     let waiting = query(&mut stream, "select 'locked' from pg_advisory_lock(1)");
     let cancel = async {
         let is_waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)";
-        while !holder.query_one(is_waiting, &[]).await.unwrap().get::<_, bool>(0) {}
+        while !holder
+            .query_one(is_waiting, &[])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+        {}
         let request = [&[0, 0, 0, 16, 4, 0xd2, 0x16, 0x2e][..], &pid, &key].concat();
         let mut itself = raw::tls(rig.sandbox().warehouse.address().port(), rig.sandbox().ca.pem()).await;
         send(&mut itself, &request).await;
@@ -149,7 +179,10 @@ async fn the_pid_is_the_warehouses_and_the_key_is_not() {
         let mut nothing = Vec::new();
         itself.read_to_end(&mut nothing).await.unwrap();
         rig.sandbox().warehouse.wait_for_cancels(1).await;
-        holder.batch_execute("select pg_advisory_unlock(1)").await.unwrap();
+        holder
+            .batch_execute("select pg_advisory_unlock(1)")
+            .await
+            .unwrap();
     };
     let (locked, ()) = tokio::join!(waiting, cancel);
     assert_eq!(locked, "locked");
@@ -198,20 +231,23 @@ async fn what_is_not_the_warehouses_business_stays_here() {
     assert_eq!(passed_on(&rig, &sent).await, owned(&expected));
 }
 
-/// The connection is PostgreSQL's own, which knows the parameter: a client that asked for read-only cannot write.
+/// The connection is PostgreSQL's own, which knows the parameter: a client that asked for read-only
+/// cannot write.
 #[tokio::test]
 async fn a_client_that_asks_for_read_only_cannot_write() {
     let rig = Rig::with(Setup { plain_postgres: true, ..Setup::default() }).await;
     for options in ["-c default_transaction_read_only=on", "--default-transaction-read-only=true -c jit=off"] {
         let mut psql = rig.world.psql(rig.port());
-        psql.env("PGOPTIONS", options).args(["-d", "sales", "-c", "create table written (n int)"]);
+        psql.env("PGOPTIONS", options)
+            .args(["-d", "sales", "-c", "create table written (n int)"]);
         let output = psql.output().await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains("read-only transaction"), "{options}: {said}");
     }
 }
 
-/// Redshift's face does not know it: the client reads so, and the log names the setting that leaves it out.
+/// Redshift's face does not know it: the client reads so, and the log names the setting that leaves
+/// it out.
 #[tokio::test]
 async fn read_only_that_the_warehouse_does_not_know_ends_the_login() {
     let rig = Rig::start().await;
@@ -223,8 +259,8 @@ async fn read_only_that_the_warehouse_does_not_know_ends_the_login() {
     assert_eq!((*tag, &*field(body, b'C'), &*field(body, b'M')), (b'E', "42704", told));
 }
 
-/// Refused after the proof, and before anything is fetched or dialled: the replication commands of such a client would be
-/// read as SQL.
+/// Refused after the proof, and before anything is fetched or dialled: the replication commands of
+/// such a client would be read as SQL.
 #[tokio::test]
 async fn replication_is_refused_once_the_client_has_proved_itself() {
     let rig = Rig::start().await;
@@ -289,15 +325,24 @@ async fn a_connection_has_the_last_word_on_names_and_parameters() {
         let messages = log_in(&mut stream, &startup(0, &all), PASSWORD).await;
         assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())));
         let mut pairs = rig.sandbox().warehouse.startups().pop().unwrap();
-        let name = pairs.iter().position(|(name, _)| name == "application_name").unwrap();
+        let name = pairs
+            .iter()
+            .position(|(name, _)| name == "application_name")
+            .unwrap();
         let (_, name) = pairs.remove(name);
-        let session = name.strip_prefix("b_i [demo governed 127.0.0.1 ").and_then(|rest| rest.strip_suffix("]"));
+        let session = name
+            .strip_prefix("b_i [demo governed 127.0.0.1 ")
+            .and_then(|rest| rest.strip_suffix("]"));
         assert_eq!(session.expect(&name).len(), 12);
         let expected =
             [("user", "IAMR:rs01"), ("database", "dev"), ("statement_timeout", "61000"), ("client_encoding", "UTF8")];
         assert_eq!(pairs, owned(&expected), "{sent:?}");
         assert_eq!(query(&mut stream, "show statement_timeout").await, "61s");
-        assert!(query(&mut stream, "show application_name").await.starts_with("b_i [demo governed"));
+        assert!(
+            query(&mut stream, "show application_name")
+                .await
+                .starts_with("b_i [demo governed")
+        );
     }
 }
 

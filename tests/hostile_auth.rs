@@ -246,7 +246,8 @@ async fn garbage_for_a_second_scram_message_reads_like_a_wrong_password() {
     assert_unharmed(&rig).await;
 }
 
-/// Each with the password's own proof: what is wrong is what the proof is bound to, or a demand that is not met.
+/// Each with the password's own proof: what is wrong is what the proof is bound to, or a demand
+/// that is not met.
 #[tokio::test]
 async fn a_right_proof_does_not_mend_a_wrong_first_message() {
     let rig = Rig::start().await;

@@ -46,13 +46,22 @@ async fn a_login_split_at_every_byte_succeeds() {
         let client = if encrypted {
             Drip::new(&mut socket).write_all(SSL_REQUEST).await.unwrap();
             assert_eq!(socket.read_u8().await.unwrap(), b'S');
-            let stream = handshake(socket, tls_config(rig.sandbox().ca.pem())).await.unwrap();
+            let stream = handshake(socket, tls_config(rig.sandbox().ca.pem()))
+                .await
+                .unwrap();
             login_over(Drip::new(stream), USER, PASSWORD, "sales").await
         } else {
             login_over(Drip::new(socket), USER, PASSWORD, "sales").await
         };
         let client = client.unwrap_or_else(|error| panic!("{encrypted}: {error}"));
-        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+        assert_eq!(
+            client
+                .query_one("select 1", &[])
+                .await
+                .unwrap()
+                .get::<_, i32>(0),
+            1
+        );
     }
     rig.wait_until_idle().await;
 }
@@ -129,8 +138,8 @@ enum Answer {
     Closed,
 }
 
-/// Every packet without a type byte, in every state that a client can be in before its proof: a state has the transitions
-/// of this table and no others (CVE-2026-107350).
+/// Every packet without a type byte, in every state that a client can be in before its proof: a
+/// state has the transitions of this table and no others (CVE-2026-107350).
 #[tokio::test]
 async fn every_startup_packet_in_every_state_leads_where_it_should() {
     use Answer::{Byte, Challenge, Closed, Refusal};
@@ -141,7 +150,8 @@ async fn every_startup_packet_in_every_state_leads_where_it_should() {
     let newer = startup(9999, &[("user", USER), ("database", "sales")]);
     let packets =
         [&demo(), &newer, &two, &four, &cancel, &SSL_REQUEST.to_vec(), &GSSENC_REQUEST.to_vec()].map(Vec::clone);
-    // In clear, with TLS here and without; each row: what was asked before, then the answer to each packet.
+    // In clear, with TLS here and without; each row: what was asked before, then the answer to each
+    // packet.
     let refused = Refusal("08P01");
     let ends = [Challenge, Challenge, refused, refused, Closed];
     let row = |ssl: Answer, gss: Answer| ends.into_iter().chain([ssl, gss]).collect::<Vec<_>>();

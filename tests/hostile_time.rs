@@ -1,4 +1,5 @@
-//! Hostile in time and number: clients that stop, that drip, that come all at once, that leave by the thousand.
+//! Hostile in time and number: clients that stop, that drip, that come all at once, that leave by
+//! the thousand.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -66,7 +67,13 @@ async fn clients_that_stop_are_closed_at_the_startup_timeout_and_not_before() {
 
     time.advance(Duration::from_millis(14_995)).await;
     let good = rig.connect("sales").await.expect("others are not kept out");
-    assert_eq!(good.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        good.query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     drop(good);
     time.wait_until(all_wait).await;
     for (name, stream) in &mut clients {
@@ -81,7 +88,8 @@ async fn clients_that_stop_are_closed_at_the_startup_timeout_and_not_before() {
         assert_eq!(until_closed(stream).await, b"", "{name}");
     }
     drop(clients);
-    time.wait_until(|| rig.app.counts() == redshift_iam_proxy::app::Counts::default()).await;
+    time.wait_until(|| rig.app.counts() == redshift_iam_proxy::app::Counts::default())
+        .await;
     drop(time);
     assert_unharmed(&rig).await;
 }
@@ -99,7 +107,8 @@ async fn a_client_that_drips_bytes_has_no_more_time_than_others() {
     }
     assert_eq!(until_closed(&mut stream).await, b"");
     drop(stream);
-    time.wait_until(|| rig.app.counts() == redshift_iam_proxy::app::Counts::default()).await;
+    time.wait_until(|| rig.app.counts() == redshift_iam_proxy::app::Counts::default())
+        .await;
 }
 
 #[tokio::test]
@@ -115,15 +124,28 @@ async fn when_all_handshakes_are_taken_the_oldest_goes() {
     assert_eq!(rig.app.counts().handshakes, 3);
     waiting.push(tcp(rig.port()).await);
     assert_eq!(until_closed(&mut waiting.remove(0)).await, b"", "the oldest");
-    rig.wait_until(|counts| counts.handshakes == 3 && counts.tasks == 3).await;
+    rig.wait_until(|counts| counts.handshakes == 3 && counts.tasks == 3)
+        .await;
 
     // A good client is the youngest; the oldest makes room again, the others stay.
     let client = rig.connect("sales").await.expect("a good client gets in");
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     assert_eq!(until_closed(&mut waiting.remove(0)).await, b"", "the next oldest");
-    rig.wait_until(|counts| (counts.handshakes, counts.sessions, counts.tasks) == (2, 1, 3)).await;
-    let stream = handshake(waiting.remove(0), tls_config(rig.sandbox().ca.pem())).await.unwrap();
-    login_over(stream, USER, PASSWORD, "sales").await.expect("one that waited may go on");
+    rig.wait_until(|counts| (counts.handshakes, counts.sessions, counts.tasks) == (2, 1, 3))
+        .await;
+    let stream = handshake(waiting.remove(0), tls_config(rig.sandbox().ca.pem()))
+        .await
+        .unwrap();
+    login_over(stream, USER, PASSWORD, "sales")
+        .await
+        .expect("one that waited may go on");
     drop((client, waiting));
     assert_unharmed(&rig).await;
 }
@@ -150,11 +172,16 @@ async fn nothing_is_left_of_10_000_aborted_handshakes() {
     let rig = prefer().await;
     assert_unharmed(&rig).await;
     // All of it runs on this runtime: tasks that no count of ours knows are seen too.
-    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let alive = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     let before = (rig.app.counts(), alive());
     abort_10_000(rig.port(), rig.sandbox().ca.pem()).await;
     // Fewer, where the warehouse was still ending the good client's session.
-    rig.wait_until(|counts| counts == before.0 && alive() <= before.1).await;
+    rig.wait_until(|counts| counts == before.0 && alive() <= before.1)
+        .await;
     assert_unharmed(&rig).await;
 }
 
@@ -163,12 +190,22 @@ async fn no_file_of_the_process_is_left_open_by_10_000_aborted_handshakes() {
     let world = World::start(&Setup { tls: "prefer", ..Setup::default() }).await;
     let mut proxy = Proxy::start(&world, &[]).await;
     let ca_pem = world.sandbox.ca.pem();
-    let login = async || login_over(tls(proxy.port, ca_pem).await, USER, PASSWORD, "sales").await.unwrap();
+    let login = async || {
+        login_over(tls(proxy.port, ca_pem).await, USER, PASSWORD, "sales")
+            .await
+            .unwrap()
+    };
     let held = login().await;
     let before = proxy.fds();
     abort_10_000(proxy.port, ca_pem).await;
     proxy.wait_for_fds(before).await;
-    assert_eq!(held.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        held.query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     drop(login().await);
     proxy.wait_for_fds(before).await;
     drop(held);

@@ -45,9 +45,19 @@ async fn a_tls_handshake_split_at_every_byte_succeeds() {
     let mut config = tls_config(rig.sandbox().ca.pem());
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
-    let stream = connector.connect("localhost".try_into().unwrap(), Drip::new(socket)).await.unwrap();
+    let stream = connector
+        .connect("localhost".try_into().unwrap(), Drip::new(socket))
+        .await
+        .unwrap();
     let client = login_over(stream, USER, PASSWORD, "sales").await.unwrap();
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     drop(client);
     rig.wait_until_idle().await;
 }
@@ -60,7 +70,9 @@ async fn encryption_may_be_asked_for_in_either_order() {
     assert_eq!(socket.read_u8().await.unwrap(), b'N');
     socket.write_all(SSL_REQUEST).await.unwrap();
     assert_eq!(socket.read_u8().await.unwrap(), b'S');
-    let stream = handshake(socket, tls_config(rig.sandbox().ca.pem())).await.unwrap();
+    let stream = handshake(socket, tls_config(rig.sandbox().ca.pem()))
+        .await
+        .unwrap();
     login_over(stream, USER, PASSWORD, "sales").await.unwrap();
     rig.wait_until_idle().await;
 
@@ -72,7 +84,14 @@ async fn encryption_may_be_asked_for_in_either_order() {
             assert_eq!(socket.read_u8().await.unwrap(), b'N');
         }
         let client = login_over(socket, USER, PASSWORD, "sales").await.unwrap();
-        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+        assert_eq!(
+            client
+                .query_one("select 1", &[])
+                .await
+                .unwrap()
+                .get::<_, i32>(0),
+            1
+        );
     }
     rig.wait_until_idle().await;
 }
@@ -95,7 +114,9 @@ async fn encryption_asked_for_twice_is_closed() {
         say(&mut socket, last).await;
         assert_eq!(until_closed(&mut socket).await, b"");
     }
-    login_over(tcp(rig.port()).await, USER, PASSWORD, "sales").await.unwrap();
+    login_over(tcp(rig.port()).await, USER, PASSWORD, "sales")
+        .await
+        .unwrap();
     rig.wait_until_idle().await;
 
     let rig = Rig::start().await;
@@ -110,7 +131,8 @@ async fn encryption_asked_for_twice_is_closed() {
     assert_unharmed(&rig).await;
 }
 
-/// CVE-2021-23214, CVE-2021-3935, CVE-2021-43766: such bytes must not count as said inside TLS, nor be answered.
+/// CVE-2021-23214, CVE-2021-3935, CVE-2021-43766: such bytes must not count as said inside TLS, nor
+/// be answered.
 #[tokio::test]
 async fn bytes_ahead_of_the_answer_to_an_encryption_request_are_closed() {
     for mode in ["require", "prefer", "disable"] {
@@ -132,7 +154,9 @@ async fn bytes_ahead_of_the_answer_to_an_encryption_request_are_closed() {
             }
         }
         if mode == "disable" {
-            login_over(tcp(rig.port()).await, USER, PASSWORD, "sales").await.unwrap();
+            login_over(tcp(rig.port()).await, USER, PASSWORD, "sales")
+                .await
+                .unwrap();
             rig.wait_until_idle().await;
         } else {
             assert_unharmed(&rig).await;
@@ -160,14 +184,27 @@ async fn direct_tls_needs_alpn_postgresql() {
     let rig = Rig::start().await;
     for offered in [&["postgresql"][..], &["h2", "postgresql"]] {
         let mut config = tls_config(rig.sandbox().ca.pem());
-        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.alpn_protocols = offered
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         let stream = handshake(tcp(rig.port()).await, config).await.unwrap();
         let client = login_over(stream, USER, PASSWORD, "sales").await.unwrap();
-        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+        assert_eq!(
+            client
+                .query_one("select 1", &[])
+                .await
+                .unwrap()
+                .get::<_, i32>(0),
+            1
+        );
     }
     for offered in [&[][..], &["h2"], &["http/1.1", "h2"], &["postgres"]] {
         let mut config = tls_config(rig.sandbox().ca.pem());
-        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.alpn_protocols = offered
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         // With strange names only the handshake itself fails, and says why.
         let mut stream = match handshake(tcp(rig.port()).await, config).await {
             Ok(stream) => stream,
@@ -189,6 +226,8 @@ async fn direct_tls_is_closed_without_words_where_tls_is_disabled() {
     let mut socket = tcp(rig.port()).await;
     say(&mut socket, &client_hello(tls_config(rig.sandbox().ca.pem()))).await;
     assert_eq!(until_closed(&mut socket).await, b"");
-    login_over(tcp(rig.port()).await, USER, PASSWORD, "sales").await.unwrap();
+    login_over(tcp(rig.port()).await, USER, PASSWORD, "sales")
+        .await
+        .unwrap();
     rig.wait_until_idle().await;
 }

@@ -1,5 +1,5 @@
-//! A hostile or broken warehouse cannot crash, hang or fool the proxy: its clients read a refusal of the contract, a
-//! password goes out only in answer to what may ask for it, and nothing is left.
+//! A hostile or broken warehouse cannot crash, hang or fool the proxy: its clients read a refusal
+//! of the contract, a password goes out only in answer to what may ask for it, and nothing is left.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -81,7 +81,13 @@ impl Front {
         let setup = Setup { upstream: upstream.to_owned(), ..Setup::default() };
         let mut world = World::start(&setup).await;
         let warehouse = Scripted::replace(&mut world).await;
-        warehouse.script("good", logged_in(greeting()).into_iter().chain([Step::Hang]).collect());
+        warehouse.script(
+            "good",
+            logged_in(greeting())
+                .into_iter()
+                .chain([Step::Hang])
+                .collect(),
+        );
         Self { rig: Box::pin(Rig::over(world)).await, warehouse }
     }
 
@@ -96,7 +102,10 @@ impl Front {
     /// SQLSTATE and text of the refusal, which is all that comes behind AuthenticationOk.
     async fn refusal(&self, name: &str) -> (String, String) {
         let (mut stream, messages) = self.log_in(name).await;
-        let ok = messages.iter().position(|message| *message == (b'R', vec![0; 4])).expect("AuthenticationOk");
+        let ok = messages
+            .iter()
+            .position(|message| *message == (b'R', vec![0; 4]))
+            .expect("AuthenticationOk");
         let [(tag, body)] = &messages[ok + 1..] else { panic!("{name}: {:?}", &messages[ok + 1..]) };
         assert_eq!((*tag, &*field(body, b'S')), (b'E', "FATAL"), "{name}");
         assert_eq!(until_closed(&mut stream).await, b"", "{name}");
@@ -115,7 +124,11 @@ impl Front {
         }
         let seen = self.warehouse.seen();
         for Case { name, steps, answers, .. } in &cases {
-            let messages = seen.messages.get(name).map(Vec::as_slice).unwrap_or_default();
+            let messages = seen
+                .messages
+                .get(name)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             assert!(messages.len() <= *answers, "{name}: {} answers", messages.len());
             // The password itself goes to whoever asks for it first, and to nobody else.
             let asks_for_it = |first: &Step| matches!(first, Step::Say(said) if *said == request(CLEARTEXT, b""));
@@ -131,7 +144,10 @@ impl Front {
         let logins = self.rig.sandbox().logins.valid("IAMR:rs01");
         assert!(!logins.is_empty());
         for login in logins {
-            let holds = |body: &[u8]| body.windows(login.password.len()).any(|part| part == login.password.as_bytes());
+            let holds = |body: &[u8]| {
+                body.windows(login.password.len())
+                    .any(|part| part == login.password.as_bytes())
+            };
             assert!(!messages.iter().any(|(_, body)| holds(body)), "{name}");
         }
     }
@@ -182,8 +198,8 @@ fn digest_request(salt: u32, nonce: u32) -> Vec<u8> {
     request(DIGEST, &[&[0; 4][..], &part(salt), &part(nonce)].concat())
 }
 
-/// CVE-2021-23222 and CVE-2021-43767, and kin: nothing that is said in clear gets more than an SSLRequest, and behind a
-/// lone `S` what TLS needs.
+/// CVE-2021-23222 and CVE-2021-43767, and kin: nothing that is said in clear gets more than an
+/// SSLRequest, and behind a lone `S` what TLS needs.
 #[tokio::test]
 async fn cve_2021_23222_answers_to_the_ssl_request_that_lead_nowhere() {
     let front = Front::start("").await;
@@ -210,7 +226,9 @@ async fn cve_2021_23222_answers_to_the_ssl_request_that_lead_nowhere() {
     }
     // Not TLS in the place of a ServerHello: whoever can speak in clear between the two.
     for said in [request(CLEARTEXT, b""), [request(0, b""), greeting()].concat(), b"\x16\x03\x03\xff\xff".to_vec()] {
-        let (seen, told) = front.knock(Door::AnswerHello([&said[..], &[0; 300]].concat())).await;
+        let (seen, told) = front
+            .knock(Door::AnswerHello([&said[..], &[0; 300]].concat()))
+            .await;
         assert_eq!((told, seen.dials), (owned(UNREACHABLE), 1), "{}", said.escape_ascii());
         // A ClientHello, and at most an alert.
         let came = seen.in_clear[0].strip_prefix(SSL_REQUEST).unwrap();
@@ -366,9 +384,17 @@ async fn a_scram_warehouse_without_the_right_last_word_is_not_believed() {
         ("another challenge", last(request(SASL_CONTINUE, b"r=abc,s=abcd,i=1"))),
         ("cleartext then", last(request(CLEARTEXT, b""))),
     ];
-    let cases = cases.into_iter().map(|(name, steps)| Case { answers: 2, ..case(name, steps) });
+    let cases = cases
+        .into_iter()
+        .map(|(name, steps)| Case { answers: 2, ..case(name, steps) });
     let early = vec![say(request(SASL, MECHANISMS)), Step::Read, say([request(0, b""), greeting()].concat())];
-    front.run(cases.chain([Case { answers: 1, ..case("ok ahead of it all", early) }]).collect()).await;
+    front
+        .run(
+            cases
+                .chain([Case { answers: 1, ..case("ok ahead of it all", early) }])
+                .collect(),
+        )
+        .await;
 }
 
 /// CVE-2026-6664, -6668 and CVE-2026-107348, from the warehouse's side.
@@ -443,7 +469,9 @@ async fn greetings_that_are_none_are_refused() {
 async fn greetings_without_end_are_refused() {
     let front = Front::start("").await;
     let endless = |name: &str, said: Vec<u8>| {
-        let steps = logged_in(Vec::new()).into_iter().chain([Step::Repeat(said)]);
+        let steps = logged_in(Vec::new())
+            .into_iter()
+            .chain([Step::Repeat(said)]);
         case(format!("endless {name}"), steps.collect()).answered()
     };
     let long = [b"a\0", &vec![b'x'; 29_000][..], b"\0"].concat();
@@ -484,15 +512,18 @@ async fn cve_2026_6666_errors_that_lack_something_become_the_contracts() {
         cases.push(case(format!("ok {at}"), logged_in(message(b'E', body))).answered());
     }
     // A refused login is one whatever else is missing, and it is fetched and tried again, once.
-    for (at, body) in
-        [&b"C28000\0\0"[..], b"C28P01\0Mno", b"SFATAL\0C28000\0C28000\0Mno\0Mno\0\0"].into_iter().enumerate()
+    for (at, body) in [&b"C28000\0\0"[..], b"C28P01\0Mno", b"SFATAL\0C28000\0C28000\0Mno\0Mno\0\0"]
+        .into_iter()
+        .enumerate()
     {
         cases.push(case(format!("refused {at}"), vec![say(message(b'E', body))]).refused(NOT_AVAILABLE));
     }
     // Whole: passed on as sent, with what is unknown or repeated.
     front.run(cases).await;
     let whole = b"SFATAL\0C53300\0Ca\0C53300\0\x01unknown\0Mfull\0Hhint\0Hagain\0\0";
-    front.warehouse.script("whole", vec![say(message(b'E', whole))]);
+    front
+        .warehouse
+        .script("whole", vec![say(message(b'E', whole))]);
     let (_, messages) = front.log_in("whole").await;
     assert_eq!(messages.last(), Some(&(b'E', whole.to_vec())));
     front.assert_unharmed().await;
@@ -580,14 +611,23 @@ async fn the_warehouse_hears_3_0_whatever_the_client_speaks() {
 #[tokio::test]
 async fn a_warehouse_that_does_not_deal_with_a_cancel_is_not_waited_for() {
     let front = Front::start("tls_timeout = \"1s\"").await;
-    let steps = logged_in(greeting()).into_iter().chain([Step::Read, Step::Hang]);
+    let steps = logged_in(greeting())
+        .into_iter()
+        .chain([Step::Read, Step::Hang]);
     front.warehouse.script("busy", steps.collect());
     let mut stream = front.rig.tls().await;
     let pairs = [("user", USER), ("database", "sales"), ("application_name", "busy")];
     log_in(&mut stream, &startup(0, &pairs), PASSWORD).await;
     let mut session = Session { stream, key: (0, Vec::new()) };
     session.query("select 1").await;
-    let has_query = || front.warehouse.seen().messages.remove("busy").is_some_and(|all| all.last().unwrap().0 == b'Q');
+    let has_query = || {
+        front
+            .warehouse
+            .seen()
+            .messages
+            .remove("busy")
+            .is_some_and(|all| all.last().unwrap().0 == b'Q')
+    };
     support::until("the query arrives", has_query, |has| *has).await;
     let (socket, _) = session.stream.into_inner();
     socket.set_zero_linger().unwrap();

@@ -1,4 +1,5 @@
-//! `iam-policy`: under the policies printed, every call that a configuration makes is allowed, and its neighbours are not.
+//! `iam-policy`: under the policies printed, every call that a configuration makes is allowed, and
+//! its neighbours are not.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,7 +34,9 @@ const SET_UPS: [(&str, &str); 6] = [
 ];
 
 fn golden(name: &str, extension: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/iam-policy").join(format!("{name}.{extension}"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/iam-policy")
+        .join(format!("{name}.{extension}"))
 }
 
 fn printed(config: &Config, conn_ids: &[&str], principal: Option<&str>) -> String {
@@ -57,8 +60,15 @@ fn run(args: &[&str]) -> Output {
     let text = "[connections.sales]\ntype = \"redshift-serverless\"\ndatabase = \"dev\"\n\
                 host = \"analytics.123456789012.eu-west-1.redshift-serverless.amazonaws.com\"\n";
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.arg("iam-policy").args(args).env_clear().env("TEXT", text);
-    command.env("REDSHIFT_IAM_PROXY_CONFIG", "env:TEXT").output().unwrap()
+    command
+        .arg("iam-policy")
+        .args(args)
+        .env_clear()
+        .env("TEXT", text);
+    command
+        .env("REDSHIFT_IAM_PROXY_CONFIG", "env:TEXT")
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -104,7 +114,10 @@ fn a_document_is_the_same_each_time_and_has_no_secret() {
 fn what_is_not_known_is_a_placeholder_with_a_note() {
     let mut lost = configured("lava");
     lost.aws.region = None;
-    let configs = SET_UPS.map(|(name, _)| configured(name)).into_iter().chain([lost]);
+    let configs = SET_UPS
+        .map(|(name, _)| configured(name))
+        .into_iter()
+        .chain([lost]);
     let mut found = BTreeSet::new();
     for config in configs {
         let document: serde_json::Value = serde_json::from_str(&printed(&config, &[], None)).unwrap();
@@ -112,11 +125,16 @@ fn what_is_not_known_is_a_placeholder_with_a_note() {
         let policies = format!("{} {} {}", document["proxy"], document["roles"], document["sql"]);
         let words = policies.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
         let placeholder = |word: &&str| {
-            let capitals = word.bytes().take_while(|b| b.is_ascii_uppercase() || *b == b'-').count();
+            let capitals = word
+                .bytes()
+                .take_while(|b| b.is_ascii_uppercase() || *b == b'-')
+                .count();
             capitals >= 6 && !["PARAMETER_ARN", "PASSWORD", "CREATE", "DISABLE", "SCHEMA"].contains(word)
         };
         for word in words.filter(placeholder) {
-            let told = notes.iter().any(|note| note.as_str().unwrap().contains(word));
+            let told = notes
+                .iter()
+                .any(|note| note.as_str().unwrap().contains(word));
             assert!(told, "{word} is not explained in {notes:#?}");
             found.insert(word.to_owned());
         }
@@ -133,13 +151,17 @@ fn no_statement_is_without_bounds() {
             serde_json::from_str(&printed(&configured(name), &[], Some(principal))).unwrap();
         let notes = document["notes"].to_string();
         let roles = document["roles"].as_object().unwrap().values();
-        let policies = roles.flat_map(|role| [&role["permissions"], &role["trust"]]).chain([&document["proxy"]]);
+        let policies = roles
+            .flat_map(|role| [&role["permissions"], &role["trust"]])
+            .chain([&document["proxy"]]);
         for statement in policies.flat_map(|policy| policy["Statement"].as_array().unwrap()) {
             assert!(!statement["Action"].to_string().contains('*'), "{statement}");
             let about = format!("{}{}", statement["Resource"], statement["Principal"]);
             for part in about.split('"').filter(|part| part.contains('*')) {
                 let end = part.splitn(6, ':').nth(5).unwrap();
-                let end = end.trim_start_matches("parameter").trim_start_matches("secret:");
+                let end = end
+                    .trim_start_matches("parameter")
+                    .trim_start_matches("secret:");
                 assert!(notes.contains(end), "{name}: {part} has no reason in the notes");
             }
             assert_ne!(statement["Resource"], "*");
@@ -153,7 +175,12 @@ fn connections_can_be_chosen_and_unknown_ones_are_told() {
     let legacy = printed(&config, &["legacy"], None);
     assert!(legacy.contains("dbuser:dw1/etl") && !legacy.contains("rs01") && !legacy.contains("ssm:"), "{legacy}");
     let unknown = document(&config, &["nope".to_owned()], None).unwrap_err();
-    assert!(unknown.to_string().starts_with("there is no connection \"nope\"; the configuration has "), "{unknown}");
+    assert!(
+        unknown
+            .to_string()
+            .starts_with("there is no connection \"nope\"; the configuration has "),
+        "{unknown}"
+    );
     let both = printed(&configured("table"), &[], None);
     assert!(both.contains("dynamodb:GetItem"));
 }
@@ -191,7 +218,9 @@ fn behind_a_stored_password_a_host_that_is_not_told_is_looked_up_by_the_role() {
         ),
     ] {
         let document = of_kind(kind);
-        let statements = document["roles"][ROLE]["permissions"]["Statement"].as_array().unwrap();
+        let statements = document["roles"][ROLE]["permissions"]["Statement"]
+            .as_array()
+            .unwrap();
         assert_eq!((statements.len(), &statements[0]["Action"]), (1, &action.into()), "{document:#}");
         assert!(statements[0]["Resource"].as_str().unwrap().ends_with(on), "{document:#}");
         let proxy = document["proxy"].to_string();
@@ -216,7 +245,9 @@ fn what_is_a_users_own_follows_the_rules_of_sessions() {
     let mut config = config::parse(&text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
     let mut cluster = (*config.connections["dw"]).clone();
     cluster.deny_db_users = vec!["Bob".to_owned()];
-    config.connections.insert(cluster.id.clone(), cluster.into());
+    config
+        .connections
+        .insert(cluster.id.clone(), cluster.into());
     let text = printed(&config, &[], None);
     assert!(text.contains("dbuser:dw1/ann") && !text.contains("dbuser:dw1/bob"), "{text}");
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -233,7 +264,10 @@ fn users_and_databases_that_all_go_together_share_a_statement() {
     let mut config = configured("fleet");
     let etl = config.connections["etl"].clone();
     config.connections.clear();
-    for (at, (user, database)) in [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")].into_iter().enumerate() {
+    for (at, (user, database)) in [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+        .into_iter()
+        .enumerate()
+    {
         let mut spec = (*etl).clone();
         spec.id = config::ConnId::new(&format!("c{at}")).unwrap();
         (spec.user, spec.database) = (Some(user.to_owned()), Some(database.to_owned()));

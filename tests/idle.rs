@@ -24,12 +24,14 @@ const FIRST: usize = 500;
 /// Logins under way at a time.
 const AT_ONCE: usize = 32;
 
-/// Most memory of the proxy's that an idle session takes, in bytes: its client in clear, or inside TLS. The goals of
-/// performance.md, though built for tests; with the stand-in's short certificate chain, which rustls keeps.
+/// Most memory of the proxy's that an idle session takes, in bytes: its client in clear, or inside
+/// TLS. The goals of performance.md, though built for tests; with the stand-in's short certificate
+/// chain, which rustls keeps.
 const PLAIN_BYTES: u64 = 9_000;
 const TLS_BYTES: u64 = 12_000;
 
-/// Two sockets a session in the proxy, which keeps a twentieth of all files for logins; and two in this process.
+/// Two sockets a session in the proxy, which keeps a twentieth of all files for logins; and two in
+/// this process.
 const OPEN_FILES: u64 = 19_500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,8 +48,14 @@ async fn nine_thousand_idle_sessions_are_all_there_and_take_little() {
     println!("memory of an idle session: {plain} bytes in clear, {tls} inside TLS");
     assert_eq!((clients.len(), stand_in.sessions()), (SESSIONS, SESSIONS), "all at once");
 
-    let asked = clients.iter_mut().enumerate().map(|(n, session)| ask(session, n));
-    stream::iter(asked).buffer_unordered(AT_ONCE).collect::<()>().await;
+    let asked = clients
+        .iter_mut()
+        .enumerate()
+        .map(|(n, session)| ask(session, n));
+    stream::iter(asked)
+        .buffer_unordered(AT_ONCE)
+        .collect::<()>()
+        .await;
     assert_eq!(stand_in.sessions(), SESSIONS, "none was lost");
     assert!(plain <= PLAIN_BYTES, "{plain} bytes in clear");
     assert!(tls <= TLS_BYTES, "{tls} bytes inside TLS");
@@ -69,5 +77,8 @@ async fn open(port: u16, ca_pem: Option<&str>, count: usize) -> Vec<Session<Stre
         ask(&mut session, n).await;
         session
     });
-    stream::iter(opening).buffer_unordered(AT_ONCE).collect().await
+    stream::iter(opening)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
 }

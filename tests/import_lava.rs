@@ -39,11 +39,25 @@ struct Ran {
 /// The command, in a folder of its own.
 async fn run(dir: &Path, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.arg("import-lava").args(args).current_dir(dir).env_clear().envs(env.iter().copied()).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("import-lava")
+        .args(args)
+        .current_dir(dir)
+        .env_clear()
+        .envs(env.iter().copied())
+        .kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It may be gone before it reads.
-    let _unread = child.stdin.take().unwrap().write_all(stdin.as_bytes()).await;
+    let _unread = child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(stdin.as_bytes())
+        .await;
     let output = child.wait_with_output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), toml: text(output.stdout), notes: text(output.stderr) }
@@ -73,7 +87,9 @@ fn value(plain: &Value) -> ItemValue {
 }
 
 fn fields(map: &serde_json::Map<String, Value>) -> BTreeMap<String, ItemValue> {
-    map.iter().map(|(name, plain)| (name.clone(), value(plain))).collect()
+    map.iter()
+        .map(|(name, plain)| (name.clone(), value(plain)))
+        .collect()
 }
 
 /// The same in DynamoDB's form.
@@ -89,7 +105,12 @@ fn typed(plain: &Value) -> Value {
 }
 
 fn item(plain: &Value) -> Value {
-    plain.as_object().unwrap().iter().map(|(name, plain)| (name.clone(), typed(plain))).collect()
+    plain
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, plain)| (name.clone(), typed(plain)))
+        .collect()
 }
 
 /// What the table's item would be to the proxy, as if nothing bounded it.
@@ -107,7 +128,8 @@ fn from_item(plain: &Value) -> Result<ConnSpec, Faults> {
     Ok(ConnSpec { bounds: None, ..spec })
 }
 
-/// An enabled serverless spec with IAM credentials, with more fields or others. `null` leaves one out.
+/// An enabled serverless spec with IAM credentials, with more fields or others. `null` leaves one
+/// out.
 fn serverless(conn_id: &str, more: &Value) -> Value {
     let all = json!({"conn_id": conn_id, "type": "redshift-serverless", "enabled": true, "host": WORKGROUP, "database": "dev"});
     with(all, more)
@@ -218,26 +240,47 @@ async fn what_is_printed_loads_and_means_what_the_item_means() {
     }
     assert!(good > 20 && config.connections.len() == good + 1, "{good} of {}", specs.len());
     assert_eq!(ran.code, 1, "some cannot be imported");
-    assert!(ran.toml.lines().all(|line| !line.contains(|c: char| c.is_control() || c == '\u{202e}')));
+    assert!(
+        ran.toml
+            .lines()
+            .all(|line| !line.contains(|c: char| c.is_control() || c == '\u{202e}'))
+    );
 }
 
 #[tokio::test]
 async fn every_shape_of_the_same_specs_prints_the_same() {
-    let specs: Vec<_> = specs().into_iter().filter(|spec| from_item(spec).is_ok()).collect();
+    let specs: Vec<_> = specs()
+        .into_iter()
+        .filter(|spec| from_item(spec).is_ok())
+        .collect();
     let want = import(&json!(specs)).await;
     assert_eq!(want.code, 0, "{}", want.notes);
     let items: Vec<_> = specs.iter().map(item).collect();
-    let lines = |all: &[Value]| all.iter().rev().map(|one| format!("{one}\n")).collect::<String>();
-    let named: serde_json::Map<_, _> =
-        specs.iter().map(|spec| (spec["conn_id"].as_str().unwrap().to_owned(), spec.clone())).collect();
-    let nameless: serde_json::Map<_, _> =
-        named.iter().map(|(name, spec)| (name.clone(), with(spec.clone(), &json!({"conn_id": null})))).collect();
+    let lines = |all: &[Value]| {
+        all.iter()
+            .rev()
+            .map(|one| format!("{one}\n"))
+            .collect::<String>()
+    };
+    let named: serde_json::Map<_, _> = specs
+        .iter()
+        .map(|spec| (spec["conn_id"].as_str().unwrap().to_owned(), spec.clone()))
+        .collect();
+    let nameless: serde_json::Map<_, _> = named
+        .iter()
+        .map(|(name, spec)| (name.clone(), with(spec.clone(), &json!({"conn_id": null}))))
+        .collect();
     for text in [
         json!(items).to_string(),
         json!({"Items": items, "Count": items.len(), "ScannedCount": items.len(), "ConsumedCapacity": null})
             .to_string(),
         lines(&items),
-        lines(&items.iter().map(|item| json!({ "Item": item })).collect::<Vec<_>>()),
+        lines(
+            &items
+                .iter()
+                .map(|item| json!({ "Item": item }))
+                .collect::<Vec<_>>(),
+        ),
         lines(&specs),
         json!(named).to_string(),
         json!(nameless).to_string(),
@@ -274,7 +317,13 @@ async fn one_connection_as_it_is_printed() {
 async fn what_will_not_load_is_printed_as_a_comment_with_its_causes() {
     let ran = import(&serverless("bi", &json!({"password_duration": "2h", "host": "dw.example.com"}))).await;
     assert_eq!(ran.code, 1);
-    assert!(ran.toml.lines().all(|line| line.is_empty() || line.starts_with('#')), "{}", ran.toml);
+    assert!(
+        ran.toml
+            .lines()
+            .all(|line| line.is_empty() || line.starts_with('#')),
+        "{}",
+        ran.toml
+    );
     for line in [
         "# Not imported until this is mended:",
         "# workgroup: workgroup is required for a host that is no Redshift name",
@@ -284,7 +333,12 @@ async fn what_will_not_load_is_printed_as_a_comment_with_its_causes() {
     ] {
         assert!(ran.toml.lines().any(|printed| printed == line), "{line}\n{}", ran.toml);
     }
-    assert!(ran.toml.contains("# password_duration: 7200 s is out of range"), "{}", ran.toml);
+    assert!(
+        ran.toml
+            .contains("# password_duration: 7200 s is out of range"),
+        "{}",
+        ran.toml
+    );
 }
 
 #[tokio::test]
@@ -358,7 +412,11 @@ async fn files_are_read_one_after_the_other() {
     let ran =
         run(dir.path(), &["a.json", "none.json", "broken.json", "-"], &serverless("c", &json!({})).to_string(), &[])
             .await;
-    let names: Vec<_> = load(&ran.toml).connections.keys().map(ToString::to_string).collect();
+    let names: Vec<_> = load(&ran.toml)
+        .connections
+        .keys()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!((ran.code, names), (1, vec!["a".to_owned(), "c".to_owned()]));
     assert!(
         ran.notes.contains("none.json: cannot be read") && ran.notes.contains("broken.json: is not JSON"),
@@ -376,7 +434,10 @@ async fn a_table_is_scanned_to_its_end() {
     let world = World::start(&Setup::default()).await;
     let aws = &world.sandbox.aws;
     aws.put_table(TABLE);
-    let specs: Vec<_> = specs().into_iter().filter(|spec| from_item(spec).is_ok()).collect();
+    let specs: Vec<_> = specs()
+        .into_iter()
+        .filter(|spec| from_item(spec).is_ok())
+        .collect();
     for spec in &specs {
         aws.put_item(TABLE, item(spec));
     }
@@ -399,13 +460,23 @@ async fn a_table_is_scanned_to_its_end() {
 
     let ran = run(bare.path(), &["--table", "none"], "", &without).await;
     assert_eq!(ran.code, 1);
-    assert!(ran.notes.contains("Scan none in ap-southeast-2 was refused (ResourceNotFoundException)"), "{}", ran.notes);
+    assert!(
+        ran.notes
+            .contains("Scan none in ap-southeast-2 was refused (ResourceNotFoundException)"),
+        "{}",
+        ran.notes
+    );
     aws.fault("Scan", Fault::Deny, Times::Next(1));
     let ran = run(world.dir.path(), &["--table", TABLE], "", &keys).await;
     assert_eq!(ran.code, 1);
     assert!(ran.notes.contains("was refused (AccessDenied"), "{}", ran.notes);
     std::fs::write(bare.path().join("proxy.toml"), "[aws]\nregion = 5\n").unwrap();
-    assert_eq!(run(bare.path(), &["--table", TABLE], "", &without).await.code, 78);
+    assert_eq!(
+        run(bare.path(), &["--table", TABLE], "", &without)
+            .await
+            .code,
+        78
+    );
 }
 
 #[tokio::test]

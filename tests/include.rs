@@ -1,4 +1,5 @@
-//! `include`: more files of the same, each with its own name in faults and its own directory for paths.
+//! `include`: more files of the same, each with its own name in faults and its own directory for
+//! paths.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
@@ -26,7 +27,10 @@ fn loaded(files: &[(&str, &str)]) -> Config {
 /// Faults, the directory cut out of them.
 fn faults(files: &[(&str, &str)]) -> Vec<String> {
     let (dir, loaded) = load(files);
-    let faults = loaded.expect_err("faults").to_string().replace(&format!("{}/", dir.path().display()), "");
+    let faults = loaded
+        .expect_err("faults")
+        .to_string()
+        .replace(&format!("{}/", dir.path().display()), "");
     faults.lines().map(str::to_owned).collect()
 }
 

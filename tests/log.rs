@@ -31,7 +31,9 @@ async fn hostile_texts(scene: &mut Scene, proxy: &mut Proxy) -> String {
     for (user, conn_id, application_name) in
         [(HOSTILE_TEXT, "sales", HOSTILE_TEXT), ("odd", HOSTILE_TEXT, HOSTILE_TEXT), ("odd", "sales", HOSTILE_TEXT)]
     {
-        let mut login = scene.scram(port, user, ODD_PASSWORD, conn_id, &[("application_name", application_name)]).await;
+        let mut login = scene
+            .scram(port, user, ODD_PASSWORD, conn_id, &[("application_name", application_name)])
+            .await;
         if login.sqlstate.is_none() {
             query(&mut login).await;
         }
@@ -49,9 +51,19 @@ async fn client_text_is_escaped_in_json() {
     let mut scene = Scene::new("[log]\nformat = \"json\"\n").await;
     let mut proxy = Proxy::start(&scene.world, TRACE).await;
     let log = hostile_texts(&mut scene, &mut proxy).await;
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    assert!(lines.iter().all(|line| line["message"] != "FORGED" && line["target"].is_string()));
-    let started = lines.iter().find(|line| line["message"] == "session started").unwrap();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["message"] != "FORGED" && line["target"].is_string())
+    );
+    let started = lines
+        .iter()
+        .find(|line| line["message"] == "session started")
+        .unwrap();
     assert_eq!(started["application_name"], HOSTILE_TEXT);
     assert_clean(&mut scene, &log);
 }
@@ -61,8 +73,11 @@ async fn client_text_is_escaped_in_text() {
     let mut scene = Scene::new("[log]\nformat = \"text\"\n").await;
     let mut proxy = Proxy::start(&scene.world, TRACE).await;
     let log = hostile_texts(&mut scene, &mut proxy).await;
-    let is_line =
-        |line: &&str| [" TRACE ", " DEBUG ", "  INFO ", "  WARN ", " ERROR "].iter().any(|l| line.contains(l));
+    let is_line = |line: &&str| {
+        [" TRACE ", " DEBUG ", "  INFO ", "  WARN ", " ERROR "]
+            .iter()
+            .any(|l| line.contains(l))
+    };
     assert!(log.lines().all(|line| is_line(&line)), "{log}");
     assert!(log.contains(&format!("application_name={HOSTILE_TEXT:?}")), "{log}");
     assert!(log.contains("DEBUG") && log.contains("TRACE"));
@@ -78,7 +93,11 @@ async fn the_events_of_a_session_say_who_where_and_how_much() {
     let mut session = open(proxy.port).await;
     session.query("select 1").await;
     session.until(b'Z').await;
-    session.stream.write_all(&raw::message(b'X', b"")).await.unwrap();
+    session
+        .stream
+        .write_all(&raw::message(b'X', b""))
+        .await
+        .unwrap();
     let (started, ended) = (event(&mut proxy, "session started").await, event(&mut proxy, "session ended").await);
     for event in [&started, &ended] {
         assert_eq!(event["client_addr"], "127.0.0.1");
@@ -103,8 +122,9 @@ async fn the_events_of_a_session_say_who_where_and_how_much() {
     proxy.wait_for_log("\"end\":\"drain\"").await;
 }
 
-/// A driver that has no SCRAM leaves there, and its own error names neither us nor the remedy. psql leaves there too, as long
-/// as it has no password. HAProxy's pgsql-check, which has named a user and nothing else, is nobody's business.
+/// A driver that has no SCRAM leaves there, and its own error names neither us nor the remedy. psql
+/// leaves there too, as long as it has no password. HAProxy's pgsql-check, which has named a user
+/// and nothing else, is nobody's business.
 #[tokio::test]
 async fn a_client_that_leaves_at_the_request_for_sasl_is_told_of_unless_it_is_a_health_check() {
     let world = World::start(&Setup::default()).await;
@@ -116,7 +136,13 @@ async fn a_client_that_leaves_at_the_request_for_sasl_is_told_of_unless_it_is_a_
     let refused = event(&mut proxy, "login refused").await;
     assert_eq!(refused["level"], "DEBUG", "{refused}");
 
-    let output = world.psql(proxy.port).env_remove("PGPASSWORD").args(["-w", "-d", "sales"]).output().await.unwrap();
+    let output = world
+        .psql(proxy.port)
+        .env_remove("PGPASSWORD")
+        .args(["-w", "-d", "sales"])
+        .output()
+        .await
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("no password supplied"), "{said}");
     let line = proxy.wait_for_log("left when it was asked for SASL").await;
@@ -125,7 +151,13 @@ async fn a_client_that_leaves_at_the_request_for_sasl_is_told_of_unless_it_is_a_
         (&told["level"], &told["message"], &told["user"]),
         (&json!("INFO"), &json!("login refused"), &json!("demo"))
     );
-    assert!(told["reason"].as_str().unwrap().contains("method = \"cleartext\""), "{line}");
+    assert!(
+        told["reason"]
+            .as_str()
+            .unwrap()
+            .contains("method = \"cleartext\""),
+        "{line}"
+    );
 }
 
 /// The first event of this name, as JSON.

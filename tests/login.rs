@@ -1,4 +1,5 @@
-//! The main job: a client that knows nothing of AWS reaches a workgroup that takes nothing but IAM credentials.
+//! The main job: a client that knows nothing of AWS reaches a workgroup that takes nothing but IAM
+//! credentials.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,7 +27,9 @@ async fn psql_with_verified_tls_becomes_the_roles_database_user() {
     let rig = Rig::start().await;
     assert_eq!(text(&rig.psql("sales", "select current_user").await), "IAMR:rs01");
     assert_eq!(rig.sandbox().aws.calls("AssumeRole"), 1);
-    let parameters = rig.sandbox().aws.requests("GetCredentials")[0].parameters.clone();
+    let parameters = rig.sandbox().aws.requests("GetCredentials")[0]
+        .parameters
+        .clone();
     assert_eq!(
         ["workgroupName", "dbName", "durationSeconds"].map(|name| parameters[name].as_str()),
         ["analytics", "dev", "900"]
@@ -39,8 +42,14 @@ async fn every_way_a_warehouse_may_ask_for_the_password() {
     let rig = Rig::start().await;
     for way in [Authentication::Cleartext, Authentication::Md5, Authentication::Scram, Authentication::Digest] {
         rig.sandbox().warehouse.ask(way);
-        let client = rig.connect("sales").await.unwrap_or_else(|error| panic!("{way:?}: {error}"));
-        let row = client.query_one("select current_user::text", &[]).await.unwrap();
+        let client = rig
+            .connect("sales")
+            .await
+            .unwrap_or_else(|error| panic!("{way:?}: {error}"));
+        let row = client
+            .query_one("select current_user::text", &[])
+            .await
+            .unwrap();
         assert_eq!(row.get::<_, String>(0), "IAMR:rs01", "{way:?}");
     }
     assert_eq!(rig.sandbox().aws.calls("GetCredentials"), 1);
@@ -85,7 +94,8 @@ async fn passwords_that_expired_read_like_wrong_ones() {
     );
     let rig = Rig::with(Setup { config, ..Setup::default() }).await;
     drop(rig.connect_as("temp", PASSWORD, "sales").await.unwrap());
-    rig.clock.advance(std::time::Duration::from_secs(80 * 366 * 24 * 3600));
+    rig.clock
+        .advance(std::time::Duration::from_secs(80 * 366 * 24 * 3600));
     let error = rig.connect_as("temp", PASSWORD, "sales").await.unwrap_err();
     support::assert_refused(&error, "28P01", "password authentication failed for user \"temp\"", None);
 }
@@ -115,7 +125,10 @@ async fn a_connection_that_is_not_yours_reads_like_one_that_does_not_exist() {
     );
     assert_eq!(error.as_db_error().unwrap().hint(), Some("you may open: fin-emea, sales"));
     for conn_id in ["nope", "sales"] {
-        let error = rig.connect_as("guest", PASSWORD, conn_id).await.unwrap_err();
+        let error = rig
+            .connect_as("guest", PASSWORD, conn_id)
+            .await
+            .unwrap_err();
         let (sqlstate, message) = refusal(&error);
         let expected = format!("connection \"{conn_id}\" does not exist or is not yours");
         assert_eq!((&*sqlstate, without_session(&message)), ("3D000", &*expected));
@@ -137,7 +150,9 @@ async fn a_disabled_connection_is_refused_to_those_who_may_open_it() {
 async fn a_session_in_clear_is_refused_where_tls_is_required() {
     let rig = Rig::start().await;
     let socket = support::raw::tcp(rig.port()).await;
-    let error = support::login_over(socket, USER, PASSWORD, "sales").await.unwrap_err();
+    let error = support::login_over(socket, USER, PASSWORD, "sales")
+        .await
+        .unwrap_err();
     let (sqlstate, message) = refusal(&error);
     assert_eq!((&*sqlstate, without_session(&message)), ("28000", "TLS is required"));
 }
@@ -146,8 +161,17 @@ async fn a_session_in_clear_is_refused_where_tls_is_required() {
 async fn a_session_in_clear_is_served_where_tls_is_preferred() {
     let rig = Rig::with(Setup { tls: "prefer", ..Setup::default() }).await;
     let socket = support::raw::tcp(rig.port()).await;
-    let client = support::login_over(socket, USER, PASSWORD, "sales").await.unwrap();
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    let client = support::login_over(socket, USER, PASSWORD, "sales")
+        .await
+        .unwrap();
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
 }
 
 #[tokio::test]
@@ -184,7 +208,9 @@ async fn a_connection_has_a_cap_of_its_own() {
     let error = rig.connect("small").await.unwrap_err();
     assert_eq!(refusal(&error).0, "53300");
     assert_eq!(error.as_db_error().unwrap().detail(), Some("Connection \"small\" has at most 1 sessions."));
-    rig.connect("sales").await.expect("another connection has room");
+    rig.connect("sales")
+        .await
+        .expect("another connection has room");
 }
 
 #[tokio::test]
@@ -207,6 +233,11 @@ async fn without_a_region_of_its_own_the_proxy_asks_in_the_connections() {
     world.edit("region = \"ap-southeast-2\"", "");
     world.edit("workgroup = \"analytics\"", "workgroup = \"analytics\"\nregion = \"ap-southeast-2\"");
     let proxy = Proxy::start(&world, &[]).await;
-    let output = world.psql(proxy.port).args(["-d", "sales", "-c", "select current_user"]).output().await.unwrap();
+    let output = world
+        .psql(proxy.port)
+        .args(["-d", "sales", "-c", "select current_user"])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(text(&output), "IAMR:rs01");
 }

@@ -23,8 +23,13 @@ async fn what_is_put_is_read_back_by_the_aws_cli() {
     let answer = moto.cli(&get).await.unwrap();
     assert_eq!((&answer["Parameter"]["Type"], &answer["Parameter"]["Value"]), (&json!("SecureString"), &json!(value)));
 
-    let arn = moto.put_secret("lava/test", r#"{"username":"u","password":"p"}"#).await;
-    let answer = moto.cli(&["secretsmanager", "get-secret-value", "--secret-id", "lava/test"]).await.unwrap();
+    let arn = moto
+        .put_secret("lava/test", r#"{"username":"u","password":"p"}"#)
+        .await;
+    let answer = moto
+        .cli(&["secretsmanager", "get-secret-value", "--secret-id", "lava/test"])
+        .await
+        .unwrap();
     assert_eq!((&answer["ARN"], &answer["SecretString"]), (&json!(arn), &json!(r#"{"username":"u","password":"p"}"#)));
 }
 
@@ -34,9 +39,13 @@ async fn items_and_clusters_are_there_for_its_clients() {
     let (table, item) = ("lava.test.connections", json!({ "conn_id": { "S": "sales" }, "port": { "N": "5439" } }));
     moto.put_table(table).await;
     moto.put_item(table, &item).await;
-    moto.put_item(table, &json!({ "conn_id": { "S": "gone" } })).await;
+    moto.put_item(table, &json!({ "conn_id": { "S": "gone" } }))
+        .await;
     moto.delete_item(table, "gone").await;
-    let answer = moto.cli(&["dynamodb", "scan", "--table-name", table]).await.unwrap();
+    let answer = moto
+        .cli(&["dynamodb", "scan", "--table-name", table])
+        .await
+        .unwrap();
     assert_eq!(answer["Items"], json!([item]));
 
     moto.put_cluster("examplecluster").await;
@@ -44,7 +53,8 @@ async fn items_and_clusters_are_there_for_its_clients() {
     assert_eq!(moto.cli(&get).await.unwrap()["DbUser"], "IAM:adam");
 }
 
-/// A connection to a cluster of moto's. Its host leads nowhere: what was called for is seen in the log.
+/// A connection to a cluster of moto's. Its host leads nowhere: what was called for is seen in the
+/// log.
 const CLUSTER: &str = "type = \"redshift\"\ncluster_id = \"dw1\"\nhost = \"dw1.invalid\"\ndatabase = \"dev\"\n";
 
 /// A connection to the sandbox's warehouse, by a stored password.
@@ -70,14 +80,20 @@ async fn assert_minted(moto: &Moto, run: Run, user: &str, requests: usize) {
 #[tokio::test]
 async fn a_cluster_user_that_is_there() {
     let moto = Moto::start().await;
-    let run = seed(&moto, &format!("{CLUSTER}user = \"etl\"\n")).await.run().await;
+    let run = seed(&moto, &format!("{CLUSTER}user = \"etl\"\n"))
+        .await
+        .run()
+        .await;
     assert_minted(&moto, run, "IAM:etl", 1).await;
 }
 
 #[tokio::test]
 async fn a_cluster_user_that_is_made() {
     let moto = Moto::start().await;
-    let run = seed(&moto, &format!("{CLUSTER}user = \"adam\"\nauto_create = true\n")).await.run().await;
+    let run = seed(&moto, &format!("{CLUSTER}user = \"adam\"\nauto_create = true\n"))
+        .await
+        .run()
+        .await;
     assert_minted(&moto, run, "IAMA:adam", 1).await;
 }
 
@@ -100,7 +116,11 @@ async fn a_web_identity() {
     let moto = Moto::start().await;
     let keys =
         format!("{CLUSTER}user = \"etl\"\nrole_arn = \"{}\"\nweb_identity_token_file = \"token\"\n", role("web"));
-    let run = seed(&moto, &keys).await.file("token", "a.web.token").run().await;
+    let run = seed(&moto, &keys)
+        .await
+        .file("token", "a.web.token")
+        .run()
+        .await;
     assert_minted(&moto, run, "IAM:etl", 2).await;
 }
 
@@ -111,15 +131,23 @@ async fn the_host_that_describe_clusters_tells() {
     let run = seed(&moto, &keys).await.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, UNREACHABLE, "{cause}");
-    let described = moto.cli(&["redshift", "describe-clusters", "--cluster-identifier", "dw1"]).await.unwrap();
-    let host = described["Clusters"][0]["Endpoint"]["Address"].as_str().unwrap();
+    let described = moto
+        .cli(&["redshift", "describe-clusters", "--cluster-identifier", "dw1"])
+        .await
+        .unwrap();
+    let host = described["Clusters"][0]["Endpoint"]["Address"]
+        .as_str()
+        .unwrap();
     assert!(host.contains(REGION) && cause.contains(&format!("cannot resolve {host}")), "{cause}");
 }
 
 #[tokio::test]
 async fn a_cluster_that_is_not_there() {
     let moto = Moto::start().await;
-    let run = seed(&moto, &format!("{}user = \"etl\"\n", CLUSTER.replace("\"dw1\"", "\"dw9\""))).await.run().await;
+    let run = seed(&moto, &format!("{}user = \"etl\"\n", CLUSTER.replace("\"dw1\"", "\"dw9\"")))
+        .await
+        .run()
+        .await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(cause.contains("GetClusterCredentials dw9 in ap-southeast-2 was refused (ClusterNotFound"), "{cause}");
@@ -129,7 +157,8 @@ async fn a_cluster_that_is_not_there() {
 async fn a_stored_password_logs_in() {
     let moto = Moto::start().await;
     let seed = seed(&moto, &format!("{STORED}password = \"/pw\"\n")).await;
-    moto.put_parameter("/pw", &seed.database_password("report").await).await;
+    moto.put_parameter("/pw", &seed.database_password("report").await)
+        .await;
     assert_eq!(seed.run().await.user("c").await, "report");
 }
 
@@ -137,7 +166,8 @@ async fn a_stored_password_logs_in() {
 async fn a_plain_parameter_is_no_password() {
     let moto = Moto::start().await;
     let seed = seed(&moto, &format!("{STORED}password = \"/pw\"\n")).await;
-    moto.put_parameter_of("String", "/pw", &seed.database_password("report").await).await;
+    moto.put_parameter_of("String", "/pw", &seed.database_password("report").await)
+        .await;
     let run = seed.run().await;
     let (code, cause) = run.refused("c").await;
     assert_eq!(code, NOT_AVAILABLE);
@@ -196,12 +226,15 @@ async fn connections_out_of_a_table() {
         item
     };
     moto.put_table(table).await;
-    moto.put_parameter("/lava/test/pw", &seed.database_password("report").await).await;
+    moto.put_parameter("/lava/test/pw", &seed.database_password("report").await)
+        .await;
     moto.put_item(table, &item("bi-on", Some(true))).await;
     moto.put_item(table, &item("bi-off", None)).await;
 
     let mut import = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    import.args(["import-lava", "--table", table]).current_dir(seed.world.dir.path());
+    import
+        .args(["import-lava", "--table", table])
+        .current_dir(seed.world.dir.path());
     let imported = import.envs(moto.environment()).output().await.unwrap();
     let toml = String::from_utf8(imported.stdout).unwrap();
     assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));

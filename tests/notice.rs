@@ -23,7 +23,10 @@ use tokio::net::TcpListener;
 
 /// What was said behind AuthenticationOk.
 fn behind_ok(messages: &[Message]) -> &[Message] {
-    let ok = messages.iter().position(|message| *message == (b'R', vec![0; 4])).expect("AuthenticationOk");
+    let ok = messages
+        .iter()
+        .position(|message| *message == (b'R', vec![0; 4]))
+        .expect("AuthenticationOk");
     &messages[ok + 1..]
 }
 
@@ -98,7 +101,8 @@ async fn a_login_that_waits_for_aws_says_so_and_the_refusal_is_still_read() {
     let startup = startup(0, &[("user", USER), ("database", "sales")]);
     let (messages, ()) = tokio::join!(log_in(&mut stream, &startup, PASSWORD), async {
         // Logged in, and nothing dialled: it waits.
-        time.wait_until(|| rig.app.counts().handshakes == 0 && rig.app.counts().sessions == 1).await;
+        time.wait_until(|| rig.app.counts().handshakes == 0 && rig.app.counts().sessions == 1)
+            .await;
         for _ in 0..40 {
             for _ in 0..100 {
                 tokio::task::yield_now().await;
@@ -111,7 +115,8 @@ async fn a_login_that_waits_for_aws_says_so_and_the_refusal_is_still_read() {
     assert_eq!((refusal.0, &*field(&refusal.1, b'C')), (b'E', "57P03"));
     assert_eq!(until_closed(&mut stream).await, b"");
     drop(stream);
-    time.wait_until(|| rig.app.counts() == Counts::default()).await;
+    time.wait_until(|| rig.app.counts() == Counts::default())
+        .await;
     drop(time);
 }
 
@@ -155,7 +160,11 @@ async fn a_timeout_that_redshift_lacks_is_left_out_with_one_warning_ahead_of_rea
     let text = "startup parameters without effect: lock_timeout, idle_in_transaction_session_timeout";
     assert_eq!(fields.each_ref().map(String::as_str), ["WARNING", "WARNING", "01000", text]);
     let sent = rig.sandbox().warehouse.startups().pop().unwrap();
-    assert!(sent.iter().all(|(name, _)| !name.contains("timeout") && name != "options"), "{sent:?}");
+    assert!(
+        sent.iter()
+            .all(|(name, _)| !name.contains("timeout") && name != "options"),
+        "{sent:?}"
+    );
     // 0 is off, as in Redshift.
     let messages = greeted(&rig, &[("lock_timeout", "0"), ("options", "-c idle_session_timeout=0")]).await;
     assert!(messages.iter().all(|(tag, _)| *tag != b'N'), "{messages:?}");
@@ -165,7 +174,8 @@ async fn a_timeout_that_redshift_lacks_is_left_out_with_one_warning_ahead_of_rea
 async fn psql_shows_the_warning_about_timeouts_and_goes_on() {
     let rig = Rig::start().await;
     let mut psql = rig.world.psql(rig.port());
-    psql.env("PGOPTIONS", "-c idle_session_timeout=1000").args(["-d", "sales", "-c", "select 42"]);
+    psql.env("PGOPTIONS", "-c idle_session_timeout=1000")
+        .args(["-d", "sales", "-c", "select 42"]);
     let output = psql.output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "42\n", "{said}");

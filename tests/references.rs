@@ -1,4 +1,5 @@
-//! What the configuration refers to: read at start and again while the proxy runs, from files, SSM and Secrets Manager.
+//! What the configuration refers to: read at start and again while the proxy runs, from files, SSM
+//! and Secrets Manager.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -81,8 +82,9 @@ async fn either_of_two_references_is_read_again_by_itself() {
     assert!(is_let_in(&rig, "ann", "old").await, "the last good one stays");
 }
 
-/// What a shell, Compose, quotes and half a copy make of a verifier, and other poolers' hashes: by every source neither lets
-/// anybody in, the password does not either, and a good one does once it is there.
+/// What a shell, Compose, quotes and half a copy make of a verifier, and other poolers' hashes: by
+/// every source neither lets anybody in, the password does not either, and a good one does once it
+/// is there.
 #[tokio::test]
 async fn what_looks_like_a_verifier_or_a_hash_is_never_the_password_itself() {
     let good = support::verifier();
@@ -199,7 +201,8 @@ async fn a_strangers_name_causes_no_call() {
     assert_eq!(rig.sandbox().aws.journal().len(), calls);
 }
 
-/// `identity = "per-user"` takes an entry of its own: any other name is told as if there were no such connection.
+/// `identity = "per-user"` takes an entry of its own: any other name is told as if there were no
+/// such connection.
 #[tokio::test]
 async fn any_user_has_no_right_to_a_login_of_its_own() {
     let own = support::connection("own", &[("identity", "\"per-user\"")]);
@@ -212,7 +215,11 @@ async fn any_user_has_no_right_to_a_login_of_its_own() {
     let hint = "you may open: sales";
     assert_refused(&refused, "3D000", "connection \"own\" does not exist or is not yours", Some(hint));
     assert!(is_let_in(&rig, "ann", "anns").await);
-    assert!(rig.connect_as(support::USER, support::PASSWORD, "own").await.is_ok());
+    assert!(
+        rig.connect_as(support::USER, support::PASSWORD, "own")
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -243,7 +250,13 @@ async fn a_file_that_becomes_a_fifo_is_refused_in_words_and_keeps_no_other_waiti
     let world = support::World::start(&Setup { config, ..Setup::default() }).await;
     let mkfifo = || {
         std::fs::remove_file(&ann).unwrap();
-        assert!(std::process::Command::new("mkfifo").arg(&ann).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&ann)
+                .status()
+                .unwrap()
+                .success()
+        );
     };
     let rig = Rig::over(world).await;
     mkfifo();
@@ -253,8 +266,14 @@ async fn a_file_that_becomes_a_fifo_is_refused_in_words_and_keeps_no_other_waiti
     assert!(is_let_in(&rig, "bob", "two").await);
 
     let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    check.args(["check", "--offline", "--config"]).arg(rig.world.dir.path().join("proxy.toml")).kill_on_drop(true);
-    let output = tokio::time::timeout(raw::SOON, check.output()).await.expect("a FIFO does not hang it").unwrap();
+    check
+        .args(["check", "--offline", "--config"])
+        .arg(rig.world.dir.path().join("proxy.toml"))
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(raw::SOON, check.output())
+        .await
+        .expect("a FIFO does not hang it")
+        .unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(78), "{err}");
     assert!(err.contains("users.ann.password") && err.contains("it is a FIFO, not a regular file"), "{err}");
@@ -282,7 +301,10 @@ async fn the_configuration_itself_is_read_out_of_ssm_and_secrets_manager() {
     // Paths in a text that is no file start in the working directory.
     world.sandbox.aws.put_parameter("/proxy/config", &toml);
     let whole = serde_json::json!({ "toml": toml, "other": 1 }).to_string();
-    world.sandbox.aws.put_secret("prod/proxy", SecretValue::Text(whole));
+    world
+        .sandbox
+        .aws
+        .put_secret("prod/proxy", SecretValue::Text(whole));
     for (reference, code, told) in [
         ("ssm:/proxy/config", 0, "sales\n"),
         ("secret:prod/proxy#toml", 0, "sales\n"),
@@ -290,9 +312,15 @@ async fn the_configuration_itself_is_read_out_of_ssm_and_secrets_manager() {
         ("ssm:/nowhere", 78, "GetParameter /nowhere in ap-southeast-2 was refused (ParameterNotFound)"),
     ] {
         let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-        check.args(["check", "--offline", "--config", reference]).current_dir(world.dir.path());
-        check.env("AWS_ENDPOINT_URL", world.sandbox.aws.url()).env("AWS_REGION", "ap-southeast-2");
-        check.env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+        check
+            .args(["check", "--offline", "--config", reference])
+            .current_dir(world.dir.path());
+        check
+            .env("AWS_ENDPOINT_URL", world.sandbox.aws.url())
+            .env("AWS_REGION", "ap-southeast-2");
+        check
+            .env("AWS_ACCESS_KEY_ID", &world.keys.0)
+            .env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
         let output = check.output().await.unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{reference}: {out}{err}");

@@ -31,8 +31,8 @@ use tokio_util::io::InspectReader;
 const ROW: usize = 8192;
 const GIB_ROWS: usize = 1 << 17;
 
-/// Clients that read nothing, and what the proxy may hold for each: a buffer that was read, and one that was encrypted,
-/// each of 64 KiB and what TLS adds to it.
+/// Clients that read nothing, and what the proxy may hold for each: a buffer that was read, and one
+/// that was encrypted, each of 64 KiB and what TLS adds to it.
 const STALLED: usize = 200;
 const TWO_BUFFERS_KIB: u64 = 2 * (64 + 1);
 
@@ -43,7 +43,9 @@ fn row(n: usize) -> String {
 
 async fn log_in_to(proxy: &Proxy, world: &World) -> tokio_postgres::Client {
     let stream = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
-    support::login_over(stream, USER, PASSWORD, "sales").await.unwrap()
+    support::login_over(stream, USER, PASSWORD, "sales")
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -72,11 +74,16 @@ async fn two_hundred_mb_of_copy_in_arrive_whole() {
     let world = World::start(&Setup::default()).await;
     let proxy = Proxy::start(&world, &[]).await;
     let client = log_in_to(&proxy, &world).await;
-    client.batch_execute("create table t (n int, s text)").await.unwrap();
+    client
+        .batch_execute("create table t (n int, s text)")
+        .await
+        .unwrap();
     let mut sink = pin!(client.copy_in("copy t from stdin").await.unwrap());
     let count = 200_000_000 / ROW;
     for n in 1..=count {
-        sink.send(Bytes::from(format!("{n}\t{}", row(n)))).await.unwrap();
+        sink.send(Bytes::from(format!("{n}\t{}", row(n))))
+            .await
+            .unwrap();
     }
     assert_eq!(sink.finish().await.unwrap(), count as u64);
     let sql = format!("select count(*), bool_and(s = lpad(n::text, {ROW}, '0')) from t");
@@ -90,9 +97,16 @@ async fn two_hundred_mb_of_copy_in_arrive_whole() {
 async fn a_client_that_ends_its_side_still_gets_its_results() {
     let rig = Rig::start().await;
     let mut session = rig.session().await;
-    session.query("select lpad(n::text, 100, '0') from generate_series(1, 20000) n").await;
+    session
+        .query("select lpad(n::text, 100, '0') from generate_series(1, 20000) n")
+        .await;
     session.stream.shutdown().await.unwrap();
-    let rows = session.until(b'Z').await.iter().filter(|(tag, _)| *tag == b'D').count();
+    let rows = session
+        .until(b'Z')
+        .await
+        .iter()
+        .filter(|(tag, _)| *tag == b'D')
+        .count();
     assert_eq!(rows, 20_000);
     // And then the end, properly: a close_notify, or this read would fail.
     assert_eq!(session.stream.read(&mut [0]).await.unwrap(), 0);
@@ -104,7 +118,9 @@ async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
     let rig = Rig::start().await;
     let mut session = rig.session().await;
     rig.sandbox().warehouse.close_sessions();
-    session.assert_told(("08006", "the warehouse closed the connection")).await;
+    session
+        .assert_told(("08006", "the warehouse closed the connection"))
+        .await;
     rig.wait_until_idle().await;
 }
 
@@ -112,7 +128,11 @@ async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
 async fn a_client_that_says_goodbye_hears_nothing_more() {
     let rig = Rig::start().await;
     let mut session = rig.session().await;
-    session.stream.write_all(&raw::message(b'X', b"")).await.unwrap();
+    session
+        .stream
+        .write_all(&raw::message(b'X', b""))
+        .await
+        .unwrap();
     assert_eq!(until_closed(&mut session.stream).await, b"");
     rig.wait_until_idle().await;
 }
@@ -128,7 +148,9 @@ async fn a_client_that_is_reset_frees_the_warehouse() {
     drop(socket);
     rig.wait_until_idle().await;
     let gone = async { while activity.sessions().await > 0 {} };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the server's session ends");
+    tokio::time::timeout(Duration::from_secs(30), gone)
+        .await
+        .expect("the server's session ends");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,7 +161,10 @@ async fn two_hundred_stalled_clients_hold_two_buffers_each_and_nobody_else_up() 
     let tls = tls_config(world.sandbox.ca.pem());
     // Sessions are dealt to the workers in turn: others on every one.
     let workers = std::thread::available_parallelism().unwrap().get();
-    let mut others: Vec<_> = stream::iter(0..workers).then(|_| narrow(proxy.port, &tls)).collect().await;
+    let mut others: Vec<_> = stream::iter(0..workers)
+        .then(|_| narrow(proxy.port, &tls))
+        .collect()
+        .await;
     let opening = (0..STALLED).map(|_| narrow(proxy.port, &tls));
     let mut stalled: Vec<_> = stream::iter(opening).buffer_unordered(32).collect().await;
     let before = proxy.rss_kib();
@@ -147,7 +172,8 @@ async fn two_hundred_stalled_clients_hold_two_buffers_each_and_nobody_else_up() 
     for session in &mut stalled {
         session.query(ENDLESS).await;
     }
-    // They are stalled when others have been served for a while and nothing of the endless results has moved.
+    // They are stalled when others have been served for a while and nothing of the endless results
+    // has moved.
     let stall = async {
         loop {
             let sent = stand_in.endless();
@@ -161,7 +187,9 @@ async fn two_hundred_stalled_clients_hold_two_buffers_each_and_nobody_else_up() 
             }
         }
     };
-    tokio::time::timeout(2 * SOON, stall).await.expect("a result that nobody reads comes to a halt");
+    tokio::time::timeout(2 * SOON, stall)
+        .await
+        .expect("a result that nobody reads comes to a halt");
     let held = (proxy.peak_rss_kib() - before) / STALLED as u64;
     assert!(held <= TWO_BUFFERS_KIB, "{held} KiB for each");
     // Who reads again gets what was held, and more.
@@ -170,8 +198,8 @@ async fn two_hundred_stalled_clients_hold_two_buffers_each_and_nobody_else_up() 
     }
 }
 
-/// A session whose client's system takes in little, and the proxy's for it: a result soon waits in the proxy. It would
-/// be megabytes otherwise, of which the kernel has not enough for hundreds.
+/// A session whose client's system takes in little, and the proxy's for it: a result soon waits in
+/// the proxy. It would be megabytes otherwise, of which the kernel has not enough for hundreds.
 async fn narrow(port: u16, tls: &ClientConfig) -> Session<TlsStream<TcpStream>> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
@@ -181,7 +209,8 @@ async fn narrow(port: u16, tls: &ClientConfig) -> Session<TlsStream<TcpStream>> 
     Session::open(encrypt(socket, tls.clone()).await, "sales").await
 }
 
-/// Supavisor #993: libpq's asynchronous calls leave the end of a longer record in OpenSSL, and wait for the socket.
+/// Supavisor #993: libpq's asynchronous calls leave the end of a longer record in OpenSSL, and wait
+/// for the socket.
 #[tokio::test]
 async fn no_tls_record_to_a_client_is_longer_than_what_libpq_reads_at_a_time() {
     let rig = Rig::start().await;
@@ -193,11 +222,15 @@ async fn no_tls_record_to_a_client_is_longer_than_what_libpq_reads_at_a_time() {
         tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_proxy).await });
         let mut heard = Vec::new();
         let mut from_proxy = InspectReader::new(from_proxy, |bytes| heard.extend_from_slice(bytes));
-        tokio::io::copy(&mut from_proxy, &mut to_client).await.unwrap();
+        tokio::io::copy(&mut from_proxy, &mut to_client)
+            .await
+            .unwrap();
         heard
     });
     let mut session = Session::open(raw::tls(wire, rig.sandbox().ca.pem()).await, "sales").await;
-    session.query("select repeat('x', 20000) from generate_series(1, 500)").await;
+    session
+        .query("select repeat('x', 20000) from generate_series(1, 500)")
+        .await;
     session.until(b'Z').await;
     drop(session);
     let heard = heard.await.unwrap();

@@ -1,4 +1,5 @@
-//! Who may open what: groups, connections of a second source, and what `identity = "per-user"` asks of users.
+//! Who may open what: groups, connections of a second source, and what `identity = "per-user"` asks
+//! of users.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::path::Path;
@@ -20,7 +21,10 @@ fn load(text: &str) -> Config {
 /// Faults, each without the file's name.
 fn faults(text: &str) -> Vec<String> {
     let faults = parse(text).expect_err(text).to_string();
-    faults.lines().map(|line| line.strip_prefix("p:").unwrap().to_owned()).collect()
+    faults
+        .lines()
+        .map(|line| line.strip_prefix("p:").unwrap().to_owned())
+        .collect()
 }
 
 fn one_fault(text: &str, want: &str) {
@@ -53,7 +57,10 @@ const SPECS: &str = "[specs]\ndynamodb_table = \"lava.prod.connections\"\nconn_i
                      parameter_prefix = \"/lava/prod/\"\n";
 
 fn rights(user: &User) -> Vec<(&str, Option<&str>)> {
-    user.connections.rights().map(|right| (right.pattern, right.group)).collect()
+    user.connections
+        .rights()
+        .map(|right| (right.pattern, right.group))
+        .collect()
 }
 
 #[test]
@@ -70,7 +77,10 @@ fn a_user_has_the_union_of_its_own_and_its_groups() {
     let want = [("sales", None), ("other", Some("two")), ("sales", Some("one")), ("s*", Some("one"))];
     assert_eq!(rights(ann), want);
     assert_eq!(ann.db_roles, ["a", "b", "d", "c"]);
-    let right = |name: &str| ann.right_to(&ConnId::new(name).unwrap()).map(|right| right.group.map(str::to_owned));
+    let right = |name: &str| {
+        ann.right_to(&ConnId::new(name).unwrap())
+            .map(|right| right.group.map(str::to_owned))
+    };
     assert_eq!(right("sales"), Some(None), "its own comes first");
     assert_eq!((right("other"), right("third")), (Some(Some("two".to_owned())), None));
 }
@@ -123,10 +133,17 @@ fn a_second_source_has_the_defaults_of_the_contract() {
     assert!(load("").specs.is_none());
     let warnings = load(&SPECS.replace("prod/\"", "prod\"")).warnings;
     assert!(
-        warnings.iter().any(|warning| warning.contains("specs.parameter_prefix: does not end in /")),
+        warnings
+            .iter()
+            .any(|warning| warning.contains("specs.parameter_prefix: does not end in /")),
         "{warnings:?}"
     );
-    assert!(!warnings.iter().any(|warning| warning.contains("there are no connections")), "{warnings:?}");
+    assert!(
+        !warnings
+            .iter()
+            .any(|warning| warning.contains("there are no connections")),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -174,12 +191,14 @@ fn users_of_one_role_have_the_same_roles() {
     let fault = "connections.one: users \"ann\" and \"bob\" have different db_roles, but \
                  arn:aws:iam::123456789012:role/rs01 makes them one database user; shared_user_roles = true accepts that";
     one_fault(&two("\"one\"", "\"one\"", ""), &format!("1: {fault}"));
-    // The role makes the user, not the connection; and one that accepts it does not speak for the other.
+    // The role makes the user, not the connection; and one that accepts it does not speak for the
+    // other.
     one_fault(&two("\"one\"", "\"two\"", ""), &format!("1: {fault}"));
     let both = [two("\"one\"", "\"two\"", "shared_user_roles = true")];
     one_fault(&both[0], "8: connections.two: users \"bob\" and \"ann\" have different db_roles");
-    let accepted =
-        both[0].replace("role_arn", "shared_user_roles = true\nrole_arn").replacen("shared_user_roles = true\n", "", 1);
+    let accepted = both[0]
+        .replace("role_arn", "shared_user_roles = true\nrole_arn")
+        .replacen("shared_user_roles = true\n", "", 1);
     load(&accepted);
     // Another role, the same roles in another order, no right, or one login for all: no clash.
     load(&two("\"one\"", "\"two\"", "").replacen("rs01", "rs02", 1));
@@ -209,7 +228,8 @@ fn a_database_user_of_ones_own_is_one_that_may_be() {
     one_fault(&with("adam", "db_user = \"awsuser\""), "7: users.adam: database user \"awsuser\" is in deny_db_users");
     let denied = format!("{}{}", provisioned("legacy", "deny_db_users = [\"Root\"]"), user("root", "\"legacy\"", ""));
     one_fault(&denied, "7: users.root: database user \"root\" is in deny_db_users");
-    // A fault for each connection; on a workgroup, or with one login for all, the name matters to nobody.
+    // A fault for each connection; on a workgroup, or with one login for all, the name matters to
+    // nobody.
     let two = format!("{}{}{}", provisioned("a", ""), provisioned("b", ""), user("admin", "\"*\"", ""));
     assert_eq!(faults(&two).len(), 2);
     load(&format!("{}{}", serverless("wg", ""), user("Admin", "\"*\"", "")));

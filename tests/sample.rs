@@ -1,4 +1,5 @@
-//! The shipped proxy.toml: it loads, and so do its examples; what it shows as a default is the default.
+//! The shipped proxy.toml: it loads, and so do its examples; what it shows as a default is the
+//! default.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -76,10 +77,17 @@ fn what_the_sample_shows_as_default_is_the_default() {
     let want = format!("{:?}", load_in(&dir, &text));
     let is_key = |line: &str| {
         let (key, value) = line.split_once(" = ").unwrap_or_default();
-        !key.is_empty() && !value.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-')
+        !key.is_empty()
+            && !value.is_empty()
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-')
     };
     let mut seen = 0;
-    for line in text.lines().filter(|line| line.strip_prefix("# ").is_some_and(is_key)) {
+    for line in text
+        .lines()
+        .filter(|line| line.strip_prefix("# ").is_some_and(is_key))
+    {
         let changed = text.replace(&format!("\n{line}\n"), &format!("\n{}\n", &line[2..]));
         // A line that is there twice is taken twice: each is the default in its own table.
         assert_ne!(changed, text);
@@ -93,7 +101,13 @@ fn what_the_sample_shows_as_default_is_the_default() {
 fn the_examples_in_the_sample_load() {
     let (dir, text) = sample();
     let config = load_in(&dir, &text.replace("\n#: ", "\n"));
-    assert!(config.listen.identity.is_some() && config.listen.clients.is_some_and(|clients| clients.crl.is_some()));
+    assert!(
+        config.listen.identity.is_some()
+            && config
+                .listen
+                .clients
+                .is_some_and(|clients| clients.crl.is_some())
+    );
     assert_eq!(config.connections["sales"].ca, Some(Ca::System));
     assert_eq!(config.connections["sales"].region.as_deref(), Some("ap-southeast-2"));
     assert_eq!((config.connections.len(), config.specs.is_some()), (3, true));
@@ -110,7 +124,10 @@ fn the_bounds_of_the_sample_are_the_default() {
     let text = text.replace("\n#: ", "\n");
     let want = load_in(&dir, &text).specs.unwrap();
     for line in ["refresh = ", "hosts = "] {
-        let without: Vec<_> = text.lines().filter(|other| !other.starts_with(line)).collect();
+        let without: Vec<_> = text
+            .lines()
+            .filter(|other| !other.starts_with(line))
+            .collect();
         let specs = load_in(&dir, &without.join("\n")).specs.unwrap();
         assert_eq!((&specs.bounds, specs.refresh), (&want.bounds, want.refresh), "{line}");
     }

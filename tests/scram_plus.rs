@@ -1,4 +1,5 @@
-//! SCRAM-SHA-256-PLUS: the proof of a password is bound to the certificate that the client was shown (tls-server-end-point).
+//! SCRAM-SHA-256-PLUS: the proof of a password is bound to the certificate that the client was
+//! shown (tls-server-end-point).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,7 +30,9 @@ fn bound() -> Scram {
 
 /// The certificate's hash; the sandbox's CA signs by SHA-256.
 fn end_point(certificate: &[u8]) -> Vec<u8> {
-    digest::digest(&digest::SHA256, certificate).as_ref().to_vec()
+    digest::digest(&digest::SHA256, certificate)
+        .as_ref()
+        .to_vec()
 }
 
 /// A client bound to a certificate, up to its proof.
@@ -51,13 +54,16 @@ async fn psql_binds_its_channel_where_it_must_and_gets_in_where_it_may_not() {
     let rig = Rig::start().await;
     for binding in ["require", "prefer", "disable"] {
         let mut psql = rig.world.psql(rig.port());
-        psql.env("PGCHANNELBINDING", binding).args(["-d", "sales", "-c", "select 1"]);
+        psql.env("PGCHANNELBINDING", binding)
+            .args(["-d", "sales", "-c", "select 1"]);
         let output = psql.output().await.unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && out == "1\n", "{binding}: {out}{err}");
     }
     let mut psql = rig.world.psql(rig.port());
-    psql.env("PGCHANNELBINDING", "require").env("PGPASSWORD", "wrong").args(["-d", "sales", "-c", "select 1"]);
+    psql.env("PGCHANNELBINDING", "require")
+        .env("PGPASSWORD", "wrong")
+        .args(["-d", "sales", "-c", "select 1"]);
     let output = psql.output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("password authentication failed for user \"demo\""), "{told}");
@@ -77,7 +83,8 @@ async fn plus_comes_first_inside_tls_and_is_not_offered_in_clear() {
     assert_unharmed(&rig).await;
 }
 
-/// TLS is encrypted anew in front of the proxy: nothing that the client could bind to is what the proxy shows.
+/// TLS is encrypted anew in front of the proxy: nothing that the client could bind to is what the
+/// proxy shows.
 #[tokio::test]
 async fn with_channel_binding_off_plus_is_never_offered_and_who_misses_it_gets_in() {
     let mut world = World::start(&Setup { config: "[limits]\nban_after = 0\n".into(), ..Setup::default() }).await;
@@ -106,8 +113,12 @@ async fn with_channel_binding_off_plus_is_never_offered_and_who_misses_it_gets_i
     assert_eq!(verdict(&mut stream).await, expected);
     for (binding, gets_in) in [("prefer", true), ("disable", true), ("require", false)] {
         let mut psql = rig.world.psql(rig.port());
-        let output =
-            psql.env("PGCHANNELBINDING", binding).args(["-d", "sales", "-c", "select 1"]).output().await.unwrap();
+        let output = psql
+            .env("PGCHANNELBINDING", binding)
+            .args(["-d", "sales", "-c", "select 1"])
+            .output()
+            .await
+            .unwrap();
         assert_eq!(output.status.success(), gets_in, "{binding}: {}", String::from_utf8_lossy(&output.stderr));
     }
     assert_unharmed(&rig).await;
@@ -125,7 +136,8 @@ async fn a_proof_bound_to_another_certificate_is_refused() {
 
     let Leaf { cert_pem, .. } = rig.sandbox().ca.issue(&["localhost", "127.0.0.1"]);
     let others = CertificateDer::from_pem_slice(cert_pem.as_bytes()).unwrap();
-    // Its password is right, so that it is no guess: more of them than `limits.ban_after` lead to no ban.
+    // Its password is right, so that it is no guess: more of them than `limits.ban_after` lead to
+    // no ban.
     for _ in 0..11 {
         let mut stream = bound_to(&rig, &others).await;
         assert_eq!(verdict(&mut stream).await, wrong_password());
@@ -142,11 +154,14 @@ async fn a_renewed_certificate_is_what_channels_are_bound_to_from_then_on() {
     rig.app.read_references().await;
     assert_eq!(verdict(&mut bound_to(&rig, &before).await).await, wrong_password());
     let after = raw::certificate(rig.port(), rig.sandbox().ca.pem()).await;
-    let (tag, body) = read_message(&mut bound_to(&rig, &after).await).await.unwrap();
+    let (tag, body) = read_message(&mut bound_to(&rig, &after).await)
+        .await
+        .unwrap();
     assert_eq!((tag, &body[..4]), (b'R', &[0, 0, 0, 12][..]), "SASLFinal");
 }
 
-/// PLUS offered → client `y` flag rejected as downgrade (CVE-2025-49146, jackc/pgx#2578): somebody has taken it off the list.
+/// PLUS offered → client `y` flag rejected as downgrade (CVE-2025-49146, jackc/pgx#2578): somebody
+/// has taken it off the list.
 #[tokio::test]
 async fn a_client_that_saw_no_offer_of_plus_though_there_was_one_is_refused() {
     let rig = Rig::start().await;

@@ -1,5 +1,6 @@
-//! Secrets stay where they belong: the real binary runs at trace level through logins of every kind and failures of
-//! every kind, and neither its log nor what its clients read holds any of them, in any spelling.
+//! Secrets stay where they belong: the real binary runs at trace level through logins of every kind
+//! and failures of every kind, and neither its log nor what its clients read holds any of them, in
+//! any spelling.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,7 +34,13 @@ fn the_search_finds_every_spelling() {
     let debug = format!("{ODD_PASSWORD:?}");
     let json = serde_json::to_string(&debug).unwrap();
     let bytes = ODD_PASSWORD.as_bytes();
-    let hex = |between: &str| bytes[5..].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between);
+    let hex = |between: &str| {
+        bytes[5..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .join(between)
+    };
     for text in [
         ODD_PASSWORD.to_owned(),
         // Parts of it, as the errors of libraries show them.
@@ -43,7 +50,10 @@ fn the_search_finds_every_spelling() {
         hex(":"),
         hex(" ").to_uppercase(),
         STANDARD.encode(&bytes[..24]),
-        bytes[3..].iter().map(|byte| format!("\\x{byte:02x}")).collect(),
+        bytes[3..]
+            .iter()
+            .map(|byte| format!("\\x{byte:02x}"))
+            .collect(),
         debug,
         unescaped(&format!("{{\"a\":[{{\"b\":{json}}}]}}")),
         format!("{:?}", ODD_PASSWORD.as_bytes()),
@@ -59,11 +69,17 @@ fn the_search_finds_every_spelling() {
 
 /// Our own lines are there, and those of libraries that print requests are not.
 fn assert_levels(log: &str) {
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
     let count = |level: &str, part: &str| {
         let is = |line: &&Value| {
             line["level"] == level
-                && line["target"].as_str().unwrap().starts_with(&format!("redshift_iam_proxy::{part}"))
+                && line["target"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with(&format!("redshift_iam_proxy::{part}"))
         };
         lines.iter().filter(is).count()
     };
@@ -80,7 +96,9 @@ fn assert_levels(log: &str) {
     }
     for line in &lines {
         let target = line["target"].as_str().unwrap();
-        let is_quiet = ["aws_", "hyper", "h2", "rustls", "tokio_rustls"].iter().any(|quiet| target.starts_with(quiet));
+        let is_quiet = ["aws_", "hyper", "h2", "rustls", "tokio_rustls"]
+            .iter()
+            .any(|quiet| target.starts_with(quiet));
         let is_fine = line["level"] == "DEBUG" || line["level"] == "TRACE";
         assert!(!(is_quiet && is_fine), "{line}");
     }
@@ -104,8 +122,16 @@ async fn logins_of_every_kind_leave_no_secret_in_log_or_replies() {
         assert_eq!(login.sqlstate, None);
         query(&mut login).await;
     }
-    assert!(scene.secrets.0.iter().any(|(name, _)| name == "driver_token"));
-    let mut login = scene.scram(port, "stored", ODD_PASSWORD, "sales", &[("application_name", "app")]).await;
+    assert!(
+        scene
+            .secrets
+            .0
+            .iter()
+            .any(|(name, _)| name == "driver_token")
+    );
+    let mut login = scene
+        .scram(port, "stored", ODD_PASSWORD, "sales", &[("application_name", "app")])
+        .await;
     query(&mut login).await;
 
     // A cancel request with the right key, and one with a wrong one.
@@ -137,12 +163,17 @@ async fn failed_proofs_leave_no_secret_in_log_or_replies() {
         assert_eq!(login.sqlstate.as_deref(), Some("28P01"));
     }
     for (user, password) in [("plain", WRONG_PASSWORD), ("odd", WRONG_PASSWORD), ("nobody", ODD_PASSWORD)] {
-        let login = scene.cleartext(port, user, password, &[("client_protocol_version", "3")]).await;
+        let login = scene
+            .cleartext(port, user, password, &[("client_protocol_version", "3")])
+            .await;
         assert_eq!(login.sqlstate.as_deref(), Some("28P01"));
     }
-    let login = scene.scram(port, TYPED_AS_USER, ODD_PASSWORD, "sales", &[]).await;
+    let login = scene
+        .scram(port, TYPED_AS_USER, ODD_PASSWORD, "sales", &[])
+        .await;
     assert_eq!(login.sqlstate.as_deref(), Some("28P01"));
-    // Where it does not belong: a SASL exchange of another kind, behind a Query, in a message that is cut.
+    // Where it does not belong: a SASL exchange of another kind, behind a Query, in a message that
+    // is cut.
     for wrong in [
         initial_response("PLAIN", format!("\0odd\0{ODD_PASSWORD}").as_bytes()),
         message(b'Q', format!("alter user odd password '{ODD_PASSWORD}'\0").as_bytes()),
@@ -176,7 +207,9 @@ async fn failures_of_aws_leave_no_secret_in_log_or_replies() {
     let mut scene = Scene::new("[credentials]\ntimeout = \"4s\"").await;
     let mut proxy = Proxy::start(&scene.world, TRACE).await;
     // One that works, so that there is something to be heard.
-    let mut login = scene.scram(proxy.port, "odd", ODD_PASSWORD, "sales", &[]).await;
+    let mut login = scene
+        .scram(proxy.port, "odd", ODD_PASSWORD, "sales", &[])
+        .await;
     query(&mut login).await;
     for (workgroup, fault, sqlstate) in [
         ("throttled", Fault::Throttle, "57P03"),
@@ -185,16 +218,28 @@ async fn failures_of_aws_leave_no_secret_in_log_or_replies() {
         ("garbled", Fault::Garbage, "57P03"),
         ("cut", Fault::Close, "57P03"),
     ] {
-        scene.world.sandbox.aws.fault_where("GetCredentials", ("workgroupName", workgroup), fault, Times::Always);
+        scene
+            .world
+            .sandbox
+            .aws
+            .fault_where("GetCredentials", ("workgroupName", workgroup), fault, Times::Always);
         scene.refused(&mut proxy, workgroup, sqlstate).await;
     }
     for (operation, workgroup) in [("AssumeRole", "assume"), ("GetParameter", "parameter")] {
         for fault in [Fault::Throttle, Fault::InternalError, Fault::Garbage, Fault::Close] {
-            scene.world.sandbox.aws.fault(operation, fault, Times::Always);
+            scene
+                .world
+                .sandbox
+                .aws
+                .fault(operation, fault, Times::Always);
             scene.refused(&mut proxy, workgroup, "57P03").await;
             scene.world.sandbox.aws.clear_faults();
         }
-        scene.world.sandbox.aws.fault(operation, Fault::Deny, Times::Always);
+        scene
+            .world
+            .sandbox
+            .aws
+            .fault(operation, Fault::Deny, Times::Always);
         scene.refused(&mut proxy, workgroup, "08004").await;
         scene.world.sandbox.aws.clear_faults();
     }
@@ -202,7 +247,11 @@ async fn failures_of_aws_leave_no_secret_in_log_or_replies() {
     for (workgroup, external_id) in
         [("stranger", "another-external-id-c0ffee"), ("nonsense", "no external id 'at' all: <pl&nted> \"e7b1\"")]
     {
-        scene.world.sandbox.aws.put_parameter(&format!("/lava/demo/{workgroup}"), external_id);
+        scene
+            .world
+            .sandbox
+            .aws
+            .put_parameter(&format!("/lava/demo/{workgroup}"), external_id);
         scene.secrets.add("external id", external_id);
         scene.refused(&mut proxy, workgroup, "08004").await;
     }
@@ -211,7 +260,11 @@ async fn failures_of_aws_leave_no_secret_in_log_or_replies() {
     let codes =
         ["Throttling", "AccessDenied", "InternalServer", "unreadable answer", "no connection", "no external id"];
     for code in codes {
-        assert!(log.lines().any(|line| line.contains("login refused") && line.contains(code)), "{code}: {log}");
+        assert!(
+            log.lines()
+                .any(|line| line.contains("login refused") && line.contains(code)),
+            "{code}: {log}"
+        );
     }
     assert_clean(&mut scene, &log);
 }
@@ -220,7 +273,9 @@ async fn failures_of_aws_leave_no_secret_in_log_or_replies() {
 async fn failures_of_the_warehouse_leave_no_secret_in_log_or_replies() {
     let mut scene = Scene::new("").await;
     let mut proxy = Proxy::start(&scene.world, TRACE).await;
-    let mut login = scene.scram(proxy.port, "odd", ODD_PASSWORD, "sales", &[]).await;
+    let mut login = scene
+        .scram(proxy.port, "odd", ODD_PASSWORD, "sales", &[])
+        .await;
     query(&mut login).await;
     for way in [Authentication::Cleartext, Authentication::Md5, Authentication::Scram, Authentication::Digest] {
         scene.world.sandbox.warehouse.ask(way);
@@ -229,17 +284,33 @@ async fn failures_of_the_warehouse_leave_no_secret_in_log_or_replies() {
     }
     scene.world.sandbox.warehouse.reset_logins(3);
     scene.refused(&mut proxy, "sales", "08001").await;
-    scene.world.sandbox.warehouse.login_error(1, "53300", "too many connections");
+    scene
+        .world
+        .sandbox
+        .warehouse
+        .login_error(1, "53300", "too many connections");
     scene.refused(&mut proxy, "sales", "53300").await;
     scene.world.sandbox.warehouse.refuse_tls(true);
     scene.refused(&mut proxy, "sales", "08001").await;
     scene.world.sandbox.warehouse.refuse_tls(false);
-    scene.world.sandbox.warehouse.forge_behind_ssl(Some(b"R\0\0\0\x08\0\0\0\x03".to_vec()));
+    scene
+        .world
+        .sandbox
+        .warehouse
+        .forge_behind_ssl(Some(b"R\0\0\0\x08\0\0\0\x03".to_vec()));
     scene.refused(&mut proxy, "sales", "08001").await;
     scene.world.sandbox.warehouse.forge_behind_ssl(None);
-    scene.world.sandbox.warehouse.present(Ca::new().issue(&["localhost"]));
+    scene
+        .world
+        .sandbox
+        .warehouse
+        .present(Ca::new().issue(&["localhost"]));
     scene.refused(&mut proxy, "sales", "08001").await;
-    scene.world.sandbox.warehouse.present(scene.world.sandbox.ca.issue(&["other.example.com"]));
+    scene
+        .world
+        .sandbox
+        .warehouse
+        .present(scene.world.sandbox.ca.issue(&["other.example.com"]));
     scene.refused(&mut proxy, "sales", "08001").await;
     let log = whole_log(&mut proxy).await;
     assert_clean(&mut scene, &log);
@@ -268,7 +339,11 @@ async fn startup_parameters_are_not_logged_even_where_the_warehouse_quotes_them(
         ("replication", planted.to_owned()),
         ("idp_type", planted.to_owned()),
     ] {
-        drop(scene.scram(proxy.port, "odd", ODD_PASSWORD, "sales", &[(name, &value)]).await);
+        drop(
+            scene
+                .scram(proxy.port, "odd", ODD_PASSWORD, "sales", &[(name, &value)])
+                .await,
+        );
     }
     let log = whole_log(&mut proxy).await;
     assert!(log.contains("\"session started\"") && log.contains("\"login refused\""));

@@ -1,4 +1,5 @@
-//! Secrets and the commands: faults of the configuration quote none, and hash-password prints the verifier alone.
+//! Secrets and the commands: faults of the configuration quote none, and hash-password prints the
+//! verifier alone.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,15 +21,31 @@ use tokio::process::Command;
 
 async fn run(args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.args(args).env_clear().env("RUST_LOG", "trace").envs(env.iter().copied());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command
+        .args(args)
+        .env_clear()
+        .env("RUST_LOG", "trace")
+        .envs(env.iter().copied());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // It may be gone before it reads.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes()).await;
+    let _ = child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(stdin.as_bytes())
+        .await;
     child.wait_with_output().await.unwrap()
 }
 
 fn printed(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+    [&output.stdout[..], &output.stderr]
+        .map(String::from_utf8_lossy)
+        .concat()
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The seed set-ups: what is called with what, in which order, and the database user that comes of it. One test a row.
+//! The seed set-ups: what is called with what, in which order, and the database user that comes of
+//! it. One test a row.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

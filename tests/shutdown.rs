@@ -37,13 +37,17 @@ async fn idle_sessions_are_told_and_the_process_ends_with_0() {
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 
-/// Not a matter of shutdown, but of what is left behind: a core file would hold passwords and keys. 1 and not 0, at which the
-/// kernel feeds the helper of `kernel.core_pattern` all the same (fs/coredump.c); no core file is as small as 1 byte.
+/// Not a matter of shutdown, but of what is left behind: a core file would hold passwords and keys.
+/// 1 and not 0, at which the kernel feeds the helper of `kernel.core_pattern` all the same
+/// (fs/coredump.c); no core file is as small as 1 byte.
 #[tokio::test]
 async fn no_core_file_of_the_process_is_written() {
     let (_world, proxy) = start("").await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", proxy.pid())).unwrap();
-    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    let core = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max core file size"))
+        .unwrap();
     assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["1", "1", "bytes"]);
 }
 
@@ -52,7 +56,8 @@ async fn a_busy_session_gets_its_answer_first() {
     let (world, mut proxy) = start("").await;
     let activity = Activity::of(&world.sandbox).await;
     let mut busy = session(&world, &proxy).await;
-    busy.query("select pg_advisory_lock_shared(1), pg_sleep(1), 'done'").await;
+    busy.query("select pg_advisory_lock_shared(1), pg_sleep(1), 'done'")
+        .await;
     activity.wait_for("PgSleep").await;
     proxy.signal("TERM").await;
     let messages = busy.until(b'Z').await;
@@ -66,7 +71,8 @@ async fn a_result_that_is_on_its_way_is_delivered_whole() {
     let (world, mut proxy) = start("").await;
     let activity = Activity::of(&world.sandbox).await;
     let mut busy = session(&world, &proxy).await;
-    busy.query("select repeat('x', 10000) from generate_series(1, 2000)").await;
+    busy.query("select repeat('x', 10000) from generate_series(1, 2000)")
+        .await;
     activity.wait_for("ClientWrite").await;
     proxy.signal("TERM").await;
     proxy.wait_for_log("\"draining\"").await;
@@ -83,7 +89,9 @@ async fn an_open_transaction_is_waited_for_until_the_drain_timeout() {
     open.query("begin").await;
     open.until(b'Z').await;
     proxy.signal("TERM").await;
-    proxy.wait_for_log("\"closing sessions that are still busy\"").await;
+    proxy
+        .wait_for_log("\"closing sessions that are still busy\"")
+        .await;
     open.assert_told(TERMINATED).await;
     assert_eq!(proxy.exit_code().await, Some(0));
 }
@@ -116,7 +124,9 @@ async fn a_second_signal_cuts_a_stalled_client_off() {
     let (world, mut proxy) = start("").await;
     let activity = Activity::of(&world.sandbox).await;
     let mut stalled = session(&world, &proxy).await;
-    stalled.query("select repeat('x', 10000) from generate_series(1, 100000)").await;
+    stalled
+        .query("select repeat('x', 10000) from generate_series(1, 100000)")
+        .await;
     activity.wait_for("ClientWrite").await;
     proxy.signal("TERM").await;
     proxy.wait_for_log("\"draining\"").await;

@@ -1,4 +1,5 @@
-//! A thousand sessions that come and go, for a minute or `SOAK_SECS`: all that they took is given back.
+//! A thousand sessions that come and go, for a minute or `SOAK_SECS`: all that they took is given
+//! back.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,14 +24,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
 
-/// Each opens sessions one after the other, and keeps so many of them: a thousand are there at any time.
+/// Each opens sessions one after the other, and keeps so many of them: a thousand are there at any
+/// time.
 const CLIENTS: usize = 50;
 const KEPT: usize = 20;
-/// Sessions that each client opens, however little time there is. After as many, what is allocated once is there.
+/// Sessions that each client opens, however little time there is. After as many, what is allocated
+/// once is there.
 const TURNS: usize = 3 * KEPT;
 
-/// How much more memory there may be in the end than after the first sessions, in KiB: what the allocator scatters.
-/// A hundred bytes lost by each session would be more, in a minute.
+/// How much more memory there may be in the end than after the first sessions, in KiB: what the
+/// allocator scatters. A hundred bytes lost by each session would be more, in a minute.
 const SLACK_KIB: u64 = 4 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,7 +51,9 @@ async fn a_thousand_sessions_that_come_and_go_leave_nothing_behind() {
     door.crowd(Instant::now(), &stand_in).await;
     proxy.wait_for_fds(files).await;
     let before = proxy.rss_kib();
-    let served = door.crowd(Instant::now() + Duration::from_secs(secs), &stand_in).await;
+    let served = door
+        .crowd(Instant::now() + Duration::from_secs(secs), &stand_in)
+        .await;
     proxy.wait_for_fds(files).await;
     let after = proxy.rss_kib();
     println!("{served} sessions in {secs} s: {before} KiB before, {after} KiB after");
@@ -114,7 +119,8 @@ impl Door {
     }
 }
 
-/// Of four sessions two end with a goodbye, one without a word, and one by a reset that its answer runs into.
+/// Of four sessions two end with a goodbye, one without a word, and one by a reset that its answer
+/// runs into.
 async fn leave((turn, mut session): Visit) {
     match turn % 4 {
         SILENT => {}

@@ -1,5 +1,5 @@
-//! lava's table as the second source of connections: who it is asked for, how long its items are believed, and what
-//! whoever writes it cannot do.
+//! lava's table as the second source of connections: who it is asked for, how long its items are
+//! believed, and what whoever writes it cannot do.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -51,7 +51,10 @@ fn item(port: u16, conn_id: &str, attributes: &Value) -> Value {
 
 fn put(world: &World, conn_id: &str, attributes: &Value) {
     let port = world.sandbox.warehouse.address().port();
-    world.sandbox.aws.put_item(TABLE, item(port, conn_id, attributes));
+    world
+        .sandbox
+        .aws
+        .put_item(TABLE, item(port, conn_id, attributes));
 }
 
 async fn rig() -> Rig {
@@ -62,7 +65,11 @@ async fn rig() -> Rig {
 
 /// Calls for anything but items.
 fn other_calls(aws: &Aws) -> Vec<String> {
-    aws.journal().into_iter().map(|request| request.operation).filter(|operation| operation != "GetItem").collect()
+    aws.journal()
+        .into_iter()
+        .map(|request| request.operation)
+        .filter(|operation| operation != "GetItem")
+        .collect()
 }
 
 #[tokio::test]
@@ -71,7 +78,14 @@ async fn a_connection_of_the_table_is_opened_like_one_of_the_configuration() {
     put(&rig.world, "bi-x", &json!({}));
     for _ in 0..2 {
         let client = rig.connect("bi-x").await.unwrap();
-        assert_eq!(client.query_one("select current_user::text", &[]).await.unwrap().get::<_, String>(0), "IAMR:rs01");
+        assert_eq!(
+            client
+                .query_one("select current_user::text", &[])
+                .await
+                .unwrap()
+                .get::<_, String>(0),
+            "IAMR:rs01"
+        );
     }
     let asked = rig.sandbox().aws.requests("GetItem");
     assert_eq!(asked.len(), 1);
@@ -162,7 +176,9 @@ async fn the_table_is_not_asked_before_the_proof_nor_for_names_outside_rights_an
         assert_eq!(refusal(&error).0, sqlstate, "{user} {conn_id}");
     }
     assert_eq!(rig.sandbox().aws.journal(), []);
-    rig.connect_as("some", PASSWORD, "bi-public").await.expect("this is theirs");
+    rig.connect_as("some", PASSWORD, "bi-public")
+        .await
+        .expect("this is theirs");
 }
 
 #[tokio::test]
@@ -170,7 +186,9 @@ async fn while_the_table_is_down_the_old_item_serves_and_then_nothing_does() {
     let rig = rig().await;
     put(&rig.world, "bi-x", &json!({}));
     rig.connect("bi-x").await.unwrap();
-    rig.sandbox().aws.fault("GetItem", Fault::InternalError, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault("GetItem", Fault::InternalError, Times::Always);
     rig.advance(Duration::from_secs(61));
     rig.connect("bi-x").await.expect("the old one");
     assert_eq!(rig.sandbox().aws.calls("GetItem"), 4, "one, and three tries");
@@ -188,14 +206,18 @@ async fn a_table_that_never_answers_is_told_before_the_client_is_given_up() {
     setup.config += "[limits]\nstartup_timeout = \"3s\"\n";
     let rig = Rig::with(setup).await;
     rig.sandbox().aws.put_table(TABLE);
-    rig.sandbox().aws.fault("GetItem", Fault::Hang, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault("GetItem", Fault::Hang, Times::Always);
     assert_refused(&rig.connect("bi-x").await.unwrap_err(), "57P03", "cannot open \"bi-x\" now", HINT);
 }
 
 #[tokio::test]
 async fn a_table_that_hangs_holds_up_nobody_who_does_not_need_it() {
     let rig = rig().await;
-    rig.sandbox().aws.fault("GetItem", Fault::Hang, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault("GetItem", Fault::Hang, Times::Always);
     let port = rig.port();
     let waiting: Vec<_> = (0..20)
         .map(|at| {
@@ -224,7 +246,9 @@ async fn reason(proxy: &mut Proxy, conn_id: &str) -> String {
 async fn connect(world: &World, proxy: &Proxy, conn_id: &str) -> tokio_postgres::Error {
     let stream = support::raw::tls(proxy.port, world.sandbox.ca.pem()).await;
     let login = support::login_over(stream, USER, PASSWORD, conn_id).await;
-    login.err().unwrap_or_else(|| panic!("{conn_id} was opened"))
+    login
+        .err()
+        .unwrap_or_else(|| panic!("{conn_id} was opened"))
 }
 
 fn not_available(conn_id: &str) -> String {
@@ -240,7 +264,10 @@ async fn a_table_that_may_not_be_read_is_told_to_the_operator() {
     let told = reason(&mut proxy, "bi-none").await;
     assert!(told.contains("GetItem lava.demo.connections: bi-none") && told.contains("ResourceNotFound"), "{told}");
     world.sandbox.aws.put_table(TABLE);
-    world.sandbox.aws.fault("GetItem", Fault::Deny, Times::Next(1));
+    world
+        .sandbox
+        .aws
+        .fault("GetItem", Fault::Deny, Times::Next(1));
     assert_refused(&connect(&world, &proxy, "bi-x").await, "08004", &not_available("bi-x"), None);
     let told = reason(&mut proxy, "bi-x").await;
     assert!(told.contains("GetItem lava.demo.connections: bi-x in ap-southeast-2 was refused (AccessDenied"), "{told}");
@@ -249,7 +276,9 @@ async fn a_table_that_may_not_be_read_is_told_to_the_operator() {
 #[tokio::test]
 async fn a_changed_item_is_told_once() {
     let mut setup = setup();
-    setup.config = setup.config.replace("conn_ids", "refresh = \"1s\"\nconn_ids");
+    setup.config = setup
+        .config
+        .replace("conn_ids", "refresh = \"1s\"\nconn_ids");
     let world = World::start(&setup).await;
     world.sandbox.aws.put_table(TABLE);
     put(&world, "bi-x", &json!({"enabled": {"BOOL": false}}));
@@ -261,7 +290,9 @@ async fn a_changed_item_is_told_once() {
             connect(&world, &proxy, "bi-x").await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), changed).await.expect("it is read again");
+    tokio::time::timeout(Duration::from_secs(60), changed)
+        .await
+        .expect("it is read again");
     let line: Value = serde_json::from_str(&proxy.wait_for_log("config changed").await).unwrap();
     assert_eq!((&line["source"], &line["conn_id"], &line["level"]), (&json!(TABLE), &json!("bi-x"), &json!("INFO")));
     let hashes = ["old", "new"].map(|name| line[name].as_str().unwrap().to_owned());
@@ -341,9 +372,15 @@ async fn a_secret_leads_nowhere_that_its_item_could_not() {
     let world = World::start(&setup()).await;
     world.sandbox.aws.put_table(TABLE);
     let secret = json!({"host": "evil.example.com", "username": "u", "password": "planted"}).to_string();
-    world.sandbox.aws.put_secret("/lava/demo/elsewhere", SecretValue::Text(secret));
+    world
+        .sandbox
+        .aws
+        .put_secret("/lava/demo/elsewhere", SecretValue::Text(secret));
     let location = json!({"host": "evil.example.com"}).to_string();
-    world.sandbox.aws.put_secret("/lava/demo/location", SecretValue::Text(location));
+    world
+        .sandbox
+        .aws
+        .put_secret("/lava/demo/location", SecretValue::Text(location));
     let mut proxy = Proxy::start(&world, &[]).await;
     for (conn_id, secret) in [("bi-stored", "/lava/demo/elsewhere"), ("bi-minted", "/lava/demo/location")] {
         put(&world, conn_id, &json!({"host": null, "secret_id": {"S": secret}}));
@@ -360,7 +397,10 @@ async fn an_item_is_no_login_as_a_superuser_of_the_cluster() {
     let world = World::start(&setup()).await;
     world.sandbox.aws.put_table(TABLE);
     let secret = json!({"username": "RDSDB"}).to_string();
-    world.sandbox.aws.put_secret("/lava/demo/user", SecretValue::Text(secret));
+    world
+        .sandbox
+        .aws
+        .put_secret("/lava/demo/user", SecretValue::Text(secret));
     let mut proxy = Proxy::start(&world, &[]).await;
     let cluster = json!({"type": {"S": "redshift"}, "workgroup": null, "cluster_id": {"S": "dw1"}});
     for (conn_id, key, value) in
@@ -377,7 +417,8 @@ async fn an_item_is_no_login_as_a_superuser_of_the_cluster() {
     assert_eq!(world.sandbox.warehouse.dials(), 0);
 }
 
-/// The last is a name that the resolver alone turns into such an address: addresses are judged once they are known.
+/// The last is a name that the resolver alone turns into such an address: addresses are judged once
+/// they are known.
 #[tokio::test]
 async fn metadata_addresses_are_not_dialled_whatever_the_hosts_allow() {
     let world = World::start(&setup()).await;
@@ -395,7 +436,8 @@ async fn metadata_addresses_are_not_dialled_whatever_the_hosts_allow() {
     assert_eq!(world.sandbox.warehouse.dials(), 0);
 }
 
-/// lava's own specs often have none, and AWS would be asked under the proxy's identity, whatever that may do.
+/// lava's own specs often have none, and AWS would be asked under the proxy's identity, whatever
+/// that may do.
 #[tokio::test]
 async fn an_item_without_a_role_gets_the_proxys_own_identity_only_where_that_is_said() {
     let mut world = World::start(&setup()).await;
@@ -405,11 +447,18 @@ async fn an_item_without_a_role_gets_the_proxys_own_identity_only_where_that_is_
     let text = |text: &str| json!({ "S": text });
     let secret = |value: Value| SecretValue::Text(value.to_string());
     aws.put_secret("/lava/demo/location", secret(json!({"host": "localhost"})));
-    let password = world.sandbox.logins.mint("report", std::time::Duration::from_secs(3600)).await.password;
+    let password = world
+        .sandbox
+        .logins
+        .mint("report", std::time::Duration::from_secs(3600))
+        .await
+        .password;
     aws.put_secret("/lava/demo/stored", secret(json!({"username": "report", "password": password})));
     let without = |more: Value| {
         let mut item = json!({"role_arn": null, "external_id": null});
-        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        item.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         item
     };
     put(&world, "bi-plain", &without(json!({})));
@@ -429,5 +478,7 @@ async fn an_item_without_a_role_gets_the_proxys_own_identity_only_where_that_is_
     }
     assert_eq!(other_calls(aws), ["GetSecretValue"; 2]);
     let stream = support::raw::tls(proxy.port, world.sandbox.ca.pem()).await;
-    support::login_over(stream, USER, PASSWORD, "bi-stored").await.expect("IAM is asked for nothing");
+    support::login_over(stream, USER, PASSWORD, "bi-stored")
+        .await
+        .expect("IAM is asked for nothing");
 }

@@ -1,4 +1,5 @@
-//! Many logins at once, and an AWS that is away or slow: few calls, and an answer for everyone in time.
+//! Many logins at once, and an AWS that is away or slow: few calls, and an answer for everyone in
+//! time.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +26,8 @@ const OPERATIONS: [&str; 5] = ["GetCallerIdentity", "GetParameter", "GetSecretVa
 
 const HINT: Option<&str> = Some("Try again shortly.");
 
-/// At once: what a descriptor limit of 20,000 has room for, at four for each session (client, proxy twice, warehouse).
+/// At once: what a descriptor limit of 20,000 has room for, at four for each session (client, proxy
+/// twice, warehouse).
 const WAVE: usize = 2000;
 const WAVES: usize = 5;
 
@@ -35,11 +37,13 @@ fn calls(rig: &Rig) -> [usize; 5] {
 
 /// Names of connections, each with a workgroup of its own under the one role.
 fn names(count: usize) -> Vec<&'static str> {
-    (0..count).map(|at| &*Box::leak(format!("mart-{at}").into_boxed_str())).collect()
+    (0..count)
+        .map(|at| &*Box::leak(format!("mart-{at}").into_boxed_str()))
+        .collect()
 }
 
-/// PostgreSQL would take minutes over as many sessions, and is not what is asked here: the warehouse is one that speaks
-/// TLS and takes any password. The clients are real ones, in clear.
+/// PostgreSQL would take minutes over as many sessions, and is not what is asked here: the
+/// warehouse is one that speaks TLS and takes any password. The clients are real ones, in clear.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_logins_over_a_hundred_connections_cause_a_hundred_calls() {
     support::require_open_files(10_000);
@@ -53,12 +57,18 @@ async fn ten_thousand_logins_over_a_hundred_connections_cause_a_hundred_calls() 
         // Nobody is served before all of the first wave have found nothing.
         let is_cold = wave == 0;
         if is_cold {
-            rig.sandbox().aws.fault("GetCredentials", Fault::Hang, Times::Always);
+            rig.sandbox()
+                .aws
+                .fault("GetCredentials", Fault::Hang, Times::Always);
         }
         let (mut clients, port) = (JoinSet::new(), rig.port());
         for at in 0..WAVE {
             let conn_id = workgroups[at % workgroups.len()];
-            clients.spawn(async move { login_over(raw::tcp(port).await, USER, PASSWORD, conn_id).await.unwrap() });
+            clients.spawn(async move {
+                login_over(raw::tcp(port).await, USER, PASSWORD, conn_id)
+                    .await
+                    .unwrap()
+            });
         }
         if is_cold {
             rig.wait_until(|counts| counts.sessions == WAVE).await;
@@ -140,7 +150,9 @@ const STORED: [&str; 2] = ["secret-password", "parameter-password"];
 const MOST_TRIES: usize = 12;
 
 async fn everyone_is_served(rig: &Rig, conn_ids: &[&str], when: &str) {
-    let logins = conn_ids.iter().map(|conn_id| async move { (*conn_id, rig.connect(conn_id).await) });
+    let logins = conn_ids
+        .iter()
+        .map(|conn_id| async move { (*conn_id, rig.connect(conn_id).await) });
     for (conn_id, login) in futures_util::future::join_all(logins).await {
         login.unwrap_or_else(|error| panic!("{conn_id} {when}: {:?}", error.as_db_error()));
     }
@@ -153,7 +165,11 @@ async fn outage(outage: Outage) {
         + &connection("parameter-password", &[("password", "\"/storm/password\""), ("user", "\"IAMR:rs01\"")]);
     let config = format!("[credentials]\ntimeout = \"4s\"\n{more}");
     let mut world = World::start(&Setup { config, ..Setup::default() }).await;
-    let stored = world.sandbox.logins.mint("IAMR:rs01", Duration::from_secs(86_400)).await;
+    let stored = world
+        .sandbox
+        .logins
+        .mint("IAMR:rs01", Duration::from_secs(86_400))
+        .await;
     let aws = &world.sandbox.aws;
     aws.put_secret("storm/spec", SecretValue::Text("{\"dbname\": \"dev\"}".into()));
     let login = serde_json::json!({ "username": stored.user, "password": stored.password });
@@ -199,7 +215,8 @@ async fn outage(outage: Outage) {
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
     everyone_is_served(&rig, &STORED, "later").await;
-    // Flights: three stored values twice, the external id, the base identity, the role and two logins twice each.
+    // Flights: three stored values twice, the external id, the base identity, the role and two
+    // logins twice each.
     let all = calls(&rig).iter().sum::<usize>() - made.iter().sum::<usize>();
     assert!(all <= 15 * MOST_TRIES, "{all} calls");
 
@@ -236,7 +253,9 @@ async fn an_aws_that_admits_one_call_a_second_serves_everyone_who_comes_again() 
     let config = format!("[credentials]\ntimeout = \"{}s\"\n", DEADLINE.as_secs());
     let rig = Rig::with(Setup { config, workgroups: waiting.clone(), ..Setup::default() }).await;
     for operation in OPERATIONS {
-        rig.sandbox().aws.admit_every(operation, Duration::from_secs(1));
+        rig.sandbox()
+            .aws
+            .admit_every(operation, Duration::from_secs(1));
     }
     let mut rounds = 0;
     while !waiting.is_empty() {
@@ -268,19 +287,32 @@ async fn an_aws_that_admits_one_call_a_second_serves_everyone_who_comes_again() 
 async fn who_is_not_known_at_aws_any_more_keeps_what_was_stored_and_who_is_refused_it_does_not() {
     let config = connection("stored", &[("password", "\"/storm/password\""), ("user", "\"IAMR:rs01\"")]);
     let world = World::start(&Setup { config, ..Setup::default() }).await;
-    let stored = world.sandbox.logins.mint("IAMR:rs01", Duration::from_secs(86_400)).await;
-    world.sandbox.aws.put_parameter("/storm/password", &stored.password);
+    let stored = world
+        .sandbox
+        .logins
+        .mint("IAMR:rs01", Duration::from_secs(86_400))
+        .await;
+    world
+        .sandbox
+        .aws
+        .put_parameter("/storm/password", &stored.password);
     let rig = Box::pin(Rig::over(world)).await;
     rig.connect("stored").await.unwrap();
-    rig.sandbox().aws.skew(Skew::Ahead(Duration::from_secs(600)));
+    rig.sandbox()
+        .aws
+        .skew(Skew::Ahead(Duration::from_secs(600)));
     rig.advance(Duration::from_secs(121));
-    rig.connect("stored").await.expect("a clock that is off says nothing about the password");
+    rig.connect("stored")
+        .await
+        .expect("a clock that is off says nothing about the password");
     assert_eq!(calls(&rig), [0, 2, 0, 0, 0]);
     rig.sandbox().aws.skew(Skew::None);
     // The SDK has seen AWS's clock meanwhile, and has to see it again.
     rig.advance(Duration::from_secs(121));
     rig.connect("stored").await.unwrap();
-    rig.sandbox().aws.fault("GetParameter", Fault::Deny, Times::Always);
+    rig.sandbox()
+        .aws
+        .fault("GetParameter", Fault::Deny, Times::Always);
     rig.advance(Duration::from_secs(121));
     let error = rig.connect("stored").await.map(|_| ()).unwrap_err();
     assert_refused(&error, "08004", "connection \"stored\" is not available to the proxy", None);

@@ -1,4 +1,5 @@
-//! Towards the warehouse: to the right server or to none, patiently, and what it says is what the client reads.
+//! Towards the warehouse: to the right server or to none, patiently, and what it says is what the
+//! client reads.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,7 +33,9 @@ async fn a_warehouse_with_a_certificate_that_is_not_valid_is_told_nothing() {
     let warehouse = &rig.sandbox().warehouse;
     let certificates = [
         Ca::new().issue(&["localhost", "127.0.0.1"]),
-        rig.sandbox().ca.issue(&["127.0.0.1", "analytics.example.com"]),
+        rig.sandbox()
+            .ca
+            .issue(&["127.0.0.1", "analytics.example.com"]),
         rig.sandbox().ca.issue_expired(&["localhost", "127.0.0.1"]),
     ];
     for (at, certificate) in certificates.into_iter().enumerate() {
@@ -43,7 +46,9 @@ async fn a_warehouse_with_a_certificate_that_is_not_valid_is_told_nothing() {
         assert_eq!(warehouse.dials(), at + 1);
     }
     warehouse.present(rig.sandbox().ca.issue(&["localhost"]));
-    rig.connect("sales").await.expect("the right one is welcome");
+    rig.connect("sales")
+        .await
+        .expect("the right one is welcome");
 }
 
 #[tokio::test]
@@ -55,7 +60,8 @@ async fn a_warehouse_without_tls_gets_no_password() {
     assert_eq!(rig.sandbox().warehouse.dials(), 1);
 }
 
-/// CVE-2021-23222, with what would make a careless client believe that it is logged in, or send its password.
+/// CVE-2021-23222, with what would make a careless client believe that it is logged in, or send its
+/// password.
 #[tokio::test]
 async fn bytes_ahead_of_the_handshake_are_not_believed() {
     let rig = Rig::start().await;
@@ -80,7 +86,8 @@ async fn a_port_that_nothing_listens_on() {
     assert_refused(&error, "08001", "could not reach the warehouse for \"down\"", None);
 }
 
-/// On Linux 0.0.0.0 leads to this machine: a warehouse that was dialled there would be reached, and count it.
+/// On Linux 0.0.0.0 leads to this machine: a warehouse that was dialled there would be reached, and
+/// count it.
 #[tokio::test]
 async fn an_address_that_no_warehouse_has_is_not_dialled() {
     let at = |conn_id, host| support::connection(conn_id, &[("host", host), ("tls_server_name", "\"localhost\"")]);
@@ -93,7 +100,10 @@ async fn an_address_that_no_warehouse_has_is_not_dialled() {
     let upstream = "connect_timeout = \"1h\"\nlogin_timeout = \"1h\"\n".into();
     let rig = Rig::with(Setup { config, upstream, ..Setup::default() }).await;
     for conn_id in ["metadata", "hidden", "nowhere", "hidden-nowhere"] {
-        let error = tokio::time::timeout(raw::SOON, rig.connect(conn_id)).await.expect(conn_id).unwrap_err();
+        let error = tokio::time::timeout(raw::SOON, rig.connect(conn_id))
+            .await
+            .expect(conn_id)
+            .unwrap_err();
         assert_refused(&error, "08001", &format!("could not reach the warehouse for \"{conn_id}\""), None);
     }
     assert_eq!(rig.sandbox().warehouse.dials(), 0);
@@ -106,7 +116,9 @@ async fn a_login_that_is_cut_off_is_dialled_again_twice() {
     let mut dials = 0;
     for resets in [1, 2] {
         warehouse.reset_logins(resets);
-        rig.connect("sales").await.unwrap_or_else(|error| panic!("{resets}: {error}"));
+        rig.connect("sales")
+            .await
+            .unwrap_or_else(|error| panic!("{resets}: {error}"));
         dials += resets + 1;
         assert_eq!(warehouse.dials(), dials);
     }
@@ -129,7 +141,14 @@ async fn a_warehouse_that_wakes_slowly_is_waited_for() {
     }
     warehouse.wake();
     let client = login.await.unwrap();
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     assert_eq!(warehouse.dials(), 1);
 }
 
@@ -146,12 +165,16 @@ async fn a_warehouse_that_does_not_wake_is_given_up_at_login_timeout() {
 #[tokio::test]
 async fn login_timeout_begins_with_the_first_dial() {
     let rig = Rig::with(Setup { upstream: "login_timeout = \"3s\"".into(), ..Setup::default() }).await;
-    rig.sandbox().aws.fault("GetCredentials", Fault::Delay(Duration::from_millis(3500)), Times::Next(1));
-    rig.connect("sales").await.expect("a credential has a timeout of its own");
+    rig.sandbox()
+        .aws
+        .fault("GetCredentials", Fault::Delay(Duration::from_millis(3500)), Times::Next(1));
+    rig.connect("sales")
+        .await
+        .expect("a credential has a timeout of its own");
 }
 
-/// Which SQLSTATE Redshift sends then is not documented. Another login would meet the same limit, and what goes to the
-/// client is what tells it that it is no matter of its password.
+/// Which SQLSTATE Redshift sends then is not documented. Another login would meet the same limit,
+/// and what goes to the client is what tells it that it is no matter of its password.
 #[tokio::test]
 async fn a_limit_of_connections_keeps_the_login_and_is_not_tried_again_whatever_its_class() {
     let rig = Rig::start().await;

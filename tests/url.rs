@@ -1,4 +1,5 @@
-//! `url` by the real binary: what it prints is pasted into psql and a shell, and leads through the proxy.
+//! `url` by the real binary: what it prints is pasted into psql and a shell, and leads through the
+//! proxy.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,8 +23,15 @@ const OTHER: &str = "o'brien ? \"x\" $1 \\ @:/#[]%41{{ }}+=&;ü";
 
 fn run(config: &str, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.env_clear().env("PW", "planted-password").env("TEXT", config);
-    command.args(["--config", "env:TEXT", "url"]).args(args).output().unwrap()
+    command
+        .env_clear()
+        .env("PW", "planted-password")
+        .env("TEXT", config);
+    command
+        .args(["--config", "env:TEXT", "url"])
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 fn told(output: &Output) -> (String, String) {
@@ -35,7 +43,14 @@ fn told(output: &Output) -> (String, String) {
 fn pasted(rig: &Rig, args: &[&str]) -> String {
     let path = rig.world.dir.path().join("proxy.toml");
     let binary = env!("CARGO_BIN_EXE_redshift-iam-proxy");
-    let output = Command::new(binary).env_clear().arg("--config").arg(path).arg("url").args(args).output().unwrap();
+    let output = Command::new(binary)
+        .env_clear()
+        .arg("--config")
+        .arg(path)
+        .arg("url")
+        .args(args)
+        .output()
+        .unwrap();
     let (text, notes) = told(&output);
     assert!(output.status.success(), "{notes}");
     text
@@ -43,9 +58,20 @@ fn pasted(rig: &Rig, args: &[&str]) -> String {
 
 async fn sh(rig: &Rig, script: &str) -> String {
     let mut shell = tokio::process::Command::new("sh");
-    shell.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent");
-    shell.env("PGPASSWORD", PASSWORD).env("PGSSLROOTCERT", rig.world.ca_file()).env("PGCONNECT_TIMEOUT", "60");
-    let output = shell.args(["-c", script]).kill_on_drop(true).output().await.unwrap();
+    shell
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", "/nonexistent");
+    shell
+        .env("PGPASSWORD", PASSWORD)
+        .env("PGSSLROOTCERT", rig.world.ca_file())
+        .env("PGCONNECT_TIMEOUT", "60");
+    let output = shell
+        .args(["-c", script])
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
     let (text, errors) = told(&output);
     assert!(output.status.success(), "{script}\n{errors}");
     text.trim().to_owned()

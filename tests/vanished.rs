@@ -52,7 +52,9 @@ async fn the_query_of_a_client_that_is_reset_is_cancelled_at_once() {
     let rig = Rig::start().await;
     let activity = Activity::of(rig.sandbox()).await;
     reset(busy(&rig, &activity).await.stream);
-    tokio::time::timeout(SOON, wait_until_gone(&activity)).await.expect("the query ends");
+    tokio::time::timeout(SOON, wait_until_gone(&activity))
+        .await
+        .expect("the query ends");
     rig.wait_until_idle().await;
     let cancels = rig.sandbox().warehouse.cancels();
     assert!(cancels.len() == 1 && cancels[0].inside_tls, "{cancels:?}");
@@ -75,7 +77,8 @@ async fn the_query_of_a_client_that_has_ended_is_cancelled_after_30_s_and_not_be
     }
     assert_eq!((rig.sandbox().warehouse.cancels().len(), rig.app.counts().sessions), (0, 1));
     time.advance(Duration::from_millis(20)).await;
-    time.wait_until(|| rig.app.counts() == Counts::default()).await;
+    time.wait_until(|| rig.app.counts() == Counts::default())
+        .await;
     wait_until_gone(&activity).await;
     let cancels = rig.sandbox().warehouse.cancels();
     assert!(cancels.len() == 1 && cancels[0].inside_tls, "{cancels:?}");
@@ -110,10 +113,19 @@ async fn a_client_that_sends_its_query_goodbye_and_end_at_once_gets_its_result()
     let rig = Rig::start().await;
     let mut session = rig.session().await;
     let sql = message(b'Q', b"select count(*) from generate_series(1, 300000)\0");
-    session.stream.write_all(&[sql, message(b'X', b"")].concat()).await.unwrap();
+    session
+        .stream
+        .write_all(&[sql, message(b'X', b"")].concat())
+        .await
+        .unwrap();
     session.stream.shutdown().await.unwrap();
     let messages = session.until(b'Z').await;
-    assert!(messages.iter().any(|(tag, row)| *tag == b'D' && row.ends_with(b"300000")), "{messages:?}");
+    assert!(
+        messages
+            .iter()
+            .any(|(tag, row)| *tag == b'D' && row.ends_with(b"300000")),
+        "{messages:?}"
+    );
     rig.wait_until_idle().await;
     assert_eq!(rig.sandbox().warehouse.cancels(), []);
 }

@@ -1,9 +1,10 @@
-//! What following the messages costs, as a share of all that a relay does: at most 3 % in lines 1 and 5 of the goals
-//! (performance.md). Narrow rows are no goal, but the most messages that a byte can hold in practice.
+//! What following the messages costs, as a share of all that a relay does: at most 3 % in lines 1
+//! and 5 of the goals (performance.md). Narrow rows are no goal, but the most messages that a byte
+//! can hold in practice.
 //!
-//! Measured twice. The scanner alone, over the same bytes: exact, but with the caches to itself. And the relay with it and
-//! without, turn by turn: leaves nothing out. Neither counts that the proxy's workers also sleep and wake up, so that
-//! there it is less.
+//! Measured twice. The scanner alone, over the same bytes: exact, but with the caches to itself.
+//! And the relay with it and without, turn by turn: leaves nothing out. Neither counts that the
+//! proxy's workers also sleep and wake up, so that there it is less.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -64,8 +65,8 @@ fn line(name: &str, client_leg: Leg, per: Per, round: Round) {
     );
 }
 
-/// Microseconds that a round takes with its messages followed, and the shares that following has of them, sorted: each
-/// from one round with and one without.
+/// Microseconds that a round takes with its messages followed, and the shares that following has of
+/// them, sorted: each from one round with and one without.
 fn relays(rig: &mut Rig) -> (f64, Vec<f64>) {
     let mut time = |boundaries| {
         rig.feed();

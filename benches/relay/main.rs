@@ -1,6 +1,8 @@
-//! `make micro`: the relay's two inner loops, following messages and moving bytes; and what the first adds to the second.
+//! `make micro`: the relay's two inner loops, following messages and moving bytes; and what the
+//! first adds to the second.
 //!
-//! `cargo bench --features bench --bench relay -- scanner` (or `record_path`, `decrypt`, `boundary_cost`) measures that alone.
+//! `cargo bench --features bench --bench relay -- scanner` (or `record_path`, `decrypt`,
+//! `boundary_cost`) measures that alone.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -51,7 +53,8 @@ fn scanner(bencher: Bencher<'_, '_>, traffic: Traffic) {
         .bench_local(|| follower.upstream_sent(divan::black_box(&chunk)));
 }
 
-/// Receiving, decrypting, following, encrypting and sending CopyData of 8 KiB, from upstream to the client.
+/// Receiving, decrypting, following, encrypting and sending CopyData of 8 KiB, from upstream to the
+/// client.
 #[divan::bench(args = Path::all(), sample_size = 1, sample_count = 2000)]
 fn record_path(bencher: Bencher<'_, '_>, path: &Path) {
     let (from_upstream, _) = Traffic::Copy.stream(ROUND_BYTES);
@@ -78,7 +81,10 @@ impl Path {
             [16 * 1024, 8 * 1024, 100].map(|record_bytes| Self { upstream_leg: Leg::Tls, client_leg, record_bytes })
         };
         let encrypt = Self { upstream_leg: Leg::Plain, client_leg: Leg::Tls, record_bytes: CHUNK_BYTES };
-        tls(Leg::Plain).into_iter().chain(tls(Leg::Tls)).chain([encrypt])
+        tls(Leg::Plain)
+            .into_iter()
+            .chain(tls(Leg::Tls))
+            .chain([encrypt])
     }
 }
 

@@ -1,6 +1,6 @@
-//! A relay between two peers, all on one thread: the peers put into the sockets what is to be relayed and later take out
-//! what has come, and only what lies between is measured. That time is the relay's own, system calls included: it waits
-//! for nobody.
+//! A relay between two peers, all on one thread: the peers put into the sockets what is to be
+//! relayed and later take out what has come, and only what lies between is measured. That time is
+//! the relay's own, system calls included: it waits for nobody.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -61,8 +61,11 @@ impl Rig {
             let name = ServerName::try_from("localhost").unwrap();
             Connection::from(ClientConnection::new(Arc::clone(&client_config), name).unwrap())
         });
-        let upstream_tls =
-            (upstream_leg == Leg::Tls).then(|| ServerConnection::new(Arc::clone(&server_config)).unwrap().into());
+        let upstream_tls = (upstream_leg == Leg::Tls).then(|| {
+            ServerConnection::new(Arc::clone(&server_config))
+                .unwrap()
+                .into()
+        });
         // Only a handshake is a conversation.
         let client = thread::spawn(|| Peer::new(client, client_tls));
         let upstream = thread::spawn(|| Peer::new(upstream, upstream_tls));
@@ -89,7 +92,9 @@ impl Rig {
     /// Relays a round: this is what is measured.
     pub(crate) fn relay(&mut self, boundaries: Boundaries) {
         let (up, down) = (self.round.from_client.len() as u64, self.round.from_upstream.len() as u64);
-        self.runtime.block_on(self.session.relay(up, down, boundaries)).unwrap();
+        self.runtime
+            .block_on(self.session.relay(up, down, boundaries))
+            .unwrap();
         self.relayed = true;
     }
 }
@@ -164,8 +169,19 @@ pub(crate) fn configs() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
     let client = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
     let server = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let server = server.unwrap().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
-    (Arc::new(client.unwrap().with_root_certificates(roots).with_no_client_auth()), Arc::new(server.unwrap()))
+    let server = server
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key);
+    (
+        Arc::new(
+            client
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth(),
+        ),
+        Arc::new(server.unwrap()),
+    )
 }
 
 /// All that a peer waits for is there already, but for its handshake.

@@ -1,5 +1,6 @@
-//! The two ways to drive rustls from a scratch buffer (performance.md, "Goals"), at what they differ in: from received
-//! ciphertext to plaintext in a scratch buffer. A: its buffered connection. B, which the proxy goes: the unbuffered one.
+//! The two ways to drive rustls from a scratch buffer (performance.md, "Goals"), at what they
+//! differ in: from received ciphertext to plaintext in a scratch buffer. A: its buffered
+//! connection. B, which the proxy goes: the unbuffered one.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -34,19 +35,25 @@ fn decrypt_a_buffered(bencher: Bencher<'_, '_>) {
     }
     let mut plaintext = vec![0; CHUNK_BYTES];
     let ciphertext = || records(&mut server);
-    bencher.counter(BytesCount::new(PLAINTEXT_BYTES)).with_inputs(ciphertext).bench_local_values(|ciphertext| {
-        let (mut rest, mut filled) = (&ciphertext[..], 0);
-        // It takes 4 KiB at a time.
-        while !rest.is_empty() {
-            client.read_tls(&mut rest).unwrap();
-            let state = client.process_new_packets().unwrap();
-            let readable = state.plaintext_bytes_to_read();
-            client.reader().read_exact(&mut plaintext[filled..filled + readable]).unwrap();
-            filled += readable;
-        }
-        assert_eq!(filled, PLAINTEXT_BYTES);
-        ciphertext
-    });
+    bencher
+        .counter(BytesCount::new(PLAINTEXT_BYTES))
+        .with_inputs(ciphertext)
+        .bench_local_values(|ciphertext| {
+            let (mut rest, mut filled) = (&ciphertext[..], 0);
+            // It takes 4 KiB at a time.
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+                let state = client.process_new_packets().unwrap();
+                let readable = state.plaintext_bytes_to_read();
+                client
+                    .reader()
+                    .read_exact(&mut plaintext[filled..filled + readable])
+                    .unwrap();
+                filled += readable;
+            }
+            assert_eq!(filled, PLAINTEXT_BYTES);
+            ciphertext
+        });
 }
 
 /// Where rustls decrypts what we have read, in its place: B.
@@ -61,10 +68,13 @@ fn decrypt_b_unbuffered(bencher: Bencher<'_, '_>) {
         take(&mut server, &flight);
     }
     let ciphertext = || records(&mut server);
-    bencher.counter(BytesCount::new(PLAINTEXT_BYTES)).with_inputs(ciphertext).bench_local_values(|mut ciphertext| {
-        assert_eq!(drive(&mut client, &mut ciphertext, &mut plaintext).0, PLAINTEXT_BYTES);
-        ciphertext
-    });
+    bencher
+        .counter(BytesCount::new(PLAINTEXT_BYTES))
+        .with_inputs(ciphertext)
+        .bench_local_values(|mut ciphertext| {
+            assert_eq!(drive(&mut client, &mut ciphertext, &mut plaintext).0, PLAINTEXT_BYTES);
+            ciphertext
+        });
 }
 
 /// Takes in all of `received`: how much of `plaintext` is filled, and what there is to say.

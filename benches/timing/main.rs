@@ -1,9 +1,11 @@
-//! Whether time tells users from strangers: wrong password, unknown, disabled and expired user, tried in turn, by SCRAM and
-//! by the cleartext prompt of AWS's drivers, both in TLS. `make timing`; what it says is explained in docs/front-door.md.
+//! Whether time tells users from strangers: wrong password, unknown, disabled and expired user,
+//! tried in turn, by SCRAM and by the cleartext prompt of AWS's drivers, both in TLS. `make
+//! timing`; what it says is explained in docs/front-door.md.
 //!
-//! Measured is what an attacker would: from a message sent to the answer read, the attacker's own work left out. That the
-//! answers are the same bytes, but for name, salt, nonces and session id, is asserted; what time tells is printed, and it fails
-//! where that is a difference both certain and large enough to be of use.
+//! Measured is what an attacker would: from a message sent to the answer read, the attacker's own
+//! work left out. That the answers are the same bytes, but for name, salt, nonces and session id,
+//! is asserted; what time tells is printed, and it fails where that is a difference both certain
+//! and large enough to be of use.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,7 +33,8 @@ use tokio_rustls::rustls::ClientConfig;
 
 const TRIES: usize = 2_000;
 
-/// A difference that would tell: less likely than this by chance, in one of a dozen tests, and an AUC this far from one half.
+/// A difference that would tell: less likely than this by chance, in one of a dozen tests, and an
+/// AUC this far from one half.
 const TELLING_P: f64 = 0.001;
 const TELLING_AUC: f64 = 0.03;
 
@@ -134,7 +137,9 @@ impl Door {
         }
         put_out(&mut replies, user);
         let text = String::from_utf8_lossy(&replies).into_owned();
-        let (_, id) = text.rsplit_once("(session ").unwrap_or_else(|| panic!("let in: {text}"));
+        let (_, id) = text
+            .rsplit_once("(session ")
+            .unwrap_or_else(|| panic!("let in: {text}"));
         put_out(&mut replies, &id[..12]);
         (took, replies)
     }
@@ -142,7 +147,10 @@ impl Door {
 
 /// Keeps its length.
 fn put_out(replies: &mut [u8], text: &str) {
-    let at = replies.windows(text.len()).position(|window| window == text.as_bytes()).expect("it was said");
+    let at = replies
+        .windows(text.len())
+        .position(|window| window == text.as_bytes())
+        .expect("it was said");
     replies[at..at + text.len()].fill(b'?');
 }
 

@@ -1,7 +1,8 @@
-//! Whether two samples, each sorted, come from one distribution. Both tests hold for hundreds of values and more.
+//! Whether two samples, each sorted, come from one distribution. Both tests hold for hundreds of
+//! values and more.
 
-/// Mann and Whitney's U: how often a value of the second is the larger one (0.5: as often as not), and the two-sided p by the
-/// normal approximation.
+/// Mann and Whitney's U: how often a value of the second is the larger one (0.5: as often as not),
+/// and the two-sided p by the normal approximation.
 pub(crate) fn mann_whitney(one: &[f64], other: &[f64]) -> (f64, f64) {
     let (n, m) = (one.len() as f64, other.len() as f64);
     let mut below = 0.0;
@@ -28,13 +29,16 @@ pub(crate) fn kolmogorov_smirnov(one: &[f64], other: &[f64]) -> f64 {
     (2.0 * (1..=100).map(term).sum::<f64>()).clamp(0.0, 1.0)
 }
 
-/// Of the standard normal distribution, by the integral itself: Simpson's rule up to eight deviations.
+/// Of the standard normal distribution, by the integral itself: Simpson's rule up to eight
+/// deviations.
 fn upper_tail(z: f64) -> f64 {
     const STEPS: u32 = 2_000;
     let density = |x: f64| (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let end = z.max(8.0);
     let width = (end - z) / f64::from(STEPS);
     let weight = |step: u32| if step == 0 || step == STEPS { 1.0 } else { f64::from(2 + 2 * (step % 2)) };
-    let sum: f64 = (0..=STEPS).map(|step| weight(step) * density(z + width * f64::from(step))).sum();
+    let sum: f64 = (0..=STEPS)
+        .map(|step| weight(step) * density(z + width * f64::from(step)))
+        .sum();
     sum * width / 3.0
 }

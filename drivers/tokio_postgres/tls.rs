@@ -1,4 +1,5 @@
-//! rustls for tokio-postgres: chain and name verified against one authority, and the certificate for channel binding.
+//! rustls for tokio-postgres: chain and name verified against one authority, and the certificate
+//! for channel binding.
 
 use std::future::Future;
 use std::io;
@@ -29,9 +30,13 @@ impl Tls {
     /// Trusts the certificate in that file, and what it signed.
     pub(crate) fn trusting(ca: &str) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_file(ca).unwrap())
+            .unwrap();
         let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
         Self(Arc::new(config.with_root_certificates(roots).with_no_client_auth()).into())
     }
 }

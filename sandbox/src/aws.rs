@@ -1,20 +1,22 @@
 //! The AWS endpoint: all of AWS that leads to a login, on one loopback address.
 //!
-//! One HTTP/1.1 endpoint for all services, to be given to SDKs and the CLI as `endpoint_url` (or `AWS_ENDPOINT_URL`).
-//! It answers
-//! * SSM GetParameter and GetParametersByPath, Secrets Manager GetSecretValue, DynamoDB GetItem and Scan,
+//! One HTTP/1.1 endpoint for all services, to be given to SDKs and the CLI as `endpoint_url` (or
+//! `AWS_ENDPOINT_URL`). It answers
+//! * SSM GetParameter and GetParametersByPath, Secrets Manager GetSecretValue, DynamoDB GetItem and
+//!   Scan,
 //! * STS AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity,
 //! * Redshift Serverless GetCredentials and GetWorkgroup,
 //! * Redshift GetClusterCredentials, GetClusterCredentialsWithIAM and DescribeClusters.
 //!
-//! Everything else is refused as AWS refuses an unknown operation, and so are parameters that have no counterpart here.
-//! Signatures (Version 4, in the `Authorization` header) are checked, and so are the documented bounds of parameters.
-//! There are no IAM policies, but a rule per role and a list of callers per workgroup and cluster. Every signed caller
-//! may read every parameter, secret and table; session policies, MFA, presigned URLs and custom domain names have no
-//! counterpart here.
+//! Everything else is refused as AWS refuses an unknown operation, and so are parameters that have
+//! no counterpart here. Signatures (Version 4, in the `Authorization` header) are checked, and so
+//! are the documented bounds of parameters. There are no IAM policies, but a rule per role and a
+//! list of callers per workgroup and cluster. Every signed caller may read every parameter, secret
+//! and table; session policies, MFA, presigned URLs and custom domain names have no counterpart
+//! here.
 //!
-//! Beside it there can be the endpoints that a container or an instance gets its credentials from, whose sessions are
-//! callers here. Tests order faults, and look at what arrived.
+//! Beside it there can be the endpoints that a container or an instance gets its credentials from,
+//! whose sessions are callers here. Tests order faults, and look at what arrived.
 
 mod authenticate;
 mod call;
@@ -74,7 +76,8 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Starts it on the current tokio runtime, which needs I/O and time enabled. Passwords come from `logins`.
+    /// Starts it on the current tokio runtime, which needs I/O and time enabled. Passwords come
+    /// from `logins`.
     ///
     /// # Errors
     /// `InvalidInput` if the address is not a loopback one; otherwise what binding it says.
@@ -97,8 +100,9 @@ impl Aws {
         format!("http://{}", self.address)
     }
 
-    /// How many requests for this operation (`AssumeRole`, …) have arrived, refused ones included. Operations that are
-    /// not served here are counted as well, under the name by which they were asked for.
+    /// How many requests for this operation (`AssumeRole`, …) have arrived, refused ones included.
+    /// Operations that are not served here are counted as well, under the name by which they were
+    /// asked for.
     #[must_use]
     pub fn calls(&self, operation: &str) -> usize {
         self.server.journal.count(operation)
@@ -110,28 +114,35 @@ impl Aws {
         self.server.journal.requests(operation)
     }
 
-    /// The requests for all operations, in the order of their arrival, refused ones included: the last 10,000 of each.
+    /// The requests for all operations, in the order of their arrival, refused ones included: the
+    /// last 10,000 of each.
     #[must_use]
     pub fn journal(&self) -> Vec<Request> {
         self.server.journal.all()
     }
 
-    /// Resolves as soon as `count` requests for this operation have arrived since the start. Cancel safe.
+    /// Resolves as soon as `count` requests for this operation have arrived since the start. Cancel
+    /// safe.
     pub async fn wait_for_calls(&self, operation: &str, count: usize) {
         self.server.journal.wait_for(operation, count).await;
     }
 
-    /// Orders a fault. Of several that match a request, the one ordered first strikes, until it is used up.
+    /// Orders a fault. Of several that match a request, the one ordered first strikes, until it is
+    /// used up.
     pub fn fault(&self, operation: &str, fault: Fault, times: Times) {
         self.server.faults.add(operation, None, fault, times);
     }
 
-    /// Orders a fault for requests that have this parameter with this value, as in [`Request::parameters`].
+    /// Orders a fault for requests that have this parameter with this value, as in
+    /// [`Request::parameters`].
     pub fn fault_where(&self, operation: &str, parameter: (&str, &str), fault: Fault, times: Times) {
-        self.server.faults.add(operation, Some(parameter), fault, times);
+        self.server
+            .faults
+            .add(operation, Some(parameter), fault, times);
     }
 
-    /// From now on this operation is answered once in `interval`, by tokio's clock; other requests for it are throttled.
+    /// From now on this operation is answered once in `interval`, by tokio's clock; other requests
+    /// for it are throttled.
     pub fn admit_every(&self, operation: &str, interval: Duration) {
         self.server.faults.admit_every(operation, interval);
     }
@@ -176,7 +187,8 @@ impl Aws {
         self.server.world.remove_table(name);
     }
 
-    /// Adds or replaces an item, which is in DynamoDB's typed form: `{"conn_id": {"S": "sales"}, …}`.
+    /// Adds or replaces an item, which is in DynamoDB's typed form: `{"conn_id": {"S": "sales"},
+    /// …}`.
     ///
     /// # Panics
     /// When there is no such table, or the item has no `conn_id` of type S.
@@ -187,12 +199,17 @@ impl Aws {
 
     /// Removes the item with this `conn_id`; nothing happens if there is none.
     pub fn delete_item(&self, table: &str, conn_id: &str) {
-        self.server.world.with_table(table, |table| table.remove(conn_id));
+        self.server
+            .world
+            .with_table(table, |table| table.remove(conn_id));
     }
 
-    /// From now on a Scan of this table answers with at most so many items. `None`: as many as fit into 1 MiB.
+    /// From now on a Scan of this table answers with at most so many items. `None`: as many as fit
+    /// into 1 MiB.
     pub fn set_page_size(&self, table: &str, items: Option<usize>) {
-        self.server.world.with_table(table, |table| table.page(items));
+        self.server
+            .world
+            .with_table(table, |table| table.page(items));
     }
 
     /// Adds or replaces a cluster.
@@ -200,13 +217,15 @@ impl Aws {
         self.server.world.put_cluster(name, cluster);
     }
 
-    /// Adds or replaces a web identity token, for AssumeRoleWithWebIdentity: 4 to 20,000 characters.
+    /// Adds or replaces a web identity token, for AssumeRoleWithWebIdentity: 4 to 20,000
+    /// characters.
     pub fn put_web_identity(&self, token: &str, identity: WebIdentity) {
         self.server.world.put_web_identity(token, identity);
     }
 
-    /// Starts an EKS Pod Identity Agent that hands out sessions of this role to who knows the token. They have the tags
-    /// of such sessions, which are transitive: a role that is assumed from there has to allow `sts:TagSession`.
+    /// Starts an EKS Pod Identity Agent that hands out sessions of this role to who knows the
+    /// token. They have the tags of such sessions, which are transitive: a role that is assumed
+    /// from there has to allow `sts:TagSession`.
     ///
     /// # Errors
     /// `InvalidInput` if it is not the ARN of a role; otherwise what binding a port says.
@@ -214,8 +233,8 @@ impl Aws {
         ContainerCredentials::start(Arc::clone(&self.server), Agent::PodIdentity, role_arn, token).await
     }
 
-    /// Starts a container credentials endpoint as ECS has it, which hands out sessions of this role to who knows the
-    /// token. They have no tags.
+    /// Starts a container credentials endpoint as ECS has it, which hands out sessions of this role
+    /// to who knows the token. They have no tags.
     ///
     /// # Errors
     /// As [`Aws::pod_identity`].
@@ -231,8 +250,8 @@ impl Aws {
         InstanceMetadata::start(Arc::clone(&self.server), role_arn).await
     }
 
-    /// Sets the endpoint's clock: from five minutes on, what is signed by the machine's clock is refused. Keys and web
-    /// identities are judged by it too, and the `Date` of answers is of it.
+    /// Sets the endpoint's clock: from five minutes on, what is signed by the machine's clock is
+    /// refused. Keys and web identities are judged by it too, and the `Date` of answers is of it.
     pub fn skew(&self, skew: Skew) {
         self.server.world.skew(skew);
     }
@@ -252,14 +271,16 @@ impl Aws {
         self.server.world.put_region(region);
     }
 
-    /// Gives the base user other access keys: requests with the old ones are refused as unknown from now on. Sessions stay
-    /// valid.
+    /// Gives the base user other access keys: requests with the old ones are refused as unknown
+    /// from now on. Sessions stay valid.
     pub fn replace_keys(&self, access_key_id: &str, secret_access_key: &str) {
-        self.server.world.replace_keys(access_key_id, secret_access_key);
+        self.server
+            .world
+            .replace_keys(access_key_id, secret_access_key);
     }
 
-    /// Ends all role sessions: requests with their keys are refused as expired from now on. (Sessions go by the wall
-    /// clock, as SDKs see it, and not by [`Logins::advance`].)
+    /// Ends all role sessions: requests with their keys are refused as expired from now on.
+    /// (Sessions go by the wall clock, as SDKs see it, and not by [`Logins::advance`].)
     pub fn expire_sessions(&self) {
         self.server.world.expire_sessions();
     }
@@ -267,7 +288,9 @@ impl Aws {
 
 impl fmt::Debug for Aws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aws").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Aws")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A test CA and the certificates it signs.
 //!
-//! The CA lives in memory only and is new on each start: trusting its certificate risks nothing afterwards.
+//! The CA lives in memory only and is new on each start: trusting its certificate risks nothing
+//! afterwards.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -48,7 +49,8 @@ impl Ca {
     #[must_use]
     #[expect(clippy::expect_used, reason = "tests pass constant names; others use try_issue")]
     pub fn issue(&self, names: &[&str]) -> Leaf {
-        self.try_issue(names).expect("names that a certificate can carry")
+        self.try_issue(names)
+            .expect("names that a certificate can carry")
     }
 
     /// As [`Ca::issue`], for names that come from outside.
@@ -76,7 +78,8 @@ impl Ca {
 
     fn server(names: &[&str]) -> Result<CertificateParams, rcgen::Error> {
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        // Names are looked for in the alternative names only, as in Redshift's certificates; the subject is for people.
+        // Names are looked for in the alternative names only, as in Redshift's certificates; the
+        // subject is for people.
         params.distinguished_name = subject("redshift-sandbox");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -56,7 +56,8 @@ impl Logins {
         Arc::new(Self { provision, fixed: None, book: Mutex::default() })
     }
 
-    /// A book with one user and one password, which every mint yields, whoever it is for. Only the expiry is new, each time.
+    /// A book with one user and one password, which every mint yields, whoever it is for. Only the
+    /// expiry is new, each time.
     #[must_use]
     pub fn fixed(user: impl Into<String>, password: impl Into<String>) -> Arc<Self> {
         let fixed = Some(Fixed { user: user.into(), password: password.into() });
@@ -83,7 +84,8 @@ impl Logins {
         self.book().life = life;
     }
 
-    /// Forgets every login: the warehouse refuses them from now on, and the next mint makes a new one.
+    /// Forgets every login: the warehouse refuses them from now on, and the next mint makes a new
+    /// one.
     pub fn revoke_all(&self) {
         self.book().by_user.clear();
     }
@@ -105,7 +107,8 @@ impl Logins {
         login
     }
 
-    /// A login that looks like any other and is not honoured: what AWS gives for a database user that does not exist.
+    /// A login that looks like any other and is not honoured: what AWS gives for a database user
+    /// that does not exist.
     #[must_use]
     pub fn hollow(&self, user: &str, role: &str, life: Duration) -> Login {
         let book = self.book();
@@ -117,7 +120,13 @@ impl Logins {
     pub fn valid(&self, user: &str) -> Vec<Login> {
         let book = self.book();
         let now = book.now();
-        book.by_user.get(user).into_iter().flatten().filter(|login| login.expires_at > now).cloned().collect()
+        book.by_user
+            .get(user)
+            .into_iter()
+            .flatten()
+            .filter(|login| login.expires_at > now)
+            .cloned()
+            .collect()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -162,7 +171,8 @@ impl fmt::Debug for Logins {
 /// 150 random bytes: base64 with `+ / =`, longer than the fixed buffers that have bitten others.
 fn password() -> String {
     let mut bytes = [0; 151];
-    // Fails only where the system has no entropy source; a constant would still be a working password here.
+    // Fails only where the system has no entropy source; a constant would still be a working
+    // password here.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }

@@ -1,4 +1,5 @@
-//! The program: the sandbox, or its AWS endpoint alone, at fixed addresses, until it is told to end.
+//! The program: the sandbox, or its AWS endpoint alone, at fixed addresses, until it is told to
+//! end.
 
 use std::fs;
 use std::io::{self, Write};
@@ -28,10 +29,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves both until SIGINT or SIGTERM; prints `ready` on standard output once clients may come.
+    /// Serves both until SIGINT or SIGTERM; prints `ready` on standard output once clients may
+    /// come.
     ///
-    /// Needs the programs of a PostgreSQL server (found in $PG_BIN, /usr/lib/postgresql/*/bin or the PATH). Keeps
-    /// everything in a temporary folder, and removes that in the end.
+    /// Needs the programs of a PostgreSQL server (found in $PG_BIN, /usr/lib/postgresql/*/bin or
+    /// the PATH). Keeps everything in a temporary folder, and removes that in the end.
     Serve(Serve),
     /// Serves the AWS calls alone, likewise, for a warehouse that is there already.
     Aws(AwsAlone),
@@ -45,7 +47,8 @@ struct Serve {
     /// Where the warehouse (Redshift's protocol, TLS only) listens.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5441")]
     warehouse: SocketAddr,
-    /// Where to write the CA certificate (PEM) that the warehouse's certificate is signed by; new on each start.
+    /// Where to write the CA certificate (PEM) that the warehouse's certificate is signed by; new
+    /// on each start.
     #[arg(long, value_name = "FILE")]
     ca_out: PathBuf,
     /// How the warehouse asks for passwords.
@@ -93,7 +96,10 @@ impl From<Auth> for Authentication {
 async fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
     match run(command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -108,7 +114,8 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     // Two files a session; what the system does not allow is noticed when it is needed.
     let _limit = rlimit::increase_nofile_limit(u64::MAX);
-    // From the beginning, so that a signal during the start ends an orderly start instead of leaving PostgreSQL behind.
+    // From the beginning, so that a signal during the start ends an orderly start instead of
+    // leaving PostgreSQL behind.
     let mut signals = Signals::new()?;
     match command {
         Command::Serve(serve) => run_sandbox(serve, &mut signals).await,
@@ -127,7 +134,9 @@ async fn run_sandbox(serve: Serve, signals: &mut Signals) -> Result<(), Box<dyn 
     let warehouse = WarehouseOptions { listen: serve.warehouse, statements, ..WarehouseOptions::default() };
     let sandbox = Sandbox::start(aws, warehouse).await?;
     sandbox.warehouse.ask(serve.auth.into());
-    sandbox.warehouse.slow_wake(Duration::from_secs(serve.wake_delay));
+    sandbox
+        .warehouse
+        .slow_wake(Duration::from_secs(serve.wake_delay));
     write_atomically(&serve.ca_out, sandbox.ca.pem())?;
     describe(&sandbox, &serve.ca_out, &keys);
     writeln!(io::stdout(), "ready")?;
@@ -201,8 +210,13 @@ fn describe(sandbox: &Sandbox, ca: &Path, keys: &Keys) {
 
 /// Whoever finds the file finds all of it.
 fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions(readable()).tempfile_in(folder)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .permissions(readable())
+        .tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())

@@ -1,9 +1,10 @@
 //! A real PostgreSQL in a temporary folder.
 //!
-//! Two doors: a Unix socket where everybody is trusted (for the [`crate::warehouse`] in front of it), and TCP on
-//! 127.0.0.1 with TLS and SCRAM-SHA-256, for clients that want plain PostgreSQL. Nothing in it survives: writes are not
-//! synced, and the folder goes when the [`Postgres`] is dropped. This module owns what is done *with* the server;
-//! starting and ending it is `process`'s and `cluster`'s.
+//! Two doors: a Unix socket where everybody is trusted (for the [`crate::warehouse`] in front of
+//! it), and TCP on 127.0.0.1 with TLS and SCRAM-SHA-256, for clients that want plain PostgreSQL.
+//! Nothing in it survives: writes are not synced, and the folder goes when the [`Postgres`] is
+//! dropped. This module owns what is done *with* the server; starting and ending it is `process`'s
+//! and `cluster`'s.
 
 mod cluster;
 mod process;
@@ -48,11 +49,12 @@ impl<'a> PostgresOptions<'a> {
 
 /// A running server. Dropping it ends the server and removes its folder, and waits for both.
 ///
-/// If this process is killed instead, the server is told to end by the kernel where `setpriv` (util-linux) is
-/// installed; the folder then stays, and without `setpriv` the server does too.
+/// If this process is killed instead, the server is told to end by the kernel where `setpriv`
+/// (util-linux) is installed; the folder then stays, and without `setpriv` the server does too.
 pub struct Postgres {
     running: Running,
-    /// Roles are created and altered one at a time: PostgreSQL fails concurrent changes of one role.
+    /// Roles are created and altered one at a time: PostgreSQL fails concurrent changes of one
+    /// role.
     roles: Mutex<()>,
 }
 
@@ -65,7 +67,11 @@ impl Postgres {
         let leaf = options.ca.try_issue(&["localhost", "127.0.0.1"])?;
         let running = process::start(leaf, options.max_connections).await?;
         let postgres = Self { running, roles: Mutex::new(()) };
-        postgres.connect("postgres").await?.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+        postgres
+            .connect("postgres")
+            .await?
+            .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
+            .await?;
         postgres.execute(CATALOG).await?;
         Ok(postgres)
     }
@@ -117,8 +123,9 @@ impl Postgres {
         ensure_role(&self.connect(DATABASE).await?, user).await
     }
 
-    /// For [`crate::logins::Logins::new`]: every minted login becomes a role with that password, so that it also works
-    /// at [`Postgres::tls_address`]. A role has one password: the last one minted.
+    /// For [`crate::logins::Logins::new`]: every minted login becomes a role with that password, so
+    /// that it also works at [`Postgres::tls_address`]. A role has one password: the last one
+    /// minted.
     ///
     /// The server is not kept alive by it; once that is gone, logins are minted without a role.
     #[must_use]
@@ -139,15 +146,25 @@ impl Postgres {
         let _one_at_a_time = self.roles.lock().await;
         let client = self.connect(DATABASE).await?;
         ensure_role(&client, &login.user).await?;
-        let until = login.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let until = login
+            .expires_at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
         let quote = "SELECT format('ALTER ROLE %I PASSWORD %L VALID UNTIL %L', $1::text, $2::text, to_timestamp($3))";
-        let row = client.query_one(quote, &[&login.user, &login.password, &until]).await?;
+        let row = client
+            .query_one(quote, &[&login.user, &login.password, &until])
+            .await?;
         client.batch_execute(row.get(0)).await
     }
 
     async fn connect(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
         let mut config = Config::new();
-        config.host_path(self.socket_dir()).port(self.port()).user(cluster::SUPERUSER).dbname(database);
+        config
+            .host_path(self.socket_dir())
+            .port(self.port())
+            .user(cluster::SUPERUSER)
+            .dbname(database);
         let (client, connection) = config.connect(NoTls).await?;
         // Ends by itself when the client is dropped.
         tokio::spawn(connection);
@@ -157,7 +174,10 @@ impl Postgres {
 
 async fn ensure_role(client: &Client, user: &str) -> Result<(), tokio_postgres::Error> {
     let role = postgres_protocol::escape::escape_identifier(user);
-    match client.batch_execute(&format!("CREATE ROLE {role} LOGIN")).await {
+    match client
+        .batch_execute(&format!("CREATE ROLE {role} LOGIN"))
+        .await
+    {
         Err(error) if error.code() == Some(&SqlState::DUPLICATE_OBJECT) => return Ok(()),
         created => created?,
     }

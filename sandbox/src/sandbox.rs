@@ -9,7 +9,8 @@ use crate::logins::Logins;
 use crate::postgres::{Postgres, PostgresOptions};
 use crate::warehouse::{Warehouse, WarehouseOptions};
 
-/// A running sandbox. Dropping it ends everything, and PostgreSQL's folder is gone when the drop returns.
+/// A running sandbox. Dropping it ends everything, and PostgreSQL's folder is gone when the drop
+/// returns.
 pub struct Sandbox {
     /// Hands out logins.
     pub aws: Aws,
@@ -24,15 +25,20 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts PostgreSQL, the warehouse in front of it, and the AWS endpoint whose workgroups and clusters lead there:
-    /// the port of each becomes the warehouse's, and its host a name in the warehouse's certificate. Those that are put
-    /// later have to be given both.
+    /// Starts PostgreSQL, the warehouse in front of it, and the AWS endpoint whose workgroups and
+    /// clusters lead there: the port of each becomes the warehouse's, and its host a name in the
+    /// warehouse's certificate. Those that are put later have to be given both.
     ///
     /// # Errors
     /// When any part does not start; the others are ended again.
     pub async fn start(mut aws: AwsOptions, mut warehouse: WarehouseOptions) -> Result<Self, StartError> {
         let clusters = aws.clusters.values().map(|cluster| &cluster.host);
-        for host in aws.workgroups.values().map(|workgroup| &workgroup.host).chain(clusters) {
+        for host in aws
+            .workgroups
+            .values()
+            .map(|workgroup| &workgroup.host)
+            .chain(clusters)
+        {
             if !warehouse.names.contains(host) {
                 warehouse.names.push(host.clone());
             }

@@ -1,9 +1,10 @@
 //! Redshift's login dialogue over TLS, in front of a real PostgreSQL.
 //!
-//! A client meets what Redshift shows: its startup rules, its kinds of authentication, its parameter statuses, its
-//! errors. After that it talks to PostgreSQL, as the very user it logged in as, so queries, COPY and cancel requests are
-//! real. Who may log in is the book's ([`Logins`]) to say. This module owns the listener and the orders that tests give;
-//! what happens on a connection begins in `session`.
+//! A client meets what Redshift shows: its startup rules, its kinds of authentication, its
+//! parameter statuses, its errors. After that it talks to PostgreSQL, as the very user it logged in
+//! as, so queries, COPY and cancel requests are real. Who may log in is the book's ([`Logins`]) to
+//! say. This module owns the listener and the orders that tests give; what happens on a connection
+//! begins in `session`.
 
 mod auth;
 mod backend;
@@ -58,7 +59,8 @@ pub enum Statements {
     /// Statements reach PostgreSQL as the client sent them; the sandbox does not read them.
     #[default]
     Untouched,
-    /// With what only Redshift knows (`varchar(max)`, `SHOW TABLES FROM SCHEMA`, columns of its catalog) in PostgreSQL's words.
+    /// With what only Redshift knows (`varchar(max)`, `SHOW TABLES FROM SCHEMA`, columns of its
+    /// catalog) in PostgreSQL's words.
     Redshift,
 }
 
@@ -72,8 +74,9 @@ impl Default for WarehouseOptions {
 
 /// A listening warehouse. Dropping it ends it and all its sessions.
 ///
-/// Orders hold from the next connection on. Those with a count are carried out once each by so many logins: resets
-/// first, then errors, then refusals; giving such an order again replaces what is left of it.
+/// Orders hold from the next connection on. Those with a count are carried out once each by so many
+/// logins: resets first, then errors, then refusals; giving such an order again replaces what is
+/// left of it.
 pub struct Warehouse {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -166,7 +169,8 @@ impl Warehouse {
         self.shared.orders().acceptor = tls::acceptor(&leaf).expect("a certificate and its key");
     }
 
-    /// Sends these bytes in clear right behind the `S` that answers an SSLRequest (CVE-2021-23222), until told `None`.
+    /// Sends these bytes in clear right behind the `S` that answers an SSLRequest (CVE-2021-23222),
+    /// until told `None`.
     pub fn forge_behind_ssl(&self, bytes: Option<Vec<u8>>) {
         self.shared.orders().forged = bytes;
     }
@@ -216,7 +220,8 @@ impl Warehouse {
         self.shared.tally.wait_for_cancels(count).await;
     }
 
-    /// Drops the TCP connection of every session that has logged in, without a word, as maintenance does.
+    /// Drops the TCP connection of every session that has logged in, without a word, as maintenance
+    /// does.
     pub fn close_sessions(&self) {
         self.shared.hang_up.send_replace(());
     }

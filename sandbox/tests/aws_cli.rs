@@ -20,7 +20,12 @@ const PARAMETER: &str = "/lava/demo/rs01-external-id";
 
 async fn start() -> (Aws, std::sync::Arc<Logins>) {
     let logins = Logins::new(None);
-    (Aws::start(AwsOptions::default(), logins.clone()).await.unwrap(), logins)
+    (
+        Aws::start(AwsOptions::default(), logins.clone())
+            .await
+            .unwrap(),
+        logins,
+    )
 }
 
 async fn assume(aws: &Aws, external_id: &str) -> Result<Value, String> {
@@ -38,12 +43,22 @@ async fn from_the_parameter_to_the_password() {
     let base = Keys::base();
     let get = ["ssm", "get-parameter", "--name", PARAMETER];
     let hidden = cli(&aws, &base, &get).await.unwrap();
-    assert!(hidden["Parameter"]["Value"].as_str().unwrap().starts_with("kms:"), "{hidden}");
-    let clear = cli(&aws, &base, &[&get[..], &["--with-decryption"]].concat()).await.unwrap();
+    assert!(
+        hidden["Parameter"]["Value"]
+            .as_str()
+            .unwrap()
+            .starts_with("kms:"),
+        "{hidden}"
+    );
+    let clear = cli(&aws, &base, &[&get[..], &["--with-decryption"]].concat())
+        .await
+        .unwrap();
     let external_id = clear["Parameter"]["Value"].as_str().unwrap();
 
     let session = Keys::of_session(&assume(&aws, external_id).await.unwrap());
-    let identity = cli(&aws, &session, &["sts", "get-caller-identity"]).await.unwrap();
+    let identity = cli(&aws, &session, &["sts", "get-caller-identity"])
+        .await
+        .unwrap();
     assert_eq!(identity["Arn"], "arn:aws:sts::123456789012:assumed-role/rs01/lv-test");
 
     let login = cli(&aws, &session, &GET_CREDENTIALS).await.unwrap();
@@ -67,9 +82,13 @@ async fn from_the_parameter_to_the_password() {
 async fn a_wrong_secret_key_is_refused() {
     let (aws, _) = start().await;
     let wrong = Keys { secret: "wrong".to_owned(), ..Keys::base() };
-    let refusal = cli(&aws, &wrong, &["sts", "get-caller-identity"]).await.unwrap_err();
+    let refusal = cli(&aws, &wrong, &["sts", "get-caller-identity"])
+        .await
+        .unwrap_err();
     assert!(refusal.contains("(SignatureDoesNotMatch)"), "{refusal}");
-    let refusal = cli(&aws, &wrong, &["ssm", "get-parameter", "--name", PARAMETER]).await.unwrap_err();
+    let refusal = cli(&aws, &wrong, &["ssm", "get-parameter", "--name", PARAMETER])
+        .await
+        .unwrap_err();
     assert!(refusal.contains("(InvalidSignatureException)"), "{refusal}");
 }
 
@@ -96,7 +115,9 @@ async fn a_throttled_call_is_tried_again() {
     let (aws, _) = start().await;
     let base = Keys::base();
     aws.fault("GetCallerIdentity", Fault::Throttle, Times::Next(1));
-    cli(&aws, &base, &["sts", "get-caller-identity"]).await.expect("the second attempt");
+    cli(&aws, &base, &["sts", "get-caller-identity"])
+        .await
+        .expect("the second attempt");
     assert_eq!(aws.calls("GetCallerIdentity"), 2);
 
     aws.fault("GetCredentials", Fault::Throttle, Times::Always);

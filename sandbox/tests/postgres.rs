@@ -15,13 +15,27 @@ async fn a_minted_login_works_at_the_tls_door_with_scram() {
     let mut psql = rig.psql(rig.postgres.tls_address().port(), &login.password);
     let output =
         psql.args(["-c", "create table t as select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()"]);
-    let output = output.args(["-c", "select * from t"]).output().await.unwrap();
+    let output = output
+        .args(["-c", "select * from t"])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(text(&output.stdout), "IAMR:rs01|t", "{}", text(&output.stderr));
 
-    let wrong = rig.psql(rig.postgres.tls_address().port(), "wrong").args(["-c", "select 1"]).output().await.unwrap();
+    let wrong = rig
+        .psql(rig.postgres.tls_address().port(), "wrong")
+        .args(["-c", "select 1"])
+        .output()
+        .await
+        .unwrap();
     assert!(text(&wrong.stderr).contains("password authentication failed"), "{}", text(&wrong.stderr));
     let mut clear = rig.psql(rig.postgres.tls_address().port(), &login.password);
-    let clear = clear.env("PGSSLMODE", "disable").args(["-c", "select 1"]).output().await.unwrap();
+    let clear = clear
+        .env("PGSSLMODE", "disable")
+        .args(["-c", "select 1"])
+        .output()
+        .await
+        .unwrap();
     assert!(text(&clear.stderr).contains("no encryption"), "{}", text(&clear.stderr));
 }
 
@@ -29,9 +43,17 @@ async fn a_minted_login_works_at_the_tls_door_with_scram() {
 async fn names_with_quotes_are_roles_like_any_other() {
     let rig = Rig::start().await;
     let user = r#"IAMR:o'"brien\"#;
-    let login = rig.logins.mint(user, std::time::Duration::from_secs(900)).await;
+    let login = rig
+        .logins
+        .mint(user, std::time::Duration::from_secs(900))
+        .await;
     let mut psql = rig.psql(rig.postgres.tls_address().port(), &login.password);
-    let output = psql.env("PGUSER", user).args(["-c", "select current_user"]).output().await.unwrap();
+    let output = psql
+        .env("PGUSER", user)
+        .args(["-c", "select current_user"])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(text(&output.stdout), user, "{}", text(&output.stderr));
 }
 

@@ -27,7 +27,9 @@ async fn psql_logs_in_with_a_minted_login_however_it_is_asked() {
     let login = rig.login().await;
     for (how, answers) in [(Authentication::Cleartext, 1), (Authentication::Md5, 2), (Authentication::Scram, 4)] {
         rig.warehouse.ask(how);
-        let output = rig.query(&login.password, "select current_user, session_user").await;
+        let output = rig
+            .query(&login.password, "select current_user, session_user")
+            .await;
         assert_eq!(text(&output.stdout), "IAMR:rs01|IAMR:rs01", "{how:?}: {}", text(&output.stderr));
         assert_eq!(rig.warehouse.passwords_seen(), answers, "{how:?}");
     }
@@ -46,7 +48,9 @@ async fn a_digest_answer_is_judged_by_its_password() {
         let (salt, server_nonce) = (&body[12..28], &body[32..48]);
         let inner = digest(&SHA256, &[password.as_bytes(), salt].concat());
         let answer = digest(&SHA256, &[inner.as_ref(), server_nonce, b"1700000000000"].concat());
-        client.send(b'd', &[&[0, 0, 0, 32], answer.as_ref(), &[0, 0, 0, 13], b"1700000000000"].concat()).await;
+        client
+            .send(b'd', &[&[0, 0, 0, 32], answer.as_ref(), &[0, 0, 0, 13], b"1700000000000"].concat())
+            .await;
         if accepted {
             assert_eq!(client.receive().await, (b'R', vec![0; 4]));
             client.receive_until(b'Z').await;
@@ -74,8 +78,12 @@ async fn wrong_expired_and_revoked_passwords_get_one_answer() {
     fails("wrong").await;
     rig.logins.rotate();
     let newer = rig.login().await;
-    rig.connect(&login.password, "").await.expect("the older one works until it expires");
-    rig.connect(&newer.password, "").await.expect("and so does the newer one");
+    rig.connect(&login.password, "")
+        .await
+        .expect("the older one works until it expires");
+    rig.connect(&newer.password, "")
+        .await
+        .expect("and so does the newer one");
     rig.logins.advance(Duration::from_secs(900));
     fails(&login.password).await;
     let third = rig.login().await;
@@ -99,8 +107,14 @@ async fn startup_parameters_are_judged_as_redshift_does() {
         let mut client = Scripted::log_in(&rig, &password, &[parameter]).await;
         assert_eq!(client.refusal().await, (expected, "SCMFLR".to_owned()));
     }
-    let client = rig.connect(&password, "-c statement_timeout=12345 -c query_group=x").await.unwrap();
-    let row = client.query_one("show statement_timeout", &[]).await.unwrap();
+    let client = rig
+        .connect(&password, "-c statement_timeout=12345 -c query_group=x")
+        .await
+        .unwrap();
+    let row = client
+        .query_one("show statement_timeout", &[])
+        .await
+        .unwrap();
     assert_eq!(row.get::<_, &str>(0), "12345ms");
     let startup = rig.warehouse.startups().pop().unwrap();
     assert!(startup.contains(&("options".to_owned(), "-c statement_timeout=12345 -c query_group=x".to_owned())));
@@ -131,8 +145,11 @@ async fn the_greeting_is_redshifts() {
         let messages = client.receive_until(b'Z').await;
         let kinds: String = messages.iter().map(|(kind, _)| char::from(*kind)).collect();
         assert_eq!(kinds.replace('S', ""), "RKZ");
-        let statuses: Vec<&str> =
-            messages.iter().filter(|(kind, _)| *kind == b'S').map(|(_, body)| text(body)).collect();
+        let statuses: Vec<&str> = messages
+            .iter()
+            .filter(|(kind, _)| *kind == b'S')
+            .map(|(_, body)| text(body))
+            .collect();
         let has = |name: &str, value: &str| statuses.contains(&format!("{name}\0{value}\0").as_str());
         for (name, value) in expected {
             assert!(has(name, value), "{name}={value} in {statuses:?}");
@@ -141,7 +158,12 @@ async fn the_greeting_is_redshifts() {
         for absent in ["standard_conforming_strings", "IntervalStyle", "DateStyle", "in_hot_standby"] {
             assert!(!statuses.iter().any(|status| status.starts_with(absent)), "{absent}");
         }
-        assert_eq!(statuses.iter().any(|status| status.starts_with("driver_token\0")), token);
+        assert_eq!(
+            statuses
+                .iter()
+                .any(|status| status.starts_with("driver_token\0")),
+            token
+        );
     }
 }
 
@@ -173,7 +195,11 @@ async fn copy_goes_in_and_out_through_the_relay() {
     let password = rig.login().await.password;
     let mut copy = rig.psql(rig.warehouse.address().port(), &password);
     copy.args(["-c", "create table t (n int)", "-c", "\\copy t from pstdin", "-c", "\\copy t to pstdout"]);
-    let mut child = copy.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = copy
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let rows: String = (0..200_000).map(|n| format!("{n}\n")).collect();
     let mut stdin = child.stdin.take().unwrap();
     let (sent, output) = tokio::join!(
@@ -193,7 +219,11 @@ async fn a_cancel_request_stops_a_query_in_clear_and_inside_tls() {
     let password = rig.login().await.password;
     for inside_tls in [false, true] {
         let client = rig.connect(&password, "").await.unwrap();
-        let pid: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+        let pid: i32 = client
+            .query_one("select pg_backend_pid()", &[])
+            .await
+            .unwrap()
+            .get(0);
         let query = client.batch_execute("select pg_sleep(3600)");
         let cancels = async {
             // A request that overtakes its query stops nothing, so it is sent until it hits.
@@ -201,7 +231,10 @@ async fn a_cancel_request_stops_a_query_in_clear_and_inside_tls() {
                 let token = client.cancel_token();
                 let count = rig.warehouse.cancels().len() + 1;
                 if inside_tls {
-                    token.cancel_query_raw(rig.dial().await, NoTls).await.unwrap();
+                    token
+                        .cancel_query_raw(rig.dial().await, NoTls)
+                        .await
+                        .unwrap();
                 } else {
                     let socket = TcpStream::connect(rig.warehouse.address()).await.unwrap();
                     token.cancel_query_raw(socket, NoTls).await.unwrap();
@@ -212,8 +245,16 @@ async fn a_cancel_request_stops_a_query_in_clear_and_inside_tls() {
         let error = tokio::select! { ended = query => ended.unwrap_err(), () = cancels => unreachable!() };
         assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
         let pid = u32::try_from(pid).unwrap();
-        assert!(rig.warehouse.cancels().contains(&Cancel { inside_tls, pid }));
-        assert!(!rig.warehouse.cancels().contains(&Cancel { inside_tls: !inside_tls, pid }));
+        assert!(
+            rig.warehouse
+                .cancels()
+                .contains(&Cancel { inside_tls, pid })
+        );
+        assert!(
+            !rig.warehouse
+                .cancels()
+                .contains(&Cancel { inside_tls: !inside_tls, pid })
+        );
     }
     assert_eq!(rig.warehouse.logins(), 2);
 }
@@ -222,7 +263,12 @@ async fn a_cancel_request_stops_a_query_in_clear_and_inside_tls() {
 async fn plaintext_is_refused() {
     let rig = Rig::start().await;
     let mut psql = rig.psql(rig.warehouse.address().port(), "x");
-    let output = psql.env("PGSSLMODE", "disable").args(["-c", "select 1"]).output().await.unwrap();
+    let output = psql
+        .env("PGSSLMODE", "disable")
+        .args(["-c", "select 1"])
+        .output()
+        .await
+        .unwrap();
     let said = "no pg_hba.conf entry for host \"127.0.0.1\", user \"IAMR:rs01\", database \"dev\", SSL off";
     assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     rig.warehouse.refuse_tls(true);
@@ -260,15 +306,23 @@ async fn counted_orders_are_carried_out_once_each() {
     let rig = Rig::start().await;
     let password = rig.login().await.password;
     rig.warehouse.reset_logins(1);
-    rig.warehouse.login_error(1, "57P03", "the database system is starting up");
+    rig.warehouse
+        .login_error(1, "57P03", "the database system is starting up");
     rig.warehouse.refuse_logins(1);
-    let reset = Scripted::start(&rig, &[]).await.0.read_u8().await.unwrap_err();
+    let reset = Scripted::start(&rig, &[])
+        .await
+        .0
+        .read_u8()
+        .await
+        .unwrap_err();
     assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
     let mut failed = Scripted::start(&rig, &[]).await;
     assert_eq!(failed.refusal().await.0, "57P03 the database system is starting up");
     let mut refused = Scripted::log_in(&rig, &password, &[]).await;
     assert_eq!(refused.refusal().await.0, "28000 password authentication failed for user \"IAMR:rs01\"");
-    rig.connect(&password, "").await.expect("the orders are used up");
+    rig.connect(&password, "")
+        .await
+        .expect("the orders are used up");
     assert_eq!(rig.warehouse.logins(), 1);
 }
 
@@ -297,7 +351,11 @@ async fn sessions_are_dropped_to_order_and_with_the_warehouse() {
     let mut client = Scripted::log_in(&rig, &password, &[]).await;
     client.receive_until(b'Z').await;
     rig.warehouse.close_sessions();
-    client.0.read_u8().await.expect_err("no byte, and no close_notify");
+    client
+        .0
+        .read_u8()
+        .await
+        .expect_err("no byte, and no close_notify");
     let mut client = Scripted::log_in(&rig, &password, &[]).await;
     client.receive_until(b'Z').await;
     drop(rig.warehouse);
@@ -311,20 +369,30 @@ async fn a_login_of_a_cluster_is_its_database_user_s() {
     for user in ["IAM:adam", "IAMA:adam:readers:writers"] {
         let login = rig.logins.mint_as(user, "adam", life).await;
         let mut psql = rig.psql(rig.warehouse.address().port(), &login.password);
-        let output = psql.env("PGUSER", user).args(["-c", "select current_user"]).output().await.unwrap();
+        let output = psql
+            .env("PGUSER", user)
+            .args(["-c", "select current_user"])
+            .output()
+            .await
+            .unwrap();
         assert_eq!(text(&output.stdout), "adam", "{}", text(&output.stderr));
         let startup = rig.warehouse.startups().pop().unwrap();
         assert!(startup.contains(&("user".to_owned(), user.to_owned())), "{startup:?}");
     }
     let hollow = rig.logins.hollow("IAM:eve", "eve", life);
     let mut psql = rig.psql(rig.warehouse.address().port(), &hollow.password);
-    let output = psql.env("PGUSER", "IAM:eve").args(["-c", "select 1"]).output().await.unwrap();
+    let output = psql
+        .env("PGUSER", "IAM:eve")
+        .args(["-c", "select 1"])
+        .output()
+        .await
+        .unwrap();
     let said = text(&output.stderr);
     assert!(said.contains("password authentication failed for user \"IAM:eve\""), "{said}");
 }
 
-/// What tools say to Redshift and PostgreSQL would refuse, and what they ask its catalog: in the words of sqlalchemy-redshift,
-/// dlt, SQLMesh and AWS's Python driver, abridged.
+/// What tools say to Redshift and PostgreSQL would refuse, and what they ask its catalog: in the
+/// words of sqlalchemy-redshift, dlt, SQLMesh and AWS's Python driver, abridged.
 #[tokio::test]
 async fn statements_in_redshifts_words_are_understood() {
     let rig = Rig::with(WarehouseOptions { statements: Statements::Redshift, ..WarehouseOptions::default() }).await;
@@ -369,6 +437,14 @@ async fn statements_in_redshifts_words_are_understood() {
         assert_eq!((rows.join("\n").as_str(), output.status.success()), (want, true), "{sql}: {said}");
     }
     let client = rig.connect(&password, "").await.unwrap();
-    let rows = client.query("SHOW COLUMNS FROM TABLE $1.$2.$3;", &[&"dev", &"public", &"item"]).await.unwrap();
-    assert_eq!(rows.iter().map(|row| row.get("column_name")).collect::<Vec<&str>>(), ["id", "name", "tags", "raw"]);
+    let rows = client
+        .query("SHOW COLUMNS FROM TABLE $1.$2.$3;", &[&"dev", &"public", &"item"])
+        .await
+        .unwrap();
+    assert_eq!(
+        rows.iter()
+            .map(|row| row.get("column_name"))
+            .collect::<Vec<&str>>(),
+        ["id", "name", "tags", "raw"]
+    );
 }

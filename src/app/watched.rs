@@ -1,4 +1,5 @@
-//! The references whose values may change while we run: passwords, and what the listener's TLS is made of.
+//! The references whose values may change while we run: passwords, and what the listener's TLS is
+//! made of.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +12,10 @@ use crate::startup::tls::Renewed;
 
 /// Each, and what becomes of its new values.
 pub(super) fn all(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
-    let users = config.users.iter().flat_map(|(name, user)| passwords(name, user, shared));
+    let users = config
+        .users
+        .iter()
+        .flat_map(|(name, user)| passwords(name, user, shared));
     let any = config.any_user.iter().filter_map(|any| listed(any, shared));
     let identity = config.listen.identity.as_ref().and_then(|identity| {
         of_listener("listen.tls", &[&identity.cert, &identity.key], shared, |values| match values {
@@ -23,10 +27,17 @@ pub(super) fn all(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
     let ca = clients.map(|clients| &clients.ca).and_then(|ca| {
         of_listener("listen.tls.client_ca", &[ca], shared, |values| values.first().map(Renewed::ClientCa))
     });
-    let crl = clients.and_then(|clients| clients.crl.as_ref()).and_then(|crl| {
-        of_listener("listen.tls.client_crl", &[crl], shared, |values| values.first().map(Renewed::ClientCrl))
-    });
-    users.chain(any).chain(identity).chain(ca).chain(crl).collect()
+    let crl = clients
+        .and_then(|clients| clients.crl.as_ref())
+        .and_then(|crl| {
+            of_listener("listen.tls.client_crl", &[crl], shared, |values| values.first().map(Renewed::ClientCrl))
+        });
+    users
+        .chain(any)
+        .chain(identity)
+        .chain(ca)
+        .chain(crl)
+        .collect()
 }
 
 /// Each by itself: one that cannot be read leaves the other as it is.
@@ -39,7 +50,10 @@ fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
             let (shared, user) = (Arc::clone(&shared), user.clone());
             async move {
                 for text in &values {
-                    shared.accounts.renew(&user, slot, Password::from_stored(text)?).await?;
+                    shared
+                        .accounts
+                        .renew(&user, slot, Password::from_stored(text)?)
+                        .await?;
                 }
                 forgive(&shared, &[user]);
                 Ok(())
@@ -73,11 +87,15 @@ fn listed(any: &AnyUser, shared: &Arc<Shared>) -> Option<Watched> {
 
 /// Whoever sent a new password before we knew it was refused, and counted.
 fn forgive(shared: &Shared, users: &[String]) {
-    let users: HashSet<_> = users.iter().map(|user| shared.accounts.counted_as(user, user)).collect();
+    let users: HashSet<_> = users
+        .iter()
+        .map(|user| shared.accounts.counted_as(user, user))
+        .collect();
     shared.bans.forgive(&users);
 }
 
-/// A part of the listener's TLS, of texts that are used together. `None`: one of them does not change.
+/// A part of the listener's TLS, of texts that are used together. `None`: one of them does not
+/// change.
 fn of_listener(
     key: &str,
     texts: &[&Material],

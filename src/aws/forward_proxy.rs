@@ -1,7 +1,9 @@
-//! The HTTP client of all calls to AWS, and which of them a forward proxy of the environment's may see.
+//! The HTTP client of all calls to AWS, and which of them a forward proxy of the environment's may
+//! see.
 //!
-//! Only `https` goes through one, inside a CONNECT tunnel. What is asked by plain http is a metadata service, the agent
-//! of a container or an endpoint on loopback: it holds tokens and secret keys in clear, and is never another machine's.
+//! Only `https` goes through one, inside a CONNECT tunnel. What is asked by plain http is a
+//! metadata service, the agent of a container or an endpoint on loopback: it holds tokens and
+//! secret keys in clear, and is never another machine's.
 
 use std::fmt;
 
@@ -11,11 +13,13 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use tracing::warn;
 
-/// The environment variables that name a proxy for `https`, as curl and the SDKs read them; the first that is set wins.
+/// The environment variables that name a proxy for `https`, as curl and the SDKs read them; the
+/// first that is set wins.
 const NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// Hosts that are never asked through a proxy, whatever the environment says: loopback, and the link-local addresses of
-/// the metadata services (EC2's `fd00:ec2::254` and EKS's `fd00:ec2::23` are unique local ones).
+/// Hosts that are never asked through a proxy, whatever the environment says: loopback, and the
+/// link-local addresses of the metadata services (EC2's `fd00:ec2::254` and EKS's `fd00:ec2::23`
+/// are unique local ones).
 const NEVER: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fe80::/10,fd00:ec2::/32";
 
 /// The forward proxy that the environment names.
@@ -49,7 +53,9 @@ impl ForwardProxy {
 /// Leaves out what may hold a password.
 impl fmt::Debug for ForwardProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ForwardProxy").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("ForwardProxy")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +68,9 @@ pub(super) fn http_client(proxy: Option<&ForwardProxy>) -> SharedHttpClient {
         if let Some(components) = components {
             connector.set_sleep_impl(components.sleep_impl());
         }
-        connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+        connector
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .build()
     })
 }
 
@@ -70,7 +78,10 @@ pub(super) fn http_client(proxy: Option<&ForwardProxy>) -> SharedHttpClient {
 fn address(url: &str) -> String {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit_once('@').map_or(authority, |(_, address)| address).to_owned()
+    authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, address)| address)
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -78,7 +89,11 @@ mod tests {
     use super::*;
 
     fn of(env: &[(&str, &str)]) -> Option<ForwardProxy> {
-        let find = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            env.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         ForwardProxy::of(&find)
     }
 
@@ -96,7 +111,13 @@ mod tests {
             (&[("HTTPS_PROXY", "http://u:s3 cret@proxy:1080")], None),
         ] {
             let proxy = of(env);
-            assert_eq!(proxy.as_ref().map(|proxy| (&*proxy.address, proxy.variable)), want, "{env:?}");
+            assert_eq!(
+                proxy
+                    .as_ref()
+                    .map(|proxy| (&*proxy.address, proxy.variable)),
+                want,
+                "{env:?}"
+            );
             assert!(!format!("{proxy:?}").contains("cret"));
         }
     }

@@ -1,8 +1,9 @@
-//! The base identity's keys: held while they are good, read again where they come from once they are not.
+//! The base identity's keys: held while they are good, read again where they come from once they
+//! are not.
 //!
-//! They are read again ahead of their end, within half a minute of a change of the shared files, and at once when AWS
-//! refuses them. None of it needs a restart. One load is in flight at a time, whoever waits for it; while it is, keys that
-//! are still good serve.
+//! They are read again ahead of their end, within half a minute of a change of the shared files,
+//! and at once when AWS refuses them. None of it needs a restart. One load is in flight at a time,
+//! whoever waits for it; while it is, keys that are still good serve.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ use tracing::{info, warn};
 use super::words::{Again, told};
 use crate::clock::Clock;
 
-/// For one load, as the SDK's own cache has it, and a little more: a `credential_process` may be slow.
+/// For one load, as the SDK's own cache has it, and a little more: a `credential_process` may be
+/// slow.
 pub(super) const LOAD: Duration = Duration::from_secs(8);
 
 /// How long a load is waited for where there are keys that are still good.
@@ -39,7 +41,8 @@ const COMPARE: Duration = Duration::from_secs(4);
 /// Keys without an end are loaded again after so long (the SDK's cache does the same).
 const ENDLESS: Duration = Duration::from_secs(900);
 
-/// Keys with an end are replaced so long before it, or at a quarter of the life that they were found with.
+/// Keys with an end are replaced so long before it, or at a quarter of the life that they were
+/// found with.
 const AHEAD: Duration = Duration::from_secs(300);
 
 /// Keys that are nearer to their end are not used: a request takes its time.
@@ -161,16 +164,22 @@ impl Inner {
         }
     }
 
-    /// Keys that may be used, and the load in flight; begun here if it is time. One of them at least is there.
+    /// Keys that may be used, and the load in flight; begun here if it is time. One of them at
+    /// least is there.
     fn at_hand(self: &Arc<Self>) -> Result<(Option<Credentials>, Option<Flight>), CredentialsError> {
         let mut state = self.state();
         let held = state.held.clone();
-        let usable = held.as_ref().filter(|held| self.is_good(held, true)).map(|held| held.keys.clone());
+        let usable = held
+            .as_ref()
+            .filter(|held| self.is_good(held, true))
+            .map(|held| held.keys.clone());
         let is_wanted = state.error.is_some() || held.as_ref().is_none_or(|held| !self.is_good(held, false));
         if state.flying().is_none() && (state.is_changed || is_wanted) {
             match &state.error {
                 Some(error) if state.is_paused() && !state.is_changed => {
-                    return usable.map(|keys| (Some(keys), None)).ok_or_else(|| error.error());
+                    return usable
+                        .map(|keys| (Some(keys), None))
+                        .ok_or_else(|| error.error());
                 }
                 None if state.is_paused() && !state.is_changed && usable.is_some() => {}
                 Some(_) | None => self.launch(&mut state),
@@ -202,7 +211,9 @@ impl Inner {
             Some(before) => self.compare(before, &keys).await,
             None => (false, None),
         };
-        let life = keys.expiry().map(|end| end.duration_since(self.clock.now()).unwrap_or_default());
+        let life = keys
+            .expiry()
+            .map(|end| end.duration_since(self.clock.now()).unwrap_or_default());
         let mut state = self.state();
         // Counted before the keys can be used.
         if is_another {
@@ -214,14 +225,20 @@ impl Inner {
         if state.error.take().is_some() && state.held.is_some() {
             info!("the base credentials are renewed again");
         }
-        let principal =
-            principal.or_else(|| state.held.take().and_then(|held| held.principal).filter(|_| before.is_none()));
+        let principal = principal.or_else(|| {
+            state
+                .held
+                .take()
+                .and_then(|held| held.principal)
+                .filter(|_| before.is_none())
+        });
         state.held = Some(Held { keys: keys.clone(), loaded: Instant::now(), life, principal });
         state.flight = None;
         keys
     }
 
-    /// Whether other keys are another identity's, and whose they are. Who cannot be told is taken for another.
+    /// Whether other keys are another identity's, and whose they are. Who cannot be told is taken
+    /// for another.
     async fn compare(&self, before: &Held, keys: &Credentials) -> (bool, Option<String>) {
         let was = async {
             match &before.principal {
@@ -239,7 +256,9 @@ impl Inner {
         state.flight = None;
         state.paused = Some(Instant::now());
         let was_failing = state.error.replace(error.clone()).is_some();
-        let Some(held) = state.held.as_ref().filter(|held| self.is_good(held, true)) else { return Err(error) };
+        let Some(held) = state.held.as_ref().filter(|held| self.is_good(held, true)) else {
+            return Err(error);
+        };
         if !was_failing {
             warn!(error = told(&error).as_str(), "the base credentials cannot be renewed");
         }
@@ -252,10 +271,12 @@ impl Inner {
             return to_the_end || held.loaded.elapsed() < ENDLESS;
         };
         let ahead = if to_the_end { LEAST } else { AHEAD.min(life / 4).max(LEAST) };
-        end.duration_since(self.clock.now()).is_ok_and(|left| left > ahead)
+        end.duration_since(self.clock.now())
+            .is_ok_and(|left| left > ahead)
     }
 
-    /// Looks whether a file is not as it was when it was last looked at. One at a time does, and nobody waits long for it.
+    /// Looks whether a file is not as it was when it was last looked at. One at a time does, and
+    /// nobody waits long for it.
     async fn look(&self) {
         {
             let mut state = self.state();
@@ -282,7 +303,9 @@ impl State {
 
     /// The load in flight, unless it ended with the runtime that it ran on.
     fn flying(&self) -> Option<Flight> {
-        self.flight.clone().filter(|flight| flight.landed.has_changed().is_ok())
+        self.flight
+            .clone()
+            .filter(|flight| flight.landed.has_changed().is_ok())
     }
 }
 
@@ -308,7 +331,9 @@ impl ProvideCredentials for Identity {
 /// Holds secrets.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("generation", &self.generation()).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
     }
 }
 
@@ -371,7 +396,12 @@ mod tests {
 
         /// The letter that the id begins with.
         fn principal<'a>(&'a self, keys: &'a Credentials) -> BoxFuture<'a, Option<String>> {
-            let letter = keys.access_key_id().chars().next().filter(|letter| *letter != '?').map(String::from);
+            let letter = keys
+                .access_key_id()
+                .chars()
+                .next()
+                .filter(|letter| *letter != '?')
+                .map(String::from);
             async move { letter }.boxed()
         }
     }
@@ -394,7 +424,11 @@ mod tests {
     }
 
     async fn id(identity: &Identity) -> Result<String, ()> {
-        identity.provide_credentials().await.map(|keys| keys.access_key_id().to_owned()).map_err(|_why| ())
+        identity
+            .provide_credentials()
+            .await
+            .map(|keys| keys.access_key_id().to_owned())
+            .map_err(|_why| ())
     }
 
     /// A source that says this never ends.
@@ -514,7 +548,8 @@ mod tests {
         assert_eq!((both.0.as_deref(), both.1.as_deref(), scripted.loads()), (Ok("A"), Ok("A"), 1));
     }
 
-    /// Where the role was skipped that the base identity was, a login under the next one would be somebody else's.
+    /// Where the role was skipped that the base identity was, a login under the next one would be
+    /// somebody else's.
     #[tokio::test(start_paused = true)]
     async fn another_identity_has_another_number_and_other_keys_of_the_same_have_not() {
         let (identity, scripted) = identity("A1", None, Vec::new());

@@ -6,16 +6,21 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 use aws_sdk_redshiftserverless::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use futures_util::FutureExt;
 
-/// The suffix of each Region that was asked for: the configuration names a host for each of thousands of connections.
+/// The suffix of each Region that was asked for: the configuration names a host for each of
+/// thousands of connections.
 static SUFFIXES: LazyLock<RwLock<HashMap<String, String>>> = LazyLock::new(RwLock::default);
 
 /// Regions that are remembered: more than AWS has, fewer than a writer of specs can make up.
 const MAX_REGIONS: usize = 256;
 
-/// What follows `SERVICE.REGION.` in the names of a Region's services, `amazonaws.com` or another. The SDK's own data says
-/// so; a Region that it does not know is in `aws`.
+/// What follows `SERVICE.REGION.` in the names of a Region's services, `amazonaws.com` or another.
+/// The SDK's own data says so; a Region that it does not know is in `aws`.
 pub(crate) fn dns_suffix(region: &str) -> String {
-    let known = SUFFIXES.read().unwrap_or_else(PoisonError::into_inner).get(region).cloned();
+    let known = SUFFIXES
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(region)
+        .cloned();
     known.unwrap_or_else(|| {
         let suffix = resolve(region).unwrap_or_else(|| "amazonaws.com".to_owned());
         let mut suffixes = SUFFIXES.write().unwrap_or_else(PoisonError::into_inner);
@@ -30,11 +35,20 @@ pub(crate) fn dns_suffix(region: &str) -> String {
 fn resolve(region: &str) -> Option<String> {
     let params = Params::builder().region(region).build().ok()?;
     // The rules ask nobody, so that the answer is there at once.
-    let endpoint = DefaultResolver::new().resolve_endpoint(&params).now_or_never()?.ok()?;
-    Some(endpoint.url().strip_prefix(&format!("https://redshift-serverless.{region}."))?.to_owned())
+    let endpoint = DefaultResolver::new()
+        .resolve_endpoint(&params)
+        .now_or_never()?
+        .ok()?;
+    Some(
+        endpoint
+            .url()
+            .strip_prefix(&format!("https://redshift-serverless.{region}."))?
+            .to_owned(),
+    )
 }
 
-/// The partition, as ARNs name it. Its name is in that of the Region ("Partitions", AWS Fault Isolation Boundaries).
+/// The partition, as ARNs name it. Its name is in that of the Region ("Partitions", AWS Fault
+/// Isolation Boundaries).
 pub(crate) fn name(region: &str) -> String {
     let mut labels = region.split('-');
     match (labels.next(), labels.next()) {

@@ -1,4 +1,5 @@
-//! The proxy's own Region: where roles are taken and stored values read, where nothing else names a Region.
+//! The proxy's own Region: where roles are taken and stored values read, where nothing else names a
+//! Region.
 
 use std::path::Path;
 
@@ -12,13 +13,16 @@ use tracing::{info, warn};
 
 use crate::config::{Aws, HomeRegion};
 
-/// In the order of the SDK's chain: what is configured, the environment, the profile, the instance. The instance's
-/// metadata service is asked only where that can matter: elsewhere it is nobody's, and each start would wait for it.
+/// In the order of the SDK's chain: what is configured, the environment, the profile, the instance.
+/// The instance's metadata service is asked only where that can matter: elsewhere it is nobody's,
+/// and each start would wait for it.
 pub(super) async fn find(aws: &Aws, home: HomeRegion, config: &ProviderConfig) -> Option<Region> {
     if let Some(region) = &aws.region {
         return Some(Region::new(region.clone()));
     }
-    let profile = ProfileFileRegionProvider::builder().configure(config).build();
+    let profile = ProfileFileRegionProvider::builder()
+        .configure(config)
+        .build();
     let found = match EnvironmentVariableRegionProvider::new().region().await {
         Some(region) => Some(region),
         None => profile.region().await,
@@ -31,7 +35,11 @@ pub(super) async fn find(aws: &Aws, home: HomeRegion, config: &ProviderConfig) -
     if found.is_some() || !asks {
         return found;
     }
-    let instance = ImdsRegionProvider::builder().configure(config).build().region().await;
+    let instance = ImdsRegionProvider::builder()
+        .configure(config)
+        .build()
+        .region()
+        .await;
     match &instance {
         Some(region) => info!(region = region.as_ref(), "the Region is the instance's"),
         None => warn!("no Region is known: set aws.region or AWS_REGION (no instance metadata service answers here)"),
@@ -39,8 +47,8 @@ pub(super) async fn find(aws: &Aws, home: HomeRegion, config: &ProviderConfig) -
     instance
 }
 
-/// Whether this machine is an EC2 instance, by what its firmware says ("Detect whether a host is an EC2 instance", Amazon
-/// EC2 User Guide): that asks nobody.
+/// Whether this machine is an EC2 instance, by what its firmware says ("Detect whether a host is an
+/// EC2 instance", Amazon EC2 User Guide): that asks nobody.
 fn is_instance() -> bool {
     let says = |name: &str, mark: &str| {
         let text = std::fs::read_to_string(Path::new("/sys/devices/virtual/dmi/id").join(name));

@@ -1,5 +1,6 @@
-//! How far this machine's clock is from AWS's: taken from the `Date` of every answer, and corrected for in what is compared
-//! with expiries. Signatures are corrected by the SDK, which learns the same way, client by client.
+//! How far this machine's clock is from AWS's: taken from the `Date` of every answer, and corrected
+//! for in what is compared with expiries. Signatures are corrected by the SDK, which learns the
+//! same way, client by client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -12,7 +13,8 @@ use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
 
 use crate::clock::{Clock, SystemClock};
 
-/// Codes by which AWS refuses a signature for its time, besides others: the `Date` of the answer tells which it is.
+/// Codes by which AWS refuses a signature for its time, besides others: the `Date` of the answer
+/// tells which it is.
 const OF_TIME: [&str; 7] = [
     "AuthFailure",
     "InvalidSignature",
@@ -23,7 +25,8 @@ const OF_TIME: [&str; 7] = [
     "SignatureDoesNotMatch",
 ];
 
-/// A clock that is less far off is not what AWS refuses a signature for: it takes them within five minutes.
+/// A clock that is less far off is not what AWS refuses a signature for: it takes them within five
+/// minutes.
 const LEAST_SECS: u64 = 240;
 
 /// What is known of the difference, for all that is compared with AWS's time.
@@ -47,7 +50,8 @@ struct Corrected {
 }
 
 impl Skew {
-    /// Takes it from an answer's `Date`, which came at `now`. A clock that has been set is right again.
+    /// Takes it from an answer's `Date`, which came at `now`. A clock that has been set is right
+    /// again.
     fn see(&self, date: &str, now: SystemTime) {
         let Some(secs) = ahead(date, now) else { return };
         self.0.secs.store(secs, Ordering::Relaxed);
@@ -62,7 +66,8 @@ impl Skew {
         self.0.secs.load(Ordering::Relaxed)
     }
 
-    /// Whether a call that was refused by this code may do at once: by then its client signs by the time of the answer.
+    /// Whether a call that was refused by this code may do at once: by then its client signs by the
+    /// time of the answer.
     pub(crate) fn explains(&self, code: &str) -> bool {
         self.0.was_off.load(Ordering::Relaxed) && OF_TIME.contains(&code)
     }
@@ -107,7 +112,8 @@ impl Clock for Corrected {
     }
 }
 
-/// How many seconds an HTTP date is ahead of `now`; none, if that is not far. `None`: it is no date.
+/// How many seconds an HTTP date is ahead of `now`; none, if that is not far. `None`: it is no
+/// date.
 fn ahead(date: &str, now: SystemTime) -> Option<i64> {
     let there = SystemTime::try_from(DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?).ok()?;
     let secs = match there.duration_since(now) {

@@ -1,8 +1,10 @@
-//! Where the base identity's keys can come from: the SDK's providers, in the order of its default chain.
+//! Where the base identity's keys can come from: the SDK's providers, in the order of its default
+//! chain.
 //!
-//! Its chain ends at the first provider that fails. Ours passes a `default` profile over that can never be used: one that
-//! somebody has left on an instance must not hide the instance's role. A profile that `AWS_PROFILE` names, one that fails
-//! for now, and one that has had keys are never passed over: to become somebody else is worse than to have no keys.
+//! Its chain ends at the first provider that fails. Ours passes a `default` profile over that can
+//! never be used: one that somebody has left on an instance must not hide the instance's role. A
+//! profile that `AWS_PROFILE` names, one that fails for now, and one that has had keys are never
+//! passed over: to become somebody else is worse than to have no keys.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -39,10 +41,12 @@ enum Source {
     Instance,
 }
 
-/// All sources. They read files in place, and those may hang: they are asked on a thread of their own.
+/// All sources. They read files in place, and those may hang: they are asked on a thread of their
+/// own.
 pub(super) struct Sources {
     chain: Arc<Chain>,
-    /// One load at a time, and one look at the files: what hangs keeps its thread, and no other is begun.
+    /// One load at a time, and one look at the files: what hangs keeps its thread, and no other is
+    /// begun.
     loads: Lanes<()>,
     looks: Lanes<()>,
 }
@@ -83,15 +87,17 @@ struct Last {
 }
 
 impl Sources {
-    /// By the environment, with what is common to all clients of AWS. `client` is for the sources alone: its connections
-    /// end with each load.
+    /// By the environment, with what is common to all clients of AWS. `client` is for the sources
+    /// alone: its connections end with each load.
     pub(super) fn new(client: SharedHttpClient, caller: Caller, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let config = caller.config.to_builder().http_client(client).build();
         let shared = provider_config(&config);
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let home = set("HOME").map(PathBuf::from);
         let file = |name: &str, default: &str| {
-            set(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(default)))
+            set(name)
+                .map(PathBuf::from)
+                .or_else(|| home.as_ref().map(|home| home.join(default)))
         };
         let files = [file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"), file("AWS_CONFIG_FILE", ".aws/config")];
         let chain = Chain {
@@ -99,9 +105,13 @@ impl Sources {
             is_profile_named: set("AWS_PROFILE").is_some(),
             caller,
             environment: EnvironmentVariableCredentialsProvider::new(),
-            web_identity: WebIdentityTokenCredentialsProvider::builder().configure(&shared).build(),
+            web_identity: WebIdentityTokenCredentialsProvider::builder()
+                .configure(&shared)
+                .build(),
             container: EcsCredentialsProvider::builder().configure(&shared).build(),
-            instance: ImdsCredentialsProvider::builder().configure(&shared).build(),
+            instance: ImdsCredentialsProvider::builder()
+                .configure(&shared)
+                .build(),
             config,
             last: Mutex::default(),
         };
@@ -113,7 +123,9 @@ impl Sources {
 impl Chain {
     /// Runs [`Chain::find`] on a runtime that is this thread's own.
     fn load(&self) -> Loaded {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(CredentialsError::provider_error)?;
         let found = runtime.block_on(async { timeout(LOAD, self.find()).await });
         // Not to wait for a name that is still being looked up.
@@ -127,8 +139,11 @@ impl Chain {
             Err(CredentialsError::CredentialsNotLoaded(_)) => {}
             keys => return self.found(Source::Environment, keys),
         }
-        // A provider of profiles reads its files once: a new one for each load reads what stands there now.
-        let profile = ProfileFileCredentialsProvider::builder().configure(&provider_config(&self.config)).build();
+        // A provider of profiles reads its files once: a new one for each load reads what stands
+        // there now.
+        let profile = ProfileFileCredentialsProvider::builder()
+            .configure(&provider_config(&self.config))
+            .build();
         match profile.provide_credentials().await {
             Ok(keys) => return self.found(Source::Profile, Ok(keys)),
             // Half a file, as one that is being written, looks like none.
@@ -193,13 +208,25 @@ impl Load for Sources {
     fn load(&self) -> BoxFuture<'_, Loaded> {
         let chain = Arc::clone(&self.chain);
         let unfinished = |error| Err(CredentialsError::provider_error(error));
-        async move { self.loads.run((), move || chain.load()).await.unwrap_or_else(unfinished) }.boxed()
+        async move {
+            self.loads
+                .run((), move || chain.load())
+                .await
+                .unwrap_or_else(unfinished)
+        }
+        .boxed()
     }
 
     fn look(&self) -> BoxFuture<'_, Vec<Look>> {
         let chain = Arc::clone(&self.chain);
         // Without a thread there is nothing to be seen.
-        async move { self.looks.run((), move || look(&chain.files)).await.unwrap_or_default() }.boxed()
+        async move {
+            self.looks
+                .run((), move || look(&chain.files))
+                .await
+                .unwrap_or_default()
+        }
+        .boxed()
     }
 
     fn principal<'a>(&'a self, keys: &'a Credentials) -> BoxFuture<'a, Option<String>> {
@@ -216,11 +243,18 @@ impl std::fmt::Debug for Sources {
 impl Caller {
     async fn principal(&self, keys: &Credentials) -> Option<String> {
         let mut config = aws_sdk_sts::config::Builder::from(&self.config);
-        config.set_region(self.config.region().or_else(|| self.otherwise.get()).cloned());
+        config.set_region(
+            self.config
+                .region()
+                .or_else(|| self.otherwise.get())
+                .cloned(),
+        );
         if let Some(url) = &self.endpoint_url {
             config.set_endpoint_url(Some(url.clone()));
         }
-        let config = config.credentials_provider(keys.clone()).identity_cache(IdentityCache::no_cache());
+        let config = config
+            .credentials_provider(keys.clone())
+            .identity_cache(IdentityCache::no_cache());
         let client = aws_sdk_sts::Client::from_conf(config.build());
         let answer = match client.get_caller_identity().send().await {
             Ok(answer) => answer,
@@ -232,8 +266,8 @@ impl Caller {
     }
 }
 
-/// The role of a role session (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`): each renewal may have a session's name of
-/// its own.
+/// The role of a role session (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`): each renewal may
+/// have a session's name of its own.
 fn without_session(arn: &str) -> &str {
     match arn.rsplit_once('/') {
         Some((role, _session)) if role.contains(":assumed-role/") => role,
@@ -241,8 +275,8 @@ fn without_session(arn: &str) -> &str {
     }
 }
 
-/// Whether a profile is of no use until somebody changes something: it is set up wrongly, or is one of SSO without a
-/// session. What fails besides (a call, a program) may do in a minute.
+/// Whether a profile is of no use until somebody changes something: it is set up wrongly, or is one
+/// of SSO without a session. What fails besides (a call, a program) may do in a minute.
 fn is_for_good(error: &CredentialsError) -> bool {
     if matches!(error, CredentialsError::InvalidConfiguration(_)) {
         return true;

@@ -1,4 +1,5 @@
-//! The SDK's words about calls without an answer and about keys that it did not find, less what they may quote.
+//! The SDK's words about calls without an answer and about keys that it did not find, less what
+//! they may quote.
 
 use std::env::VarError;
 use std::error::Error;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 
-/// Where the SDK begins to quote what a `credential_process` wrote to its standard error: `set -x` writes keys there.
+/// Where the SDK begins to quote what a `credential_process` wrote to its standard error: `set -x`
+/// writes keys there.
 const QUOTED: &str = "Stderr:";
 
-/// An error and its causes in one line. The SDK's words about a body that it cannot read quote the body, and its words
-/// about a variable, a document or a program that failed quote those: of such causes we say what they are, and nothing
-/// that they say.
+/// An error and its causes in one line. The SDK's words about a body that it cannot read quote the
+/// body, and its words about a variable, a document or a program that failed quote those: of such
+/// causes we say what they are, and nothing that they say.
 pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
     let mut told = Vec::<String>::new();
     for cause in std::iter::successors(Some(error), |&cause| cause.source()) {
@@ -22,7 +24,8 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
         } else if text.contains("JSON") {
             Some("a document is not the JSON that it should be".to_owned())
         } else {
-            text.split_once(QUOTED).map(|(before, _quoted)| format!("{before}(what it wrote to stderr is not shown)"))
+            text.split_once(QUOTED)
+                .map(|(before, _quoted)| format!("{before}(what it wrote to stderr is not shown)"))
         };
         let is_last = ours.is_some();
         let text = ours.unwrap_or(text);

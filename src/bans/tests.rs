@@ -18,7 +18,9 @@ fn ip(text: &str) -> IpAddr {
 /// A name that somebody has.
 fn user(name: &str) -> Counted {
     let mut tag = [0; 32];
-    tag.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    tag.iter_mut()
+        .zip(name.bytes())
+        .for_each(|(to, from)| *to = from);
     Counted::new(tag, name)
 }
 
@@ -179,12 +181,17 @@ async fn memory_is_bounded_and_a_flood_of_failures_ends_no_ban() {
     assert!(is_banned(&bans, "10.0.0.1", "a"));
     let (_, memory) = bans.memory();
     assert_eq!((memory.failures.len(), memory.bans.len()), (MAX_FAILURES, 1));
-    let pairs: usize = memory.addresses.values().map(|address| address.users.len()).sum();
+    let pairs: usize = memory
+        .addresses
+        .values()
+        .map(|address| address.users.len())
+        .sum();
     assert!(pairs <= MAX_FAILURES + MAX_BANS);
     assert!(memory.addresses.len() <= pairs);
 }
 
-/// Issue 11, A4: right passwords that waited for our own queue until `startup_timeout` were counted as wrong.
+/// Issue 11, A4: right passwords that waited for our own queue until `startup_timeout` were counted
+/// as wrong.
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_is_dropped_counts_for_nothing() {
     let (bans, a) = (bans(), user("a"));
@@ -220,7 +227,8 @@ async fn a_user_with_a_new_password_begins_anew_everywhere() {
     assert_empty(&bans);
 }
 
-/// An office behind one address, whose users all have the passwords of before a rotation, or of after it.
+/// An office behind one address, whose users all have the passwords of before a rotation, or of
+/// after it.
 #[tokio::test(start_paused = true)]
 async fn the_ban_of_an_address_ends_with_the_failures_that_it_stands_on() {
     let bans = bans();
@@ -268,7 +276,8 @@ async fn beyond_the_bound_a_ban_of_an_address_lasts_its_time() {
     assert!(!is_banned(&bans, "10.0.0.1", "good"));
 }
 
-/// Names that look alike where nobody has them: a ban of one must not tell whether somebody has the other.
+/// Names that look alike where nobody has them: a ban of one must not tell whether somebody has the
+/// other.
 #[tokio::test(start_paused = true)]
 async fn names_are_told_apart_by_all_of_them() {
     let (bans, alias) = (bans(), "unknown-bf227a79");

@@ -1,6 +1,7 @@
 //! Keys of sessions that have just ended: a request that comes with one is late, not a guess.
 //!
-//! Drivers send such requests by themselves: Go's database/sql cancels a context while it closes the connection.
+//! Drivers send such requests by themselves: Go's database/sql cancels a context while it closes
+//! the connection.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -17,12 +18,12 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// Keys remembered; beyond, the oldest is forgotten. At some 50 bytes each they take 1 MB at most.
 const MAX_KEYS: usize = 16_000;
 
-/// The fingerprints of keys whose sessions ended within the last minute. One is shared by all sessions and all cancel
-/// requests; its lock is held for one look-up or insertion.
+/// The fingerprints of keys whose sessions ended within the last minute. One is shared by all
+/// sessions and all cancel requests; its lock is held for one look-up or insertion.
 ///
-/// A fingerprint is the key under a hash whose own key is random to this process: it takes no more memory for a long
-/// secret, and how long a look-up takes says nothing about a secret. Two keys with one fingerprint would only let one
-/// wrong guess in 2^50 go uncounted.
+/// A fingerprint is the key under a hash whose own key is random to this process: it takes no more
+/// memory for a long secret, and how long a look-up takes says nothing about a secret. Two keys
+/// with one fingerprint would only let one wrong guess in 2^50 go uncounted.
 #[derive(Default)]
 pub(super) struct EndedKeys {
     hash: RandomState,
@@ -61,7 +62,11 @@ impl EndedKeys {
     /// The memory, without the keys of sessions that ended too long ago.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        while memory.ends.front().is_some_and(|(at, _)| at.elapsed() >= REMEMBERED) {
+        while memory
+            .ends
+            .front()
+            .is_some_and(|(at, _)| at.elapsed() >= REMEMBERED)
+        {
             memory.forget_oldest();
         }
         memory

@@ -1,9 +1,10 @@
-//! Who guesses at cancel keys: requests with the pid of a live session and a key that is none of that pid's, by address and
-//! pid.
+//! Who guesses at cancel keys: requests with the pid of a live session and a key that is none of
+//! that pid's, by address and pid.
 //!
-//! A request whose pid no session has cannot hit anything, and one whose session has just ended is late: neither is a
-//! miss. A driver that is confused misses now and then; beyond the limit somebody guesses, and the operator is told. The
-//! limit refuses nobody: a right key is served from any address, whatever others behind the same address have sent.
+//! A request whose pid no session has cannot hit anything, and one whose session has just ended is
+//! late: neither is a miss. A driver that is confused misses now and then; beyond the limit
+//! somebody guesses, and the operator is told. The limit refuses nobody: a right key is served from
+//! any address, whatever others behind the same address have sent.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +20,8 @@ use crate::address::{is_in, neighbourhood};
 const PER_MINUTE: u32 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Pairs of address and pid whose misses are remembered; beyond, the memory is emptied rather than let grow.
+/// Pairs of address and pid whose misses are remembered; beyond, the memory is emptied rather than
+/// let grow.
 const MAX_PAIRS: usize = 10_000;
 
 /// What is remembered of each address and pid: since when, and how many.

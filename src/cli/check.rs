@@ -1,5 +1,5 @@
-//! `check`: what each connection does, proved live step by step ([`live()`]), or out of the configuration alone
-//! ([`offline()`]). Tells no secret.
+//! `check`: what each connection does, proved live step by step ([`live()`]), or out of the
+//! configuration alone ([`offline()`]). Tells no secret.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub(crate) mod steps;
 mod user;
 mod warehouse;
 
-/// A paragraph for each connection named, all when `conn_ids` is empty. Of all, each names the first of its users.
+/// A paragraph for each connection named, all when `conn_ids` is empty. Of all, each names the
+/// first of its users.
 ///
 /// # Errors
 /// [`Unknown`].
@@ -49,7 +50,9 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
             Connection::Configured(spec) => write_one(&mut out, config, spec),
             Connection::InTable(conn_id, specs) => write_item(&mut out, conn_id, specs),
         };
-        let users = config.holders().filter_map(|(name, holder)| open_to::noted(&connection, name, &holder));
+        let users = config
+            .holders()
+            .filter_map(|(name, holder)| open_to::noted(&connection, name, &holder));
         let users: Vec<_> = users.collect();
         let _infallible = write_users(&mut out, &users, users.len());
     }
@@ -60,7 +63,8 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
     Ok(out)
 }
 
-/// What of the listener's TLS has ended, is about to, or has not begun: one line each, out of what stands in files and variables.
+/// What of the listener's TLS has ended, is about to, or has not begun: one line each, out of what
+/// stands in files and variables.
 #[must_use]
 pub fn ages(config: &Config) -> Vec<String> {
     listener::ages(config)
@@ -71,7 +75,12 @@ pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<
     if conn_ids.is_empty() {
         return Ok(config.connections.values().collect());
     }
-    let find = |id: &String| config.connections.get(id.as_str()).ok_or_else(|| Unknown::new(config, id));
+    let find = |id: &String| {
+        config
+            .connections
+            .get(id.as_str())
+            .ok_or_else(|| Unknown::new(config, id))
+    };
     conn_ids.iter().map(find).collect()
 }
 
@@ -91,7 +100,11 @@ fn write_one(out: &mut String, config: &Config, spec: &ConnSpec) -> std::fmt::Re
         Ca::System => "the system's roots".to_owned(),
         Ca::File { path, .. } => path.display().to_string(),
     };
-    let name = spec.tls_server_name.as_deref().or(spec.host.as_deref()).unwrap_or("the host's own name");
+    let name = spec
+        .tls_server_name
+        .as_deref()
+        .or(spec.host.as_deref())
+        .unwrap_or("the host's own name");
     writeln!(out, "  TLS:         {name}, vouched for by {ca}")?;
     writeln!(out, "  credentials: {}", credentials(config, spec))?;
     write_roles(out, spec)
@@ -107,7 +120,10 @@ fn write_users(out: &mut String, users: &[String], count: usize) -> std::fmt::Re
 
 /// Host and port, or who says them.
 fn address(spec: &ConnSpec) -> String {
-    let port = || spec.port.map_or_else(String::new, |port| format!(", port {port}"));
+    let port = || {
+        spec.port
+            .map_or_else(String::new, |port| format!(", port {port}"))
+    };
     match &spec.host {
         Some(host) if host.contains(':') => format!("[{host}]:{}", spec.port.unwrap_or(5439)),
         Some(host) if spec.port.is_none() && spec.secret_id.is_some() => format!("{host}, port out of the secret"),
@@ -133,7 +149,11 @@ fn credentials(config: &Config, spec: &ConnSpec) -> String {
 }
 
 fn iam(config: &Config, spec: &ConnSpec) -> String {
-    let region = spec.region.as_deref().or(config.aws.region.as_deref()).unwrap_or("the SDK's");
+    let region = spec
+        .region
+        .as_deref()
+        .or(config.aws.region.as_deref())
+        .unwrap_or("the SDK's");
     let of = match spec.warehouse {
         Warehouse::Serverless => format!("workgroup {}", spec.workgroup.as_deref().unwrap_or("of the host")),
         Warehouse::Provisioned => format!("cluster {}", spec.cluster_id.as_deref().unwrap_or("of the host")),
@@ -221,7 +241,11 @@ six (disabled)
   open to:     ann
 ";
         assert_eq!(told, want);
-        assert!(offline(&config, &["six".to_owned()]).unwrap().starts_with("six"));
+        assert!(
+            offline(&config, &["six".to_owned()])
+                .unwrap()
+                .starts_with("six")
+        );
         assert!(offline(&config, &["nope".to_owned()]).is_err());
     }
 
@@ -297,7 +321,11 @@ d
 and bi-*, x out of table lava.prod.connections
 ";
         assert_eq!(told, want);
-        assert!(!offline(&config, &["a".to_owned()]).unwrap().contains("table"));
+        assert!(
+            !offline(&config, &["a".to_owned()])
+                .unwrap()
+                .contains("table")
+        );
         let told = offline(&config, &["bi-1".to_owned()]).unwrap();
         let want = "\
 bi-1

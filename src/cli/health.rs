@@ -14,7 +14,12 @@ use crate::startup::proxy_protocol;
 /// # Errors
 /// `Unreachable`: no connection, or no answer in time. `Stranger`: something else listens there.
 pub fn check(config: &Config) -> Result<(), Unhealthy> {
-    let address = config.listen.addresses.first().copied().ok_or(Unhealthy::Nowhere)?;
+    let address = config
+        .listen
+        .addresses
+        .first()
+        .copied()
+        .ok_or(Unhealthy::Nowhere)?;
     ask(reachable(address), &config.listen.proxy_protocol_from)
 }
 
@@ -102,7 +107,10 @@ mod tests {
         assert!(ask(answering(b"N"), &[]).is_ok());
         assert!(matches!(ask(answering(b"H"), &[]), Err(Unhealthy::Stranger(_))));
         assert!(matches!(ask(answering(b""), &[]), Err(Unhealthy::Unreachable { .. })));
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         assert!(matches!(ask(free, &[]), Err(Unhealthy::Unreachable { .. })));
     }
 

@@ -1,7 +1,9 @@
-//! `iam-policy`: the least IAM policies under which the configuration works, out of the configuration alone.
+//! `iam-policy`: the least IAM policies under which the configuration works, out of the
+//! configuration alone.
 //!
-//! Owns what each connection calls, as whom, on what, and how that is written as policies. What only AWS or the operator
-//! knows is a placeholder in capitals, explained in `notes`. Calls nothing.
+//! Owns what each connection calls, as whom, on what, and how that is written as policies. What
+//! only AWS or the operator knows is a placeholder in capitals, explained in `notes`. Calls
+//! nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,8 +29,9 @@ mod warehouse;
 
 /// What the command prints: one JSON object.
 ///
-/// `proxy` is the policy of the proxy's own identity; `roles` has `permissions` and `trust` of each role, by its ARN;
-/// `sql` is to be run in the warehouses; `notes` explains each placeholder and each wildcard. Its `Display` is the text.
+/// `proxy` is the policy of the proxy's own identity; `roles` has `permissions` and `trust` of each
+/// role, by its ARN; `sql` is to be run in the warehouses; `notes` explains each placeholder and
+/// each wildcard. Its `Display` is the text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Document(Json);
 
@@ -38,13 +41,16 @@ impl fmt::Display for Document {
     }
 }
 
-/// The policies for the connections named; for all of them, and `[specs]`, when `conn_ids` is empty. `principal`: who the
-/// proxy is.
+/// The policies for the connections named; for all of them, and `[specs]`, when `conn_ids` is
+/// empty. `principal`: who the proxy is.
 ///
 /// # Errors
 /// `Unknown`: the configuration has no connection of that name.
 pub fn document(config: &Config, conn_ids: &[String], principal: Option<&Principal>) -> Result<Document, Unknown> {
-    let specs: Vec<_> = chosen(config, conn_ids)?.into_iter().map(Arc::clone).collect();
+    let specs: Vec<_> = chosen(config, conn_ids)?
+        .into_iter()
+        .map(Arc::clone)
+        .collect();
     let mut needs = Needs::new(config, principal);
     let mut logins = Logins::default();
     stored::read(&mut needs, &specs);

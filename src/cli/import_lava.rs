@@ -1,7 +1,8 @@
 //! `import-lava`: lava's connection specs as `[connections.*]`, out of JSON or its table.
 //!
-//! What is printed loads: each connection is read back before it is shown. One that would not load is printed as a comment
-//! with what is wrong. Owns who is told what; [`json`] and [`table`] find specs, [`connection`] turns one into TOML.
+//! What is printed loads: each connection is read back before it is shown. One that would not load
+//! is printed as a comment with what is wrong. Owns who is told what; [`json`] and [`table`] find
+//! specs, [`connection`] turns one into TOML.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -64,8 +65,8 @@ pub fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -
     }
 }
 
-/// `[aws]` of the configuration, which may well lack the connections that are to be imported; the defaults where the usual
-/// file is not there.
+/// `[aws]` of the configuration, which may well lack the connections that are to be imported; the
+/// defaults where the usual file is not there.
 ///
 /// # Errors
 /// Everything that is wrong with `[aws]`.
@@ -116,7 +117,12 @@ fn import(records: Vec<Record>, mut problems: Vec<String>) -> Imported {
         if converted.faults.is_empty() {
             imported += 1;
         }
-        problems.extend(converted.faults.iter().map(|fault| format!("{place}: {conn_id}: {fault}")));
+        problems.extend(
+            converted
+                .faults
+                .iter()
+                .map(|fault| format!("{place}: {conn_id}: {fault}")),
+        );
     }
     let is_whole = problems.is_empty();
     let told = format!("{imported} imported, {} of other types skipped", skipped.len());

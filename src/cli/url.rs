@@ -1,7 +1,9 @@
-//! `url`: what to paste into a tool to reach a connection through the proxy, out of the configuration alone.
+//! `url`: what to paste into a tool to reach a connection through the proxy, out of the
+//! configuration alone.
 //!
-//! Owns which host, user, TLS mode and database name the tool is given, and the forms that tools take. Calls nothing. No
-//! password is printed: each tool has a way of its own to be given one, which is told.
+//! Owns which host, user, TLS mode and database name the tool is given, and the forms that tools
+//! take. Calls nothing. No password is printed: each tool has a way of its own to be given one,
+//! which is told.
 
 use thiserror::Error;
 
@@ -86,18 +88,22 @@ pub enum UrlError {
 }
 
 fn did_you_mean(nearest: Option<&String>) -> String {
-    nearest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+    nearest
+        .map(|name| format!("; did you mean {name:?}?"))
+        .unwrap_or_default()
 }
 
-/// How long a tool has to wait for a login, in seconds: an idle workgroup wakes inside it, for a minute at times, and the
-/// proxy itself gives up after 120 s by default (`upstream.login_timeout`). Many tools give up earlier by themselves.
+/// How long a tool has to wait for a login, in seconds: an idle workgroup wakes inside it, for a
+/// minute at times, and the proxy itself gives up after 120 s by default
+/// (`upstream.login_timeout`). Many tools give up earlier by themselves.
 const CONNECT_SECS: u32 = 120;
 
 /// What all forms are made of.
 struct Target<'a> {
     host: String,
     port: u16,
-    /// With [`user::PLACEHOLDER`] where it is not known, and with `~CONN_ID` where that selects the connection.
+    /// With [`user::PLACEHOLDER`] where it is not known, and with `~CONN_ID` where that selects the
+    /// connection.
     user: String,
     /// The real database, wherever it is known.
     database: &'a str,
@@ -118,7 +124,11 @@ impl Target<'_> {
     /// How the tool is given what proves the user.
     fn tell_proof(&self, notes: &mut Vec<String>, password: &str, certificate: &str) {
         let ways = [(self.takes_password, password), (self.takes_certificate, certificate)];
-        notes.extend(ways.into_iter().filter(|(is_taken, _)| *is_taken).map(|(_, way)| way.to_owned()));
+        notes.extend(
+            ways.into_iter()
+                .filter(|(is_taken, _)| *is_taken)
+                .map(|(_, way)| way.to_owned()),
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a name is checked against: the verifiers of its passwords, or some made up for a name that does not exist.
+//! What a name is checked against: the verifiers of its passwords, or some made up for a name that
+//! does not exist.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -42,7 +43,8 @@ pub(crate) struct Accounts {
     listed: Option<Listed>,
     /// What most verifiers have: a fake one must not stand out.
     usual_iterations: AtomicU32,
-    /// Whether there are names of which no password has been read yet: some user's, or the path of `users."*"`.
+    /// Whether there are names of which no password has been read yet: some user's, or the path of
+    /// `users."*"`.
     is_any_unread: AtomicBool,
     /// Held while both are found, so that the last to look is the last to say.
     counting: Mutex<()>,
@@ -52,7 +54,8 @@ pub(crate) struct Accounts {
 
 /// What one name is checked against.
 pub(super) struct Account {
-    /// Who a password of these proves the client to be. `Err`: nobody, whatever it shows; for the log.
+    /// Who a password of these proves the client to be. `Err`: nobody, whatever it shows; for the
+    /// log.
     pub(super) user: Result<Holder, Reason>,
     pub(super) method: Method,
     pub(super) verifiers: Verifiers,
@@ -61,8 +64,8 @@ pub(super) struct Account {
 }
 
 impl Accounts {
-    /// Gives every user its verifiers; a plain password that a reference led to is hashed here, once. `clock`: by which
-    /// passwords expire.
+    /// Gives every user its verifiers; a plain password that a reference led to is hashed here,
+    /// once. `clock`: by which passwords expire.
     ///
     /// # Errors
     /// See [`AccountsError`].
@@ -75,8 +78,12 @@ impl Accounts {
         let mut accounts = Self {
             users: BTreeMap::new(),
             certified: BTreeMap::new(),
-            any_certified: any.filter(|any| any.path.is_none()).map(|any| Holder::any(&any.rights)),
-            listed: any.filter(|any| any.path.is_some()).map(|any| Listed::new(Arc::clone(&any.rights))),
+            any_certified: any
+                .filter(|any| any.path.is_none())
+                .map(|any| Holder::any(&any.rights)),
+            listed: any
+                .filter(|any| any.path.is_some())
+                .map(|any| Listed::new(Arc::clone(&any.rights))),
             usual_iterations: AtomicU32::new(ITERATIONS),
             is_any_unread: AtomicBool::new(true),
             counting: Mutex::default(),
@@ -105,15 +112,20 @@ impl Accounts {
         let was_unread = entry.verifiers().is_none();
         entry.renew(name, slot, password, &self.derivations).await?;
         let usual = self.usual_iterations.load(Ordering::Relaxed);
-        // One more of the usual ones stays usual: what all have is counted only where it can change.
-        if was_unread || entry.verifiers().is_some_and(|verifiers| verifiers.iterations != usual) {
+        // One more of the usual ones stays usual: what all have is counted only where it can
+        // change.
+        if was_unread
+            || entry
+                .verifiers()
+                .is_some_and(|verifiers| verifiers.iterations != usual)
+        {
             self.count();
         }
         Ok(())
     }
 
-    /// Who is below the path of `users."*"` now: nobody else is one of them from here on. Gives back the names that have another
-    /// password than before, or are new.
+    /// Who is below the path of `users."*"` now: nobody else is one of them from here on. Gives
+    /// back the names that have another password than before, or are new.
     ///
     /// # Errors
     /// See [`AccountsError`]; then those of before stay.
@@ -126,7 +138,8 @@ impl Accounts {
         Ok(renewed)
     }
 
-    /// A stranger is answered like most users: those that are not like most can be told from strangers.
+    /// A stranger is answered like most users: those that are not like most can be told from
+    /// strangers.
     pub(crate) fn warn_of_odd_ones(&self) {
         const SO: &str = "strangers can find out that this user exists";
         for (name, entry) in &self.users {
@@ -141,13 +154,17 @@ impl Accounts {
             }
         }
         let Some(listed) = &self.listed else { return };
-        let odd = listed.all().filter(|verifiers| self.oddity(verifiers, listed.rights.method).is_some()).count();
+        let odd = listed
+            .all()
+            .filter(|verifiers| self.oddity(verifiers, listed.rights.method).is_some())
+            .count();
         if odd > 0 {
             warn!(user = "*", users = odd, "their verifiers or their method differ from most: {SO}");
         }
     }
 
-    /// What the name is called in logs: itself, or what stands for one that nobody has. As much work for either.
+    /// What the name is called in logs: itself, or what stands for one that nobody has. As much
+    /// work for either.
     pub(crate) fn known_as(&self, name: &str) -> String {
         let alias = stranger::alias(name);
         if self.knows(name) { name.to_owned() } else { alias }
@@ -158,14 +175,19 @@ impl Accounts {
         Counted::new(self.derivations.fakes.pseudonym(name), known_as)
     }
 
-    /// Whether somebody has this name. Of `users."*"` by certificate nobody has one before it is shown.
+    /// Whether somebody has this name. Of `users."*"` by certificate nobody has one before it is
+    /// shown.
     fn knows(&self, name: &str) -> bool {
         self.users.contains_key(name)
             || self.certified.contains_key(name)
-            || self.listed.as_ref().is_some_and(|listed| listed.find(name).is_some())
+            || self
+                .listed
+                .as_ref()
+                .is_some_and(|listed| listed.find(name).is_some())
     }
 
-    /// Who has this name, if a certificate is what proves it. Any name without `~` may be one of `users."*"`.
+    /// Who has this name, if a certificate is what proves it. Any name without `~` may be one of
+    /// `users."*"`.
     pub(super) fn certified(&self, name: &str) -> Option<Holder> {
         let may_be_any = || !self.users.contains_key(name) && !name.contains(BEFORE_CONN_ID);
         let any = || self.any_certified.as_ref().filter(|_| may_be_any());
@@ -174,11 +196,15 @@ impl Accounts {
 
     /// The account of `name`; never fails, and takes as long for a stranger.
     ///
-    /// A wrong proof of a user of whom nothing has been read yet is not counted, for it may be right. Nor is one of an unknown
-    /// name then: who of those that are never banned has an entry would show.
+    /// A wrong proof of a user of whom nothing has been read yet is not counted, for it may be
+    /// right. Nor is one of an unknown name then: who of those that are never banned has an entry
+    /// would show.
     pub(super) fn find(&self, name: &str) -> Account {
         let is_any_unread = self.is_any_unread.load(Ordering::Relaxed);
-        let fake = self.derivations.fakes.of(name, self.usual_iterations.load(Ordering::Relaxed));
+        let fake = self
+            .derivations
+            .fakes
+            .of(name, self.usual_iterations.load(Ordering::Relaxed));
         let Some((holder, stored)) = self.known(name) else {
             // While nobody below the path is known yet, each name may be one of them.
             let is_unread = self.listed.as_ref().is_some_and(|listed| !listed.is_read());
@@ -197,8 +223,8 @@ impl Accounts {
         Account { user, method: holder.rights.method, verifiers, is_counted }
     }
 
-    /// Which of the account's passwords a client at `from` has sent: thousands of hashes, on a thread of its own, one at a
-    /// time for each address.
+    /// Which of the account's passwords a client at `from` has sent: thousands of hashes, on a
+    /// thread of its own, one at a time for each address.
     ///
     /// # Errors
     /// The work was not done, so that nothing is known of the password.
@@ -208,7 +234,9 @@ impl Accounts {
         from: IpAddr,
         password: Secret,
     ) -> Result<Option<usize>, Unfinished> {
-        self.derivations.slot_of(from, account.verifiers.clone(), password).await
+        self.derivations
+            .slot_of(from, account.verifiers.clone(), password)
+            .await
     }
 
     fn known(&self, name: &str) -> Option<(Holder, Option<Arc<Verifiers>>)> {
@@ -225,12 +253,16 @@ impl Accounts {
         if !user.enabled {
             return Some(Reason::Disabled);
         }
-        user.password_expires.filter(|&end| self.clock.now() >= end).map(|_| Reason::Expired)
+        user.password_expires
+            .filter(|&end| self.clock.now() >= end)
+            .map(|_| Reason::Expired)
     }
 
     /// How strangers are asked: where any name may be one of `users."*"`, as they are.
     fn usual_method(&self) -> Method {
-        self.listed.as_ref().map_or(Method::Auto, |listed| listed.rights.method)
+        self.listed
+            .as_ref()
+            .map_or(Method::Auto, |listed| listed.rights.method)
     }
 
     /// What tells a user from a stranger.
@@ -246,7 +278,8 @@ impl Accounts {
         }
     }
 
-    /// Finds whether anything is unread, and the most frequent count of rounds; PostgreSQL's own where there are no users.
+    /// Finds whether anything is unread, and the most frequent count of rounds; PostgreSQL's own
+    /// where there are no users.
     fn count(&self) {
         let _turn = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_any_unread = self.users.values().any(|entry| entry.verifiers().is_none())
@@ -258,7 +291,10 @@ impl Accounts {
             *seen.entry(verifiers.iterations).or_default() += 1;
         }
         // Of two as frequent the smaller: strangers cost as much.
-        let usual = seen.into_iter().max_by_key(|&(count, times)| (times, Reverse(count)));
-        self.usual_iterations.store(usual.map_or(ITERATIONS, |(count, _)| count), Ordering::Relaxed);
+        let usual = seen
+            .into_iter()
+            .max_by_key(|&(count, times)| (times, Reverse(count)));
+        self.usual_iterations
+            .store(usual.map_or(ITERATIONS, |(count, _)| count), Ordering::Relaxed);
     }
 }

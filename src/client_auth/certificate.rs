@@ -1,4 +1,5 @@
-//! Proof by TLS client certificate. The handshake has verified it (`startup::tls`); here is asked whose it is.
+//! Proof by TLS client certificate. The handshake has verified it (`startup::tls`); here is asked
+//! whose it is.
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -14,9 +15,10 @@ enum Names {
     Nobody,
 }
 
-/// Whether it is for clients (extended key usage clientAuth, which has to be there), and in this name to the letter: `*`
-/// stands for nothing, and case counts, as it does in names of users. `is_constrained`: a CA of its chain is held to some names.
-/// The handshake has held DNS names to them; a common name escapes them, and proves nothing then.
+/// Whether it is for clients (extended key usage clientAuth, which has to be there), and in this
+/// name to the letter: `*` stands for nothing, and case counts, as it does in names of users.
+/// `is_constrained`: a CA of its chain is held to some names. The handshake has held DNS names to
+/// them; a common name escapes them, and proves nothing then.
 pub(super) fn proves(certificate: &CertificateDer<'_>, is_constrained: bool, user: &str) -> bool {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
     if !is_for_clients(&parsed) {
@@ -29,15 +31,19 @@ pub(super) fn proves(certificate: &CertificateDer<'_>, is_constrained: bool, use
     }
 }
 
-/// A certificate without the extension is good for anything, to TLS. Here it would be a door for every certificate that the
-/// CA has ever made.
+/// A certificate without the extension is good for anything, to TLS. Here it would be a door for
+/// every certificate that the CA has ever made.
 fn is_for_clients(certificate: &X509Certificate<'_>) -> bool {
     matches!(certificate.extended_key_usage(), Ok(Some(usage)) if usage.value.client_auth)
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Names {
     let Ok(alternative) = certificate.subject_alternative_name() else { return Names::Nobody };
-    let alternative = || alternative.iter().flat_map(|names| &names.value.general_names);
+    let alternative = || {
+        alternative
+            .iter()
+            .flat_map(|names| &names.value.general_names)
+    };
     // What cannot be read may have been a dNSName, behind which the common name does not count.
     if alternative().any(|name| matches!(name, GeneralName::Invalid(..))) {
         return Names::Nobody;
@@ -68,7 +74,11 @@ mod tests {
             params.distinguished_name.push(DnType::CommonName, *name);
         }
         params.extended_key_usages = usages.to_vec();
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        params
+            .self_signed(&KeyPair::generate().unwrap())
+            .unwrap()
+            .der()
+            .clone()
     }
 
     const CLIENT: &[ExtendedKeyUsagePurpose] = &[ExtendedKeyUsagePurpose::ClientAuth];

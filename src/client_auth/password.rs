@@ -9,8 +9,9 @@ use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;
 
-/// Asks and checks: which password was told, or that it is none. redshift_connector sends a Flush right behind its answer: it
-/// stays in the buffer and goes upstream with the client's first bytes, where it does no harm.
+/// Asks and checks: which password was told, or that it is none. redshift_connector sends a Flush
+/// right behind its answer: it stays in the buffer and goes upstream with the client's first bytes,
+/// where it does no harm.
 pub(super) async fn prove(
     client: &mut Client,
     account: &Account,
@@ -28,6 +29,9 @@ pub(super) async fn prove(
     if !trial.is_open() {
         return Ok(Err(Reason::Withheld));
     }
-    let slot = accounts.slot_of(account, client.peer.address.ip(), password).await.map_err(AuthError::Unfinished)?;
+    let slot = accounts
+        .slot_of(account, client.peer.address.ip(), password)
+        .await
+        .map_err(AuthError::Unfinished)?;
     Ok(slot.ok_or(Reason::WrongPassword))
 }

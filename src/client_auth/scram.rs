@@ -1,5 +1,5 @@
-//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS in PostgreSQL's messages ("SASL Authentication"). The exchange itself is
-//! [`exchange`]'s.
+//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS in PostgreSQL's messages ("SASL Authentication"). The
+//! exchange itself is [`exchange`]'s.
 
 use aws_lc_rs::rand;
 use base64::Engine;
@@ -25,14 +25,20 @@ pub(super) async fn prove(
     trial: &Trial<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     let offer = Offer::new(client.tls.as_ref().and_then(|tls| tls.end_point.clone()));
-    client.wire.send(&Authentication::SASL(offer.mechanisms())).await?;
+    client
+        .wire
+        .send(&Authentication::SASL(offer.mechanisms()))
+        .await?;
     let frame = first_answer(client).await?;
     let (mechanism, message) = initial_response(&frame, &offer)?;
     let challenged = match offer.first(mechanism, message, verifiers, &nonce()?) {
         Ok(challenged) => challenged,
         Err(reason) => return Ok(Err(reason)),
     };
-    client.wire.send(&Authentication::SASLContinue(challenged.server_first().to_owned().into())).await?;
+    client
+        .wire
+        .send(&Authentication::SASLContinue(challenged.server_first().to_owned().into()))
+        .await?;
     let frame = answer(client).await?;
     let proven = match challenged.last(frame.body(), verifiers) {
         Ok(proven) => proven,
@@ -41,13 +47,16 @@ pub(super) async fn prove(
     if !trial.is_open() {
         return Ok(Err(Reason::Withheld));
     }
-    client.wire.send(&Authentication::SASLFinal(proven.server_final.into())).await?;
+    client
+        .wire
+        .send(&Authentication::SASLFinal(proven.server_final.into()))
+        .await?;
     Ok(Ok(proven.slot))
 }
 
-/// The answer to the request for SASL. A client that leaves instead may be one whose driver does not know SASL, which says
-/// nothing to its user that would help: the operator is to read of it. One that has named a user and nothing else is a
-/// health check (HAProxy's `pgsql-check`).
+/// The answer to the request for SASL. A client that leaves instead may be one whose driver does
+/// not know SASL, which says nothing to its user that would help: the operator is to read of it.
+/// One that has named a user and nothing else is a health check (HAProxy's `pgsql-check`).
 async fn first_answer(client: &mut Client) -> Result<Frame, AuthError> {
     let is_health_check = client.startup.is_of_health_check();
     answer(client).await.map_err(|error| match error {
@@ -68,7 +77,9 @@ fn nonce() -> Result<String, AuthError> {
 fn initial_response<'f>(frame: &'f Frame, offer: &Offer) -> Result<(Mechanism, &'f [u8]), AuthError> {
     const BAD: AuthError = AuthError::Protocol("a SASLInitialResponse for SCRAM-SHA-256");
     let mut body = frame.body();
-    let mechanism = take_cstr(&mut body).and_then(|name| offer.mechanism(name)).ok_or(BAD)?;
+    let mechanism = take_cstr(&mut body)
+        .and_then(|name| offer.mechanism(name))
+        .ok_or(BAD)?;
     let (length, message) = body.split_at_checked(4).ok_or(BAD)?;
     if wire::peek_u32(length, 0) as usize == message.len() { Ok((mechanism, message)) } else { Err(BAD) }
 }

@@ -46,14 +46,19 @@ impl Verifiers {
         self.slot(|keys| {
             let signature = hmac_sha256(&keys.stored, auth_message);
             let mut client_key = *proof;
-            client_key.iter_mut().zip(signature).for_each(|(byte, mask)| *byte ^= mask);
+            client_key
+                .iter_mut()
+                .zip(signature)
+                .for_each(|(byte, mask)| *byte ^= mask);
             same(digest::digest(&digest::SHA256, &client_key).as_ref(), &keys.stored)
         })
     }
 
     /// ServerSignature: shows that we have the keys of that slot.
     pub(super) fn server_signature(&self, slot: usize, auth_message: &[u8]) -> Option<[u8; 32]> {
-        self.slots.get(slot).map(|keys| hmac_sha256(&keys.server, auth_message))
+        self.slots
+            .get(slot)
+            .map(|keys| hmac_sha256(&keys.server, auth_message))
     }
 
     /// Every slot is looked at, whichever matches.

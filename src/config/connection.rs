@@ -30,7 +30,8 @@ mod target;
 pub struct ConnId(Box<str>);
 
 impl ConnId {
-    /// 1–63 bytes of visible characters, blanks within allowed; no `*` and `?`, which rights use as globs.
+    /// 1–63 bytes of visible characters, blanks within allowed; no `*` and `?`, which rights use as
+    /// globs.
     ///
     /// # Errors
     /// `Name`: not such a name. `Glob`: holds `*` or `?`. `Reserved`: `proxy_admin`, the console's.
@@ -79,8 +80,9 @@ pub enum BadConnId {
     Reserved,
 }
 
-/// What a conn_id stands for: what its source says, before a secret fills what is missing. Facts and defaults: lava's
-/// connection spec (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
+/// What a conn_id stands for: what its source says, before a secret fills what is missing. Facts
+/// and defaults: lava's connection spec (docs/protocol/connection-spec.md 2), and docs/contract.md
+/// section 3.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConnSpec {
     /// Its name.
@@ -93,28 +95,30 @@ pub struct ConnSpec {
     pub description: Option<String>,
     /// For people.
     pub owner: Option<String>,
-    /// DNS name or address to dial. `None`: the secret's, or what GetWorkgroup or DescribeClusters says.
+    /// DNS name or address to dial. `None`: the secret's, or what GetWorkgroup or DescribeClusters
+    /// says.
     pub host: Option<String>,
     /// TCP port. `None`: as the host; at last 5439.
     pub port: Option<u16>,
     /// The real database, sent upstream and to the credential API. `None`: the secret's.
     pub database: Option<String>,
-    /// The database user: that of a stored password, or the `DbUser` of GetClusterCredentials. Never where a workgroup's IAM
-    /// credentials are certain: they have one of their own.
+    /// The database user: that of a stored password, or the `DbUser` of GetClusterCredentials.
+    /// Never where a workgroup's IAM credentials are certain: they have one of their own.
     pub user: Option<String>,
     /// The NAME of the SSM parameter that holds the password: no IAM credentials then.
     pub password: Option<String>,
     /// Name or ARN of the Secrets Manager secret that fills the fields not given here.
     pub secret_id: Option<String>,
-    /// `workgroupName`: 3–64 of `[a-z0-9-]`; out of the name of `host`, where that is an endpoint's. `None`: the first label
-    /// of a host that the secret has.
+    /// `workgroupName`: 3–64 of `[a-z0-9-]`; out of the name of `host`, where that is an
+    /// endpoint's. `None`: the first label of a host that the secret has.
     pub workgroup: Option<String>,
     /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`; as `workgroup`.
     pub cluster_id: Option<String>,
-    /// Out of the name of `host`, where that is an endpoint's. `None`: that of a host that the secret has, `[aws] region`, or
-    /// the SDK's chain.
+    /// Out of the name of `host`, where that is an endpoint's. `None`: that of a host that the
+    /// secret has, `[aws] region`, or the SDK's chain.
     pub region: Option<String>,
-    /// The roles to assume one after the other; the last one decides the `IAMR:` name. Empty: the base identity's own.
+    /// The roles to assume one after the other; the last one decides the `IAMR:` name. Empty: the
+    /// base identity's own.
     pub role_hops: Vec<RoleHop>,
     /// The first hop is by AssumeRoleWithWebIdentity with this file's token; only with `role_hops`.
     pub web_identity_token_file: Option<PathBuf>,
@@ -128,9 +132,11 @@ pub struct ConnSpec {
     pub password_duration: Duration,
     /// Who the login is for.
     pub identity: LoginIdentity,
-    /// Users with different `db_roles` over one role are accepted, though they share one `IAMR:` user.
+    /// Users with different `db_roles` over one role are accepted, though they share one `IAMR:`
+    /// user.
     pub shared_user_roles: bool,
-    /// Database users that IAM is not asked for on a provisioned cluster: for a `per-user` login, or for an item of the table.
+    /// Database users that IAM is not asked for on a provisioned cluster: for a `per-user` login,
+    /// or for an item of the table.
     pub deny_db_users: Vec<String>,
     /// The name to send as SNI and to verify. `None`: the host.
     pub tls_server_name: Option<String>,
@@ -162,7 +168,8 @@ pub enum Warehouse {
 pub enum LoginIdentity {
     /// One login for all users.
     Shared,
-    /// One login for each user: the STS session, its `RedshiftDbRoles` tag, or the `DbUser` are the user's own.
+    /// One login for each user: the STS session, its `RedshiftDbRoles` tag, or the `DbUser` are the
+    /// user's own.
     PerUser,
 }
 

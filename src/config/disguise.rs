@@ -1,6 +1,7 @@
-//! What a text looks like that should be a password: the one judgement of all that is kept in variables, files, SSM and
-//! Secrets Manager. A verifier that a shell has eaten half of, or the hash out of another pooler's file, is never taken for a
-//! plain password: who has the hash would be in, and who has the password would not. Nothing here repeats the text.
+//! What a text looks like that should be a password: the one judgement of all that is kept in
+//! variables, files, SSM and Secrets Manager. A verifier that a shell has eaten half of, or the
+//! hash out of another pooler's file, is never taken for a plain password: who has the hash would
+//! be in, and who has the password would not. Nothing here repeats the text.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -135,7 +136,8 @@ pub(crate) fn disguised(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     (text.trim_start().starts_with('{') && is_object(text)).then_some(Err(BadPassword::Json))
 }
 
-/// Judges the text that stands in the file itself, where a reference may stand too. `None`: it may well be one.
+/// Judges the text that stands in the file itself, where a reference may stand too. `None`: it may
+/// well be one.
 pub(crate) fn in_place(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     match disguised(text)? {
         // A file may be called so; and what refers to it says more about PEM.
@@ -145,8 +147,8 @@ pub(crate) fn in_place(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     }
 }
 
-/// Judges a warehouse's password, less the one newline that editors and `echo` leave behind. The warehouse wants the password
-/// itself: whatever stands for one is told, by what it is.
+/// Judges a warehouse's password, less the one newline that editors and `echo` leave behind. The
+/// warehouse wants the password itself: whatever stands for one is told, by what it is.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -162,8 +164,8 @@ pub(crate) fn warehouse_password(text: &str) -> Result<&str, &'static str> {
     })
 }
 
-/// Judges the password of a warehouse that a secret's JSON holds: it is exact, and may be anything but what stands for a
-/// password.
+/// Judges the password of a warehouse that a secret's JSON holds: it is exact, and may be anything
+/// but what stands for a password.
 ///
 /// # Errors
 /// What it is.
@@ -192,7 +194,8 @@ const PREFIX: &str = "SCRAM-SHA-256";
 
 /// Of any hash, and also where nothing is behind it any more.
 fn is_scram(bare: &str) -> bool {
-    bare.get(.."SCRAM-SHA-".len()).is_some_and(|start| start.eq_ignore_ascii_case("SCRAM-SHA-"))
+    bare.get(.."SCRAM-SHA-".len())
+        .is_some_and(|start| start.eq_ignore_ascii_case("SCRAM-SHA-"))
 }
 
 /// One that begins as it should, with nothing around it.
@@ -214,7 +217,10 @@ fn spoilt(text: &str) -> BadPassword {
         BadPassword::ByteOrderMark
     } else if text.contains(char::is_whitespace) {
         BadPassword::Blanks
-    } else if text.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+    } else if text
+        .get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    {
         BadPassword::Case
     } else {
         BadPassword::Verifier(BadVerifier::Shape)
@@ -223,9 +229,16 @@ fn spoilt(text: &str) -> BadPassword {
 
 /// `STOREDKEY:SERVERKEY` at the end, whatever is left ahead of it.
 fn holds_keys(bare: &str) -> bool {
-    let is_key = |text: &str| STANDARD.decode(text).is_ok_and(|key| key.len() == KEY_BYTES);
+    let is_key = |text: &str| {
+        STANDARD
+            .decode(text)
+            .is_ok_and(|key| key.len() == KEY_BYTES)
+    };
     let Some((ahead, server)) = bare.rsplit_once(':') else { return false };
-    let stored = ahead.len().checked_sub(KEY_CHARS).and_then(|at| ahead.get(at..));
+    let stored = ahead
+        .len()
+        .checked_sub(KEY_CHARS)
+        .and_then(|at| ahead.get(at..));
     is_key(server) && stored.is_some_and(is_key)
 }
 
@@ -235,7 +248,10 @@ const KEY_CHARS: usize = 44;
 
 /// PostgreSQL's and PgBouncer's.
 fn is_md5(bare: &str) -> bool {
-    let hash = bare.get(..3).filter(|start| start.eq_ignore_ascii_case("md5")).and_then(|_| bare.get(3..));
+    let hash = bare
+        .get(..3)
+        .filter(|start| start.eq_ignore_ascii_case("md5"))
+        .and_then(|_| bare.get(3..));
     hash.is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
@@ -243,15 +259,20 @@ fn is_md5(bare: &str) -> bool {
 fn is_crypt(bare: &str) -> bool {
     const SHORTEST: usize = 20;
     let ids = ["1", "2a", "2b", "2x", "2y", "5", "6", "7", "y", "gy", "argon2d", "argon2i", "argon2id", "scrypt"];
-    let of_crypt =
-        bare.strip_prefix('$').and_then(|rest| rest.split_once('$')).is_some_and(|(id, _)| ids.contains(&id));
+    let of_crypt = bare
+        .strip_prefix('$')
+        .and_then(|rest| rest.split_once('$'))
+        .is_some_and(|(id, _)| ids.contains(&id));
     let starts = ["{SSHA", "{SHA", "{CRYPT}", "{BCRYPT}", "{ARGON2", "{PBKDF2", "pbkdf2_sha", "pbkdf2:sha"];
     bare.len() >= SHORTEST && (of_crypt || starts.iter().any(|start| bare.starts_with(start)))
 }
 
 /// `"user" "secret"`; where a shell has eaten the quotes, by what is behind the blank.
 fn is_user_list(text: &str) -> bool {
-    let quoted = text.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'));
+    let quoted = text
+        .trim_start()
+        .strip_prefix('"')
+        .and_then(|rest| rest.split_once('"'));
     if quoted.is_some_and(|(_, rest)| rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('"')) {
         return true;
     }

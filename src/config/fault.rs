@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::tree::Place;
 
-/// Everything wrong with one configuration; at least one. `Display` writes one per line, in the order of files and lines.
+/// Everything wrong with one configuration; at least one. `Display` writes one per line, in the
+/// order of files and lines.
 #[derive(Debug)]
 pub struct Faults(Vec<Fault>);
 
@@ -17,7 +18,12 @@ impl Faults {
 
     /// Those about some keys.
     pub(super) fn about(self, is_meant: impl Fn(&str) -> bool) -> Self {
-        Self(self.0.into_iter().filter(|fault| is_meant(&fault.key)).collect())
+        Self(
+            self.0
+                .into_iter()
+                .filter(|fault| is_meant(&fault.key))
+                .collect(),
+        )
     }
 
     /// Whether nothing is wrong; never outside a load.
@@ -45,7 +51,8 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// One fault or warning: `FILE:LINE: KEY: what is wrong`. The text never holds the value of a secret.
+/// One fault or warning: `FILE:LINE: KEY: what is wrong`. The text never holds the value of a
+/// secret.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// As the caller named it.

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// Longest file read, in bytes: CA bundles of operating systems are near 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How long one file may take while the configuration is loaded: a mount that hangs must not hang a start.
+/// How long one file may take while the configuration is loaded: a mount that hangs must not hang a
+/// start.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The same once a few reads hang, which others of the same mount will do as well.
@@ -22,7 +23,8 @@ const A_FEW: isize = 3;
 /// Reads that have taken longer than they may, and still go on.
 static HANGING: AtomicIsize = AtomicIsize::new(0);
 
-/// A text file, whole, up to 4 MiB and within 10 s: every file that the configuration names is read so at load.
+/// A text file, whole, up to 4 MiB and within 10 s: every file that the configuration names is read
+/// so at load.
 ///
 /// # Errors
 /// As [`std::fs::File`]; `FileTooLarge`; `InvalidInput` for what is no regular file; `TimedOut`.
@@ -42,7 +44,8 @@ fn deadline() -> Duration {
     if HANGING.load(Ordering::Relaxed) < A_FEW { DEADLINE } else { DEADLINE_AMONG_HANGING }
 }
 
-/// A text file, whole, up to 4 MiB; for a thread that may be blocked for as long as its mount hangs.
+/// A text file, whole, up to 4 MiB; for a thread that may be blocked for as long as its mount
+/// hangs.
 ///
 /// # Errors
 /// As [`read_file`], but for `TimedOut`.
@@ -58,12 +61,14 @@ pub(crate) fn read_regular(path: &Path) -> io::Result<String> {
 fn within(deadline: Duration, path: &Path, read: fn(&Path) -> io::Result<String>) -> io::Result<String> {
     let (tell, told) = sync_channel(0);
     let path = path.to_owned();
-    thread::Builder::new().name("config-file".to_owned()).spawn(move || {
-        // Nobody waits for it any more where it was counted as hanging.
-        if tell.send(read(&path)).is_err() {
-            HANGING.fetch_sub(1, Ordering::Relaxed);
-        }
-    })?;
+    thread::Builder::new()
+        .name("config-file".to_owned())
+        .spawn(move || {
+            // Nobody waits for it any more where it was counted as hanging.
+            if tell.send(read(&path)).is_err() {
+                HANGING.fetch_sub(1, Ordering::Relaxed);
+            }
+        })?;
     match told.recv_timeout(deadline) {
         Ok(read) => read,
         Err(RecvTimeoutError::Timeout) => {
@@ -111,7 +116,13 @@ mod tests {
     fn what_is_no_regular_file_is_refused_in_words() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
-        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
         for (path, what) in [
             (&*fifo, "it is a FIFO, not a regular file"),
@@ -152,7 +163,12 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "text").unwrap();
         assert_eq!(read_file(&path).unwrap(), "text");
-        File::options().write(true).open(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(MAX_FILE_BYTES + 1)
+            .unwrap();
         assert_eq!(read_file(&path).unwrap_err().to_string(), "larger than 4 MiB");
     }
 }

@@ -1,4 +1,5 @@
-//! Whether the proxy's own Region matters: where calls go that nothing in the configuration names a Region for.
+//! Whether the proxy's own Region matters: where calls go that nothing in the configuration names a
+//! Region for.
 
 use super::{Config, ConnSpec, Material, Proof, Reference, Remote};
 
@@ -7,14 +8,16 @@ use super::{Config, ConnSpec, Material, Proof, Reference, Remote};
 pub enum HomeRegion {
     /// Something is asked of AWS whose Region nothing else tells.
     Needed,
-    /// Parameters and secrets of connections are read there if there is one, else in the connection's Region.
+    /// Parameters and secrets of connections are read there if there is one, else in the
+    /// connection's Region.
     Preferred,
     /// Every call has a Region without it.
     Unneeded,
 }
 
 impl Config {
-    /// How much depends on it. A connection that is disabled may be enabled by a reload, and counts.
+    /// How much depends on it. A connection that is disabled may be enabled by a reload, and
+    /// counts.
     #[must_use]
     pub fn home_region(&self) -> HomeRegion {
         let connections = || self.connections.values();
@@ -27,17 +30,27 @@ impl Config {
         }
     }
 
-    /// Whether a password, certificate or key of the proxy's own is a parameter or a secret by its name alone.
+    /// Whether a password, certificate or key of the proxy's own is a parameter or a secret by its
+    /// name alone.
     fn refers_home(&self) -> bool {
         let any_user = self.any_user.as_ref();
         let users = self.users.values().chain(any_user.map(|any| &any.rights));
         let passwords = users.flat_map(|user| match &user.proof {
-            Proof::Passwords(stored) => stored.iter().filter_map(|stored| stored.from.as_ref()).collect(),
+            Proof::Passwords(stored) => stored
+                .iter()
+                .filter_map(|stored| stored.from.as_ref())
+                .collect(),
             Proof::Certificate => Vec::new(),
         });
         let listen = &self.listen;
-        let identity = listen.identity.iter().flat_map(|identity| [&identity.cert, &identity.key]);
-        let clients = listen.clients.iter().flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl));
+        let identity = listen
+            .identity
+            .iter()
+            .flat_map(|identity| [&identity.cert, &identity.key]);
+        let clients = listen
+            .clients
+            .iter()
+            .flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl));
         let materials = identity.chain(clients).map(|Material { from, .. }| from);
         any_user.is_some_and(|any| any.path.is_some()) || passwords.chain(materials).any(is_at_home)
     }
@@ -62,8 +75,12 @@ fn is_at_home(reference: &Reference) -> bool {
 
 /// What a connection has AWS keep.
 fn stored_names(spec: &ConnSpec) -> impl Iterator<Item = &str> {
-    let ids = spec.role_hops.iter().filter_map(|hop| hop.external_id.as_deref());
-    ids.chain(spec.password.as_deref()).chain(spec.secret_id.as_deref())
+    let ids = spec
+        .role_hops
+        .iter()
+        .filter_map(|hop| hop.external_id.as_deref());
+    ids.chain(spec.password.as_deref())
+        .chain(spec.secret_id.as_deref())
 }
 
 /// An ARN names its Region.
@@ -81,7 +98,9 @@ mod tests {
     fn home(more: &str) -> HomeRegion {
         let place = "host = \"sales.123456789012.eu-west-1.redshift-serverless.amazonaws.com\"\ndatabase = \"dev\"\n";
         let toml = format!("[connections.a]\ntype = \"redshift-serverless\"\n{place}{more}");
-        parse(&toml, Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse).unwrap().home_region()
+        parse(&toml, Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse)
+            .unwrap()
+            .home_region()
     }
 
     #[test]

@@ -10,18 +10,23 @@ use super::tree::{self, Data, Node, Place};
 /// A pattern that matches more is taken for a mistake.
 const MAX_FILES: usize = 100;
 
-/// The first file, whose text this is, and all that it includes. `None`: a file cannot be read or parsed; what the others
-/// say is then not judged, since it may be about what is missing.
+/// The first file, whose text this is, and all that it includes. `None`: a file cannot be read or
+/// parsed; what the others say is then not judged, since it may be about what is missing.
 pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
     let mut root = parsed(doc, text, 0)?;
     // Each is read, so that the faults of all are told.
-    let included: Vec<_> = paths(doc, &root)?.into_iter().map(|path| included(doc, path)).collect();
+    let included: Vec<_> = paths(doc, &root)?
+        .into_iter()
+        .map(|path| included(doc, path))
+        .collect();
     merge(doc, &mut root, included.into_iter().collect::<Option<Vec<_>>>()?, "");
     Some(root)
 }
 
 fn parsed(doc: &Doc<'_>, text: &str, file: usize) -> Option<Node> {
-    tree::from_toml(text, file).map_err(|(place, message)| doc.fault(place, "", message)).ok()
+    tree::from_toml(text, file)
+        .map_err(|(place, message)| doc.fault(place, "", message))
+        .ok()
 }
 
 /// One more file, without its own `include`, which is a fault.
@@ -29,7 +34,9 @@ fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
     let text = read_file(&path);
     let file = doc.add(path);
     let whole = Place { file, line: None };
-    let text = text.map_err(|why| doc.fault(whole, "", format_args!("cannot be read: {why}"))).ok()?;
+    let text = text
+        .map_err(|why| doc.fault(whole, "", format_args!("cannot be read: {why}")))
+        .ok()?;
     let mut node = parsed(doc, &text, file)?;
     if let Data::Table(entries) = &mut node.data {
         for (_, include) in entries.extract_if(.., |(name, _)| name == "include") {
@@ -39,14 +46,19 @@ fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
     Some(node)
 }
 
-/// Puts the keys of `more` into `into`: tables key by key, anything else once. All at once and by an index, since thousands
-/// of users may come in a hundred files.
+/// Puts the keys of `more` into `into`: tables key by key, anything else once. All at once and by
+/// an index, since thousands of users may come in a hundred files.
 fn merge(doc: &Doc<'_>, into: &mut Node, more: Vec<Node>, key: &str) {
     let Data::Table(entries) = &mut into.data else { return };
-    let mut places: HashMap<String, usize> =
-        entries.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+    let mut places: HashMap<String, usize> = entries
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| (name.clone(), at))
+        .collect();
     let mut within = BTreeMap::<usize, Vec<Node>>::new();
-    let more = more.into_iter().filter_map(|node| if let Data::Table(more) = node.data { Some(more) } else { None });
+    let more = more
+        .into_iter()
+        .filter_map(|node| if let Data::Table(more) = node.data { Some(more) } else { None });
     for (name, node) in more.flatten() {
         let place = places.get(&name).copied();
         let there = place.and_then(|at| entries.get(at).map(|(_, there)| (at, there)));
@@ -107,9 +119,13 @@ fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
     let options =
         glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
     let found = glob::glob_with(&full.to_string_lossy(), options);
-    let found = found.map_err(|why| pattern.fault(format_args!("is no pattern: {}", why.msg))).ok()?;
+    let found = found
+        .map_err(|why| pattern.fault(format_args!("is no pattern: {}", why.msg)))
+        .ok()?;
     let found = found.take(MAX_FILES + 2).collect::<Result<Vec<_>, _>>();
-    let found = found.map_err(|why| pattern.fault(format_args!("cannot be searched: {why}"))).ok()?;
+    let found = found
+        .map_err(|why| pattern.fault(format_args!("cannot be searched: {why}")))
+        .ok()?;
     if found.is_empty() && !text.contains(['*', '?', '[']) {
         pattern.fault("there is no such file");
         return None;

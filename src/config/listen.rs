@@ -22,9 +22,11 @@ pub struct Listen {
     pub public_name: Option<PublicName>,
     /// Whether clients must, may or cannot use TLS.
     pub tls: TlsMode,
-    /// Whether clients may bind their proof to the certificate that they were shown. Unused with `Disable`.
+    /// Whether clients may bind their proof to the certificate that they were shown. Unused with
+    /// `Disable`.
     pub channel_binding: ChannelBinding,
-    /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here). Unused with `Disable`.
+    /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here).
+    /// Unused with `Disable`.
     pub identity: Option<Identity>,
     /// Whose PROXY header is required and believed; elsewhere one is refused.
     pub proxy_protocol_from: Vec<IpNet>,
@@ -32,7 +34,8 @@ pub struct Listen {
     pub sni_suffix: Option<String>,
     /// Other processes may listen on the same addresses.
     pub reuse_port: bool,
-    /// Whose certificates clients may show. `None`: they are not asked for one. Unused with `Disable`.
+    /// Whose certificates clients may show. `None`: they are not asked for one. Unused with
+    /// `Disable`.
     pub clients: Option<ClientCa>,
 }
 
@@ -61,8 +64,8 @@ pub enum TlsMode {
 pub enum ChannelBinding {
     /// SCRAM-SHA-256-PLUS is offered inside TLS, where the certificate allows for it (default).
     Auto,
-    /// It is never offered: TLS ends in front of the proxy or is encrypted anew there, so that clients see another
-    /// certificate than the proxy's, or none.
+    /// It is never offered: TLS ends in front of the proxy or is encrypted anew there, so that
+    /// clients see another certificate than the proxy's, or none.
     Off,
 }
 
@@ -76,7 +79,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The chain and the key of two texts, whenever they were read: each well-formed, and of each other.
+    /// The chain and the key of two texts, whenever they were read: each well-formed, and of each
+    /// other.
     ///
     /// # Errors
     /// See [`BadIdentity`].
@@ -133,17 +137,26 @@ pub struct Material {
     pub text: Option<Secret>,
 }
 
-/// `[listen]`, and what other tables are held to by it. Behind a fault, reading goes on with the default.
+/// `[listen]`, and what other tables are held to by it. Behind a fault, reading goes on with the
+/// default.
 pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let places = addresses(&mut table);
-    let public_name = table.take("public_name").and_then(|name| name.parse(value::public_name));
+    let public_name = table
+        .take("public_name")
+        .and_then(|name| name.parse(value::public_name));
     let mut tls = table.table("tls");
     let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer), ("disable", TlsMode::Disable)];
-    // What a refused mode stood for is not known: then nothing is said about what it would have needed.
-    let mode = tls.take("mode").map_or(Some(TlsMode::Require), |mode| mode.choice(&modes));
+    // What a refused mode stood for is not known: then nothing is said about what it would have
+    // needed.
+    let mode = tls
+        .take("mode")
+        .map_or(Some(TlsMode::Require), |mode| mode.choice(&modes));
     let bindings = [("auto", ChannelBinding::Auto), ("off", ChannelBinding::Off)];
     let binding = tls.take("channel_binding");
-    let channel_binding = binding.as_ref().and_then(|how| how.choice(&bindings)).unwrap_or(ChannelBinding::Auto);
+    let channel_binding = binding
+        .as_ref()
+        .and_then(|how| how.choice(&bindings))
+        .unwrap_or(ChannelBinding::Auto);
     let (cert, key) = (tls.take("cert"), tls.take("key"));
     let has_identity = cert.is_some() || key.is_some();
     let identity = identity(cert, key);
@@ -162,7 +175,10 @@ pub(super) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let suffix = table.take("sni_suffix");
     without_tls(&suffix);
     let sni_suffix = suffix.and_then(|suffix| suffix.parse(value::dns_suffix));
-    let reuse_port = table.take("reuse_port").and_then(|is| is.bool()).unwrap_or(false);
+    let reuse_port = table
+        .take("reuse_port")
+        .and_then(|is| is.bool())
+        .unwrap_or(false);
     table.finish();
     let entrance = Entrance { mode, has_identity, asks_for_certificates };
     for (address, place) in &places {

@@ -6,8 +6,9 @@ use std::path::Path;
 use super::value::work;
 use super::{Config, UnknownKeys, parse};
 
-/// A configuration of 20 groups: every user is in one, and has a connection of its own beside. Every tenth connection is
-/// `per-user`; the users' names will not do as database users, and all connections have one real database.
+/// A configuration of 20 groups: every user is in one, and has a connection of its own beside.
+/// Every tenth connection is `per-user`; the users' names will not do as database users, and all
+/// connections have one real database.
 fn text(connections: usize, users: usize) -> String {
     let mut text = String::new();
     for at in 0..connections {
@@ -22,7 +23,9 @@ fn text(connections: usize, users: usize) -> String {
         let _infallible = writeln!(text, "[connections.t{:02}-{at:05}]\n{kind}\ndatabase = \"dev\"", at % 100);
     }
     for group in 0..20 {
-        let globs: Vec<_> = (0..3).map(|at| format!("\"t{:02}-*\"", group * 5 + at)).collect();
+        let globs: Vec<_> = (0..3)
+            .map(|at| format!("\"t{:02}-*\"", group * 5 + at))
+            .collect();
         let rights = format!("{}, \"*-{group:05}\", \"*-0?0{group:02}\"", globs.join(", "));
         let _infallible = writeln!(text, "[groups.g{group}]\nconnections = [{rights}]\ndb_roles = [\"r{group}\"]");
     }

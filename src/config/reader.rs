@@ -1,6 +1,8 @@
-//! A configuration read key by key. Unlike serde, it goes on behind a fault, and knows the line of each value.
+//! A configuration read key by key. Unlike serde, it goes on behind a fault, and knows the line of
+//! each value.
 //!
-//! Owns lines, dotted keys, `${NAME}`, references, and what becomes of keys nobody asked for. Knows no key's meaning.
+//! Owns lines, dotted keys, `${NAME}`, references, and what becomes of keys nobody asked for. Knows
+//! no key's meaning.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -63,11 +65,15 @@ impl<'a> Doc<'a> {
     }
 
     pub(super) fn fault(&self, place: Place, key: &str, message: impl Display) {
-        self.faults.borrow_mut().push((place, self.note(place, key, &message)));
+        self.faults
+            .borrow_mut()
+            .push((place, self.note(place, key, &message)));
     }
 
     pub(super) fn warn(&self, place: Place, key: &str, message: impl Display) {
-        self.warnings.borrow_mut().push((place, self.note(place, key, &message)));
+        self.warnings
+            .borrow_mut()
+            .push((place, self.note(place, key, &message)));
     }
 
     fn note(&self, place: Place, key: &str, message: &dyn Display) -> Fault {
@@ -77,7 +83,11 @@ impl<'a> Doc<'a> {
 
     /// The file of a place, as it was named.
     pub(super) fn file(&self, place: Place) -> PathBuf {
-        self.files.borrow().get(place.file).cloned().unwrap_or_default()
+        self.files
+            .borrow()
+            .get(place.file)
+            .cloned()
+            .unwrap_or_default()
     }
 }
 
@@ -130,7 +140,8 @@ impl<'a> Table<'a> {
 
     /// A string, parsed, that may be missing. `None`: it is there and will not do.
     pub(super) fn optional<T>(&mut self, name: &'static str, parser: impl Fn(&str) -> Parsed<T>) -> Option<Option<T>> {
-        self.take(name).map_or(Some(None), |value| value.parse(parser).map(Some))
+        self.take(name)
+            .map_or(Some(None), |value| value.parse(parser).map(Some))
     }
 
     /// A table within, empty when it is missing.
@@ -174,7 +185,9 @@ impl<'a> Table<'a> {
                 continue;
             }
             let meant = value::nearest(&value.name, self.known.iter().copied());
-            let meant = meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            let meant = meant
+                .map(|name| format!("; did you mean {name}?"))
+                .unwrap_or_default();
             match self.doc.unknown_keys {
                 UnknownKeys::Refuse => value.fault(format_args!("unknown key{meant}")),
                 UnknownKeys::Warn => value.warn(format_args!("unknown key, ignored{meant}")),
@@ -231,9 +244,15 @@ impl<'a> Value<'a> {
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         self.parse(|text| {
-            let found = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
+            let found = choices
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, choice)| *choice);
             found.ok_or_else(|| {
-                let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+                let words: Vec<_> = choices
+                    .iter()
+                    .map(|(word, _)| format!("\"{word}\""))
+                    .collect();
                 format!("must be {}", words.join(" or ")).into()
             })
         })
@@ -292,14 +311,23 @@ impl<'a> Value<'a> {
     /// The elements of an array.
     pub(super) fn list(&self) -> Option<Vec<Value<'a>>> {
         match &self.node.data {
-            Data::List(nodes) => Some(nodes.iter().map(|node| Value { node, ..self.clone() }).collect()),
+            Data::List(nodes) => Some(
+                nodes
+                    .iter()
+                    .map(|node| Value { node, ..self.clone() })
+                    .collect(),
+            ),
             _ => self.wrong_type("a list"),
         }
     }
 
     /// The strings of an array, those parsed that will do.
     pub(super) fn texts<T>(&self, parser: impl Fn(&str) -> Parsed<T>) -> Vec<T> {
-        self.list().unwrap_or_default().iter().filter_map(|value| value.parse(&parser)).collect()
+        self.list()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|value| value.parse(&parser))
+            .collect()
     }
 
     pub(super) fn is_list(&self) -> bool {
@@ -310,7 +338,8 @@ impl<'a> Value<'a> {
         matches!(self.node.data, Data::Table(_))
     }
 
-    /// A table; faults and is empty when it is something else. `pattern`: the key with `*` in place of names.
+    /// A table; faults and is empty when it is something else. `pattern`: the key with `*` in place
+    /// of names.
     pub(super) fn table(&self, pattern: &str) -> Table<'a> {
         let broken = !self.is_table();
         if broken {
@@ -335,7 +364,8 @@ impl<'a> Value<'a> {
         Some(Material { from, text: Some(text) })
     }
 
-    /// A reference that holds wherever it is read: its path starts beside this file, and is absolute.
+    /// A reference that holds wherever it is read: its path starts beside this file, and is
+    /// absolute.
     pub(super) fn place_of(&self, reference: Reference) -> Reference {
         match reference {
             Reference::File(path) => {
@@ -357,7 +387,12 @@ impl<'a> Value<'a> {
         let place = self.node.place;
         match place.file {
             0 => self.doc.folder.join(path),
-            _ => self.doc.file(place).parent().unwrap_or(Path::new("")).join(path),
+            _ => self
+                .doc
+                .file(place)
+                .parent()
+                .unwrap_or(Path::new(""))
+                .join(path),
         }
     }
 }
@@ -371,10 +406,18 @@ fn join(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
 
-/// A name as it stands in a dotted key; what a terminal must not see is escaped, and what is too long to be a name is cut.
+/// A name as it stands in a dotted key; what a terminal must not see is escaped, and what is too
+/// long to be a name is cut.
 fn quoted(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let (shown, rest) = name.split_at(name.char_indices().nth(MAX_NAME_CHARS).map_or(name.len(), |(at, _)| at));
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let (shown, rest) = name.split_at(
+        name.char_indices()
+            .nth(MAX_NAME_CHARS)
+            .map_or(name.len(), |(at, _)| at),
+    );
     let cut = if rest.is_empty() { "" } else { "…" };
     if bare { format!("{shown}{cut}") } else { format!("\"{}{cut}\"", shown.escape_debug()) }
 }

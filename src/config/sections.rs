@@ -1,5 +1,5 @@
-//! The fixed tables of proxy.toml but `[listen]`: meaning, default and range of each key. Behind a fault, reading goes on with
-//! the default.
+//! The fixed tables of proxy.toml but `[listen]`: meaning, default and range of each key. Behind a
+//! fault, reading goes on with the default.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,15 +20,23 @@ pub(super) fn log(mut table: Table<'_>) -> Log {
         ("debug", LogLevel::Debug),
         ("trace", LogLevel::Trace),
     ];
-    let format = table.take("format").and_then(|format| format.choice(&formats)).unwrap_or(LogFormat::Auto);
-    let level = table.take("level").and_then(|level| level.choice(&levels)).unwrap_or(LogLevel::Info);
+    let format = table
+        .take("format")
+        .and_then(|format| format.choice(&formats))
+        .unwrap_or(LogFormat::Auto);
+    let level = table
+        .take("level")
+        .and_then(|level| level.choice(&levels))
+        .unwrap_or(LogLevel::Info);
     table.finish();
     Log { format, level }
 }
 
 /// `[aws]`
 pub(super) fn aws(mut table: Table<'_>) -> Aws {
-    let region = table.take("region").and_then(|region| region.parse(value::region));
+    let region = table
+        .take("region")
+        .and_then(|region| region.parse(value::region));
     let endpoint = table.take("endpoint_url");
     if let Some(endpoint) = &endpoint {
         endpoint.warn("AWS is called at this address, not at its own");
@@ -41,7 +49,10 @@ pub(super) fn aws(mut table: Table<'_>) -> Aws {
 /// `[upstream]`
 pub(super) fn upstream(mut table: Table<'_>) -> Upstream {
     let upstream = Upstream {
-        ca: table.take("ca").and_then(|value| ca(&value)).unwrap_or(Ca::Aws),
+        ca: table
+            .take("ca")
+            .and_then(|value| ca(&value))
+            .unwrap_or(Ca::Aws),
         connect_timeout: duration(&mut table, "connect_timeout", 10, value::positive),
         tls_timeout: duration(&mut table, "tls_timeout", 10, value::positive),
         login_timeout: duration(&mut table, "login_timeout", 120, value::positive),
@@ -81,7 +92,8 @@ pub(super) fn ca(value: &Value<'_>) -> Option<Ca> {
     Some(Ca::File { path, pem: Arc::from(pem) })
 }
 
-/// A trust anchor counts whatever its end is, and however weak its key: AWS's own redshift-ca-bundle.crt holds such ones.
+/// A trust anchor counts whatever its end is, and however weak its key: AWS's own
+/// redshift-ca-bundle.crt holds such ones.
 pub(super) fn warn_of_anchors(value: &Value<'_>, bundle: &str, pem: &str) {
     let (terms, now) = (value::terms(pem), SystemClock.now());
     let count = |is_odd: &dyn Fn(&Term) -> bool| terms.iter().filter(|term| is_odd(term)).count();
@@ -124,7 +136,10 @@ pub(super) fn limits(mut table: Table<'_>) -> Limits {
             after: count_or_off(&mut table, "ban_after", 10, 1_000),
             window: duration(&mut table, "ban_window", 60, value::positive),
             time: duration(&mut table, "ban_time", 300, value::positive),
-            exempt: table.take("ban_exempt").map(|list| list.texts(value::network)).unwrap_or_default(),
+            exempt: table
+                .take("ban_exempt")
+                .map(|list| list.texts(value::network))
+                .unwrap_or_default(),
         },
     };
     table.finish();
@@ -144,12 +159,18 @@ pub(super) fn credentials(mut table: Table<'_>) -> (Credentials, Duration) {
 }
 
 fn count(table: &mut Table<'_>, name: &'static str, default: usize) -> usize {
-    table.take(name).and_then(|value| value.count()).unwrap_or(default)
+    table
+        .take(name)
+        .and_then(|value| value.count())
+        .unwrap_or(default)
 }
 
 /// 0 = off.
 fn count_or_off(table: &mut Table<'_>, name: &'static str, default: usize, most: usize) -> usize {
-    table.take(name).and_then(|value| value.number(0, most)).unwrap_or(default)
+    table
+        .take(name)
+        .and_then(|value| value.number(0, most))
+        .unwrap_or(default)
 }
 
 fn duration(
@@ -158,7 +179,10 @@ fn duration(
     default_secs: u64,
     range: impl Fn(Duration) -> Parsed<Duration>,
 ) -> Duration {
-    table.take(name).and_then(|value| value.duration(range)).unwrap_or(Duration::from_secs(default_secs))
+    table
+        .take(name)
+        .and_then(|value| value.duration(range))
+        .unwrap_or(Duration::from_secs(default_secs))
 }
 
 /// 0 = off.

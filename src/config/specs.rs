@@ -17,13 +17,21 @@ const HOSTS: [&str; 4] = [
 
 /// `None`: a fault was told.
 pub(super) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option<SpecsTable> {
-    let dynamodb_table = table.require("dynamodb_table").and_then(|name| name.parse(value::dynamodb_table));
+    let dynamodb_table = table
+        .require("dynamodb_table")
+        .and_then(|name| name.parse(value::dynamodb_table));
     let refresh = table.take("refresh");
     let refresh = refresh.map_or(Some(Duration::from_secs(60)), |refresh| refresh.duration(a_second));
-    let conn_ids = table.require("conn_ids").and_then(|globs| all(&globs, not_empty));
-    let roles = table.require("roles").and_then(|globs| all(&globs, role_glob));
+    let conn_ids = table
+        .require("conn_ids")
+        .and_then(|globs| all(&globs, not_empty));
+    let roles = table
+        .require("roles")
+        .and_then(|globs| all(&globs, role_glob));
     let prefix_place = table.require("parameter_prefix");
-    let parameter_prefix = prefix_place.as_ref().and_then(|prefix| prefix.parse(parameter_prefix));
+    let parameter_prefix = prefix_place
+        .as_ref()
+        .and_then(|prefix| prefix.parse(parameter_prefix));
     if let (Some(place), Some(prefix)) = (&prefix_place, &parameter_prefix)
         && !prefix.ends_with('/')
     {
@@ -31,7 +39,9 @@ pub(super) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option
     }
     let hosts = table.take("hosts");
     let hosts = hosts.map_or_else(|| Some(HOSTS.map(str::to_owned).to_vec()), |globs| all(&globs, not_empty));
-    let base_identity = table.take("base_identity").map_or(Some(false), |lent| lent.bool());
+    let base_identity = table
+        .take("base_identity")
+        .map_or(Some(false), |lent| lent.bool());
     table.finish();
     let bounds = Bounds {
         conn_ids: conn_ids?,
@@ -46,7 +56,10 @@ pub(super) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option
 /// A list of which each will do.
 fn all(place: &Value<'_>, parser: fn(&str) -> Parsed<String>) -> Option<Vec<String>> {
     let list = place.list()?;
-    let good: Vec<_> = list.iter().filter_map(|value| value.parse(parser)).collect();
+    let good: Vec<_> = list
+        .iter()
+        .filter_map(|value| value.parse(parser))
+        .collect();
     (good.len() == list.len()).then_some(good)
 }
 
@@ -62,7 +75,9 @@ fn role_glob(glob: &str) -> Parsed<String> {
 fn parameter_prefix(text: &str) -> Parsed<String> {
     let shape = text.starts_with('/')
         && text.len() <= 1011
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/".contains(&b));
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-/".contains(&b));
     let expected = "must begin with / and be made of letters, digits and _ . - /";
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
 }

@@ -1,4 +1,5 @@
-//! What a configuration is made of, whatever it was written in: values with their places, out of TOML or out of an item.
+//! What a configuration is made of, whatever it was written in: values with their places, out of
+//! TOML or out of an item.
 //!
 //! Owns the tree, places, and how files become one. Knows no key.
 
@@ -60,7 +61,8 @@ impl Data {
     }
 }
 
-/// One value of an item of lava's table (docs/protocol/connection-spec.md 2): strings, numbers in text, booleans, and maps of them.
+/// One value of an item of lava's table (docs/protocol/connection-spec.md 2): strings, numbers in
+/// text, booleans, and maps of them.
 #[derive(Clone, Debug)]
 pub enum ItemValue {
     /// `S`
@@ -79,7 +81,15 @@ pub enum ItemValue {
 
 /// Parses a file. The fault never shows the line, which may hold a secret.
 pub(super) fn from_toml(text: &str, file: usize) -> Result<Node, (Place, String)> {
-    let lines = Lines { file, ends: text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect() };
+    let lines = Lines {
+        file,
+        ends: text
+            .bytes()
+            .enumerate()
+            .filter(|(_, b)| *b == b'\n')
+            .map(|(at, _)| at)
+            .collect(),
+    };
     match DeTable::parse(text) {
         Ok(table) => Ok(Node { place: Place { file, line: Some(1) }, data: lines.table(table.get_ref()) }),
         Err(why) => {
@@ -134,7 +144,12 @@ pub(super) fn from_item<'i>(fields: impl IntoIterator<Item = (&'i String, &'i It
 }
 
 fn item_table<'i>(fields: impl IntoIterator<Item = (&'i String, &'i ItemValue)>) -> Data {
-    Data::Table(fields.into_iter().map(|(name, value)| (name.clone(), item_node(value))).collect())
+    Data::Table(
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.clone(), item_node(value)))
+            .collect(),
+    )
 }
 
 fn item_node(value: &ItemValue) -> Node {

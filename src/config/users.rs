@@ -30,7 +30,8 @@ mod user;
 /// The name of the entry for any other name.
 const ANY: &str = "*";
 
-/// All users, each entry already taken out of its table; apart from them the one for any other name.
+/// All users, each entry already taken out of its table; apart from them the one for any other
+/// name.
 pub(super) fn users(
     entries: &[Value<'_>],
     known: &Known,
@@ -49,7 +50,9 @@ pub(super) fn users(
             entry.fault(message);
         }
         let proof = match auth {
-            Some(Auth::Password) => table.require("password").and_then(|value| passwords(&value, &entry.name)),
+            Some(Auth::Password) => table
+                .require("password")
+                .and_then(|value| passwords(&value, &entry.name)),
             Some(Auth::Certificate) => without_password(&mut table),
             None => without_fault(&mut table),
         };
@@ -80,13 +83,21 @@ fn any_user(mut table: Table<'_>, auth: Option<Auth>, known: &Known, groups: &Gr
 
 /// What is the same for both.
 fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<User> {
-    let enabled = table.take("enabled").and_then(|is| is.bool()).unwrap_or(true);
+    let enabled = table
+        .take("enabled")
+        .and_then(|is| is.bool())
+        .unwrap_or(true);
     let methods = [("auto", Method::Auto), ("scram", Method::Scram), ("cleartext", Method::Cleartext)];
-    let method = table.take("method").and_then(|method| method.choice(&methods)).unwrap_or(Method::Auto);
+    let method = table
+        .take("method")
+        .and_then(|method| method.choice(&methods))
+        .unwrap_or(Method::Auto);
     if method == Method::Cleartext && tls == TlsMode::Disable {
         table.fault("method", "cleartext is only asked for inside TLS, and listen.tls.mode is disable");
     }
-    let password_expires = table.take("password_expires").map_or(Some(None), |at| at.moment().map(Some));
+    let password_expires = table
+        .take("password_expires")
+        .map_or(Some(None), |at| at.moment().map(Some));
     let rights = rights::union(&mut table, known, groups);
     table.finish();
     Some(User {

@@ -1,5 +1,5 @@
-//! One parser per kind of value. Messages say what is expected and never repeat the text they were given: any value may
-//! have come out of the environment.
+//! One parser per kind of value. Messages say what is expected and never repeat the text they were
+//! given: any value may have come out of the environment.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! SCRAM-SHA-256 verifiers: what is stored in place of a password.
 //!
-//! Owns PostgreSQL's text of them (`pg_authid.rolpassword`, scram-common.c) and how they are made. The exchange that uses
-//! them is client_auth's.
+//! Owns PostgreSQL's text of them (`pg_authid.rolpassword`, scram-common.c) and how they are made.
+//! The exchange that uses them is client_auth's.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::secret::{Secret, same};
 
-/// A password's SCRAM-SHA-256 verifier. `Debug` shows the iterations only: who has the rest can guess at the password, and
-/// with `server_key` play the server.
+/// A password's SCRAM-SHA-256 verifier. `Debug` shows the iterations only: who has the rest can
+/// guess at the password, and with `server_key` play the server.
 #[derive(Clone)]
 pub struct Verifier {
     /// PBKDF2 rounds, 1–1,000,000: each login costs as many.
@@ -32,7 +32,8 @@ impl Verifier {
     /// Reads `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`, the latter three in base64.
     ///
     /// # Errors
-    /// `Shape`: not of that form. `Iterations`, `Salt`, `Key`: that part is out of its range. None repeats the text.
+    /// `Shape`: not of that form. `Iterations`, `Salt`, `Key`: that part is out of its range. None
+    /// repeats the text.
     pub fn parse(text: &str) -> Result<Self, BadVerifier> {
         let rest = text.strip_prefix(PREFIX).ok_or(BadVerifier::Shape)?;
         let (front, keys) = rest.split_once('$').ok_or(BadVerifier::Shape)?;
@@ -43,13 +44,24 @@ impl Verifier {
             .and_then(|digits| digits.parse().ok())
             .filter(|iterations| (1..=MAX_ITERATIONS).contains(iterations))
             .ok_or(BadVerifier::Iterations)?;
-        let salt = STANDARD.decode(salt).ok().filter(|salt| (1..=64).contains(&salt.len())).ok_or(BadVerifier::Salt)?;
-        let key = |text| STANDARD.decode(text).ok().and_then(|key| key.try_into().ok()).ok_or(BadVerifier::Key);
+        let salt = STANDARD
+            .decode(salt)
+            .ok()
+            .filter(|salt| (1..=64).contains(&salt.len()))
+            .ok_or(BadVerifier::Salt)?;
+        let key = |text| {
+            STANDARD
+                .decode(text)
+                .ok()
+                .and_then(|key| key.try_into().ok())
+                .ok_or(BadVerifier::Key)
+        };
         Ok(Self { iterations, salt, stored_key: key(stored_key)?, server_key: key(server_key)? })
     }
 
-    /// Makes the verifier of a password, which is first brought into SASLprep's form (RFC 4013); one that SASLprep refuses is
-    /// taken as it is, as PostgreSQL does. 0 iterations count as 1. Slow on purpose: not for an async thread.
+    /// Makes the verifier of a password, which is first brought into SASLprep's form (RFC 4013);
+    /// one that SASLprep refuses is taken as it is, as PostgreSQL does. 0 iterations count as 1.
+    /// Slow on purpose: not for an async thread.
     #[must_use]
     pub fn derive(password: &Secret, salt: &[u8], iterations: u32) -> Self {
         let prepared = match stringprep::saslprep(password.expose()) {
@@ -84,7 +96,9 @@ impl fmt::Display for Verifier {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("iterations", &self.iterations).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("iterations", &self.iterations)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,7 +119,8 @@ pub enum BadVerifier {
     Key,
 }
 
-/// PostgreSQL's own rounds (scram_iterations, SCRAM_SHA_256_DEFAULT_ITERATIONS; RFC 7677 asks for at least as many).
+/// PostgreSQL's own rounds (scram_iterations, SCRAM_SHA_256_DEFAULT_ITERATIONS; RFC 7677 asks for
+/// at least as many).
 pub(crate) const ITERATIONS: u32 = 4096;
 
 /// A salt as PostgreSQL makes them (SCRAM_DEFAULT_SALT_LEN), in bytes.
@@ -144,15 +159,18 @@ mod tests {
             s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
         let server = hmac_sha256(&verifier.server_key, message);
         assert_eq!(STANDARD.encode(server), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
-        let proof = STANDARD.decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=").unwrap();
+        let proof = STANDARD
+            .decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+            .unwrap();
         let signature = hmac_sha256(&verifier.stored_key, message);
         let client_key: Vec<u8> = proof.iter().zip(signature).map(|(p, s)| p ^ s).collect();
         assert_eq!(digest::digest(&digest::SHA256, &client_key).as_ref(), verifier.stored_key);
     }
 
-    /// As made by PostgreSQL's own rule: SASLprep, else the raw bytes. U+00A0 becomes a blank, U+00AD nothing, U+FB01 `fi`;
-    /// U+0007 is refused, as is a string of both directions. Of U+00AD alone nothing is left: PostgreSQL and libpq then take the
-    /// raw bytes, and so do we; postgres_protocol hashes the empty text.
+    /// As made by PostgreSQL's own rule: SASLprep, else the raw bytes. U+00A0 becomes a blank,
+    /// U+00AD nothing, U+FB01 `fi`; U+0007 is refused, as is a string of both directions. Of U+00AD
+    /// alone nothing is left: PostgreSQL and libpq then take the raw bytes, and so do we;
+    /// postgres_protocol hashes the empty text.
     #[test]
     fn verifiers_of_postgresql_are_read_matched_and_written_again() {
         for password in ["demo-password", "p", "a\u{a0}b", "a\u{ad}b", "\u{fb01}n", "bell\u{7}", "\u{627}1", "\u{ad}"] {

@@ -1,4 +1,5 @@
-//! Every call to AWS goes through here: named, bounded, tried again where that helps, and told to who watches.
+//! Every call to AWS goes through here: named, bounded, tried again where that helps, and told to
+//! who watches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,8 @@ pub(crate) trait Observer: Send + Sync {
     /// An attempt failed; there may be another.
     fn failing(&self, _call: &Call, _error: &MintError) {}
 
-    /// It is over. `took` is the call's whole time, its retries included. One that its flight's deadline cuts off is
-    /// never over.
+    /// It is over. `took` is the call's whole time, its retries included. One that its flight's
+    /// deadline cuts off is never over.
     fn called(&self, call: &Call, took: Duration, outcome: Result<(), &MintError>);
 
     /// What else there is to know: of the call made last, or of one that was not needed.
@@ -72,8 +73,9 @@ impl Calls {
         self.base.region_name(region)
     }
 
-    /// Makes one call, and takes what is needed from the answer. `account`, `region`: whose quota it spends. `hidden`: a
-    /// secret in the request, which an answer may quote. `read` says what is wrong with an answer that will not do.
+    /// Makes one call, and takes what is needed from the answer. `account`, `region`: whose quota
+    /// it spends. `hidden`: a secret in the request, which an answer may quote. `read` says what is
+    /// wrong with an answer that will not do.
     pub(crate) async fn make<T, U, E, F>(
         &self,
         call: &Call,
@@ -116,13 +118,18 @@ impl Calls {
         outcome
     }
 
-    /// Whether AWS refused what is other by now: the keys of the base identity, those of generation `keys`, which it has
-    /// read again, or a clock, which the SDK has corrected.
+    /// Whether AWS refused what is other by now: the keys of the base identity, those of generation
+    /// `keys`, which it has read again, or a clock, which the SDK has corrected.
     async fn may_do_at_once<E>(&self, error: &SdkError<E, HttpResponse>, keys: u64) -> bool
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) else { return false };
+        let Some(code) = error
+            .as_service_error()
+            .and_then(ProvideErrorMetadata::code)
+        else {
+            return false;
+        };
         let skew = self.base.skew();
         if skew.explains(code) {
             if skew.secs() != 0 && skew.is_news() {

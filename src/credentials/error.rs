@@ -39,7 +39,9 @@ impl fmt::Display for Call {
         if !self.on.is_empty() {
             write!(f, " {}", self.on)?;
         }
-        self.region.as_ref().map_or(Ok(()), |region| write!(f, " in {region}"))
+        self.region
+            .as_ref()
+            .map_or(Ok(()), |region| write!(f, " in {region}"))
     }
 }
 
@@ -119,8 +121,8 @@ impl MintError {
         self.is_final() && !self.is_needed() && !matches!(self.root(), Self::TokenFile { .. })
     }
 
-    /// Final, and about what was asked for: what was fetched before is not to be used either. An AWS that does not
-    /// know any more who asks has said nothing about that.
+    /// Final, and about what was asked for: what was fetched before is not to be used either. An
+    /// AWS that does not know any more who asks has said nothing about that.
     pub(crate) fn revokes(&self) -> bool {
         self.is_final() && !self.code().is_some_and(failure::is_of_caller)
     }
@@ -162,7 +164,8 @@ impl MintError {
     }
 }
 
-/// A [`MintError`] on the way to a connection. The error is shared by all who waited for the same flight.
+/// A [`MintError`] on the way to a connection. The error is shared by all who waited for the same
+/// flight.
 #[derive(Debug, Error)]
 #[error("connection {conn_id}: no credential")]
 pub(crate) struct CredentialError {

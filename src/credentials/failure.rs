@@ -1,7 +1,7 @@
 //! Classing what AWS answers: by code string, since the SDK's types do not tell.
 //!
-//! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless models
-//! ThrottlingException as non-throttling (docs/protocol/aws-api.md 0 and 1).
+//! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless
+//! models ThrottlingException as non-throttling (docs/protocol/aws-api.md 0 and 1).
 
 use std::error::Error;
 use std::fmt;
@@ -44,9 +44,10 @@ const TRANSIENT: &[&str] = &[
     "ServiceUnavailableException",
 ];
 
-/// Codes by which AWS refuses the access key that a request was signed with (AWS APIs' "Common errors"; each service has
-/// spellings of its own). They say nothing about what was asked for: a new key is unknown for its first minutes, an old
-/// one until somebody has renewed it where the SDK's chain finds it.
+/// Codes by which AWS refuses the access key that a request was signed with (AWS APIs' "Common
+/// errors"; each service has spellings of its own). They say nothing about what was asked for: a
+/// new key is unknown for its first minutes, an old one until somebody has renewed it where the
+/// SDK's chain finds it.
 const KEY: &[&str] = &[
     "AuthFailure",
     "ExpiredToken",
@@ -66,8 +67,8 @@ const KEY: &[&str] = &[
     "UnrecognizedClientException",
 ];
 
-/// Codes that refuse the time of a request, or the account: neither do these say anything about what was asked for. To
-/// ask again with the same clock and account would not help.
+/// Codes that refuse the time of a request, or the account: neither do these say anything about
+/// what was asked for. To ask again with the same clock and account would not help.
 const CALLER: &[&str] = &[
     NO_CREDENTIALS,
     "NotSignedUp",
@@ -109,12 +110,15 @@ impl fmt::Display for Words {
 
 impl Error for Words {}
 
-/// Classes a failed call. `hidden` is a secret that the request carried: a validation error would quote it.
+/// Classes a failed call. `hidden` is a secret that the request carried: a validation error would
+/// quote it.
 pub(super) fn class<E>(call: &Call, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> MintError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let answered = error.as_service_error().map(|error| (error.code(), error.message()));
+    let answered = error
+        .as_service_error()
+        .map(|error| (error.code(), error.message()));
     let code = match (&answered, error) {
         (Some((Some(code), _)), _) => (*code).to_owned(),
         (_, SdkError::TimeoutError(_)) => "timeout".into(),
@@ -132,7 +136,9 @@ where
         _ => text,
     };
     let source = Box::new(Words(clip(&without_tokens(&text))));
-    let is_server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
+    let is_server_fault = error
+        .raw_response()
+        .is_some_and(|response| response.status().is_server_error());
     let is_refused =
         answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !TRANSIENT.contains(&code)));
     let is_final =
@@ -155,27 +161,37 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
     told(error)
 }
 
-/// A text without what looks like a web identity token: the SDK may have sent one that it read itself.
+/// A text without what looks like a web identity token: the SDK may have sent one that it read
+/// itself.
 fn without_tokens(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
     let words = text.split_inclusive(|c: char| !is_part(c));
     // A JSON Web Token begins with the base64 of `{"`.
-    words.map(|word| if word.len() > 20 && word.starts_with("eyJ") { "…" } else { word }).collect()
+    words
+        .map(|word| if word.len() > 20 && word.starts_with("eyJ") { "…" } else { word })
+        .collect()
 }
 
-/// AWS's words without the canonical request, which quotes signed headers, the session token among them (IAM User Guide,
-/// SignatureDoesNotMatch); and no more of them than a log line holds.
+/// AWS's words without the canonical request, which quotes signed headers, the session token among
+/// them (IAM User Guide, SignatureDoesNotMatch); and no more of them than a log line holds.
 fn clip(text: &str) -> String {
     const LONGEST: usize = 1000;
-    let end = ["The Canonical String", "The String-to-Sign"].iter().filter_map(|mark| text.find(mark)).min();
-    let told = end.and_then(|end| text.get(..end)).unwrap_or(text).trim_end();
+    let end = ["The Canonical String", "The String-to-Sign"]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min();
+    let told = end
+        .and_then(|end| text.get(..end))
+        .unwrap_or(text)
+        .trim_end();
     match told.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", told.get(..end).unwrap_or_default()),
         None => told.to_owned(),
     }
 }
 
-/// Nobody hands out credentials here. A provider that fails, or is away, is another matter: another time it may do.
+/// Nobody hands out credentials here. A provider that fails, or is away, is another matter: another
+/// time it may do.
 fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source()).any(|error| {
         matches!(
@@ -247,7 +263,12 @@ mod tests {
                     have been\n'POST\n/\n\nx-amz-security-token:planted\n'\n\nThe String-to-Sign should have been\n'x'";
         let told = fault::chain(&answer("SignatureDoesNotMatch", said));
         assert!(told.ends_with("does not match. Check your key.") && !told.contains("planted"), "{told}");
-        assert!(fault::chain(&answer("ValidationException", &"ü".repeat(5000))).chars().count() < 1100);
+        assert!(
+            fault::chain(&answer("ValidationException", &"ü".repeat(5000)))
+                .chars()
+                .count()
+                < 1100
+        );
     }
 
     #[test]

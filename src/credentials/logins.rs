@@ -1,4 +1,5 @@
-//! From a spec and its user to a login and the place to use it: everything of AWS's that a session needs.
+//! From a spec and its user to a login and the place to use it: everything of AWS's that a session
+//! needs.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -71,7 +72,8 @@ impl Logins {
     ) -> Arc<Self> {
         let calls = Arc::new(Calls::new(base, settings.timeout, observer));
         let clock = &calls.correct(clock);
-        // What is needed for something else ends a little before it, so that the error names what did not come.
+        // What is needed for something else ends a little before it, so that the error names what
+        // did not come.
         let policy = |freshness, tenths| Policy {
             freshness,
             margin: settings.refresh_margin,
@@ -97,26 +99,29 @@ impl Logins {
         &self.calls
     }
 
-    /// Who the base identity is, asked where the spec's roles are taken; at home, where there is no spec yet.
+    /// Who the base identity is, asked where the spec's roles are taken; at home, where there is no
+    /// spec yet.
     ///
     /// # Errors
     /// What ended the flight.
     pub(crate) async fn base_identity(&self, spec: Option<&ConnSpec>) -> Result<Arc<CallerArn>, Arc<MintError>> {
         let region = spec.and_then(region_of);
         let region = self.calls.home(region.as_deref()).map(str::to_owned);
-        self.base.get(&BaseKey { region, base: self.calls.identity_number() }).await
+        self.base
+            .get(&BaseKey { region, base: self.calls.identity_number() })
+            .await
     }
 
-    /// The names of two regions, where they are known before anything is looked up: the warehouse's, and the one where
-    /// roles and their external ids are.
+    /// The names of two regions, where they are known before anything is looked up: the
+    /// warehouse's, and the one where roles and their external ids are.
     pub(crate) fn regions(&self, spec: Option<&ConnSpec>) -> (Option<String>, Option<String>) {
         let region = spec.and_then(region_of);
         let name = |region| self.calls.region_name(region).map(str::to_owned);
         (name(region.as_deref()), name(self.calls.home(region.as_deref())))
     }
 
-    /// Everything that is needed to dial for `owner`, fetched where need be. Cancel safe: flights go on without
-    /// their waiters.
+    /// Everything that is needed to dial for `owner`, fetched where need be. Cancel safe: flights
+    /// go on without their waiters.
     ///
     /// # Errors
     /// What is wrong with the spec, or what ended a flight.
@@ -128,7 +133,8 @@ impl Logins {
             if now == base {
                 return opening;
             }
-            // The base identity became another on the way: some of it may have been got under that one.
+            // The base identity became another on the way: some of it may have been got under that
+            // one.
             base = now;
         }
         Err(MintError::Lost.into())
@@ -154,14 +160,23 @@ impl Logins {
                 (Arc::new(DbLogin { user, password, expires_at: None }), Origin::Stored(place, stored))
             }
             LoginPlan::Minted(order) => {
-                let login = self.minted.get(&order).await.map_err(|error| match &spec.secret_id {
-                    Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
-                    None => error,
-                })?;
+                let login = self
+                    .minted
+                    .get(&order)
+                    .await
+                    .map_err(|error| match &spec.secret_id {
+                        Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
+                        None => error,
+                    })?;
                 (login, Origin::Minted(order))
             }
         };
-        let server_name = spec.tls_server_name.as_ref().unwrap_or(&host).trim_end_matches('.').to_owned();
+        let server_name = spec
+            .tls_server_name
+            .as_ref()
+            .unwrap_or(&host)
+            .trim_end_matches('.')
+            .to_owned();
         Ok(Opening { target: Target { host, port, server_name }, database: plan.database, login, origin, found })
     }
 
@@ -175,7 +190,10 @@ impl Logins {
 
     /// The warehouse is not where AWS said it was: whether it is worth asking again.
     pub(crate) fn moved(&self, opening: &Opening) -> bool {
-        opening.found.as_ref().is_some_and(|(wanted, found)| self.found.refused(wanted, found))
+        opening
+            .found
+            .as_ref()
+            .is_some_and(|(wanted, found)| self.found.refused(wanted, found))
     }
 
     /// The spec merged with what it refers to.
@@ -197,7 +215,9 @@ impl Logins {
             fields = Fields::parse(&stored.text, spec).map_err(unusable)?;
             match (&password, fields.password.take()) {
                 (None, Some(found)) => password = Some(StoredPassword { password: found, place, stored }),
-                (None, None) => self.calls.note(&place.call(), "it holds no password: IAM credentials are asked for"),
+                (None, None) => self
+                    .calls
+                    .note(&place.call(), "it holds no password: IAM credentials are asked for"),
                 (Some(_), _) => {}
             }
         }
@@ -205,7 +225,11 @@ impl Logins {
     }
 
     async fn password(&self, place: Place) -> Result<StoredPassword, Arc<MintError>> {
-        let stored = self.stored.get(&place).await.map_err(|error| error.of("password"))?;
+        let stored = self
+            .stored
+            .get(&place)
+            .await
+            .map_err(|error| error.of("password"))?;
         let judged = match stored.is_secure {
             true => config::warehouse_password(stored.text.expose()),
             false => Err("the parameter is a plain String: a password has to be a SecureString"),

@@ -1,4 +1,5 @@
-//! The three calls that mint a login, and the two that find a warehouse, each under the identity that the spec says.
+//! The three calls that mint a login, and the two that find a warehouse, each under the identity
+//! that the spec says.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -89,7 +90,8 @@ impl Minter {
     }
 
     async fn mint(&self, order: &Order) -> Result<DbLogin, MintError> {
-        self.under(&order.caller, order.region.as_deref(), |keys| self.ask_login(order, keys)).await
+        self.under(&order.caller, order.region.as_deref(), |keys| self.ask_login(order, keys))
+            .await
     }
 
     async fn ask_login(&self, order: &Order, keys: Option<Credentials>) -> Result<DbLogin, MintError> {
@@ -103,19 +105,34 @@ impl Minter {
             LoginCall::Workgroup { workgroup, database } => {
                 let send = || {
                     let request = clients.redshift_serverless().get_credentials();
-                    let request = request.workgroup_name(workgroup).db_name(database).duration_seconds(secs);
-                    request.customize().config_override(under!(aws_sdk_redshiftserverless, keys.as_ref())).send()
+                    let request = request
+                        .workgroup_name(workgroup)
+                        .db_name(database)
+                        .duration_seconds(secs);
+                    request
+                        .customize()
+                        .config_override(under!(aws_sdk_redshiftserverless, keys.as_ref()))
+                        .send()
                 };
                 let read = |answer: GetCredentialsOutput| login(answer.db_user, answer.db_password, answer.expiration);
                 self.calls.make(&call, quota, None, send, read).await
             }
             LoginCall::Cluster { cluster_id, database, user, auto_create, groups } => {
                 let send = || {
-                    let request = clients.redshift().get_cluster_credentials().cluster_identifier(cluster_id);
-                    let request = request.db_name(database).db_user(user).auto_create(*auto_create);
+                    let request = clients
+                        .redshift()
+                        .get_cluster_credentials()
+                        .cluster_identifier(cluster_id);
+                    let request = request
+                        .db_name(database)
+                        .db_user(user)
+                        .auto_create(*auto_create);
                     let groups = Some(groups.clone()).filter(|groups| !groups.is_empty());
                     let request = request.set_db_groups(groups).duration_seconds(secs);
-                    request.customize().config_override(under!(aws_sdk_redshift, keys.as_ref())).send()
+                    request
+                        .customize()
+                        .config_override(under!(aws_sdk_redshift, keys.as_ref()))
+                        .send()
                 };
                 let read =
                     |answer: GetClusterCredentialsOutput| login(answer.db_user, answer.db_password, answer.expiration);
@@ -123,9 +140,15 @@ impl Minter {
             }
             LoginCall::ClusterByIam { cluster_id, database } => {
                 let send = || {
-                    let request = clients.redshift().get_cluster_credentials_with_iam().cluster_identifier(cluster_id);
+                    let request = clients
+                        .redshift()
+                        .get_cluster_credentials_with_iam()
+                        .cluster_identifier(cluster_id);
                     let request = request.db_name(database).duration_seconds(secs);
-                    request.customize().config_override(under!(aws_sdk_redshift, keys.as_ref())).send()
+                    request
+                        .customize()
+                        .config_override(under!(aws_sdk_redshift, keys.as_ref()))
+                        .send()
                 };
                 let read = |answer: GetClusterCredentialsWithIamOutput| {
                     login(answer.db_user, answer.db_password, answer.expiration)
@@ -136,7 +159,8 @@ impl Minter {
     }
 
     async fn find(&self, wanted: &Wanted) -> Result<FoundAt, MintError> {
-        self.under(&wanted.caller, wanted.region.as_deref(), |keys| self.ask_endpoint(wanted, keys)).await
+        self.under(&wanted.caller, wanted.region.as_deref(), |keys| self.ask_endpoint(wanted, keys))
+            .await
     }
 
     async fn ask_endpoint(&self, wanted: &Wanted, keys: Option<Credentials>) -> Result<FoundAt, MintError> {
@@ -147,8 +171,14 @@ impl Minter {
         match &wanted.name {
             WarehouseName::Workgroup(name) => {
                 let send = || {
-                    let request = clients.redshift_serverless().get_workgroup().workgroup_name(name);
-                    request.customize().config_override(under!(aws_sdk_redshiftserverless, keys.as_ref())).send()
+                    let request = clients
+                        .redshift_serverless()
+                        .get_workgroup()
+                        .workgroup_name(name);
+                    request
+                        .customize()
+                        .config_override(under!(aws_sdk_redshiftserverless, keys.as_ref()))
+                        .send()
                 };
                 let read = |answer: GetWorkgroupOutput| {
                     let endpoint = answer.workgroup.and_then(|workgroup| workgroup.endpoint);
@@ -159,13 +189,21 @@ impl Minter {
             }
             WarehouseName::Cluster(name) => {
                 let send = || {
-                    let request = clients.redshift().describe_clusters().cluster_identifier(name);
-                    request.customize().config_override(under!(aws_sdk_redshift, keys.as_ref())).send()
+                    let request = clients
+                        .redshift()
+                        .describe_clusters()
+                        .cluster_identifier(name);
+                    request
+                        .customize()
+                        .config_override(under!(aws_sdk_redshift, keys.as_ref()))
+                        .send()
                 };
                 let read = |answer: DescribeClustersOutput| {
                     let cluster = answer.clusters.unwrap_or_default().into_iter().next();
                     let cluster = cluster.ok_or("the answer has no cluster")?;
-                    let endpoint = cluster.endpoint.ok_or("the cluster has no endpoint (yet)")?;
+                    let endpoint = cluster
+                        .endpoint
+                        .ok_or("the cluster has no endpoint (yet)")?;
                     found_at(endpoint.address, endpoint.port)
                 };
                 self.calls.make(&call, quota, None, send, read).await
@@ -179,13 +217,21 @@ fn login(user: Option<String>, password: Option<String>, until: Option<DateTime>
     Ok(DbLogin {
         user: user.ok_or("the answer has no database user")?,
         password: Secret::new(password.ok_or("the answer has no password")?),
-        expires_at: Some(until.try_into().map_err(|_range| "an expiration out of range")?),
+        expires_at: Some(
+            until
+                .try_into()
+                .map_err(|_range| "an expiration out of range")?,
+        ),
     })
 }
 
 fn found_at(host: Option<String>, port: Option<i32>) -> Result<FoundAt, &'static str> {
-    let host = host.filter(|host| !host.is_empty()).ok_or("the endpoint has no address")?;
-    let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
+    let host = host
+        .filter(|host| !host.is_empty())
+        .ok_or("the endpoint has no address")?;
+    let port = port
+        .and_then(|port| u16::try_from(port).ok())
+        .filter(|port| *port != 0);
     Ok(FoundAt { host, port: port.ok_or("the endpoint has no port")? })
 }
 

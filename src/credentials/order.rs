@@ -18,7 +18,8 @@ pub(crate) struct Order {
     pub(crate) call: LoginCall,
     /// 900–3600 s, the range of the API (configuration has checked it).
     pub(crate) life: Duration,
-    /// The user of a `per-user` login, by its raw name: what is made of it for AWS may be another's too.
+    /// The user of a `per-user` login, by its raw name: what is made of it for AWS may be another's
+    /// too.
     pub(crate) principal: Option<String>,
 }
 
@@ -44,12 +45,13 @@ impl LoginCall {
     }
 }
 
-/// The identity that a call is made under: the role sessions taken one from the other. Empty: the base identity's own.
+/// The identity that a call is made under: the role sessions taken one from the other. Empty: the
+/// base identity's own.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Chain {
     pub(crate) hops: Vec<Hop>,
-    /// Which base identity the first is taken under, or all is asked by: what was got under one is not another's. Zero
-    /// where the first hop needs none.
+    /// Which base identity the first is taken under, or all is asked by: what was got under one is
+    /// not another's. Zero where the first hop needs none.
     pub(crate) base: u64,
 }
 
@@ -66,7 +68,8 @@ pub(crate) struct Hop {
     pub(crate) tags: Vec<(String, String)>,
     /// By AssumeRoleWithWebIdentity with this file's token.
     pub(crate) token_file: Option<PathBuf>,
-    /// The user whose own session it is, by the raw name: what `session_name` makes of two may be one.
+    /// The user whose own session it is, by the raw name: what `session_name` makes of two may be
+    /// one.
     pub(crate) owner: Option<String>,
 }
 

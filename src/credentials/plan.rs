@@ -1,5 +1,6 @@
-//! A spec merged with its secret: where to dial, and which login is needed. lava's precedence, field by field: what the
-//! spec says, then its secret, then IAM (docs/protocol/connection-spec.md 3).
+//! A spec merged with its secret: where to dial, and which login is needed. lava's precedence,
+//! field by field: what the spec says, then its secret, then IAM (docs/protocol/connection-spec.md
+//! 3).
 
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ pub(crate) struct StoredPassword {
 }
 
 impl Plan {
-    /// `base`: the number of the base identity. `password`: what the spec's or the secret's leads to.
+    /// `base`: the number of the base identity. `password`: what the spec's or the secret's leads
+    /// to.
     ///
     /// # Errors
     /// `Spec`: something is missing in both, or cannot be.
@@ -69,7 +71,11 @@ impl Plan {
         })?;
         let user = spec.user.clone().or(secret.user);
         let endpoint = host.as_deref().and_then(config::endpoint);
-        let region = spec.region.clone().or_else(|| endpoint.as_ref().map(|endpoint| endpoint.region().to_owned()));
+        let region = spec.region.clone().or_else(|| {
+            endpoint
+                .as_ref()
+                .map(|endpoint| endpoint.region().to_owned())
+        });
         let name = name(spec, endpoint);
         let lookup = match spec.warehouse {
             Warehouse::Serverless => "workgroup",
@@ -94,7 +100,11 @@ impl Plan {
                 principal: per_user.then(|| owner.name.to_owned()),
             }),
         };
-        if let Some(bounds) = spec.bounds.as_ref().filter(|_| host.is_none() || matches!(login, LoginPlan::Minted(_))) {
+        if let Some(bounds) = spec
+            .bounds
+            .as_ref()
+            .filter(|_| host.is_none() || matches!(login, LoginPlan::Minted(_)))
+        {
             bounds.check_caller(!caller.hops.is_empty())?;
         }
         if host.is_none() && name.is_none() {
@@ -166,7 +176,9 @@ fn call(
                 Warehouse::Serverless => "workgroup",
                 Warehouse::Provisioned => "cluster_id",
             };
-            let why = host.and_then(config::value::unknown_suffix).unwrap_or_else(|| "is no Redshift name".to_owned());
+            let why = host
+                .and_then(config::value::unknown_suffix)
+                .unwrap_or_else(|| "is no Redshift name".to_owned());
             return Err(MintError::Spec(format!("the host {why}: {key} is needed")));
         }
     })
@@ -184,7 +196,10 @@ fn own_user(spec: &ConnSpec, owner: Owner<'_>) -> Result<String, MintError> {
 
 /// Redshift folds a `DbUser`'s case.
 fn not_denied(spec: &ConnSpec, user: &str, otherwise: &str) -> Result<(), MintError> {
-    let is_denied = spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(user));
+    let is_denied = spec
+        .deny_db_users
+        .iter()
+        .any(|denied| denied.eq_ignore_ascii_case(user));
     if is_denied { Err(MintError::Spec(otherwise.to_owned())) } else { Ok(()) }
 }
 

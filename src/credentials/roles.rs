@@ -1,4 +1,5 @@
-//! The identities that calls are made under: role sessions, each taken under the one before, shared by all who need it.
+//! The identities that calls are made under: role sessions, each taken under the one before, shared
+//! by all who need it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock, Weak};
@@ -22,7 +23,8 @@ use crate::config::read_regular;
 use crate::engine::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
-/// Life of a role session, the least there is: it is used for few calls, and a chained one may not live over an hour.
+/// Life of a role session, the least there is: it is used for few calls, and a chained one may not
+/// live over an hour.
 const SESSION_SECS: i32 = 900;
 
 /// Longest web identity token, in bytes (STS API reference, `WebIdentityToken`).
@@ -133,28 +135,34 @@ impl Roles {
         let region = key.region.as_deref();
         if let Some(file) = &hop.token_file {
             let since = Instant::now();
-            let token = token(file).await.map_err(|source| MintError::TokenFile { path: file.clone(), source });
-            self.calls.tell(&Call::new("token file", &file.display().to_string()), since, token.as_ref().err());
+            let token = token(file)
+                .await
+                .map_err(|source| MintError::TokenFile { path: file.clone(), source });
+            self.calls
+                .tell(&Call::new("token file", &file.display().to_string()), since, token.as_ref().err());
             return self.by_web_identity(hop, &token?, region).await;
         }
         if before.hops.is_empty() && self.is_base(hop, region, before.base).await? {
             let call = Call::new("AssumeRole", &hop.role_arn);
-            self.calls.note(&call, "skipped: the base identity already is this role");
+            self.calls
+                .note(&call, "skipped: the base identity already is this role");
             return Ok(base());
         }
         let external_id = match &hop.external_id {
             Some(name) => Some(self.external_id(name, region).await?),
             None => None,
         };
-        self.under(before, region, |keys| self.assume(hop, keys, external_id.as_ref(), region)).await.map_err(|error| {
-            match &hop.external_id {
-                // A wrong one gets the same answer as a role that does not trust us.
-                Some(name) if error.is_final() && !error.is_needed() => {
-                    MintError::Of { what: format!("with external_id {name}"), source: Arc::new(error) }
+        self.under(before, region, |keys| self.assume(hop, keys, external_id.as_ref(), region))
+            .await
+            .map_err(|error| {
+                match &hop.external_id {
+                    // A wrong one gets the same answer as a role that does not trust us.
+                    Some(name) if error.is_final() && !error.is_needed() => {
+                        MintError::Of { what: format!("with external_id {name}"), source: Arc::new(error) }
+                    }
+                    _ => error,
                 }
-                _ => error,
-            }
-        })
+            })
     }
 
     /// Asks under the session that a chain leads to, as [`under_session`] does.
@@ -170,20 +178,27 @@ impl Roles {
         if chain.hops.is_empty() {
             return ask(None).await;
         }
-        // Without its cache the chain's session cannot be had. The base identity is no substitute: it would assume the role
-        // where the chain might not.
-        let sessions = self.sessions.get().and_then(Weak::upgrade).ok_or(MintError::Lost)?;
+        // Without its cache the chain's session cannot be had. The base identity is no substitute:
+        // it would assume the role where the chain might not.
+        let sessions = self
+            .sessions
+            .get()
+            .and_then(Weak::upgrade)
+            .ok_or(MintError::Lost)?;
         under_session(&sessions, &SessionKey { chain, region: region.map(str::to_owned) }, ask).await
     }
 
-    /// Whether there is nothing to assume: the base identity is a session of the role already, and neither tags nor a
-    /// session name of somebody's own are asked for.
+    /// Whether there is nothing to assume: the base identity is a session of the role already, and
+    /// neither tags nor a session name of somebody's own are asked for.
     async fn is_base(&self, hop: &Hop, region: Option<&str>, base: u64) -> Result<bool, MintError> {
         if !hop.tags.is_empty() || hop.owner.is_some() {
             return Ok(false);
         }
-        let base =
-            self.base.get(&BaseKey { region: region.map(str::to_owned), base }).await.map_err(MintError::Needed)?;
+        let base = self
+            .base
+            .get(&BaseKey { region: region.map(str::to_owned), base })
+            .await
+            .map_err(MintError::Needed)?;
         Ok(is_session_of(&base.0, &hop.role_arn))
     }
 
@@ -210,7 +225,10 @@ impl Roles {
     ) -> Result<Identity, MintError> {
         let call = hop.call();
         let clients = self.calls.clients(region);
-        let tags = hop.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = hop
+            .tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
         let unbuilt = |_unset| MintError::Unusable { call: call.clone(), what: "a session tag cannot be built" };
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(unbuilt)?;
         let send = || {
@@ -222,10 +240,15 @@ impl Roles {
                 .duration_seconds(SESSION_SECS)
                 .set_external_id(external_id.map(|id| id.expose().to_owned()))
                 .set_tags(Some(tags.clone()).filter(|tags| !tags.is_empty()));
-            request.customize().config_override(under!(aws_sdk_sts, under.as_ref())).send()
+            request
+                .customize()
+                .config_override(under!(aws_sdk_sts, under.as_ref()))
+                .send()
         };
         let read = |answer: AssumeRoleOutput| session(answer.credentials);
-        self.calls.make(&call, (hop.account(), region), external_id, send, read).await
+        self.calls
+            .make(&call, (hop.account(), region), external_id, send, read)
+            .await
     }
 
     /// The token is the caller: nothing is signed.
@@ -233,7 +256,10 @@ impl Roles {
         let call = hop.call();
         let clients = self.calls.clients(region);
         let send = || {
-            let request = clients.sts().assume_role_with_web_identity().role_arn(&hop.role_arn);
+            let request = clients
+                .sts()
+                .assume_role_with_web_identity()
+                .role_arn(&hop.role_arn);
             request
                 .role_session_name(&hop.session_name)
                 .web_identity_token(token.expose())
@@ -241,7 +267,9 @@ impl Roles {
                 .send()
         };
         let read = |answer: AssumeRoleWithWebIdentityOutput| session(answer.credentials);
-        self.calls.make(&call, (hop.account(), region), Some(token), send, read).await
+        self.calls
+            .make(&call, (hop.account(), region), Some(token), send, read)
+            .await
     }
 }
 
@@ -275,7 +303,10 @@ impl Fetch<SessionKey, Identity> for Roles {
     }
 
     fn name(&self, key: &SessionKey) -> String {
-        key.chain.hops.last().map_or_else(String::new, |hop| hop.call().to_string())
+        key.chain
+            .hops
+            .last()
+            .map_or_else(String::new, |hop| hop.call().to_string())
     }
 }
 
@@ -318,13 +349,18 @@ fn session(session: Option<aws_sdk_sts::types::Credentials>) -> Result<Identity,
     Ok(Identity::Session(keys))
 }
 
-/// Reads of token files: one of a file at a time, on threads of their own. One on a mount that hangs never ends.
+/// Reads of token files: one of a file at a time, on threads of their own. One on a mount that
+/// hangs never ends.
 static TOKEN_FILES: LazyLock<Lanes<PathBuf>> = LazyLock::new(|| Lanes::new("token-file", 1, 16));
 
-/// A token file, less the blanks at its ends; read anew for each session, since it rotates. The caller sets the deadline.
+/// A token file, less the blanks at its ends; read anew for each session, since it rotates. The
+/// caller sets the deadline.
 async fn token(file: &Path) -> std::io::Result<Secret> {
     let path = file.to_owned();
-    let text = TOKEN_FILES.run(path.clone(), move || read_regular(&path)).await.map_err(std::io::Error::other)??;
+    let text = TOKEN_FILES
+        .run(path.clone(), move || read_regular(&path))
+        .await
+        .map_err(std::io::Error::other)??;
     let text = zeroize::Zeroizing::new(text);
     if text.len() > MAX_TOKEN_BYTES {
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "longer than 20000 bytes"));
@@ -336,14 +372,17 @@ async fn token(file: &Path) -> std::io::Result<Secret> {
     Ok(Secret::new(token.to_owned()))
 }
 
-/// `ExternalId` of AssumeRole: 2–1224 of these (STS API reference). Checked here, since STS's refusal would quote it.
+/// `ExternalId` of AssumeRole: 2–1224 of these (STS API reference). Checked here, since STS's
+/// refusal would quote it.
 fn is_external_id(text: &str) -> bool {
     (2..=1224).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte))
 }
 
-/// Whether `caller` (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`) is a session of the role. The path of a role is
-/// not in its sessions' ARNs; names are unique without it.
+/// Whether `caller` (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`) is a session of the role. The
+/// path of a role is not in its sessions' ARNs; names are unique without it.
 fn is_session_of(caller: &str, role_arn: &str) -> bool {
     let name = |arn: &str, kind: &str| -> Option<(String, String, String)> {
         let mut parts = arn.splitn(6, ':').skip(1);

@@ -24,25 +24,37 @@ pub(crate) struct Fields {
 pub(crate) struct BadSecret(pub(crate) &'static str);
 
 impl Fields {
-    /// Reads a JSON object for a spec: what it says itself is not read here, nor what nothing comes of. Keys that mean
-    /// nothing are passed over, as lava does.
+    /// Reads a JSON object for a spec: what it says itself is not read here, nor what nothing comes
+    /// of. Keys that mean nothing are passed over, as lava does.
     ///
     /// # Errors
     /// It is no object, or a value that is needed will not do.
     pub(crate) fn parse(text: &Secret, spec: &ConnSpec) -> Result<Self, BadSecret> {
         let mut json = SecretJson::parse(text).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
-        let has_endpoint = json.object().and_then(|object| object.get("endpoint")).is_some_and(Value::is_string);
+        let has_endpoint = json
+            .object()
+            .and_then(|object| object.get("endpoint"))
+            .is_some_and(Value::is_string);
         drop_unused(&mut json, spec);
-        let object = json.object().ok_or(BadSecret("the secret is not a JSON object"))?;
+        let object = json
+            .object()
+            .ok_or(BadSecret("the secret is not a JSON object"))?;
         let host = string(object, "host", "the secret's host is no string")?;
         let database = string(object, "dbname", "the secret's dbname is no string")?;
         let user = string(object, "username", "the secret's username is no string")?;
         let password = string(object, "password", "the secret's password is no string")?.map(Secret::new);
-        if password.as_ref().map(Secret::expose).is_some_and(|password| password.is_empty() || password.contains('\0'))
+        if password
+            .as_ref()
+            .map(Secret::expose)
+            .is_some_and(|password| password.is_empty() || password.contains('\0'))
         {
             return Err(BadSecret("the secret's password is empty, or holds a NUL"));
         }
-        password.as_ref().map(Secret::expose).map_or(Ok(()), config::of_a_secret).map_err(BadSecret)?;
+        password
+            .as_ref()
+            .map(Secret::expose)
+            .map_or(Ok(()), config::of_a_secret)
+            .map_err(BadSecret)?;
         // What AWS is asked for has to be of AWS's form.
         let database_name =
             if password.is_some() || spec.password.is_some() { value::database } else { value::iam_database };
@@ -77,7 +89,10 @@ fn drop_unused(json: &mut SecretJson, spec: &ConnSpec) {
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fields").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Fields")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +109,8 @@ fn checked<T>(
     check: impl Fn(String) -> Option<T>,
     otherwise: &'static str,
 ) -> Result<Option<T>, BadSecret> {
-    text.map(|text| check(text).ok_or(BadSecret(otherwise))).transpose()
+    text.map(|text| check(text).ok_or(BadSecret(otherwise)))
+        .transpose()
 }
 
 /// A number, or digits in a string.
@@ -105,7 +121,9 @@ fn port(object: &Map<String, Value>) -> Result<Option<u16>, BadSecret> {
         Some(Value::Number(number)) => number.to_string(),
         Some(_) => return Err(BadSecret("the secret's port is no number")),
     };
-    value::port(&text).map(Some).map_err(|_why| BadSecret("the secret's port is no port"))
+    value::port(&text)
+        .map(Some)
+        .map_err(|_why| BadSecret("the secret's port is no port"))
 }
 
 #[cfg(test)]
@@ -129,7 +147,9 @@ mod tests {
     #[test]
     fn what_the_spec_says_itself_is_not_read() {
         let bad = [("host", "host = \"h\""), ("dbname", "database = \"d\""), ("username", "user = \"u\"")];
-        let bad = bad.into_iter().chain([("port", "port = 1"), ("password", "user = \"u\"\npassword = \"/pw\"")]);
+        let bad = bad
+            .into_iter()
+            .chain([("port", "port = 1"), ("password", "user = \"u\"\npassword = \"/pw\"")]);
         for (key, spec) in bad {
             for value in ["\"\"", "[1]"] {
                 let text = format!("{{\"{key}\": {value}}}");
@@ -174,7 +194,15 @@ mod tests {
             let told = parse(&format!("{{\"username\": \"u\", \"password\": \"{password}\"}}")).unwrap_err();
             assert!(told.0.starts_with("what is stored as the password is"), "{}", told.0);
         }
-        assert_eq!(parse(r#"{"password": "p\n"}"#).unwrap().password.unwrap().expose(), "p\n", "it is exact");
+        assert_eq!(
+            parse(r#"{"password": "p\n"}"#)
+                .unwrap()
+                .password
+                .unwrap()
+                .expose(),
+            "p\n",
+            "it is exact"
+        );
     }
 
     #[test]

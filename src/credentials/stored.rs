@@ -78,7 +78,10 @@ impl Place {
 
 /// `arn:PARTITION:SERVICE:REGION:ACCOUNT:…`
 fn region_of(name: &str, otherwise: Option<&str>) -> Option<String> {
-    let arn = name.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2)).filter(|region| !region.is_empty());
+    let arn = name
+        .strip_prefix("arn:")
+        .and_then(|arn| arn.split(':').nth(2))
+        .filter(|region| !region.is_empty());
     arn.or(otherwise).map(str::to_owned)
 }
 
@@ -92,23 +95,42 @@ impl StoreReader {
         match place {
             Place::Parameter { name, region } => {
                 let clients = self.0.clients(region.as_deref());
-                let send = || clients.ssm().get_parameter().name(name).with_decryption(true).send();
+                let send = || {
+                    clients
+                        .ssm()
+                        .get_parameter()
+                        .name(name)
+                        .with_decryption(true)
+                        .send()
+                };
                 let read = |answer: GetParameterOutput| {
                     let parameter = answer.parameter.ok_or("the answer has no parameter")?;
                     let is_secure = parameter.r#type == Some(ParameterType::SecureString);
                     let text = parameter.value.ok_or("the answer has no value")?;
                     Ok(Stored { text: Secret::new(text), is_secure })
                 };
-                self.0.make(&call, (None, region.as_deref()), None, send, read).await
+                self.0
+                    .make(&call, (None, region.as_deref()), None, send, read)
+                    .await
             }
             Place::Secret { id, region } => {
                 let clients = self.0.clients(region.as_deref());
-                let send = || clients.secrets_manager().get_secret_value().secret_id(id).send();
+                let send = || {
+                    clients
+                        .secrets_manager()
+                        .get_secret_value()
+                        .secret_id(id)
+                        .send()
+                };
                 let read = |answer: GetSecretValueOutput| {
-                    let text = answer.secret_string.ok_or("the secret is binary, not text")?;
+                    let text = answer
+                        .secret_string
+                        .ok_or("the secret is binary, not text")?;
                     Ok(Stored { text: Secret::new(text), is_secure: true })
                 };
-                self.0.make(&call, (None, region.as_deref()), None, send, read).await
+                self.0
+                    .make(&call, (None, region.as_deref()), None, send, read)
+                    .await
             }
         }
     }
@@ -121,16 +143,27 @@ impl StoreReader {
         let call = Call::new("GetParametersByPath", path);
         let clients = self.0.clients(None);
         let send = || {
-            let page = clients.ssm().get_parameters_by_path().path(path).recursive(false).with_decryption(true);
-            page.max_results(PAGE).set_next_token(from.map(str::to_owned)).send()
+            let page = clients
+                .ssm()
+                .get_parameters_by_path()
+                .path(path)
+                .recursive(false)
+                .with_decryption(true);
+            page.max_results(PAGE)
+                .set_next_token(from.map(str::to_owned))
+                .send()
         };
         let read = |answer: GetParametersByPathOutput| {
-            let found = answer.parameters.unwrap_or_default().into_iter().map(|parameter| {
-                let name = parameter.name.ok_or("a parameter without a name")?;
-                let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-                let text = Secret::new(parameter.value.ok_or("a parameter without a value")?);
-                Ok((name, Stored { text, is_secure: parameter.r#type == Some(ParameterType::SecureString) }))
-            });
+            let found = answer
+                .parameters
+                .unwrap_or_default()
+                .into_iter()
+                .map(|parameter| {
+                    let name = parameter.name.ok_or("a parameter without a name")?;
+                    let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+                    let text = Secret::new(parameter.value.ok_or("a parameter without a value")?);
+                    Ok((name, Stored { text, is_secure: parameter.r#type == Some(ParameterType::SecureString) }))
+                });
             let next = answer.next_token.filter(|token| !token.is_empty());
             Ok(Page { found: found.collect::<Result<_, &'static str>>()?, next })
         };

@@ -61,8 +61,8 @@ where
         Arc::new(Self { source, clock, control, policy, jitter, slots, uses, landings: Mutex::new(policy.cap) })
     }
 
-    /// A value with more life left than the margin, fetched if need be. Cancel safe: a flight goes on without its
-    /// waiters.
+    /// A value with more life left than the margin, fetched if need be. Cancel safe: a flight goes
+    /// on without its waiters.
     ///
     /// # Errors
     /// What ended the flight, shared by all who waited, or a refusal that is still remembered.
@@ -77,8 +77,8 @@ where
         }
     }
 
-    /// The warehouse refused this value: it is not handed out again, unless it was itself fetched because of such a
-    /// refusal, a short while ago. Whether to get another one and try again.
+    /// The warehouse refused this value: it is not handed out again, unless it was itself fetched
+    /// because of such a refusal, a short while ago. Whether to get another one and try again.
     pub(crate) fn refused(self: &Arc<Self>, key: &K, value: &Arc<V>) -> bool {
         let now = self.now();
         let is_worth_another = {
@@ -115,7 +115,10 @@ where
     /// The same of every key.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
     pub(crate) fn snapshots(&self) -> Vec<(K, Snapshot<V>)> {
-        self.slots.iter().map(|slot| (slot.key().clone(), Snapshot::of(&slot))).collect()
+        self.slots
+            .iter()
+            .map(|slot| (slot.key().clone(), Snapshot::of(&slot)))
+            .collect()
     }
 
     /// What is there, or the flight to wait for; started here where there is none.
@@ -146,7 +149,8 @@ where
     }
 
     pub(super) fn touch(&self, slot: &Slot<V>) {
-        slot.last_use.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        slot.last_use
+            .store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
 
     pub(super) fn now(&self) -> Moment {

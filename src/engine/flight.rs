@@ -20,24 +20,30 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Perishable + Send + Sync + 'static,
 {
-    /// Starts the one flight of a slot that has none. Its keeper is at an end: the landing needs another one.
+    /// Starts the one flight of a slot that has none. Its keeper is at an end: the landing needs
+    /// another one.
     pub(super) fn launch(self: &Arc<Self>, key: &K, slot: &mut Slot<V>) -> Flight<V> {
         let (landed, flight) = watch::channel(None);
         slot.flight = Some(flight.clone());
         slot.keeper = None;
-        self.control.spawn(Arc::clone(self).fly(key.clone(), landed));
+        self.control
+            .spawn(Arc::clone(self).fly(key.clone(), landed));
         flight
     }
 
     async fn fly(self: Arc<Self>, key: K, landed: watch::Sender<Option<Outcome<V>>>) {
         debug!(name = self.source.name(&key).as_str(), "fetching");
         let fetch = async { self.source.fetch(&key).await };
-        let outcome = match AssertUnwindSafe(timeout(self.policy.timeout, fetch)).catch_unwind().await {
+        let outcome = match AssertUnwindSafe(timeout(self.policy.timeout, fetch))
+            .catch_unwind()
+            .await
+        {
             Ok(Ok(fetched)) => fetched,
             Ok(Err(_elapsed)) => Err(MintError::Deadline { name: self.source.name(&key), after: self.policy.timeout }),
             Err(_panic) => Err(MintError::Lost),
         };
-        // First the slot, then the waiters: whoever comes in between finds the outcome, not a flight that is over.
+        // First the slot, then the waiters: whoever comes in between finds the outcome, not a
+        // flight that is over.
         let outcome = self.land(&key, outcome);
         landed.send_replace(Some(outcome));
     }
@@ -93,7 +99,10 @@ enum News {
 /// As the slot was before the landing.
 fn news<V>(slot: &Slot<V>, error: Option<&Arc<MintError>>) -> Option<News> {
     slot.held.as_ref()?;
-    let was_failing = slot.trouble.as_ref().is_some_and(|trouble| trouble.of.is_some());
+    let was_failing = slot
+        .trouble
+        .as_ref()
+        .is_some_and(|trouble| trouble.of.is_some());
     match error {
         Some(error) if !was_failing => Some(News::Failing(Arc::clone(error))),
         None if was_failing => Some(News::Renewed),

@@ -1,4 +1,5 @@
-//! The way that every call of AWS takes: so many at a time to one account in one region, and again what failed for now.
+//! The way that every call of AWS takes: so many at a time to one account in one region, and again
+//! what failed for now.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,16 +39,16 @@ pub(crate) struct Place {
 pub(crate) struct Gate {
     places: DashMap<Place, Arc<Lane>>,
     jitter: Jitter,
-    /// How long a call that is throttled is tried again, counted from its turn on. Less than its caller waits, so that
-    /// the caller hears of it.
+    /// How long a call that is throttled is tried again, counted from its turn on. Less than its
+    /// caller waits, so that the caller hears of it.
     patience: Duration,
 }
 
 /// The way in at one place. Both are fair.
 struct Lane {
     permits: Semaphore,
-    /// Held by the one throttled call that is tried again: by turns, they would take the next chance from each other,
-    /// and those with long pauses would lose it to those with short ones.
+    /// Held by the one throttled call that is tried again: by turns, they would take the next
+    /// chance from each other, and those with long pauses would lose it to those with short ones.
     again: Mutex<()>,
 }
 
@@ -56,7 +57,9 @@ impl Gate {
         Self { places: DashMap::new(), jitter, patience }
     }
 
-    /// Calls when it is this call's turn. What is throttled is tried while patience lasts; what fails for now, thrice. It keeps its turn while it pauses: a place that throttles gets slower, and is not stormed. Cancel safe.
+    /// Calls when it is this call's turn. What is throttled is tried while patience lasts; what
+    /// fails for now, thrice. It keeps its turn while it pauses: a place that throttles gets
+    /// slower, and is not stormed. Cancel safe.
     ///
     /// # Errors
     /// That of the last attempt.

@@ -26,7 +26,10 @@ impl<V: Perishable> Held<V> {
     /// `None`: it has too little life to be kept.
     pub(super) fn new(value: Arc<V>, landed: Moment, policy: &Policy, jitter: &Jitter) -> Option<Self> {
         let granted = match value.expires_at() {
-            Some(at) => at.duration_since(landed.wall).unwrap_or_default().min(ALWAYS),
+            Some(at) => at
+                .duration_since(landed.wall)
+                .unwrap_or_default()
+                .min(ALWAYS),
             None => ALWAYS,
         };
         if granted <= policy.least_life {

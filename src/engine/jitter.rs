@@ -49,9 +49,14 @@ mod tests {
     #[test]
     fn chance_stays_within_its_bounds_and_uses_them() {
         let (jitter, second) = (Jitter::fixed(7), Duration::from_secs(1));
-        let all = (0..10_000).map(|_| (jitter.up_to(second), jitter.around(second, 0.1))).collect::<Vec<_>>();
+        let all = (0..10_000)
+            .map(|_| (jitter.up_to(second), jitter.around(second, 0.1)))
+            .collect::<Vec<_>>();
         let millis = |least: u64, most: u64| Duration::from_millis(least)..Duration::from_millis(most);
-        assert!(all.iter().all(|(up, around)| millis(0, 1000).contains(up) && millis(900, 1100).contains(around)));
+        assert!(
+            all.iter()
+                .all(|(up, around)| millis(0, 1000).contains(up) && millis(900, 1100).contains(around))
+        );
         assert!(
             all.iter().any(|(up, _)| *up < millis(10, 0).start) && all.iter().any(|(up, _)| *up > millis(990, 0).start)
         );

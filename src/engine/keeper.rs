@@ -1,4 +1,5 @@
-//! The task that belongs to a slot at rest: refreshes what is used, and removes what is of no use any more.
+//! The task that belongs to a slot at rest: refreshes what is used, and removes what is of no use
+//! any more.
 
 use std::hash::Hash;
 use std::sync::{Arc, Weak};
@@ -25,7 +26,11 @@ where
     V: Perishable + Send + Sync + 'static,
 {
     pub(super) fn keep(self: &Arc<Self>, key: &K) -> Keeper {
-        Keeper(self.control.spawn(keep(Arc::downgrade(self), key.clone())).abort_handle())
+        Keeper(
+            self.control
+                .spawn(keep(Arc::downgrade(self), key.clone()))
+                .abort_handle(),
+        )
     }
 
     /// Does what is due for a key, and says when to look again.

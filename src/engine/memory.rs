@@ -10,8 +10,8 @@ const MEMORY: Duration = Duration::from_secs(300);
 /// For ever, with room to add to it.
 pub(super) const ALWAYS: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// One time on both clocks. The wall clock goes on while a machine is suspended, and may be set back; tokio's does
-/// neither.
+/// One time on both clocks. The wall clock goes on while a machine is suspended, and may be set
+/// back; tokio's does neither.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     pub(super) tokio: Instant,
@@ -21,7 +21,9 @@ pub(super) struct Moment {
 impl Moment {
     /// Time gone by since, on the clock that saw more of it.
     pub(super) fn since(self, earlier: Self) -> Duration {
-        self.tokio.duration_since(earlier.tokio).max(self.wall.duration_since(earlier.wall).unwrap_or_default())
+        self.tokio
+            .duration_since(earlier.tokio)
+            .max(self.wall.duration_since(earlier.wall).unwrap_or_default())
     }
 }
 

@@ -32,10 +32,11 @@ pub(super) struct Slot<V> {
     pub(super) flight: Option<Flight<V>>,
     /// The last final refusal by AWS.
     denial: Option<Memory<Arc<MintError>>>,
-    /// The last value that the warehouse refused. Weak: its secret goes, its address is not used again.
+    /// The last value that the warehouse refused. Weak: its secret goes, its address is not used
+    /// again.
     distrust: Option<Memory<Weak<V>>>,
-    /// The last failure, if nothing better has landed since; it lasts for the pause before a held value is fetched
-    /// again. `None`: it brought nothing that would last longer.
+    /// The last failure, if nothing better has landed since; it lasts for the pause before a held
+    /// value is fetched again. `None`: it brought nothing that would last longer.
     pub(super) trouble: Option<Memory<Option<Arc<MintError>>>>,
     /// When it was last asked for: a count of all that was.
     pub(super) last_use: AtomicU64,
@@ -78,7 +79,8 @@ impl<V> Default for Slot<V> {
 impl<V> Slot<V> {
     pub(super) fn judge(&self, now: Moment, freshness: Freshness) -> Verdict<V> {
         let held = self.held.as_ref().filter(|held| held.is_served(now));
-        // Once a fetch has failed nobody waits for the next one; but what is long ago says nothing of now.
+        // Once a fetch has failed nobody waits for the next one; but what is long ago says nothing
+        // of now.
         let waits = matches!(freshness, Freshness::Within { .. }) && !self.is_in_trouble(now);
         match (held, &self.flight) {
             (Some(held), _) if held.is_fresh(now) || self.is_pausing(now) => Verdict::Serve(held.hand_out()),
@@ -119,12 +121,19 @@ impl<V> Slot<V> {
 
     /// The warehouse has refused this value. Whether another one is worth a try.
     pub(super) fn refused(&mut self, value: &Arc<V>, now: Moment, policy: &Policy) -> bool {
-        if self.held.as_ref().is_some_and(|held| !Arc::ptr_eq(&held.value, value)) {
+        if self
+            .held
+            .as_ref()
+            .is_some_and(|held| !Arc::ptr_eq(&held.value, value))
+        {
             return true;
         }
         let value = Arc::downgrade(value);
         // Nothing is held, and another is on its way or has yet to be asked for.
-        let is_told_again = self.distrust.as_ref().is_some_and(|last| last.of.ptr_eq(&value));
+        let is_told_again = self
+            .distrust
+            .as_ref()
+            .is_some_and(|last| last.of.ptr_eq(&value));
         if is_told_again || self.held.is_none() && self.flight.is_some() {
             return true;
         }
@@ -171,22 +180,29 @@ impl<V> Slot<V> {
     }
 
     fn pause(&mut self, failure: Option<Arc<MintError>>, now: Moment, jitter: &Jitter) {
-        let step = self.trouble.as_ref().map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
+        let step = self
+            .trouble
+            .as_ref()
+            .map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
         self.trouble = Some(Memory { of: failure, since: now, step, lasts: jitter.around(step, SPREAD) });
     }
 
     fn is_in_trouble(&self, now: Moment) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| now.since(trouble.since) < trouble.lasts + RECENT)
+        self.trouble
+            .as_ref()
+            .is_some_and(|trouble| now.since(trouble.since) < trouble.lasts + RECENT)
     }
 
     fn is_pausing(&self, now: Moment) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| trouble.lasts(now))
+        self.trouble
+            .as_ref()
+            .is_some_and(|trouble| trouble.lasts(now))
     }
 }
 
 impl<V: Perishable> Slot<V> {
-    /// A flight has landed; `fresh` is what may be kept of it. AWS may hand out one login until it ends: one that does
-    /// not outlive what is held is not worth asking for again soon.
+    /// A flight has landed; `fresh` is what may be kept of it. AWS may hand out one login until it
+    /// ends: one that does not outlive what is held is not worth asking for again soon.
     pub(super) fn landed(&mut self, fresh: Option<Held<V>>, now: Moment, policy: &Policy, jitter: &Jitter) {
         (self.flight, self.denial) = (None, None);
         let ends = |held: &Held<V>| held.value.expires_at();

@@ -47,7 +47,9 @@ fn an_address_makes_room_for_itself() {
     let places: Vec<_> = (0..3).map(|_| handshakes.take(BUSY)).collect();
     assert_eq!(places.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
     assert!(!is_out(&quiet_one));
-    let of_network: Vec<_> = (0..3).map(|host| handshakes.take(format!("2001:db8::{host}").parse().unwrap())).collect();
+    let of_network: Vec<_> = (0..3)
+        .map(|host| handshakes.take(format!("2001:db8::{host}").parse().unwrap()))
+        .collect();
     assert_eq!(of_network.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
     assert_eq!(handshakes.taken(), 5);
     drop((quiet_one, places, of_network));
@@ -66,7 +68,11 @@ fn a_place_behind_a_balancer_counts_where_its_client_is() {
     behind[0].moved(BUSY);
     assert!(is_out(&behind[0]), "the oldest of all three");
     behind[2].moved(QUIET);
-    assert!(![&behind[1], &behind[2], &behind[3], &young].into_iter().any(is_out));
+    assert!(
+        ![&behind[1], &behind[2], &behind[3], &young]
+            .into_iter()
+            .any(is_out)
+    );
     behind[0].moved(QUIET);
     assert_eq!(handshakes.taken(), 4);
     drop((behind, young));
@@ -116,7 +122,8 @@ fn a_client_that_has_spoken_outranks_those_that_have_said_nothing() {
     assert_empty(&handshakes);
 }
 
-/// Otherwise a crowd that finishes its handshakes would leave a newcomer its place until the next one comes.
+/// Otherwise a crowd that finishes its handshakes would leave a newcomer its place until the next
+/// one comes.
 #[test]
 fn silent_clients_keep_a_quarter_of_the_places() {
     let handshakes = Handshakes::new(100, 0);
@@ -153,7 +160,9 @@ fn progress_moves_with_its_connection() {
     one.has_spoken();
     one.moved(BUSY);
     other.moved(QUIET);
-    let _more: Vec<_> = (4..7).map(|n| handshakes.take(IpAddr::from([10, 0, 0, n]))).collect();
+    let _more: Vec<_> = (4..7)
+        .map(|n| handshakes.take(IpAddr::from([10, 0, 0, n])))
+        .collect();
     assert!(is_out(&other) && !is_out(&one));
     other.has_spoken();
     assert_eq!(handshakes.taken(), 4);

@@ -1,5 +1,5 @@
-//! What is read again: at start, and every two minutes by one background task, each value by itself. A login never waits for
-//! it; the last good value stays while a read fails.
+//! What is read again: at start, and every two minutes by one background task, each value by
+//! itself. A login never waits for it; the last good value stays while a read fails.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -42,7 +42,8 @@ trait Renew: Send {
 /// A value of some kind.
 struct Value<T> {
     read: Box<Read<T>>,
-    /// The last value we accepted, without its trailing newline, so that adding one is not taken for a change.
+    /// The last value we accepted, without its trailing newline, so that adding one is not taken
+    /// for a change.
     last: Option<T>,
     take: Box<Take<T>>,
 }
@@ -58,8 +59,8 @@ pub(crate) struct Watch {
 }
 
 impl Watched {
-    /// Some references whose values are used together. `known`: what has been read of them already. `take`: makes use of new
-    /// values, or says what is wrong with them.
+    /// Some references whose values are used together. `known`: what has been read of them already.
+    /// `take`: makes use of new values, or says what is wrong with them.
     pub(crate) fn new<F>(
         name: String,
         from: Vec<Reference>,
@@ -151,7 +152,9 @@ impl Comparable for Vec<Secret> {
 
 impl Comparable for Listing {
     fn comparable(&self) -> Self {
-        self.iter().map(|(name, text)| (name.clone(), without_its_newline(text))).collect()
+        self.iter()
+            .map(|(name, text)| (name.clone(), without_its_newline(text)))
+            .collect()
     }
 }
 
@@ -169,10 +172,15 @@ impl Watch {
         join_all(self.all.iter().map(|watched| self.read(watched))).await;
     }
 
-    /// Reads everything, tells `first`, and reads it again and again. One that takes long keeps no other waiting.
+    /// Reads everything, tells `first`, and reads it again and again. One that takes long keeps no
+    /// other waiting.
     pub(crate) async fn run(self: Arc<Self>, first: oneshot::Sender<()>) {
         let (unread, mut all_read) = mpsc::channel(1);
-        let readings: Vec<_> = self.all.iter().map(|watched| self.keep(watched, unread.clone())).collect();
+        let readings: Vec<_> = self
+            .all
+            .iter()
+            .map(|watched| self.keep(watched, unread.clone()))
+            .collect();
         drop(unread);
         let told = async {
             // Ends when each has let go of its end of the channel.
@@ -183,8 +191,8 @@ impl Watch {
         tokio::join!(join_all(readings), told);
     }
 
-    /// Reads one value again and again, lets go of `unread` after the first time. A value that could not be read at all yet is
-    /// tried more often.
+    /// Reads one value again and again, lets go of `unread` after the first time. A value that
+    /// could not be read at all yet is tried more often.
     async fn keep(&self, watched: &Mutex<Watched>, unread: mpsc::Sender<Infallible>) {
         let (mut unread, mut soon) = (Some(unread), AGAIN);
         loop {

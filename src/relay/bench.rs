@@ -1,4 +1,5 @@
-//! The relay's parts as `benches/relay` gets hold of them; there is no other use for the feature `bench`.
+//! The relay's parts as `benches/relay` gets hold of them; there is no other use for the feature
+//! `bench`.
 //!
 //! Nothing here is generic: what is measured is compiled where the proxy compiles it.
 
@@ -50,7 +51,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Over two sockets; with TLS where there are settings for it, towards an upstream called `localhost`.
+    /// Over two sockets; with TLS where there are settings for it, towards an upstream called
+    /// `localhost`.
     ///
     /// # Errors
     /// A handshake's.
@@ -73,7 +75,8 @@ impl Session {
         Ok(Self { client, upstream, up, down, followed: Dialogue::default() })
     }
 
-    /// Relays until this many bytes more have come from the client and from upstream, and are with the kernel.
+    /// Relays until this many bytes more have come from the client and from upstream, and are with
+    /// the kernel.
     ///
     /// # Errors
     /// That of a side which breaks; `UnexpectedEof` where it ends.

@@ -1,5 +1,6 @@
-//! Where messages begin, in both directions, and what that says about the session: idle or not, between messages or
-//! not. Headers are followed, bodies skipped; nothing is kept and nothing is changed.
+//! Where messages begin, in both directions, and what that says about the session: idle or not,
+//! between messages or not. Headers are followed, bodies skipped; nothing is kept and nothing is
+//! changed.
 
 /// Type byte and length.
 const HEADER_BYTES: usize = 5;
@@ -66,9 +67,9 @@ impl Scanner {
     }
 }
 
-/// Goes over messages that are there from the first byte to the last, as most are: nothing is to be remembered, so that
-/// each takes a third of the time (`make micro`; with narrow rows it tells). What is left begins with half a message or an
-/// impossible one.
+/// Goes over messages that are there from the first byte to the last, as most are: nothing is to be
+/// remembered, so that each takes a third of the time (`make micro`; with narrow rows it tells).
+/// What is left begins with half a message or an impossible one.
 fn follow_whole<'b>(mut bytes: &'b [u8], mark: &mut impl FnMut(Mark)) -> &'b [u8] {
     while let Some((&[tag, length @ ..], behind)) = bytes.split_first_chunk::<HEADER_BYTES>()
         && let Some(length) = u32::from_be_bytes(length).checked_sub(4)
@@ -91,16 +92,18 @@ pub(super) struct Dialogue {
     queries: u64,
     /// The same for Sync.
     syncs: u64,
-    /// Parse, Bind, Execute, … were sent, and no Sync behind them: a portal may run on, in a transaction of its own.
+    /// Parse, Bind, Execute, … were sent, and no Sync behind them: a portal may run on, in a
+    /// transaction of its own.
     unsynced: bool,
     /// Of the last ReadyForQuery.
     status: u8,
     /// During COPY FROM STDIN the server ignores Sync.
     copying_in: bool,
-    /// Ends of COPY data that the client has sent before the server asked for the data. Such a COPY is over for the client
-    /// when the server begins it: the Syncs behind it are answered.
+    /// Ends of COPY data that the client has sent before the server asked for the data. Such a COPY
+    /// is over for the client when the server begins it: the Syncs behind it are answered.
     ended_ahead: u64,
-    /// Those of this COPY, taken for ignored. If it fails before the server comes to them, they are answered after all.
+    /// Those of this COPY, taken for ignored. If it fails before the server comes to them, they are
+    /// answered after all.
     ignored: u64,
     /// The warehouse's last message, but for those that may come at any time.
     last: u8,
@@ -158,7 +161,8 @@ impl Dialogue {
                     b'G' if *ended_ahead > 0 => *ended_ahead -= 1,
                     b'G' => {
                         *copying_in = true;
-                        // Those behind the COPY have been sent already, as by Execute: they are ignored too.
+                        // Those behind the COPY have been sent already, as by Execute: they are
+                        // ignored too.
                         *ignored = std::mem::take(syncs);
                     }
                     b'C' => *ignored = 0,
@@ -178,7 +182,8 @@ impl Dialogue {
                 *owed = owed.saturating_sub(1);
                 (*last, *status) = (b'Z', state);
                 if *queries + *syncs == 0 && !*unsynced {
-                    // All that was sent has been read: what is left was the end of a COPY that failed.
+                    // All that was sent has been read: what is left was the end of a COPY that
+                    // failed.
                     *ended_ahead = 0;
                 }
             }
@@ -281,7 +286,8 @@ mod tests {
         assert!(session.is_idle());
     }
 
-    /// Issue 11, A9: the Sync behind the data was taken for one that the server ignores, and what came behind for answered.
+    /// Issue 11, A9: the Sync behind the data was taken for one that the server ignores, and what
+    /// came behind for answered.
     #[test]
     fn what_is_pipelined_behind_a_copy_in_is_owed_its_answer() {
         let copy = b"P\0\0\0\x04B\0\0\0\x04E\0\0\0\x04d\0\0\0\x05xc\0\0\0\x04S\0\0\0\x04";

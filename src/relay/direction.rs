@@ -75,8 +75,8 @@ impl Direction {
         self.read_to_end && self.state == State::Over
     }
 
-    /// Moves what can be moved; `seen` gets all that is read. Ready once: when the end has been passed on, or a side
-    /// broke. Pending from then on.
+    /// Moves what can be moved; `seen` gets all that is read. Ready once: when the end has been
+    /// passed on, or a side broke. Pending from then on.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,

@@ -12,7 +12,8 @@ use super::End;
 use crate::stop::{Phase, Stop};
 use crate::stream::KeepAlive;
 
-/// How long sessions may last; `None` is for ever. Neither time cuts off a session that is busy or in a transaction.
+/// How long sessions may last; `None` is for ever. Neither time cuts off a session that is busy or
+/// in a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     /// Without a byte in either direction.
@@ -23,8 +24,9 @@ pub(crate) struct Limits {
     pub(crate) keepalive: KeepAlive,
 }
 
-/// Watches for the end of one session. Timer and notification are only looked at when they have something to say: each
-/// time that bytes are moved costs a few comparisons, and with an `idle_timeout` a look at the clock.
+/// Watches for the end of one session. Timer and notification are only looked at when they have
+/// something to say: each time that bytes are moved costs a few comparisons, and with an
+/// `idle_timeout` a look at the clock.
 pub(super) struct Ending<'s, 'p> {
     stop: &'s Stop,
     /// The phase last seen. The next is waited for by `changed`.
@@ -63,9 +65,13 @@ impl<'s, 'p> Ending<'s, 'p> {
         ending
     }
 
-    /// To be asked whenever the session was woken: did that move bytes, and is the session idle now?
+    /// To be asked whenever the session was woken: did that move bytes, and is the session idle
+    /// now?
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, has_moved: bool, is_idle: bool) -> Poll<End> {
-        let is_new = !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        let is_new = !self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
         if is_new {
             self.waker = Some(cx.waker().clone());
         }
@@ -86,7 +92,8 @@ impl<'s, 'p> Ending<'s, 'p> {
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>, is_new: bool) {
-        // During a shutdown always: a phase may have been seen ahead of its notification, which is yet to be taken.
+        // During a shutdown always: a phase may have been seen ahead of its notification, which is
+        // yet to be taken.
         if is_new || self.phase != Phase::Serving || self.stop.phase() != self.phase {
             // Registered first and read then, so that no change falls in between.
             while self.changed.as_mut().poll(cx).is_ready() {
@@ -120,9 +127,19 @@ impl<'s, 'p> Ending<'s, 'p> {
 
     /// When to look again.
     fn next(&self, now: Instant) -> Option<Instant> {
-        let silent = self.limits.idle_timeout.map(|timeout| self.active + timeout);
-        let aged = self.limits.session_lifetime.map(|lifetime| self.started + lifetime);
-        [silent, aged].into_iter().flatten().filter(|&at| at > now).min()
+        let silent = self
+            .limits
+            .idle_timeout
+            .map(|timeout| self.active + timeout);
+        let aged = self
+            .limits
+            .session_lifetime
+            .map(|lifetime| self.started + lifetime);
+        [silent, aged]
+            .into_iter()
+            .flatten()
+            .filter(|&at| at > now)
+            .min()
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep};
 
-/// How long a session may go on behind the end of its client: a tool that half-closes reads its result meanwhile, and of
-/// one that is gone nobody else would tell.
+/// How long a session may go on behind the end of its client: a tool that half-closes reads its
+/// result meanwhile, and of one that is gone nobody else would tell.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
 
 /// The time behind the client's end; nothing until then.
@@ -16,7 +16,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(30);
 pub(super) struct Linger(Option<Pin<Box<Sleep>>>);
 
 impl Linger {
-    /// To be asked whenever the session was woken behind the client's end. Ready [`LINGER`] after it was asked first.
+    /// To be asked whenever the session was woken behind the client's end. Ready [`LINGER`] after
+    /// it was asked first.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         // Out of tokio's budget it would not register, and nobody would ask it again.

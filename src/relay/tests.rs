@@ -1,5 +1,6 @@
-//! Whatever goes in at one end comes out at the other: random streams, cut at random at every layer, through the relay
-//! with plain and encrypted legs of both TLS versions, with KeyUpdates by both peers.
+//! Whatever goes in at one end comes out at the other: random streams, cut at random at every
+//! layer, through the relay with plain and encrypted legs of both TLS versions, with KeyUpdates by
+//! both peers.
 
 use std::io;
 use std::pin::Pin;
@@ -69,8 +70,13 @@ fn plan() -> impl Strategy<Value = Plan> {
         prop::collection::vec(any::<u8>(), 0..500),
         prop::collection::vec(message, 0..60).prop_map(|messages| messages.into_iter().flat_map(encoded).collect()),
         // More than one scratch buffer, and than a socket takes at once.
-        (any::<u8>(), 1usize..300_000)
-            .prop_map(|(seed, length)| { (0..251).cycle().take(length).map(|at| seed.wrapping_add(at)).collect() }),
+        (any::<u8>(), 1usize..300_000).prop_map(|(seed, length)| {
+            (0..251)
+                .cycle()
+                .take(length)
+                .map(|at| seed.wrapping_add(at))
+                .collect()
+        }),
     ];
     let sizes = || prop_oneof![1usize..40, 1usize..40_000];
     let pauses = prop_oneof![3 => Just(0), 1 => 0usize..30];
@@ -139,11 +145,15 @@ async fn exchange(case: &Case) -> (Relayed, Vec<u8>, Vec<u8>) {
     let stop = Stop::default();
     let relay = async {
         let client: Leg = if case.client_leg_is_tls {
-            stream::tls::accept(our_client_side, &server_config).await.unwrap()
+            stream::tls::accept(our_client_side, &server_config)
+                .await
+                .unwrap()
         } else {
             Box::new(Io(our_client_side))
         };
-        let upstream: Leg = stream::tls::connect(our_upstream_side, &client_config, name()).await.unwrap();
+        let upstream: Leg = stream::tls::connect(our_upstream_side, &client_config, name())
+            .await
+            .unwrap();
         let legs = Legs { client: (client, BytesMut::new()), upstream: (upstream, BytesMut::new()) };
         run(legs, &stop, &Limits::default(), |_| LAST_WORD.into(), || async {}).await
     };
@@ -159,7 +169,10 @@ async fn exchange(case: &Case) -> (Relayed, Vec<u8>, Vec<u8>) {
         }
     };
     let upstream = async {
-        let tls = TlsAcceptor::from(server_config.clone()).accept(upstream_socket).await.unwrap();
+        let tls = TlsAcceptor::from(server_config.clone())
+            .accept(upstream_socket)
+            .await
+            .unwrap();
         let (reader, writer) = Half::pair(tls);
         let written = write_all(writer, &case.upstream, update_server_keys);
         if case.upstream_ends_first {
@@ -204,7 +217,9 @@ async fn what_is_read_during_a_login_is_wiped_from_the_scratch_buffers() {
         let read = poll_fn(|cx| leg.poll_read(cx, &mut into)).await.unwrap();
         assert_eq!(&into[..read], text);
         let mut all: Vec<_> = (0..4).map(|_| Scratch::take()).collect();
-        let is_there = all.iter_mut().any(|one| one.records().windows(text.len()).any(|bytes| bytes == text));
+        let is_there = all
+            .iter_mut()
+            .any(|one| one.records().windows(text.len()).any(|bytes| bytes == text));
         assert_eq!(is_there, stays, "{}", text.escape_ascii());
         leg.end_login();
     }
@@ -291,7 +306,8 @@ async fn read(mut reader: impl AsyncRead + Unpin, plan: &Plan) -> Vec<u8> {
     all
 }
 
-/// Two sockets with a network between them that cuts what comes from the first into pieces, and passes on the end.
+/// Two sockets with a network between them that cuts what comes from the first into pieces, and
+/// passes on the end.
 async fn cut_pair(cuts: &[usize]) -> (TcpStream, TcpStream) {
     let (peer, far) = pair().await;
     let (near, ours) = pair().await;
@@ -325,9 +341,16 @@ fn configs(versions: &[&'static SupportedProtocolVersion]) -> (Arc<ClientConfig>
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
-    let client = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
+    let client = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .unwrap();
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
-    let server = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-    let server = server.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap();
+    let server = server
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
     (Arc::new(client.with_root_certificates(roots).with_no_client_auth()), Arc::new(server))
 }

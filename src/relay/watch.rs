@@ -1,4 +1,5 @@
-//! A side that does not acknowledge what was sent to it: whether it only reads slowly, which it may, or is gone.
+//! A side that does not acknowledge what was sent to it: whether it only reads slowly, which it
+//! may, or is gone.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -13,14 +14,15 @@ use crate::stream::{KeepAlive, Leg, Stream};
 
 /// Watches both sides while the kernel may hold bytes for them.
 ///
-/// It begins when bytes are moved, and ends when neither side was heard for a while and the kernel holds nothing: then
-/// TCP keepalive takes over. An idle session is not woken, and each time that bytes are moved costs a few comparisons.
+/// It begins when bytes are moved, and ends when neither side was heard for a while and the kernel
+/// holds nothing: then TCP keepalive takes over. An idle session is not woken, and each time that
+/// bytes are moved costs a few comparisons.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     period: Option<Box<Period>>,
     sides: [Side; 2],
-    /// Read from the client and from the warehouse when this was last looked at. `None`: the session begins, and the last
-    /// words of its login may be on their way.
+    /// Read from the client and from the warehouse when this was last looked at. `None`: the
+    /// session begins, and the last words of its login may be on their way.
     read: Option<[u64; 2]>,
 }
 
@@ -71,7 +73,11 @@ impl Watch {
         }
         let has_news = is_new || period.timer.is_elapsed() || !period.waker.will_wake(cx.waker());
         // Out of tokio's budget it would not register, and nobody would ask it again.
-        while has_news && pin!(unconstrained(period.timer.as_mut())).poll(cx).is_ready() {
+        while has_news
+            && pin!(unconstrained(period.timer.as_mut()))
+                .poll(cx)
+                .is_ready()
+        {
             let before = self.read.replace(session.read).unwrap_or_default();
             let now = Instant::now();
             let since = period.moved_at.take().unwrap_or(now);
@@ -88,7 +94,8 @@ impl Watch {
         Poll::Pending
     }
 
-    /// Looks at the sides that were not heard in the period that is over: what they were read from `before` it.
+    /// Looks at the sides that were not heard in the period that is over: what they were read from
+    /// `before` it.
     fn look(
         &mut self,
         session: &Session<'_>,
@@ -98,9 +105,19 @@ impl Watch {
     ) -> Look {
         let interval = keepalive.probes.interval;
         let mut again = session.is_held.then_some(interval);
-        let heard = session.read.into_iter().zip(before).map(|(now, before)| now != before);
+        let heard = session
+            .read
+            .into_iter()
+            .zip(before)
+            .map(|(now, before)| now != before);
         let names = [Gone::Client, Gone::Upstream];
-        for (((side, leg), was_heard), name) in self.sides.iter_mut().zip(session.legs).zip(heard).zip(names) {
+        for (((side, leg), was_heard), name) in self
+            .sides
+            .iter_mut()
+            .zip(session.legs)
+            .zip(heard)
+            .zip(names)
+        {
             let state = if was_heard { side.heard(interval) } else { side.ask(leg, period, keepalive) };
             match state {
                 State::Settled => {}
@@ -178,8 +195,9 @@ impl Side {
         }
     }
 
-    /// A peer is gone that has said nothing for the whole time, though there was something to acknowledge. Behind a shut
-    /// window that takes two probes at two looks: a single one may have been lost, and the latest may be on its way.
+    /// A peer is gone that has said nothing for the whole time, though there was something to
+    /// acknowledge. Behind a shut window that takes two probes at two looks: a single one may have
+    /// been lost, and the latest may be on its way.
     fn judge(&mut self, seen: Outgoing, (since, now): (Instant, Instant), probes: Probes) -> State {
         let was_suspect = std::mem::take(&mut self.is_suspect);
         if seen.bytes == 0 {
@@ -204,8 +222,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Looks at a peer that was sent something at 0 s: at each second of these, so many unanswered probes (`None`: the
-    /// window is open) and so many seconds of silence.
+    /// Looks at a peer that was sent something at 0 s: at each second of these, so many unanswered
+    /// probes (`None`: the window is open) and so many seconds of silence.
     fn looks(looks: &[(u32, Option<u8>, u32)]) -> Vec<State> {
         let (begun, mut side) = (Instant::now(), Side::default());
         let judged = looks.iter().map(|&(at, probes, silence)| {

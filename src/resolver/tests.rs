@@ -8,8 +8,8 @@ use super::*;
 
 const ADDRESS: [u8; 4] = [10, 0, 0, 1];
 
-/// A resolver whose names that begin with "hung" do not end until they are let go, and whose other names resolve, but for
-/// those that begin with "wrong".
+/// A resolver whose names that begin with "hung" do not end until they are let go, and whose other
+/// names resolve, but for those that begin with "wrong".
 struct Scripted {
     resolver: Resolver,
     calls: Arc<AtomicUsize>,
@@ -78,13 +78,19 @@ async fn an_address_needs_no_look_up() {
 #[tokio::test]
 async fn a_thousand_who_ask_for_a_hung_name_take_one_thread_and_keep_nobody_waiting() {
     let scripted = scripted(2, 10);
-    let mut waiting: Vec<_> = (0..1_000).map(|_| Box::pin(scripted.resolver.resolve("hung"))).collect();
+    let mut waiting: Vec<_> = (0..1_000)
+        .map(|_| Box::pin(scripted.resolver.resolve("hung")))
+        .collect();
     for waiter in &mut waiting {
         assert!(poll!(waiter).is_pending());
     }
     scripted.wait_for_calls(1).await;
     for number in 0..100 {
-        let found = scripted.resolver.resolve(&format!("good{}", number % 9)).await.unwrap();
+        let found = scripted
+            .resolver
+            .resolve(&format!("good{}", number % 9))
+            .await
+            .unwrap();
         assert_eq!(*found, [IpAddr::from(ADDRESS)]);
     }
     assert_eq!(scripted.calls(), 1 + 9, "one for the hung name, one for each other");
@@ -137,7 +143,10 @@ async fn names_that_do_not_resolve_hold_half_of_the_threads_at_most() {
     let mut scripted = scripted(4, 100);
     let hung: Vec<_> = (0..4).map(|number| format!("hung{number}")).collect();
     let resolver = scripted.resolver.clone();
-    let mut first: Vec<_> = hung.iter().map(|host| Box::pin(resolver.resolve(host))).collect();
+    let mut first: Vec<_> = hung
+        .iter()
+        .map(|host| Box::pin(resolver.resolve(host)))
+        .collect();
     for waiter in &mut first {
         assert!(poll!(waiter).is_pending());
     }
@@ -153,11 +162,15 @@ async fn names_that_do_not_resolve_hold_half_of_the_threads_at_most() {
     }
     assert!(queued.await.is_ok());
     scripted.wait_until_idle().await;
-    // Now it is known of them: asked for again behind the time for which a failure is the answer, two get a thread.
+    // Now it is known of them: asked for again behind the time for which a failure is the answer,
+    // two get a thread.
     for host in &hung {
         scripted.age(host, FAILURE_BELIEVED);
     }
-    let mut again: Vec<_> = hung.iter().map(|host| Box::pin(resolver.resolve(host))).collect();
+    let mut again: Vec<_> = hung
+        .iter()
+        .map(|host| Box::pin(resolver.resolve(host)))
+        .collect();
     let (mut waiting, mut refused) = (0, 0);
     for waiter in &mut again {
         match poll!(waiter) {
@@ -186,7 +199,14 @@ async fn answers_are_used_for_seconds_and_failures_for_fewer() {
             assert_eq!(scripted.resolver.resolve(host).await.is_ok(), is_ok);
         }
         assert_eq!(scripted.calls(), before + 1, "{host}");
-        assert_eq!(scripted.resolver.resolve(&host.to_uppercase()).await.is_ok(), is_ok);
+        assert_eq!(
+            scripted
+                .resolver
+                .resolve(&host.to_uppercase())
+                .await
+                .is_ok(),
+            is_ok
+        );
         assert_eq!(scripted.calls(), before + 1, "{host}");
         scripted.age(host, used);
         assert_eq!(scripted.resolver.resolve(host).await.is_ok(), is_ok);
@@ -217,7 +237,11 @@ async fn an_old_answer_stands_in_for_a_look_up_that_takes_long() {
     let remembered = |host: &str, age| {
         let at = Instant::now().checked_sub(age).unwrap();
         let last = Some((at, Ok(Arc::from([IpAddr::from(ADDRESS)]))));
-        resolver.shared.lock().hosts.insert(host.into(), Entry { flight: None, last });
+        resolver
+            .shared
+            .lock()
+            .hosts
+            .insert(host.into(), Entry { flight: None, last });
     };
     remembered("hung", BELIEVED);
     remembered("hung-and-old", STANDS_IN);
@@ -250,12 +274,21 @@ async fn a_look_up_that_panics_or_finds_nothing_is_a_failure_like_any_other() {
 async fn no_more_hosts_are_remembered_than_there_is_room_for() {
     let scripted = scripted(2, 3);
     for number in 0..20 {
-        assert!(scripted.resolver.resolve(&format!("good{number}")).await.is_ok());
+        assert!(
+            scripted
+                .resolver
+                .resolve(&format!("good{number}"))
+                .await
+                .is_ok()
+        );
         assert!(scripted.resolver.shared.lock().hosts.len() <= 3);
     }
     // Those that are waited for stay, and nobody else gets in.
     let hosts = ["hung0", "hung1", "hung2", "hung3"];
-    let mut waiting: Vec<_> = hosts.iter().map(|host| Box::pin(scripted.resolver.resolve(host))).collect();
+    let mut waiting: Vec<_> = hosts
+        .iter()
+        .map(|host| Box::pin(scripted.resolver.resolve(host)))
+        .collect();
     for waiter in &mut waiting[..3] {
         assert!(poll!(waiter).is_pending());
     }
@@ -266,6 +299,9 @@ async fn no_more_hosts_are_remembered_than_there_is_room_for() {
 #[tokio::test]
 async fn the_system_knows_this_machine() {
     let resolver = Resolver::new(system(), WAREHOUSES);
-    let found = timeout(Duration::from_secs(30), resolver.resolve("localhost")).await.unwrap().unwrap();
+    let found = timeout(Duration::from_secs(30), resolver.resolve("localhost"))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
 }

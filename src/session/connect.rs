@@ -1,4 +1,5 @@
-//! From a permitted connection to a warehouse that is ready: credential and dial, and what is worth another try.
+//! From a permitted connection to a warehouse that is ready: credential and dial, and what is worth
+//! another try.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +16,14 @@ use crate::credentials::{CredentialError, DbLogin, Owner};
 use crate::fault::chain;
 use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError};
 
-/// How often a login that is cut off is dialled again, and the pause before, which doubles: a workgroup may be waking.
+/// How often a login that is cut off is dialled again, and the pause before, which doubles: a
+/// workgroup may be waking.
 pub(crate) const REDIALS: u32 = 2;
 pub(crate) const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
-/// One fresh login if the warehouse refuses the first, one more look-up if it is not where AWS said. A credential has a
-/// deadline of its own; that of the login begins with the first dial. `wait` is told what goes on.
+/// One fresh login if the warehouse refuses the first, one more look-up if it is not where AWS
+/// said. A credential has a deadline of its own; that of the login begins with the first dial.
+/// `wait` is told what goes on.
 pub(super) async fn connect(
     shared: &Shared,
     spec: &ConnSpec,
@@ -38,7 +41,10 @@ pub(super) async fn connect(
         let opening = shared.logins.open(spec, owner).await;
         let opening = opening.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
         facts.logs_in_as(&opening.login.user);
-        let route = shared.routes.to(opening.target.clone(), spec.ca.as_ref()).map_err(failed)?;
+        let route = shared
+            .routes
+            .to(opening.target.clone(), spec.ca.as_ref())
+            .map_err(failed)?;
         wait.for_warehouse();
         let is_retry = first_dial.is_some();
         let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;

@@ -68,8 +68,8 @@ impl SessionError {
         self.refusal().map(|refusal| refusal.encode(id))
     }
 
-    /// What sort of error it is: those of one sort stand for each other in the log. The SQLSTATE, where that does not say
-    /// enough or there is none a word.
+    /// What sort of error it is: those of one sort stand for each other in the log. The SQLSTATE,
+    /// where that does not say enough or there is none a word.
     pub(super) fn class(&self) -> &'static str {
         match self {
             Self::Startup(error) => error.class(),

@@ -13,8 +13,8 @@ pub(super) const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
 const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";
 
-/// NegotiateProtocolVersion, for a client that asked for more than 3.0. One that asked for 3.0 never gets it: AWS's
-/// drivers take it for an error; its protocol options are ignored.
+/// NegotiateProtocolVersion, for a client that asked for more than 3.0. One that asked for 3.0
+/// never gets it: AWS's drivers take it for an error; its protocol options are ignored.
 pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
     (startup.minor > 0).then(|| {
         let unsupported = startup.protocol_options().map(str::to_owned).collect();
@@ -22,8 +22,8 @@ pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
     })
 }
 
-/// ParameterStatus as the warehouse sent them, a warning about time-outs that it does not have, BackendKeyData with our
-/// key, ReadyForQuery: one write.
+/// ParameterStatus as the warehouse sent them, a warning about time-outs that it does not have,
+/// BackendKeyData with our key, ReadyForQuery: one write.
 pub(super) fn greeting(upstream: &UpstreamConn, missing_timeouts: &[&str], key: Option<&CancelKey>) -> BytesMut {
     let mut greeting = upstream.greeting.clone();
     if !missing_timeouts.is_empty() {
@@ -41,7 +41,10 @@ mod tests {
     use super::*;
 
     fn startup(minor: u16, pairs: &[(&str, &str)]) -> StartupParams {
-        let pairs = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
         StartupParams { major: 3, minor, pairs }
     }
 

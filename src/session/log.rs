@@ -1,7 +1,7 @@
 //! The session's events: `login refused`, `session started`, `session ended`.
 //!
-//! Text that comes from the client is passed on as a field, which every format escapes; a user name that matches no
-//! entry is only hashed, since people type passwords there.
+//! Text that comes from the client is passed on as a field, which every format escapes; a user name
+//! that matches no entry is only hashed, since people type passwords there.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -92,10 +92,16 @@ impl Facts {
         self.client
     }
 
-    /// A client that has not proven anything yet. `known_as`: what is not a user's name is not to be read here.
+    /// A client that has not proven anything yet. `known_as`: what is not a user's name is not to
+    /// be read here.
     pub(super) fn asked(&mut self, known_as: &str, startup: &StartupParams) {
         known_as.clone_into(&mut self.user);
-        self.application_name = startup.get("application_name").unwrap_or_default().chars().take(MAX_TEXT).collect();
+        self.application_name = startup
+            .get("application_name")
+            .unwrap_or_default()
+            .chars()
+            .take(MAX_TEXT)
+            .collect();
         self.is_of_health_check = startup.is_of_health_check();
     }
 
@@ -117,8 +123,8 @@ impl Facts {
         db_user.clone_into(&mut self.db_user);
     }
 
-    /// `login refused`, at the level of who must act; what is no login at all is nobody's business. Of many that are refused
-    /// alike, one line a second is above `debug`.
+    /// `login refused`, at the level of who must act; what is no login at all is nobody's business.
+    /// Of many that are refused alike, one line a second is above `debug`.
     pub(super) fn refused(&self, error: &SessionError, repeats: &Repeats) {
         let reason = chain(error);
         let reason = reason.as_str();
@@ -144,7 +150,8 @@ impl Facts {
         LineKind { level, event, class, client: Some(self.client), conn_id: self.conn_id.clone() }
     }
 
-    /// HAProxy's `pgsql-check` in clear. A client of a person's that looks the same reads the refusal itself.
+    /// HAProxy's `pgsql-check` in clear. A client of a person's that looks the same reads the
+    /// refusal itself.
     fn is_health_check(&self, error: &SessionError) -> bool {
         matches!(error, SessionError::TlsRequired) && self.is_of_health_check
     }
@@ -168,7 +175,11 @@ impl Facts {
             (End::Lifetime, None) => "lifetime",
             (End::Idle, None) => "idle",
         };
-        let error = relayed.error.as_ref().map(|error| chain(error)).unwrap_or_default();
+        let error = relayed
+            .error
+            .as_ref()
+            .map(|error| chain(error))
+            .unwrap_or_default();
         let error = error.as_str();
         let (bytes_up, bytes_down) = (relayed.bytes_up, relayed.bytes_down);
         let duration_ms = millis(self.started);
@@ -183,7 +194,8 @@ impl Facts {
     }
 }
 
-/// What became of a CancelRequest. A stranger's guesses do not fill the log, nor do requests with a right key.
+/// What became of a CancelRequest. A stranger's guesses do not fill the log, nor do requests with a
+/// right key.
 pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &Repeats) {
     let client_addr = facts.client_addr.as_str();
     let judge = |level, event| repeats.judge(facts.kind(level, event, ""));
@@ -219,7 +231,8 @@ pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &
     }
 }
 
-/// A client that left of itself: psql does, to ask for the password; a health check does at once, by a reset at times.
+/// A client that left of itself: psql does, to ask for the password; a health check does at once,
+/// by a reset at times.
 fn is_departure(error: &SessionError) -> bool {
     match error {
         SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {

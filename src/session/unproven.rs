@@ -24,7 +24,8 @@ impl Unproven {
         self.place.moved(to);
     }
 
-    /// It has finished its TLS handshake, or has sent a whole startup message: it gives way after those that are silent.
+    /// It has finished its TLS handshake, or has sent a whole startup message: it gives way after
+    /// those that are silent.
     pub(super) fn has_spoken(&self) {
         self.place.has_spoken();
     }

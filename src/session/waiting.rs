@@ -1,4 +1,5 @@
-//! A client that is logged in and waits for its warehouse: whether it is still there, and what it hears meanwhile.
+//! A client that is logged in and waits for its warehouse: whether it is still there, and what it
+//! hears meanwhile.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,8 @@ use super::SessionError;
 use crate::wire::Wire;
 use crate::wire::notice::Notice;
 
-/// How long the warehouse may take before the client is told what it waits for; from AuthenticationOk, ahead of which
-/// drivers take no notice.
+/// How long the warehouse may take before the client is told what it waits for; from
+/// AuthenticationOk, ahead of which drivers take no notice.
 const NOTICE_AFTER: Duration = Duration::from_secs(5);
 
 /// What a login waits for.
@@ -40,8 +41,8 @@ impl Wait {
     }
 }
 
-/// Goes on with `work` as long as the client is there, and tells it once that it takes a while. A client that takes no
-/// notice in `patience` is given up.
+/// Goes on with `work` as long as the client is there, and tells it once that it takes a while. A
+/// client that takes no notice in `patience` is given up.
 pub(super) async fn attended<T>(
     client: &mut Wire,
     patience: Duration,
@@ -55,9 +56,11 @@ pub(super) async fn attended<T>(
         gone = client.gone() => return Err(SessionError::ClientGone(gone)),
         () = sleep(NOTICE_AFTER) => {}
     }
-    // Nothing else goes on meanwhile: half a notice would be taken for the beginning of whatever comes next.
+    // Nothing else goes on meanwhile: half a notice would be taken for the beginning of whatever
+    // comes next.
     let told = timeout(patience, client.send_bytes(&notice())).await;
-    told.map_err(SessionError::StartupTimeout)?.map_err(SessionError::ClientGone)?;
+    told.map_err(SessionError::StartupTimeout)?
+        .map_err(SessionError::ClientGone)?;
     tokio::select! {
         biased;
         outcome = work => outcome,
@@ -111,7 +114,9 @@ mod tests {
             sleep(Duration::from_secs(600)).await;
             Ok(())
         };
-        attended(&mut wire, PATIENCE, || wait.notice("sales"), work).await.unwrap();
+        attended(&mut wire, PATIENCE, || wait.notice("sales"), work)
+            .await
+            .unwrap();
         drop(wire);
         let mut told = Vec::new();
         theirs.read_to_end(&mut told).await.unwrap();

@@ -12,7 +12,8 @@ use crate::config::{ConnId, ConnSpec};
 pub(crate) enum Asked<'a> {
     /// By coming to the connection's own port. Its database may be any.
     Port(&'a ConnId),
-    /// By a TLS server name, whose letters have no case: what stands before the suffix. Its database may be any.
+    /// By a TLS server name, whose letters have no case: what stands before the suffix. Its
+    /// database may be any.
     ServerName(&'a str),
     /// By the conn_id behind the user's name, `USER~CONN_ID`. Its database may be any.
     User(&'a str),
@@ -21,8 +22,8 @@ pub(crate) enum Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// `label`: what stands before the suffix in the server name, if it ends in the suffix. `behind_user`: the conn_id in
-    /// `USER~CONN_ID`.
+    /// `label`: what stands before the suffix in the server name, if it ends in the suffix.
+    /// `behind_user`: the conn_id in `USER~CONN_ID`.
     pub(super) fn new(
         port: Option<&'a ConnId>,
         label: Option<&'a str>,
@@ -56,22 +57,25 @@ impl Specs {
         match asked {
             // Ports are the configuration's own.
             Asked::Port(conn_id) => {
-                let spec = self.file.get(conn_id.as_str()).filter(|spec| principal.holder.may_open(spec));
+                let spec = self
+                    .file
+                    .get(conn_id.as_str())
+                    .filter(|spec| principal.holder.may_open(spec));
                 Ok(spec.map(Arc::clone))
             }
             Asked::ServerName(name) => self.by_server_name(principal, name, has_room).await,
             Asked::User(name) => self.named(principal, name, has_room).await,
             Asked::Database(name) => {
                 let named = self.named(principal, name, has_room).await?;
-                // One that the user may not open is as one that does not exist: behind either the name may still be a
-                // database's.
+                // One that the user may not open is as one that does not exist: behind either the
+                // name may still be a database's.
                 Ok(named.or_else(|| only(self.file.of_database(name), principal).map(Arc::clone)))
             }
         }
     }
 
-    /// The file's first, without case; of several the one written so. Only a name that the file does not have in any case
-    /// is asked of the table, in lower case.
+    /// The file's first, without case; of several the one written so. Only a name that the file
+    /// does not have in any case is asked of the table, in lower case.
     async fn by_server_name(
         &self,
         principal: &Principal,
@@ -82,16 +86,23 @@ impl Specs {
         if of_file.is_empty() {
             return self.of_table(principal, name, has_room).await;
         }
-        let written_so = of_file.iter().find(|spec| spec.id.as_str() == name && principal.holder.may_open(spec));
-        Ok(written_so.or_else(|| only(of_file, principal)).map(Arc::clone))
+        let written_so = of_file
+            .iter()
+            .find(|spec| spec.id.as_str() == name && principal.holder.may_open(spec));
+        Ok(written_so
+            .or_else(|| only(of_file, principal))
+            .map(Arc::clone))
     }
 }
 
-/// What stands in a server name before the suffix and its dot, both in lower case. A final dot only says that the name is
-/// whole (RFC 1034 section 3.1) and is no part of it. `None`: another name, or the suffix alone.
+/// What stands in a server name before the suffix and its dot, both in lower case. A final dot only
+/// says that the name is whole (RFC 1034 section 3.1) and is no part of it. `None`: another name,
+/// or the suffix alone.
 pub(super) fn below<'n>(server_name: &'n str, suffix: &str) -> Option<&'n str> {
     let name = server_name.strip_suffix('.').unwrap_or(server_name);
-    name.strip_suffix(suffix)?.strip_suffix('.').filter(|label| !label.is_empty())
+    name.strip_suffix(suffix)?
+        .strip_suffix('.')
+        .filter(|label| !label.is_empty())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The configuration's connections: found by name, by name whatever its case, and by real database, without a look at all
-//! of them.
+//! The configuration's connections: found by name, by name whatever its case, and by real database,
+//! without a look at all of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,9 +20,15 @@ impl Catalog {
     pub(super) fn new(by_id: BTreeMap<ConnId, Arc<ConnSpec>>) -> Self {
         let (mut by_folded_id, mut by_database) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         for spec in by_id.values() {
-            by_folded_id.entry(folded(spec.id.as_str())).or_default().push(Arc::clone(spec));
+            by_folded_id
+                .entry(folded(spec.id.as_str()))
+                .or_default()
+                .push(Arc::clone(spec));
             if let Some(database) = &spec.database {
-                by_database.entry(database.as_str().into()).or_default().push(Arc::clone(spec));
+                by_database
+                    .entry(database.as_str().into())
+                    .or_default()
+                    .push(Arc::clone(spec));
             }
         }
         Self { by_id, by_folded_id, by_database }
@@ -35,10 +41,13 @@ impl Catalog {
 
     /// Those of this name, whatever the case of its letters.
     pub(super) fn but_for_case(&self, name: &str) -> &[Arc<ConnSpec>] {
-        self.by_folded_id.get(&folded(name)).map_or(&[], Vec::as_slice)
+        self.by_folded_id
+            .get(&folded(name))
+            .map_or(&[], Vec::as_slice)
     }
 
-    /// Those of this real database. Case counts, as it does where PostgreSQL and Redshift look a database up at login.
+    /// Those of this real database. Case counts, as it does where PostgreSQL and Redshift look a
+    /// database up at login.
     pub(super) fn of_database(&self, name: &str) -> &[Arc<ConnSpec>] {
         self.by_database.get(name).map_or(&[], Vec::as_slice)
     }
@@ -49,8 +58,8 @@ impl Catalog {
     }
 }
 
-/// The one of these that the principal may open; of several the one that is not switched off. One pass, which ends where
-/// there is no such one.
+/// The one of these that the principal may open; of several the one that is not switched off. One
+/// pass, which ends where there is no such one.
 pub(super) fn only<'s>(specs: &'s [Arc<ConnSpec>], principal: &Principal) -> Option<&'s Arc<ConnSpec>> {
     let (mut enabled, mut disabled) = (None, Vec::new());
     for spec in specs.iter().filter(|spec| principal.holder.may_open(spec)) {

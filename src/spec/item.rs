@@ -26,8 +26,8 @@ pub(crate) enum Found {
     Spec(Arc<ConnSpec>),
     /// An item that will not do.
     Unusable(Flaw),
-    /// No item. Unlike the others it is not believed for longer while the table cannot be read. `unpaid`: the call that told
-    /// so is nobody's yet.
+    /// No item. Unlike the others it is not believed for longer while the table cannot be read.
+    /// `unpaid`: the call that told so is nobody's yet.
     Missing { until: SystemTime, unpaid: AtomicBool },
 }
 
@@ -51,15 +51,17 @@ pub(crate) struct Told(String);
 pub(super) struct Fingerprint([u8; 4]);
 
 impl Found {
-    /// Reads an item, and holds what it names to its bounds. The host is its secret's where it has none itself: that, and
-    /// where AWS says, is checked at the login.
+    /// Reads an item, and holds what it names to its bounds. The host is its secret's where it has
+    /// none itself: that, and where AWS says, is checked at the login.
     pub(crate) fn read(table: &SpecsTable, conn_id: &ConnId, item: &BTreeMap<String, ItemValue>) -> Self {
         let name = &table.dynamodb_table;
         let checked = connection_from_item(name, conn_id, item, &table.bounds, table.password_duration)
             .map_err(|faults| Flaw::Item(Told::new(&faults)))
             .and_then(|spec| {
                 table.bounds.check_names(&spec)?;
-                spec.host.as_ref().map_or(Ok(()), |host| table.bounds.check_host(host))?;
+                spec.host
+                    .as_ref()
+                    .map_or(Ok(()), |host| table.bounds.check_host(host))?;
                 Ok(spec)
             });
         match checked {
@@ -87,9 +89,15 @@ impl Perishable for Found {
 
 impl Told {
     fn new(faults: &Faults) -> Self {
-        let each = faults.iter().map(|fault| format!("{}: {}", fault.key, fault.message));
+        let each = faults
+            .iter()
+            .map(|fault| format!("{}: {}", fault.key, fault.message));
         let all = each.collect::<Vec<_>>().join("; ");
-        Self(all.char_indices().nth(MAX_TOLD).map_or(all.clone(), |(end, _)| format!("{}…", all.split_at(end).0)))
+        Self(
+            all.char_indices()
+                .nth(MAX_TOLD)
+                .map_or(all.clone(), |(end, _)| format!("{}…", all.split_at(end).0)),
+        )
     }
 }
 
@@ -114,7 +122,9 @@ impl fmt::Display for Fingerprint {
 
 /// An item as DynamoDB has it, as configuration takes it.
 pub(crate) fn attributes(item: HashMap<String, AttributeValue>) -> BTreeMap<String, ItemValue> {
-    item.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+    item.into_iter()
+        .map(|(name, attribute)| (name, value(attribute)))
+        .collect()
 }
 
 /// DynamoDB nests no deeper than 32 levels.

@@ -10,18 +10,26 @@ const EACH: Duration = Duration::from_secs(3);
 /// How many may be asked for at once.
 const AT_ONCE: u32 = 20;
 
-/// When each user will have paid for the names that turned out missing; users that owe nothing are forgotten.
+/// When each user will have paid for the names that turned out missing; users that owe nothing are
+/// forgotten.
 #[derive(Default)]
 pub(super) struct Strangers(Mutex<HashMap<String, SystemTime>>);
 
 impl Strangers {
     /// Whether a user may ask for no name that is not known to be there.
     pub(super) fn are_spent(&self, user: &str, now: SystemTime) -> bool {
-        let owed = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(user).copied();
-        owed.and_then(|until| until.duration_since(now).ok()).is_some_and(|owed| owed > EACH * (AT_ONCE - 1))
+        let owed = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(user)
+            .copied();
+        owed.and_then(|until| until.duration_since(now).ok())
+            .is_some_and(|owed| owed > EACH * (AT_ONCE - 1))
     }
 
-    /// A call of this user's found nothing. What many calls at once found missing is paid for in full.
+    /// A call of this user's found nothing. What many calls at once found missing is paid for in
+    /// full.
     pub(super) fn charge(&self, user: &str, now: SystemTime) {
         let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         owed.retain(|_, until| *until > now);

@@ -62,8 +62,8 @@ struct Reader {
 }
 
 impl Table {
-    /// An empty cache whose reads run on `control`. `timeout`: for one read, its retries included; a client waits for it
-    /// before it is let in.
+    /// An empty cache whose reads run on `control`. `timeout`: for one read, its retries included;
+    /// a client waits for it before it is let in.
     pub(crate) fn new(
         settings: SpecsTable,
         calls: &Calls,
@@ -110,8 +110,8 @@ impl Table {
         self.items.get(conn_id).await
     }
 
-    /// The spec of this name, if the table has one. A user that has asked for too many names that nobody has is answered
-    /// without a call, but for names that were found before. Cancel safe.
+    /// The spec of this name, if the table has one. A user that has asked for too many names that
+    /// nobody has is answered without a call, but for names that were found before. Cancel safe.
     ///
     /// # Errors
     /// `Unread`, `Unusable`.
@@ -143,7 +143,14 @@ impl Items for Dynamo {
             let call = Call::new("GetItem", &format!("{}: {conn_id}", self.table));
             let clients = self.calls.clients(None);
             let key = AttributeValue::S(conn_id.to_string());
-            let send = || clients.dynamodb().get_item().table_name(&self.table).key("conn_id", key.clone()).send();
+            let send = || {
+                clients
+                    .dynamodb()
+                    .get_item()
+                    .table_name(&self.table)
+                    .key("conn_id", key.clone())
+                    .send()
+            };
             let read = |answer: GetItemOutput| Ok(answer.item.map(attributes));
             self.calls.make(&call, (None, None), None, send, read).await
         }

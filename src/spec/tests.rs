@@ -106,12 +106,18 @@ impl Rig {
     }
 
     async fn open(&self, conn_id: &str) -> Result<Arc<ConnSpec>, SpecError> {
-        self.specs.permitted(&principal(&["*"]), Asked::Database(conn_id), &|| Ok(())).await
+        self.specs
+            .permitted(&principal(&["*"]), Asked::Database(conn_id), &|| Ok(()))
+            .await
     }
 
     /// The database of the connection that is found.
     async fn leads_to(&self, rights: &[&str], asked: Asked<'_>) -> Option<String> {
-        match self.specs.permitted(&principal(rights), asked, &|| Ok(())).await {
+        match self
+            .specs
+            .permitted(&principal(rights), asked, &|| Ok(()))
+            .await
+        {
             Ok(spec) => spec.database.clone(),
             Err(SpecError::NotYours { .. }) => None,
             Err(other) => panic!("{other}"),
@@ -142,8 +148,12 @@ fn item(database: &str) -> BTreeMap<String, ItemValue> {
         ("database", database),
         ("role_arn", "arn:aws:iam::123456789012:role/rs-1"),
     ];
-    let texts = texts.into_iter().map(|(name, text)| (name.to_owned(), ItemValue::Text(text.into())));
-    texts.chain([("enabled".to_owned(), ItemValue::Bool(true))]).collect()
+    let texts = texts
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), ItemValue::Text(text.into())));
+    texts
+        .chain([("enabled".to_owned(), ItemValue::Bool(true))])
+        .collect()
 }
 
 const fn secs(secs: u64) -> Duration {
@@ -192,14 +202,18 @@ async fn names_outside_the_rights_or_the_tables_globs_or_in_the_configuration_ar
     assert!(rig.open("fin-x").await.is_err());
     let some = principal(&["bi-public", "own"]);
     for name in ["bi-secret", "bi-own", "bi-*", "bi-\0", "", "proxy_admin"] {
-        let found = rig.specs.permitted(&some, Asked::Database(name), &|| Ok(())).await;
+        let found = rig
+            .specs
+            .permitted(&some, Asked::Database(name), &|| Ok(()))
+            .await;
         assert!(matches!(found, Err(SpecError::NotYours { .. })), "{name:?}");
     }
     assert!(rig.open(&format!("bi-{}", "x".repeat(100))).await.is_err());
     assert_eq!(rig.calls(), 0);
 }
 
-/// Whoever writes the table could otherwise answer for names that clients type in another case, or that have none.
+/// Whoever writes the table could otherwise answer for names that clients type in another case, or
+/// that have none.
 #[tokio::test(start_paused = true)]
 async fn the_table_is_never_asked_for_a_name_of_the_configuration_in_another_case() {
     let rig = Rig::new();
@@ -222,7 +236,8 @@ async fn the_table_is_never_asked_for_a_name_of_the_configuration_in_another_cas
     assert_eq!(rig.calls(), 1);
 }
 
-/// A server name has no case: the file's `Bi-Sales` answers, and no item `bi-sales`, whoever may open which.
+/// A server name has no case: the file's `Bi-Sales` answers, and no item `bi-sales`, whoever may
+/// open which.
 #[tokio::test(start_paused = true)]
 async fn a_server_name_is_looked_up_in_the_configuration_without_case_before_the_table() {
     let rig = Rig::with(&["Bi-Sales", "BI-Both", "bi-both"]);
@@ -236,7 +251,13 @@ async fn a_server_name_is_looked_up_in_the_configuration_without_case_before_the
         (&["BI-*"], "bi-both", Some("dev")),
         (&["own"], "bi-both", None),
     ] {
-        assert_eq!(rig.leads_to(rights, Asked::ServerName(name)).await.as_deref(), want, "{rights:?} {name}");
+        assert_eq!(
+            rig.leads_to(rights, Asked::ServerName(name))
+                .await
+                .as_deref(),
+            want,
+            "{rights:?} {name}"
+        );
     }
     assert_eq!(rig.calls(), 0);
 }
@@ -258,7 +279,10 @@ async fn a_user_asks_for_so_many_names_that_nobody_has() {
     }
     assert_eq!(rig.calls(), 21);
     let other = Principal { user: "bob".into(), ..principal(&["*"]) };
-    rig.specs.permitted(&other, Asked::Database("bi-20"), &|| Ok(())).await.unwrap_err();
+    rig.specs
+        .permitted(&other, Asked::Database("bi-20"), &|| Ok(()))
+        .await
+        .unwrap_err();
     assert_eq!(rig.calls(), 22, "each has its own");
     tokio::time::sleep(secs(3)).await;
     rig.open("bi-new").await.expect("one more");
@@ -385,18 +409,32 @@ async fn a_real_database_is_the_connection_that_the_user_may_open_if_it_is_one()
         (&["*"], "old", Some("archive")),
         (&["*"], "staff", Some("people")),
     ] {
-        assert_eq!(found(&specs, rights, Asked::Database(database)).await.as_deref(), want, "{rights:?} {database}");
+        assert_eq!(
+            found(&specs, rights, Asked::Database(database))
+                .await
+                .as_deref(),
+            want,
+            "{rights:?} {database}"
+        );
     }
 }
 
-/// dbt-core#1800: a profile's `ANALYTICS` for the database `analytics`. PostgreSQL and Redshift fold names in SQL, not the
-/// database of a login; nor do we. The hint says what there is.
+/// dbt-core#1800: a profile's `ANALYTICS` for the database `analytics`. PostgreSQL and Redshift
+/// fold names in SQL, not the database of a login; nor do we. The hint says what there is.
 #[tokio::test(start_paused = true)]
 async fn case_counts_in_the_name_of_a_real_database_as_it_does_in_postgresql() {
     let specs = Rig::of_file(&[("dw", "analytics", true)]);
-    assert_eq!(found(&specs, &["*"], Asked::Database("analytics")).await.as_deref(), Some("dw"));
+    assert_eq!(
+        found(&specs, &["*"], Asked::Database("analytics"))
+            .await
+            .as_deref(),
+        Some("dw")
+    );
     for name in ["ANALYTICS", "Analytics", "DW"] {
-        let refused = specs.permitted(&principal(&["*"]), Asked::Database(name), &|| Ok(())).await.unwrap_err();
+        let refused = specs
+            .permitted(&principal(&["*"]), Asked::Database(name), &|| Ok(()))
+            .await
+            .unwrap_err();
         assert_eq!(answer(&refused), Refusal::not_yours(name, &["dw"]));
     }
 }
@@ -435,7 +473,13 @@ async fn a_server_name_is_a_conn_id_whatever_its_case_and_never_a_database() {
         (&["*"], "dev", None),
         (&["*"], "nope", None),
     ] {
-        assert_eq!(found(&specs, rights, Asked::ServerName(name)).await.as_deref(), want, "{rights:?} {name}");
+        assert_eq!(
+            found(&specs, rights, Asked::ServerName(name))
+                .await
+                .as_deref(),
+            want,
+            "{rights:?} {name}"
+        );
     }
 }
 
@@ -447,8 +491,8 @@ async fn the_port_of_a_connection_is_no_right_to_it() {
     assert_eq!(found(&specs, &["fin"], Asked::Port(&port)).await, None, "nor is its name a database there");
 }
 
-/// At most one look at each connection, and none where a right names what it covers: one user's typing errors are nobody
-/// else's waiting time.
+/// At most one look at each connection, and none where a right names what it covers: one user's
+/// typing errors are nobody else's waiting time.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_name_costs_a_look_at_each_connection_at_most() {
     let config = config::many::many(1000, 40);

@@ -1,8 +1,9 @@
-//! Where a client is: as its socket says, or as a trusted balancer says in a PROXY header (haproxy, "The PROXY protocol",
-//! versions 1 and 2).
+//! Where a client is: as its socket says, or as a trusted balancer says in a PROXY header (haproxy,
+//! "The PROXY protocol", versions 1 and 2).
 //!
-//! Owns how much of the stream is the header, and not a byte more: what follows is the client's, and may be TLS. Who the
-//! balancers are is the configuration's to say; from all others a header is no startup packet, and closed as such.
+//! Owns how much of the stream is the header, and not a byte more: what follows is the client's,
+//! and may be TLS. Who the balancers are is the configuration's to say; from all others a header is
+//! no startup packet, and closed as such.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -37,16 +38,20 @@ type Parsed = Result<Progress, ProxyError>;
 #[derive(Debug)]
 enum Progress {
     Wants(usize),
-    /// `None`: it names nobody (a health check of the balancer's own, or no TCP), and the socket's address counts.
+    /// `None`: it names nobody (a health check of the balancer's own, or no TCP), and the socket's
+    /// address counts.
     Names(Option<Peer>),
 }
 
 /// The header of a balancer that speaks for itself, as its health checks do.
 pub(crate) const LOCAL: [u8; 16] = *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// Whether what was read as a startup packet's length begins a header: that of either version is an impossible length.
+/// Whether what was read as a startup packet's length begins a header: that of either version is an
+/// impossible length.
 pub(super) fn begins_with(length: u32) -> bool {
-    [v1::SIGNATURE, v2::SIGNATURE].iter().any(|signature| signature.starts_with(&length.to_be_bytes()))
+    [v1::SIGNATURE, v2::SIGNATURE]
+        .iter()
+        .any(|signature| signature.starts_with(&length.to_be_bytes()))
 }
 
 /// Whether connections from this address begin with a header.
@@ -54,8 +59,8 @@ pub(crate) fn is_balancer(address: SocketAddr, balancers: &[IpNet]) -> bool {
     is_in(address.ip(), balancers)
 }
 
-/// Where the client is by the header, which a connection from a balancer must have; of others nothing is read. `None`: no
-/// header names it. The caller sets the deadline.
+/// Where the client is by the header, which a connection from a balancer must have; of others
+/// nothing is read. `None`: no header names it. The caller sets the deadline.
 ///
 /// # Errors
 /// [`ProxyError`], or the connection broke off: a health check that says nothing does.
@@ -78,11 +83,14 @@ pub(crate) async fn named(
                 let held = header.len();
                 header.resize(held + more, 0);
                 let missing = header.get_mut(held..).unwrap_or_default();
-                socket.read_exact(missing).await.map_err(|error| match error.kind() {
-                    // Whoever leaves in the middle of it has left, as one who says nothing has.
-                    ErrorKind::UnexpectedEof => WireError::Closed,
-                    _ => WireError::Io(error),
-                })?;
+                socket
+                    .read_exact(missing)
+                    .await
+                    .map_err(|error| match error.kind() {
+                        // Whoever leaves in the middle of it has left, as one who says nothing has.
+                        ErrorKind::UnexpectedEof => WireError::Closed,
+                        _ => WireError::Io(error),
+                    })?;
             }
         }
     }
@@ -98,12 +106,20 @@ fn parse(header: &[u8]) -> Parsed {
     }
 }
 
-/// Whether so much of a signature is there; what else begins like it is no header. `Some(n)`: n bytes of it are to come.
+/// Whether so much of a signature is there; what else begins like it is no header. `Some(n)`: n
+/// bytes of it are to come.
 fn rest_of(signature: &[u8], header: &[u8]) -> Result<Option<usize>, ProxyError> {
-    if header.iter().zip(signature).any(|(byte, expected)| byte != expected) {
+    if header
+        .iter()
+        .zip(signature)
+        .any(|(byte, expected)| byte != expected)
+    {
         return Err(ProxyError::Missing);
     }
-    Ok(signature.len().checked_sub(header.len()).filter(|missing| *missing > 0))
+    Ok(signature
+        .len()
+        .checked_sub(header.len())
+        .filter(|missing| *missing > 0))
 }
 
 #[cfg(test)]
@@ -114,7 +130,8 @@ mod tests {
     use super::*;
     use crate::seeded::cases;
 
-    /// Feeds a stream as it is asked for: what came of it, and how much was taken. `None`: it ended too soon.
+    /// Feeds a stream as it is asked for: what came of it, and how much was taken. `None`: it ended
+    /// too soon.
     fn read(stream: &[u8]) -> Option<(Result<Option<Peer>, ProxyError>, usize)> {
         let mut taken = 0;
         loop {

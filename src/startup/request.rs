@@ -1,7 +1,7 @@
 //! Startup packets: what a client may send before it is known.
 //!
-//! Parsed here and not by pgwire, which loses the order of parameters and lets text that is not UTF-8 through
-//! altered (docs/protocol/pgwire.md, pitfall 5).
+//! Parsed here and not by pgwire, which loses the order of parameters and lets text that is not
+//! UTF-8 through altered (docs/protocol/pgwire.md, pitfall 5).
 
 use super::StartupError;
 use crate::cancel::CancelKey;
@@ -39,7 +39,9 @@ impl Packet {
             SSL_REQUEST if body.is_empty() => Ok(Self::SslRequest),
             GSSENC_REQUEST if body.is_empty() => Ok(Self::GssEncRequest),
             SSL_REQUEST | GSSENC_REQUEST => Err(StartupError::Malformed("an encryption request with a body")),
-            CANCEL_REQUEST => CancelKey::parse(body).map(Self::Cancel).ok_or(StartupError::Malformed("cancel request")),
+            CANCEL_REQUEST => CancelKey::parse(body)
+                .map(Self::Cancel)
+                .ok_or(StartupError::Malformed("cancel request")),
             version => StartupParams::parse(version, body).map(Self::Startup),
         }
     }
@@ -66,38 +68,55 @@ impl StartupParams {
 
     /// The value of a parameter; as in PostgreSQL the last one counts.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
-    /// Whether it names a user and nothing else, as HAProxy's `pgsql-check` does. What people use names a database, an encoding or
-    /// an application too; a user name with `~` names a connection, which a health check does not want.
+    /// Whether it names a user and nothing else, as HAProxy's `pgsql-check` does. What people use
+    /// names a database, an encoding or an application too; a user name with `~` names a
+    /// connection, which a health check does not want.
     pub(crate) fn is_of_health_check(&self) -> bool {
-        self.pairs.iter().all(|(name, value)| name == "user" && !value.contains('~'))
+        self.pairs
+            .iter()
+            .all(|(name, value)| name == "user" && !value.contains('~'))
     }
 
     /// Who the client says it is; absent and empty are the same to PostgreSQL.
     pub(crate) fn user(&self) -> Option<SentUser> {
-        self.get("user").map(|sent| SentUser(sent.to_owned())).filter(|user| !user.name().is_empty())
+        self.get("user")
+            .map(|sent| SentUser(sent.to_owned()))
+            .filter(|user| !user.name().is_empty())
     }
 
     /// The database; what was sent as the user where none is given, as in PostgreSQL.
     pub(crate) fn database(&self) -> &str {
-        self.get("database").filter(|name| !name.is_empty()).or_else(|| self.get("user")).unwrap_or_default()
+        self.get("database")
+            .filter(|name| !name.is_empty())
+            .or_else(|| self.get("user"))
+            .unwrap_or_default()
     }
 
     /// The protocol options asked for, by name.
     pub(crate) fn protocol_options(&self) -> impl Iterator<Item = &str> {
-        self.pairs.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with(PROTOCOL_OPTION))
+        self.pairs
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| name.starts_with(PROTOCOL_OPTION))
     }
 
-    /// Whether one of AWS's own drivers (JDBC, ODBC, Python) speaks: only they send this (docs/protocol/redshift-wire.md 2.1).
+    /// Whether one of AWS's own drivers (JDBC, ODBC, Python) speaks: only they send this
+    /// (docs/protocol/redshift-wire.md 2.1).
     pub(crate) fn is_aws_driver(&self) -> bool {
         self.get("client_protocol_version").is_some()
     }
 }
 
-/// The user parameter of a startup message: `USER`, or `USER~CONN_ID`. By the second form a tool names the connection and
-/// still gives the real database, which it compares with what the warehouse says.
+/// The user parameter of a startup message: `USER`, or `USER~CONN_ID`. By the second form a tool
+/// names the connection and still gives the real database, which it compares with what the
+/// warehouse says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SentUser(String);
 
@@ -109,12 +128,16 @@ impl SentUser {
 
     /// The user: all that stands before the last `~`. Never empty.
     pub(crate) fn name(&self) -> &str {
-        self.0.rsplit_once(BEFORE_CONN_ID).map_or(&self.0, |(name, _)| name)
+        self.0
+            .rsplit_once(BEFORE_CONN_ID)
+            .map_or(&self.0, |(name, _)| name)
     }
 
     /// The conn_id: what stands behind the last `~`, unchecked. `None`: there is no `~`.
     pub(crate) fn conn_id(&self) -> Option<&str> {
-        self.0.rsplit_once(BEFORE_CONN_ID).map(|(_, conn_id)| conn_id)
+        self.0
+            .rsplit_once(BEFORE_CONN_ID)
+            .map(|(_, conn_id)| conn_id)
     }
 }
 

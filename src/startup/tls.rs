@@ -28,9 +28,10 @@ pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
 /// PostgreSQL's registered ALPN name.
 pub(super) const ALPN: &[u8] = b"postgresql";
 
-/// Longest plaintext in a record towards a client. libpq's asynchronous calls ask OpenSSL for at least as many bytes, and then
-/// wait for the socket: of a longer record some stay behind in OpenSSL, and if it was a result's last the client waits for ever.
-/// PostgreSQL never writes longer ones (PQ_SEND_BUFFER_SIZE in pqcomm.c).
+/// Longest plaintext in a record towards a client. libpq's asynchronous calls ask OpenSSL for at
+/// least as many bytes, and then wait for the socket: of a longer record some stay behind in
+/// OpenSSL, and if it was a result's last the client waits for ever. PostgreSQL never writes longer
+/// ones (PQ_SEND_BUFFER_SIZE in pqcomm.c).
 const RECORD_BYTES: usize = 8192;
 
 /// What rustls counts besides.
@@ -78,7 +79,9 @@ impl Parts {
             .iter()
             .enumerate()
             .filter_map(|(at, der)| Some((if at == 0 { Of::Server } else { Of::Issuer }, of_certificate(der)?)));
-        chain.chain(self.clients.iter().flat_map(Clients::terms)).collect()
+        chain
+            .chain(self.clients.iter().flat_map(Clients::terms))
+            .collect()
     }
 }
 
@@ -92,7 +95,8 @@ pub(crate) enum Renewed<'a> {
     ClientCrl(&'a Secret),
 }
 
-/// The listener's TLS cannot be set up. Its causes hold nothing of the texts that it was to be made of.
+/// The listener's TLS cannot be set up. Its causes hold nothing of the texts that it was to be made
+/// of.
 #[derive(Debug, Error)]
 pub enum ServerTlsError {
     /// It has not been read.
@@ -113,8 +117,8 @@ pub enum ServerTlsError {
 }
 
 impl ServerTls {
-    /// Builds what `[listen.tls]` asks for; without a certificate a self-signed one for loopback names. `clock`: by which
-    /// certificates end.
+    /// Builds what `[listen.tls]` asks for; without a certificate a self-signed one for loopback
+    /// names. `clock`: by which certificates end.
     ///
     /// # Errors
     /// See [`ServerTlsError`].
@@ -140,22 +144,36 @@ impl ServerTls {
 
     /// Each certificate and list that has ended, is about to, or has not begun.
     pub(crate) fn aging(&self) -> Vec<Aging> {
-        let terms = self.parts.lock().unwrap_or_else(PoisonError::into_inner).terms();
-        Aging::among(&terms, self.clock.now()).map(|(_, aging)| aging).collect()
+        let terms = self
+            .parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .terms();
+        Aging::among(&terms, self.clock.now())
+            .map(|(_, aging)| aging)
+            .collect()
     }
 
-    /// Logs each of those: all of them where they were just read, else what has not been told for a day, or is new.
+    /// Logs each of those: all of them where they were just read, else what has not been told for a
+    /// day, or is new.
     pub(crate) fn tell_of_age(&self, is_read: bool) {
-        let terms = self.parts.lock().unwrap_or_else(PoisonError::into_inner).terms();
+        let terms = self
+            .parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .terms();
         self.told.tell(&terms, self.clock.now(), is_read);
     }
 
     /// What a client that connects now is shown.
     pub(super) fn shown(&self) -> Option<Arc<Shown>> {
-        self.shown.as_ref().map(|shown| Arc::clone(&shown.read().unwrap_or_else(PoisonError::into_inner)))
+        self.shown
+            .as_ref()
+            .map(|shown| Arc::clone(&shown.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Meets new clients with another part. Fake salts stay as they are: strangers would see them change.
+    /// Meets new clients with another part. Fake salts stay as they are: strangers would see them
+    /// change.
     ///
     /// # Errors
     /// See [`ServerTlsError`]; then the old one stays.
@@ -197,20 +215,25 @@ impl Shown {
         };
         let mut config = config.with_cert_resolver(Arc::new(Hello::new(Arc::clone(certificate))));
         config.alpn_protocols = vec![ALPN.to_vec()];
-        // Clients of a database keep their connections: tickets would be work and memory for nothing.
+        // Clients of a database keep their connections: tickets would be work and memory for
+        // nothing.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
         Ok(Self { config, certificate: Arc::clone(certificate), clients: clients.clone(), end_point })
     }
 
-    /// Whether a CA that may vouch for what the client has shown is held to some names. `false` where nothing was verified.
+    /// Whether a CA that may vouch for what the client has shown is held to some names. `false`
+    /// where nothing was verified.
     pub(super) fn is_constrained(&self, shown: &[CertificateDer<'_>]) -> bool {
-        self.clients.as_ref().is_some_and(|clients| clients.is_constrained(shown))
+        self.clients
+            .as_ref()
+            .is_some_and(|clients| clients.is_constrained(shown))
     }
 
-    /// The server's side of a handshake, and who listens for the name in it: rustls's unbuffered connection does not tell the
-    /// name itself, but shows it to its resolver. A copy of the settings is a few reference counts.
+    /// The server's side of a handshake, and who listens for the name in it: rustls's unbuffered
+    /// connection does not tell the name itself, but shows it to its resolver. A copy of the
+    /// settings is a few reference counts.
     pub(super) fn config(&self) -> (Arc<ServerConfig>, Arc<Hello>) {
         let hello = Arc::new(Hello::new(Arc::clone(&self.certificate)));
         let mut config = self.config.clone();

@@ -1,7 +1,9 @@
-//! What the kernel still holds of what was sent to a peer, and when the peer was last heard, asked through sock_diag(7).
+//! What the kernel still holds of what was sent to a peer, and when the peer was last heard, asked
+//! through sock_diag(7).
 //!
-//! TCP_USER_TIMEOUT would judge by the same, but not well: it ends the connection of a peer that answers and just reads
-//! nothing for a while (`tcp_probe_timer`, Linux 5.11 and later; `tcp_rtx_probe0_timed_out`).
+//! TCP_USER_TIMEOUT would judge by the same, but not well: it ends the connection of a peer that
+//! answers and just reads nothing for a while (`tcp_probe_timer`, Linux 5.11 and later;
+//! `tcp_rtx_probe0_timed_out`).
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +15,11 @@ use tokio::net::TcpStream;
 /// One connection, as the kernel sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Outgoing {
-    /// Bytes that the kernel took and the peer has not acknowledged: on their way, or waiting for room at the peer's.
+    /// Bytes that the kernel took and the peer has not acknowledged: on their way, or waiting for
+    /// room at the peer's.
     pub(crate) bytes: u32,
-    /// For a peer whose receive window is shut, the window probes sent since it was last heard; the latest may be on its
-    /// way. Linux sends them up to 120 s apart.
+    /// For a peer whose receive window is shut, the window probes sent since it was last heard; the
+    /// latest may be on its way. Linux sends them up to 120 s apart.
     pub(crate) probes: Option<u8>,
     /// For how long neither bytes nor an acknowledgement have come.
     pub(crate) silence: Duration,
@@ -38,10 +41,12 @@ const NLM_F_REQUEST: u16 = 1;
 /// The attribute that holds a `tcp_info`, and its bit in a request.
 const INET_DIAG_INFO: u16 = 2;
 const WITH_INFO: u8 = 1 << (INET_DIAG_INFO - 1);
-/// `idiag_timer` of a connection whose next event is a window probe; `idiag_retrans` is then the number of probes.
+/// `idiag_timer` of a connection whose next event is a window probe; `idiag_retrans` is then the
+/// number of probes.
 const PROBE_TIMER: u8 = 4;
 
-/// Length of a `nlmsghdr`, of the request behind it, an `inet_diag_req_v2`, and of an `inet_diag_msg` (linux/inet_diag.h).
+/// Length of a `nlmsghdr`, of the request behind it, an `inet_diag_req_v2`, and of an
+/// `inet_diag_msg` (linux/inet_diag.h).
 const HEADER_BYTES: usize = 16;
 const REQUEST_BYTES: usize = 56;
 const MESSAGE_BYTES: usize = 72;
@@ -56,8 +61,8 @@ const LAST_ACK_RECV: usize = 56;
 /// Asks about one connection. It does not block: the kernel answers within the call.
 ///
 /// # Errors
-/// The system does not answer such questions (no sock_diag, or a sandbox forbids it), no file is free for the question, or
-/// the connection is gone.
+/// The system does not answer such questions (no sock_diag, or a sandbox forbids it), no file is
+/// free for the question, or the connection is gone.
 pub(crate) fn outgoing(socket: &TcpStream) -> io::Result<Outgoing> {
     let request = request(socket.local_addr()?, socket.peer_addr()?)?;
     let mut netlink = Socket::new(Domain::from(AF_NETLINK), Type::DGRAM, Some(Protocol::from(NETLINK_SOCK_DIAG)))?;
@@ -68,13 +73,14 @@ pub(crate) fn outgoing(socket: &TcpStream) -> io::Result<Outgoing> {
     parse(answer.get(..length).unwrap_or_default()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// Whether an error says that the system is short of files or memory just now, rather than that it does not answer at all.
+/// Whether an error says that the system is short of files or memory just now, rather than that it
+/// does not answer at all.
 pub(crate) fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }
 
-/// The request for the connection between two addresses. Its numbers are in the byte order of the machine, ports and
-/// addresses in that of the network.
+/// The request for the connection between two addresses. Its numbers are in the byte order of the
+/// machine, ports and addresses in that of the network.
 fn request(local: SocketAddr, peer: SocketAddr) -> io::Result<Vec<u8>> {
     let family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
     let length = u32::try_from(HEADER_BYTES + REQUEST_BYTES).map_err(io::Error::other)?;
@@ -104,12 +110,15 @@ fn request(local: SocketAddr, peer: SocketAddr) -> io::Result<Vec<u8>> {
     Ok(request)
 }
 
-/// An answer: a `nlmsghdr`, an `inet_diag_msg`, and attributes, each behind its length and type and padded to four bytes.
+/// An answer: a `nlmsghdr`, an `inet_diag_msg`, and attributes, each behind its length and type and
+/// padded to four bytes.
 fn parse(answer: &[u8]) -> Option<Outgoing> {
     if answer.get(4..6)? != SOCK_DIAG_BY_FAMILY.to_ne_bytes() {
         return None;
     }
-    let (message, mut attributes) = answer.get(HEADER_BYTES..)?.split_at_checked(MESSAGE_BYTES)?;
+    let (message, mut attributes) = answer
+        .get(HEADER_BYTES..)?
+        .split_at_checked(MESSAGE_BYTES)?;
     let (timer, retrans) = (*message.get(TIMER)?, *message.get(RETRANS)?);
     loop {
         let length = usize::from(u16::from_ne_bytes(*attributes.first_chunk()?)).max(4);

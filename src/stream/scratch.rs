@@ -13,8 +13,8 @@ thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer on loan. It is not cleared between uses: what is in it is for its user to keep apart, and to wipe where it may be
-/// a password.
+/// A buffer on loan. It is not cleared between uses: what is in it is for its user to keep apart,
+/// and to wipe where it may be a password.
 pub(crate) struct Scratch(Box<[u8]>);
 
 impl Scratch {

@@ -1,8 +1,8 @@
 //! TLS over TCP, with rustls driven by us: its unbuffered API over the thread's scratch buffers.
 //!
-//! An idle session holds no buffer: ciphertext is received into scratch and decrypted there, plaintext is encrypted
-//! into scratch and sent from there; only half a record, or what the peer does not take, is kept. All cryptography,
-//! KeyUpdate and TLS 1.2 are rustls's.
+//! An idle session holds no buffer: ciphertext is received into scratch and decrypted there,
+//! plaintext is encrypted into scratch and sent from there; only half a record, or what the peer
+//! does not take, is kept. All cryptography, KeyUpdate and TLS 1.2 are rustls's.
 
 use std::future::poll_fn;
 use std::io;
@@ -28,8 +28,8 @@ mod side;
 pub(crate) struct Tls<S> {
     socket: TcpStream,
     side: S,
-    /// Half a record, or half a handshake message: received but not decoded. rustls remembers how far it has looked
-    /// into it, so that it has to see it again on every call.
+    /// Half a record, or half a handshake message: received but not decoded. rustls remembers how
+    /// far it has looked into it, so that it has to see it again on every call.
     undecoded: Backlog,
     /// Decrypted, but nobody has asked for it yet.
     unread: Backlog,
@@ -39,7 +39,8 @@ pub(crate) struct Tls<S> {
     ended: bool,
     /// close_notify has been sent.
     closed: bool,
-    /// What is read may be a password: plaintext is wiped from the scratch buffer, which other sessions use after us.
+    /// What is read may be a password: plaintext is wiped from the scratch buffer, which other
+    /// sessions use after us.
     is_login: bool,
 }
 
@@ -69,8 +70,8 @@ impl Tls<Server> {
         self.side.alpn_protocol()
     }
 
-    /// The client's certificate and those that it sent along, which the verifier of the configuration has accepted; empty
-    /// where it has none.
+    /// The client's certificate and those that it sent along, which the verifier of the
+    /// configuration has accepted; empty where it has none.
     pub(crate) fn client_certificates(&self) -> &[CertificateDer<'_>] {
         self.side.peer_certificates().unwrap_or_default()
     }
@@ -79,7 +80,10 @@ impl Tls<Server> {
 impl Tls<Client> {
     /// The server's certificate, in DER.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
-        self.side.peer_certificates()?.first().map(|certificate| &**certificate)
+        self.side
+            .peer_certificates()?
+            .first()
+            .map(|certificate| &**certificate)
     }
 }
 
@@ -104,7 +108,8 @@ impl<S: Side> Tls<S> {
         }
     }
 
-    /// Receives once and decodes: how much of `into` is filled, which may be nothing. `None`: the end of the stream.
+    /// Receives once and decodes: how much of `into` is filled, which may be nothing. `None`: the
+    /// end of the stream.
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
         let mut scratch = Scratch::take();
         let room = scratch.payload();
@@ -115,7 +120,10 @@ impl<S: Side> Tls<S> {
         if held >= S::MAX_UNDECODED {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a TLS message without end")));
         }
-        let Some((front, back)) = room.split_at_mut_checked(held).filter(|(_, back)| !back.is_empty()) else {
+        let Some((front, back)) = room
+            .split_at_mut_checked(held)
+            .filter(|(_, back)| !back.is_empty())
+        else {
             return self.poll_receive_long(cx, into);
         };
         front.copy_from_slice(self.undecoded.bytes());
@@ -157,8 +165,9 @@ impl<S: Side> Tls<S> {
         self.decode(held.bytes_mut(), &mut [], then)
     }
 
-    /// Decodes all whole records: plaintext goes to `into` and, where it does not fit, to `unread`; what rustls has to
-    /// say goes to `unsent`; what is left of `incoming` goes to `undecoded`. Then `then` may write, if that is possible.
+    /// Decodes all whole records: plaintext goes to `into` and, where it does not fit, to `unread`;
+    /// what rustls has to say goes to `unsent`; what is left of `incoming` goes to `undecoded`.
+    /// Then `then` may write, if that is possible.
     fn decode(
         &mut self,
         incoming: &mut [u8],
@@ -175,7 +184,9 @@ impl<S: Side> Tls<S> {
                     let Ok(record) = record else { break Err(io::ErrorKind::InvalidData.into()) };
                     discard += record.discard;
                     let free = into.get_mut(filled..).unwrap_or_default();
-                    let (now, later) = record.payload.split_at(free.len().min(record.payload.len()));
+                    let (now, later) = record
+                        .payload
+                        .split_at(free.len().min(record.payload.len()));
                     if let Some(free) = free.get_mut(..now.len()) {
                         free.copy_from_slice(now);
                     }
@@ -203,8 +214,9 @@ impl<S: Side> Tls<S> {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
                 Err(error) => {
-                    // rustls has more to say: the alert, behind what it said before the error. It is shown what it has not
-                    // used, since it may hold places in that; and not asked beyond the alert, or it would judge that again.
+                    // rustls has more to say: the alert, behind what it said before the error. It
+                    // is shown what it has not used, since it may hold places in that; and not
+                    // asked beyond the alert, or it would judge that again.
                     let rest = incoming.get_mut(used..).unwrap_or_default();
                     let mut is_said = false;
                     while !is_said && let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
@@ -218,11 +230,13 @@ impl<S: Side> Tls<S> {
                 }
             }
         };
-        self.undecoded.push(incoming.get(used..).unwrap_or_default());
+        self.undecoded
+            .push(incoming.get(used..).unwrap_or_default());
         result.map(|()| filled)
     }
 
-    /// Sends what `write` encrypts into scratch, behind what waits already; keeps what the kernel does not take.
+    /// Sends what `write` encrypts into scratch, behind what waits already; keeps what the kernel
+    /// does not take.
     fn poll_encrypted(
         &mut self,
         cx: &mut Context<'_>,
@@ -273,8 +287,9 @@ impl<S: Side> Stream for Tls<S> {
                 return Poll::Ready(Err(error));
             }
             match ready!(received)? {
-                // TLS peers that close without close_notify are common (libpq, JDBC). PostgreSQL's framing tells a
-                // truncated stream from a whole one, so this is an end like any other.
+                // TLS peers that close without close_notify are common (libpq, JDBC). PostgreSQL's
+                // framing tells a truncated stream from a whole one, so this is an end like any
+                // other.
                 None => self.ended = true,
                 Some(0) => {}
                 Some(filled) => return Poll::Ready(Ok(filled)),
@@ -314,11 +329,13 @@ impl<S: Side> Stream for Tls<S> {
 /// Puts what rustls has to say behind what waits.
 fn encode<D>(mut data: EncodeTlsData<'_, D>, unsent: &mut Backlog) -> io::Result<()> {
     let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) else { return Ok(()) };
-    data.encode(unsent.grow(size.required_size)).map(drop).map_err(io::Error::other)
+    data.encode(unsent.grow(size.required_size))
+        .map(drop)
+        .map_err(io::Error::other)
 }
 
-/// Of a record by itself: by its type or, encrypted by TLS 1.3, by its length (level, description, type, tag). Nothing else
-/// that rustls says of its own accord is as short.
+/// Of a record by itself: by its type or, encrypted by TLS 1.3, by its length (level, description,
+/// type, tag). Nothing else that rustls says of its own accord is as short.
 fn is_alert(record: &[u8]) -> bool {
     matches!(record, [21, ..] | [23, _, _, 0, 19, ..])
 }

@@ -1,8 +1,9 @@
 //! Log lines on their way to standard error: a bounded queue, and the one thread that writes.
 //!
-//! A thread that logs copies its line into the queue, and never waits for whoever reads standard error. What does not fit
-//! is dropped and counted, and one line says how many were dropped once lines can be written again. An error of standard
-//! error (its reader is gone, the disk is full) loses the lines of that write, and stops nothing.
+//! A thread that logs copies its line into the queue, and never waits for whoever reads standard
+//! error. What does not fit is dropped and counted, and one line says how many were dropped once
+//! lines can be written again. An error of standard error (its reader is gone, the disk is full)
+//! loses the lines of that write, and stops nothing.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +15,8 @@ use std::time::Duration;
 use tracing::{Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes of lines that wait. The write under way may hold as many again. It bounds the number of lines too, for each has
-/// at least a time, a level and a target: some 10,000.
+/// Bytes of lines that wait. The write under way may hold as many again. It bounds the number of
+/// lines too, for each has at least a time, a level and a target: some 10,000.
 const MAX_WAITING: usize = 1024 * 1024;
 
 /// How long the end of the process waits for lines that nobody may be reading.
@@ -24,7 +25,8 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// Pause before the next write to a pipe that is full and, by somebody else's doing, not blocking.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
-/// The target of the line that says how many others were dropped. It has a place even when the queue is full.
+/// The target of the line that says how many others were dropped. It has a place even when the
+/// queue is full.
 const DROPPED: &str = "redshift_iam_proxy::telemetry::dropped";
 
 /// Standard error as the subscriber sees it. All clones share one queue.
@@ -42,12 +44,13 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    /// Written ahead of the rest: how many lines were dropped between what has been written and what waits.
+    /// Written ahead of the rest: how many lines were dropped between what has been written and
+    /// what waits.
     note: Vec<u8>,
     /// Whole lines.
     waiting: Vec<u8>,
-    /// Lines dropped since the writer last took what waits. While there are any, no line is let in, so that all that were
-    /// dropped belong behind those that wait.
+    /// Lines dropped since the writer last took what waits. While there are any, no line is let in,
+    /// so that all that were dropped belong behind those that wait.
     dropped: u64,
     is_closing: bool,
 }
@@ -61,7 +64,8 @@ struct Batch {
     dropped: u64,
 }
 
-/// Flushes the log when dropped: waits until all lines are written, but no longer than [`LAST_LINES`].
+/// Flushes the log when dropped: waits until all lines are written, but no longer than
+/// [`LAST_LINES`].
 #[must_use]
 pub(crate) struct Flush {
     lines: Lines,
@@ -70,7 +74,8 @@ pub(crate) struct Flush {
 }
 
 impl Lines {
-    /// Starts the thread that writes them to `sink`. The last lines are written when the returned value is dropped.
+    /// Starts the thread that writes them to `sink`. The last lines are written when the returned
+    /// value is dropped.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -88,10 +93,12 @@ impl Lines {
     ) -> io::Result<Flush> {
         let (writing, written) = channel();
         let writer = Writer { lines: self.clone(), sink, tell, is_cut: false };
-        thread::Builder::new().name("log".to_owned()).spawn(move || {
-            writer.run();
-            drop(writing);
-        })?;
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || {
+                writer.run();
+                drop(writing);
+            })?;
         Ok(Flush { lines: self.clone(), written })
     }
 
@@ -127,7 +134,11 @@ impl Lines {
             if queue.is_closing {
                 return None;
             }
-            queue = self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .0
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         let (mut bytes, waiting) = (std::mem::take(&mut queue.note), std::mem::take(&mut queue.waiting));
         let dropped = std::mem::take(&mut queue.dropped);
@@ -199,7 +210,11 @@ impl<W: Write, T: Fn(u64, u64)> Writer<W, T> {
         }
         let written = self.put(&batch.bytes);
         let lost = batch.bytes.get(written..).filter(|lost| !lost.is_empty())?;
-        self.is_cut |= written > 0 && !batch.bytes.get(..written).is_some_and(|written| written.ends_with(b"\n"));
+        self.is_cut |= written > 0
+            && !batch
+                .bytes
+                .get(..written)
+                .is_some_and(|written| written.ends_with(b"\n"));
         let lines = lost.iter().filter(|byte| **byte == b'\n').count();
         // The note is told again, with what is lost now.
         let notes = usize::from(written < batch.note);

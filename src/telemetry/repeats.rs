@@ -1,9 +1,11 @@
 //! Of lines that say the same of the same address, one a second is written.
 //!
-//! What an unproven client can cause is not to fill the log as fast as it connects. Here it is counted: the first line of
-//! a kind is written, those of the next second are left out, and their number is told by the next line of the kind, or, where
-//! there is none within another second, by a line of its own. Refusals of proven clients are what an operator looks for, and many
-//! clients may be behind one address: of theirs [`OF_PROVEN`] are written. Lines about sessions do not come here.
+//! What an unproven client can cause is not to fill the log as fast as it connects. Here it is
+//! counted: the first line of a kind is written, those of the next second are left out, and their
+//! number is told by the next line of the kind, or, where there is none within another second, by a
+//! line of its own. Refusals of proven clients are what an operator looks for, and many clients may
+//! be behind one address: of theirs [`OF_PROVEN`] are written. Lines about sessions do not come
+//! here.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -74,7 +76,9 @@ impl Repeats {
             (kind.client, kind.conn_id) = (None, String::new());
         }
         let most = kind.most();
-        let last = seen.entry(kind).or_insert(Seen { since: now, written: 0, left_out: 0 });
+        let last = seen
+            .entry(kind)
+            .or_insert(Seen { since: now, written: 0, left_out: 0 });
         if now - last.since < SPAN {
             if last.written == most {
                 last.left_out += 1;
@@ -87,7 +91,8 @@ impl Repeats {
         Verdict::Write(Some(std::mem::take(&mut last.left_out)).filter(|left_out| *left_out > 0))
     }
 
-    /// Tells, for as long as it is polled, what was left out where no other line of the kind has come.
+    /// Tells, for as long as it is polled, what was left out where no other line of the kind has
+    /// come.
     pub(crate) async fn tell_in_time(&self) {
         loop {
             sleep(SPAN).await;
@@ -100,14 +105,18 @@ impl Repeats {
         tell(self.quiet_for(Duration::ZERO));
     }
 
-    /// Forgets the kinds of which no line stands for others any more: those of which lines were left out, and how many. One that
-    /// has to tell of some is kept until its last second began as long ago as `age`.
+    /// Forgets the kinds of which no line stands for others any more: those of which lines were
+    /// left out, and how many. One that has to tell of some is kept until its last second began as
+    /// long ago as `age`.
     fn quiet_for(&self, age: Duration) -> Vec<(Kind, u64)> {
         let now = Instant::now();
         let is_over =
             |_: &Kind, seen: &mut Seen| now - seen.since >= if seen.left_out > 0 { age } else { age.min(SPAN) };
         let over: Vec<_> = self.seen().extract_if(is_over).collect();
-        over.into_iter().map(|(kind, seen)| (kind, seen.left_out)).filter(|(_, left_out)| *left_out > 0).collect()
+        over.into_iter()
+            .map(|(kind, seen)| (kind, seen.left_out))
+            .filter(|(_, left_out)| *left_out > 0)
+            .collect()
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<Kind, Seen>> {
@@ -229,7 +238,13 @@ mod tests {
         assert_eq!(repeats.seen().len(), MAX_KINDS + 1);
         advance(2 * SPAN).await;
         let over = repeats.quiet_for(2 * SPAN);
-        assert_eq!(over.iter().map(|(kind, left_out)| (kind.client, *left_out)).collect::<Vec<_>>().len(), 2);
+        assert_eq!(
+            over.iter()
+                .map(|(kind, left_out)| (kind.client, *left_out))
+                .collect::<Vec<_>>()
+                .len(),
+            2
+        );
         assert_eq!(repeats.judge(of(MAX_KINDS)), Verdict::Write(None));
     }
 }

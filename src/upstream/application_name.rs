@@ -14,8 +14,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) session_id: SessionId,
 }
 
-/// The template with everything put in, of at most [`MAX_APPLICATION_NAME`] bytes. Only the client's `own` name gives way;
-/// where there is too much without it the end is cut.
+/// The template with everything put in, of at most [`MAX_APPLICATION_NAME`] bytes. Only the
+/// client's `own` name gives way; where there is too much without it the end is cut.
 pub(super) fn render(template: &NameTemplate, own: &str, asker: &Asker<'_>) -> String {
     let text = |piece: &Piece| match piece {
         Piece::Text(text) => Some(text.clone()),
@@ -29,7 +29,13 @@ pub(super) fn render(template: &NameTemplate, own: &str, asker: &Asker<'_>) -> S
     let fixed: usize = texts.iter().flatten().map(String::len).sum();
     let places = texts.iter().filter(|text| text.is_none()).count().max(1);
     let own = cut(tamed(own), MAX_APPLICATION_NAME.saturating_sub(fixed) / places);
-    cut(texts.into_iter().map(|text| text.unwrap_or_else(|| own.clone())).collect(), MAX_APPLICATION_NAME)
+    cut(
+        texts
+            .into_iter()
+            .map(|text| text.unwrap_or_else(|| own.clone()))
+            .collect(),
+        MAX_APPLICATION_NAME,
+    )
 }
 
 /// Brackets and controls would let a client write what looks like a template's own.

@@ -1,7 +1,9 @@
-//! Answering the warehouse's authentication requests: cleartext, MD5, SCRAM-SHA-256, Redshift's digest.
+//! Answering the warehouse's authentication requests: cleartext, MD5, SCRAM-SHA-256, Redshift's
+//! digest.
 //!
-//! All run inside verified TLS only, so that cleartext reaches nobody but the warehouse. Codes: PostgreSQL protocol,
-//! "Message Formats", AuthenticationXXX; 13 and what AWS's drivers make of 10: docs/protocol/redshift-wire.md 4.1.
+//! All run inside verified TLS only, so that cleartext reaches nobody but the warehouse. Codes:
+//! PostgreSQL protocol, "Message Formats", AuthenticationXXX; 13 and what AWS's drivers make of 10:
+//! docs/protocol/redshift-wire.md 4.1.
 
 use pgwire::messages::Message;
 use pgwire::messages::startup::{SASLInitialResponse, SASLResponse};
@@ -66,7 +68,9 @@ impl<'a> Authentication<'a> {
             (11, State::ScramFirst(scram)) => scram_final(self.host, scram, data).await?,
             (12, State::ScramFinal(mut scram)) => {
                 // The server's own proof: one that does not know the password cannot go on.
-                scram.finish(data).map_err(|_proof| UpstreamError::Protocol("SCRAM: the server's proof is wrong"))?;
+                scram
+                    .finish(data)
+                    .map_err(|_proof| UpstreamError::Protocol("SCRAM: the server's proof is wrong"))?;
                 (State::Answered, None)
             }
             (13, State::Start) => {
@@ -86,7 +90,8 @@ impl<'a> Authentication<'a> {
         Ok(answer)
     }
 
-    /// PasswordMessage, of its final size from the start: a buffer that grows would leave a copy behind.
+    /// PasswordMessage, of its final size from the start: a buffer that grows would leave a copy
+    /// behind.
     fn password(text: &str) -> Answer {
         let length = u32::try_from(4 + text.len() + 1).unwrap_or_default();
         let mut message = Zeroizing::new(Vec::with_capacity(1 + 4 + text.len() + 1));
@@ -141,10 +146,17 @@ mod tests {
     #[tokio::test]
     async fn the_password_vectors() {
         let login = login();
-        let answer =
-            Authentication::new("warehouse", &login).answer(b"\0\0\0\x05\x01\x02\x03\x04").await.unwrap().unwrap();
+        let answer = Authentication::new("warehouse", &login)
+            .answer(b"\0\0\0\x05\x01\x02\x03\x04")
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(answer[..], b"p\0\0\0\x28md5990c1f021c6514b93ad8e3c3a66921c8\0"[..]);
-        let answer = Authentication::new("warehouse", &login).answer(b"\0\0\0\x03").await.unwrap().unwrap();
+        let answer = Authentication::new("warehouse", &login)
+            .answer(b"\0\0\0\x03")
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(answer[..], b"p\0\0\0\x14MyTempPassw0rd!\0"[..]);
     }
 
@@ -166,7 +178,13 @@ mod tests {
             b"\0\0\0\x0f",
             b"\xff\xff\xff\xff",
         ] {
-            assert!(Authentication::new("warehouse", &login).answer(body).await.is_err(), "{body:?}");
+            assert!(
+                Authentication::new("warehouse", &login)
+                    .answer(body)
+                    .await
+                    .is_err(),
+                "{body:?}"
+            );
         }
     }
 
@@ -177,7 +195,11 @@ mod tests {
         twice.answer(b"\0\0\0\x03").await.unwrap();
         assert!(twice.answer(b"\0\0\0\x03").await.is_err());
         let mut cut_short = Authentication::new("warehouse", &login);
-        cut_short.answer(b"\0\0\0\x0aSCRAM-SHA-256\0\0").await.unwrap().unwrap();
+        cut_short
+            .answer(b"\0\0\0\x0aSCRAM-SHA-256\0\0")
+            .await
+            .unwrap()
+            .unwrap();
         assert!(cut_short.answer(b"\0\0\0\0").await.is_err());
     }
 }

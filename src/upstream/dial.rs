@@ -34,7 +34,9 @@ impl Route {
     pub(crate) async fn resolve(&self, deadline: Instant) -> Result<Vec<SocketAddr>, UpstreamError> {
         let unresolved = |source| UpstreamError::Resolve { host: self.host.clone(), source };
         let found = timeout_at(deadline, self.paths.resolver.resolve(&self.host)).await;
-        let found = found.map_err(|elapsed| unresolved(elapsed.into()))?.map_err(unresolved)?;
+        let found = found
+            .map_err(|elapsed| unresolved(elapsed.into()))?
+            .map_err(unresolved)?;
         let allowed = found.iter().filter(|ip| !is_forbidden(**ip));
         let addresses: Vec<_> = allowed.map(|ip| SocketAddr::new(*ip, self.port)).collect();
         if addresses.is_empty() {
@@ -53,13 +55,20 @@ impl Route {
         raced.map_err(|unanswered| self.unconnected(unanswered))
     }
 
-    /// The addresses among these that do not answer within `upstream.connect_timeout`. A race does not tell: it ends when
-    /// the first one answers.
+    /// The addresses among these that do not answer within `upstream.connect_timeout`. A race does
+    /// not tell: it ends when the first one answers.
     pub(crate) async fn unanswering(&self, addresses: &[SocketAddr]) -> Vec<Unanswered> {
-        let attempts = addresses.iter().take(MAX_ADDRESSES).map(|&address| async move {
-            let connected = timeout(self.timeouts.connect, self.connect(address)).await;
-            connected.map_err(io::Error::from).flatten().err().map(|error| (address, error))
-        });
+        let attempts = addresses
+            .iter()
+            .take(MAX_ADDRESSES)
+            .map(|&address| async move {
+                let connected = timeout(self.timeouts.connect, self.connect(address)).await;
+                connected
+                    .map_err(io::Error::from)
+                    .flatten()
+                    .err()
+                    .map(|error| (address, error))
+            });
         join_all(attempts).await.into_iter().flatten().collect()
     }
 
@@ -81,7 +90,10 @@ impl Route {
         let Some((address, last)) = unanswered.pop() else {
             return UpstreamError::Forbidden { host: self.host.clone() };
         };
-        let others = unanswered.iter().map(|(address, error)| format!("; {address}: {error}")).collect::<String>();
+        let others = unanswered
+            .iter()
+            .map(|(address, error)| format!("; {address}: {error}"))
+            .collect::<String>();
         let source = if others.is_empty() { last } else { io::Error::new(last.kind(), format!("{last}{others}")) };
         UpstreamError::Connect { address, source }
     }
@@ -97,12 +109,16 @@ impl Route {
 
     async fn handshake(&self, socket: TcpStream, address: SocketAddr) -> Result<Secured, UpstreamError> {
         let mut plain = Wire::new(stream::Io(socket));
-        plain.send_bytes(&wire::packet(&wire::SSL_REQUEST.to_be_bytes())).await.map_err(UpstreamError::Closed)?;
+        plain
+            .send_bytes(&wire::packet(&wire::SSL_REQUEST.to_be_bytes()))
+            .await
+            .map_err(UpstreamError::Closed)?;
         let answer = plain.byte().await.map_err(UpstreamError::Closed)?;
         if answer != b'S' {
             return Err(UpstreamError::TlsRefused { address, answer: answer.into() });
         }
-        // Bytes behind the answer came in clear and could be anyone's: the client's side of CVE-2021-23222.
+        // Bytes behind the answer came in clear and could be anyone's: the client's side of
+        // CVE-2021-23222.
         if plain.has_more() {
             return Err(UpstreamError::Protocol("bytes were sent ahead of the TLS handshake"));
         }
@@ -120,7 +136,9 @@ impl Route {
 }
 
 fn is_certificate_fault(error: &io::Error) -> bool {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
 }
 

@@ -36,7 +36,8 @@ impl<'a> DigestRequest<'a> {
         if body.is_empty() { Ok(Self { salt, server_nonce }) } else { Err(BAD) }
     }
 
-    /// The whole answering message: `SHA256(SHA256(password || salt) || server nonce || client nonce)`, then the nonce.
+    /// The whole answering message: `SHA256(SHA256(password || salt) || server nonce || client
+    /// nonce)`, then the nonce.
     pub(super) fn answer(&self, password: &Secret, client_nonce: &[u8]) -> Vec<u8> {
         let salted = Zeroizing::new([password.expose().as_bytes(), self.salt].concat());
         let inner = digest(&SHA256, &salted);
@@ -58,13 +59,16 @@ fn take_u32(body: &mut &[u8]) -> Option<u32> {
 }
 
 fn take_part<'a>(body: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(take_u32(body)?).ok().filter(|length| *length <= MAX_PART)?;
+    let length = usize::try_from(take_u32(body)?)
+        .ok()
+        .filter(|length| *length <= MAX_PART)?;
     let (part, rest) = body.split_at_checked(length)?;
     *body = rest;
     Some(part)
 }
 
-/// PostgreSQL's MD5 answer, without the NUL; the user is the one sent in the startup message, `IAMR:` and all.
+/// PostgreSQL's MD5 answer, without the NUL; the user is the one sent in the startup message,
+/// `IAMR:` and all.
 pub(super) fn md5(user: &str, password: &Secret, salt: [u8; 4]) -> String {
     postgres_protocol::authentication::md5_hash(user.as_bytes(), password.expose().as_bytes(), salt)
 }
@@ -75,14 +79,19 @@ mod tests {
 
     fn hex(text: &str) -> Vec<u8> {
         let digits = text.split_whitespace().collect::<String>();
-        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
+        (0..digits.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+            .collect()
     }
 
     fn answer(request: &str, password: &str, nonce: &[u8]) -> Vec<u8> {
         let request = hex(request);
         assert_eq!(request[..1], *b"R");
         assert_eq!(wire::peek_u32(&request, 5), 13);
-        DigestRequest::parse(&request[9..]).unwrap().answer(&Secret::new(password.into()), nonce)
+        DigestRequest::parse(&request[9..])
+            .unwrap()
+            .answer(&Secret::new(password.into()), nonce)
     }
 
     /// docs/protocol/redshift-wire.md 4.3, vectors 1 to 3: computed by AWS's Python driver.

@@ -6,11 +6,12 @@ use bytes::BytesMut;
 
 use crate::wire::Frame;
 
-/// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule violation, and an
-/// object in the wrong state, such as a parameter that cannot be set now (55P02).
+/// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule
+/// violation, and an object in the wrong state, such as a parameter that cannot be set now (55P02).
 const QUOTING: &[&str] = &["22", "42", "55"];
 
-/// SQLSTATEs that are about a startup parameter whatever the text is: unknown, and of an impossible value.
+/// SQLSTATEs that are about a startup parameter whatever the text is: unknown, and of an impossible
+/// value.
 const OF_A_PARAMETER: &[&str] = &["22023", "42704"];
 
 /// What the texts of errors about a parameter have ahead of its name (guc.c, in all versions).
@@ -19,9 +20,10 @@ const NAMED: &str = "parameter \"";
 /// Longest name of a parameter (NAMEDATALEN less its NUL), in bytes.
 const MAX_NAME: usize = 63;
 
-/// What servers say of a limit of connections, in lower case. Redshift: `connection limit "500" exceeded for non-bootstrap
-/// users`. PostgreSQL: `too many connections for role "x"` or `for database "x"`, `sorry, too many clients already`,
-/// `remaining connection slots are reserved for …`.
+/// What servers say of a limit of connections, in lower case. Redshift: `connection limit "500"
+/// exceeded for non-bootstrap users`. PostgreSQL: `too many connections for role "x"` or `for
+/// database "x"`, `sorry, too many clients already`, `remaining connection slots are reserved for
+/// …`.
 const CONNECTION_LIMIT: &[&str] =
     &["connection limit", "too many connections", "too many clients", "connection slots are reserved"];
 
@@ -33,7 +35,8 @@ pub(crate) struct ServerError {
     frame: Option<BytesMut>,
 }
 
-/// What no driver does without: some end with an exception of their own where one of them is missing.
+/// What no driver does without: some end with an exception of their own where one of them is
+/// missing.
 const NEEDED: [u8; 3] = [b'S', b'C', b'M'];
 
 impl ServerError {
@@ -54,7 +57,10 @@ impl ServerError {
             seen.push(code);
             fields = rest.get(1..).unwrap_or_default();
         }
-        let is_code = sqlstate.len() == 5 && sqlstate.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let is_code = sqlstate.len() == 5
+            && sqlstate
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         let is_whole = fields == [0] && is_code && NEEDED.iter().all(|code| seen.contains(code));
         Self { sqlstate, message, frame: is_whole.then(|| BytesMut::from(frame.bytes())) }
     }
@@ -65,27 +71,30 @@ impl ServerError {
         Self { sqlstate: sqlstate.to_owned(), message: message.to_owned(), frame: None }
     }
 
-    /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL). A limit of connections that
-    /// comes under this class says nothing about either.
+    /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL). A
+    /// limit of connections that comes under this class says nothing about either.
     pub(super) fn is_login_refused(&self) -> bool {
         self.sqlstate.starts_with("28") && !self.is_connection_limit()
     }
 
-    /// Whether the warehouse has too many connections: of all, of the user, or of the database. Which SQLSTATE Redshift
-    /// sends then is not documented (PostgreSQL: 53300), so that its words count as well. The login itself is good, and
-    /// another one would meet the same limit.
+    /// Whether the warehouse has too many connections: of all, of the user, or of the database.
+    /// Which SQLSTATE Redshift sends then is not documented (PostgreSQL: 53300), so that its words
+    /// count as well. The login itself is good, and another one would meet the same limit.
     pub(crate) fn is_connection_limit(&self) -> bool {
         let message = self.message.to_ascii_lowercase();
         self.sqlstate == "53300" || CONNECTION_LIMIT.iter().any(|words| message.contains(words))
     }
 
-    /// The startup parameter that the warehouse names in its text. `None`: it names none, or one with other characters than
-    /// letters, `_` and `.`. That may be something that a person pasted by mistake, and this goes to the log.
+    /// The startup parameter that the warehouse names in its text. `None`: it names none, or one
+    /// with other characters than letters, `_` and `.`. That may be something that a person pasted
+    /// by mistake, and this goes to the log.
     fn parameter(&self) -> Option<&str> {
         let (_, behind) = self.message.split_once(NAMED)?;
         let (name, _) = behind.split_once('"')?;
         let is_name = (1..=MAX_NAME).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
         is_name.then_some(name)
     }
 
@@ -94,15 +103,16 @@ impl ServerError {
         &self.sqlstate
     }
 
-    /// The message as it came, where a client can read it: whole, with all that an error has to say.
+    /// The message as it came, where a client can read it: whole, with all that an error has to
+    /// say.
     pub(crate) fn as_sent(&self) -> Option<&BytesMut> {
         self.frame.as_ref()
     }
 }
 
-/// Code and primary message, bounded: they go to the log. Of what may be wrong with the client's own parameters the code, the
-/// parameter's name and what the operator can do: the message quotes values, and people put passwords into `options`. The
-/// client reads it whole.
+/// Code and primary message, bounded: they go to the log. Of what may be wrong with the client's
+/// own parameters the code, the parameter's name and what the operator can do: the message quotes
+/// values, and people put passwords into `options`. The client reads it whole.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !QUOTING.iter().any(|class| self.sqlstate.starts_with(class)) {

@@ -1,12 +1,14 @@
 //! Addresses that are never dialled, whatever a host name leads to.
 //!
-//! Whoever writes a spec or answers a DNS query chooses an address. None of these is a warehouse's, and several are worth an
-//! attacker's while: a metadata service hands credentials to whoever connects from this machine.
+//! Whoever writes a spec or answers a DNS query chooses an address. None of these is a warehouse's,
+//! and several are worth an attacker's while: a metadata service hands credentials to whoever
+//! connects from this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is never dialled: link-local, multicast, unspecified and broadcast addresses, and the metadata
-/// services of clouds. An IPv4 address inside an IPv6 one is judged too, since a gateway on the way would unwrap it.
+/// Whether an address is never dialled: link-local, multicast, unspecified and broadcast addresses,
+/// and the metadata services of clouds. An IPv4 address inside an IPv6 one is judged too, since a
+/// gateway on the way would unwrap it.
 pub(super) fn is_forbidden(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_forbidden_v4(ip),
@@ -15,20 +17,24 @@ pub(super) fn is_forbidden(ip: IpAddr) -> bool {
 }
 
 fn is_forbidden_v4(ip: Ipv4Addr) -> bool {
-    // All of 0.0.0.0/8 is "this network" (RFC 1122 3.2.1.3), and reaches this machine on some systems.
+    // All of 0.0.0.0/8 is "this network" (RFC 1122 3.2.1.3), and reaches this machine on some
+    // systems.
     let is_this_network = ip.octets().starts_with(&[0]);
     ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() || is_this_network || METADATA_V4.contains(&ip)
 }
 
 fn is_forbidden_v6(ip: Ipv6Addr) -> bool {
     // fec0::/10, site-local, is link-local's deprecated sibling (RFC 3879).
-    let is_site_local = ip.segments().first().is_some_and(|segment| segment & 0xffc0 == 0xfec0);
+    let is_site_local = ip
+        .segments()
+        .first()
+        .is_some_and(|segment| segment & 0xffc0 == 0xfec0);
     let is_local = ip.is_unicast_link_local() || is_site_local;
     is_local || ip.is_multicast() || ip.is_unspecified() || METADATA_V6.contains(&ip)
 }
 
-/// Metadata and platform services whose IPv4 address is not link-local. AWS, Google, Azure and OpenStack use
-/// 169.254.169.254, ECS and EKS their neighbours.
+/// Metadata and platform services whose IPv4 address is not link-local. AWS, Google, Azure and
+/// OpenStack use 169.254.169.254, ECS and EKS their neighbours.
 const METADATA_V4: [Ipv4Addr; 3] = [
     // Alibaba Cloud.
     Ipv4Addr::new(100, 100, 100, 200),
@@ -51,7 +57,8 @@ const METADATA_V6: [Ipv6Addr; 6] = [
     Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
 ];
 
-/// The IPv4 addresses that an IPv6 address may stand for, by each way in which one is carried in the other.
+/// The IPv4 addresses that an IPv6 address may stand for, by each way in which one is carried in
+/// the other.
 fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let bytes = ip.octets();
     let at = |places: [usize; 4]| {
@@ -66,8 +73,9 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
         [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [Some(last), None, None, None],
         // NAT64's well-known prefix (RFC 6052 2.1).
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => [Some(last), None, None, None],
-        // NAT64's prefix for local use (RFC 8215). A network may use a /48, /56, /64 or /96 of it, which carry the address
-        // in four places, around the byte 8 that stays zero (RFC 6052 2.2). A place that begins with a zero byte is padding.
+        // NAT64's prefix for local use (RFC 8215). A network may use a /48, /56, /64 or /96 of it,
+        // which carry the address in four places, around the byte 8 that stays zero (RFC 6052 2.2).
+        // A place that begins with a zero byte is padding.
         [0x64, 0xff9b, 1, ..] => {
             let places = [at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), last];
             places.map(|place| (!place.octets().starts_with(&[0])).then_some(place))

@@ -1,5 +1,5 @@
-//! A warehouse that says anything during login: nothing panics, no password goes out twice, and nobody who does not know it
-//! passes for the warehouse by SCRAM. The same sayings each time.
+//! A warehouse that says anything during login: nothing panics, no password goes out twice, and
+//! nobody who does not know it passes for the warehouse by SCRAM. The same sayings each time.
 
 use proptest::prelude::*;
 

@@ -29,7 +29,9 @@ pub(super) async fn log_in(
     if message.len() > MAX_STARTUP_BYTES {
         return Err(UpstreamError::Protocol("the startup parameters are more than fits into a startup message"));
     }
-    wire.send_bytes(&message).await.map_err(UpstreamError::Closed)?;
+    wire.send_bytes(&message)
+        .await
+        .map_err(UpstreamError::Closed)?;
     authenticate(&mut wire, host, login).await?;
     debug!(%address, "the warehouse took the login");
     greeted(wire, address).await
@@ -40,7 +42,10 @@ fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) 
     let mut message = BytesMut::new();
     message.put_u32(wire::PROTOCOL_3_0);
     let own = [("user", user), ("database", database)];
-    for (name, value) in own.into_iter().chain(parameters.iter().map(|(name, value)| (&**name, &**value))) {
+    for (name, value) in own
+        .into_iter()
+        .chain(parameters.iter().map(|(name, value)| (&**name, &**value)))
+    {
         message.put_slice(name.as_bytes());
         message.put_u8(0);
         message.put_slice(value.as_bytes());
@@ -60,7 +65,10 @@ async fn authenticate(wire: &mut Wire, host: &str, login: &DbLogin) -> Result<()
         }
         trace!(request = peek_u32(frame.body(), 0), "the warehouse asks");
         match authentication.answer(frame.body()).await? {
-            Some(answer) => wire.send_bytes(&answer).await.map_err(UpstreamError::Closed)?,
+            Some(answer) => wire
+                .send_bytes(&answer)
+                .await
+                .map_err(UpstreamError::Closed)?,
             None if authentication.is_ok() => return Ok(()),
             None => {}
         }
@@ -100,7 +108,10 @@ fn is_status(body: &[u8]) -> bool {
 
 /// The next message that is no error.
 async fn next(wire: &mut Wire) -> Result<Frame, UpstreamError> {
-    let frame = wire.frame(MAX_MESSAGE).await.map_err(UpstreamError::Closed)?;
+    let frame = wire
+        .frame(MAX_MESSAGE)
+        .await
+        .map_err(UpstreamError::Closed)?;
     if frame.tag() != b'E' {
         return Ok(frame);
     }

@@ -1,21 +1,22 @@
 //! The startup parameter `options`: a command line for the server, which holds settings too.
 //!
-//! Read as the server does (pg_split_opts in postinit.c, process_postgres_switches in postgres.c). Where a connection
-//! has no say of its own this only helps clients whose settings Redshift does not know: what is not understood is passed
-//! on, for the server to judge. Where it has, what is passed on can be read in one way only.
+//! Read as the server does (pg_split_opts in postinit.c, process_postgres_switches in postgres.c).
+//! Where a connection has no say of its own this only helps clients whose settings Redshift does
+//! not know: what is not understood is passed on, for the server to judge. Where it has, what is
+//! passed on can be read in one way only.
 
 /// What becomes of words that are no settings.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Others {
     /// They stay.
     Kept,
-    /// They go: some switches set parameters by another name (`-S`, `-e`), some take the next word, and which do so differs
-    /// between versions of the server.
+    /// They go: some switches set parameters by another name (`-S`, `-e`), some take the next word,
+    /// and which do so differs between versions of the server.
     Dropped,
 }
 
-/// `options` with each setting's value as `judge` wants it (`None`: dropped); all else stays as it was sent. `None`:
-/// nothing is left.
+/// `options` with each setting's value as `judge` wants it (`None`: dropped); all else stays as it
+/// was sent. `None`: nothing is left.
 pub(super) fn mend(
     options: &str,
     others: Others,
@@ -25,7 +26,9 @@ pub(super) fn mend(
     let mut is_untouched = true;
     for Argument { raw, setting } in arguments(options) {
         let is_clear = others == Others::Kept || (setting.is_some() && !is_ambiguous(&raw));
-        let judged = setting.filter(|_| is_clear).map(|(name, value)| (judge(&name, &value), name, value));
+        let judged = setting
+            .filter(|_| is_clear)
+            .map(|(name, value)| (judge(&name, &value), name, value));
         match judged {
             None if !is_clear => is_untouched = false,
             Some((None, ..)) => is_untouched = false,
@@ -44,14 +47,22 @@ pub(super) fn mend(
 
 /// The value of a setting in `options`, in any case; the last one counts.
 pub(super) fn value_of(options: &str, wanted: &str) -> Option<String> {
-    let settings = arguments(options).into_iter().rev().filter_map(|argument| argument.setting);
-    settings.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+    let settings = arguments(options)
+        .into_iter()
+        .rev()
+        .filter_map(|argument| argument.setting);
+    settings
+        .into_iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .map(|(_, value)| value)
 }
 
-/// Servers before PostgreSQL 9.5, as Redshift may be, know no backslash: to them an escaped blank ends a word, and what
-/// follows may be a setting.
+/// Servers before PostgreSQL 9.5, as Redshift may be, know no backslash: to them an escaped blank
+/// ends a word, and what follows may be a setting.
 fn is_ambiguous(raw: &str) -> bool {
-    raw.split(is_space).skip(1).any(|piece| piece.starts_with('-'))
+    raw.split(is_space)
+        .skip(1)
+        .any(|piece| piece.starts_with('-'))
 }
 
 /// One switch, or a word that is none.
@@ -83,7 +94,8 @@ fn arguments(options: &str) -> Vec<Argument> {
     arguments
 }
 
-/// The words between white space, as sent and as read: a backslash takes the next character as it is.
+/// The words between white space, as sent and as read: a backslash takes the next character as it
+/// is.
 fn words(options: &str) -> Vec<(&str, String)> {
     let mut words = Vec::new();
     let mut rest = options.trim_start_matches(is_space);
@@ -204,11 +216,18 @@ mod tests {
         let split: Vec<String> = if knows_backslash {
             words(options).into_iter().map(|(_, text)| text).collect()
         } else {
-            options.split(is_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+            options
+                .split(is_space)
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect()
         };
         let (mut set, mut split) = (Vec::new(), split.into_iter());
         while let Some(word) = split.next() {
-            let mut switches = word.strip_prefix('-').filter(|rest| !rest.is_empty())?.chars();
+            let mut switches = word
+                .strip_prefix('-')
+                .filter(|rest| !rest.is_empty())?
+                .chars();
             if word == "--" {
                 return split.next().is_none().then_some(set);
             }
@@ -255,7 +274,8 @@ mod tests {
     proptest! {
         #![proptest_config(cases(2000))]
 
-        /// What is dropped is not set, whichever server reads what is left: PostgreSQL's switches of today, and of 8.0.
+        /// What is dropped is not set, whichever server reads what is left: PostgreSQL's switches
+        /// of today, and of 8.0.
         #[test]
         fn what_is_dropped_is_dropped_for_every_server(
             words in prop::collection::vec((prop::sample::select(WORDS), prop::sample::select(BETWEEN)), 0..8),

@@ -1,8 +1,8 @@
 //! Which of a client's startup parameters go to the warehouse, and how.
 //!
-//! Redshift ends a login over a parameter that it does not know (42704), so what newer PostgreSQL clients send is left out
-//! or replaced here, inside `options` too. What narrows the session is never left out without a word. Which parameters
-//! these are is in [`known`].
+//! Redshift ends a login over a parameter that it does not know (42704), so what newer PostgreSQL
+//! clients send is left out or replaced here, inside `options` too. What narrows the session is
+//! never left out without a word. Which parameters these are is in [`known`].
 
 use std::borrow::Cow;
 
@@ -20,9 +20,11 @@ mod known;
 /// A client's startup parameters, ready for the warehouse.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Passed {
-    /// Names and values, in the client's order; behind them what the connection sets. They follow user and database.
+    /// Names and values, in the client's order; behind them what the connection sets. They follow
+    /// user and database.
     pub(crate) parameters: Vec<(String, String)>,
-    /// The time-outs that the client asked for and Redshift does not have: it is to hear that they have no effect.
+    /// The time-outs that the client asked for and Redshift does not have: it is to hear that they
+    /// have no effect.
     pub(crate) missing_timeouts: Vec<&'static str>,
 }
 
@@ -131,7 +133,8 @@ impl Rules<'_> {
         kept
     }
 
-    /// The same for settings inside `options`. Where the connection has a say, other words could say otherwise.
+    /// The same for settings inside `options`. Where the connection has a say, other words could
+    /// say otherwise.
     fn mend_options(&mut self, options: &str) -> Option<String> {
         if self.is_the_connections(OPTIONS) {
             return self.mend(OPTIONS, options);
@@ -159,7 +162,8 @@ impl Rules<'_> {
         !self.spec.application_name.is_clients_own()
     }
 
-    /// What the client calls itself: the last that it says, and inside `options` only where it says nothing else.
+    /// What the client calls itself: the last that it says, and inside `options` only where it says
+    /// nothing else.
     fn clients_own<'s>(&self, startup: &'s StartupParams) -> Cow<'s, str> {
         if self.spec.startup_parameters.drops(APPLICATION_NAME) {
             return "".into();
@@ -175,12 +179,16 @@ impl Rules<'_> {
 }
 
 fn shown(name: &str) -> &str {
-    name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default()
+    name.get(..name.floor_char_boundary(MAX_NAME))
+        .unwrap_or_default()
 }
 
 /// Whether a time-out is 0, in any unit, which is off.
 fn is_zero(value: &str) -> bool {
-    let number = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let number = value
+        .trim()
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic())
+        .trim_end();
     number.parse().is_ok_and(|number: f64| number == 0.0)
 }
 
@@ -228,7 +236,10 @@ mod tests {
     }
 
     fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! TCP to one of several addresses: attempts that overlap, and the first that connects wins (RFC 8305, "Happy Eyeballs").
+//! TCP to one of several addresses: attempts that overlap, and the first that connects wins (RFC
+//! 8305, "Happy Eyeballs").
 
 use std::collections::HashMap;
 use std::io;
@@ -10,13 +11,15 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How long an attempt has for itself before the next address is tried beside it (RFC 8305 5, Connection Attempt Delay).
+/// How long an attempt has for itself before the next address is tried beside it (RFC 8305 5,
+/// Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// How long an address that did not answer is tried behind the others.
 const AVOIDED: Duration = Duration::from_secs(600);
 
-/// Addresses that are remembered as not answering. Beyond, the memory is emptied rather than let grow.
+/// Addresses that are remembered as not answering. Beyond, the memory is emptied rather than let
+/// grow.
 const MAX_AVOIDED: usize = 4096;
 
 /// Most addresses that are tried. A name with more is no warehouse's, and each attempt is a socket.
@@ -30,11 +33,15 @@ pub(crate) struct Avoided(Mutex<HashMap<SocketAddr, Instant>>);
 pub(crate) type Unanswered = (SocketAddr, io::Error);
 
 impl Avoided {
-    /// Addresses in the order in which they are tried: the resolver's, with the families alternating (RFC 8305 4), and
-    /// those that did not answer of late behind all others.
+    /// Addresses in the order in which they are tried: the resolver's, with the families
+    /// alternating (RFC 8305 4), and those that did not answer of late behind all others.
     fn order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let avoided = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_avoided = |address: &SocketAddr| avoided.get(address).is_some_and(|since| since.elapsed() < AVOIDED);
+        let is_avoided = |address: &SocketAddr| {
+            avoided
+                .get(address)
+                .is_some_and(|since| since.elapsed() < AVOIDED)
+        };
         let (late, early): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(is_avoided);
         let mut order = alternating(&early);
         order.extend(alternating(&late));
@@ -56,12 +63,16 @@ impl Avoided {
     }
 
     fn remove(&self, address: SocketAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&address);
     }
 }
 
-/// Connects to the first of these that answers before `deadline`. An attempt begins when the one before has failed, or has
-/// taken [`ATTEMPT_DELAY`]; those that are still under way when one connects are dropped. Cancel safe.
+/// Connects to the first of these that answers before `deadline`. An attempt begins when the one
+/// before has failed, or has taken [`ATTEMPT_DELAY`]; those that are still under way when one
+/// connects are dropped. Cancel safe.
 ///
 /// # Errors
 /// None of them answered: what became of each that was tried, in no order.
@@ -108,8 +119,15 @@ where
             Ok(None) => break,
             Err(_elapsed) => {
                 let is_told = |address: &SocketAddr| unanswered.iter().any(|(told, _)| told == address);
-                let late: Vec<_> = tried.iter().copied().filter(|address| !is_told(address)).collect();
-                unanswered.extend(late.into_iter().map(|address| (address, io::ErrorKind::TimedOut.into())));
+                let late: Vec<_> = tried
+                    .iter()
+                    .copied()
+                    .filter(|address| !is_told(address))
+                    .collect();
+                unanswered.extend(
+                    late.into_iter()
+                        .map(|address| (address, io::ErrorKind::TimedOut.into())),
+                );
                 break;
             }
         }
@@ -118,10 +136,14 @@ where
     Err(unanswered)
 }
 
-/// Alternating between the families, beginning with that of the first; within a family in the order given.
+/// Alternating between the families, beginning with that of the first; within a family in the order
+/// given.
 fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let leads_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(|a| a.is_ipv6() == leads_v6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .iter()
+        .copied()
+        .partition(|a| a.is_ipv6() == leads_v6);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut order = Vec::with_capacity(addresses.len());
     loop {
@@ -174,22 +196,30 @@ mod tests {
         let (avoided, addresses) = (Avoided::default(), all(&[V6_DEAD, V4]));
         for (login, cost) in [(1, 260), (2, 10), (3, 10)] {
             let began = Instant::now();
-            let (address, stream) = race(&addresses, &avoided, deadline(), connect).await.unwrap();
+            let (address, stream) = race(&addresses, &avoided, deadline(), connect)
+                .await
+                .unwrap();
             assert_eq!((address, stream), (at(V4), at(V4)));
             assert_eq!(began.elapsed(), Duration::from_millis(cost), "login {login}");
         }
         tokio::time::advance(AVOIDED).await;
         let began = Instant::now();
-        race(&addresses, &avoided, deadline(), connect).await.unwrap();
+        race(&addresses, &avoided, deadline(), connect)
+            .await
+            .unwrap();
         assert_eq!(began.elapsed(), Duration::from_millis(260), "it is given another chance after a while");
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_answers_again_is_no_longer_avoided() {
         let (avoided, addresses) = (Avoided::default(), all(&[V6_SLOW, V4]));
-        race(&addresses, &avoided, deadline(), connect).await.unwrap();
+        race(&addresses, &avoided, deadline(), connect)
+            .await
+            .unwrap();
         assert_eq!(avoided.order(&addresses), all(&[V4, V6_SLOW]));
-        race(&all(&[V6_SLOW]), &avoided, deadline(), connect).await.unwrap();
+        race(&all(&[V6_SLOW]), &avoided, deadline(), connect)
+            .await
+            .unwrap();
         assert_eq!(avoided.order(&addresses), addresses);
     }
 
@@ -197,7 +227,9 @@ mod tests {
     async fn one_that_refuses_is_followed_at_once() {
         let began = Instant::now();
         let addresses = all(&[V4_REFUSED, V6_DEAD, V4]);
-        let (address, _) = race(&addresses, &Avoided::default(), deadline(), connect).await.unwrap();
+        let (address, _) = race(&addresses, &Avoided::default(), deadline(), connect)
+            .await
+            .unwrap();
         assert_eq!((address, began.elapsed()), (at(V4), Duration::from_millis(260)));
     }
 
@@ -205,30 +237,61 @@ mod tests {
     async fn where_none_answers_each_is_told_at_the_deadline_and_none_is_held_against_it() {
         let (avoided, began) = (Avoided::default(), Instant::now());
         let addresses = all(&[V6_DEAD, V4_REFUSED]);
-        let mut told = race(&addresses, &avoided, deadline(), connect).await.unwrap_err();
+        let mut told = race(&addresses, &avoided, deadline(), connect)
+            .await
+            .unwrap_err();
         told.sort_by_key(|(address, _)| *address);
-        let told: Vec<_> = told.into_iter().map(|(address, error)| (address, error.kind())).collect();
+        let told: Vec<_> = told
+            .into_iter()
+            .map(|(address, error)| (address, error.kind()))
+            .collect();
         let kinds = [(at(V4_REFUSED), io::ErrorKind::ConnectionRefused), (at(V6_DEAD), io::ErrorKind::TimedOut)];
         assert_eq!((told.as_slice(), began.elapsed()), (&kinds[..], Duration::from_secs(10)));
         assert_eq!(avoided.order(&addresses), addresses);
         let began = Instant::now();
-        assert_eq!(race(&all(&[V4_REFUSED]), &avoided, deadline(), connect).await.unwrap_err().len(), 1);
-        assert_eq!(race(&[], &avoided, deadline(), connect).await.unwrap_err().len(), 0);
+        assert_eq!(
+            race(&all(&[V4_REFUSED]), &avoided, deadline(), connect)
+                .await
+                .unwrap_err()
+                .len(),
+            1
+        );
+        assert_eq!(
+            race(&[], &avoided, deadline(), connect)
+                .await
+                .unwrap_err()
+                .len(),
+            0
+        );
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn attempts_begin_250_ms_apart_and_are_bounded_in_number() {
         let begun = AtomicUsize::new(0);
-        let addresses: Vec<_> = (0..40).map(|n| SocketAddr::from(([10, 0, 1, n], 5439))).collect();
+        let addresses: Vec<_> = (0..40)
+            .map(|n| SocketAddr::from(([10, 0, 1, n], 5439)))
+            .collect();
         let connect = |_| {
             begun.fetch_add(1, Ordering::Relaxed);
             pending::<io::Result<()>>()
         };
         let deadline = Instant::now() + Duration::from_millis(1_100);
-        assert_eq!(race(&addresses, &Avoided::default(), deadline, connect).await.unwrap_err().len(), 5);
+        assert_eq!(
+            race(&addresses, &Avoided::default(), deadline, connect)
+                .await
+                .unwrap_err()
+                .len(),
+            5
+        );
         assert_eq!(begun.swap(0, Ordering::Relaxed), 5);
-        assert_eq!(race(&addresses, &Avoided::default(), deadline_after_all(), connect).await.unwrap_err().len(), 16);
+        assert_eq!(
+            race(&addresses, &Avoided::default(), deadline_after_all(), connect)
+                .await
+                .unwrap_err()
+                .len(),
+            16
+        );
     }
 
     fn deadline_after_all() -> Instant {

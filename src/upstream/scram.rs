@@ -1,6 +1,8 @@
-//! SCRAM-SHA-256 towards the warehouse (RFC 5802, RFC 7677): what of a challenge is answered, and how many at a time.
+//! SCRAM-SHA-256 towards the warehouse (RFC 5802, RFC 7677): what of a challenge is answered, and
+//! how many at a time.
 //!
-//! The exchange itself is postgres-protocol's. The challenge says how much work an answer is, so it is held to bounds first.
+//! The exchange itself is postgres-protocol's. The challenge says how much work an answer is, so it
+//! is held to bounds first.
 
 use std::sync::LazyLock;
 
@@ -19,15 +21,15 @@ const MAX_SALT_BASE64: usize = MAX_SALT.div_ceil(3) * 4;
 /// Longest nonce, ours included, in characters. PostgreSQL's is of 48.
 const MAX_NONCE: usize = 1024;
 
-/// Derivations at a time, by the warehouse's host: the proxy has other work, and a warehouse that asks for many rounds is not
-/// to keep the logins at others waiting.
+/// Derivations at a time, by the warehouse's host: the proxy has other work, and a warehouse that
+/// asks for many rounds is not to keep the logins at others waiting.
 static DERIVATIONS: LazyLock<Lanes<String>> =
     LazyLock::new(|| Lanes::new("warehouse-scram", MAX_OF_WAREHOUSE, MAX_DERIVATIONS));
 const MAX_OF_WAREHOUSE: usize = 1;
 const MAX_DERIVATIONS: usize = 4;
 
-/// Takes the first message of the server at `host`; the exchange then holds our proof. Waits while others are derived; the
-/// caller sets the deadline.
+/// Takes the first message of the server at `host`; the exchange then holds our proof. Waits while
+/// others are derived; the caller sets the deadline.
 pub(super) async fn prove(
     host: &str,
     mut scram: Box<ScramSha256>,
@@ -38,7 +40,9 @@ pub(super) async fn prove(
         return Err(UpstreamError::Protocol("SCRAM: a challenge out of bounds"));
     }
     let challenge = challenge.to_vec();
-    let proved = DERIVATIONS.run(host.to_owned(), move || scram.update(&challenge).map(|()| scram)).await;
+    let proved = DERIVATIONS
+        .run(host.to_owned(), move || scram.update(&challenge).map(|()| scram))
+        .await;
     let proved = proved.map_err(|why| match why {
         Unfinished::Thread(_) => UpstreamError::Protocol("SCRAM: no thread to compute the proof"),
         Unfinished::Panicked => UpstreamError::Protocol("SCRAM: a challenge that cannot be computed"),
@@ -56,9 +60,13 @@ fn is_answered(first: &[u8], challenge: &[u8]) -> bool {
     else {
         return false;
     };
-    let is_ours_and_more = nonce.strip_prefix(ours).is_some_and(|more| !more.is_empty());
+    let is_ours_and_more = nonce
+        .strip_prefix(ours)
+        .is_some_and(|more| !more.is_empty());
     let is_number = rounds.bytes().all(|digit| digit.is_ascii_digit());
-    let is_bearable = rounds.parse().is_ok_and(|rounds: u32| (1..=MAX_ROUNDS).contains(&rounds));
+    let is_bearable = rounds
+        .parse()
+        .is_ok_and(|rounds: u32| (1..=MAX_ROUNDS).contains(&rounds));
     is_ours_and_more && nonce.len() <= MAX_NONCE && salt.len() <= MAX_SALT_BASE64 && is_number && is_bearable
 }
 
@@ -74,14 +82,21 @@ mod tests {
     /// An exchange, and its nonce.
     fn begun() -> (Box<ScramSha256>, String) {
         let scram = ScramSha256::new(b"password", ChannelBinding::unsupported());
-        let nonce = std::str::from_utf8(scram.message()).unwrap().split_once(",r=").unwrap().1.to_owned();
+        let nonce = std::str::from_utf8(scram.message())
+            .unwrap()
+            .split_once(",r=")
+            .unwrap()
+            .1
+            .to_owned();
         (Box::new(scram), nonce)
     }
 
     /// `{}` is our nonce.
     async fn answered(challenge: &str) -> bool {
         let (scram, nonce) = begun();
-        prove("warehouse", scram, challenge.replace("{}", &nonce).as_bytes()).await.is_ok()
+        prove("warehouse", scram, challenge.replace("{}", &nonce).as_bytes())
+            .await
+            .is_ok()
     }
 
     /// CVE-2026-6665 (a nonce without end) and CVE-2026-6669 (rounds without end).
@@ -115,11 +130,13 @@ mod tests {
         assert!(prove("warehouse", scram, b"\xff").await.is_err());
     }
 
-    /// Issue 11, A3: all warehouses shared one queue, which one that asks for many rounds could fill.
+    /// Issue 11, A3: all warehouses shared one queue, which one that asks for many rounds could
+    /// fill.
     #[tokio::test]
     async fn a_slow_warehouse_keeps_no_other_waiting() {
-        let mut slow: Vec<_> =
-            (0..2 * MAX_DERIVATIONS).map(|_| Box::pin(DERIVATIONS.turn("slow".to_owned()))).collect();
+        let mut slow: Vec<_> = (0..2 * MAX_DERIVATIONS)
+            .map(|_| Box::pin(DERIVATIONS.turn("slow".to_owned())))
+            .collect();
         let mut turns = Vec::new();
         for waiting in &mut slow {
             if let Poll::Ready(turn) = poll!(waiting) {

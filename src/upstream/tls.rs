@@ -11,8 +11,9 @@ use thiserror::Error;
 
 use crate::config::{BadPem, Ca, value};
 
-/// Amazon Root CA 1–4 and Starfield Services Root CA - G2: certificates 4–8 of AWS's redshift-ca-bundle.crt. The
-/// first three are left out: a trust anchor's expiry is not looked at, and two of them are expired 1024-bit keys.
+/// Amazon Root CA 1–4 and Starfield Services Root CA - G2: certificates 4–8 of AWS's
+/// redshift-ca-bundle.crt. The first three are left out: a trust anchor's expiry is not looked at,
+/// and two of them are expired 1024-bit keys.
 const AWS_ROOTS: &str = include_str!("../../certs/aws-roots.pem");
 
 /// One client configuration, and with it one session store, for each set of roots.
@@ -74,7 +75,9 @@ fn provider() -> CryptoProvider {
         cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     ];
-    provider.cipher_suites.sort_by_key(|suite| !first.contains(suite));
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| !first.contains(suite));
     provider
 }
 
@@ -85,10 +88,15 @@ fn roots(ca: &Ca) -> Result<RootCertStore, ClientTlsError> {
         Ca::System => {
             let found = rustls_native_certs::load_native_certs();
             let mut roots = RootCertStore::empty();
-            // System stores hold old certificates that cannot be parsed; the rest is as good as without them.
+            // System stores hold old certificates that cannot be parsed; the rest is as good as
+            // without them.
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
-                let errors = found.errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+                let errors = found
+                    .errors
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>();
                 return Err(ClientTlsError::System(errors.join("; ")));
             }
             Ok(roots)
@@ -111,7 +119,11 @@ mod tests {
 
     #[test]
     fn aes_128_is_offered_first_in_each_version() {
-        let names = provider().cipher_suites.iter().map(|s| format!("{:?}", s.suite())).collect::<Vec<_>>();
+        let names = provider()
+            .cipher_suites
+            .iter()
+            .map(|s| format!("{:?}", s.suite()))
+            .collect::<Vec<_>>();
         assert!(names[..3].iter().all(|name| name.contains("AES_128_GCM")), "{names:?}");
         assert!(names[3..].iter().all(|name| !name.contains("AES_128_GCM")), "{names:?}");
     }

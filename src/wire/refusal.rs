@@ -1,4 +1,5 @@
-//! What a refused client reads: every SQLSTATE and text of docs/contract.md section 4, in one place.
+//! What a refused client reads: every SQLSTATE and text of docs/contract.md section 4, in one
+//! place.
 
 use bytes::BytesMut;
 use pgwire::messages::response::ErrorResponse;
@@ -65,7 +66,11 @@ impl Refusal {
         if may_open.is_empty() {
             return refusal;
         }
-        let names = may_open.iter().take(HINT_NAMES).copied().collect::<Vec<_>>();
+        let names = may_open
+            .iter()
+            .take(HINT_NAMES)
+            .copied()
+            .collect::<Vec<_>>();
         refusal.hint(format!("you may open: {}", names.join(", ")))
     }
 

@@ -15,9 +15,11 @@ pub(crate) struct Row {
     /// Makes it wrong at AWS.
     pub(crate) prepare: fn(&Aws),
     pub(crate) sqlstate: &'static str,
-    /// What somebody has to read who is called for it at night: the operation, the thing, AWS's code or the like.
+    /// What somebody has to read who is called for it at night: the operation, the thing, AWS's
+    /// code or the like.
     pub(crate) names: &'static [&'static str],
-    /// What `check` says of it. Empty: what it proves first is wrong for the same cause as in another row.
+    /// What `check` says of it. Empty: what it proves first is wrong for the same cause as in
+    /// another row.
     pub(crate) mend: &'static str,
 }
 
@@ -208,7 +210,8 @@ pub(crate) const ROWS: [Row; 30] = [
         ["AssumeRole arn:aws:iam::123456789012:role/role-denied", "(AccessDenied)", "sts:AssumeRole"],
         "to the trust policy of arn:aws:iam::123456789012:role/role-denied"
     ),
-    // AWS does not tell it apart from any other refusal. What the log adds is that there was one, and which.
+    // AWS does not tell it apart from any other refusal. What the log adds is that there was one,
+    // and which.
     row!(
         "external-wrong",
         role!("external-wrong", ""),
@@ -452,7 +455,11 @@ pub(crate) const DEADLINE: [Row; 3] = [
 
 /// GET with this token, as a container's agent is asked. The answer is JSON.
 pub(crate) async fn get(url: &str, token: &str) -> Value {
-    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let (address, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request =
         format!("GET /{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: {token}\r\nconnection: close\r\n\r\n");

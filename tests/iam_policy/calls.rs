@@ -8,7 +8,8 @@ use crate::support::Rig;
 use crate::support::iam::{Call, Decision, Policies, Seen, World, allows, decide, fill};
 use crate::{SET_UPS, configured, printed};
 
-/// A request with what differs from it, each to be denied: parameters put in place of its own, `""` for none.
+/// A request with what differs from it, each to be denied: parameters put in place of its own, `""`
+/// for none.
 struct Case {
     operation: &'static str,
     caller: &'static str,
@@ -19,8 +20,11 @@ struct Case {
 
 impl Case {
     fn seen(&self, changes: &[(&str, &str)]) -> Seen {
-        let mut parameters: BTreeMap<_, _> =
-            self.parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut parameters: BTreeMap<_, _> = self
+            .parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         for (name, value) in changes {
             parameters.insert((*name).to_owned(), (*value).to_owned());
         }
@@ -36,7 +40,10 @@ impl Case {
 }
 
 fn policies(name: &str, placeholders: &[(&str, &str)]) -> Policies {
-    let (_, principal) = SET_UPS.into_iter().find(|(known, _)| *known == name).unwrap();
+    let (_, principal) = SET_UPS
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .unwrap();
     let document: Value = fill(&printed(&configured(name), &[], Some(principal)), placeholders);
     Policies::of_document(&document, principal)
 }
@@ -45,7 +52,9 @@ fn world() -> World {
     let workgroups = [("analytics", "uuid-1"), ("finance", "uuid-2"), ("mart", "uuid-3"), ("other", "uuid-9")];
     let provider = ["accounts.google.com", "accounts.google.com", "1234", "5678"];
     World {
-        workgroups: workgroups.map(|(name, id)| (name.to_owned(), id.to_owned())).into(),
+        workgroups: workgroups
+            .map(|(name, id)| (name.to_owned(), id.to_owned()))
+            .into(),
         parameter_key: Some("key-1".to_owned()),
         secret_key: Some("key-2".to_owned()),
         web_identity: Some(provider.map(str::to_owned)),
@@ -167,7 +176,10 @@ fn lava() {
             principal: PROXY.to_owned(),
             action: "kms:Decrypt".to_owned(),
             resource: "arn:aws:kms:ap-southeast-2:123456789012:key/key-1".to_owned(),
-            context: context.into_iter().map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).collect(),
+            context: context
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), vec![value.to_owned()]))
+                .collect(),
         };
         let direct = Call { context: BTreeMap::new(), ..call.clone() };
         [allows(&policies, &call), allows(&policies, &direct)].map(|decision| decision == Decision::Allowed)
@@ -502,7 +514,10 @@ async fn what_a_login_really_calls_is_allowed() {
     rig.connect("sales").await.unwrap();
     let aws = &rig.sandbox().aws;
     let operations = ["GetParameter", "AssumeRole", "GetCredentials"];
-    let seen: Vec<_> = operations.iter().map(|name| Seen::of(name, &aws.requests(name)[0])).collect();
+    let seen: Vec<_> = operations
+        .iter()
+        .map(|name| Seen::of(name, &aws.requests(name)[0]))
+        .collect();
     let proxy = seen[0].caller.as_str();
     let external_id = seen[1].parameters["ExternalId"].as_str();
     let placeholders =

@@ -11,7 +11,10 @@ const SESSION: &str = "arn:aws:sts::123456789012:assumed-role/r/s";
 
 fn call(action: &str, resource: &str, context: &[(&str, &[&str])]) -> Call {
     let values = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-    let context: BTreeMap<_, _> = context.iter().map(|(key, found)| ((*key).to_owned(), values(found))).collect();
+    let context: BTreeMap<_, _> = context
+        .iter()
+        .map(|(key, found)| ((*key).to_owned(), values(found)))
+        .collect();
     Call { principal: SESSION.to_owned(), action: action.to_owned(), resource: resource.to_owned(), context }
 }
 

@@ -1,4 +1,5 @@
-//! Credentials: whose they are, who chooses them, where they are taken to, and who has used a session before.
+//! Credentials: whose they are, who chooses them, where they are taken to, and who has used a
+//! session before.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,7 +30,8 @@ async fn roles() -> Rig {
     rig
 }
 
-/// What the model of the cache (src/engine/tests/model.rs) shows of any order of events, seen from the warehouse.
+/// What the model of the cache (src/engine/tests/model.rs) shows of any order of events, seen from
+/// the warehouse.
 #[tokio::test]
 async fn amazon_redshift_jdbc_driver_12_and_97_nobody_gets_anothers_credential_or_an_expired_one() {
     let rig = roles().await;
@@ -38,13 +40,18 @@ async fn amazon_redshift_jdbc_driver_12_and_97_nobody_gets_anothers_credential_o
             let (rig, name) = (&rig, ROLES[at % ROLES.len()]);
             async move {
                 let client = rig.connect(name).await.unwrap();
-                let user: String = client.query_one("select current_user::text", &[]).await.unwrap().get(0);
+                let user: String = client
+                    .query_one("select current_user::text", &[])
+                    .await
+                    .unwrap()
+                    .get(0);
                 assert_eq!(user, format!("IAMR:{name}"));
             }
         });
         futures_util::future::join_all(logins).await;
         assert_eq!(rig.sandbox().aws.calls("GetCredentials"), round * ROLES.len());
-        // Expired at the warehouse too: one that was handed out all the same would be refused there, and fetched again.
+        // Expired at the warehouse too: one that was handed out all the same would be refused
+        // there, and fetched again.
         rig.advance(Duration::from_secs(901));
     }
     let warehouse = &rig.sandbox().warehouse;
@@ -67,7 +74,9 @@ impl Odd {
     }
 
     fn text(&mut self) -> String {
-        (0..=self.below(5)).map(|_| PIECES[self.below(PIECES.len())]).collect()
+        (0..=self.below(5))
+            .map(|_| PIECES[self.below(PIECES.len())])
+            .collect()
     }
 }
 
@@ -100,7 +109,8 @@ const USERS: [&str; 6] = [
     "evil,ExternalId=evil",
 ];
 
-/// `per-user`, where a client's name does go to AWS: as the session's name, cleaned, and nowhere else.
+/// `per-user`, where a client's name does go to AWS: as the session's name, cleaned, and nowhere
+/// else.
 #[tokio::test]
 async fn confused_deputy_no_client_input_reaches_an_arn() {
     let user = |name: &&str| {
@@ -122,7 +132,11 @@ async fn confused_deputy_no_client_input_reaches_an_arn() {
         ];
         let startup = startup(0, &pairs.map(|(name, value)| (name, value)));
         let mut stream = rig.tls().await;
-        log_in(&mut stream, &startup, PASSWORD).await.last().unwrap().0
+        log_in(&mut stream, &startup, PASSWORD)
+            .await
+            .last()
+            .unwrap()
+            .0
     };
     for _ in 0..60 {
         let (stranger, database) = (odd.text(), odd.text());
@@ -139,7 +153,16 @@ async fn confused_deputy_no_client_input_reaches_an_arn() {
 
     let told = |operation: &str, parameter: &str| -> BTreeSet<String> {
         let requests = rig.sandbox().aws.requests(operation);
-        requests.iter().map(|request| request.parameters.get(parameter).cloned().unwrap_or_default()).collect()
+        requests
+            .iter()
+            .map(|request| {
+                request
+                    .parameters
+                    .get(parameter)
+                    .cloned()
+                    .unwrap_or_default()
+            })
+            .collect()
     };
     let only = |text: &str| BTreeSet::from([text.to_owned()]);
     assert_eq!(rig.sandbox().aws.calls("AssumeRole"), USERS.len(), "each user is a session");
@@ -149,9 +172,17 @@ async fn confused_deputy_no_client_input_reaches_an_arn() {
     assert_eq!(told("GetCredentials", "workgroupName"), only("analytics"));
     assert_eq!(told("GetCredentials", "dbName"), only("dev"));
     let names = told("AssumeRole", "RoleSessionName");
-    let is_plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_=,.@-".contains(&b));
+    let is_plain = |name: &String| {
+        name.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_=,.@-".contains(&b))
+    };
     assert_eq!(names.len(), USERS.len(), "{names:?}");
-    assert!(names.iter().all(|name| (2..=64).contains(&name.len()) && is_plain(name)), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .all(|name| (2..=64).contains(&name.len()) && is_plain(name)),
+        "{names:?}"
+    );
     for request in rig.sandbox().aws.journal() {
         let mut others = request.parameters.clone();
         others.remove("RoleSessionName");
@@ -174,7 +205,10 @@ async fn a_spec_that_points_to_a_metadata_address_is_a_trap_nobody_falls_into() 
     let upstream = "connect_timeout = \"1h\"\nlogin_timeout = \"1h\"\n".into();
     let rig = Rig::with(Setup { config, upstream, ..Setup::default() }).await;
     for conn_id in names {
-        let error = tokio::time::timeout(SOON, rig.connect(conn_id)).await.expect(conn_id).unwrap_err();
+        let error = tokio::time::timeout(SOON, rig.connect(conn_id))
+            .await
+            .expect(conn_id)
+            .unwrap_err();
         assert_refused(&error, "08001", &format!("could not reach the warehouse for \"{conn_id}\""), None);
     }
     assert_eq!(rig.sandbox().warehouse.dials(), 0);

@@ -20,7 +20,8 @@ use crate::support::raw::{SOON, SSL_REQUEST, client_hello, message, open, say, s
 use crate::support::scram::{Scram, initial_response};
 use crate::support::{PASSWORD, Rig, Setup, USER};
 
-/// Through libpq as psycopg's asynchronous side uses it: what its TLS library holds ready is not seen by select().
+/// Through libpq as psycopg's asynchronous side uses it: what its TLS library holds ready is not
+/// seen by select().
 #[tokio::test]
 async fn supavisor_993_large_results_reach_asynchronous_libpq() {
     let rig = Rig::start().await;
@@ -30,13 +31,16 @@ async fn supavisor_993_large_results_reach_asynchronous_libpq() {
         rig.world.ca_file().display()
     );
     let mut python = Command::new("python3");
-    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/incidents/async_libpq.py")).arg(conninfo);
+    python
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/incidents/async_libpq.py"))
+        .arg(conninfo);
     let output = python.kill_on_drop(true).output().await.unwrap();
     assert_eq!(output.stdout, b"all read\n", "{}", String::from_utf8_lossy(&output.stderr));
     rig.wait_until_idle().await;
 }
 
-/// A fatal alert, before and behind the end of a handshake: nothing waits for more, though the socket stays open.
+/// A fatal alert, before and behind the end of a handshake: nothing waits for more, though the
+/// socket stays open.
 #[tokio::test]
 async fn supavisor_783_a_fatal_tls_alert_leaves_no_zombie() {
     let rig = prefer().await;
@@ -83,15 +87,17 @@ async fn supavisor_783_and_970_sockets_closed_at_every_byte_leave_nothing() {
             drop(stream);
         }
     }
-    rig.wait_until(|counts| counts == Counts::default() && alive() <= before).await;
+    rig.wait_until(|counts| counts == Counts::default() && alive() <= before)
+        .await;
     assert_unharmed(&rig).await;
 }
 
 const LEAVERS: usize = 100_000;
 const AT_ONCE: usize = 50;
 
-/// Every way of [`leave`]; those that shake hands a twentieth as often, as they cost the test a hundred times as much. Each
-/// client in flight has an address of its own, or the ports of one would not do.
+/// Every way of [`leave`]; those that shake hands a twentieth as often, as they cost the test a
+/// hundred times as much. Each client in flight has an address of its own, or the ports of one
+/// would not do.
 #[tokio::test]
 async fn supavisor_783_and_970_a_hundred_thousand_aborted_handshakes_leave_nothing() {
     let rig = prefer().await;
@@ -109,7 +115,9 @@ async fn supavisor_783_and_970_a_hundred_thousand_aborted_handshakes_leave_nothi
             for turn in 0..LEAVERS / AT_ONCE {
                 let shakes_hands = turn % 20 == 0;
                 let way = if shakes_hands { first + turn } else { (first + turn) % (WAYS - 2) };
-                let socket = tcp_from([127, 0, 1, u8::try_from(first).unwrap()], port).await.unwrap();
+                let socket = tcp_from([127, 0, 1, u8::try_from(first).unwrap()], port)
+                    .await
+                    .unwrap();
                 leave(socket, &ca_pem, &hello, way).await;
             }
         });
@@ -117,7 +125,8 @@ async fn supavisor_783_and_970_a_hundred_thousand_aborted_handshakes_leave_nothi
     while let Some(done) = clients.join_next().await {
         done.unwrap();
     }
-    rig.wait_until(|counts| counts == Counts::default() && alive() <= before).await;
+    rig.wait_until(|counts| counts == Counts::default() && alive() <= before)
+        .await;
     // Other tests of this process open some of their own.
     assert!(files() < files_before + 1_000, "{} files, before {files_before}", files());
     assert_unharmed(&rig).await;
@@ -144,8 +153,8 @@ async fn supavisor_970_nobody_stays_in_the_authentication_state() {
 /// Clients who make the proxy count a million rounds each.
 const GREEDY: usize = 40;
 
-/// A verifier says how many rounds, and no more than a second's worth; the rounds of all are counted beside the event loop, by
-/// no more threads than there are cores.
+/// A verifier says how many rounds, and no more than a second's worth; the rounds of all are
+/// counted beside the event loop, by no more threads than there are cores.
 #[tokio::test]
 async fn cpu_exhaustion_before_login_keeps_nobody_else_out() {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -170,8 +179,17 @@ async fn cpu_exhaustion_before_login_keeps_nobody_else_out() {
     }
     rig.wait_until(|counts| counts.handshakes == GREEDY).await;
     let began = Instant::now();
-    let good = tokio::time::timeout(SOON, rig.connect("sales")).await.unwrap().unwrap();
-    assert_eq!(good.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    let good = tokio::time::timeout(SOON, rig.connect("sales"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        good.query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let mut answered = 0;
     while greedy.try_join_next().is_some() {

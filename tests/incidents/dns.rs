@@ -17,7 +17,8 @@ use crate::support::{Rig, Setup, assert_refused, connection};
 /// Whose name servers do not answer.
 const HUNG: &str = "hung.example.com";
 
-/// So many clients want the connection whose host does not resolve: more than a runtime has blocking threads (512).
+/// So many clients want the connection whose host does not resolve: more than a runtime has
+/// blocking threads (512).
 const STUCK: usize = 1_000;
 
 /// Logins of others that are timed, one after the other.
@@ -54,7 +55,14 @@ async fn logins(rig: &Rig) -> Duration {
     for _ in 0..LOGINS {
         let began = Instant::now();
         let client = rig.connect("sales").await.expect("others get in");
-        assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+        assert_eq!(
+            client
+                .query_one("select 1", &[])
+                .await
+                .unwrap()
+                .get::<_, i32>(0),
+            1
+        );
         longest = longest.max(began.elapsed());
     }
     longest
@@ -78,7 +86,8 @@ async fn a_thousand_clients_on_a_name_that_does_not_resolve_keep_nobody_else_wai
         let rig = Arc::clone(&rig);
         crowd.spawn(async move { rig.connect("stuck").await.map(drop) });
     }
-    rig.wait_until(|counts| counts.sessions == STUCK && counts.handshakes == 0).await;
+    rig.wait_until(|counts| counts.sessions == STUCK && counts.handshakes == 0)
+        .await;
     let beside = logins(&rig).await;
     assert!(crowd.try_join_next().is_none(), "all of them still wait");
     assert_eq!(names.begun.load(Ordering::SeqCst), 1, "one look-up, however many wait for it");
@@ -99,7 +108,8 @@ fn report(alone: Duration, beside: Duration) {
     );
 }
 
-/// Takes a port at an address where nothing answers, not even a refusal: the queue of its listener is full.
+/// Takes a port at an address where nothing answers, not even a refusal: the queue of its listener
+/// is full.
 async fn silent(at: SocketAddr) -> (TcpListener, TcpStream) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(at).unwrap();
@@ -117,7 +127,10 @@ async fn fluux_messenger_532_a_dead_address_ahead_of_a_good_one_does_not_hold_a_
     let rig = Rig::with(Setup { upstream, network, ..Setup::default() }).await;
     let _silent = silent((dead, rig.sandbox().warehouse.address().port()).into()).await;
     for _ in 0..3 {
-        timeout(SOON, rig.connect("sales")).await.expect("it goes by the other address").unwrap();
+        timeout(SOON, rig.connect("sales"))
+            .await
+            .expect("it goes by the other address")
+            .unwrap();
     }
     rig.wait_until_idle().await;
 }

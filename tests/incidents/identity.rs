@@ -56,11 +56,18 @@ async fn cve_2026_107350_a_second_startup_packet_makes_nobody_somebody_else_duri
 }
 
 fn users_at_the_door(sandbox: &Sandbox) -> Vec<String> {
-    let user = |pairs: Vec<(String, String)>| pairs.into_iter().find(|(name, _)| name == "user").unwrap().1;
+    let user = |pairs: Vec<(String, String)>| {
+        pairs
+            .into_iter()
+            .find(|(name, _)| name == "user")
+            .unwrap()
+            .1
+    };
     sandbox.warehouse.startups().into_iter().map(user).collect()
 }
 
-/// While the warehouse is not ready, and afterwards: the bytes are the session's own, which they end.
+/// While the warehouse is not ready, and afterwards: the bytes are the session's own, which they
+/// end.
 #[tokio::test]
 async fn cve_2026_107350_a_second_startup_packet_makes_nobody_somebody_else_after_login() {
     let rig = Rig::start().await;
@@ -136,7 +143,11 @@ async fn cve_2025_2291_a_disabled_users_password_is_no_password_any_more() {
 async fn cve_2025_2291_an_expired_password_is_no_password_any_more() {
     let keys = format!("password = \"{}\"\npassword_expires = 2099-01-31\nconnections = [\"*\"]\n", verifier());
     let rig = Rig::with(Setup { config: format!("[users.temp]\n{keys}"), ..Setup::default() }).await;
-    drop(rig.connect_as("temp", PASSWORD, "sales").await.expect("it has not expired yet"));
+    drop(
+        rig.connect_as("temp", PASSWORD, "sales")
+            .await
+            .expect("it has not expired yet"),
+    );
     let dials = rig.sandbox().warehouse.dials();
     rig.clock.advance(Duration::from_secs(100 * 366 * 86_400));
     let mut refused = heard(&rig, USER, "wrong-password").await;
@@ -147,7 +158,8 @@ async fn cve_2025_2291_an_expired_password_is_no_password_any_more() {
     assert_eq!(rig.sandbox().warehouse.dials(), dials);
 }
 
-/// There is no console, and `proxy_admin` is a name like any other that one may not open, proven or not.
+/// There is no console, and `proxy_admin` is a name like any other that one may not open, proven or
+/// not.
 #[tokio::test]
 async fn pgdog_1053_and_cve_2026_6667_nobody_reaches_a_console_that_there_is_not() {
     let rig = prefer().await;
@@ -197,7 +209,8 @@ async fn cve_2025_12819_no_parameter_reaches_any_connection_before_authenticatio
     assert_unharmed(&rig).await;
 }
 
-/// What a hostile `search_path` could bend is not there: the first words behind the login are the client's.
+/// What a hostile `search_path` could bend is not there: the first words behind the login are the
+/// client's.
 #[tokio::test]
 async fn cve_2025_12819_the_proxy_has_no_queries_of_its_own() {
     let mut world = World::start(&Setup::default()).await;
@@ -218,7 +231,9 @@ async fn cve_2025_12819_the_proxy_has_no_queries_of_its_own() {
     say(&mut stream, &query).await;
     let heard = RefCell::new(Vec::new());
     let hear = || {
-        heard.borrow_mut().extend(warehouse.seen().messages.remove("app").unwrap_or_default());
+        heard
+            .borrow_mut()
+            .extend(warehouse.seen().messages.remove("app").unwrap_or_default());
         heard.borrow().len()
     };
     until("the query", hear, |count| *count == 2).await;

@@ -6,7 +6,8 @@ use crate::support::process::Proxy;
 use crate::support::scene::{Scene, TRACE, TYPED_AS_USER, assert_clean, query, whole_log};
 use crate::support::secrets::{ODD_PASSWORD, Secrets, unescaped};
 
-/// Startup parameters and messages are not logged whole, not even at trace level, and a password in the wrong field is one.
+/// Startup parameters and messages are not logged whole, not even at trace level, and a password in
+/// the wrong field is one.
 #[tokio::test]
 async fn neon_and_teleport_debug_logs_hold_no_password_that_was_put_into_options_or_the_user_name() {
     let mut scene = Scene::new("").await;
@@ -21,7 +22,11 @@ async fn neon_and_teleport_debug_logs_hold_no_password_that_was_put_into_options
         ("datestyle", planted.to_owned()),
         ("_pq_.password", planted.to_owned()),
     ] {
-        drop(scene.scram(port, "odd", ODD_PASSWORD, "sales", &[(name, &value)]).await);
+        drop(
+            scene
+                .scram(port, "odd", ODD_PASSWORD, "sales", &[(name, &value)])
+                .await,
+        );
     }
     for user in [TYPED_AS_USER, planted] {
         let login = scene.scram(port, user, ODD_PASSWORD, "sales", &[]).await;
@@ -73,14 +78,24 @@ fn compared(line: &str) -> Vec<&str> {
     let words: Vec<_> = line.split_whitespace().collect();
     let beside = |at: usize| [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
     let operators = (0..words.len()).filter(|&at| ["==", "!="].contains(&words[at]));
-    let operands = operators.flat_map(beside).filter_map(|at| words.get(at).copied());
-    let is_call = |word: &&str| [".eq(", ".ne(", ".cmp("].iter().any(|call| word.contains(call));
-    operands.chain(words.iter().copied().filter(is_call)).collect()
+    let operands = operators
+        .flat_map(beside)
+        .filter_map(|at| words.get(at).copied());
+    let is_call = |word: &&str| {
+        [".eq(", ".ne(", ".cmp("]
+            .iter()
+            .any(|call| word.contains(call))
+    };
+    operands
+        .chain(words.iter().copied().filter(is_call))
+        .collect()
 }
 
 fn names_a_secret(operand: &str) -> bool {
     let is_part = |b: char| b.is_ascii_alphanumeric() || b == '_';
-    operand.split(|b| !is_part(b)).any(|name| SECRETS.contains(&name))
+    operand
+        .split(|b| !is_part(b))
+        .any(|name| SECRETS.contains(&name))
 }
 
 #[test]
@@ -115,12 +130,21 @@ fn the_reader_of_the_sources_reads_to_the_end_of_a_file() {
 fn supavisor_1032_secrets_are_compared_in_constant_time_alone() {
     let (mut suspects, mut helpers) = (Vec::new(), Vec::new());
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut |path, text| {
-        for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        for line in text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with("//"))
+        {
             if compared(line).into_iter().any(names_a_secret) {
                 suspects.push(format!("{}: {line}", path.display()));
             }
             if line.contains("verify_slices_are_equal(") {
-                helpers.push(path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string());
+                helpers.push(
+                    path.strip_prefix(env!("CARGO_MANIFEST_DIR"))
+                        .unwrap()
+                        .display()
+                        .to_string(),
+                );
             }
         }
     });
@@ -128,13 +152,17 @@ fn supavisor_1032_secrets_are_compared_in_constant_time_alone() {
     // One helper, which `Secret`'s own `==` uses too.
     assert_eq!(helpers, ["src/secret.rs"]);
     let secret = include_str!("../../src/secret.rs");
-    for derived in secret.lines().filter(|line| line.trim().starts_with("#[derive(")) {
+    for derived in secret
+        .lines()
+        .filter(|line| line.trim().starts_with("#[derive("))
+    {
         assert!(!derived.contains("PartialEq") && !derived.contains("Ord") && !derived.contains("Hash"), "{derived}");
     }
 }
 
-/// Foreign errors that may be the cause of one of ours: those of reading and waiting, and those about names that no secret
-/// is in. What a library says about the content of a text quotes the text.
+/// Foreign errors that may be the cause of one of ours: those of reading and waiting, and those
+/// about names that no secret is in. What a library says about the content of a text quotes the
+/// text.
 const CAUSES: [&str; 6] = [
     "std::io::Error",
     "io::Error",
@@ -148,8 +176,14 @@ const CAUSES: [&str; 6] = [
 /// Types that an error of ours has as a cause and that are none of ours, each with its file.
 fn foreign_causes(path: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
-        let of_attribute = ["#[source] ", "#[from] "].into_iter().filter_map(|mark| Some(line.split_once(mark)?.1));
+    for line in text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"))
+    {
+        let of_attribute = ["#[source] ", "#[from] "]
+            .into_iter()
+            .filter_map(|mark| Some(line.split_once(mark)?.1));
         let of_field = line.split_once("source: ").map(|(_, rest)| rest);
         // Else it is a call, or a text's name.
         let of_field = of_field.filter(|rest| !line.contains('(') && !rest.starts_with(['&', '"']));

@@ -79,11 +79,21 @@ async fn cve_2026_6664_and_6668_and_107348_impossible_lengths_in_every_state() {
     }
     let grown = proxy.peak_rss_kib() - before;
     assert!(grown < 32 * 1024, "{grown} KiB");
-    let client = login_over(tls(proxy.port, ca_pem).await, USER, PASSWORD, "sales").await.unwrap();
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    let client = login_over(tls(proxy.port, ca_pem).await, USER, PASSWORD, "sales")
+        .await
+        .unwrap();
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
 }
 
-/// An option without a name, and whatever else a loop could stumble over: an answer each time, and soon.
+/// An option without a name, and whatever else a loop could stumble over: an answer each time, and
+/// soon.
 #[tokio::test]
 async fn cve_2026_107349_no_options_are_parsed_for_ever() {
     let rig = prefer().await;

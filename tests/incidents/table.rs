@@ -61,7 +61,12 @@ const CANNOT_OCCUR: &str = "cannot occur:";
 const HEADS: [&str; 4] = ["| incident |", "| what |", "| what people met elsewhere |", "| ---"];
 
 fn page(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+    std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("docs")
+            .join(name),
+    )
+    .unwrap()
 }
 
 fn docs() -> String {
@@ -105,8 +110,8 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-/// As the rows name it: `test`, of this family, `module::test`, of a family of tests/ or of a module of the program, or
-/// `sandbox/module::test`, of a family of the sandbox's tests.
+/// As the rows name it: `test`, of this family, `module::test`, of a family of tests/ or of a
+/// module of the program, or `sandbox/module::test`, of a family of the sandbox's tests.
 fn is_test(test: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (family, name) = test.rsplit_once("::").unwrap_or(("incidents", test));
@@ -125,7 +130,14 @@ fn every_row_names_tests_that_there_are() {
         let docs = page(name);
         assert!(rows(&docs).count() >= least, "{name}");
         for row in rows(&docs) {
-            let tests: Vec<_> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+            let tests: Vec<_> = row
+                .rsplit('|')
+                .nth(1)
+                .unwrap()
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .collect();
             assert!(!tests.is_empty(), "no test: {row}");
             for test in tests {
                 assert!(is_test(test), "{test} is no test: {row}");
@@ -143,7 +155,9 @@ fn every_incident_has_a_row_and_few_cannot_occur() {
     for incident in INCIDENTS {
         assert!(rows(&docs).any(|row| row.contains(incident)), "{incident} has no row");
     }
-    let excuses: Vec<_> = rows(&docs).filter(|row| row.contains(CANNOT_OCCUR)).collect();
+    let excuses: Vec<_> = rows(&docs)
+        .filter(|row| row.contains(CANNOT_OCCUR))
+        .collect();
     assert!(excuses.len() <= 5, "{excuses:#?}");
 }
 
@@ -155,9 +169,13 @@ fn every_test_of_the_family_is_in_the_table() {
     code(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/incidents"), &mut all);
     let own = include_str!("table.rs");
     let tests = |text: &str| -> Vec<String> {
-        let attributed = text.split("#[tokio::test]\n").chain(text.split("#[test]\n"));
+        let attributed = text
+            .split("#[tokio::test]\n")
+            .chain(text.split("#[test]\n"));
         let name = |rest: &str| {
-            let rest = rest.strip_prefix("async fn ").or_else(|| rest.strip_prefix("fn "))?;
+            let rest = rest
+                .strip_prefix("async fn ")
+                .or_else(|| rest.strip_prefix("fn "))?;
             rest.split_once('(').map(|(name, _)| name.to_owned())
         };
         attributed.filter_map(name).collect()

@@ -15,10 +15,13 @@ use crate::support::raw::{self, SSL_REQUEST, say, startup, tcp, tls_config, unti
 use crate::support::session::Session;
 use crate::support::{Setup, World, until};
 
-/// What is told of these refusals: lines at `info`, and how many in all, those counted that were left out.
+/// What is told of these refusals: lines at `info`, and how many in all, those counted that were
+/// left out.
 fn told(proxy: &Proxy, event: &str) -> (u64, u64) {
     let log = proxy.log();
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let (mut written, mut all) = (0, 0);
     for line in lines {
         let left_out = line["left_out"].as_u64().unwrap_or(0);
@@ -97,7 +100,10 @@ async fn what_is_no_postgresql_client_is_named() {
         let mut config = tls_config(world.sandbox.ca.pem());
         config.alpn_protocols = alpn.to_vec();
         let connector = TlsConnector::from(Arc::new(config));
-        if let Ok(mut stream) = connector.connect("localhost".try_into().unwrap(), tcp(proxy.port).await).await {
+        if let Ok(mut stream) = connector
+            .connect("localhost".try_into().unwrap(), tcp(proxy.port).await)
+            .await
+        {
             until_closed(&mut stream).await;
         }
         assert_named(&mut proxy, named).await;
@@ -107,7 +113,13 @@ async fn what_is_no_postgresql_client_is_named() {
 async fn assert_named(proxy: &mut Proxy, named: &str) {
     let line: Value = serde_json::from_str(&proxy.wait_for_log(named).await).unwrap();
     assert_eq!((&line["message"], &line["level"]), (&"login refused".into(), &"INFO".into()), "{line}");
-    assert!(line["reason"].as_str().unwrap().starts_with("no PostgreSQL client: "), "{line}");
+    assert!(
+        line["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("no PostgreSQL client: "),
+        "{line}"
+    );
 }
 
 /// How a health check ends its connection.
@@ -119,7 +131,9 @@ enum Ends {
 
 fn end(socket: TcpStream, how: Ends) {
     if matches!(how, Ends::Resets) {
-        SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(&socket)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
     }
     drop(socket);
 }
@@ -142,7 +156,10 @@ async fn health_checks_say_nothing_above_debug() {
             // As far as the answer to an SSLRequest, and without waiting for it.
             for waits in [true, false] {
                 let mut socket = tcp(proxy.port).await;
-                socket.write_all(&[header, SSL_REQUEST].concat()).await.unwrap();
+                socket
+                    .write_all(&[header, SSL_REQUEST].concat())
+                    .await
+                    .unwrap();
                 if waits {
                     assert_eq!(socket.read_u8().await.unwrap(), b'S');
                 }
@@ -150,14 +167,20 @@ async fn health_checks_say_nothing_above_debug() {
             }
             // HAProxy's pgsql-check.
             let mut socket = tcp(proxy.port).await;
-            socket.write_all(&[header, &startup(0, &[("user", "haproxy")])].concat()).await.unwrap();
+            socket
+                .write_all(&[header, &startup(0, &[("user", "haproxy")])].concat())
+                .await
+                .unwrap();
             assert_eq!(socket.read_u8().await.unwrap(), b'E');
             end(socket, how);
             // The same inside TLS (`check-ssl`): it leaves when it is asked for a proof.
             let mut socket = tcp(proxy.port).await;
             socket.write_all(header).await.unwrap();
             let mut stream = raw::encrypt(socket, tls_config(world.sandbox.ca.pem())).await;
-            stream.write_all(&startup(0, &[("user", "haproxy")])).await.unwrap();
+            stream
+                .write_all(&startup(0, &[("user", "haproxy")]))
+                .await
+                .unwrap();
             assert_eq!(stream.read_u8().await.unwrap(), b'R');
             end(stream.into_inner().0, how);
         }

@@ -1,4 +1,5 @@
-//! A log that nobody reads, that is closed or full: it stops nothing. `make stalled-log` measures what it costs.
+//! A log that nobody reads, that is closed or full: it stops nothing. `make stalled-log` measures
+//! what it costs.
 
 use std::time::Duration;
 
@@ -30,8 +31,15 @@ async fn session(world: &World, proxy: &Proxy) -> Session<TlsStream<TcpStream>> 
 
 async fn assert_answers<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) {
     session.query("select 1").await;
-    let messages = tokio::time::timeout(SOON, session.until(b'Z')).await.expect("an answer");
-    assert!(messages.iter().any(|(tag, body)| *tag == b'D' && body.ends_with(b"1")), "{messages:?}");
+    let messages = tokio::time::timeout(SOON, session.until(b'Z'))
+        .await
+        .expect("an answer");
+    assert!(
+        messages
+            .iter()
+            .any(|(tag, body)| *tag == b'D' && body.ends_with(b"1")),
+        "{messages:?}"
+    );
 }
 
 /// So many clients in clear, fifty at a time, each with a name that is long in a log.
@@ -75,7 +83,14 @@ async fn a_log_that_is_not_read_stops_nobody_and_what_is_lost_is_counted() {
     assert!(dropped > 0 && kept < REFUSED && kept + usize::try_from(dropped).unwrap() >= REFUSED, "{kept} {line}");
     refuse(proxy.port, 1, "behind the gap").await;
     proxy.wait_for_log("behind the gap").await;
-    assert!(proxy.log().lines().filter(|line| !line.is_empty()).all(|line| line.starts_with('{')), "whole lines");
+    assert!(
+        proxy
+            .log()
+            .lines()
+            .filter(|line| !line.is_empty())
+            .all(|line| line.starts_with('{')),
+        "whole lines"
+    );
 }
 
 #[tokio::test]
@@ -102,9 +117,15 @@ async fn a_start_that_fails_ends_though_nobody_reads_why() {
     // As much as a pipe holds (pipe(7)).
     std::io::Write::write_all(&mut writer, &[b'\n'; 65_536]).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.args(["serve", "--config"]).arg(world.dir.path().join("proxy.toml")).stderr(writer).kill_on_drop(true);
+    command
+        .args(["serve", "--config"])
+        .arg(world.dir.path().join("proxy.toml"))
+        .stderr(writer)
+        .kill_on_drop(true);
     command.env("AWS_EC2_METADATA_DISABLED", "true");
-    let ended = tokio::time::timeout(SOON * 2, command.status()).await.expect("it ends");
+    let ended = tokio::time::timeout(SOON * 2, command.status())
+        .await
+        .expect("it ends");
     assert_eq!(ended.unwrap().code(), Some(1));
     drop(reader);
 }
@@ -140,8 +161,8 @@ async fn a_full_disk_and_a_closed_standard_error_stop_nobody() {
 const SESSIONS: usize = 8;
 const QUERIES: usize = 200;
 
-/// Rounds with a log that is read and rounds with one that is not, in turn, under a flood of refused clients. How long a
-/// query takes is printed; how fast a machine is, is no test.
+/// Rounds with a log that is read and rounds with one that is not, in turn, under a flood of
+/// refused clients. How long a query takes is printed; how fast a machine is, is no test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queries_are_answered_whether_the_log_is_read_or_not() {
     let rounds = std::env::var("STALLED_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
@@ -171,7 +192,10 @@ async fn queries_are_answered_whether_the_log_is_read_or_not() {
                 }
             });
             is_under_way.changed().await.unwrap();
-            let queries = sessions.drain(..).map(query_in_turn).collect::<JoinSet<_>>();
+            let queries = sessions
+                .drain(..)
+                .map(query_in_turn)
+                .collect::<JoinSet<_>>();
             for (session, times) in queries.join_all().await {
                 sessions.push(session);
                 took.extend(times);

@@ -1,4 +1,5 @@
-//! Secrets that were spoiled on their way, and what is said of them: the error of a library that reads a secret quotes it.
+//! Secrets that were spoiled on their way, and what is said of them: the error of a library that
+//! reads a secret quotes it.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -64,7 +65,9 @@ fn spoiled(text: &str) -> Vec<String> {
         format!("{}!{}", &text[..half], &text[half..]),
         text.lines().map(|line| format!("  {line}\n")).collect(),
         text.replace("-----END", "-----BEGIN"),
-        text.lines().map(|line| format!("-----BEGIN {line}\n")).collect(),
+        text.lines()
+            .map(|line| format!("-----BEGIN {line}\n"))
+            .collect(),
         STANDARD.encode(text),
     ]
 }
@@ -72,16 +75,33 @@ fn spoiled(text: &str) -> Vec<String> {
 /// Runs the binary as an operator would, until it ends: what it printed.
 async fn run(world: &World, args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-    command.args(args).arg("--config").arg(world.dir.path().join("proxy.toml")).env_clear();
-    command.env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
-    command.env("AWS_EC2_METADATA_DISABLED", "true").env("RUST_LOG", "trace").envs(env.iter().copied());
+    command
+        .args(args)
+        .arg("--config")
+        .arg(world.dir.path().join("proxy.toml"))
+        .env_clear();
+    command
+        .env("AWS_ACCESS_KEY_ID", &world.keys.0)
+        .env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+    command
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("RUST_LOG", "trace")
+        .envs(env.iter().copied());
     let ended = command.kill_on_drop(true).output();
-    let output = tokio::time::timeout(crate::support::raw::SOON * 2, ended).await.expect("it ends").unwrap();
-    (output.status.code(), [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat())
+    let output = tokio::time::timeout(crate::support::raw::SOON * 2, ended)
+        .await
+        .expect("it ends")
+        .unwrap();
+    (
+        output.status.code(),
+        [&output.stdout[..], &output.stderr]
+            .map(String::from_utf8_lossy)
+            .concat(),
+    )
 }
 
-/// The listener's key, chain, CA and revocation list, by every source, where the proxy starts with them: it ends with 78, and
-/// `check` fails.
+/// The listener's key, chain, CA and revocation list, by every source, where the proxy starts with
+/// them: it ends with 78, and `check` fails.
 #[tokio::test]
 async fn a_key_without_its_line_ends_is_not_printed_at_start() {
     let mut world = World::start(&Setup::default()).await;
@@ -99,11 +119,18 @@ async fn a_key_without_its_line_ends_is_not_printed_at_start() {
         for (at, spoiled) in spoiled(&text).iter().enumerate() {
             std::fs::write(path("spoiled"), spoiled).unwrap();
             world.sandbox.aws.put_parameter("/tls/spoiled", spoiled);
-            world.sandbox.aws.put_secret("spoiled", SecretValue::Text(spoiled.clone()));
+            world
+                .sandbox
+                .aws
+                .put_secret("spoiled", SecretValue::Text(spoiled.clone()));
             let inline = format!("\"\"\"{}\"\"\"", spoiled.replace('\\', "\\\\").replace('"', "\\\""));
-            // Each way of spoiling by one more source; all sources at the first, which is the gravest.
+            // Each way of spoiling by one more source; all sources at the first, which is the
+            // gravest.
             let sources = ["\"ssm:/tls/spoiled\"", "\"secret:spoiled\"", "\"spoiled\"", "\"env:SPOILED\"", &inline];
-            let sources = sources.into_iter().enumerate().filter(|(source, _)| at == 0 || at % 5 == *source);
+            let sources = sources
+                .into_iter()
+                .enumerate()
+                .filter(|(source, _)| at == 0 || at % 5 == *source);
             for (_, source) in sources {
                 let from = format!("\n{key} = \"{file}\"");
                 assert!(original.contains(&from), "{from}");
@@ -125,7 +152,10 @@ async fn a_key_without_its_line_ends_is_not_printed_at_start() {
 #[tokio::test]
 async fn a_key_without_its_line_ends_is_not_logged_when_it_is_read_again() {
     let log = Log::default();
-    let lines = tracing_subscriber::fmt().with_env_filter("redshift_iam_proxy=trace").with_writer(log.clone()).finish();
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter("redshift_iam_proxy=trace")
+        .with_writer(log.clone())
+        .finish();
     let _here = tracing::subscriber::set_default(lines);
     let mut world = World::start(&Setup::default()).await;
     let ca = ClientCa::new();
@@ -136,11 +166,17 @@ async fn a_key_without_its_line_ends_is_not_logged_when_it_is_read_again() {
     let texts = files.map(|file| std::fs::read_to_string(path(file)).unwrap());
     world.edit("cert = \"server.crt\"\nkey = \"server.key\"", "cert = \"secret:cert\"\nkey = \"ssm:/tls/key\"");
     world.sandbox.aws.put_parameter("/tls/key", &texts[0]);
-    world.sandbox.aws.put_secret("cert", SecretValue::Text(texts[1].clone()));
+    world
+        .sandbox
+        .aws
+        .put_secret("cert", SecretValue::Text(texts[1].clone()));
     let rig = Rig::over(world).await;
     let put = |file: &str, text: &str| match file {
         "server.key" => rig.sandbox().aws.put_parameter("/tls/key", text),
-        "server.crt" => rig.sandbox().aws.put_secret("cert", SecretValue::Text(text.to_owned())),
+        "server.crt" => rig
+            .sandbox()
+            .aws
+            .put_secret("cert", SecretValue::Text(text.to_owned())),
         file => std::fs::write(rig.world.dir.path().join(file), text).unwrap(),
     };
     let mut secrets = Secrets::default();
@@ -167,7 +203,9 @@ async fn a_key_without_its_line_ends_is_not_logged_when_it_is_read_again() {
 #[tokio::test]
 async fn a_password_or_key_in_a_plain_string_is_warned_of_once() {
     let log = Log::default();
-    let lines = tracing_subscriber::fmt().with_env_filter("redshift_iam_proxy=warn").with_ansi(false);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter("redshift_iam_proxy=warn")
+        .with_ansi(false);
     let lines = lines.with_writer(log.clone()).finish();
     let _here = tracing::subscriber::set_default(lines);
     let config = "[users.ann]\npassword = \"ssm:/users/ann\"\nconnections = [\"sales\"]\n".to_owned();
@@ -210,7 +248,8 @@ async fn broken_passwords_and_documents_are_not_logged() {
     let mut secrets = Secrets::default();
     secrets.add("password", planted);
     let (_, keys) = good.rsplit_once('$').unwrap();
-    keys.split(':').for_each(|key| secrets.add("key of a verifier", key));
+    keys.split(':')
+        .for_each(|key| secrets.add("key of a verifier", key));
 
     let user = |name: &str, from: &str| format!("[users.{name}]\npassword = \"{from}\"\nconnections = [\"sales\"]\n");
     let config = user("ann", "ssm:/users/ann")
@@ -258,7 +297,13 @@ async fn broken_passwords_and_documents_are_not_logged() {
         proxy.wait_for_log("drained").await;
         secrets.assert_absent("the log", &unescaped(&proxy.log()));
     }
-    assert!(again.log().contains("cannot be read: the last good value stays"), "{}", again.log());
+    assert!(
+        again
+            .log()
+            .contains("cannot be read: the last good value stays"),
+        "{}",
+        again.log()
+    );
 }
 
 /// The configuration itself, which may hold what it should not, by every source.
@@ -281,18 +326,34 @@ async fn a_broken_configuration_is_not_quoted() {
     ] {
         std::fs::write(world.dir.path().join("proxy.toml"), &toml).unwrap();
         world.sandbox.aws.put_parameter("/config", &toml);
-        world.sandbox.aws.put_secret("config", SecretValue::Text(toml.clone()));
-        world.sandbox.aws.put_secret("cut", SecretValue::Text(format!("{{\"toml\": \"{toml}\"")));
+        world
+            .sandbox
+            .aws
+            .put_secret("config", SecretValue::Text(toml.clone()));
+        world
+            .sandbox
+            .aws
+            .put_secret("cut", SecretValue::Text(format!("{{\"toml\": \"{toml}\"")));
         for reference in
             ["proxy.toml", "env:TOML", "ssm:/config", "secret:config", "secret:config#toml", "secret:cut#toml"]
         {
             for command in [&["check", "--offline"][..], &["serve"]] {
                 let mut binary = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-                binary.args(command).args(["--config", reference]).current_dir(world.dir.path()).env_clear();
-                binary.env("AWS_ENDPOINT_URL", world.sandbox.aws.url()).env("AWS_REGION", "ap-southeast-2");
-                binary.env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+                binary
+                    .args(command)
+                    .args(["--config", reference])
+                    .current_dir(world.dir.path())
+                    .env_clear();
+                binary
+                    .env("AWS_ENDPOINT_URL", world.sandbox.aws.url())
+                    .env("AWS_REGION", "ap-southeast-2");
+                binary
+                    .env("AWS_ACCESS_KEY_ID", &world.keys.0)
+                    .env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
                 let output = binary.env("TOML", &toml).output().await.unwrap();
-                let printed = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+                let printed = [&output.stdout[..], &output.stderr]
+                    .map(String::from_utf8_lossy)
+                    .concat();
                 assert_eq!(output.status.code(), Some(78), "{reference}: {printed}");
                 secrets.assert_absent(&format!("{command:?} of {toml} by {reference}"), &printed);
             }
@@ -349,20 +410,38 @@ async fn broken_keys_of_the_sdk_are_not_printed() {
         std::fs::write(&file, credentials).unwrap();
         for args in [&["check", "sales"][..], &["check", "sales", "--json"]] {
             let mut binary = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-            binary.args(args).arg("--config").arg(world.dir.path().join("proxy.toml")).env_clear();
-            binary.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_SHARED_CREDENTIALS_FILE", &file);
+            binary
+                .args(args)
+                .arg("--config")
+                .arg(world.dir.path().join("proxy.toml"))
+                .env_clear();
+            binary
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                .env("AWS_SHARED_CREDENTIALS_FILE", &file);
             let output = binary.envs(env.iter().cloned()).output().await.unwrap();
-            let printed = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+            let printed = [&output.stdout[..], &output.stderr]
+                .map(String::from_utf8_lossy)
+                .concat();
             secrets.assert_absent(&format!("{args:?} with {env:?}"), &printed);
         }
         // Serving, with a login that asks for the keys; the log is at trace level.
         let mut command = Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"));
-        command.arg("serve").arg("--config").arg(world.dir.path().join("proxy.toml")).env_clear();
-        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_SHARED_CREDENTIALS_FILE", &file);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(world.dir.path().join("proxy.toml"))
+            .env_clear();
+        command
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_SHARED_CREDENTIALS_FILE", &file);
         command.env("RUST_LOG", "trace").envs(env.iter().cloned());
         let mut proxy = Proxy::run_bare(command).await;
         let mut psql = world.psql(proxy.port);
-        let refused = psql.args(["-d", "sales", "-c", "select 1"]).output().await.unwrap();
+        let refused = psql
+            .args(["-d", "sales", "-c", "select 1"])
+            .output()
+            .await
+            .unwrap();
         assert!(!refused.status.success());
         secrets.assert_absent("the reply", &String::from_utf8_lossy(&refused.stderr));
         proxy.signal("TERM").await;

@@ -1,5 +1,5 @@
-//! Where the base identity's keys come from, and what becomes of them while the proxy runs: forward proxies, profiles of
-//! every kind, keys that are renewed and a clock that is wrong.
+//! Where the base identity's keys come from, and what becomes of them while the proxy runs: forward
+//! proxies, profiles of every kind, keys that are renewed and a clock that is wrong.
 
 use std::time::Duration;
 
@@ -18,11 +18,16 @@ const OTHER: &str = "[connections.other]\ntype = \"redshift\"\ncluster_id = \"dw
 
 /// A cluster that the callers may open by IAM, behind two connections.
 async fn seed(callers: &[&str]) -> Seed {
-    Seed::new(&format!("{CLUSTER}{OTHER}")).await.cluster("dw1", callers, &[])
+    Seed::new(&format!("{CLUSTER}{OTHER}"))
+        .await
+        .cluster("dw1", callers, &[])
 }
 
 async fn run(seed: Seed, env: &[(&str, String)]) -> Run {
-    let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let env: Vec<_> = env
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     seed.run_as(&env).await
 }
 
@@ -60,9 +65,15 @@ async fn a_forward_proxy_hears_nothing_of_metadata_tokens_and_loopback_endpoints
     for is_pod in [true, false] {
         let seed = seed(&[&role("pod")]).await.file("pod-token", "pod-token-1");
         let agent = if is_pod {
-            seed.aws().pod_identity(&role("pod"), "pod-token-1").await.unwrap()
+            seed.aws()
+                .pod_identity(&role("pod"), "pod-token-1")
+                .await
+                .unwrap()
         } else {
-            seed.aws().container_credentials(&role("pod"), "pod-token-1").await.unwrap()
+            seed.aws()
+                .container_credentials(&role("pod"), "pod-token-1")
+                .await
+                .unwrap()
         };
         let env = [
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url()),
@@ -124,7 +135,9 @@ async fn a_profile_with_a_credential_process_is_the_base_identity() {
 
 #[tokio::test]
 async fn a_profile_with_a_source_profile_is_its_role() {
-    let seed = seed(&[&role("etl")]).await.role(&role("etl"), RoleRule::default());
+    let seed = seed(&[&role("etl")])
+        .await
+        .role(&role("etl"), RoleRule::default());
     let config =
         format!("[profile etl]\nrole_arn = {}\nsource_profile = default\nrole_session_name = s1\n", role("etl"));
     let keys = own_keys(&seed);
@@ -193,7 +206,9 @@ async fn a_profile_that_cannot_be_used_does_not_hide_the_instances_role() {
         let run = run(seed, &env).await;
         assert_eq!(run.user("own").await, "IAMR:host");
         let log = run.proxy.log();
-        let told = log.lines().filter(|line| line.contains("the AWS profile cannot be used and is passed over"));
+        let told = log
+            .lines()
+            .filter(|line| line.contains("the AWS profile cannot be used and is passed over"));
         assert_eq!(told.count(), 1, "{log}");
     }
 }
@@ -288,7 +303,13 @@ async fn a_file_that_hangs_holds_up_nothing_else() {
     assert_eq!(run.user("own").await, "IAM:proxy");
     run.aws().replace_keys(NEW.0, NEW.1);
     std::fs::remove_file(&file).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&file)
+            .status()
+            .unwrap()
+            .success()
+    );
     let (refused, user) = tokio::join!(run.refused("other"), run.user("own"));
     assert!(refused.1.contains("InvalidClientTokenId") || refused.1.contains("no answer within"), "{}", refused.1);
     assert_eq!(user, "IAM:proxy");
@@ -300,10 +321,16 @@ const AS_ETL: &str = "[connections.NAME]\ntype = \"redshift\"\ncluster_id = \"dw
 
 #[tokio::test]
 async fn a_role_that_was_skipped_is_assumed_once_the_base_identity_is_another() {
-    let as_etl =
-        |name: &str, life: &str| AS_ETL.replace("NAME", name).replace("LIFE", life).replace("ROLE", &role("etl"));
+    let as_etl = |name: &str, life: &str| {
+        AS_ETL
+            .replace("NAME", name)
+            .replace("LIFE", life)
+            .replace("ROLE", &role("etl"))
+    };
     let config = format!("{}{}", as_etl("first", "15m"), as_etl("second", "20m"));
-    let seed = Seed::new(&config).await.cluster("dw1", &[PROXY_USER, &role("etl")], &[]);
+    let seed = Seed::new(&config)
+        .await
+        .cluster("dw1", &[PROXY_USER, &role("etl")], &[]);
     let seed = seed.role(&role("etl"), RoleRule::default());
     let config = format!("[default]\nrole_arn = {}\nsource_profile = keys\n", role("etl"));
     let keys = (seed.world.keys.0.clone(), seed.world.keys.1.clone());
@@ -399,7 +426,8 @@ async fn a_clock_that_has_been_set_is_believed_again() {
     }
 }
 
-/// The default chain of Regions would ask the metadata service at every start, and log a dump of why it got no answer.
+/// The default chain of Regions would ask the metadata service at every start, and log a dump of
+/// why it got no answer.
 #[tokio::test]
 async fn a_metadata_service_is_not_asked_for_a_region_that_the_host_names() {
     const CONNECTION: &str = "[connections.sales]\ntype = \"redshift-serverless\"\ndatabase = \"dev\"\n\
@@ -420,7 +448,11 @@ async fn a_metadata_service_is_not_asked_for_a_region_that_the_host_names() {
         let run = run(seed, &env).await;
         assert_eq!(!metadata.heads().is_empty(), is_asked, "{:?}", metadata.heads());
         let log = run.proxy.log();
-        assert_eq!(log.matches("no Region is known: set aws.region or AWS_REGION").count(), usize::from(is_asked));
+        assert_eq!(
+            log.matches("no Region is known: set aws.region or AWS_REGION")
+                .count(),
+            usize::from(is_asked)
+        );
         assert!(!log.contains("aws_config") && !log.contains("DispatchFailure"), "{log}");
     }
 }

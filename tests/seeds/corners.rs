@@ -11,7 +11,9 @@ const CALL: &str = "GetCredentials{dbName=dev,durationSeconds=900,workgroupName=
 const READ_SECRET: &str = "GetSecretValue{SecretId=place} by user/proxy";
 
 async fn seed(keys: &str) -> Seed {
-    Seed::new(&format!("[connections.c]\n{keys}")).await.workgroup("finance", &[PROXY_USER])
+    Seed::new(&format!("[connections.c]\n{keys}"))
+        .await
+        .workgroup("finance", &[PROXY_USER])
 }
 
 async fn assert_logs_in(run: Run, calls: &[&str]) {
@@ -21,7 +23,14 @@ async fn assert_logs_in(run: Run, calls: &[&str]) {
 
 #[tokio::test]
 async fn enabled_missing_is_enabled() {
-    assert_logs_in(seed(&format!("{KIND}{GROUP}{HOST}port = {{port}}\n")).await.run().await, &[CALL]).await;
+    assert_logs_in(
+        seed(&format!("{KIND}{GROUP}{HOST}port = {{port}}\n"))
+            .await
+            .run()
+            .await,
+        &[CALL],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -35,7 +44,14 @@ async fn what_is_not_enabled_causes_no_call() {
 
 #[tokio::test]
 async fn a_port_as_text() {
-    assert_logs_in(seed(&format!("{KIND}{GROUP}{HOST}port = \"{{port}}\"\n")).await.run().await, &[CALL]).await;
+    assert_logs_in(
+        seed(&format!("{KIND}{GROUP}{HOST}port = \"{{port}}\"\n"))
+            .await
+            .run()
+            .await,
+        &[CALL],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -111,7 +127,11 @@ async fn a_role_session_is_named_lives_for_900_s_and_carries_id_and_tags_to_its_
         role("fin")
     );
     let rule = RoleRule { external_id: Some("id-1".into()), tag_session: true, ..RoleRule::default() };
-    let seed = seed(&keys).await.parameter("/id", "id-1").role(&role("fin"), rule).region("eu-west-1");
+    let seed = seed(&keys)
+        .await
+        .parameter("/id", "id-1")
+        .role(&role("fin"), rule)
+        .region("eu-west-1");
     let run = seed.workgroup("finance", &[&role("fin")]).run().await;
     assert_eq!(run.user("c").await, "IAMR:fin");
     run.assert_calls(&[

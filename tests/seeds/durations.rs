@@ -1,4 +1,5 @@
-//! `password_duration` (docs/protocol/connection-spec.md 5): what is asked for, and what is no configuration.
+//! `password_duration` (docs/protocol/connection-spec.md 5): what is asked for, and what is no
+//! configuration.
 
 use crate::support::seeds::{PROXY_USER, Seed, load_faults};
 
@@ -8,7 +9,9 @@ async fn assert_asks_for(duration: &str, secs: u32) {
     let place = "host = \"localhost\"\nport = {port}\ndatabase = \"dev\"\n";
     let config = [("s", serverless), ("c", cluster)]
         .map(|(id, kind)| format!("[connections.{id}]\n{kind}{place}password_duration = {duration}\n"));
-    let seed = Seed::new(&config.concat()).await.workgroup("finance", &[PROXY_USER]);
+    let seed = Seed::new(&config.concat())
+        .await
+        .workgroup("finance", &[PROXY_USER]);
     let run = seed.cluster("dw1", &[PROXY_USER], &["etl"]).run().await;
     assert_eq!((&*run.user("s").await, &*run.user("c").await), ("IAM:proxy", "etl"));
     run.assert_calls(&[

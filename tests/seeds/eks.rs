@@ -1,4 +1,5 @@
-//! Who the proxy is: a pod's role (seed 003), a container's, an instance's, a web identity's; and the roles beyond it.
+//! Who the proxy is: a pod's role (seed 003), a container's, an instance's, a web identity's; and
+//! the roles beyond it.
 
 use redshift_sandbox::aws::RoleRule;
 
@@ -16,7 +17,12 @@ const POD: &str = "by assumed-role/pod/eks-sandbox-redshift-iam-proxy-0-5f0c6d1e
 /// The tags of the pod's session go on to the roles that it assumes, beside these.
 fn tagged(own: &str) -> String {
     let (_, tags) = POD.split_once(" [").unwrap();
-    let mut tags: Vec<_> = tags.trim_end_matches(']').split(',').chain([own]).filter(|tag| !tag.is_empty()).collect();
+    let mut tags: Vec<_> = tags
+        .trim_end_matches(']')
+        .split(',')
+        .chain([own])
+        .filter(|tag| !tag.is_empty())
+        .collect();
     tags.sort_unstable();
     format!("[{}]", tags.join(","))
 }
@@ -34,14 +40,24 @@ const BY_IAM: &str = "GetClusterCredentialsWithIAM{ClusterIdentifier=dw1,DbName=
 #[tokio::test]
 async fn a_pod_that_is_the_role_assumes_nothing() {
     let config = format!("{CLUSTER}{PLACE}role_arn = \"{}\"\n", role("pod"));
-    let run = in_pod(Seed::new(&config).await.cluster("dw1", &[&role("pod")], &[])).await;
+    let run = in_pod(
+        Seed::new(&config)
+            .await
+            .cluster("dw1", &[&role("pod")], &[]),
+    )
+    .await;
     assert_eq!(run.user("own").await, "IAMR:pod");
     run.assert_calls(&[&format!("GetCallerIdentity{{}} {POD}"), &format!("{BY_IAM} {POD}")]);
 }
 
 #[tokio::test]
 async fn a_pod_finds_its_cluster_and_logs_in_as_its_role() {
-    let run = in_pod(Seed::new(CLUSTER).await.cluster("dw1", &[&role("pod")], &[])).await;
+    let run = in_pod(
+        Seed::new(CLUSTER)
+            .await
+            .cluster("dw1", &[&role("pod")], &[]),
+    )
+    .await;
     assert_eq!(run.user("own").await, "IAMR:pod");
     let find = format!("DescribeClusters{{ClusterIdentifier=dw1}} {POD}");
     run.assert_calls(&[&find, &format!("{BY_IAM} {POD}")]);
@@ -50,7 +66,9 @@ async fn a_pod_finds_its_cluster_and_logs_in_as_its_role() {
 #[tokio::test]
 async fn a_pod_that_is_the_role_assumes_it_for_its_tags() {
     let config = format!("{CLUSTER}{PLACE}role_arn = \"{}\"\ntags = {{ team = \"bi\" }}\n", role("pod"));
-    let seed = Seed::new(&config).await.role(&role("pod"), trusting(&role("pod")));
+    let seed = Seed::new(&config)
+        .await
+        .role(&role("pod"), trusting(&role("pod")));
     let run = in_pod(seed.cluster("dw1", &[&role("pod")], &[])).await;
     assert_eq!(run.user("own").await, "IAMR:pod");
     run.assert_calls(&[
@@ -65,7 +83,12 @@ async fn a_pod_that_is_the_role_assumes_it_for_its_tags() {
 #[tokio::test]
 async fn a_role_that_does_not_trust_itself_is_refused_for_its_tags() {
     let config = format!("{CLUSTER}{PLACE}role_arn = \"{}\"\ntags = {{ team = \"bi\" }}\n", role("pod"));
-    let run = in_pod(Seed::new(&config).await.role(&role("pod"), RoleRule::default())).await;
+    let run = in_pod(
+        Seed::new(&config)
+            .await
+            .role(&role("pod"), RoleRule::default()),
+    )
+    .await;
     let (code, cause) = run.refused("own").await;
     assert_eq!(code, NOT_AVAILABLE);
     assert!(
@@ -90,7 +113,10 @@ async fn another_account_by_way_of_a_hub_with_an_external_id() {
     let config =
         format!("{CLUSTER}{PLACE}role_arn = [\"{hub}\", {{ role_arn = \"{reader}\", external_id = \"/partner\" }}]\n");
     let rule = RoleRule { external_id: Some("id-1".into()), ..trusting(&hub) };
-    let seed = Seed::new(&config).await.parameter("/partner", "id-1").role(&hub, trusting(&role("pod")));
+    let seed = Seed::new(&config)
+        .await
+        .parameter("/partner", "id-1")
+        .role(&hub, trusting(&role("pod")));
     let run = in_pod(seed.role(&reader, rule).cluster("dw1", &[&reader], &[])).await;
     assert_eq!(run.user("own").await, "IAMR:reader");
     let tags = tagged("");
@@ -111,17 +137,26 @@ async fn two_connections_over_one_role_share_its_session() {
     let keys = format!("{PLACE}role_arn = \"{}\"\n", role("dw"));
     let config =
         format!("{CLUSTER}{keys}{}{keys}user = \"etl\"\n", CLUSTER.replace("connections.own", "connections.named"));
-    let seed = Seed::new(&config).await.role(&role("dw"), trusting(&role("pod")));
+    let seed = Seed::new(&config)
+        .await
+        .role(&role("dw"), trusting(&role("pod")));
     let run = in_pod(seed.cluster("dw1", &[&role("dw")], &["etl"])).await;
     assert_eq!((&*run.user("own").await, &*run.user("named").await), ("IAMR:dw", "etl"));
-    let operations: Vec<_> = run.aws().journal().into_iter().map(|request| request.operation).collect();
+    let operations: Vec<_> = run
+        .aws()
+        .journal()
+        .into_iter()
+        .map(|request| request.operation)
+        .collect();
     let want = ["GetCallerIdentity", "AssumeRole", "GetClusterCredentialsWithIAM", "GetClusterCredentials"];
     assert_eq!(operations, want);
 }
 
 #[tokio::test]
 async fn a_container_of_ecs() {
-    let seed = Seed::new(&format!("{CLUSTER}{PLACE}")).await.cluster("dw1", &[&role("task")], &[]);
+    let seed = Seed::new(&format!("{CLUSTER}{PLACE}"))
+        .await
+        .cluster("dw1", &[&role("task")], &[]);
     let run = seed.run_in_container(&role("task")).await;
     assert_eq!(run.user("own").await, "IAMR:task");
     run.assert_calls(&[&format!("{BY_IAM} by assumed-role/task/5f0c6d1e000040008000000000000000")]);
@@ -130,7 +165,9 @@ async fn a_container_of_ecs() {
 
 #[tokio::test]
 async fn an_instance_by_imds() {
-    let seed = Seed::new(&format!("{CLUSTER}{PLACE}")).await.cluster("dw1", &[&role("box")], &[]);
+    let seed = Seed::new(&format!("{CLUSTER}{PLACE}"))
+        .await
+        .cluster("dw1", &[&role("box")], &[]);
     let imds = seed.aws().instance_metadata(&role("box")).await.unwrap();
     let env = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*imds.url()), ("AWS_EC2_METADATA_DISABLED", "false")];
     let run = seed.run_as(&env).await;
@@ -141,9 +178,14 @@ async fn an_instance_by_imds() {
 
 #[tokio::test]
 async fn a_web_identity_in_the_environment_is_the_base_identity() {
-    let seed = Seed::new(&format!("{CLUSTER}{PLACE}")).await.cluster("dw1", &[&role("irsa")], &[]);
+    let seed = Seed::new(&format!("{CLUSTER}{PLACE}"))
+        .await
+        .cluster("dw1", &[&role("irsa")], &[]);
     let rule = RoleRule { web_subjects: vec!["pod".to_owned()], ..RoleRule::default() };
-    let seed = seed.role(&role("irsa"), rule).web_identity("token-1", "pod").file("token", "token-1");
+    let seed = seed
+        .role(&role("irsa"), rule)
+        .web_identity("token-1", "pod")
+        .file("token", "token-1");
     let (url, arn, token) = (seed.aws().url(), role("irsa"), seed.path("token"));
     let env = [
         ("AWS_ENDPOINT_URL", &*url),
@@ -161,7 +203,10 @@ async fn a_web_identity_in_the_environment_is_the_base_identity() {
 
 #[tokio::test]
 async fn without_any_identity_nothing_is_called() {
-    let run = Seed::new(&format!("{CLUSTER}{PLACE}")).await.run_as(&[]).await;
+    let run = Seed::new(&format!("{CLUSTER}{PLACE}"))
+        .await
+        .run_as(&[])
+        .await;
     let (code, cause) = run.refused("own").await;
     assert_eq!(code, NOT_AVAILABLE, "{cause}");
     run.assert_calls(&[]);

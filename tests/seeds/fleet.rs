@@ -1,4 +1,5 @@
-//! A cluster and its many users (seed 001): one GetClusterCredentials for each DbUser, however many connections.
+//! A cluster and its many users (seed 001): one GetClusterCredentials for each DbUser, however many
+//! connections.
 
 use crate::support::seeds::{PROXY_USER, Run, Seed};
 
@@ -17,7 +18,11 @@ fn call(user: &str, create: bool, groups: &str) -> String {
 }
 
 async fn fleet(config: &[String]) -> Run {
-    Seed::new(&config.concat()).await.cluster("fleet1", &[PROXY_USER], &["etl", "bi"]).run().await
+    Seed::new(&config.concat())
+        .await
+        .cluster("fleet1", &[PROXY_USER], &["etl", "bi"])
+        .run()
+        .await
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! lava's own examples (docs/protocol/connection-spec.md 8), as they stand there. Where a host is a name of AWS's that leads nowhere,
-//! the user is the one that the log says the dial was made for.
+//! lava's own examples (docs/protocol/connection-spec.md 8), as they stand there. Where a host is a
+//! name of AWS's that leads nowhere, the user is the one that the log says the dial was made for.
 
 use redshift_sandbox::aws::RoleRule;
 
@@ -46,15 +46,19 @@ ssl = true
 
 /// The same example where the warehouse of the sandbox is.
 fn here(example: &str) -> String {
-    let kept =
-        example.lines().filter(|line| !["host = ", "port = ", "database = "].iter().any(|key| line.starts_with(key)));
+    let kept = example.lines().filter(|line| {
+        !["host = ", "port = ", "database = "]
+            .iter()
+            .any(|key| line.starts_with(key))
+    });
     kept.map(|line| format!("{line}\n")).collect::<String>()
         + "host = \"localhost\"\nport = {port}\ndatabase = \"dev\"\n"
 }
 
 fn rs01(seed: Seed) -> Seed {
     let rule = RoleRule { external_id: Some("id-1".into()), tag_session: true, ..RoleRule::default() };
-    seed.parameter("/lava/prod/rs01/external-id", "id-1").role(&role("rs01"), rule)
+    seed.parameter("/lava/prod/rs01/external-id", "id-1")
+        .role(&role("rs01"), rule)
 }
 
 async fn assert_dialled_for(run: Run, conn_id: &str, host: &str, user: &str) {
@@ -100,7 +104,10 @@ async fn finance_with_its_place_in_a_secret() {
                   secret_id = \"/lava/prod/finance-location\"\nworkgroup = \"finance\"\n";
     let seed = Seed::new(config).await.workgroup("finance", &[PROXY_USER]);
     let place = r#"{"host": "localhost", "port": {port}, "dbname": "dev"}"#;
-    let run = seed.secret("/lava/prod/finance-location", place).run().await;
+    let run = seed
+        .secret("/lava/prod/finance-location", place)
+        .run()
+        .await;
     assert_eq!(run.user("finance").await, "IAM:proxy");
     run.assert_calls(&[
         "GetSecretValue{SecretId=/lava/prod/finance-location} by user/proxy",
@@ -113,7 +120,10 @@ const LEGACY_CALL: &str = "GetClusterCredentials{AutoCreate=false,ClusterIdentif
 
 #[tokio::test]
 async fn legacy() {
-    let seed = Seed::new(LEGACY).await.region("us-east-1").cluster("dw1", &[PROXY_USER], &["etl"]);
+    let seed = Seed::new(LEGACY)
+        .await
+        .region("us-east-1")
+        .cluster("dw1", &[PROXY_USER], &["etl"]);
     let run = seed.run().await;
     run.refused("legacy").await;
     run.assert_calls(&[&format!("{} @us-east-1", LEGACY_CALL.replace("DATABASE", "prod"))]);
@@ -122,7 +132,11 @@ async fn legacy() {
 
 #[tokio::test]
 async fn legacy_where_the_host_leads_somewhere() {
-    let run = Seed::new(&here(LEGACY)).await.cluster("dw1", &[PROXY_USER], &["etl"]).run().await;
+    let run = Seed::new(&here(LEGACY))
+        .await
+        .cluster("dw1", &[PROXY_USER], &["etl"])
+        .run()
+        .await;
     assert_eq!(run.user("legacy").await, "etl");
     run.assert_calls(&[&LEGACY_CALL.replace("DATABASE", "dev")]);
 }
@@ -130,7 +144,10 @@ async fn legacy_where_the_host_leads_somewhere() {
 #[tokio::test]
 async fn reporting() {
     let seed = Seed::new(REPORTING).await.region("us-east-1");
-    let run = seed.parameter("/lava/prod/reporting/password", "p").run().await;
+    let run = seed
+        .parameter("/lava/prod/reporting/password", "p")
+        .run()
+        .await;
     run.refused("reporting").await;
     run.assert_calls(&["GetParameter{Name=/lava/prod/reporting/password,WithDecryption=true} by user/proxy"]);
     assert_dialled_for(run, "reporting", "dw1.abc123xyz.us-east-1.redshift.amazonaws.com", "report").await;
@@ -140,7 +157,10 @@ async fn reporting() {
 async fn reporting_where_the_host_leads_somewhere() {
     let seed = Seed::new(&here(REPORTING)).await;
     let password = seed.database_password("report").await;
-    let run = seed.parameter("/lava/prod/reporting/password", &password).run().await;
+    let run = seed
+        .parameter("/lava/prod/reporting/password", &password)
+        .run()
+        .await;
     assert_eq!(run.user("reporting").await, "report");
     run.assert_calls(&["GetParameter{Name=/lava/prod/reporting/password,WithDecryption=true} by user/proxy"]);
 }

@@ -17,7 +17,9 @@ async fn serverless(users: &[String]) -> Run {
          tags = {{ team = \"bi\" }}\n{}",
         users.concat()
     );
-    let seed = Seed::new(&config).await.role(&role, RoleRule { tag_session: true, ..RoleRule::default() });
+    let seed = Seed::new(&config)
+        .await
+        .role(&role, RoleRule { tag_session: true, ..RoleRule::default() });
     seed.workgroup("mart", &[&role]).run().await
 }
 
@@ -78,7 +80,10 @@ async fn names_that_are_cleaned_alike_are_told_apart() {
         assert_eq!(run.user_as(name, "mart").await, "IAMR:mart");
     }
     let asked = run.aws().requests("AssumeRole");
-    let sessions: Vec<_> = asked.iter().map(|request| &*request.parameters["RoleSessionName"]).collect();
+    let sessions: Vec<_> = asked
+        .iter()
+        .map(|request| &*request.parameters["RoleSessionName"])
+        .collect();
     assert_eq!((sessions.len(), sessions[0], sessions[2]), (3, "ann.lee-e4959174", "ann.lee"));
     assert!(sessions[1].starts_with("ann.lee-") && sessions[1] != sessions[0], "{sessions:?}");
 }
@@ -87,7 +92,9 @@ async fn provisioned(users: &[String]) -> Run {
     let config = "[connections.mart]\ntype = \"redshift\"\ncluster_id = \"dw1\"\nhost = \"localhost\"\nport = {port}\n\
                   database = \"dev\"\nidentity = \"per-user\"\n";
     let seed = Seed::new(&(config.to_owned() + &users.concat())).await;
-    seed.cluster("dw1", &[PROXY_USER], &["ann", "robert", USER]).run().await
+    seed.cluster("dw1", &[PROXY_USER], &["ann", "robert", USER])
+        .run()
+        .await
 }
 
 fn asked(user: &str) -> String {

@@ -34,15 +34,19 @@ async fn seed(name: &str, region: &str) -> Seed {
     let (_, connections) = text.split_once("[connections.").unwrap();
     let token = "web_identity_token_file = \"/var/run/secrets/google/token\"";
     let connections = connections.replace(token, "web_identity_token_file = \"token\"");
-    let mut seed = Seed::new(&format!("[connections.{connections}")).await.region(region);
-    seed.world.edit("region = \"ap-southeast-2\"", &format!("region = \"{region}\""));
+    let mut seed = Seed::new(&format!("[connections.{connections}"))
+        .await
+        .region(region);
+    seed.world
+        .edit("region = \"ap-southeast-2\"", &format!("region = \"{region}\""));
     seed
 }
 
 /// Logs in everywhere, and asks the simulator about each call that came of it.
 async fn assert_all_allowed(name: &str, principal: &str, run: Run, conn_ids: &[&str], calls: &[(&str, usize)]) {
     for conn_id in conn_ids {
-        // Hosts are names of AWS's, and databases not the sandbox's: all that is called for a login has been by then.
+        // Hosts are names of AWS's, and databases not the sandbox's: all that is called for a login
+        // has been by then.
         if let Err(error) = run.connect(USER, conn_id).await {
             let code = refusal(&error).0;
             assert!([UNREACHABLE, "3D000"].contains(&&*code), "{conn_id}: {error:?}\n{}", run.proxy.log());
@@ -53,7 +57,9 @@ async fn assert_all_allowed(name: &str, principal: &str, run: Run, conn_ids: &[&
     }
     let config =
         config::load(&golden(name), &|_| None, UnknownKeys::Refuse).unwrap_or_else(|faults| panic!("{faults}"));
-    let printed = document(&config, &[], Some(&Principal::parse(principal).unwrap())).unwrap().to_string();
+    let printed = document(&config, &[], Some(&Principal::parse(principal).unwrap()))
+        .unwrap()
+        .to_string();
     let policies = Policies::of_document(&fill(&printed, &FILLED), principal);
     let provider = ["accounts.google.com", "accounts.google.com", "1234", "5678"];
     let world = World {
@@ -83,11 +89,21 @@ async fn assert_all_allowed(name: &str, principal: &str, run: Run, conn_ids: &[&
 async fn lava() {
     let (worker, rs01) = (role("lava-worker"), role("rs01"));
     let rule = RoleRule { external_id: Some("id-1".into()), ..RoleRule::default() };
-    let seed = seed("lava", "ap-southeast-2").await.region("us-east-1").role(&rs01, rule);
-    let seed = seed.parameter("/lava/prod/rs01/external-id", "id-1").parameter("/lava/prod/reporting/password", "p");
+    let seed = seed("lava", "ap-southeast-2")
+        .await
+        .region("us-east-1")
+        .role(&rs01, rule);
+    let seed = seed
+        .parameter("/lava/prod/rs01/external-id", "id-1")
+        .parameter("/lava/prod/reporting/password", "p");
     let place = r#"{"host": "localhost", "port": {port}, "dbname": "dev"}"#;
-    let seed = seed.secret("/lava/prod/finance-location", place).workgroup("finance", &[&worker]);
-    let run = seed.cluster("dw1", &[&worker], &["etl"]).run_in_container(&worker).await;
+    let seed = seed
+        .secret("/lava/prod/finance-location", place)
+        .workgroup("finance", &[&worker]);
+    let run = seed
+        .cluster("dw1", &[&worker], &["etl"])
+        .run_in_container(&worker)
+        .await;
     let calls = [
         ("GetCallerIdentity", 1),
         ("GetParameter", 2),
@@ -102,7 +118,9 @@ async fn lava() {
 #[tokio::test]
 async fn fleet() {
     let proxy = role("fleet-proxy");
-    let seed = seed("fleet", "us-east-1").await.cluster("fleet1", &[&proxy], &["etl", "bi"]);
+    let seed = seed("fleet", "us-east-1")
+        .await
+        .cluster("fleet1", &[&proxy], &["etl", "bi"]);
     let run = seed.run_in_container(&proxy).await;
     assert_all_allowed("fleet", &proxy, run, &["etl", "bi", "adhoc"], &[("GetClusterCredentials", 3)]).await;
 }
@@ -111,8 +129,13 @@ async fn fleet() {
 async fn vendor() {
     let vendor = foreign_role("vendor-sync");
     let rule = RoleRule { web_subjects: vec!["1234".to_owned()], ..RoleRule::default() };
-    let seed = seed("vendor", "eu-west-1").await.file("token", "token-1").web_identity("token-1", "1234");
-    let seed = seed.role(&vendor, rule).cluster("dw1", &[&vendor], &["vendor"]);
+    let seed = seed("vendor", "eu-west-1")
+        .await
+        .file("token", "token-1")
+        .web_identity("token-1", "1234");
+    let seed = seed
+        .role(&vendor, rule)
+        .cluster("dw1", &[&vendor], &["vendor"]);
     let run = seed.cluster("dw2", &[PROXY_USER], &["vendor"]).run().await;
     let calls = [("AssumeRoleWithWebIdentity", 1), ("GetClusterCredentials", 2)];
     assert_all_allowed("vendor", PROXY_USER, run, &["customer", "customer-keys"], &calls).await;
@@ -124,11 +147,19 @@ async fn eks() {
     let (hub, reader) = ("arn:aws-us-gov:iam::123456789012:role/hub", "arn:aws-us-gov:iam::210987654321:role/reader");
     let trusting =
         |caller: &str| RoleRule { callers: Some(vec![caller.to_owned()]), tag_session: true, ..RoleRule::default() };
-    let seed = seed("eks", "us-gov-west-1").await.region("us-gov-east-1").role(pod, trusting(pod));
+    let seed = seed("eks", "us-gov-west-1")
+        .await
+        .region("us-gov-east-1")
+        .role(pod, trusting(pod));
     let seed = seed.role(hub, trusting(pod));
     let seed = seed.role(reader, RoleRule { external_id: Some("id-1".into()), ..trusting(hub) });
-    let seed = seed.parameter("/proxy/partner-external-id", "id-1").cluster("warehouse", &[pod], &[]);
-    let run = seed.cluster("partner-dw", &[reader], &[]).run_in_pod(pod).await;
+    let seed = seed
+        .parameter("/proxy/partner-external-id", "id-1")
+        .cluster("warehouse", &[pod], &[]);
+    let run = seed
+        .cluster("partner-dw", &[reader], &[])
+        .run_in_pod(pod)
+        .await;
     let calls = [
         ("GetCallerIdentity", 1),
         ("GetParameter", 1),

@@ -1,4 +1,5 @@
-//! Whose password it is (docs/protocol/connection-spec.md 3): the spec's, else the secret's, else IAM's. Field by field.
+//! Whose password it is (docs/protocol/connection-spec.md 3): the spec's, else the secret's, else
+//! IAM's. Field by field.
 
 use crate::support::seeds::{NOT_AVAILABLE, PROXY_USER, Run, Seed};
 
@@ -19,14 +20,20 @@ fn by_cluster(user: &str) -> String {
 /// `PLAIN` in a secret's text is a password of the database user `stored`.
 async fn run(kind: &str, keys: &str, secret: &str) -> Run {
     let place = "host = \"localhost\"\nport = {port}\ndatabase = \"dev\"\n";
-    seed(&format!("[connections.c]\n{kind}{place}{keys}"), secret).await.run().await
+    seed(&format!("[connections.c]\n{kind}{place}{keys}"), secret)
+        .await
+        .run()
+        .await
 }
 
 async fn seed(config: &str, secret: &str) -> Seed {
     let seed = Seed::new(config).await;
     let (ours, theirs) = (seed.database_password("specs").await, seed.database_password("stored").await);
-    let seed = seed.workgroup("finance", &[PROXY_USER]).cluster("dw1", &[PROXY_USER], &["etl", "stored"]);
-    seed.parameter("/pw", &ours).secret("login", &secret.replace("PLAIN", &theirs))
+    let seed = seed
+        .workgroup("finance", &[PROXY_USER])
+        .cluster("dw1", &[PROXY_USER], &["etl", "stored"]);
+    seed.parameter("/pw", &ours)
+        .secret("login", &secret.replace("PLAIN", &theirs))
 }
 
 const PASSWORD_AND_SECRET: &str = "user = \"specs\"\npassword = \"/pw\"\nsecret_id = \"login\"\n";
@@ -87,7 +94,10 @@ async fn provisioned_the_specs_user_is_the_db_user_before_the_secrets() {
 async fn the_specs_password_goes_with_the_secrets_user_where_the_spec_has_none() {
     let config = "[connections.c]\ntype = \"redshift\"\nhost = \"localhost\"\nport = {port}\ndatabase = \"dev\"\n\
                   password = \"/pw\"\nsecret_id = \"login\"\n";
-    let run = seed(config, r#"{"username": "specs", "password": "another's"}"#).await.run().await;
+    let run = seed(config, r#"{"username": "specs", "password": "another's"}"#)
+        .await
+        .run()
+        .await;
     assert_eq!(run.user("c").await, "specs");
     run.assert_calls(&[READ_PARAMETER, READ_SECRET]);
 }
@@ -125,7 +135,11 @@ async fn a_stored_password_loses_one_newline_as_users_do() {
     let config = format!("[connections.c]\n{SERVERLESS}{PLACE}user = \"specs\"\npassword = \"/pw\"\n");
     let seed = Seed::new(&config).await;
     let password = seed.database_password("specs").await;
-    let run = seed.workgroup("finance", &[PROXY_USER]).parameter("/pw", &format!("{password}\n")).run().await;
+    let run = seed
+        .workgroup("finance", &[PROXY_USER])
+        .parameter("/pw", &format!("{password}\n"))
+        .run()
+        .await;
     assert_eq!(run.user("c").await, "specs");
 }
 
@@ -133,7 +147,9 @@ async fn a_stored_password_loses_one_newline_as_users_do() {
 async fn what_stands_for_a_warehouses_password_is_named() {
     let config = [0, 1, 2, 3]
         .map(|n| format!("[connections.c{n}]\n{SERVERLESS}{PLACE}user = \"specs\"\npassword = \"/pw{n}\"\n"));
-    let mut seed = Seed::new(&config.concat()).await.workgroup("finance", &[PROXY_USER]);
+    let mut seed = Seed::new(&config.concat())
+        .await
+        .workgroup("finance", &[PROXY_USER]);
     let texts = [
         ("md5b3f0c1d2e4a5968778695a4b3c2d1e0f", "a hash: the warehouse wants the password itself"),
         ("SCRAM-SHA-2564096:c2FsdA==", "a SCRAM verifier or a part of one"),

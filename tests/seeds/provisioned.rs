@@ -8,8 +8,12 @@ const PLACE: &str = "host = \"localhost\"\nport = {port}\n";
 
 async fn run(keys: &str) -> Run {
     let config = format!("[connections.c]\ntype = \"redshift\"\ncluster_id = \"dw1\"\ndatabase = \"dev\"\n{keys}");
-    let seed = Seed::new(&config).await.role(&role("dw"), RoleRule::default());
-    seed.cluster("dw1", &[PROXY_USER, &role("dw")], &["etl"]).run().await
+    let seed = Seed::new(&config)
+        .await
+        .role(&role("dw"), RoleRule::default());
+    seed.cluster("dw1", &[PROXY_USER, &role("dw")], &["etl"])
+        .run()
+        .await
 }
 
 #[tokio::test]
@@ -40,7 +44,11 @@ async fn a_named_user_that_is_made_with_groups() {
     assert_eq!(run.user("c").await, "adam");
     run.assert_calls(&["GetClusterCredentials{AutoCreate=true,ClusterIdentifier=dw1,DbGroups.DbGroup.1=readers,\
          DbGroups.DbGroup.2=sandbox,DbName=dev,DbUser=adam,DurationSeconds=900} by user/proxy"]);
-    assert!(run.proxy.log().contains("\"db_user\":\"IAMA:adam:readers:sandbox\""));
+    assert!(
+        run.proxy
+            .log()
+            .contains("\"db_user\":\"IAMA:adam:readers:sandbox\"")
+    );
 }
 
 #[tokio::test]
@@ -94,7 +102,11 @@ async fn a_port_alone_does_not_keep_the_host_from_being_looked_up() {
 #[tokio::test]
 async fn a_workgroup_is_looked_up_as_well() {
     let config = "[connections.c]\ntype = \"redshift-serverless\"\nworkgroup = \"finance\"\ndatabase = \"dev\"\n";
-    let run = Seed::new(config).await.workgroup("finance", &[PROXY_USER]).run().await;
+    let run = Seed::new(config)
+        .await
+        .workgroup("finance", &[PROXY_USER])
+        .run()
+        .await;
     assert_eq!(run.user("c").await, "IAM:proxy");
     run.assert_calls(&[
         "GetWorkgroup{workgroupName=finance} by user/proxy",
@@ -108,7 +120,11 @@ async fn a_workgroup_is_looked_up_as_well() {
 async fn the_cluster_is_the_first_label_of_the_host_in_lower_case() {
     let config = "[connections.c]\ntype = \"redshift\"\nuser = \"etl\"\ndatabase = \"dev\"\nport = 5439\n\
                   host = \"DW1.abc123xyz.ap-southeast-2.redshift.amazonaws.com\"\n";
-    let run = Seed::new(config).await.cluster("dw1", &[PROXY_USER], &["etl"]).run().await;
+    let run = Seed::new(config)
+        .await
+        .cluster("dw1", &[PROXY_USER], &["etl"])
+        .run()
+        .await;
     run.refused("c").await;
     run.assert_calls(&[
         "GetClusterCredentials{AutoCreate=false,ClusterIdentifier=dw1,DbName=dev,DbUser=etl,DurationSeconds=900} \

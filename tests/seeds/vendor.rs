@@ -1,4 +1,5 @@
-//! A vendor in its customer's account (seed 002): a role for a web identity, with static keys to fall back on.
+//! A vendor in its customer's account (seed 002): a role for a web identity, with static keys to
+//! fall back on.
 
 use std::time::Duration;
 
@@ -29,9 +30,14 @@ fn customer(file: &str) -> String {
 
 async fn run(config: &str, token: &str) -> Run {
     let vendor = foreign_role("vendor-sync");
-    let seed = Seed::new(config).await.file("token", token).web_identity("token-1", "sync@vendor.example.com");
+    let seed = Seed::new(config)
+        .await
+        .file("token", token)
+        .web_identity("token-1", "sync@vendor.example.com");
     let seed = seed.role(&vendor, trusting("sync@vendor.example.com"));
-    seed.cluster("dw1", &[&vendor, PROXY_USER], &["vendor"]).run().await
+    seed.cluster("dw1", &[&vendor, PROXY_USER], &["vendor"])
+        .run()
+        .await
 }
 
 #[tokio::test]
@@ -109,9 +115,15 @@ async fn a_second_role_is_assumed_with_external_id_and_tags() {
         tag_session: true,
         ..RoleRule::default()
     };
-    let seed =
-        Seed::new(&config).await.file("token", "token-1").web_identity("token-1", "sync").parameter("/id", "id-1");
-    let seed = seed.role(&entry, trusting("sync")).role(&inner, rule).cluster("dw1", &[&inner], &[]);
+    let seed = Seed::new(&config)
+        .await
+        .file("token", "token-1")
+        .web_identity("token-1", "sync")
+        .parameter("/id", "id-1");
+    let seed = seed
+        .role(&entry, trusting("sync"))
+        .role(&inner, rule)
+        .cluster("dw1", &[&inner], &[]);
     let run = seed.run().await;
     assert_eq!(run.user("customer").await, "IAMR:inner");
     run.assert_calls(&[

@@ -8,8 +8,15 @@ pub(crate) struct Activity(tokio_postgres::Client);
 impl Activity {
     pub(crate) async fn of(sandbox: &Sandbox) -> Self {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(sandbox.postgres.socket_dir()).port(sandbox.postgres.port()).user("postgres");
-        let (client, connection) = config.dbname("dev").connect(tokio_postgres::NoTls).await.unwrap();
+        config
+            .host_path(sandbox.postgres.socket_dir())
+            .port(sandbox.postgres.port())
+            .user("postgres");
+        let (client, connection) = config
+            .dbname("dev")
+            .connect(tokio_postgres::NoTls)
+            .await
+            .unwrap();
         tokio::spawn(connection);
         Self(client)
     }
@@ -24,7 +31,9 @@ impl Activity {
                 steady = if count > 0 { steady + 1 } else { 0 };
             }
         };
-        tokio::time::timeout(super::raw::SOON, asked).await.expect("the session waits");
+        tokio::time::timeout(super::raw::SOON, asked)
+            .await
+            .expect("the session waits");
     }
 
     /// Sessions of the role.

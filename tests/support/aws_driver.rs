@@ -1,5 +1,6 @@
-//! AWS's own drivers, in the bytes that they send and as strict as they read (docs/protocol/redshift-wire.md 2, 3 and 4.4). The real JDBC
-//! and ODBC drivers are on no package registry that we use.
+//! AWS's own drivers, in the bytes that they send and as strict as they read
+//! (docs/protocol/redshift-wire.md 2, 3 and 4.4). The real JDBC and ODBC drivers are on no package
+//! registry that we use.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
@@ -107,8 +108,9 @@ impl Driver {
         [&message(b'p', &[password.as_bytes(), b"\0"].concat())[..], self.behind_password].concat()
     }
 
-    /// Says who it is, and reads what is asked. Before AuthenticationOk the drivers take `R` and `E` only; of the requests they
-    /// cannot answer SASL (10), and do not know NegotiateProtocolVersion.
+    /// Says who it is, and reads what is asked. Before AuthenticationOk the drivers take `R` and
+    /// `E` only; of the requests they cannot answer SASL (10), and do not know
+    /// NegotiateProtocolVersion.
     pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) {
         send(stream, &self.startup()).await;
         let mut request = [0; CLEARTEXT.len()];

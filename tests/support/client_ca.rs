@@ -61,10 +61,17 @@ impl ClientCa {
     }
 
     pub(crate) fn issue(&self, wanted: &Wanted<'_>) -> Client {
-        let names = wanted.dns.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = wanted
+            .dns
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name = wanted.common.map_or_else(DistinguishedName::new, subject);
-        params.extended_key_usages = wanted.usages.unwrap_or(&[ExtendedKeyUsagePurpose::ClientAuth]).to_vec();
+        params.extended_key_usages = wanted
+            .usages
+            .unwrap_or(&[ExtendedKeyUsagePurpose::ClientAuth])
+            .to_vec();
         params.use_authority_key_identifier_extension = true;
         if wanted.is_expired {
             (params.not_before, params.not_after) = (date_time_ymd(1999, 1, 1), date_time_ymd(1999, 12, 31));

@@ -31,9 +31,13 @@ impl ForwardProxy {
                         Err(_gone) => break,
                     }
                 }
-                seen.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+                seen.lock()
+                    .unwrap()
+                    .push(String::from_utf8_lossy(&head).into_owned());
                 // Who is gone already was noted.
-                let _ = socket.write_all(format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
+                let _ = socket
+                    .write_all(format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").as_bytes())
+                    .await;
             }
         });
         Self { port, heads, listener: listening.abort_handle() }

@@ -9,8 +9,9 @@ use super::raw::SOON;
 
 /// Time stands still until this is dropped, but for [`FrozenTime::advance`].
 ///
-/// A paused clock of tokio's jumps to the next timer as soon as the runtime idles, which with real sockets is all the
-/// time. It does not while a blocking task runs: one is held here. It also bounds the test in real time.
+/// A paused clock of tokio's jumps to the next timer as soon as the runtime idles, which with real
+/// sockets is all the time. It does not while a blocking task runs: one is held here. It also
+/// bounds the test in real time.
 pub(crate) struct FrozenTime {
     release: Option<Sender<()>>,
     over: Arc<AtomicBool>,

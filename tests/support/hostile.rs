@@ -1,5 +1,6 @@
-//! Bad input, for the families `hostile_*.rs`: it is closed or refused, in the contract's words or in none, and the
-//! process lives. After every abuse a good client logs in, and nothing is left of the others.
+//! Bad input, for the families `hostile_*.rs`: it is closed or refused, in the contract's words or
+//! in none, and the process lives. After every abuse a good client logs in, and nothing is left of
+//! the others.
 
 use tokio::io::AsyncWriteExt;
 
@@ -31,7 +32,8 @@ impl Verdict {
     }
 }
 
-/// Reads to the end. Requests for a proof are passed over; whatever lets a client in fails the test.
+/// Reads to the end. Requests for a proof are passed over; whatever lets a client in fails the
+/// test.
 pub(crate) async fn verdict(stream: &mut Stream) -> Verdict {
     let bytes = until_closed(stream).await;
     let mut rest = &bytes[..];
@@ -41,7 +43,9 @@ pub(crate) async fn verdict(stream: &mut Stream) -> Verdict {
         let (message, more) = rest.split_at(1 + length);
         let (tag, body) = (message[0], &message[5..]);
         match tag {
-            b'R' if [&[0, 0, 0, 3][..], &[0, 0, 0, 10], &[0, 0, 0, 11]].iter().any(|code| body.starts_with(code)) => {}
+            b'R' if [&[0, 0, 0, 3][..], &[0, 0, 0, 10], &[0, 0, 0, 11]]
+                .iter()
+                .any(|code| body.starts_with(code)) => {}
             b'v' => {}
             b'E' if verdict == Verdict::Silence => {
                 assert_eq!(field(body, b'S'), "FATAL");
@@ -75,7 +79,14 @@ pub(crate) async fn told(rig: &Rig, encrypted: bool, bytes: &[u8]) -> Verdict {
 /// The proxy is as it was.
 pub(crate) async fn assert_unharmed(rig: &Rig) {
     let client = rig.connect("sales").await.expect("a good client gets in");
-    assert_eq!(client.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert_eq!(
+        client
+            .query_one("select 1", &[])
+            .await
+            .unwrap()
+            .get::<_, i32>(0),
+        1
+    );
     drop(client);
     rig.wait_until_idle().await;
 }
@@ -96,7 +107,10 @@ pub(crate) async fn asked(rig: &Rig, encrypted: bool, startup: &[u8]) -> Stream 
 /// A client that has been challenged: after its SASLInitialResponse.
 pub(crate) async fn challenged(rig: &Rig, encrypted: bool, scram: &Scram) -> (Stream, String) {
     let mut stream = asked(rig, encrypted, &demo()).await;
-    stream.write_all(&initial_response(MECHANISM, scram.first().as_bytes())).await.unwrap();
+    stream
+        .write_all(&initial_response(MECHANISM, scram.first().as_bytes()))
+        .await
+        .unwrap();
     stream.flush().await.unwrap();
     let (tag, body) = read_message(&mut stream).await.unwrap();
     assert_eq!((tag, &body[..4]), (b'R', &[0, 0, 0, 11][..]));

@@ -1,8 +1,10 @@
-//! IAM, as far as the policies of `iam-policy` go: whether they allow a call, and which calls a request is.
+//! IAM, as far as the policies of `iam-policy` go: whether they allow a call, and which calls a
+//! request is.
 //!
-//! Evaluates what IAM documents under "Policy evaluation logic" and "IAM JSON policy elements": Effect, Action, Resource,
-//! Principal, and the condition operators below. Policy variables, permission boundaries, session policies and
-//! organisations have no counterpart here; neither has NotAction and its like, which panic.
+//! Evaluates what IAM documents under "Policy evaluation logic" and "IAM JSON policy elements":
+//! Effect, Action, Resource, Principal, and the condition operators below. Policy variables,
+//! permission boundaries, session policies and organisations have no counterpart here; neither has
+//! NotAction and its like, which panic.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +14,8 @@ use serde_json::Value;
 /// One permission asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// The caller's ARN as GetCallerIdentity tells it; that of the identity provider, for a web identity.
+    /// The caller's ARN as GetCallerIdentity tells it; that of the identity provider, for a web
+    /// identity.
     pub(crate) principal: String,
     pub(crate) action: String,
     pub(crate) resource: String,
@@ -36,7 +39,8 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    /// What `iam-policy` printed, attached where it says; `proxy` is the ARN of the proxy's role or user.
+    /// What `iam-policy` printed, attached where it says; `proxy` is the ARN of the proxy's role or
+    /// user.
     pub(crate) fn of_document(document: &Value, proxy: &str) -> Self {
         let mut policies = Self::default();
         policies.attach(proxy, &document["proxy"]);
@@ -62,26 +66,41 @@ impl Policies {
 pub(crate) fn fill(document: &str, values: &[(&str, &str)]) -> Value {
     let mut values = values.to_vec();
     values.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    let filled = values.iter().fold(document.to_owned(), |text, (name, value)| text.replace(name, value));
+    let filled = values
+        .iter()
+        .fold(document.to_owned(), |text, (name, value)| text.replace(name, value));
     serde_json::from_str(&filled).unwrap()
 }
 
-/// Whether the call is allowed: by the caller's own policies, and for a role that is assumed by its trust policy as well.
-/// (In one account either would do at times; asking for both finds what is missing in one.)
+/// Whether the call is allowed: by the caller's own policies, and for a role that is assumed by its
+/// trust policy as well. (In one account either would do at times; asking for both finds what is
+/// missing in one.)
 pub(crate) fn allows(policies: &Policies, call: &Call) -> Decision {
-    let web_identity = call.action.eq_ignore_ascii_case("sts:AssumeRoleWithWebIdentity");
-    let assumes =
-        web_identity || ["sts:AssumeRole", "sts:TagSession"].iter().any(|a| call.action.eq_ignore_ascii_case(a));
+    let web_identity = call
+        .action
+        .eq_ignore_ascii_case("sts:AssumeRoleWithWebIdentity");
+    let assumes = web_identity
+        || ["sts:AssumeRole", "sts:TagSession"]
+            .iter()
+            .any(|a| call.action.eq_ignore_ascii_case(a));
     if !web_identity {
-        let own = policies.identity.iter().filter(|(arn, _)| same_identity(arn, &call.principal));
+        let own = policies
+            .identity
+            .iter()
+            .filter(|(arn, _)| same_identity(arn, &call.principal));
         let own: Vec<_> = own.flat_map(|(_, policy)| statements(policy)).collect();
-        let matching = own.into_iter().filter(|statement| any_glob(&statement["Resource"], &call.resource, false));
+        let matching = own
+            .into_iter()
+            .filter(|statement| any_glob(&statement["Resource"], &call.resource, false));
         if let Some(why) = denied(matching, call) {
             return Decision::Denied(format!("{why} for {}", call.principal));
         }
     }
     if assumes {
-        let trust = policies.trust.iter().filter(|(arn, _)| glob(arn, &call.resource));
+        let trust = policies
+            .trust
+            .iter()
+            .filter(|(arn, _)| glob(arn, &call.resource));
         let trust = trust.flat_map(|(_, policy)| statements(policy));
         let matching = trust.filter(|statement| is_trusted(&statement["Principal"], &call.principal, web_identity));
         if let Some(why) = denied(matching, call) {
@@ -92,12 +111,16 @@ pub(crate) fn allows(policies: &Policies, call: &Call) -> Decision {
 }
 
 fn statements(policy: &Value) -> impl Iterator<Item = &Value> {
-    policy["Statement"].as_array().unwrap().iter().inspect(|statement| {
-        for (element, _) in statement.as_object().unwrap() {
-            let known = ["Sid", "Effect", "Action", "Resource", "Principal", "Condition"];
-            assert!(known.contains(&element.as_str()), "{element} is not simulated");
-        }
-    })
+    policy["Statement"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .inspect(|statement| {
+            for (element, _) in statement.as_object().unwrap() {
+                let known = ["Sid", "Effect", "Action", "Resource", "Principal", "Condition"];
+                assert!(known.contains(&element.as_str()), "{element} is not simulated");
+            }
+        })
 }
 
 /// `None`: allowed, by one statement at least, and denied by none.
@@ -106,7 +129,11 @@ fn denied<'a>(statements: impl Iterator<Item = &'a Value>, call: &Call) -> Optio
         .filter(|statement| any_glob(&statement["Action"], &call.action, true))
         .filter(|statement| holds(&statement["Condition"], &call.context))
         .collect();
-    let effect = |effect: &str| matching.iter().any(|statement| statement["Effect"] == effect);
+    let effect = |effect: &str| {
+        matching
+            .iter()
+            .any(|statement| statement["Effect"] == effect)
+    };
     match (effect("Deny"), effect("Allow")) {
         (true, _) => Some(format!("{} on {} is denied", call.action, call.resource)),
         (false, false) => Some(format!("nothing allows {} on {} with {:?}", call.action, call.resource, call.context)),
@@ -125,13 +152,19 @@ fn texts(value: &Value) -> Vec<&str> {
 
 fn any_glob(patterns: &Value, text: &str, ignore_case: bool) -> bool {
     let fold = |text: &str| if ignore_case { text.to_ascii_lowercase() } else { text.to_owned() };
-    texts(patterns).into_iter().any(|pattern| glob(&fold(pattern), &fold(text)))
+    texts(patterns)
+        .into_iter()
+        .any(|pattern| glob(&fold(pattern), &fold(text)))
 }
 
-/// `*` is any run of characters, `?` is one; `${*}`, `${?}` and `${$}` are themselves. Other variables are not simulated.
+/// `*` is any run of characters, `?` is one; `${*}`, `${?}` and `${$}` are themselves. Other
+/// variables are not simulated.
 fn glob(pattern: &str, text: &str) -> bool {
     // A character of its own for what is meant literally.
-    let pattern = pattern.replace("${*}", "\u{1}").replace("${?}", "\u{2}").replace("${$}", "$");
+    let pattern = pattern
+        .replace("${*}", "\u{1}")
+        .replace("${?}", "\u{2}")
+        .replace("${$}", "$");
     let text: Vec<char> = text.chars().collect();
     // reached[t]: what was looked at of the pattern can match the first t characters.
     let mut reached: Vec<bool> = (0..=text.len()).map(|t| t == 0).collect();
@@ -152,7 +185,9 @@ fn glob(pattern: &str, text: &str) -> bool {
 }
 
 fn literal(text: &str) -> String {
-    text.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$")
+    text.replace("${*}", "*")
+        .replace("${?}", "?")
+        .replace("${$}", "$")
 }
 
 fn is_trusted(principal: &Value, caller: &str, web_identity: bool) -> bool {
@@ -160,7 +195,9 @@ fn is_trusted(principal: &Value, caller: &str, web_identity: bool) -> bool {
         return texts(&principal["Federated"]).contains(&caller);
     }
     let root = format!("arn:{}:iam::{}:root", part(caller, 1), part(caller, 4));
-    texts(&principal["AWS"]).into_iter().any(|named| named == root || same_identity(named, caller))
+    texts(&principal["AWS"])
+        .into_iter()
+        .any(|named| named == root || same_identity(named, caller))
 }
 
 /// A session is its role, whose path a session's ARN does not tell.
@@ -184,7 +221,10 @@ fn holds(condition: &Value, context: &BTreeMap<String, Vec<String>>) -> bool {
     let Some(operators) = condition.as_object() else { return true };
     operators.iter().all(|(operator, keys)| {
         keys.as_object().unwrap().iter().all(|(key, wanted)| {
-            let found = context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, values)| values);
+            let found = context
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(key))
+                .map(|(_, values)| values);
             compare(operator, &texts(wanted), found.map(Vec::as_slice))
         })
     })
@@ -192,7 +232,9 @@ fn holds(condition: &Value, context: &BTreeMap<String, Vec<String>>) -> bool {
 
 fn compare(operator: &str, wanted: &[&str], found: Option<&[String]>) -> bool {
     if operator == "Null" {
-        return wanted.iter().any(|wanted| (*wanted == "true") == found.is_none_or(<[String]>::is_empty));
+        return wanted
+            .iter()
+            .any(|wanted| (*wanted == "true") == found.is_none_or(<[String]>::is_empty));
     }
     let (quantifier, operator) = operator.split_once(':').unwrap_or(("", operator));
     let (operator, if_exists) = match operator.strip_suffix("IfExists") {
@@ -234,7 +276,8 @@ pub(crate) struct Seen {
     /// The tags of the caller's session.
     pub(crate) caller_tags: BTreeMap<String, String>,
     pub(crate) region: String,
-    /// As the sandbox's journal has them: `a.b` for what is nested, `a.1` for elements of JSON lists.
+    /// As the sandbox's journal has them: `a.b` for what is nested, `a.1` for elements of JSON
+    /// lists.
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
@@ -256,7 +299,8 @@ impl Seen {
 pub(crate) struct World {
     /// Workgroups' ids, by name.
     pub(crate) workgroups: BTreeMap<String, String>,
-    /// The id of the key behind parameters, and of that behind secrets. `None`: AWS's own, which needs no permission.
+    /// The id of the key behind parameters, and of that behind secrets. `None`: AWS's own, which
+    /// needs no permission.
     pub(crate) parameter_key: Option<String>,
     pub(crate) secret_key: Option<String>,
     /// The token's provider (ARN and name), `sub` and `aud`.
@@ -298,10 +342,16 @@ pub(crate) fn calls(seen: &Seen, world: &World) -> Vec<Call> {
                 .collect();
             if !tags.is_empty() {
                 more.push(("aws:TagKeys".to_owned(), tags.keys().cloned().collect()));
-                more.extend(tags.iter().map(|(key, value)| (format!("aws:RequestTag/{key}"), vec![value.clone()])));
+                more.extend(
+                    tags.iter()
+                        .map(|(key, value)| (format!("aws:RequestTag/{key}"), vec![value.clone()])),
+                );
             }
             let actions = if tags.is_empty() { &["sts:AssumeRole"][..] } else { &["sts:AssumeRole", "sts:TagSession"] };
-            actions.iter().map(|action| call(action, parameter("RoleArn").to_owned(), more.clone())).collect()
+            actions
+                .iter()
+                .map(|action| call(action, parameter("RoleArn").to_owned(), more.clone()))
+                .collect()
         }
         "AssumeRoleWithWebIdentity" => {
             let [arn, provider, sub, aud] = world.web_identity.clone().unwrap_or_default();
@@ -318,7 +368,9 @@ pub(crate) fn calls(seen: &Seen, world: &World) -> Vec<Call> {
             let arn = if name.starts_with("arn:") { name.to_owned() } else { own("ssm", &parameter_resource(name)) };
             let decrypted = Some(&world.parameter_key).filter(|_| parameter("WithDecryption") == "true");
             let decrypt = decrypted.and_then(|key| decrypt(key, "ssm", "PARAMETER_ARN", &arn));
-            std::iter::once(call("ssm:GetParameter", arn, Vec::new())).chain(decrypt).collect()
+            std::iter::once(call("ssm:GetParameter", arn, Vec::new()))
+                .chain(decrypt)
+                .collect()
         }
         "GetParametersByPath" => {
             vec![call("ssm:GetParametersByPath", own("ssm", &parameter_resource(parameter("Path"))), Vec::new())]
@@ -328,23 +380,36 @@ pub(crate) fn calls(seen: &Seen, world: &World) -> Vec<Call> {
             let by_name = || own("secretsmanager", &format!("secret:{id}-AbCdEf"));
             let arn = if id.starts_with("arn:") { id.to_owned() } else { by_name() };
             let decrypt = decrypt(&world.secret_key, "secretsmanager", "SecretARN", &arn);
-            std::iter::once(call("secretsmanager:GetSecretValue", arn, Vec::new())).chain(decrypt).collect()
+            std::iter::once(call("secretsmanager:GetSecretValue", arn, Vec::new()))
+                .chain(decrypt)
+                .collect()
         }
         "GetItem" => {
-            let keys = seen.parameters.iter().filter(|(name, _)| name.starts_with("Key.")).map(|(_, key)| key.clone());
+            let keys = seen
+                .parameters
+                .iter()
+                .filter(|(name, _)| name.starts_with("Key."))
+                .map(|(_, key)| key.clone());
             let keys = ("dynamodb:LeadingKeys".to_owned(), keys.collect());
             vec![call("dynamodb:GetItem", own("dynamodb", &format!("table/{}", parameter("TableName"))), vec![keys])]
         }
         operation @ ("GetCredentials" | "GetWorkgroup") => {
-            let id = world.workgroups.get(parameter("workgroupName")).map_or("unknown", String::as_str);
+            let id = world
+                .workgroups
+                .get(parameter("workgroupName"))
+                .map_or("unknown", String::as_str);
             let action = format!("redshift-serverless:{operation}");
             vec![call(&action, own("redshift-serverless", &format!("workgroup/{id}")), Vec::new())]
         }
         operation => cluster(operation, &parameter, &seen.parameters)
             .into_iter()
             .map(|(action, resource)| {
-                let keys = ["DbUser", "DbName"].into_iter().filter(|key| seen.parameters.contains_key(*key));
-                let more = keys.map(|key| (format!("redshift:{key}"), vec![parameter(key).to_owned()])).collect();
+                let keys = ["DbUser", "DbName"]
+                    .into_iter()
+                    .filter(|key| seen.parameters.contains_key(*key));
+                let more = keys
+                    .map(|key| (format!("redshift:{key}"), vec![parameter(key).to_owned()]))
+                    .collect();
                 call(&format!("redshift:{action}"), own("redshift", &resource), more)
             })
             .collect(),
@@ -369,7 +434,9 @@ fn cluster<'a>(
             if parameter("AutoCreate") == "true" {
                 all.push(("CreateClusterUser".to_owned(), user));
             }
-            let groups = parameters.iter().filter(|(name, _)| name.starts_with("DbGroups."));
+            let groups = parameters
+                .iter()
+                .filter(|(name, _)| name.starts_with("DbGroups."));
             for group in groups.map(|(_, group)| on("dbgroup", group)) {
                 all.push(asked(group.clone()));
                 all.push(("JoinGroup".to_owned(), group));
@@ -387,7 +454,9 @@ fn parameter_resource(name: &str) -> String {
 
 /// `Tags.member.1.Key` and `Tags.member.1.Value`.
 fn tags(parameters: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let keys = parameters.iter().filter(|(name, _)| name.starts_with("Tags.") && name.ends_with(".Key"));
+    let keys = parameters
+        .iter()
+        .filter(|(name, _)| name.starts_with("Tags.") && name.ends_with(".Key"));
     keys.map(|(name, key)| {
         let value = parameters.get(&format!("{}Value", name.strip_suffix("Key").unwrap()));
         (key.clone(), value.cloned().unwrap_or_default())
@@ -397,6 +466,11 @@ fn tags(parameters: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 
 /// Whether all that a request takes is allowed.
 pub(crate) fn decide(policies: &Policies, seen: &Seen, world: &World) -> Decision {
-    let decisions = calls(seen, world).into_iter().map(|call| allows(policies, &call));
-    decisions.into_iter().find(|decision| *decision != Decision::Allowed).unwrap_or(Decision::Allowed)
+    let decisions = calls(seen, world)
+        .into_iter()
+        .map(|call| allows(policies, &call));
+    decisions
+        .into_iter()
+        .find(|decision| *decision != Decision::Allowed)
+        .unwrap_or(Decision::Allowed)
 }

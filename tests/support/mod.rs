@@ -1,5 +1,5 @@
-//! The rig: a sandbox (AWS endpoint, Redshift face, PostgreSQL) and a proxy in front of it, in this process or as the
-//! real binary, with psql, tokio-postgres and raw sockets as clients.
+//! The rig: a sandbox (AWS endpoint, Redshift face, PostgreSQL) and a proxy in front of it, in this
+//! process or as the real binary, with psql, tokio-postgres and raw sockets as clients.
 #![allow(dead_code, reason = "every test program uses another part of it")]
 
 use std::path::Path;
@@ -56,8 +56,8 @@ const FAST_VERIFIER_ROUNDS: u32 = 1;
 /// What a test may want otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// Sections and keys, appended to the configuration: `[limits]`, `[credentials]`, more connections, … `{port}`
-    /// stands for the port of the warehouse.
+    /// Sections and keys, appended to the configuration: `[limits]`, `[credentials]`, more
+    /// connections, … `{port}` stands for the port of the warehouse.
     pub(crate) config: String,
     /// `listen.tls.mode`
     pub(crate) tls: &'static str,
@@ -106,15 +106,19 @@ pub(crate) struct Rig {
 impl World {
     /// Starts the sandbox and writes certificates and configuration into a folder.
     pub(crate) async fn start(setup: &Setup) -> Self {
-        // A thousand sessions through proxy and warehouse in one process; login shells allow 1024 files.
+        // A thousand sessions through proxy and warehouse in one process; login shells allow 1024
+        // files.
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
         let mut aws = AwsOptions::default();
         let analytics = aws.workgroups["analytics"].clone();
         for name in &setup.workgroups {
-            aws.workgroups.insert((*name).to_owned(), Workgroup { host: "localhost".into(), ..analytics.clone() });
+            aws.workgroups
+                .insert((*name).to_owned(), Workgroup { host: "localhost".into(), ..analytics.clone() });
         }
         let keys = (aws.access_key_id.clone(), aws.secret_access_key.clone());
-        let sandbox = Sandbox::start(aws, WarehouseOptions::default()).await.unwrap();
+        let sandbox = Sandbox::start(aws, WarehouseOptions::default())
+            .await
+            .unwrap();
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join("ca.crt"), sandbox.ca.pem()).unwrap();
         let toml = toml(setup, &sandbox);
@@ -213,7 +217,12 @@ impl Rig {
 
     /// psql, verified TLS, as the rig's user.
     pub(crate) async fn psql(&self, conn_id: &str, sql: &str) -> Output {
-        self.world.psql(self.port()).args(["-d", conn_id, "-c", sql]).output().await.unwrap()
+        self.world
+            .psql(self.port())
+            .args(["-d", conn_id, "-c", sql])
+            .output()
+            .await
+            .unwrap()
     }
 
     /// A session by tokio-postgres inside verified TLS, and its connection on a task of its own.
@@ -233,7 +242,8 @@ impl Rig {
 
     /// Until the proxy holds nothing of any session.
     pub(crate) async fn wait_until_idle(&self) {
-        self.wait_until(|counts| counts == redshift_iam_proxy::app::Counts::default()).await;
+        self.wait_until(|counts| counts == redshift_iam_proxy::app::Counts::default())
+            .await;
     }
 
     /// Until the counts are as wanted; fails after a minute.
@@ -264,7 +274,11 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let mut config = tokio_postgres::Config::new();
-    config.user(user).password(password).dbname(conn_id).ssl_mode(tokio_postgres::config::SslMode::Disable);
+    config
+        .user(user)
+        .password(password)
+        .dbname(conn_id)
+        .ssl_mode(tokio_postgres::config::SslMode::Disable);
     let (client, connection) = config.connect_raw(stream, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -272,11 +286,14 @@ where
 
 /// SQLSTATE and primary message of a refusal.
 pub(crate) fn refusal(error: &tokio_postgres::Error) -> (String, String) {
-    let error = error.as_db_error().unwrap_or_else(|| panic!("no ErrorResponse: {error:?}"));
+    let error = error
+        .as_db_error()
+        .unwrap_or_else(|| panic!("no ErrorResponse: {error:?}"));
     (error.code().code().to_owned(), error.message().to_owned())
 }
 
-/// Checks all that a refused client reads. The session id at the message's end is not among what is given.
+/// Checks all that a refused client reads. The session id at the message's end is not among what is
+/// given.
 #[track_caller]
 pub(crate) fn assert_refused(error: &tokio_postgres::Error, sqlstate: &str, message: &str, hint: Option<&str>) {
     let (code, text) = refusal(error);
@@ -285,7 +302,8 @@ pub(crate) fn assert_refused(error: &tokio_postgres::Error, sqlstate: &str, mess
     assert_eq!((error.severity(), error.detail(), error.hint()), ("FATAL", None, hint));
 }
 
-/// A connection for [`Setup::config`]: like `sales`, where `keys` do not say otherwise. `""` leaves a key out.
+/// A connection for [`Setup::config`]: like `sales`, where `keys` do not say otherwise. `""` leaves
+/// a key out.
 pub(crate) fn connection(conn_id: &str, keys: &[(&str, &str)]) -> String {
     let mut all = std::collections::BTreeMap::from([
         ("type", "\"redshift-serverless\""),
@@ -298,7 +316,10 @@ pub(crate) fn connection(conn_id: &str, keys: &[(&str, &str)]) -> String {
     ]);
     all.extend(keys.iter().copied());
     all.retain(|_, value| !value.is_empty());
-    let keys = all.iter().map(|(key, value)| format!("{key} = {value}\n")).collect::<String>();
+    let keys = all
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}\n"))
+        .collect::<String>();
     format!("[connections.{conn_id}]\n{keys}")
 }
 
@@ -310,8 +331,8 @@ pub(crate) fn closed_port() -> (tokio::net::TcpSocket, u16) {
     (socket, port)
 }
 
-/// Raises the limit on open files, of which a test needs so many, as does the proxy that it starts. Fails where the
-/// hard limit is lower: a smaller test would show less than its name says.
+/// Raises the limit on open files, of which a test needs so many, as does the proxy that it starts.
+/// Fails where the hard limit is lower: a smaller test would show less than its name says.
 pub(crate) fn require_open_files(count: u64) {
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap();
     assert!(limit >= count, "this test needs {count} open files: the hard limit, {limit}, is too low (ulimit -Hn)");
@@ -319,18 +340,34 @@ pub(crate) fn require_open_files(count: u64) {
 
 /// A refusal's text without its session id, whose form is checked.
 pub(crate) fn without_session(message: &str) -> &str {
-    let (text, id) = message.rsplit_once(" (session ").unwrap_or_else(|| panic!("no session id: {message}"));
+    let (text, id) = message
+        .rsplit_once(" (session ")
+        .unwrap_or_else(|| panic!("no session id: {message}"));
     let id = id.strip_suffix(')').unwrap();
-    assert!(id.len() == 12 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()), "{message}");
+    assert!(
+        id.len() == 12
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+        "{message}"
+    );
     text
 }
 
 fn psql(port: u16, ca: &Path) -> Command {
     let mut command = Command::new("psql");
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent");
-    command.env("PGHOST", "localhost").env("PGPORT", port.to_string()).env("PGCONNECT_TIMEOUT", "60");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", "/nonexistent");
+    command
+        .env("PGHOST", "localhost")
+        .env("PGPORT", port.to_string())
+        .env("PGCONNECT_TIMEOUT", "60");
     command.env("PGUSER", USER).env("PGPASSWORD", PASSWORD);
-    command.env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", ca);
+    command
+        .env("PGSSLMODE", "verify-full")
+        .env("PGSSLROOTCERT", ca);
     command.args(["-X", "-A", "-t", "-q"]).kill_on_drop(true);
     command
 }

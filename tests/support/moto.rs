@@ -1,5 +1,5 @@
-//! moto: an AWS that nobody here wrote. It checks no signature, no policy and no trust, and has no Redshift Serverless;
-//! the sandbox has. What it does have, it has from elsewhere.
+//! moto: an AWS that nobody here wrote. It checks no signature, no policy and no trust, and has no
+//! Redshift Serverless; the sandbox has. What it does have, it has from elsewhere.
 
 use std::env;
 use std::ffi::OsString;
@@ -33,9 +33,19 @@ impl Moto {
     pub(crate) async fn start() -> Self {
         let mut command = Command::new(tool("MOTO_SERVER", "moto_server"));
         command.args(["-H", "127.0.0.1", "-p", "0"]).env_clear();
-        command.envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, env::var_os(name)?))));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("no moto_server: scripts/install.sh test");
+        command.envs(
+            ["PATH", "HOME"]
+                .iter()
+                .filter_map(|name| Some((name, env::var_os(name)?))),
+        );
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .expect("no moto_server: scripts/install.sh test");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let found = tokio::time::timeout(super::raw::SOON * 2, listening(&mut lines, &log)).await;
@@ -62,7 +72,10 @@ impl Moto {
 
     /// How many requests it has answered, and told of.
     pub(crate) fn requests(&self) -> usize {
-        self.log().lines().filter(|line| line.contains("\"POST / HTTP/")).count()
+        self.log()
+            .lines()
+            .filter(|line| line.contains("\"POST / HTTP/"))
+            .count()
     }
 
     /// What a client of it, such as the proxy, needs in its environment.
@@ -77,15 +90,27 @@ impl Moto {
         ]
     }
 
-    /// The AWS CLI's answer, or what it says on stderr. It takes a second; fixtures have quicker ways.
+    /// The AWS CLI's answer, or what it says on stderr. It takes a second; fixtures have quicker
+    /// ways.
     pub(crate) async fn cli(&self, arguments: &[&str]) -> Result<Value, String> {
         let mut command = Command::new(tool("AWS_CLI", "aws"));
-        command.args(arguments).args(["--output", "json"]).env_clear().kill_on_drop(true);
-        command.envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, env::var_os(name)?))));
+        command
+            .args(arguments)
+            .args(["--output", "json"])
+            .env_clear()
+            .kill_on_drop(true);
+        command.envs(
+            ["PATH", "HOME"]
+                .iter()
+                .filter_map(|name| Some((name, env::var_os(name)?))),
+        );
         command.envs(self.environment());
         command.envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")]);
         command.envs([("AWS_PAGER", ""), ("NO_PROXY", "127.0.0.1")]);
-        let output = command.output().await.expect("no AWS CLI: scripts/install.sh test");
+        let output = command
+            .output()
+            .await
+            .expect("no AWS CLI: scripts/install.sh test");
         if output.status.success() {
             Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
         } else {
@@ -107,7 +132,9 @@ impl Moto {
     /// Adds a secret: its ARN.
     pub(crate) async fn put_secret(&self, name: &str, text: &str) -> String {
         let body = json!({ "Name": name, "SecretString": text, "ClientRequestToken": token() });
-        let answer = self.json("secretsmanager", "secretsmanager.CreateSecret", &body).await;
+        let answer = self
+            .json("secretsmanager", "secretsmanager.CreateSecret", &body)
+            .await;
         answer["ARN"].as_str().unwrap().to_owned()
     }
 
@@ -119,22 +146,26 @@ impl Moto {
             "AttributeDefinitions": [{ "AttributeName": "conn_id", "AttributeType": "S" }],
             "KeySchema": [{ "AttributeName": "conn_id", "KeyType": "HASH" }],
         });
-        self.json("dynamodb", "DynamoDB_20120810.CreateTable", &body).await;
+        self.json("dynamodb", "DynamoDB_20120810.CreateTable", &body)
+            .await;
     }
 
     /// Adds or replaces an item, which is in DynamoDB's typed form.
     pub(crate) async fn put_item(&self, table: &str, item: &Value) {
         let body = json!({ "TableName": table, "Item": item });
-        self.json("dynamodb", "DynamoDB_20120810.PutItem", &body).await;
+        self.json("dynamodb", "DynamoDB_20120810.PutItem", &body)
+            .await;
     }
 
     /// Removes the item with this `conn_id`.
     pub(crate) async fn delete_item(&self, table: &str, conn_id: &str) {
         let body = json!({ "TableName": table, "Key": { "conn_id": { "S": conn_id } } });
-        self.json("dynamodb", "DynamoDB_20120810.DeleteItem", &body).await;
+        self.json("dynamodb", "DynamoDB_20120810.DeleteItem", &body)
+            .await;
     }
 
-    /// Adds a Redshift cluster with the database `dev`. Its endpoint is a name of AWS's that leads nowhere.
+    /// Adds a Redshift cluster with the database `dev`. Its endpoint is a name of AWS's that leads
+    /// nowhere.
     pub(crate) async fn put_cluster(&self, identifier: &str) {
         let body = format!(
             "Action=CreateCluster&Version=2012-12-01&ClusterIdentifier={identifier}&NodeType=ra3.large\
@@ -150,7 +181,8 @@ impl Moto {
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
-    /// The body of the answer, which must be a 200. The signature only tells moto service and Region.
+    /// The body of the answer, which must be a 200. The signature only tells moto service and
+    /// Region.
     async fn post(&self, service: &str, headers: &str, body: &str) -> String {
         let (address, length, id) = (&self.address, body.len(), KEYS.0);
         let request = format!(
@@ -194,7 +226,9 @@ fn token() -> String {
 
 /// What the variable says, or the one among the workspace's tools, or the one on the PATH.
 fn tool(variable: &str, name: &str) -> OsString {
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(name);
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/tools/bin")
+        .join(name);
     match env::var_os(variable) {
         Some(program) => program,
         None if tool.exists() => tool.into(),

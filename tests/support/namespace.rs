@@ -1,5 +1,5 @@
-//! Network namespaces of a test's own: the test program runs once more inside one, with a peer in another, and a wire between
-//! the two that can be cut so that packets vanish without a word.
+//! Network namespaces of a test's own: the test program runs once more inside one, with a peer in
+//! another, and a wire between the two that can be cut so that packets vanish without a word.
 
 use std::process::Stdio;
 
@@ -21,8 +21,8 @@ pub(crate) fn is_inside() -> bool {
 /// Set by who cannot make namespaces and runs the other tests.
 const SKIP: &str = "SKIP_NAMESPACE_TESTS";
 
-/// Runs one test of this program in a network namespace of its own, as root or by sudo. Where it may not, that is a failure,
-/// unless [`SKIP`] is set.
+/// Runs one test of this program in a network namespace of its own, as root or by sudo. Where it
+/// may not, that is a failure, unless [`SKIP`] is set.
 #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
 pub(crate) async fn run_inside(test: &str) {
     let is_root = status("sh", &["-c", "[ $(id -u) = 0 ]"]).await;
@@ -41,8 +41,15 @@ pub(crate) async fn run_inside(test: &str) {
         command.args(["-n", "-E", "env", &format!("PATH={}", std::env::var("PATH").unwrap())]);
     }
     let script = "ip link set lo up && exec \"$0\" --exact \"$1\" --nocapture";
-    command.arg(format!("{INSIDE}=1")).args(["unshare", "--net", "sh", "-c", script]);
-    let done = command.arg(std::env::current_exe().unwrap()).arg(test).status().await.unwrap();
+    command
+        .arg(format!("{INSIDE}=1"))
+        .args(["unshare", "--net", "sh", "-c", script]);
+    let done = command
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .status()
+        .await
+        .unwrap();
     assert!(done.success(), "{test}");
 }
 
@@ -65,7 +72,8 @@ impl Peer {
         ip(&["link", "add", "near", "type", "veth", "peer", "name", "far", "netns", &pid]).await;
         ip(&["address", "add", &format!("{HERE}/30"), "dev", "near"]).await;
         ip(&["link", "set", "near", "up"]).await;
-        peer.ip(&["address", "add", &format!("{THERE}/30"), "dev", "far"]).await;
+        peer.ip(&["address", "add", &format!("{THERE}/30"), "dev", "far"])
+            .await;
         peer.ip(&["link", "set", "far", "up"]).await;
         peer
     }
@@ -88,7 +96,8 @@ impl Peer {
         self.forwarders.push(says(command, "up").await);
     }
 
-    /// From now on what is sent to the peer vanishes, and it sends nothing: its address is gone, and nobody says so.
+    /// From now on what is sent to the peer vanishes, and it sends nothing: its address is gone,
+    /// and nobody says so.
     pub(crate) async fn vanish(&self) {
         let mut show = Command::new("nsenter");
         show.args(["-t", &self.pid(), "-n", "ip", "-o", "link", "show", "far"]);
@@ -97,7 +106,8 @@ impl Peer {
         let lladdr = rest.split_whitespace().next().unwrap();
         // Else the kernel would soon know that nobody is there, and tell.
         ip(&["neigh", "replace", THERE, "lladdr", lladdr, "dev", "near", "nud", "permanent"]).await;
-        self.ip(&["address", "del", &format!("{THERE}/30"), "dev", "far"]).await;
+        self.ip(&["address", "del", &format!("{THERE}/30"), "dev", "far"])
+            .await;
     }
 
     fn pid(&self) -> String {
@@ -135,7 +145,12 @@ while True:
 
 /// Starts a program and waits for its first line.
 async fn says(mut command: Command, line: &str) -> Child {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next_line().await.unwrap().as_deref(), Some(line));
     child
@@ -147,6 +162,9 @@ async fn ip(args: &[&str]) {
 
 async fn status(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     command.status().await.is_ok_and(|status| status.success())
 }

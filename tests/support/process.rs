@@ -17,9 +17,17 @@ const BINARY: &str = env!("CARGO_BIN_EXE_redshift-iam-proxy");
 
 /// `serve` with the world's configuration and keys.
 fn serving(mut command: Command, world: &World, env: &[(&str, &str)]) -> Command {
-    command.arg("serve").arg("--config").arg(world.dir.path().join("proxy.toml"));
-    command.env_clear().env("AWS_ACCESS_KEY_ID", &world.keys.0).env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
-    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(env.iter().copied());
+    command
+        .arg("serve")
+        .arg("--config")
+        .arg(world.dir.path().join("proxy.toml"));
+    command
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", &world.keys.0)
+        .env("AWS_SECRET_ACCESS_KEY", &world.keys.1);
+    command
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(env.iter().copied());
     command
 }
 
@@ -28,7 +36,11 @@ const O_NONBLOCK: i32 = 0o4000;
 
 /// Sends a signal by its name. The shell's own `kill`: a small system has no other.
 pub(crate) async fn signal(pid: u32, name: &str) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]).status().await.unwrap();
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -s {name} {pid}")])
+        .status()
+        .await
+        .unwrap();
     assert!(sent.success());
 }
 
@@ -69,7 +81,8 @@ impl Proxy {
         Self::run(limited, world, &[]).await
     }
 
-    /// The same with its standard error elsewhere, as the shell says it: there is no log to be seen.
+    /// The same with its standard error elsewhere, as the shell says it: there is no log to be
+    /// seen.
     pub(crate) async fn start_redirected(world: &World, stderr: &str, env: &[(&str, &str)]) -> Self {
         let mut redirected = Command::new("sh");
         redirected.args(["-c", &format!("exec \"$0\" \"$@\" {stderr}"), BINARY]);
@@ -84,7 +97,8 @@ impl Proxy {
         Self::run_bare(serving(command, world, env)).await
     }
 
-    /// Runs a command line that serves, with the environment that it has been given, and waits until it listens.
+    /// Runs a command line that serves, with the environment that it has been given, and waits
+    /// until it listens.
     pub(crate) async fn run_bare(command: Command) -> Self {
         let mut proxy = Self::spawn(command);
         // In either format.
@@ -95,7 +109,10 @@ impl Proxy {
     }
 
     fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (log, (written, lines)) = (Arc::new(Mutex::new(String::new())), watch::channel(0));
@@ -109,7 +126,11 @@ impl Proxy {
         self.reader.send_replace(Reader::Stalls);
         let pipe = format!("/proc/{}/fd/2", self.pid());
         // Its own description of the same pipe, so that the proxy's stays one that blocks.
-        let mut pipe = OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(pipe).unwrap();
+        let mut pipe = OpenOptions::new()
+            .write(true)
+            .custom_flags(O_NONBLOCK)
+            .open(pipe)
+            .unwrap();
         for filler in [[b'\n'; 4096].as_slice(), b"\n"] {
             while pipe.write(filler).is_ok() {}
             assert_eq!(pipe.write(filler).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -126,7 +147,8 @@ impl Proxy {
         self.reader.send_replace(Reader::Leaves);
     }
 
-    /// The first line that holds `text`, once it is there. Fails when the process ends before, or after a minute.
+    /// The first line that holds `text`, once it is there. Fails when the process ends before, or
+    /// after a minute.
     pub(crate) async fn wait_for_log(&mut self, text: &str) -> String {
         let found = async {
             let mut seen = 0;
@@ -143,7 +165,9 @@ impl Proxy {
                 }
             }
         };
-        tokio::time::timeout(super::raw::SOON * 2, found).await.unwrap_or_else(|_| panic!("no {text} in the log"))
+        tokio::time::timeout(super::raw::SOON * 2, found)
+            .await
+            .unwrap_or_else(|_| panic!("no {text} in the log"))
     }
 
     /// All lines so far.
@@ -167,13 +191,18 @@ impl Proxy {
 
     fn memory_kib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
     /// Open files.
     pub(crate) fn fds(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
     }
 
     /// Until no more than `wanted` files are open; fails after a minute.
@@ -188,7 +217,11 @@ impl Proxy {
 
     /// Until the process has ended: its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        tokio::time::timeout(super::raw::SOON * 2, self.child.wait()).await.expect("it ends").unwrap().code()
+        tokio::time::timeout(super::raw::SOON * 2, self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap()
+            .code()
     }
 }
 
@@ -226,7 +259,9 @@ async fn read(
 fn listening_port(pid: u32) -> Option<u16> {
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let links = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
-    let sockets: HashSet<_> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+    let sockets: HashSet<_> = links
+        .map(|link| link.to_string_lossy().into_owned())
+        .collect();
     let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
     table.lines().skip(1).find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();

@@ -43,11 +43,15 @@ pub(crate) fn tls_config_as(ca_pem: &str, client: Option<&Client>) -> ClientConf
     let mut roots = RootCertStore::empty();
     roots.add(certificate(ca_pem)).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let config = config.with_root_certificates(roots);
     let Some(client) = client else { return config.with_no_client_auth() };
     let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes()).unwrap();
-    config.with_client_auth_cert(vec![certificate(&client.cert_pem)], key).unwrap()
+    config
+        .with_client_auth_cert(vec![certificate(&client.cert_pem)], key)
+        .unwrap()
 }
 
 pub(crate) async fn tls(port: u16, ca_pem: &str) -> TlsStream<TcpStream> {
@@ -65,7 +69,8 @@ pub(crate) async fn encrypt(socket: TcpStream, config: ClientConfig) -> TlsStrea
     try_encrypt(socket, config).await.unwrap()
 }
 
-/// The same where the handshake may fail. In TLS 1.3 a client hears of its certificate's refusal later.
+/// The same where the handshake may fail. In TLS 1.3 a client hears of its certificate's refusal
+/// later.
 pub(crate) async fn try_encrypt(mut socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     socket.write_all(SSL_REQUEST).await.unwrap();
     assert_eq!(socket.read_u8().await.unwrap(), b'S');
@@ -73,7 +78,9 @@ pub(crate) async fn try_encrypt(mut socket: TcpStream, config: ClientConfig) -> 
 }
 
 pub(crate) async fn handshake(socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
-    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), socket).await
+    TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from("localhost").unwrap(), socket)
+        .await
 }
 
 /// A startup message of version 3.`minor`.
@@ -111,7 +118,9 @@ pub(crate) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u
             all.extend(&chunk[..read]);
         }
     };
-    tokio::time::timeout(SOON, read).await.expect("the proxy closes the connection");
+    tokio::time::timeout(SOON, read)
+        .await
+        .expect("the proxy closes the connection");
     all
 }
 
@@ -145,7 +154,10 @@ pub(crate) async fn say(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
 /// The field of an ErrorResponse's body, by its code.
 #[track_caller]
 pub(crate) fn field(body: &[u8], code: u8) -> String {
-    let field = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&code)).expect("the field");
+    let field = body
+        .split(|&byte| byte == 0)
+        .find(|field| field.first() == Some(&code))
+        .expect("the field");
     String::from_utf8(field[1..].to_vec()).unwrap()
 }
 

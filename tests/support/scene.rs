@@ -1,4 +1,5 @@
-//! A running proxy with secrets all over it, for the families that look for them in its log and its replies.
+//! A running proxy with secrets all over it, for the families that look for them in its log and its
+//! replies.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -61,7 +62,9 @@ impl Scene {
         std::fs::write(world.dir.path().join("stored-password"), ODD_PASSWORD).unwrap();
         let tap = Tap::start(&world.sandbox.aws.url()).await;
         let path = world.dir.path().join("proxy.toml");
-        let mut toml = std::fs::read_to_string(&path).unwrap().replace(&world.sandbox.aws.url(), &tap.url());
+        let mut toml = std::fs::read_to_string(&path)
+            .unwrap()
+            .replace(&world.sandbox.aws.url(), &tap.url());
         for name in OF_THEIR_OWN {
             toml = with_own_role(&world, &toml, name);
         }
@@ -73,7 +76,10 @@ impl Scene {
         secrets.add("wrong password", WRONG_PASSWORD);
         for verifier in [&verifier, &super::verifier()] {
             let (_, keys) = verifier.rsplit_once('$').unwrap();
-            for (name, key) in ["stored key", "server key"].into_iter().zip(keys.split(':')) {
+            for (name, key) in ["stored key", "server key"]
+                .into_iter()
+                .zip(keys.split(':'))
+            {
                 secrets.add(name, STANDARD.decode(key).unwrap());
             }
         }
@@ -172,7 +178,9 @@ impl Scene {
 
     /// A login that is to fail so.
     pub(crate) async fn refused(&mut self, proxy: &mut Proxy, conn_id: &str, sqlstate: &str) {
-        let login = self.scram(proxy.port, "odd", ODD_PASSWORD, conn_id, &[]).await;
+        let login = self
+            .scram(proxy.port, "odd", ODD_PASSWORD, conn_id, &[])
+            .await;
         assert_eq!(login.sqlstate.as_deref(), Some(sqlstate), "{conn_id}\n{}", proxy.log());
     }
 }
@@ -205,7 +213,13 @@ pub(crate) async fn query(login: &mut Login) {
     let all = [simple, parse, bind, message(b'E', b"\0\0\0\0\0"), message(b'S', b""), message(b'X', b"")].concat();
     say(&mut login.stream, &all).await;
     let answer = until_closed(&mut login.stream).await;
-    assert!(answer.windows(PARAMETER.len()).any(|text| text == PARAMETER.as_bytes()), "{}", answer.escape_ascii());
+    assert!(
+        answer
+            .windows(PARAMETER.len())
+            .any(|text| text == PARAMETER.as_bytes()),
+        "{}",
+        answer.escape_ascii()
+    );
 }
 
 /// What a log may hold least of all, and no client either.
@@ -218,6 +232,14 @@ pub(crate) fn assert_clean(scene: &mut Scene, log: &str) {
     in_log.assert_absent("the log", &unescaped(log));
     // These are the client's own.
     let own = ["driver_token", "cancel key"];
-    let in_replies = Secrets(scene.secrets.0.iter().filter(|(name, _)| !own.contains(&&**name)).cloned().collect());
+    let in_replies = Secrets(
+        scene
+            .secrets
+            .0
+            .iter()
+            .filter(|(name, _)| !own.contains(&&**name))
+            .cloned()
+            .collect(),
+    );
     in_replies.assert_absent("a reply", &String::from_utf8_lossy(&scene.replies));
 }

@@ -50,7 +50,11 @@ impl Scram {
         let unproven = format!("c={binding},r={nonce}");
         let auth_message = format!("{},{challenge},{unproven}", self.first_bare());
         let signature = sign(stored_key.as_ref(), auth_message.as_bytes());
-        let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(key, signature)| key ^ signature).collect();
+        let proof: Vec<u8> = client_key
+            .iter()
+            .zip(&signature)
+            .map(|(key, signature)| key ^ signature)
+            .collect();
         format!("{unproven},p={}", STANDARD.encode(proof))
     }
 }
@@ -63,9 +67,14 @@ pub(crate) fn initial_response(mechanism: &str, first: &[u8]) -> Vec<u8> {
 
 /// An attribute of a SCRAM message, by its name with `=`.
 pub(crate) fn part<'a>(message: &'a str, name: &str) -> &'a str {
-    message.split(',').find_map(|part| part.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {message}"))
+    message
+        .split(',')
+        .find_map(|part| part.strip_prefix(name))
+        .unwrap_or_else(|| panic!("no {name} in {message}"))
 }
 
 fn sign(key: &[u8], data: &[u8]) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref().to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data)
+        .as_ref()
+        .to_vec()
 }

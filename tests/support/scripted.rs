@@ -1,4 +1,5 @@
-//! A warehouse that says exactly what a test wants said: hostile, broken, or just another than the sandbox's.
+//! A warehouse that says exactly what a test wants said: hostile, broken, or just another than the
+//! sandbox's.
 
 use std::collections::HashMap;
 use std::io::Result;
@@ -83,7 +84,11 @@ impl Scripted {
 
     /// What it does with a client of this application_name.
     pub(crate) fn script(&self, name: &str, steps: Vec<Step>) {
-        self.shared.scripts.lock().unwrap().insert(name.to_owned(), steps);
+        self.shared
+            .scripts
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), steps);
     }
 
     /// What came in since the last call.
@@ -140,7 +145,12 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Result<()> {
             came
         }
     };
-    shared.seen.lock().unwrap().in_clear.push([&request[..], &said].concat());
+    shared
+        .seen
+        .lock()
+        .unwrap()
+        .in_clear
+        .push([&request[..], &said].concat());
     Ok(())
 }
 
@@ -160,7 +170,14 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, shared: &Shared
             Step::Read => {
                 let (tag, body) = read_message(stream).await?;
                 last.clone_from(&body);
-                shared.seen.lock().unwrap().messages.entry(name.clone()).or_default().push((tag, body));
+                shared
+                    .seen
+                    .lock()
+                    .unwrap()
+                    .messages
+                    .entry(name.clone())
+                    .or_default()
+                    .push((tag, body));
             }
             Step::Answer(answer) => send(stream, &answer(&last)).await?,
             Step::Repeat(bytes) => loop {
@@ -181,8 +198,15 @@ async fn hang<S: AsyncRead + Unpin>(stream: &mut S) -> Result<()> {
 /// Which script is meant. The version is checked on the way: always 3.0.
 fn application_name(startup: &[u8]) -> String {
     assert_eq!(startup[..4], [0, 3, 0, 0]);
-    let texts: Vec<_> = startup[4..].split(|&byte| byte == 0).map(|text| String::from_utf8_lossy(text)).collect();
-    let place = texts.iter().step_by(2).position(|name| name == "application_name").expect("an application_name");
+    let texts: Vec<_> = startup[4..]
+        .split(|&byte| byte == 0)
+        .map(|text| String::from_utf8_lossy(text))
+        .collect();
+    let place = texts
+        .iter()
+        .step_by(2)
+        .position(|name| name == "application_name")
+        .expect("an application_name");
     texts[2 * place + 1].clone().into_owned()
 }
 

@@ -21,14 +21,22 @@ impl Secrets {
     /// The names of those that `text` holds.
     pub(crate) fn found_in(&self, text: &str) -> Vec<&str> {
         let holds = |spellings: &Vec<String>| spellings.iter().any(|spelling| text.contains(spelling));
-        self.0.iter().filter(|(_, spellings)| holds(spellings)).map(|(name, _)| name.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|(_, spellings)| holds(spellings))
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     #[track_caller]
     pub(crate) fn assert_absent(&self, what: &str, text: &str) {
         let found = self.found_in(text);
         if !found.is_empty() {
-            let lines: Vec<_> = text.lines().filter(|line| !self.found_in(line).is_empty()).take(5).collect();
+            let lines: Vec<_> = text
+                .lines()
+                .filter(|line| !self.found_in(line).is_empty())
+                .take(5)
+                .collect();
             panic!("{what} holds {found:?}:\n{}", lines.join("\n"));
         }
     }
@@ -36,7 +44,9 @@ impl Secrets {
 
 /// A cancel key, also as the number that it may be printed as.
 pub(crate) fn add_number(secrets: &mut Secrets, key: &[u8]) {
-    let hex = key.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let hex = key
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut all = vec![hex.clone(), hex.to_uppercase()];
     let number = u32::from_be_bytes(key.try_into().unwrap());
     all.extend([number.to_string(), number.cast_signed().to_string()]);
@@ -61,15 +71,29 @@ fn spellings(secret: &[u8]) -> Vec<String> {
     all.push(serde_json::to_string(&lossy).unwrap());
     all.push(secret.escape_ascii().to_string());
     for between in ["", " ", ":", ", "] {
-        for part in [secret].into_iter().chain(secret.chunks_exact(PART).filter(|_| secret.len() > PART)) {
-            let hex = part.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between);
+        for part in [secret]
+            .into_iter()
+            .chain(secret.chunks_exact(PART).filter(|_| secret.len() > PART))
+        {
+            let hex = part
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<Vec<_>>()
+                .join(between);
             all.extend([hex.to_uppercase(), hex]);
         }
     }
     // `{:?}` of bytes, of the whole or of some of it: an error shows the line at which it stopped.
-    for part in [secret].into_iter().chain(secret.chunks_exact(PART).filter(|_| secret.len() > PART)) {
+    for part in [secret]
+        .into_iter()
+        .chain(secret.chunks_exact(PART).filter(|_| secret.len() > PART))
+    {
         for (between, after) in [(", ", ","), (",", ","), (" ", " ")] {
-            let list = part.iter().map(u8::to_string).collect::<Vec<_>>().join(between);
+            let list = part
+                .iter()
+                .map(u8::to_string)
+                .collect::<Vec<_>>()
+                .join(between);
             // Within a longer list, or at its end.
             all.extend([format!("{list}{after}"), format!("{list}]")]);
         }
@@ -90,9 +114,16 @@ fn spellings(secret: &[u8]) -> Vec<String> {
             url
         }));
     }
-    // Base64 of it alone, and of any text that it stands in: three alignments, without the letters that it shares.
-    let parts = secret.chunks_exact(PART * 2).filter(|_| secret.len() > PART * 2);
-    for (ahead, part) in [secret].into_iter().chain(parts).flat_map(|part| (0..3).map(move |ahead| (ahead, part))) {
+    // Base64 of it alone, and of any text that it stands in: three alignments, without the letters
+    // that it shares.
+    let parts = secret
+        .chunks_exact(PART * 2)
+        .filter(|_| secret.len() > PART * 2);
+    for (ahead, part) in [secret]
+        .into_iter()
+        .chain(parts)
+        .flat_map(|part| (0..3).map(move |ahead| (ahead, part)))
+    {
         let shifted = [&vec![0; ahead][..], part].concat();
         let (first, last) = ((ahead * 8).div_ceil(6), shifted.len() * 8 / 6);
         for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
@@ -120,7 +151,10 @@ pub(crate) fn unescaped(log: &str) -> String {
         }
     }
     let mut all = log.to_owned();
-    for line in log.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+    for line in log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+    {
         texts(&line, &mut all);
     }
     all

@@ -1,4 +1,5 @@
-//! Seed set-ups: a world, connections for it, the real binary in front, and what was called with what.
+//! Seed set-ups: a world, connections for it, the real binary in front, and what was called with
+//! what.
 
 use std::path::Path;
 
@@ -92,9 +93,14 @@ impl Seed {
 
     /// A cluster with these database users, that these may open, where the warehouse is.
     pub(crate) fn cluster(self, name: &str, callers: &[&str], users: &[&str]) -> Self {
-        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let texts = |all: &[&str]| {
+            all.iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
         let (callers, users) = (texts(callers), texts(users).into_iter().collect());
-        self.aws().put_cluster(name, Cluster { callers, users, port: self.warehouse_port(), ..Cluster::default() });
+        self.aws()
+            .put_cluster(name, Cluster { callers, users, port: self.warehouse_port(), ..Cluster::default() });
         self
     }
 
@@ -116,7 +122,12 @@ impl Seed {
 
     /// A database user's password, good for an hour.
     pub(crate) async fn database_password(&self, user: &str) -> String {
-        self.world.sandbox.logins.mint(user, std::time::Duration::from_secs(3600)).await.password
+        self.world
+            .sandbox
+            .logins
+            .mint(user, std::time::Duration::from_secs(3600))
+            .await
+            .password
     }
 
     /// The proxy as the IAM user `proxy`, by keys in its environment.
@@ -133,13 +144,21 @@ impl Seed {
 
     /// The proxy in a pod, by the EKS Pod Identity Agent.
     pub(crate) async fn run_in_pod(self, role_arn: &str) -> Run {
-        let agent = self.aws().pod_identity(role_arn, "pod-token-1").await.unwrap();
+        let agent = self
+            .aws()
+            .pod_identity(role_arn, "pod-token-1")
+            .await
+            .unwrap();
         self.run_beside(agent).await
     }
 
     /// The proxy in a container of ECS.
     pub(crate) async fn run_in_container(self, role_arn: &str) -> Run {
-        let agent = self.aws().container_credentials(role_arn, "pod-token-1").await.unwrap();
+        let agent = self
+            .aws()
+            .container_credentials(role_arn, "pod-token-1")
+            .await
+            .unwrap();
         self.run_beside(agent).await
     }
 
@@ -166,9 +185,15 @@ impl Run {
     }
 
     pub(crate) async fn user_as(&self, user: &str, conn_id: &str) -> String {
-        let client =
-            self.connect(user, conn_id).await.unwrap_or_else(|error| panic!("{error:?}\n{}", self.proxy.log()));
-        client.query_one("select current_user::text", &[]).await.unwrap().get(0)
+        let client = self
+            .connect(user, conn_id)
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}\n{}", self.proxy.log()));
+        client
+            .query_one("select current_user::text", &[])
+            .await
+            .unwrap()
+            .get(0)
     }
 
     /// How many sessions the proxy was given for itself.
@@ -212,8 +237,12 @@ impl Run {
 
     fn refusals(&self, conn_id: &str) -> Vec<Value> {
         let log = self.proxy.log();
-        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| event["message"] == "login refused" && event["conn_id"] == conn_id).collect()
+        let events = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events
+            .filter(|event| event["message"] == "login refused" && event["conn_id"] == conn_id)
+            .collect()
     }
 
     /// What has been called, in order: see [`shown`].
@@ -240,19 +269,34 @@ pub(crate) fn assert_calls(aws: &Aws, want: &[&str]) {
 /// A token that is good for an hour.
 pub(crate) fn put_web_identity(sandbox: &Sandbox, token: &str, subject: &str) {
     let expires_at = sandbox.logins.now() + std::time::Duration::from_secs(3600);
-    sandbox.aws.put_web_identity(token, WebIdentity { subject: subject.to_owned(), expires_at });
+    sandbox
+        .aws
+        .put_web_identity(token, WebIdentity { subject: subject.to_owned(), expires_at });
 }
 
-/// `Operation{parameter=value,…} by CALLER`, then `[tags]` of the caller's session, and `@REGION` where it is not the
-/// sandbox's own. ARNs go without what all of the account's have in common.
+/// `Operation{parameter=value,…} by CALLER`, then `[tags]` of the caller's session, and `@REGION`
+/// where it is not the sandbox's own. ARNs go without what all of the account's have in common.
 pub(crate) fn shown(request: &Request) -> String {
-    let short = |text: &str| text.replace("arn:aws:iam::123456789012:", "").replace("arn:aws:sts::123456789012:", "");
-    let parameters = request.parameters.iter().filter(|(name, _)| !["Action", "Version"].contains(&name.as_str()));
-    let parameters = parameters.map(|(name, value)| format!("{name}={}", short(value))).collect::<Vec<_>>().join(",");
+    let short = |text: &str| {
+        text.replace("arn:aws:iam::123456789012:", "")
+            .replace("arn:aws:sts::123456789012:", "")
+    };
+    let parameters = request
+        .parameters
+        .iter()
+        .filter(|(name, _)| !["Action", "Version"].contains(&name.as_str()));
+    let parameters = parameters
+        .map(|(name, value)| format!("{name}={}", short(value)))
+        .collect::<Vec<_>>()
+        .join(",");
     let caller = if request.caller.is_empty() { "nobody".to_owned() } else { short(&request.caller) };
     let mut shown = format!("{}{{{parameters}}} by {caller}", request.operation);
     if !request.caller_tags.is_empty() {
-        let tags = request.caller_tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+        let tags = request
+            .caller_tags
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>();
         shown.push_str(&format!(" [{}]", tags.join(",")));
     }
     if !request.region.is_empty() && request.region != "ap-southeast-2" {
@@ -266,6 +310,9 @@ pub(crate) fn load_faults(connection: &str) -> Vec<String> {
     use redshift_iam_proxy::config::{self, UnknownKeys};
     match config::parse(connection, Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults.iter().map(|fault| format!("{}: {}", fault.key, fault.message)).collect(),
+        Err(faults) => faults
+            .iter()
+            .map(|fault| format!("{}: {}", fault.key, fault.message))
+            .collect(),
     }
 }

@@ -79,7 +79,8 @@ pub(crate) async fn messages_until<S: AsyncRead + Unpin>(stream: &mut S, tag: u8
     }
 }
 
-/// Sends a startup message and answers what is asked: all messages, up to ReadyForQuery or an ErrorResponse.
+/// Sends a startup message and answers what is asked: all messages, up to ReadyForQuery or an
+/// ErrorResponse.
 pub(crate) async fn log_in<S>(stream: &mut S, startup: &[u8], password: &str) -> Vec<Message>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -110,7 +111,9 @@ where
             }
         }
     };
-    tokio::time::timeout(SOON, dialogue).await.expect("ready, or refused")
+    tokio::time::timeout(SOON, dialogue)
+        .await
+        .expect("ready, or refused")
 }
 
 /// The one value that a simple query yields, as text.
@@ -135,7 +138,9 @@ where
 pub(crate) fn statuses(messages: &[Message]) -> Vec<(String, String)> {
     let statuses = messages.iter().filter(|(tag, _)| *tag == b'S');
     let pair = |body: &[u8]| {
-        let mut texts = body.split(|&byte| byte == 0).map(|text| String::from_utf8(text.to_vec()).unwrap());
+        let mut texts = body
+            .split(|&byte| byte == 0)
+            .map(|text| String::from_utf8(text.to_vec()).unwrap());
         (texts.next().unwrap(), texts.next().unwrap())
     };
     statuses.map(|(_, body)| pair(body)).collect()

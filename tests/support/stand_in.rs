@@ -1,5 +1,5 @@
-//! A warehouse for more sessions than PostgreSQL has processes: TLS, a login, and queries that are answered with their
-//! own text.
+//! A warehouse for more sessions than PostgreSQL has processes: TLS, a login, and queries that are
+//! answered with their own text.
 
 use std::io::{ErrorKind, Result};
 use std::sync::Arc;
@@ -22,7 +22,8 @@ pub(crate) const ENDLESS: &str = "select endlessly";
 /// Rows of an endless result that are sent in one go.
 const ROWS: usize = 64;
 
-/// Bytes that the kernel holds for a session. Its own choice is megabytes, of which there is not enough for hundreds.
+/// Bytes that the kernel holds for a session. Its own choice is megabytes, of which there is not
+/// enough for hundreds.
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// RowDescription's fields behind a column's name: no table, type text of any length, in text.
@@ -143,8 +144,8 @@ async fn serve(mut socket: TcpStream, acceptor: &TlsAcceptor, tally: &Arc<Tally>
     stream.shutdown().await
 }
 
-/// Takes any password. What follows AuthenticationOk, up to ReadyForQuery. An error for a CancelRequest, which is answered
-/// by the end: whoever sends one gives its session up as well.
+/// Takes any password. What follows AuthenticationOk, up to ReadyForQuery. An error for a
+/// CancelRequest, which is answered by the end: whoever sends one gives its session up as well.
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, tally: &Tally) -> Result<()> {
     if read_packet(stream).await?.starts_with(CANCEL_REQUEST) {
         return Err(ErrorKind::ConnectionAborted.into());
@@ -163,7 +164,9 @@ async fn answer_endlessly<S: AsyncWrite + Unpin>(stream: &mut S, tally: &Tally) 
     tally.endless.fetch_add(1, Ordering::Relaxed);
     loop {
         stream.write_all(&rows).await?;
-        tally.endless_bytes.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        tally
+            .endless_bytes
+            .fetch_add(rows.len() as u64, Ordering::Relaxed);
     }
 }
 

@@ -1,4 +1,5 @@
-//! A wire that listens: what a proxy and the AWS endpoint, or the warehouse, say to each other, secrets included.
+//! A wire that listens: what a proxy and the AWS endpoint, or the warehouse, say to each other,
+//! secrets included.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -44,7 +45,12 @@ impl Tap {
 
     /// How often these bytes went by.
     pub(crate) fn count(&self, bytes: &[u8]) -> usize {
-        self.heard.lock().unwrap().windows(bytes.len()).filter(|window| *window == bytes).count()
+        self.heard
+            .lock()
+            .unwrap()
+            .windows(bytes.len())
+            .filter(|window| *window == bytes)
+            .count()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -54,7 +60,11 @@ impl Tap {
     /// All texts that went by between `begin` and the next of `ends`.
     pub(crate) fn all_between(&self, begin: &str, ends: &[char]) -> Vec<String> {
         let heard = String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned();
-        heard.split(begin).skip(1).map(|rest| rest.split(ends).next().unwrap_or_default().to_owned()).collect()
+        heard
+            .split(begin)
+            .skip(1)
+            .map(|rest| rest.split(ends).next().unwrap_or_default().to_owned())
+            .collect()
     }
 }
 

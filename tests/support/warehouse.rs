@@ -1,4 +1,5 @@
-//! What the warehouses that are not the sandbox's have in common: how they take its place, their door, and what they say.
+//! What the warehouses that are not the sandbox's have in common: how they take its place, their
+//! door, and what they say.
 
 use std::io::Result;
 use std::sync::Arc;
@@ -38,7 +39,10 @@ fn acceptor(leaf: &Leaf) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(leaf.cert_pem.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = config
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
     TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()))
 }
 

@@ -24,12 +24,14 @@ const WAREHOUSE: u16 = 5439;
 /// More than the sockets on the way and the proxy hold.
 const MUCH: usize = 64 * 1024 * 1024;
 
-/// What is set, how long it takes to notice that a peer is gone, and how long the test waits for it.
+/// What is set, how long it takes to notice that a peer is gone, and how long the test waits for
+/// it.
 struct Times {
     keepalive: u64,
     network: Network,
     noticed_after: Duration,
-    /// The same where bytes are on their way to the peer: by when the test wants it, which is ahead of the other.
+    /// The same where bytes are on their way to the peer: by when the test wants it, which is ahead
+    /// of the other.
     unacknowledged: Duration,
     unacknowledged_by: Duration,
     deadline: Duration,
@@ -106,7 +108,9 @@ async fn peers_whose_packets_vanish_are_given_up_and_a_client_that_reads_nothing
     }
     // The clients that are still there hear of it.
     for session in [&mut bereft, &mut waiting] {
-        session.assert_told(("08006", "the warehouse closed the connection")).await;
+        session
+            .assert_told(("08006", "the warehouse closed the connection"))
+            .await;
     }
     assert!(streaming.await.unwrap() > 0);
     reading.abort();
@@ -114,7 +118,9 @@ async fn peers_whose_packets_vanish_are_given_up_and_a_client_that_reads_nothing
     // Real time has to pass: the kernel counts it.
     sleep((times.noticed_after * 2).saturating_sub(stopped_reading.elapsed())).await;
     assert_eq!(rig.app.counts().sessions, 1);
-    let told = timeout(times.deadline, read(&mut slow, MUCH)).await.expect("it goes on where it stopped");
+    let told = timeout(times.deadline, read(&mut slow, MUCH))
+        .await
+        .expect("it goes on where it stopped");
     assert_eq!(told, MUCH, "it read nothing for {:?}", stopped_reading.elapsed());
     reset(slow.stream);
     rig.wait_until(|counts| counts.sessions == 0).await;

@@ -1,7 +1,8 @@
 //! Who signed a request, or why it is not believed.
 //!
-//! The checks and their order follow AWS's error messages ("Troubleshoot Signature Version 4 signing", IAM User Guide):
-//! a header that can be read, a known key, its token, its end, the scope, the signed headers, the time, the signature.
+//! The checks and their order follow AWS's error messages ("Troubleshoot Signature Version 4
+//! signing", IAM User Guide): a header that can be read, a known key, its token, its end, the
+//! scope, the signed headers, the time, the signature.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +24,8 @@ const TOLERANCE: Duration = Duration::from_secs(300);
 /// Checks the signature of a request to `service`.
 ///
 /// # Errors
-/// AWS's refusals for a signature that is missing, malformed, by an unknown or expired key, for another service, Region
-/// or time, or wrong.
+/// AWS's refusals for a signature that is missing, malformed, by an unknown or expired key, for
+/// another service, Region or time, or wrong.
 pub(super) fn authenticate(
     world: &World,
     service: Service,
@@ -38,7 +39,9 @@ pub(super) fn authenticate(
         return Err(missing(protocol));
     };
     let authorization = Authorization::parse(authorization).ok_or_else(|| incomplete(protocol))?;
-    let key = world.key(authorization.access_key_id).ok_or_else(|| unknown(protocol))?;
+    let key = world
+        .key(authorization.access_key_id)
+        .ok_or_else(|| unknown(protocol))?;
     check_session(protocol, key.session.as_ref(), header("x-amz-security-token"), now)?;
     check_scope(world, service, &authorization)?;
     check_coverage(protocol, head, &authorization)?;
@@ -67,8 +70,13 @@ pub(super) fn authenticate(
 
 /// The Region that a request claims to be signed for; empty if none can be read.
 pub(super) fn claimed_region(head: &Parts) -> &str {
-    let header = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    header.and_then(Authorization::parse).map_or("", |authorization| authorization.region)
+    let header = head
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    header
+        .and_then(Authorization::parse)
+        .map_or("", |authorization| authorization.region)
 }
 
 fn check_session(
@@ -103,8 +111,16 @@ fn check_scope(world: &World, service: Service, authorization: &Authorization<'_
 
 /// The host and all of AWS's own headers must be under the signature.
 fn check_coverage(protocol: Protocol, head: &Parts, authorization: &Authorization<'_>) -> Result<(), Refusal> {
-    let present = head.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-amz-"));
-    match ["host", "x-amz-date"].into_iter().chain(present).find(|name| !authorization.covers(name)) {
+    let present = head
+        .headers
+        .keys()
+        .map(|name| name.as_str())
+        .filter(|name| name.starts_with("x-amz-"));
+    match ["host", "x-amz-date"]
+        .into_iter()
+        .chain(present)
+        .find(|name| !authorization.covers(name))
+    {
         None => Ok(()),
         Some(name) => Err(mismatch(protocol, format!("'{name}' must be a 'SignedHeader' in the AWS Authorization."))),
     }

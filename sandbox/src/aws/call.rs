@@ -18,7 +18,8 @@ pub(super) struct Call {
     /// As the request names it; perhaps none of [`Operation`].
     pub(super) name: String,
     pub(super) operation: Option<Operation>,
-    /// Members of the JSON body (nested ones as `a.b`, elements as `a.1`) or form fields, all as text.
+    /// Members of the JSON body (nested ones as `a.b`, elements as `a.1`) or form fields, all as
+    /// text.
     pub(super) parameters: BTreeMap<String, String>,
     /// The JSON body; `Null` in the Query protocol. `None`: it is not a JSON object.
     pub(super) body: Option<Value>,
@@ -27,7 +28,10 @@ pub(super) struct Call {
 impl Call {
     /// Reads what can be read; an odd request becomes a call of an unknown operation.
     pub(super) fn read(headers: &HeaderMap, query: &str, body: &[u8]) -> Self {
-        match headers.get(TARGET).map(|target| String::from_utf8_lossy(target.as_bytes())) {
+        match headers
+            .get(TARGET)
+            .map(|target| String::from_utf8_lossy(target.as_bytes()))
+        {
             Some(target) => Self::json(headers, &target, body),
             None => Self::query(headers, query, body),
         }
@@ -77,16 +81,29 @@ impl Call {
         let Some(body) = &self.body else {
             return Err(Refusal::unreadable("The body is not a JSON object"));
         };
-        let json = body.as_object().into_iter().flat_map(|members| members.keys().map(String::as_str));
-        let form = self.parameters.keys().filter(|_| body.is_null()).map(|name| name.split('.').next().unwrap_or(name));
-        let mut strange =
-            json.chain(form.filter(|name| !["Action", "Version"].contains(name))).filter(|name| !operation.takes(name));
-        strange.next().map_or(Ok(()), |name| Err(Refusal::unknown_parameter(self.service, name)))
+        let json = body
+            .as_object()
+            .into_iter()
+            .flat_map(|members| members.keys().map(String::as_str));
+        let form = self
+            .parameters
+            .keys()
+            .filter(|_| body.is_null())
+            .map(|name| name.split('.').next().unwrap_or(name));
+        let mut strange = json
+            .chain(form.filter(|name| !["Action", "Version"].contains(name)))
+            .filter(|name| !operation.takes(name));
+        strange
+            .next()
+            .map_or(Ok(()), |name| Err(Refusal::unknown_parameter(self.service, name)))
     }
 
     /// The JSON body's member, whatever it is; `None` if it is missing or null.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
-        self.body.as_ref().and_then(|body| body.get(name)).filter(|value| !value.is_null())
+        self.body
+            .as_ref()
+            .and_then(|body| body.get(name))
+            .filter(|value| !value.is_null())
     }
 
     /// A form field, in the Query protocol.
@@ -137,9 +154,14 @@ fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, String>) {
     let under = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
     match value {
         Value::Null => {}
-        Value::Object(members) => members.iter().for_each(|(name, value)| flatten(&under(name), value, into)),
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(name, value)| flatten(&under(name), value, into)),
         Value::Array(elements) => {
-            elements.iter().enumerate().for_each(|(at, value)| flatten(&under(&(at + 1).to_string()), value, into));
+            elements
+                .iter()
+                .enumerate()
+                .for_each(|(at, value)| flatten(&under(&(at + 1).to_string()), value, into));
         }
         Value::String(text) => {
             into.insert(prefix.to_owned(), text.clone());
@@ -165,7 +187,11 @@ mod tests {
     fn a_json_body_is_flattened() {
         let call = json("AmazonSSM.GetParameter", r#"{"a":"x","b":{"c":true,"d":[1,"two"]},"e":null}"#);
         assert_eq!(call.operation, Some(Operation::GetParameter));
-        let flat: Vec<_> = call.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let flat: Vec<_> = call
+            .parameters
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         assert_eq!(flat, ["a=x", "b.c=true", "b.d.1=1", "b.d.2=two"]);
         assert_eq!(call.text("b").unwrap_err().told().0, "SerializationException");
         assert_eq!(call.text("e").unwrap(), None);
@@ -173,19 +199,36 @@ mod tests {
 
     #[test]
     fn what_is_not_here_is_refused_by_name() {
-        assert_eq!(json("AmazonSSM.PutParameter", "{}").known().unwrap_err().told().0, "UnknownOperationException");
+        assert_eq!(
+            json("AmazonSSM.PutParameter", "{}")
+                .known()
+                .unwrap_err()
+                .told()
+                .0,
+            "UnknownOperationException"
+        );
         let old = Call::read(&HeaderMap::new(), "", b"Action=GetClusterCredentials&Version=2011-12-01");
         let told = old.known().unwrap_err();
         assert_eq!(
             told.told(),
             ("InvalidAction", "Could not find operation GetClusterCredentials for version 2011-12-01")
         );
-        assert_eq!(Call::read(&HeaderMap::new(), "", b"").known().unwrap_err().told().0, "MissingAction");
+        assert_eq!(
+            Call::read(&HeaderMap::new(), "", b"")
+                .known()
+                .unwrap_err()
+                .told()
+                .0,
+            "MissingAction"
+        );
     }
 
     #[test]
     fn a_parameter_that_the_operation_has_not_is_refused() {
-        let code = |call: Call| call.check(call.known().unwrap()).map_err(|refusal| refusal.told().0);
+        let code = |call: Call| {
+            call.check(call.known().unwrap())
+                .map_err(|refusal| refusal.told().0)
+        };
         assert_eq!(code(json("AmazonSSM.GetParameter", r#"{"Name":"/a"}"#)), Ok(()));
         assert_eq!(code(json("AmazonSSM.GetParameter", r#"{"name":"/a"}"#)), Err("ValidationException"));
         assert_eq!(code(json("AmazonSSM.GetParameter", "[]")), Err("SerializationException"));

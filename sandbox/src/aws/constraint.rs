@@ -1,4 +1,5 @@
-//! The bounds that the API references set for parameters, and AWS's way of telling which was broken.
+//! The bounds that the API references set for parameters, and AWS's way of telling which was
+//! broken.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -81,7 +82,8 @@ impl Constraints {
     }
 
     fn add(&mut self, shown: &str, name: &str, wanted: &str) {
-        self.0.push(format!("Value {shown} at '{name}' failed to satisfy constraint: {wanted}"));
+        self.0
+            .push(format!("Value {shown} at '{name}' failed to satisfy constraint: {wanted}"));
     }
 }
 

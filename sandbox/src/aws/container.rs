@@ -1,5 +1,5 @@
-//! The endpoint that containers get their credentials from: the EKS Pod Identity Agent's, or that of the ECS agent
-//! ("Container credential provider", AWS SDKs and Tools Reference Guide).
+//! The endpoint that containers get their credentials from: the EKS Pod Identity Agent's, or that
+//! of the ECS agent ("Container credential provider", AWS SDKs and Tools Reference Guide).
 
 use std::fmt;
 use std::io;
@@ -54,7 +54,9 @@ impl ContainerCredentials {
     pub(super) async fn start(server: Arc<Server>, agent: Agent, role_arn: &str, token: &str) -> io::Result<Self> {
         let (session, tags) = match agent {
             Agent::PodIdentity => {
-                let all = POD_TAGS.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+                let all = POD_TAGS
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into();
                 let transitive = POD_TAGS.map(|(key, _)| key.to_owned()).into();
                 ("eks-sandbox-redshift-iam-proxy-0-5f0c6d1e", SessionTags { all, transitive })
             }
@@ -82,9 +84,14 @@ impl ContainerCredentials {
         self.door.vending.arn()
     }
 
-    /// From now on this token is wanted: what the file of `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` holds.
+    /// From now on this token is wanted: what the file of `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`
+    /// holds.
     pub fn set_token(&self, token: &str) {
-        *self.door.token.lock().unwrap_or_else(PoisonError::into_inner) = token.to_owned();
+        *self
+            .door
+            .token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = token.to_owned();
     }
 
     /// From now on sessions live so long; six hours unless told otherwise.
@@ -98,7 +105,8 @@ impl ContainerCredentials {
         self.door.vending.granted()
     }
 
-    /// How many requests were refused, for a token that is missing or wrong, or a path that is not there.
+    /// How many requests were refused, for a token that is missing or wrong, or a path that is not
+    /// there.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.door.vending.refused()
@@ -107,19 +115,29 @@ impl ContainerCredentials {
 
 impl fmt::Debug for ContainerCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContainerCredentials").field("address", &self.serving.address).finish_non_exhaustive()
+        f.debug_struct("ContainerCredentials")
+            .field("address", &self.serving.address)
+            .finish_non_exhaustive()
     }
 }
 
 impl Door {
     fn answer(&self, head: &Parts) -> Response<Full<Bytes>> {
         if head.method != Method::GET || head.uri.path() != PATH {
-            return self.vending.refuse(StatusCode::NOT_FOUND, "404 page not found");
+            return self
+                .vending
+                .refuse(StatusCode::NOT_FOUND, "404 page not found");
         }
         let Some(given) = head.headers.get(AUTHORIZATION) else {
-            return self.vending.refuse(StatusCode::BAD_REQUEST, "Service account token cannot be empty");
+            return self
+                .vending
+                .refuse(StatusCode::BAD_REQUEST, "Service account token cannot be empty");
         };
-        let wanted = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let wanted = self
+            .token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if verify_slices_are_equal(given.as_bytes(), wanted.as_bytes()).is_err() {
             let message = "AccessDeniedException: Unauthorized Exception! The token is not valid";
             return self.vending.refuse(StatusCode::UNAUTHORIZED, message);

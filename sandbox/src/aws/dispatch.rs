@@ -28,8 +28,13 @@ impl Server {
     pub(super) async fn answer(&self, head: &Parts, body: &[u8], call: &Call, id: &str) -> Result<Reply, Ended> {
         let region = claimed_region(head);
         let admitted = self.admit(head, body, call);
-        let user_agent = head.headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
-        let caller = admitted.as_ref().map_or(&Caller::Anonymous, |(_, caller)| caller);
+        let user_agent = head
+            .headers
+            .get(USER_AGENT)
+            .map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        let caller = admitted
+            .as_ref()
+            .map_or(&Caller::Anonymous, |(_, caller)| caller);
         let request = Request {
             operation: call.name.clone(),
             caller: caller.arn(),
@@ -44,7 +49,9 @@ impl Server {
         if let Some(garbage) = self.suffer(operation, &caller, region, call).await? {
             return Ok(garbage);
         }
-        self.perform(operation, &caller, region, call, id).await.map_err(Ended::Refused)
+        self.perform(operation, &caller, region, call, id)
+            .await
+            .map_err(Ended::Refused)
     }
 
     /// Which operation it is, and who asks for it.
@@ -61,7 +68,8 @@ impl Server {
         Ok((operation, caller))
     }
 
-    /// Lets the request meet the fault that waits for it, if any. An answer is the fault's; without one it goes on.
+    /// Lets the request meet the fault that waits for it, if any. An answer is the fault's; without
+    /// one it goes on.
     async fn suffer(
         &self,
         operation: Operation,

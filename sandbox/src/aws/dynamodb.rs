@@ -1,7 +1,7 @@
 //! DynamoDB GetItem and Scan (Amazon DynamoDB API reference). Every caller may read every table.
 //!
-//! Tables have a partition key `conn_id` of type S, as lava's have, and no sort key. Expressions, filters, parallel scans
-//! and indexes are not modelled, and refused. Every read is consistent.
+//! Tables have a partition key `conn_id` of type S, as lava's have, and no sort key. Expressions,
+//! filters, parallel scans and indexes are not modelled, and refused. Every read is consistent.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,10 @@ const MAX_PAGE_BYTES: usize = 1 << 20;
 
 const TABLE_NAME: Pattern = Pattern {
     text: "[a-zA-Z0-9_.-]+",
-    matches: |text| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)),
+    matches: |text| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    },
 };
 
 /// A table's items, by key, in DynamoDB's typed form.
@@ -35,7 +38,11 @@ pub(super) struct Table {
 impl Table {
     /// Adds or replaces an item. `false`: it has no `conn_id` of type S.
     pub(super) fn put(&mut self, item: Value) -> bool {
-        let key = item.get(KEY).and_then(|key| key.get("S")).and_then(Value::as_str).map(str::to_owned);
+        let key = item
+            .get(KEY)
+            .and_then(|key| key.get("S"))
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         key.map(|key| self.items.insert(key, item)).is_some()
     }
 
@@ -60,7 +67,9 @@ pub(super) fn get_item(world: &World, call: &Call) -> Result<Value, Refusal> {
     constraints.present("key", key.map(|_| ""));
     constraints.met(Protocol::Json)?;
     let key = key_of(key.unwrap_or(&Value::Null), "The provided key element does not match the schema")?;
-    let item = world.with_table(table, |table| table.items.get(key).cloned()).ok_or_else(no_table)?;
+    let item = world
+        .with_table(table, |table| table.items.get(key).cloned())
+        .ok_or_else(no_table)?;
     Ok(answer(call, table, item.map(|item| ("Item", item))))
 }
 
@@ -77,14 +86,24 @@ pub(super) fn scan(world: &World, call: &Call) -> Result<Value, Refusal> {
         constraints.number("limit", limit, 1..=i64::MAX);
     }
     constraints.met(Protocol::Json)?;
-    if call.text("Select")?.is_some_and(|select| select != "ALL_ATTRIBUTES") {
+    if call
+        .text("Select")?
+        .is_some_and(|select| select != "ALL_ATTRIBUTES")
+    {
         return Err(invalid("Only ALL_ATTRIBUTES is here to select"));
     }
     let wrong = "The provided starting key is invalid: The provided key element does not match the schema";
-    let after = call.value("ExclusiveStartKey").map(|key| key_of(key, wrong)).transpose()?;
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let after = call
+        .value("ExclusiveStartKey")
+        .map(|key| key_of(key, wrong))
+        .transpose()?;
+    let limit = limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX);
 
-    let (items, last) = world.with_table(table, |table| page(table, after, limit)).ok_or_else(no_table)?;
+    let (items, last) = world
+        .with_table(table, |table| page(table, after, limit))
+        .ok_or_else(no_table)?;
     let count = items.len();
     let members = [("Items", items.into()), ("Count", count.into()), ("ScannedCount", count.into())];
     let last = last.map(|key| ("LastEvaluatedKey", json!({ KEY: { "S": key } })));
@@ -99,12 +118,16 @@ pub(super) fn arn(world: &World, region: &str, table: &str) -> String {
     format!("arn:aws:dynamodb:{region}:{}:table/{table}", world.account)
 }
 
-/// The items behind a key, as many as go into a page, and the key where the next begins. As in DynamoDB a page that is
-/// full has such a key also where nothing is left behind it.
+/// The items behind a key, as many as go into a page, and the key where the next begins. As in
+/// DynamoDB a page that is full has such a key also where nothing is left behind it.
 fn page(table: &Table, after: Option<&str>, limit: usize) -> (Vec<Value>, Option<String>) {
     let most = table.page.unwrap_or(usize::MAX).min(limit);
     let (mut items, mut bytes) = (Vec::new(), 0);
-    for (key, item) in table.items.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after)) {
+    for (key, item) in table
+        .items
+        .iter()
+        .filter(|(key, _)| after.is_none_or(|after| key.as_str() > after))
+    {
         items.push(item.clone());
         bytes += item.to_string().len();
         if items.len() >= most || bytes >= MAX_PAGE_BYTES {
@@ -116,7 +139,9 @@ fn page(table: &Table, after: Option<&str>, limit: usize) -> (Vec<Value>, Option
 
 /// The table's name, out of a name or an ARN.
 fn table_name<'a>(constraints: &mut Constraints, call: &'a Call) -> Result<&'a str, Refusal> {
-    let asked = constraints.present("tableName", call.text("TableName")?).unwrap_or_default();
+    let asked = constraints
+        .present("tableName", call.text("TableName")?)
+        .unwrap_or_default();
     let name = match asked.strip_prefix("arn:") {
         Some(arn) => arn.split_once(":table/").map_or("", |(_, name)| name),
         None => asked,
@@ -128,8 +153,16 @@ fn table_name<'a>(constraints: &mut Constraints, call: &'a Call) -> Result<&'a s
 
 /// The text of a key: `{"conn_id": {"S": …}}`, nothing more and nothing less.
 fn key_of<'a>(key: &'a Value, otherwise: &str) -> Result<&'a str, Refusal> {
-    let only = |value: &'a Value, name: &str| value.as_object().filter(|members| members.len() == 1)?.get(name);
-    match only(key, KEY).and_then(|typed| only(typed, "S")).and_then(Value::as_str) {
+    let only = |value: &'a Value, name: &str| {
+        value
+            .as_object()
+            .filter(|members| members.len() == 1)?
+            .get(name)
+    };
+    match only(key, KEY)
+        .and_then(|typed| only(typed, "S"))
+        .and_then(Value::as_str)
+    {
         Some("") => Err(invalid(
             "One or more parameter values are not valid. The AttributeValue for a key attribute \
                                  cannot contain an empty string value. Key: conn_id",
@@ -141,9 +174,14 @@ fn key_of<'a>(key: &'a Value, otherwise: &str) -> Result<&'a str, Refusal> {
 
 /// These members, and what was asked for about capacity.
 fn answer<'a>(call: &Call, table: &str, members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    let asked = call.field("ReturnConsumedCapacity").is_some_and(|asked| asked != "NONE");
+    let asked = call
+        .field("ReturnConsumedCapacity")
+        .is_some_and(|asked| asked != "NONE");
     let capacity = asked.then(|| ("ConsumedCapacity", json!({ "TableName": table, "CapacityUnits": 1.0 })));
-    let members = members.into_iter().chain(capacity).map(|(name, value)| (name.to_owned(), value));
+    let members = members
+        .into_iter()
+        .chain(capacity)
+        .map(|(name, value)| (name.to_owned(), value));
     Value::Object(members.collect::<Map<_, _>>())
 }
 

@@ -22,7 +22,9 @@ pub(super) fn percent_decode(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
         let escape = match (byte, tail) {
-            (b'%', [high, low, after @ ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low, after)),
+            (b'%', [high, low, after @ ..]) => hex(*high)
+                .zip(hex(*low))
+                .map(|(high, low)| (high * 16 + low, after)),
             _ => None,
         };
         let (value, after) = escape.unwrap_or((byte, tail));
@@ -35,13 +37,16 @@ pub(super) fn percent_decode(text: &str) -> Vec<u8> {
 /// The pairs of an `application/x-www-form-urlencoded` text. Bytes that are not UTF-8 are replaced.
 pub(super) fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> {
     let decode = |part: &str| String::from_utf8_lossy(&percent_decode(&part.replace('+', " "))).into_owned();
-    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(name), decode(value))
-    })
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(move |pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
 }
 
-/// Escapes what may not stand in XML text, and leaves out the control characters that may not stand in XML at all.
+/// Escapes what may not stand in XML text, and leaves out the control characters that may not stand
+/// in XML at all.
 pub(super) fn xml_escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What happens to a request instead of, or before, its answer. Only requests that are signed correctly meet a fault.
+/// What happens to a request instead of, or before, its answer. Only requests that are signed
+/// correctly meet a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// `ThrottlingException` or `Throttling`, "Rate exceeded".
@@ -66,31 +67,38 @@ pub(super) struct Release(watch::Receiver<u64>);
 impl Faults {
     pub(super) fn add(&self, operation: &str, parameter: Option<(&str, &str)>, fault: Fault, times: Times) {
         let parameter = parameter.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        self.rules().push(Rule { operation: operation.to_owned(), parameter, fault, times });
+        self.rules()
+            .push(Rule { operation: operation.to_owned(), parameter, fault, times });
     }
 
     pub(super) fn admit_every(&self, operation: &str, interval: Duration) {
-        self.paces().insert(operation.to_owned(), Pace { interval, admitted: None });
+        self.paces()
+            .insert(operation.to_owned(), Pace { interval, admitted: None });
     }
 
     /// Whether this request comes too early. One that does takes nobody's turn.
     pub(super) fn is_too_early(&self, operation: &str) -> bool {
         let mut paces = self.paces();
         let Some(pace) = paces.get_mut(operation) else { return false };
-        let is_too_early = pace.admitted.is_some_and(|last| last.elapsed() < pace.interval);
+        let is_too_early = pace
+            .admitted
+            .is_some_and(|last| last.elapsed() < pace.interval);
         if !is_too_early {
             pace.admitted = Some(Instant::now());
         }
         is_too_early
     }
 
-    /// The fault for this request, if any: that of the oldest rule which matches and is not used up.
+    /// The fault for this request, if any: that of the oldest rule which matches and is not used
+    /// up.
     pub(super) fn strike(&self, operation: &str, parameters: &BTreeMap<String, String>) -> Option<(Fault, Release)> {
         // Before the rules are looked at, so that a clearing in between is not missed.
         let release = Release(self.cleared.subscribe());
         let mut rules = self.rules();
         rules.retain(|rule| rule.times != Times::Next(0));
-        let rule = rules.iter_mut().find(|rule| rule.matches(operation, parameters))?;
+        let rule = rules
+            .iter_mut()
+            .find(|rule| rule.matches(operation, parameters))?;
         if let Times::Next(left) = &mut rule.times {
             *left -= 1;
         }
@@ -115,7 +123,10 @@ impl Faults {
 impl Rule {
     fn matches(&self, operation: &str, parameters: &BTreeMap<String, String>) -> bool {
         self.operation == operation
-            && self.parameter.as_ref().is_none_or(|(name, value)| parameters.get(name) == Some(value))
+            && self
+                .parameter
+                .as_ref()
+                .is_none_or(|(name, value)| parameters.get(name) == Some(value))
     }
 }
 
@@ -134,7 +145,11 @@ mod tests {
     fn the_oldest_matching_rule_strikes_as_often_as_it_was_asked_to() {
         let faults = Faults::default();
         let slow = BTreeMap::from([("workgroupName".to_owned(), "slow".to_owned())]);
-        let strike = |parameters: &BTreeMap<_, _>| faults.strike("GetCredentials", parameters).map(|(fault, _)| fault);
+        let strike = |parameters: &BTreeMap<_, _>| {
+            faults
+                .strike("GetCredentials", parameters)
+                .map(|(fault, _)| fault)
+        };
         faults.add("GetCredentials", Some(("workgroupName", "slow")), Fault::Deny, Times::Next(1));
         faults.add("GetCredentials", None, Fault::Throttle, Times::Next(2));
         faults.add("AssumeRole", None, Fault::Close, Times::Always);
@@ -160,7 +175,9 @@ mod tests {
     async fn clearing_releases_what_hangs() {
         let faults = Faults::default();
         faults.add("AssumeRole", None, Fault::Hang, Times::Always);
-        let (_, release) = faults.strike("AssumeRole", &BTreeMap::new()).expect("a fault");
+        let (_, release) = faults
+            .strike("AssumeRole", &BTreeMap::new())
+            .expect("a fault");
         faults.clear();
         release.wait().await;
         assert!(faults.strike("AssumeRole", &BTreeMap::new()).is_none());

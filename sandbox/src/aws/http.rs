@@ -1,4 +1,5 @@
-//! HTTP/1.1 on loopback: connections and their limits. What a request is answered is its handler's to say.
+//! HTTP/1.1 on loopback: connections and their limits. What a request is answered is its handler's
+//! to say.
 
 use std::future::Future;
 use std::io;
@@ -22,7 +23,8 @@ const MAX_HEADERS: usize = 100;
 /// The largest request head. A session token is 1 to 2 KiB of it.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Before accepting again when that failed, which it does while the process has no file descriptor left.
+/// Before accepting again when that failed, which it does while the process has no file descriptor
+/// left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Tells hyper to close the connection.

@@ -58,7 +58,8 @@ impl Caller {
         Self::RoleSession { role, session: session.to_owned(), tags: SessionTags::default() }
     }
 
-    /// As GetCallerIdentity and AWS's refusals call it: a session's ARN has its role's name, without the path.
+    /// As GetCallerIdentity and AWS's refusals call it: a session's ARN has its role's name,
+    /// without the path.
     pub(super) fn arn(&self) -> String {
         match self {
             Self::User { .. } | Self::Anonymous => self.policy_arn(),
@@ -121,7 +122,11 @@ impl Caller {
 /// `bytes` in the alphabet of IAM's ids, one character each.
 pub(super) fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32))).map(|&letter| char::from(letter)).collect()
+    bytes
+        .iter()
+        .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)))
+        .map(|&letter| char::from(letter))
+        .collect()
 }
 
 fn unique_id(prefix: &str, arn: &str) -> String {

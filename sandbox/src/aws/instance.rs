@@ -1,5 +1,6 @@
-//! The instance metadata service of EC2, version 2 alone ("Use the Instance Metadata Service", Amazon EC2 User Guide): a
-//! token by PUT, and with it the role's name, its credentials and the Region.
+//! The instance metadata service of EC2, version 2 alone ("Use the Instance Metadata Service",
+//! Amazon EC2 User Guide): a token by PUT, and with it the role's name, its credentials and the
+//! Region.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -85,7 +86,8 @@ impl InstanceMetadata {
         self.door.vending.granted()
     }
 
-    /// How many requests were refused, for a token that is missing or wrong, or a path that is not there.
+    /// How many requests were refused, for a token that is missing or wrong, or a path that is not
+    /// there.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.door.vending.refused()
@@ -94,7 +96,9 @@ impl InstanceMetadata {
 
 impl fmt::Debug for InstanceMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstanceMetadata").field("address", &self.serving.address).finish_non_exhaustive()
+        f.debug_struct("InstanceMetadata")
+            .field("address", &self.serving.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,7 +108,9 @@ impl Door {
         match (&head.method, path) {
             (&Method::PUT, TOKEN_PATH) => return self.token(head),
             (&Method::GET, _) => {}
-            _ => return self.vending.refuse(StatusCode::METHOD_NOT_ALLOWED, ""),
+            _ => {
+                return self.vending.refuse(StatusCode::METHOD_NOT_ALLOWED, "");
+            }
         }
         if !self.knows(head) {
             return self.vending.refuse(StatusCode::UNAUTHORIZED, "");
@@ -113,7 +119,9 @@ impl Door {
             return respond(StatusCode::OK, "text/plain", self.vending.server.world.region.clone());
         }
         // With or without the slash at its end, the folder is its list.
-        let below = path.strip_prefix(ROLE_PATH).or_else(|| (path == ROLE_PATH.trim_end_matches('/')).then_some(""));
+        let below = path
+            .strip_prefix(ROLE_PATH)
+            .or_else(|| (path == ROLE_PATH.trim_end_matches('/')).then_some(""));
         match below {
             Some("") => respond(StatusCode::OK, "text/plain", self.role.clone()),
             Some(name) if name == self.role => self.credentials(),
@@ -122,7 +130,10 @@ impl Door {
     }
 
     fn token(&self, head: &Parts) -> Response<Full<Bytes>> {
-        let asked = head.headers.get(TTL).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let asked = head
+            .headers
+            .get(TTL)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let Some(secs) = asked.filter(|secs| (1..=MAX_TTL_SECS).contains(secs)) else {
             return self.vending.refuse(StatusCode::BAD_REQUEST, "");
         };
@@ -133,15 +144,22 @@ impl Door {
             tokens.pop_front();
         }
         let mut response = respond(StatusCode::OK, "text/plain", token);
-        response.headers_mut().insert(HeaderName::from_static(TTL), HeaderValue::from(secs));
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(TTL), HeaderValue::from(secs));
         response
     }
 
     /// Whether the request has a token of ours that has not ended.
     fn knows(&self, head: &Parts) -> bool {
-        let given = head.headers.get(TOKEN).and_then(|value| value.to_str().ok());
+        let given = head
+            .headers
+            .get(TOKEN)
+            .and_then(|value| value.to_str().ok());
         let now = self.now();
-        self.tokens().iter().any(|(token, end)| Some(token.as_str()) == given && *end > now)
+        self.tokens()
+            .iter()
+            .any(|(token, end)| Some(token.as_str()) == given && *end > now)
     }
 
     fn credentials(&self) -> Response<Full<Bytes>> {

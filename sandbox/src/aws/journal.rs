@@ -7,7 +7,8 @@ use tokio::sync::watch;
 /// How many requests of each operation are kept in full; all are counted.
 const KEPT: usize = 10_000;
 
-/// How many names of operations are told apart, so that a stranger's inventions do not fill the memory.
+/// How many names of operations are told apart, so that a stranger's inventions do not fill the
+/// memory.
 const MAX_NAMES: usize = 256;
 
 /// A request as it arrived.
@@ -15,14 +16,16 @@ const MAX_NAMES: usize = 256;
 pub struct Request {
     /// The operation that was asked for; perhaps none that is served here.
     pub operation: String,
-    /// The caller's ARN, as GetCallerIdentity tells it. Empty if the signature was refused, or none is
-    /// wanted.
+    /// The caller's ARN, as GetCallerIdentity tells it. Empty if the signature was refused, or none
+    /// is wanted.
     pub caller: String,
-    /// The session tags that the caller came with: its own and those inherited along a chain of roles.
+    /// The session tags that the caller came with: its own and those inherited along a chain of
+    /// roles.
     pub caller_tags: BTreeMap<String, String>,
     /// The Region it claims to be signed for; empty if it is not signed.
     pub region: String,
-    /// The form's fields, or the JSON body's members as text: nested ones as `a.b`, elements of lists as `a.1`.
+    /// The form's fields, or the JSON body's members as text: nested ones as `a.b`, elements of
+    /// lists as `a.1`.
     pub parameters: BTreeMap<String, String>,
     /// The `User-Agent`; empty if there is none.
     pub user_agent: String,
@@ -48,25 +51,28 @@ struct Page {
 
 impl Pages {
     fn count(&self, operation: &str) -> usize {
-        self.by_operation.get(operation).map_or(0, |page| page.count)
+        self.by_operation
+            .get(operation)
+            .map_or(0, |page| page.count)
     }
 }
 
 impl Journal {
     /// Notes an arrival.
     pub(super) fn arrived(&self, request: Request) {
-        self.0.send_modify(|Pages { by_operation: pages, arrived }| {
-            if pages.len() >= MAX_NAMES && !pages.contains_key(&request.operation) {
-                return;
-            }
-            *arrived += 1;
-            let page = pages.entry(request.operation.clone()).or_default();
-            page.count += 1;
-            page.requests.push_back((*arrived, request));
-            if page.requests.len() > KEPT {
-                page.requests.pop_front();
-            }
-        });
+        self.0
+            .send_modify(|Pages { by_operation: pages, arrived }| {
+                if pages.len() >= MAX_NAMES && !pages.contains_key(&request.operation) {
+                    return;
+                }
+                *arrived += 1;
+                let page = pages.entry(request.operation.clone()).or_default();
+                page.count += 1;
+                page.requests.push_back((*arrived, request));
+                if page.requests.len() > KEPT {
+                    page.requests.pop_front();
+                }
+            });
     }
 
     pub(super) fn count(&self, operation: &str) -> usize {
@@ -76,15 +82,24 @@ impl Journal {
     pub(super) fn requests(&self, operation: &str) -> Vec<Request> {
         let pages = self.0.borrow();
         let page = pages.by_operation.get(operation);
-        page.into_iter().flat_map(|page| &page.requests).map(|(_, request)| request.clone()).collect()
+        page.into_iter()
+            .flat_map(|page| &page.requests)
+            .map(|(_, request)| request.clone())
+            .collect()
     }
 
     /// All that are kept, in the order of their arrival.
     pub(super) fn all(&self) -> Vec<Request> {
         let pages = self.0.borrow();
-        let mut all: Vec<_> = pages.by_operation.values().flat_map(|page| &page.requests).collect();
+        let mut all: Vec<_> = pages
+            .by_operation
+            .values()
+            .flat_map(|page| &page.requests)
+            .collect();
         all.sort_by_key(|(place, _)| *place);
-        all.into_iter().map(|(_, request)| request.clone()).collect()
+        all.into_iter()
+            .map(|(_, request)| request.clone())
+            .collect()
     }
 
     /// Cancel safe.

@@ -38,13 +38,19 @@ impl Keys {
         Self(HashMap::from([(id, Key { secret, session: None, owner })]))
     }
 
-    /// Puts other lasting keys in the place of those there are: the old ones are unknown from now on.
+    /// Puts other lasting keys in the place of those there are: the old ones are unknown from now
+    /// on.
     pub(super) fn replace(&mut self, id: &str, secret: &str) {
         let is_lasting = |key: &Key| key.session.is_none();
-        let owner = self.0.values().find(|key| is_lasting(key)).map(|key| key.owner.clone());
+        let owner = self
+            .0
+            .values()
+            .find(|key| is_lasting(key))
+            .map(|key| key.owner.clone());
         self.0.retain(|_, key| !is_lasting(key));
         if let Some(owner) = owner {
-            self.0.insert(id.to_owned(), Key { secret: secret.to_owned(), session: None, owner });
+            self.0
+                .insert(id.to_owned(), Key { secret: secret.to_owned(), session: None, owner });
         }
     }
 
@@ -52,9 +58,14 @@ impl Keys {
         self.0.get(id).cloned()
     }
 
-    /// Makes temporary keys that live for `life` from `now`, and forgets those that expired long ago.
+    /// Makes temporary keys that live for `life` from `now`, and forgets those that expired long
+    /// ago.
     pub(super) fn issue(&mut self, owner: Caller, now: SystemTime, life: Duration) -> (String, Key) {
-        self.0.retain(|_, key| key.session.as_ref().is_none_or(|session| session.expires_at + KEPT_AFTER_EXPIRY > now));
+        self.0.retain(|_, key| {
+            key.session
+                .as_ref()
+                .is_none_or(|session| session.expires_at + KEPT_AFTER_EXPIRY > now)
+        });
         let id = format!("ASIA{}", base32(&random::<16>()));
         let secret = STANDARD.encode(random::<30>());
         // AWS's are of this size, and begin with these characters.
@@ -74,7 +85,8 @@ impl Keys {
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // Fails only where the system has no entropy source; the keys would still work, for one session at a time.
+    // Fails only where the system has no entropy source; the keys would still work, for one session
+    // at a time.
     let _ = rand::fill(&mut bytes);
     bytes
 }
@@ -90,7 +102,10 @@ mod tests {
         let (session, _) = keys.issue(owner.clone(), SystemTime::UNIX_EPOCH, Duration::from_secs(900));
         keys.replace("AKIB", "t");
         assert!(keys.find("AKIA").is_none() && keys.find(&session).is_some());
-        assert!(keys.find("AKIB").is_some_and(|key| key.secret == "t" && key.owner.arn() == owner.arn()));
+        assert!(
+            keys.find("AKIB")
+                .is_some_and(|key| key.secret == "t" && key.owner.arn() == owner.arn())
+        );
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub(super) enum Operation {
 struct Row {
     service: Service,
     name: &'static str,
-    /// The names of its parameters, without what a list or a structure has behind the first dot. Those of the API
-    /// reference that have no counterpart here are left out.
+    /// The names of its parameters, without what a list or a structure has behind the first dot.
+    /// Those of the API reference that have no counterpart here are left out.
     parameters: &'static [&'static str],
 }
 
@@ -48,7 +48,8 @@ const ALL: [Operation; 13] = [
 impl Operation {
     /// By its service and its name.
     pub(super) fn find(service: Service, name: &str) -> Option<Self> {
-        ALL.into_iter().find(|operation| operation.service() == service && operation.name() == name)
+        ALL.into_iter()
+            .find(|operation| operation.service() == service && operation.name() == name)
     }
 
     pub(super) fn service(self) -> Service {

@@ -1,19 +1,22 @@
-//! The world that the endpoint answers for: who may call, and what there is. Plain data, no behaviour.
+//! The world that the endpoint answers for: who may call, and what there is. Plain data, no
+//! behaviour.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-/// What an [`Aws`](super::Aws) starts with. The default is the demo's world: the IAM user `proxy`, whose keys may
-/// assume the role `rs01` with an external id, which in turn may log in to the workgroup `analytics`.
+/// What an [`Aws`](super::Aws) starts with. The default is the demo's world: the IAM user `proxy`,
+/// whose keys may assume the role `rs01` with an external id, which in turn may log in to the
+/// workgroup `analytics`.
 #[derive(Clone)]
 pub struct AwsOptions {
     /// Where to listen. Port 0: any free one. Only loopback addresses are accepted.
     pub listen: SocketAddr,
     /// The account of the user, the parameters and the workgroups: twelve digits.
     pub account: String,
-    /// The Region that requests must be signed for; [`Aws::put_region`](super::Aws::put_region) adds others.
+    /// The Region that requests must be signed for; [`Aws::put_region`](super::Aws::put_region)
+    /// adds others.
     pub region: String,
     /// The IAM user who owns the base keys: a name without a path.
     pub user: String,
@@ -53,15 +56,17 @@ pub enum ParameterKind {
     SecureString,
 }
 
-/// What a role's trust policy demands. The default trusts every signed caller but the role itself, without tags.
+/// What a role's trust policy demands. The default trusts every signed caller but the role itself,
+/// without tags.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct RoleRule {
     /// The external id to be given with AssumeRole, exactly. `None`: any or none will do.
     pub external_id: Option<String>,
-    /// The ARNs of the roles and users that may assume it. `None`: all but the role itself, which must be listed.
+    /// The ARNs of the roles and users that may assume it. `None`: all but the role itself, which
+    /// must be listed.
     pub callers: Option<Vec<String>>,
-    /// Whether `sts:TagSession` is allowed, which session tags need: those that are given, and those that a session
-    /// brings along because they are transitive.
+    /// Whether `sts:TagSession` is allowed, which session tags need: those that are given, and
+    /// those that a session brings along because they are transitive.
     pub tag_session: bool,
     /// The subjects of web identity tokens that may assume it by AssumeRoleWithWebIdentity.
     pub web_subjects: Vec<String>,
@@ -113,8 +118,8 @@ pub struct Workgroup {
 pub struct Cluster {
     /// The ARNs of the roles and users that may call all three operations for it.
     pub callers: Vec<String>,
-    /// The database users there are, without a prefix. AutoCreate adds to them when credentials are handed out, not
-    /// at the first login with them.
+    /// The database users there are, without a prefix. AutoCreate adds to them when credentials are
+    /// handed out, not at the first login with them.
     pub users: BTreeSet<String>,
     /// The endpoint's host, as DescribeClusters tells it.
     pub host: String,
@@ -125,7 +130,8 @@ pub struct Cluster {
 }
 
 impl Default for Cluster {
-    /// An available one at `localhost:5439` that has no database users, and that nobody may ask about.
+    /// An available one at `localhost:5439` that has no database users, and that nobody may ask
+    /// about.
     fn default() -> Self {
         let (host, status) = ("localhost".to_owned(), "available".to_owned());
         Self { callers: Vec::new(), users: BTreeSet::new(), host, port: 5439, status }
@@ -180,7 +186,9 @@ impl fmt::Debug for AwsOptions {
 /// Leaves out the value.
 impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parameter").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Parameter")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

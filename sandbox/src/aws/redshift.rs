@@ -1,8 +1,8 @@
-//! Redshift GetClusterCredentials, GetClusterCredentialsWithIAM and DescribeClusters (Amazon Redshift API reference,
-//! Version 2012-12-01).
+//! Redshift GetClusterCredentials, GetClusterCredentialsWithIAM and DescribeClusters (Amazon
+//! Redshift API reference, Version 2012-12-01).
 //!
-//! Custom domain names are not modelled: none is registered. Nor is it checked that a name is no reserved word. Who may
-//! call for a cluster may do so for each database, user and group of it.
+//! Custom domain names are not modelled: none is registered. Nor is it checked that a name is no
+//! reserved word. Who may call for a cluster may do so for each database, user and group of it.
 
 mod bounds;
 
@@ -20,14 +20,15 @@ use super::timestamp::extended;
 use super::world::World;
 use crate::logins::Login;
 
-/// How long before its expiry a password gives way to a new one; see [`Logins::mint`](crate::logins::Logins::mint).
+/// How long before its expiry a password gives way to a new one; see
+/// [`Logins::mint`](crate::logins::Logins::mint).
 const REFRESHED_BEFORE: Duration = Duration::from_secs(60);
 
 /// A status in which there is no endpoint yet.
 const CREATING: &str = "creating";
 
-/// Answers GetClusterCredentials with a login that the warehouse honours, if there is such a database user; without,
-/// with one that it does not. XML, without the envelope.
+/// Answers GetClusterCredentials with a login that the warehouse honours, if there is such a
+/// database user; without, with one that it does not. XML, without the envelope.
 ///
 /// # Errors
 /// MissingParameter, InvalidParameterValue, ClusterNotFound, AccessDenied.
@@ -46,7 +47,9 @@ pub(super) async fn get_credentials(
     let (name, cluster) = cluster(world, Operation::GetClusterCredentials, caller, region, call)?;
 
     let prefix = if create { "IAMA" } else { "IAM" };
-    let shown = groups.iter().fold(format!("{prefix}:{user}"), |shown, group| format!("{shown}:{group}"));
+    let shown = groups
+        .iter()
+        .fold(format!("{prefix}:{user}"), |shown, group| format!("{shown}:{group}"));
     if create {
         world.create_user(name, user);
     }
@@ -58,8 +61,8 @@ pub(super) async fn get_credentials(
     Ok(told(world, &login))
 }
 
-/// Answers GetClusterCredentialsWithIAM, for the database user that the caller's identity gives. It is made at the
-/// first login. XML, without the envelope.
+/// Answers GetClusterCredentialsWithIAM, for the database user that the caller's identity gives. It
+/// is made at the first login. XML, without the envelope.
 ///
 /// # Errors
 /// As [`get_credentials`].
@@ -78,8 +81,8 @@ pub(super) async fn get_credentials_with_iam(
     Ok(format!("{}<NextRefreshTime>{refresh}</NextRefreshTime>", told(world, &login)))
 }
 
-/// Answers DescribeClusters: the one that is asked for, or all that the caller may ask about, a page at a time. XML,
-/// without the envelope.
+/// Answers DescribeClusters: the one that is asked for, or all that the caller may ask about, a
+/// page at a time. XML, without the envelope.
 ///
 /// # Errors
 /// InvalidParameterValue, ClusterNotFound, AccessDenied.
@@ -100,11 +103,15 @@ pub(super) fn describe_clusters(world: &World, caller: &Caller, region: &str, ca
         clusters.push_str(&described(world, region, name, cluster));
         last = name;
     }
-    let marker = seen.peek().map(|_| format!("<Marker>{}</Marker>", xml_escape(last))).unwrap_or_default();
+    let marker = seen
+        .peek()
+        .map(|_| format!("<Marker>{}</Marker>", xml_escape(last)))
+        .unwrap_or_default();
     Ok(format!("{marker}<Clusters>{clusters}</Clusters>"))
 }
 
-/// What the operation is about, as a refusal names it: the database user or the database of a cluster, or itself.
+/// What the operation is about, as a refusal names it: the database user or the database of a
+/// cluster, or itself.
 pub(super) fn resource(world: &World, operation: Operation, region: &str, call: &Call) -> String {
     let field = |name: &str| call.field(name).unwrap_or_default();
     let (cluster, account) = (field("ClusterIdentifier"), &world.account);
@@ -133,8 +140,9 @@ fn cluster<'a>(
         }
         (None, None) => return Err(Refusal::missing_parameter("ClusterIdentifier")),
     };
-    let cluster =
-        world.cluster(name).ok_or_else(|| Refusal::cluster_not_found(format!("Cluster {name} not found.")))?;
+    let cluster = world
+        .cluster(name)
+        .ok_or_else(|| Refusal::cluster_not_found(format!("Cluster {name} not found.")))?;
     if cluster.callers.contains(&caller.policy_arn()) {
         return Ok((name, cluster));
     }

@@ -1,7 +1,8 @@
 //! Errors as AWS words them, in the shapes of its two protocols.
 //!
-//! The same cause has another code and status in the JSON protocol than in the Query one; each constructor knows both.
-//! Sources: "Common Error Types" in the API references, the service models for the declared errors, AWS's messages.
+//! The same cause has another code and status in the JSON protocol than in the Query one; each
+//! constructor knows both. Sources: "Common Error Types" in the API references, the service models
+//! for the declared errors, AWS's messages.
 
 use std::fmt::Display;
 
@@ -96,7 +97,8 @@ impl Refusal {
         Self::bad_request("MissingParameter", format!("The request must contain the parameter {name}"))
     }
 
-    /// The operation has no such parameter. AWS ignores some that it does not know; here each is somebody's mistake.
+    /// The operation has no such parameter. AWS ignores some that it does not know; here each is
+    /// somebody's mistake.
     pub(super) fn unknown_parameter(service: Service, name: &str) -> Self {
         let message = format!("The parameter {name} is not recognized");
         match service.protocol() {
@@ -221,7 +223,13 @@ mod tests {
         );
         let reply = Refusal::internal(Service::Sts).reply(Service::Sts, "id");
         assert_eq!(reply.status, 500);
-        assert!(reply.body.contains("<Type>Receiver</Type><Code>InternalFailure</Code>"), "{}", reply.body);
+        assert!(
+            reply
+                .body
+                .contains("<Type>Receiver</Type><Code>InternalFailure</Code>"),
+            "{}",
+            reply.body
+        );
     }
 
     #[test]
@@ -232,6 +240,12 @@ mod tests {
         let reply = Refusal::throttled(Protocol::Json).reply(Service::SecretsManager, "id");
         assert_eq!(reply.body, r#"{"Message":"Rate exceeded","__type":"ThrottlingException"}"#);
         let reply = Refusal::throttled(Protocol::Query).reply(Service::Redshift, "id");
-        assert!(reply.body.contains("xmlns=\"http://redshift.amazonaws.com/doc/2012-12-01/\""), "{}", reply.body);
+        assert!(
+            reply
+                .body
+                .contains("xmlns=\"http://redshift.amazonaws.com/doc/2012-12-01/\""),
+            "{}",
+            reply.body
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Secrets Manager GetSecretValue (AWS Secrets Manager API reference). Every caller may read every secret.
+//! Secrets Manager GetSecretValue (AWS Secrets Manager API reference). Every caller may read every
+//! secret.
 //!
 //! A secret has its current version only, under the stage AWSCURRENT.
 
@@ -43,7 +44,9 @@ pub(super) fn get_secret_value(world: &World, region: &str, call: &Call) -> Resu
         let full = arn(world, region, name);
         asked == name || asked == full || Some(asked) == full.rsplit_once('-').map(|(partial, _)| partial)
     };
-    let (name, secret) = world.secret(is_meant).ok_or_else(|| not_found("the specified secret."))?;
+    let (name, secret) = world
+        .secret(is_meant)
+        .ok_or_else(|| not_found("the specified secret."))?;
     let StoredSecret { value, version, created } = secret;
     let id = uuid(digest(&SHA256, format!("{name}:{version}").as_bytes()).as_ref());
     if let Some(stage) = stage.filter(|stage| *stage != CURRENT) {
@@ -66,12 +69,16 @@ pub(super) fn get_secret_value(world: &World, region: &str, call: &Call) -> Resu
     }))
 }
 
-/// A secret's ARN, which ends in six characters that the name does not have. An ARN is left as it is.
+/// A secret's ARN, which ends in six characters that the name does not have. An ARN is left as it
+/// is.
 pub(super) fn arn(world: &World, region: &str, name: &str) -> String {
     if name.starts_with("arn:") {
         return name.to_owned();
     }
-    let suffix: String = uuid(digest(&SHA256, name.as_bytes()).as_ref()).chars().take(6).collect();
+    let suffix: String = uuid(digest(&SHA256, name.as_bytes()).as_ref())
+        .chars()
+        .take(6)
+        .collect();
     format!("arn:aws:secretsmanager:{region}:{}:secret:{name}-{suffix}", world.account)
 }
 
@@ -105,7 +112,9 @@ mod tests {
         let world = world();
         let answer = get(&world, &json!({ "SecretId": "prod/sales" })).unwrap();
         let arn = answer["ARN"].as_str().unwrap();
-        let partial = arn.strip_prefix("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/sales-").unwrap();
+        let partial = arn
+            .strip_prefix("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/sales-")
+            .unwrap();
         assert_eq!((partial.len(), &answer["SecretString"]), (6, &json!("{\"username\":\"u\"}")));
         assert_eq!(answer["VersionStages"], json!(["AWSCURRENT"]));
         assert_eq!(get(&world, &json!({ "SecretId": arn })).unwrap(), answer);

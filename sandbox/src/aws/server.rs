@@ -1,4 +1,5 @@
-//! The endpoint's own state, and the reading of its requests. What one is answered is decided in `dispatch`.
+//! The endpoint's own state, and the reading of its requests. What one is answered is decided in
+//! `dispatch`.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -34,7 +35,9 @@ impl Server {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "");
-                return Ok(refusal.reply(Service::of(&head.headers, ""), &id).into_response(&id, self.world.now()));
+                return Ok(refusal
+                    .reply(Service::of(&head.headers, ""), &id)
+                    .into_response(&id, self.world.now()));
             }
             Err(_) => return Err(Closed), // the client went away
         };

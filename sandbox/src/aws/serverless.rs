@@ -1,6 +1,7 @@
 //! Redshift Serverless GetCredentials and GetWorkgroup (Amazon Redshift Serverless API reference).
 //!
-//! Custom domain names are not modelled: none is registered. Nor is it checked that a `dbName` is no reserved word.
+//! Custom domain names are not modelled: none is registered. Nor is it checked that a `dbName` is
+//! no reserved word.
 
 use std::time::Duration;
 
@@ -20,20 +21,26 @@ use super::world::World;
 
 const WORKGROUP_NAME: Pattern = Pattern {
     text: "^[a-z0-9-]+$",
-    matches: |text| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+    matches: |text| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    },
 };
 
 const DB_NAME: Pattern = Pattern {
     text: "^[a-zA-Z][a-zA-Z0-9_+.@-]*$",
     matches: |text| {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+.@-".contains(&byte))
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_+.@-".contains(&byte))
     },
 };
 
 const DEFAULT_DURATION_SECS: i64 = 900;
 
-/// How long before its expiry a password gives way to a new one; see [`Logins::mint`](crate::logins::Logins::mint).
+/// How long before its expiry a password gives way to a new one; see
+/// [`Logins::mint`](crate::logins::Logins::mint).
 const REFRESHED_BEFORE: Duration = Duration::from_secs(60);
 
 /// Answers GetCredentials with a login that the warehouse honours.
@@ -56,7 +63,9 @@ pub(super) async fn get_credentials(
         constraints.length("dbName", database, 1..=64);
         constraints.pattern("dbName", database, &DB_NAME);
     }
-    let secs = call.whole("durationSeconds")?.unwrap_or(DEFAULT_DURATION_SECS);
+    let secs = call
+        .whole("durationSeconds")?
+        .unwrap_or(DEFAULT_DURATION_SECS);
     constraints.number("durationSeconds", secs, 900..=3600);
     constraints.met(Protocol::Json)?;
     let name = match (name, domain) {
@@ -121,8 +130,9 @@ fn workgroup(
     region: &str,
     name: &str,
 ) -> Result<Workgroup, Refusal> {
-    let workgroup =
-        world.workgroup(name).ok_or_else(|| Refusal::not_found(format!("Workgroup {name} not found."), name))?;
+    let workgroup = world
+        .workgroup(name)
+        .ok_or_else(|| Refusal::not_found(format!("Workgroup {name} not found."), name))?;
     if !workgroup.callers.contains(&caller.policy_arn()) {
         return Err(Refusal::denied(Protocol::Json, &operation.action(), &caller.arn(), &arn(world, region, name)));
     }

@@ -26,10 +26,15 @@ pub(super) enum Service {
 }
 
 impl Service {
-    /// The service that a request with these headers and this API version is for. One that cannot be told is answered
-    /// in the manner of SSM or STS.
+    /// The service that a request with these headers and this API version is for. One that cannot
+    /// be told is answered in the manner of SSM or STS.
     pub(super) fn of(headers: &HeaderMap, version: &str) -> Self {
-        match (headers.get(TARGET).map(|target| String::from_utf8_lossy(target.as_bytes())), version) {
+        match (
+            headers
+                .get(TARGET)
+                .map(|target| String::from_utf8_lossy(target.as_bytes())),
+            version,
+        ) {
             (Some(target), _) => Self::by_target(target.split('.').next().unwrap_or_default()).unwrap_or(Self::Ssm),
             (None, version) if version == Self::Redshift.version() => Self::Redshift,
             (None, _) => Self::Sts,

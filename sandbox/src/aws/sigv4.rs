@@ -1,8 +1,9 @@
 //! The arithmetic of AWS Signature Version 4: canonical request, string to sign, signature.
 //!
-//! After "AWS Signature Version 4 for API requests" in the IAM User Guide. It knows nothing of callers, clocks or error
-//! codes; those are in `authenticate`. Not done: signatures in the query string (presigned URLs), Signature 4A, chunked
-//! bodies, and dot segments in paths (the endpoint has one path, `/`).
+//! After "AWS Signature Version 4 for API requests" in the IAM User Guide. It knows nothing of
+//! callers, clocks or error codes; those are in `authenticate`. Not done: signatures in the query
+//! string (presigned URLs), Signature 4A, chunked bodies, and dot segments in paths (the endpoint
+//! has one path, `/`).
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -61,7 +62,8 @@ impl<'a> Authorization<'a> {
         Some(Self { access_key_id, date, region, service, signed_headers, signature: part("Signature")? })
     }
 
-    /// Whether the signature is that of `secret` over this request. Takes the same time wherever they differ.
+    /// Whether the signature is that of `secret` over this request. Takes the same time wherever
+    /// they differ.
     pub(super) fn is_by(&self, secret: &str, request: &Signed<'_>) -> bool {
         let wanted = self.signature_by(secret, request);
         verify_slices_are_equal(wanted.as_bytes(), self.signature.as_bytes()).is_ok()
@@ -107,9 +109,17 @@ impl<'a> Authorization<'a> {
 fn canonical_header(headers: &HeaderMap, name: &str) -> String {
     let tidy = |value: &[u8]| {
         let text = String::from_utf8_lossy(value);
-        text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        text.split(' ')
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    headers.get_all(name).iter().map(|value| tidy(value.as_bytes())).collect::<Vec<_>>().join(",")
+    headers
+        .get_all(name)
+        .iter()
+        .map(|value| tidy(value.as_bytes()))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn canonical_query(query: &str) -> String {
@@ -121,7 +131,11 @@ fn canonical_query(query: &str) -> String {
         .map(|(name, value)| (encode(name), encode(value)))
         .collect();
     pairs.sort();
-    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> hmac::Tag {

@@ -1,4 +1,5 @@
-//! SSM GetParameter and GetParametersByPath (AWS Systems Manager API reference). Every caller may read and decrypt every parameter.
+//! SSM GetParameter and GetParametersByPath (AWS Systems Manager API reference). Every caller may
+//! read and decrypt every parameter.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -49,8 +50,8 @@ pub(super) fn get_parameter(world: &World, region: &str, call: &Call) -> Result<
     Ok(json!({ "Parameter": parameter }))
 }
 
-/// Answers GetParametersByPath: the parameters below a path, in the order of their names, a page at a time. Filters are
-/// not modelled, and refused.
+/// Answers GetParametersByPath: the parameters below a path, in the order of their names, a page at
+/// a time. Filters are not modelled, and refused.
 ///
 /// # Errors
 /// ValidationException, InvalidNextToken, SerializationException.
@@ -58,7 +59,9 @@ pub(super) fn get_parameters_by_path(world: &World, region: &str, call: &Call) -
     let decrypt = call.flag("WithDecryption")?.unwrap_or(false);
     let recursive = call.flag("Recursive")?.unwrap_or(false);
     let mut constraints = Constraints::default();
-    let path = constraints.present("path", call.text("Path")?).unwrap_or_default();
+    let path = constraints
+        .present("path", call.text("Path")?)
+        .unwrap_or_default();
     constraints.length("path", path, 1..=2048);
     let most = call.whole("MaxResults")?.unwrap_or(MAX_RESULTS);
     constraints.number("maxResults", most, 1..=MAX_RESULTS);
@@ -77,11 +80,21 @@ pub(super) fn get_parameters_by_path(world: &World, region: &str, call: &Call) -
         Some(_) => return Err(Refusal::bad_request("InvalidNextToken", "The specified token isn't valid.")),
     };
 
-    let below = |name: &str| name.strip_prefix(&folder).is_some_and(|rest| recursive || !rest.contains('/'));
+    let below = |name: &str| {
+        name.strip_prefix(&folder)
+            .is_some_and(|rest| recursive || !rest.contains('/'))
+    };
     let all = world.parameters(|name| below(name) && name > after.as_str());
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let page: Vec<_> = all.iter().take(most).map(|(name, stored)| told(world, region, name, stored, decrypt)).collect();
-    let next = all.get(most).and_then(|_| all.get(most - 1)).map(|(last, _)| STANDARD.encode(last));
+    let page: Vec<_> = all
+        .iter()
+        .take(most)
+        .map(|(name, stored)| told(world, region, name, stored, decrypt))
+        .collect();
+    let next = all
+        .get(most)
+        .and_then(|_| all.get(most - 1))
+        .map(|(last, _)| STANDARD.encode(last));
     Ok(match next {
         Some(next) => json!({ "Parameters": page, "NextToken": next }),
         None => json!({ "Parameters": page }),
@@ -117,10 +130,15 @@ pub(super) fn arn(world: &World, region: &str, name: &str) -> String {
 /// The name without an ARN's beginning, and the selector behind it.
 fn split(asked: &str) -> (&str, Option<&str>) {
     let name = match asked.strip_prefix("arn:") {
-        Some(arn) => arn.splitn(5, ':').nth(4).and_then(|resource| resource.strip_prefix("parameter")).unwrap_or(""),
+        Some(arn) => arn
+            .splitn(5, ':')
+            .nth(4)
+            .and_then(|resource| resource.strip_prefix("parameter"))
+            .unwrap_or(""),
         None => asked,
     };
-    name.split_once(':').map_or((name, None), |(name, selector)| (name, Some(selector)))
+    name.split_once(':')
+        .map_or((name, None), |(name, selector)| (name, Some(selector)))
 }
 
 /// Something opaque that changes with the value.
@@ -151,8 +169,17 @@ mod tests {
         let world = World::demo();
         let hidden = get(&world, &json!({ "Name": NAME })).unwrap();
         let clear = get(&world, &json!({ "Name": NAME, "WithDecryption": true })).unwrap();
-        assert!(hidden["Value"].as_str().unwrap().starts_with("kms:alias/aws/ssm:"));
-        assert!(!hidden.to_string().contains(clear["Value"].as_str().unwrap()));
+        assert!(
+            hidden["Value"]
+                .as_str()
+                .unwrap()
+                .starts_with("kms:alias/aws/ssm:")
+        );
+        assert!(
+            !hidden
+                .to_string()
+                .contains(clear["Value"].as_str().unwrap())
+        );
         assert_eq!(clear["Value"], "sandbox-external-id-5f0c");
         assert_eq!(clear["Type"], "SecureString");
     }
@@ -179,7 +206,9 @@ mod tests {
             world.put_parameter(name, Parameter { value: "v".to_owned(), kind: ParameterKind::SecureString });
         };
         (0..12).for_each(|at| put(&format!("/users/u{at:02}")));
-        ["/users/team/x", "/usersx", "/users"].into_iter().for_each(put);
+        ["/users/team/x", "/usersx", "/users"]
+            .into_iter()
+            .for_each(put);
         let ask = |body: Value| {
             let target = HeaderValue::from_static("AmazonSSM.GetParametersByPath");
             let headers = HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target)]);
@@ -187,12 +216,23 @@ mod tests {
             get_parameters_by_path(&world, "eu-west-1", &call).map_err(|refusal| refusal.told().0)
         };
         let first = ask(json!({ "Path": "/users/", "WithDecryption": true })).unwrap();
-        let names: Vec<_> = first["Parameters"].as_array().unwrap().iter().map(|told| &told["Name"]).collect();
+        let names: Vec<_> = first["Parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|told| &told["Name"])
+            .collect();
         assert_eq!((names.len(), names[9]), (10, &json!("/users/u09")));
         assert_eq!(first["Parameters"][0]["Value"], "v");
         let rest = ask(json!({ "Path": "/users", "NextToken": first["NextToken"] })).unwrap();
         assert_eq!((rest["Parameters"].as_array().unwrap().len(), rest.get("NextToken")), (2, None));
-        assert!(rest["Parameters"][0]["Value"].as_str().unwrap().starts_with("kms:"), "{rest}");
+        assert!(
+            rest["Parameters"][0]["Value"]
+                .as_str()
+                .unwrap()
+                .starts_with("kms:"),
+            "{rest}"
+        );
         let exact = ask(json!({ "Path": "/users", "Recursive": true, "MaxResults": 1 })).unwrap();
         assert_eq!(exact["Parameters"][0]["Name"], "/users/team/x");
         assert_eq!(ask(json!({ "Path": "/none" })), Ok(json!({ "Parameters": [] })));

@@ -1,7 +1,8 @@
-//! STS AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity (AWS STS API reference, Version 2011-06-15).
+//! STS AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity (AWS STS API reference, Version
+//! 2011-06-15).
 //!
-//! A role's trust is its rule ([`RoleRule`]). Session policies have no effect; MFA and source identities are not modelled,
-//! and refused. Every role allows sessions of twelve hours.
+//! A role's trust is its rule ([`RoleRule`]). Session policies have no effect; MFA and source
+//! identities are not modelled, and refused. Every role allows sessions of twelve hours.
 
 mod tags;
 mod web_identity;
@@ -21,12 +22,18 @@ pub(super) use web_identity::assume_role_with_web_identity;
 
 const SESSION_NAME: Pattern = Pattern {
     text: "[\\w+=,.@-]*",
-    matches: |text| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)),
+    matches: |text| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    },
 };
 
 const EXTERNAL_ID: Pattern = Pattern {
     text: "[\\w+=,.@:\\/-]*",
-    matches: |text| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte)),
+    matches: |text| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte))
+    },
 };
 
 const DEFAULT_DURATION_SECS: u64 = 3600;
@@ -43,9 +50,9 @@ pub(super) fn get_caller_identity(caller: &Caller) -> String {
 /// Answers AssumeRole with fresh keys. XML, without the envelope.
 ///
 /// # Errors
-/// ValidationError, MalformedInput, InvalidParameterValue; AccessDenied for an unknown role, for a caller that it does
-/// not trust and for an external id that is wrong or missing, which AWS does not tell apart, and for tags that the role
-/// does not allow.
+/// ValidationError, MalformedInput, InvalidParameterValue; AccessDenied for an unknown role, for a
+/// caller that it does not trust and for an external id that is wrong or missing, which AWS does
+/// not tell apart, and for tags that the role does not allow.
 pub(super) fn assume_role(world: &World, caller: &Caller, call: &Call) -> Result<String, Refusal> {
     let mut constraints = Constraints::default();
     let asked = Asked::read(call, &mut constraints)?;
@@ -64,7 +71,9 @@ pub(super) fn assume_role(world: &World, caller: &Caller, call: &Call) -> Result
     }
 
     let denied = |action: &str| Refusal::denied(Protocol::Query, action, &caller.arn(), &role.arn);
-    let rule = world.role(&role.arn).filter(|rule| trusts(rule, caller, &role.arn, external_id));
+    let rule = world
+        .role(&role.arn)
+        .filter(|rule| trusts(rule, caller, &role.arn, external_id));
     let rule = rule.ok_or_else(|| denied("sts:AssumeRole"))?;
     let (packed, tags) = (given.all.len(), tags::joined(&caller.tags(), given)?);
     if !tags.all.is_empty() && !rule.tag_session {
@@ -74,11 +83,17 @@ pub(super) fn assume_role(world: &World, caller: &Caller, call: &Call) -> Result
     Ok(granted(world, owner, asked.life, packed))
 }
 
-/// Whether the role's rule lets the caller in. The role itself is one caller among others, but never meant by "all".
+/// Whether the role's rule lets the caller in. The role itself is one caller among others, but
+/// never meant by "all".
 fn trusts(rule: &RoleRule, caller: &Caller, role_arn: &str, external_id: Option<&str>) -> bool {
     let arn = caller.policy_arn();
-    rule.external_id.as_deref().is_none_or(|wanted| Some(wanted) == external_id)
-        && rule.callers.as_ref().map_or(arn != role_arn, |callers| callers.contains(&arn))
+    rule.external_id
+        .as_deref()
+        .is_none_or(|wanted| Some(wanted) == external_id)
+        && rule
+            .callers
+            .as_ref()
+            .map_or(arn != role_arn, |callers| callers.contains(&arn))
 }
 
 /// What both ways to assume a role are asked for.
@@ -115,8 +130,10 @@ fn granted(world: &World, owner: Caller, life: Duration, packed: usize) -> Strin
     let (arn, owner_id) = (xml_escape(&owner.arn()), xml_escape(&owner.id()));
     let (id, key) = world.issue(owner, life);
     let secret = key.secret;
-    let (token, expiration) =
-        key.session.map(|session| (session.token, extended(session.expires_at))).unwrap_or_default();
+    let (token, expiration) = key
+        .session
+        .map(|session| (session.token, extended(session.expires_at)))
+        .unwrap_or_default();
     // In per cent of an unpublished limit; present only if something was packed.
     let packed = if packed > 0 { format!("<PackedPolicySize>{packed}</PackedPolicySize>") } else { String::new() };
     format!(

@@ -14,7 +14,9 @@ use super::*;
 const GET_PARAMETER: &str = r#"{"Name":"/lava/demo/rs01-external-id","WithDecryption":true}"#;
 
 async fn start() -> Aws {
-    Aws::start(AwsOptions::default(), Logins::new(None)).await.unwrap()
+    Aws::start(AwsOptions::default(), Logins::new(None))
+        .await
+        .unwrap()
 }
 
 /// A whole request, signed with the base keys for `service`. `more`: header lines.
@@ -28,18 +30,30 @@ fn signed_by(id: &str, secret: &str, service: &str, more: &[(&'static str, &str)
     let timestamp = timestamp::basic(SystemTime::now());
     let mut headers: Vec<(&str, &str)> = vec![("host", "sandbox"), ("x-amz-date", &timestamp)];
     headers.extend(more);
-    let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+    let names = headers
+        .iter()
+        .map(|(name, _)| *name)
+        .collect::<Vec<_>>()
+        .join(";");
     let date = &timestamp[..8];
     let unsigned = format!(
         "AWS4-HMAC-SHA256 Credential={id}/{date}/ap-southeast-2/{service}/aws4_request, \
          SignedHeaders={names}, Signature="
     );
-    let map: HeaderMap = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    let map: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
     let draft = format!("{unsigned}0");
     let request =
         Signed { method: "POST", path: "/", query: "", headers: &map, body: body.as_bytes(), timestamp: &timestamp };
-    let signature = Authorization::parse(&draft).unwrap().signature_by(secret, &request);
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let signature = Authorization::parse(&draft)
+        .unwrap()
+        .signature_by(secret, &request);
+    let lines: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let length = body.len();
     format!(
         "POST / HTTP/1.1\r\n{lines}authorization: {unsigned}{signature}\r\ncontent-length: {length}\r\n\
@@ -116,7 +130,11 @@ async fn faults_strike_as_ordered_and_only_signed_requests() {
     aws.fault("GetParameter", Fault::Garbage, Times::Next(1));
     aws.fault("GetParameter", Fault::Close, Times::Next(1));
     aws.fault("GetParameter", Fault::Delay(Duration::from_millis(1)), Times::Next(1));
-    assert!(send(&aws, &get_parameter().replace("Signature=", "Signature=f")).await.contains("InvalidSignature"));
+    assert!(
+        send(&aws, &get_parameter().replace("Signature=", "Signature=f"))
+            .await
+            .contains("InvalidSignature")
+    );
     let answer = send(&aws, &get_parameter()).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert_eq!(json_body(&answer), json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }));
@@ -127,12 +145,21 @@ async fn faults_strike_as_ordered_and_only_signed_requests() {
         "User: arn:aws:iam::123456789012:user/proxy is not authorized to perform: ssm:GetParameter on resource: \
          arn:aws:ssm:ap-southeast-2:123456789012:parameter/lava/demo/rs01-external-id"
     );
-    assert!(send(&aws, &get_parameter()).await.starts_with("HTTP/1.1 500"));
+    assert!(
+        send(&aws, &get_parameter())
+            .await
+            .starts_with("HTTP/1.1 500")
+    );
     let garbage = send(&aws, &get_parameter()).await;
     let body = garbage.split_once("\r\n\r\n").unwrap().1;
     assert!(garbage.starts_with("HTTP/1.1 200") && serde_json::from_str::<Value>(body).is_err(), "{garbage}");
     assert_eq!(send(&aws, &get_parameter()).await, "", "closed");
-    assert!(send(&aws, &get_parameter()).await.starts_with("HTTP/1.1 200"), "late, but there");
+    assert!(
+        send(&aws, &get_parameter())
+            .await
+            .starts_with("HTTP/1.1 200"),
+        "late, but there"
+    );
     assert_eq!(aws.calls("GetParameter"), 7);
 }
 
@@ -170,7 +197,9 @@ async fn dropping_it_ends_the_connections() {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     assert_eq!(answer, b"");
-    TcpStream::connect(address).await.expect_err("nobody listens");
+    TcpStream::connect(address)
+        .await
+        .expect_err("nobody listens");
 }
 
 #[tokio::test]
@@ -179,7 +208,11 @@ async fn too_large_a_request_is_refused() {
     let large = signed("ssm", &[("x-amz-target", "AmazonSSM.GetParameter")], &" ".repeat((1 << 20) + 1));
     assert!(send(&aws, &large).await.starts_with("HTTP/1.1 413"));
     let many = "x: y\r\n".repeat(101);
-    assert!(send(&aws, &format!("GET / HTTP/1.1\r\nhost: s\r\n{many}\r\n")).await.starts_with("HTTP/1.1 431"));
+    assert!(
+        send(&aws, &format!("GET / HTTP/1.1\r\nhost: s\r\n{many}\r\n"))
+            .await
+            .starts_with("HTTP/1.1 431")
+    );
 }
 
 #[tokio::test]
@@ -201,7 +234,11 @@ async fn hundreds_of_connections_at_once_are_served() {
     aws.wait_for_calls("GetCallerIdentity", 300).await;
     aws.clear_faults();
     let answers = clients.join_all().await;
-    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.starts_with("HTTP/1.1 200"))
+    );
 }
 
 #[tokio::test]
@@ -246,7 +283,10 @@ async fn the_journal_shows_a_session_with_its_tags() {
 
     let journal = aws.journal();
     assert_eq!(
-        journal.iter().map(|request| request.operation.as_str()).collect::<Vec<_>>(),
+        journal
+            .iter()
+            .map(|request| request.operation.as_str())
+            .collect::<Vec<_>>(),
         ["AssumeRole", "GetCredentials"]
     );
     assert_eq!(journal[0].caller_tags.len(), 0, "the user has none");
@@ -271,11 +311,25 @@ date: ",
     assert_eq!(date[12..16], year, "clients correct their clocks by it");
     let answer = json_body(&send(&aws, &get_parameter()).await);
     assert_eq!(answer["__type"], "InvalidSignatureException");
-    assert!(answer["message"].as_str().unwrap().starts_with("Signature expired: "), "{answer}");
+    assert!(
+        answer["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Signature expired: "),
+        "{answer}"
+    );
     aws.skew(Skew::Behind(Duration::from_secs(3600)));
-    assert!(send(&aws, &get_caller_identity()).await.contains("Signature not yet current: "));
+    assert!(
+        send(&aws, &get_caller_identity())
+            .await
+            .contains("Signature not yet current: ")
+    );
     aws.skew(Skew::None);
-    assert!(send(&aws, &get_caller_identity()).await.starts_with("HTTP/1.1 200"));
+    assert!(
+        send(&aws, &get_caller_identity())
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
 }
 
 #[tokio::test]
@@ -301,7 +355,10 @@ async fn each_service_answers_in_its_own_manner() {
     aws.fault("GetSecretValue", Fault::Deny, Times::Next(1));
     let answer = json_body(&send(&aws, &get_secret).await);
     assert!(
-        answer["Message"].as_str().unwrap().contains("secretsmanager:GetSecretValue on resource: arn:"),
+        answer["Message"]
+            .as_str()
+            .unwrap()
+            .contains("secretsmanager:GetSecretValue on resource: arn:"),
         "{answer}"
     );
 

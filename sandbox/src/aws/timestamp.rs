@@ -1,5 +1,5 @@
-//! Points in time as AWS writes them: ISO 8601 in its basic form in signatures, extended in XML; seconds in JSON; and
-//! the date of HTTP.
+//! Points in time as AWS writes them: ISO 8601 in its basic form in signatures, extended in XML;
+//! seconds in JSON; and the date of HTTP.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,8 +23,16 @@ pub(super) fn http_date(time: SystemTime) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (year, month, day, hour, minute, second) = civil(time);
     // 1970 began on a Thursday.
-    let days = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / DAY_SECS;
-    let named = |names: &[&'static str], at: u64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
+    let days = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+        / DAY_SECS;
+    let named = |names: &[&'static str], at: u64| {
+        usize::try_from(at)
+            .ok()
+            .and_then(|at| names.get(at).copied())
+    };
     let weekday = named(&DAYS, days % 7).unwrap_or_default();
     let month = named(&MONTHS, month - 1).unwrap_or_default();
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
@@ -41,7 +49,10 @@ pub(super) fn parse_basic(text: &str) -> Option<SystemTime> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let number = |part: &str, digits: usize, at: usize| -> Option<u64> {
         let digits = part.get(at..at + digits)?;
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| digits.parse().ok())?
     };
     if date.len() != 8 || time.len() != 6 {
         return None;
@@ -56,10 +67,13 @@ pub(super) fn parse_basic(text: &str) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(secs))
 }
 
-/// Years start in March here, so that the leap day is the last of a year (Howard Hinnant, "chrono-Compatible Low-Level
-/// Date Algorithms"). Times before 1970 are taken for 1970.
+/// Years start in March here, so that the leap day is the last of a year (Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms"). Times before 1970 are taken for 1970.
 fn civil(time: SystemTime) -> (u64, u64, u64, u64, u64, u64) {
-    let secs = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let secs = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let days = secs / DAY_SECS + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -1,4 +1,5 @@
-//! What the machine itself hands out to who runs on it: sessions of one role, without being asked who wants them.
+//! What the machine itself hands out to who runs on it: sessions of one role, without being asked
+//! who wants them.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +24,8 @@ const LIFE: Duration = Duration::from_secs(6 * 3600);
 /// Any free port.
 pub(super) const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Hands out sessions of one role; each time a new one, though AWS repeats them until they are about to end.
+/// Hands out sessions of one role; each time a new one, though AWS repeats them until they are
+/// about to end.
 pub(super) struct Vending {
     pub(super) server: Arc<Server>,
     owner: Caller,
@@ -72,7 +74,10 @@ impl Vending {
         self.granted.fetch_add(1, Ordering::Relaxed);
         let life = *self.life.lock().unwrap_or_else(PoisonError::into_inner);
         let (id, key) = self.server.world.issue(self.owner.clone(), life);
-        let (token, end) = key.session.map(|session| (session.token, session.expires_at)).unzip();
+        let (token, end) = key
+            .session
+            .map(|session| (session.token, session.expires_at))
+            .unzip();
         json!({
             "AccessKeyId": id,
             "SecretAccessKey": key.secret,
@@ -91,7 +96,9 @@ impl Vending {
 pub(super) fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

@@ -59,11 +59,19 @@ impl World {
         let secret = |value| StoredSecret { value, version: 1, created: modified };
         let tables = Tables {
             regions: BTreeSet::from([options.region.clone()]),
-            parameters: options.parameters.into_iter().map(|(name, parameter)| (name, stored(parameter))).collect(),
+            parameters: options
+                .parameters
+                .into_iter()
+                .map(|(name, parameter)| (name, stored(parameter)))
+                .collect(),
             roles: options.roles,
             workgroups: options.workgroups,
             clusters: options.clusters,
-            secrets: options.secrets.into_iter().map(|(name, value)| (name, secret(value))).collect(),
+            secrets: options
+                .secrets
+                .into_iter()
+                .map(|(name, value)| (name, secret(value)))
+                .collect(),
             dynamo: BTreeMap::new(),
             web_identities: BTreeMap::new(),
             skew: Skew::None,
@@ -103,7 +111,9 @@ impl World {
     pub(super) fn parameters(&self, is_meant: impl Fn(&str) -> bool) -> Vec<(String, Stored)> {
         let tables = self.tables();
         let meant = tables.parameters.iter().filter(|(name, _)| is_meant(name));
-        meant.map(|(name, stored)| (name.clone(), stored.clone())).collect()
+        meant
+            .map(|(name, stored)| (name.clone(), stored.clone()))
+            .collect()
     }
 
     pub(super) fn role(&self, arn: &str) -> Option<RoleRule> {
@@ -148,7 +158,9 @@ impl World {
     pub(super) fn put_secret(&self, name: &str, value: SecretValue) {
         let mut tables = self.tables();
         let version = tables.secrets.get(name).map_or(1, |old| old.version + 1);
-        tables.secrets.insert(name.to_owned(), StoredSecret { value, version, created: SystemTime::now() });
+        tables
+            .secrets
+            .insert(name.to_owned(), StoredSecret { value, version, created: SystemTime::now() });
     }
 
     pub(super) fn remove_secret(&self, name: &str) {
@@ -161,7 +173,9 @@ impl World {
     }
 
     pub(super) fn put_table(&self, name: &str) {
-        self.tables().dynamo.insert(name.to_owned(), Table::default());
+        self.tables()
+            .dynamo
+            .insert(name.to_owned(), Table::default());
     }
 
     pub(super) fn remove_table(&self, name: &str) {
@@ -173,7 +187,9 @@ impl World {
     }
 
     pub(super) fn put_web_identity(&self, token: &str, identity: WebIdentity) {
-        self.tables().web_identities.insert(token.to_owned(), identity);
+        self.tables()
+            .web_identities
+            .insert(token.to_owned(), identity);
     }
 
     /// Temporary keys for a new role session.
@@ -198,7 +214,9 @@ impl World {
     pub(super) fn put_parameter(&self, name: &str, parameter: Parameter) {
         let mut tables = self.tables();
         let version = tables.parameters.get(name).map_or(1, |old| old.version + 1);
-        tables.parameters.insert(name.to_owned(), Stored { parameter, version, modified: SystemTime::now() });
+        tables
+            .parameters
+            .insert(name.to_owned(), Stored { parameter, version, modified: SystemTime::now() });
     }
 
     pub(super) fn remove_parameter(&self, name: &str) {

@@ -31,10 +31,14 @@ impl Cluster {
     pub(super) fn create(leaf: &Leaf, max_connections: u16) -> Result<Self, StartError> {
         let programs = programs::find()?;
         let owner = programs::unprivileged()?;
-        // As root the server's user must be able to come here, and root's TMPDIR may be closed to it. A Unix socket's
-        // path is also limited to about 100 bytes, which per-user temporary folders have been known to exceed.
+        // As root the server's user must be able to come here, and root's TMPDIR may be closed to
+        // it. A Unix socket's path is also limited to about 100 bytes, which per-user temporary
+        // folders have been known to exceed.
         let parent = if owner.is_some() { PathBuf::from("/tmp") } else { std::env::temp_dir() };
-        let folder = tempfile::Builder::new().prefix("redshift-sandbox-").tempdir_in(&parent).map_err(file(&parent))?;
+        let folder = tempfile::Builder::new()
+            .prefix("redshift-sandbox-")
+            .tempdir_in(&parent)
+            .map_err(file(&parent))?;
         let cluster = Self { folder, programs, owner };
         cluster.own(cluster.path())?;
         cluster.initdb()?;
@@ -59,7 +63,11 @@ impl Cluster {
             }
             None => self.command(&postgres),
         };
-        command.arg("-D").arg(self.data()).arg("-p").arg(port.to_string());
+        command
+            .arg("-D")
+            .arg(self.data())
+            .arg("-p")
+            .arg(port.to_string());
         // Control-C at a terminal is for this process, which then ends the server itself.
         command.process_group(0);
         command
@@ -108,7 +116,10 @@ impl Cluster {
     fn write(&self, path: &Path, text: &str) -> Result<(), StartError> {
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(path).and_then(|mut open| open.write_all(text.as_bytes())).map_err(file(path))?;
+        options
+            .open(path)
+            .and_then(|mut open| open.write_all(text.as_bytes()))
+            .map_err(file(path))?;
         self.own(path)
     }
 
@@ -121,8 +132,13 @@ impl Cluster {
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        // Messages are read by this program, and nothing of the caller's PG… variables is meant for this server.
-        command.current_dir(self.path()).env_clear().env("LC_ALL", "C").env("PATH", &self.programs);
+        // Messages are read by this program, and nothing of the caller's PG… variables is meant for
+        // this server.
+        command
+            .current_dir(self.path())
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("PATH", &self.programs);
         if let Some(Unprivileged { uid, gid }) = self.owner {
             command.uid(uid).gid(gid);
         }
@@ -136,7 +152,8 @@ pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
     move |source| StartError::File { path, source }
 }
 
-/// Nothing is kept, so nothing is synced; 16 MB of buffers serve a rig. The time zone is Redshift's.
+/// Nothing is kept, so nothing is synced; 16 MB of buffers serve a rig. The time zone is
+/// Redshift's.
 const SETTINGS: &str = "\
 listen_addresses = '127.0.0.1'
 unix_socket_permissions = 0700

@@ -46,23 +46,30 @@ impl Drop for Running {
     }
 }
 
-/// Creates and starts a server on a thread of its own, which then reads the server's log until that ends.
+/// Creates and starts a server on a thread of its own, which then reads the server's log until that
+/// ends.
 ///
-/// The thread matters: the kernel's parent-death signal, which ends the server if this process is killed, is sent when
-/// the *thread* that spawned it ends, so it must not be a runtime's.
+/// The thread matters: the kernel's parent-death signal, which ends the server if this process is
+/// killed, is sent when the *thread* that spawned it ends, so it must not be a runtime's.
 pub(super) async fn start(leaf: Leaf, max_connections: u16) -> Result<Running, StartError> {
     let (started, start) = oneshot::channel();
     let keeper = move || match launch(&leaf, max_connections) {
         Ok((running, log)) => {
-            // If nobody waits any more, the server comes back as the error, and ends by being dropped.
+            // If nobody waits any more, the server comes back as the error, and ends by being
+            // dropped.
             if started.send(Ok(running)).is_ok() {
                 log.for_each(|line| tracing::debug!(target: "postgres", "{line}"));
             }
         }
         Err(error) => drop(started.send(Err(error))),
     };
-    thread::Builder::new().name("postgres".to_owned()).spawn(keeper).map_err(StartError::Thread)?;
-    start.await.map_err(|closed| StartError::Thread(io::Error::other(closed)))?
+    thread::Builder::new()
+        .name("postgres".to_owned())
+        .spawn(keeper)
+        .map_err(StartError::Thread)?;
+    start
+        .await
+        .map_err(|closed| StartError::Thread(io::Error::other(closed)))?
 }
 
 type Log = Box<dyn Iterator<Item = String>>;
@@ -88,8 +95,13 @@ enum Launch {
 fn launch_once(cluster: Cluster) -> Result<Launch, StartError> {
     let port = free_port()?;
     let mut command = cluster.server(port);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(file(Path::new(command.get_program())))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .map_err(file(Path::new(command.get_program())))?;
     let mut log = lines(child.stderr.take());
     let mut last = VecDeque::new();
     for line in log.by_ref() {
@@ -108,8 +120,14 @@ fn launch_once(cluster: Cluster) -> Result<Launch, StartError> {
 }
 
 fn lines(stderr: Option<ChildStderr>) -> Log {
-    let lines = stderr.into_iter().flat_map(|pipe| BufReader::new(pipe).split(b'\n'));
-    Box::new(lines.map_while(Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned()))
+    let lines = stderr
+        .into_iter()
+        .flat_map(|pipe| BufReader::new(pipe).split(b'\n'));
+    Box::new(
+        lines
+            .map_while(Result::ok)
+            .map(|line| String::from_utf8_lossy(&line).into_owned()),
+    )
 }
 
 fn free_port() -> Result<u16, StartError> {
@@ -120,12 +138,15 @@ fn free_port() -> Result<u16, StartError> {
         .map_err(|source| StartError::Listen { address: any, source })
 }
 
-/// Ends a server by its own pid and waits for it. SIGQUIT is PostgreSQL's immediate shutdown: no checkpoint, which
-/// nobody would read, and stuck sessions are killed after five seconds.
+/// Ends a server by its own pid and waits for it. SIGQUIT is PostgreSQL's immediate shutdown: no
+/// checkpoint, which nobody would read, and stuck sessions are killed after five seconds.
 fn end(child: &mut Child) {
     // Not yet reaped, so the pid is still its own.
     if let Ok(None) = child.try_wait() {
-        let told = Command::new("sh").args(["-c", "kill -QUIT \"$0\""]).arg(child.id().to_string()).status();
+        let told = Command::new("sh")
+            .args(["-c", "kill -QUIT \"$0\""])
+            .arg(child.id().to_string())
+            .status();
         if !told.is_ok_and(|status| status.success()) {
             let _ = child.kill();
         }

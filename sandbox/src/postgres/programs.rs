@@ -21,7 +21,10 @@ pub(super) fn find() -> Result<PathBuf, StartError> {
 
 /// `/usr/lib/postgresql/VERSION/bin`, newest version first.
 fn debian() -> Vec<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut found: Vec<(u32, PathBuf)> = versions
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
         .collect();
@@ -42,7 +45,10 @@ pub(super) fn unprivileged() -> Result<Option<Unprivileged>, StartError> {
         return Ok(None);
     }
     let known = |name| Some(Unprivileged { uid: id(&["-u", name])?, gid: id(&["-g", name])? });
-    known("postgres").or_else(|| known("nobody")).map(Some).ok_or(StartError::NoUser)
+    known("postgres")
+        .or_else(|| known("nobody"))
+        .map(Some)
+        .ok_or(StartError::NoUser)
 }
 
 fn id(arguments: &[&str]) -> Option<u32> {

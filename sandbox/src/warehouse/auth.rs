@@ -1,4 +1,5 @@
-//! The password dialogue, server's side: asks in the way ordered, and accepts any password the book holds for the user.
+//! The password dialogue, server's side: asks in the way ordered, and accepts any password the book
+//! holds for the user.
 
 mod digest;
 mod scram;
@@ -82,7 +83,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         self.ask(3, &[]).await?;
         let body = self.answer(b'p').await?;
         let given = terminated(&body)?;
-        Ok((self.passwords)().iter().any(|password| password.as_bytes() == given))
+        Ok((self.passwords)()
+            .iter()
+            .any(|password| password.as_bytes() == given))
     }
 
     async fn md5(&mut self) -> Result<bool, Failure> {
@@ -90,11 +93,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         self.ask(5, &salt).await?;
         let body = self.answer(b'p').await?;
         let given = terminated(&body)?;
-        Ok((self.passwords)().iter().any(|password| md5(self.user, password, salt).as_bytes() == given))
+        Ok((self.passwords)()
+            .iter()
+            .any(|password| md5(self.user, password, salt).as_bytes() == given))
     }
 
     async fn ask(&mut self, code: u32, data: &[u8]) -> io::Result<()> {
-        self.stream.write_all(&wire::authentication(code, data)).await?;
+        self.stream
+            .write_all(&wire::authentication(code, data))
+            .await?;
         self.stream.flush().await
     }
 
@@ -108,7 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     }
 }
 
-/// `md5` and the hexadecimal MD5 of the inner hash and the salt; the user name goes in with its `IAMR:`.
+/// `md5` and the hexadecimal MD5 of the inner hash and the salt; the user name goes in with its
+/// `IAMR:`.
 fn md5(user: &str, password: &str, salt: [u8; 4]) -> String {
     postgres_protocol::authentication::md5_hash(user.as_bytes(), password.as_bytes(), salt)
 }
@@ -121,7 +129,8 @@ fn terminated(body: &[u8]) -> Result<&[u8], Refusal> {
     }
 }
 
-/// Random bytes. Zeros where the system has no entropy source: this is a test rig, and TLS would have failed before.
+/// Random bytes. Zeros where the system has no entropy source: this is a test rig, and TLS would
+/// have failed before.
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     let _ = aws_lc_rs::rand::fill(&mut bytes);

@@ -1,4 +1,5 @@
-//! A session of PostgreSQL's, over its local socket, as the very database user that the login stands for.
+//! A session of PostgreSQL's, over its local socket, as the very database user that the login
+//! stands for.
 
 use std::io;
 use std::path::Path;
@@ -13,8 +14,8 @@ use super::wire::{self, Message};
 /// Longest message before ReadyForQuery, in bytes (as libpq bounds them).
 const MAX_MESSAGE_BYTES: usize = 30_000;
 
-/// How Redshift reads a backslash in a string: as an escape, and without a word about it. It reports neither setting, from
-/// which drivers conclude the same.
+/// How Redshift reads a backslash in a string: as an escape, and without a word about it. It
+/// reports neither setting, from which drivers conclude the same.
 const STRINGS: [(&str, &str); 2] = [("standard_conforming_strings", "off"), ("escape_string_warning", "off")];
 
 /// Ready for queries; nothing of what follows has been read.
@@ -50,8 +51,12 @@ pub(super) async fn open(
 ) -> Result<Backend, Refused> {
     let mut stream = UnixStream::connect(socket).await?;
     let who = [("user", role), ("database", request.database.as_str())];
-    let settings = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    stream.write_all(&wire::startup(who.into_iter().chain(STRINGS).chain(settings))).await?;
+    let settings = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    stream
+        .write_all(&wire::startup(who.into_iter().chain(STRINGS).chain(settings)))
+        .await?;
     let (mut parameters, mut rest) = (Vec::new(), Vec::new());
     loop {
         let Message { kind, body } = wire::message(&mut stream, MAX_MESSAGE_BYTES).await?;
@@ -69,11 +74,14 @@ pub(super) async fn open(
     }
 }
 
-/// Passes a cancel request on and waits until PostgreSQL has acted on it, which it tells by closing.
+/// Passes a cancel request on and waits until PostgreSQL has acted on it, which it tells by
+/// closing.
 pub(super) async fn cancel(socket: &Path, pid: u32, key: u32) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(&wire::cancel(pid, key)).await?;
-    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop)
+    tokio::io::copy(&mut stream, &mut tokio::io::sink())
+        .await
+        .map(drop)
 }
 
 fn parameter(body: &[u8]) -> Option<(String, String)> {

@@ -1,6 +1,6 @@
-//! Statements in Redshift's words, in those of the PostgreSQL behind the warehouse: what tools send that PostgreSQL would
-//! refuse, as far as tools of `make drivers` send it. Of what a statement asks the catalog, the answers are in
-//! `postgres/catalog.sql`. All else is left as it is.
+//! Statements in Redshift's words, in those of the PostgreSQL behind the warehouse: what tools send
+//! that PostgreSQL would refuse, as far as tools of `make drivers` send it. Of what a statement
+//! asks the catalog, the answers are in `postgres/catalog.sql`. All else is left as it is.
 
 mod show;
 mod tokens;
@@ -10,10 +10,12 @@ use std::borrow::Cow;
 use self::tokens::{Token, lex};
 use super::wire;
 
-/// Longest message looked at, in bytes: statements about the catalog are shorter, and inserts need not be copied.
+/// Longest message looked at, in bytes: statements about the catalog are shorter, and inserts need
+/// not be copied.
 const MAX_STATEMENT_BYTES: u32 = 64 * 1024;
 
-/// Catalog tables that have columns of Redshift's own, and the columns and views by which a statement shows that it means them.
+/// Catalog tables that have columns of Redshift's own, and the columns and views by which a
+/// statement shows that it means them.
 const TABLES: [&str; 3] = ["pg_class", "pg_attribute", "pg_attrdef"];
 const MARKS: [&str; 8] = [
     "reldiststyle",
@@ -38,14 +40,17 @@ pub(super) fn is_statement(kind: u8, length: u32) -> bool {
     matches!(kind, b'Q' | b'P') && length <= MAX_STATEMENT_BYTES
 }
 
-/// The body of a Query or Parse message with its statement in PostgreSQL's words; `None`: as it was.
+/// The body of a Query or Parse message with its statement in PostgreSQL's words; `None`: as it
+/// was.
 pub(super) fn message(kind: u8, body: &[u8]) -> Option<Vec<u8>> {
     let (name, rest) =
         if kind == b'P' { wire::text(body).map(|(name, rest)| (Some(name), rest))? } else { (None, body) };
     let (sql, rest) = wire::text(rest)?;
     let sql = translated(sql)?;
     let mut changed = Vec::with_capacity(body.len() + sql.len());
-    name.into_iter().chain([sql.as_str()]).for_each(|text| wire::push_text(&mut changed, text));
+    name.into_iter()
+        .chain([sql.as_str()])
+        .for_each(|text| wire::push_text(&mut changed, text));
     changed.extend_from_slice(rest);
     Some(changed)
 }
@@ -58,7 +63,9 @@ fn translated(sql: &str) -> Option<String> {
     for rule in [longest_texts, domains, where_one, no_schema_binding, late_binding_views, catalog_tables] {
         rule(&mut tokens);
     }
-    let changed = tokens.iter().any(|token| matches!(token.text, Cow::Owned(_)));
+    let changed = tokens
+        .iter()
+        .any(|token| matches!(token.text, Cow::Owned(_)));
     changed.then(|| tokens.iter().map(|token| token.text.as_ref()).collect())
 }
 
@@ -72,7 +79,10 @@ fn longest_texts(tokens: &mut [Token<'_>]) {
 /// `varbyte(20)`
 fn domains(tokens: &mut [Token<'_>]) {
     let lengths = windows(tokens, &[&DOMAINS, &["("], &[], &[")"]]);
-    lengths.iter().flat_map(|at| at.iter().skip(1)).for_each(|at| replace(tokens, Some(at), ""));
+    lengths
+        .iter()
+        .flat_map(|at| at.iter().skip(1))
+        .for_each(|at| replace(tokens, Some(at), ""));
 }
 
 /// `where 1 and …`: in Redshift an integer is a condition.
@@ -87,42 +97,72 @@ fn where_one(tokens: &mut [Token<'_>]) {
 /// `create view … with no schema binding`: here the view is bound early.
 fn no_schema_binding(tokens: &mut [Token<'_>]) {
     let clauses = windows(tokens, &[&["with"], &["no"], &["schema"], &["binding"]]);
-    clauses.iter().flatten().for_each(|at| replace(tokens, Some(at), ""));
+    clauses
+        .iter()
+        .flatten()
+        .for_each(|at| replace(tokens, Some(at), ""));
 }
 
 /// `pg_get_late_binding_view_cols() name(columns…)`: a view has the columns without being told.
 fn late_binding_views(tokens: &mut [Token<'_>]) {
     for at in windows(tokens, &[&["pg_get_late_binding_view_cols"], &["("], &[")"], &[], &["("]]) {
         let Some(open) = at.get(4) else { continue };
-        let close = tokens.iter().skip(*open).position(|token| token.is(")")).map(|after| open + after);
+        let close = tokens
+            .iter()
+            .skip(*open)
+            .position(|token| token.is(")"))
+            .map(|after| open + after);
         let Some(close) = close else { continue };
         replace(tokens, at.first(), "pg_redshift.late_binding_view_cols");
-        at.get(1..3).into_iter().flatten().for_each(|at| replace(tokens, Some(at), ""));
+        at.get(1..3)
+            .into_iter()
+            .flatten()
+            .for_each(|at| replace(tokens, Some(at), ""));
         (*open..=close).for_each(|at| replace(tokens, Some(&at), ""));
     }
 }
 
 /// Catalog tables with Redshift's columns, in statements that name one.
 fn catalog_tables(tokens: &mut [Token<'_>]) {
-    if !tokens.iter().any(|token| MARKS.iter().any(|mark| token.is(mark))) {
+    if !tokens
+        .iter()
+        .any(|token| MARKS.iter().any(|mark| token.is(mark)))
+    {
         return;
     }
     for at in windows(tokens, &[&["pg_catalog"], &["."], &TABLES]) {
         replace(tokens, at.first(), "pg_redshift");
     }
     for at in windows(tokens, &[&["from", "join", ","], &TABLES]) {
-        let Some(name) = at.get(1).and_then(|at| tokens.get(*at)).map(|token| token.text.to_string()) else { continue };
+        let Some(name) = at
+            .get(1)
+            .and_then(|at| tokens.get(*at))
+            .map(|token| token.text.to_string())
+        else {
+            continue;
+        };
         replace(tokens, at.get(1), &format!("pg_redshift.{name}"));
     }
 }
 
-/// Where in the tokens, blanks left out, each of these stands in a row; no words at all stand for any token.
+/// Where in the tokens, blanks left out, each of these stands in a row; no words at all stand for
+/// any token.
 fn windows(tokens: &[Token<'_>], wanted: &[&[&str]]) -> Vec<Vec<usize>> {
-    let solid: Vec<_> = tokens.iter().enumerate().filter(|(_, token)| !token.is_blank()).collect();
+    let solid: Vec<_> = tokens
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| !token.is_blank())
+        .collect();
     let fits = |token: &Token<'_>, words: &[&str]| words.is_empty() || words.iter().any(|word| token.is(word));
     let rows = solid.windows(wanted.len());
-    let fitting = rows.filter(|row| row.iter().zip(wanted).all(|((_, token), words)| fits(token, words)));
-    fitting.map(|row| row.iter().map(|(at, _)| *at).collect()).collect()
+    let fitting = rows.filter(|row| {
+        row.iter()
+            .zip(wanted)
+            .all(|((_, token), words)| fits(token, words))
+    });
+    fitting
+        .map(|row| row.iter().map(|(at, _)| *at).collect())
+        .collect()
 }
 
 fn replace(tokens: &mut [Token<'_>], at: Option<&usize>, text: &str) {

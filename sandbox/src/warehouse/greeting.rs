@@ -1,7 +1,7 @@
 //! The parameter statuses of a Redshift Serverless workgroup, in place of PostgreSQL's.
 //!
-//! Names and values as public logs of real sessions show them (docs/protocol/redshift-wire.md 2.5). PostgreSQL's own
-//! `standard_conforming_strings`, `IntervalStyle` and others are not among them.
+//! Names and values as public logs of real sessions show them (docs/protocol/redshift-wire.md 2.5).
+//! PostgreSQL's own `standard_conforming_strings`, `IntervalStyle` and others are not among them.
 
 use super::Statements;
 use super::auth::random;
@@ -18,10 +18,19 @@ pub(super) fn encode(
     parameters: &[(String, String)],
     statements: Statements,
 ) -> Vec<u8> {
-    let reported = |name: &str| parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-    let application = Some(reported("application_name")).filter(|name| !name.is_empty()).unwrap_or("unset");
+    let reported = |name: &str| {
+        parameters
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value.as_str())
+    };
+    let application = Some(reported("application_name"))
+        .filter(|name| !name.is_empty())
+        .unwrap_or("unset");
     // A client that asks for no encoding is told of one that psycopg 3 does not know.
-    let asked = settings.iter().any(|(name, _)| name.eq_ignore_ascii_case("client_encoding"));
+    let asked = settings
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("client_encoding"));
     let encoding = if asked { reported("client_encoding") } else { "UNICODE" };
     let (level, session, token) = (request.level.to_string(), uuid(), uuid());
     let mut statuses = vec![
@@ -51,7 +60,10 @@ pub(super) fn encode(
             statuses.push(("show_discovery", SHOW_DISCOVERY));
         }
     }
-    statuses.iter().flat_map(|(name, value)| wire::parameter_status(name, value)).collect()
+    statuses
+        .iter()
+        .flat_map(|(name, value)| wire::parameter_status(name, value))
+        .collect()
 }
 
 /// A random UUID (RFC 9562, version 4).
@@ -60,7 +72,10 @@ fn uuid() -> String {
     const FREE: u128 = 0xffff_ffff_ffff_0fff_3fff_ffff_ffff_ffff;
     let hex = format!("{:032x}", u128::from_be_bytes(random()) & FREE | FIXED);
     let ends = [0, 8, 12, 16, 20, 32];
-    let parts = ends.iter().zip(ends.iter().skip(1)).filter_map(|(start, end)| hex.get(*start..*end));
+    let parts = ends
+        .iter()
+        .zip(ends.iter().skip(1))
+        .filter_map(|(start, end)| hex.get(*start..*end));
     parts.collect::<Vec<_>>().join("-")
 }
 

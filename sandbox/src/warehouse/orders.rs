@@ -1,4 +1,5 @@
-//! What a test or the program has ordered the warehouse to do; read by every session as it goes along.
+//! What a test or the program has ordered the warehouse to do; read by every session as it goes
+//! along.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What Redshift says when it refuses: an ErrorResponse with the fields S, C, M, F, L, R and no V (8.0 heritage).
+//! What Redshift says when it refuses: an ErrorResponse with the fields S, C, M, F, L, R and no V
+//! (8.0 heritage).
 
 use super::wire;
 
@@ -68,7 +69,11 @@ impl Refusal {
 /// PostgreSQL's error as Redshift would send it. `None` if it is malformed.
 pub(super) fn translate(body: &[u8]) -> Option<Vec<u8>> {
     let fields = fields(body)?;
-    Some(encode(fields.into_iter().filter(|(kind, _)| b"SCMDHFLR".contains(kind))))
+    Some(encode(
+        fields
+            .into_iter()
+            .filter(|(kind, _)| b"SCMDHFLR".contains(kind)),
+    ))
 }
 
 /// The fields of an ErrorResponse's body, by their type.

@@ -1,9 +1,10 @@
 //! Bytes both ways between a client and its session of PostgreSQL's.
 //!
-//! At `client_protocol_version` 1 and above Redshift adds to each column of a RowDescription, and drivers that asked
-//! for it fail without; so there the backend's messages are told apart, and those are rewritten. Section 3 of the
-//! project's notes on Redshift's protocol. Where statements are to be read as Redshift reads them, the client's messages are
-//! told apart as well, and those that hold one are put into PostgreSQL's words.
+//! At `client_protocol_version` 1 and above Redshift adds to each column of a RowDescription, and
+//! drivers that asked for it fail without; so there the backend's messages are told apart, and
+//! those are rewritten. Section 3 of the project's notes on Redshift's protocol. Where statements
+//! are to be read as Redshift reads them, the client's messages are told apart as well, and those
+//! that hold one are put into PostgreSQL's words.
 
 use std::io;
 
@@ -15,7 +16,8 @@ use super::{Statements, dialect, wire};
 /// For each direction, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Longest message rewritten, in bytes: the RowDescription of 1600 columns with the longest of names.
+/// Longest message rewritten, in bytes: the RowDescription of 1600 columns with the longest of
+/// names.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The flag word of every column: searchable.
@@ -28,7 +30,9 @@ where
     B: AsyncRead + AsyncWrite + Unpin,
 {
     if level == 0 && statements == Statements::Untouched {
-        return copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER_BYTES, BUFFER_BYTES).await.map(drop);
+        return copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER_BYTES, BUFFER_BYTES)
+            .await
+            .map(drop);
     }
     let (from_client, to_client) = split(client);
     let (from_backend, mut to_backend) = split(backend);
@@ -65,7 +69,11 @@ type Rewritten = io::Result<Option<Vec<u8>>>;
 
 const DESCRIPTIONS: Rewriting = Rewriting {
     wants: |kind, _| kind == b'T',
-    rewritten: |_, body| described(body).map(Some).ok_or_else(|| wire::malformed("RowDescription of PostgreSQL")),
+    rewritten: |_, body| {
+        described(body)
+            .map(Some)
+            .ok_or_else(|| wire::malformed("RowDescription of PostgreSQL"))
+    },
 };
 
 const STATEMENTS: Rewriting =
@@ -123,7 +131,8 @@ async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Adds schema, table, column and catalog, and the flags, to every field. Only the column's name is known here.
+/// Adds schema, table, column and catalog, and the flags, to every field. Only the column's name is
+/// known here.
 fn described(body: &[u8]) -> Option<Vec<u8>> {
     let (count, mut rest) = body.split_first_chunk::<2>()?;
     let mut extended = count.to_vec();
@@ -153,7 +162,9 @@ mod tests {
         let rich = wire::frame(b'T', &[b"\0\x01n\0", fixed.as_slice(), b"\0\0n\0\0\x10\0"].concat());
         let row = wire::frame(b'D', &[b'T'; 200_000]);
         let mut out = Vec::new();
-        rewrite([plain, row.clone()].concat().as_slice(), &mut out, &DESCRIPTIONS).await.unwrap();
+        rewrite([plain, row.clone()].concat().as_slice(), &mut out, &DESCRIPTIONS)
+            .await
+            .unwrap();
         assert!(out == [rich, row].concat());
     }
 
@@ -165,7 +176,9 @@ mod tests {
         let long = wire::frame(b'Q', &[b"varchar(max)", [b' '; 100_000].as_slice(), b"\0"].concat());
         let mut out = Vec::new();
         let said = [redshift, other.clone(), data.clone(), long.clone()].concat();
-        rewrite(said.as_slice(), &mut out, &STATEMENTS).await.unwrap();
+        rewrite(said.as_slice(), &mut out, &STATEMENTS)
+            .await
+            .unwrap();
         assert!(out == [postgres, other, data, long].concat());
     }
 }

@@ -1,7 +1,7 @@
 //! Which startup parameters Redshift takes, and which of them PostgreSQL understands.
 //!
-//! Section 2.1 and 8.2 of the project's notes on Redshift's protocol: the keys of AWS's own drivers are read, a known
-//! list can be set, and anything else ends the connection with 42704.
+//! Section 2.1 and 8.2 of the project's notes on Redshift's protocol: the keys of AWS's own drivers
+//! are read, a known list can be set, and anything else ends the connection with 42704.
 
 use super::refusal::Refusal;
 
@@ -27,7 +27,8 @@ const COMMON: [&str; 7] = [
 const REDSHIFT_ONLY: [&str; 4] =
     ["query_group", "wlm_query_slot_count", "json_serialization_enable", "enable_case_sensitive_identifier"];
 
-/// Known, but nobody may set them: refused with 42501, unlike names that are unknown (npgsql/npgsql#163).
+/// Known, but nobody may set them: refused with 42501, unlike names that are unknown
+/// (npgsql/npgsql#163).
 const LOCALES: [&str; 6] = ["lc_collate", "lc_ctype", "lc_messages", "lc_monetary", "lc_numeric", "lc_time"];
 
 /// The highest feature level of `client_protocol_version` that there is.
@@ -52,13 +53,26 @@ pub(super) struct Request {
 
 /// Sorts a startup message's parameters.
 pub(super) fn sort(parameters: &[(String, String)]) -> Request {
-    let find = |name: &str| parameters.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let find = |name: &str| {
+        parameters
+            .iter()
+            .rfind(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
     let user = find("user").unwrap_or_default().to_owned();
-    let database = find("database").filter(|name| !name.is_empty()).unwrap_or(&user).to_owned();
-    let asked = find("client_protocol_version").and_then(|level| level.parse().ok()).unwrap_or(0);
+    let database = find("database")
+        .filter(|name| !name.is_empty())
+        .unwrap_or(&user)
+        .to_owned();
+    let asked = find("client_protocol_version")
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(0);
     let plugin = find("plugin_name").is_some_and(|name| !name.is_empty() && name != "none");
     Request {
-        idp: plugin || IDP_KEYS.iter().any(|key| find(key).is_some_and(|value| !value.is_empty())),
+        idp: plugin
+            || IDP_KEYS
+                .iter()
+                .any(|key| find(key).is_some_and(|value| !value.is_empty())),
         protocol_options: parameters
             .iter()
             .map(|(key, _)| key)
@@ -117,7 +131,8 @@ fn float_digits(value: &str) -> Result<(), Refusal> {
     }
 }
 
-/// `-c name=value`, `-cname=value` and `--name=value`, as the server's command line takes them (postgres.c).
+/// `-c name=value`, `-cname=value` and `--name=value`, as the server's command line takes them
+/// (postgres.c).
 fn switches(options: &str) -> Result<Vec<(String, String)>, Refusal> {
     let invalid = || Refusal::new("42601", "invalid command-line arguments for server process");
     let mut words = split(options).into_iter();
@@ -136,7 +151,8 @@ fn switches(options: &str) -> Result<Vec<(String, String)>, Refusal> {
     Ok(switches)
 }
 
-/// Words between white space; a backslash takes the next character as it is (pg_split_opts, postinit.c).
+/// Words between white space; a backslash takes the next character as it is (pg_split_opts,
+/// postinit.c).
 fn split(options: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -157,7 +173,12 @@ mod tests {
     use super::*;
 
     fn sorted(parameters: &[(&str, &str)]) -> Request {
-        sort(&parameters.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Vec<_>>())
+        sort(
+            &parameters
+                .iter()
+                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .collect::<Vec<_>>(),
+        )
     }
 
     fn passed(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -210,7 +231,10 @@ mod tests {
     #[test]
     fn options_are_unescaped_and_come_before_the_keys() {
         let both = passed(&[("TimeZone", "UTC"), ("options", r"-c search_path=a\ b --statement-timeout=5")]);
-        let names: Vec<_> = both.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let names: Vec<_> = both
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         assert_eq!(names, [("search_path", "a b"), ("statement_timeout", "5"), ("TimeZone", "UTC")]);
     }
 

@@ -1,4 +1,5 @@
-//! One connection from top to bottom: TLS, startup, the password dialogue, a session of PostgreSQL's, the relay.
+//! One connection from top to bottom: TLS, startup, the password dialogue, a session of
+//! PostgreSQL's, the relay.
 
 use std::io;
 use std::net::SocketAddr;
@@ -53,7 +54,9 @@ impl Shared {
                 Packet::Ssl if self.orders().refuse_tls => socket.write_all(b"N").await?,
                 Packet::Ssl => {
                     let forged = self.orders().forged.clone().unwrap_or_default();
-                    socket.write_all(&[b"S", forged.as_slice()].concat()).await?;
+                    socket
+                        .write_all(&[b"S", forged.as_slice()].concat())
+                        .await?;
                     let acceptor = self.orders().acceptor.clone();
                     break acceptor.accept(socket).await?;
                 }
@@ -72,7 +75,8 @@ impl Shared {
             }
             Packet::Startup { version, parameters } => {
                 self.tally.started(parameters.clone());
-                self.session(stream, version, &rules::sort(&parameters)).await
+                self.session(stream, version, &rules::sort(&parameters))
+                    .await
             }
             Packet::Ssl | Packet::GssEnc => Err(wire::malformed("packet inside TLS")),
         }
@@ -119,7 +123,9 @@ impl Shared {
             return Err(Failure::Reset);
         }
         if !request.protocol_options.is_empty() {
-            stream.write_all(&wire::negotiate(&request.protocol_options)).await?;
+            stream
+                .write_all(&wire::negotiate(&request.protocol_options))
+                .await?;
             stream.flush().await?;
         }
         self.wake_up().await;
@@ -148,14 +154,20 @@ impl Shared {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let how = self.orders().authentication;
-        let passwords = || self.logins.valid(&request.user).into_iter().map(|login| login.password).collect();
+        let passwords = || {
+            self.logins
+                .valid(&request.user)
+                .into_iter()
+                .map(|login| login.password)
+                .collect()
+        };
         let seen = || self.tally.answered();
         let dialogue = Dialogue { stream, user: &request.user, passwords: &passwords, seen: &seen };
         if request.idp { dialogue.token().await } else { dialogue.run(how).await }
     }
 
-    /// AuthenticationOk, the parameter statuses, BackendKeyData and ReadyForQuery. As in PostgreSQL, settings are judged
-    /// only now that the user is known.
+    /// AuthenticationOk, the parameter statuses, BackendKeyData and ReadyForQuery. As in
+    /// PostgreSQL, settings are judged only now that the user is known.
     async fn greet<S: AsyncWrite + Unpin>(&self, stream: &mut S, request: &Request) -> Result<Backend, Failure> {
         stream.write_all(&wire::authentication(0, &[])).await?;
         let settings = request.settings.clone()?;
@@ -169,13 +181,17 @@ impl Shared {
     }
 
     async fn open(&self, request: &Request, settings: &[(String, String)]) -> Result<Backend, Failure> {
-        // `IAMA:adam:readers` logs in as `adam`. A login that has just been revoked is still the user that it was.
+        // `IAMA:adam:readers` logs in as `adam`. A login that has just been revoked is still the
+        // user that it was.
         let login = self.logins.valid(&request.user).pop();
         let role = login.map_or_else(|| request.user.clone(), |login| login.role);
         let mut opened = backend::open(&self.socket, &role, request, settings).await;
         if let (Err(backend::Refused::NoRole), Some(postgres)) = (&opened, self.postgres.upgrade()) {
             // As Serverless does for a role's first login.
-            postgres.ensure_role(&role).await.map_err(io::Error::other)?;
+            postgres
+                .ensure_role(&role)
+                .await
+                .map_err(io::Error::other)?;
             opened = backend::open(&self.socket, &role, request, settings).await;
         }
         opened.map_err(|refused| match refused {
@@ -186,8 +202,8 @@ impl Shared {
     }
 }
 
-/// Says why, and closes so that it can be read: what the client still had under way is taken in first, or the system
-/// would reset the connection and the words with it.
+/// Says why, and closes so that it can be read: what the client still had under way is taken in
+/// first, or the system would reset the connection and the words with it.
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, error: &[u8]) -> io::Result<()> {
     stream.write_all(error).await?;
     stream.shutdown().await?;
@@ -196,5 +212,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, error: &[u8]) 
         while stream.read(&mut bytes).await? > 0 {}
         Ok(())
     };
-    tokio::time::timeout(LINGER, drained).await.unwrap_or(Ok(()))
+    tokio::time::timeout(LINGER, drained)
+        .await
+        .unwrap_or(Ok(()))
 }

@@ -42,7 +42,8 @@ impl Tally {
 
     /// A connection turns out to be a cancel request, which is not counted as a dial.
     pub(super) fn not_a_dial(&self) {
-        self.dials.send_modify(|dials| *dials = dials.saturating_sub(1));
+        self.dials
+            .send_modify(|dials| *dials = dials.saturating_sub(1));
     }
 
     pub(super) fn cancelled(&self, cancel: Cancel) {
@@ -83,11 +84,19 @@ impl Tally {
 
     pub(super) async fn wait_for_dials(&self, count: usize) {
         // Errs only if the sender is gone, which is ours.
-        let _ = self.dials.subscribe().wait_for(|dials| *dials >= count).await;
+        let _ = self
+            .dials
+            .subscribe()
+            .wait_for(|dials| *dials >= count)
+            .await;
     }
 
     pub(super) async fn wait_for_cancels(&self, count: usize) {
-        let _ = self.cancels.subscribe().wait_for(|cancels| cancels.len() >= count).await;
+        let _ = self
+            .cancels
+            .subscribe()
+            .wait_for(|cancels| cancels.len() >= count)
+            .await;
     }
 
     fn locked_startups(&self) -> MutexGuard<'_, Vec<Parameters>> {

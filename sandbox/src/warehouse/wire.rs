@@ -1,7 +1,7 @@
 //! Messages of the protocol, read whole and within a bound, and written.
 //!
-//! Lengths come from strangers: nothing is allocated beyond the bound, and nothing is read past the message, so what
-//! follows it is still there for whoever reads next.
+//! Lengths come from strangers: nothing is allocated beyond the bound, and nothing is read past the
+//! message, so what follows it is still there for whoever reads next.
 
 use std::io;
 
@@ -51,8 +51,12 @@ pub(super) async fn body<S: AsyncRead + Unpin>(
     min: usize,
     max: usize,
 ) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(length).ok().and_then(|length| length.checked_sub(4));
-    let length = length.filter(|length| (min..=max).contains(length)).ok_or_else(|| malformed("message length"))?;
+    let length = usize::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_sub(4));
+    let length = length
+        .filter(|length| (min..=max).contains(length))
+        .ok_or_else(|| malformed("message length"))?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     Ok(body)
@@ -125,7 +129,10 @@ pub(super) fn startup<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) 
 
 /// A cancel request.
 pub(super) fn cancel(pid: u32, key: u32) -> Vec<u8> {
-    [16, CANCEL_REQUEST, pid, key].iter().flat_map(|int| int.to_be_bytes()).collect()
+    [16, CANCEL_REQUEST, pid, key]
+        .iter()
+        .flat_map(|int| int.to_be_bytes())
+        .collect()
 }
 
 /// ParameterStatus.

@@ -31,7 +31,8 @@ impl Keys {
     }
 }
 
-/// `$AWS_CLI`, or the one among the workspace's tools, or the one on the PATH. If none works, the test fails.
+/// `$AWS_CLI`, or the one among the workspace's tools, or the one on the PATH. If none works, the
+/// test fails.
 fn program() -> OsString {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/aws");
     match env::var_os("AWS_CLI") {
@@ -44,7 +45,11 @@ fn program() -> OsString {
 /// Runs the CLI with these keys. The answer, or what it says on stderr.
 pub(crate) async fn cli(aws: &Aws, keys: &Keys, arguments: &[&str]) -> Result<Value, String> {
     let mut variables = vec![("AWS_ACCESS_KEY_ID", keys.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &keys.secret)];
-    variables.extend(keys.token.as_deref().map(|token| ("AWS_SESSION_TOKEN", token)));
+    variables.extend(
+        keys.token
+            .as_deref()
+            .map(|token| ("AWS_SESSION_TOKEN", token)),
+    );
     variables.push(("AWS_EC2_METADATA_DISABLED", "true"));
     cli_with(aws, &variables, arguments).await
 }
@@ -52,9 +57,17 @@ pub(crate) async fn cli(aws: &Aws, keys: &Keys, arguments: &[&str]) -> Result<Va
 /// Runs the CLI without anyone's own configuration, but with these variables.
 pub(crate) async fn cli_with(aws: &Aws, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Value, String> {
     let mut command = Command::new(program());
-    command.args(arguments).args(["--endpoint-url", &aws.url(), "--output", "json"]).env_clear().kill_on_drop(true);
+    command
+        .args(arguments)
+        .args(["--endpoint-url", &aws.url(), "--output", "json"])
+        .env_clear()
+        .kill_on_drop(true);
     // Where it finds itself and its Python.
-    command.envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, env::var_os(name)?))));
+    command.envs(
+        ["PATH", "HOME"]
+            .iter()
+            .filter_map(|name| Some((name, env::var_os(name)?))),
+    );
     command.envs([
         ("AWS_DEFAULT_REGION", "ap-southeast-2"),
         ("AWS_CONFIG_FILE", "/dev/null"),
@@ -66,7 +79,10 @@ pub(crate) async fn cli_with(aws: &Aws, variables: &[(&str, &str)], arguments: &
         ("NO_PROXY", "127.0.0.1"),
     ]);
     command.envs(variables.iter().copied());
-    let output = command.output().await.expect("no AWS CLI: set AWS_CLI, or put `aws` on the PATH");
+    let output = command
+        .output()
+        .await
+        .expect("no AWS CLI: set AWS_CLI, or put `aws` on the PATH");
     if output.status.success() {
         Ok(serde_json::from_slice(&output.stdout).expect("JSON"))
     } else {

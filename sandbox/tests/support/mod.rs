@@ -1,4 +1,5 @@
-//! A warehouse over a PostgreSQL, and clients for it: psql, tokio-postgres and one that is scripted; and the AWS CLI.
+//! A warehouse over a PostgreSQL, and clients for it: psql, tokio-postgres and one that is
+//! scripted; and the AWS CLI.
 #![allow(dead_code, reason = "every test program uses another part of it")]
 
 use std::process::Output;
@@ -40,7 +41,9 @@ impl Rig {
         let ca = Ca::new();
         let postgres = Arc::new(Postgres::start(PostgresOptions::new(&ca)).await.unwrap());
         let logins = Logins::new(Some(postgres.provision()));
-        let warehouse = Warehouse::start(options, postgres.clone(), &ca, logins.clone()).await.unwrap();
+        let warehouse = Warehouse::start(options, postgres.clone(), &ca, logins.clone())
+            .await
+            .unwrap();
         let trust = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(trust.path(), ca.pem()).unwrap();
         Self { warehouse, postgres, logins, ca, trust }
@@ -53,31 +56,56 @@ impl Rig {
     /// psql against a port, with verified TLS unless the variables say otherwise.
     pub(crate) fn psql(&self, port: u16, password: &str) -> Command {
         let mut command = Command::new("psql");
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent");
-        command.env("PGHOST", "localhost").env("PGPORT", port.to_string()).env("PGDATABASE", "dev");
-        command.env("PGUSER", USER).env("PGPASSWORD", password).env("PGCONNECT_TIMEOUT", "30");
-        command.env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", self.trust.path());
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", "/nonexistent");
+        command
+            .env("PGHOST", "localhost")
+            .env("PGPORT", port.to_string())
+            .env("PGDATABASE", "dev");
+        command
+            .env("PGUSER", USER)
+            .env("PGPASSWORD", password)
+            .env("PGCONNECT_TIMEOUT", "30");
+        command
+            .env("PGSSLMODE", "verify-full")
+            .env("PGSSLROOTCERT", self.trust.path());
         command.args(["-X", "-A", "-t", "-q"]).kill_on_drop(true);
         command
     }
 
     /// psql against the warehouse, with the statement.
     pub(crate) async fn query(&self, password: &str, sql: &str) -> Output {
-        self.psql(self.warehouse.address().port(), password).args(["-c", sql]).output().await.unwrap()
+        self.psql(self.warehouse.address().port(), password)
+            .args(["-c", sql])
+            .output()
+            .await
+            .unwrap()
     }
 
     /// A verified TLS connection, before the startup message.
     pub(crate) async fn dial(&self) -> TlsStream<TcpStream> {
         let mut socket = TcpStream::connect(self.warehouse.address()).await.unwrap();
-        socket.write_all(&[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f]).await.unwrap();
+        socket
+            .write_all(&[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f])
+            .await
+            .unwrap();
         assert_eq!(socket.read_u8().await.unwrap(), b'S');
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca.pem().as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.ca.pem().as_bytes()).unwrap())
+            .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let config = config.with_root_certificates(roots).with_no_client_auth();
         let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap()
+        TlsConnector::from(Arc::new(config))
+            .connect(name, socket)
+            .await
+            .unwrap()
     }
 
     /// tokio-postgres over a connection dialled here; `options` as in PGOPTIONS.
@@ -100,12 +128,18 @@ impl Scripted {
     /// Sends a startup message and nothing else.
     pub(crate) async fn start(rig: &Rig, parameters: &[(&str, &str)]) -> Self {
         let mut body = vec![0, 3, 0, 0];
-        for (name, value) in [("user", USER), ("database", "dev")].iter().chain(parameters) {
+        for (name, value) in [("user", USER), ("database", "dev")]
+            .iter()
+            .chain(parameters)
+        {
             body.extend_from_slice(format!("{name}\0{value}\0").as_bytes());
         }
         body.push(0);
         let mut stream = rig.dial().await;
-        stream.write_all(&(body.len() as u32 + 4).to_be_bytes()).await.unwrap();
+        stream
+            .write_all(&(body.len() as u32 + 4).to_be_bytes())
+            .await
+            .unwrap();
         stream.write_all(&body).await.unwrap();
         Self(stream)
     }
@@ -120,7 +154,10 @@ impl Scripted {
 
     pub(crate) async fn send(&mut self, kind: u8, body: &[u8]) {
         let length = (body.len() as u32 + 4).to_be_bytes();
-        self.0.write_all(&[&[kind], length.as_slice(), body].concat()).await.unwrap();
+        self.0
+            .write_all(&[&[kind], length.as_slice(), body].concat())
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn receive(&mut self) -> (u8, Vec<u8>) {
@@ -146,9 +183,16 @@ impl Scripted {
     pub(crate) async fn refusal(&mut self) -> (String, String) {
         let (kind, body) = self.receive_until(b'E').await.pop().unwrap();
         assert_eq!(kind, b'E');
-        let fields: Vec<_> = body.split(|byte| *byte == 0).filter(|field| !field.is_empty()).collect();
-        let field =
-            |kind| fields.iter().find(|field| field[0] == kind).map(|field| String::from_utf8_lossy(&field[1..]));
+        let fields: Vec<_> = body
+            .split(|byte| *byte == 0)
+            .filter(|field| !field.is_empty())
+            .collect();
+        let field = |kind| {
+            fields
+                .iter()
+                .find(|field| field[0] == kind)
+                .map(|field| String::from_utf8_lossy(&field[1..]))
+        };
         let said = format!("{} {}", field(b'C').unwrap(), field(b'M').unwrap());
         (said, fields.iter().map(|field| char::from(field[0])).collect())
     }

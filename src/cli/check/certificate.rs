@@ -1,6 +1,7 @@
 //! The end of a certificate's validity: as much of X.509 (RFC 5280, 4.1) as that takes.
 
-/// The day after which a certificate in DER is no longer valid, as `2027-01-31`. `None`: it is not built as one is.
+/// The day after which a certificate in DER is no longer valid, as `2027-01-31`. `None`: it is not
+/// built as one is.
 pub(super) fn not_after(der: &[u8]) -> Option<String> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;
@@ -28,7 +29,9 @@ fn day(tag: u8, text: &str) -> Option<String> {
             let (year, rest) = text.split_at_checked(2)?;
             (format!("{}{year}", if year < "50" { "20" } else { "19" }), rest)
         }
-        GENERALIZED_TIME => text.split_at_checked(4).map(|(year, rest)| (year.to_owned(), rest))?,
+        GENERALIZED_TIME => text
+            .split_at_checked(4)
+            .map(|(year, rest)| (year.to_owned(), rest))?,
         _ => return None,
     };
     Some(format!("{year}-{}-{}", rest.get(..2)?, rest.get(2..4)?))
@@ -40,8 +43,12 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&short, mut rest) = rest.split_first()?;
     let mut length = usize::from(short);
     if short >= 0x80 {
-        let digits = rest.get(..usize::from(short & 0x7f)).filter(|digits| (1..=4).contains(&digits.len()))?;
-        length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
+        let digits = rest
+            .get(..usize::from(short & 0x7f))
+            .filter(|digits| (1..=4).contains(&digits.len()))?;
+        length = digits
+            .iter()
+            .fold(0, |length, digit| length << 8 | usize::from(*digit));
         rest = rest.get(digits.len()..)?;
     }
     let (content, behind) = rest.split_at_checked(length)?;

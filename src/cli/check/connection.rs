@@ -14,7 +14,8 @@ pub(crate) enum Connection<'a> {
     InTable(ConnId, &'a SpecsTable),
 }
 
-/// A conn_id that leads nowhere: the configuration does not have it, and there is no table, or none that is asked for it.
+/// A conn_id that leads nowhere: the configuration does not have it, and there is no table, or none
+/// that is asked for it.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no connection {name:?}{}{others}", if *.is_uncovered { ", and specs.conn_ids does not cover it" } else { "" })]
 pub struct Unknown {
@@ -61,7 +62,8 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The right by which it is open to somebody; of what is in the table no more is known than its name.
+    /// The right by which it is open to somebody; of what is in the table no more is known than its
+    /// name.
     pub(in crate::cli) fn right_of<'h>(&self, holder: &'h Holder) -> Option<Right<'h>> {
         match self {
             Self::Configured(spec) => holder.right_to(spec),
@@ -88,7 +90,11 @@ impl<'a> Connection<'a> {
 /// What the configuration calls it, in another case: then the table is not asked.
 fn but_for_case<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
     let folded = name.to_lowercase();
-    config.connections.keys().map(ConnId::as_str).find(|other| other.to_lowercase() == folded)
+    config
+        .connections
+        .keys()
+        .map(ConnId::as_str)
+        .find(|other| other.to_lowercase() == folded)
 }
 
 /// Names of the configuration's, as the end of a sentence.
@@ -149,7 +155,9 @@ mod tests {
         };
         let text: String = (0..12).map(text).collect();
         let config = parse(&text, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
-        let told = Connection::named(&config, "nosuch").unwrap_err().to_string();
+        let told = Connection::named(&config, "nosuch")
+            .unwrap_err()
+            .to_string();
         let names = "c00, c01, c02, c03, c04, c05, c06, c07, c08, c09 and 2 more";
         assert_eq!(told, format!("there is no connection \"nosuch\"; the configuration has {names}"));
     }

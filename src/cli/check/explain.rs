@@ -1,4 +1,5 @@
-//! What a failed step means, and the smallest thing to do about it. A pure function, and what it has to know.
+//! What a failed step means, and the smallest thing to do about it. A pure function, and what it
+//! has to know.
 
 use std::fmt;
 use std::sync::Arc;
@@ -152,10 +153,16 @@ impl Context {
     /// Who makes a call: the base identity, or the role before.
     pub(super) fn caller_of(&self, call: &Call) -> String {
         let hops = self.hops();
-        let base = || self.base.clone().unwrap_or_else(|| "the base identity".to_owned());
+        let base = || {
+            self.base
+                .clone()
+                .unwrap_or_else(|| "the base identity".to_owned())
+        };
         match call.operation {
             "AssumeRole" => match hops.iter().position(|hop| hop.role_arn == call.on) {
-                Some(at) if at > 0 => hops.get(at - 1).map_or_else(base, |hop| hop.role_arn.clone()),
+                Some(at) if at > 0 => hops
+                    .get(at - 1)
+                    .map_or_else(base, |hop| hop.role_arn.clone()),
                 _ => base(),
             },
             "GetItem" | "GetParameter" | "GetParametersByPath" | "GetSecretValue" | "GetCallerIdentity" => base(),
@@ -168,7 +175,8 @@ impl Context {
         part(&self.caller_of(call), 4).to_owned()
     }
 
-    /// The region that a call goes to; `*` where that is not known. What is stored is at home, where no ARN says another.
+    /// The region that a call goes to; `*` where that is not known. What is stored is at home,
+    /// where no ARN says another.
     pub(super) fn region_of<'a>(&'a self, call: &'a Call) -> &'a str {
         let told = part(&call.on, 3);
         let region = match call.operation {
@@ -191,12 +199,18 @@ impl Context {
 
     /// Whether a role's external id is in this parameter.
     pub(super) fn is_external_id(&self, parameter: &str) -> bool {
-        self.hops().iter().any(|hop| hop.external_id.as_deref() == Some(parameter))
+        self.hops()
+            .iter()
+            .any(|hop| hop.external_id.as_deref() == Some(parameter))
     }
 
     /// The name of the parameter that holds the external id of a role.
     pub(super) fn external_id_of(&self, role_arn: &str) -> Option<&str> {
-        self.hops().iter().find(|hop| hop.role_arn == role_arn)?.external_id.as_deref()
+        self.hops()
+            .iter()
+            .find(|hop| hop.role_arn == role_arn)?
+            .external_id
+            .as_deref()
     }
 }
 

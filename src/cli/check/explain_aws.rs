@@ -91,7 +91,9 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     }
     if SIGNATURE.contains(&code) {
         let is_of_time = code.starts_with("Request")
-            || ["xpired", "not yet current", "too skewed"].iter().any(|mark| text.contains(mark));
+            || ["xpired", "not yet current", "too skewed"]
+                .iter()
+                .any(|mark| text.contains(mark));
         if text.contains("scoped to a valid region") {
             return format!("{} takes no signatures for {region}: correct region", service(call));
         }
@@ -170,14 +172,20 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     }
 }
 
-/// All session tags together are too long: those asked for here, and those that the caller's own session passes on.
+/// All session tags together are too long: those asked for here, and those that the caller's own
+/// session passes on.
 fn packed(context: &Context) -> String {
-    let has_tags =
-        context.spec.as_ref().is_some_and(|spec| !spec.tags.is_empty() || spec.identity == LoginIdentity::PerUser);
+    let has_tags = context
+        .spec
+        .as_ref()
+        .is_some_and(|spec| !spec.tags.is_empty() || spec.identity == LoginIdentity::PerUser);
     // Session names of EKS Pod Identity: eks-CLUSTER-POD-UUID.
     let base = context.base.as_deref().unwrap_or_default();
-    let is_pod =
-        base.contains(":assumed-role/") && base.rsplit('/').next().is_some_and(|name| name.starts_with("eks-"));
+    let is_pod = base.contains(":assumed-role/")
+        && base
+            .rsplit('/')
+            .next()
+            .is_some_and(|name| name.starts_with("eks-"));
     let own = "fewer or shorter tags and db_roles";
     let pods = "EKS Pod Identity puts six transitive tags of its own (cluster, namespace, pod, service account) into each \
                 session, which count as well: shorten those names, or set disableSessionTags in the pod identity association";
@@ -219,14 +227,18 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
             call.on,
             iam::trust_web_identity(&call.on)
         ),
-        "AssumeRole" if permission_set(call.on.rsplit('/').next().unwrap_or_default()).is_some() => format!(
-            "name another role: {} is IAM Identity Center's, whose sessions it alone hands out; or, where the base \
+        "AssumeRole" if permission_set(call.on.rsplit('/').next().unwrap_or_default()).is_some() => {
+            format!(
+                "name another role: {} is IAM Identity Center's, whose sessions it alone hands out; or, where the base \
              identity is to be a session of it, leave role_arn (and tags) out",
-            call.on
-        ),
+                call.on
+            )
+        }
         "AssumeRole" => {
-            let action =
-                Denial::read(text).action.filter(|action| action.starts_with("sts:")).unwrap_or("sts:AssumeRole");
+            let action = Denial::read(text)
+                .action
+                .filter(|action| action.starts_with("sts:"))
+                .unwrap_or("sts:AssumeRole");
             let external_id = context.external_id_of(&call.on);
             let otherwise = match external_id {
                 Some(name) => format!(
@@ -250,16 +262,23 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
 
 /// The table that a call reads.
 fn table_of<'c>(call: &Call, context: &'c Context) -> Option<&'c SpecsTable> {
-    context.table.as_ref().filter(|_| call.operation == "GetItem")
+    context
+        .table
+        .as_ref()
+        .filter(|_| call.operation == "GetItem")
 }
 
-/// The value may be read, but not with its key: SSM and Secrets Manager each have words of their own for it.
+/// The value may be read, but not with its key: SSM and Secrets Manager each have words of their
+/// own for it.
 fn is_of_kms(call: &Call, text: &str) -> bool {
     matches!(call.operation, "GetItem" | "GetParameter" | "GetParametersByPath" | "GetSecretValue")
-        && ["kms:Decrypt", "KMS", "ciphertext refers to"].iter().any(|mark| text.contains(mark))
+        && ["kms:Decrypt", "KMS", "ciphertext refers to"]
+            .iter()
+            .any(|mark| text.contains(mark))
 }
 
-/// AWS says which kind of policy lacks the statement; these bound what the caller's own policy grants.
+/// AWS says which kind of policy lacks the statement; these bound what the caller's own policy
+/// grants.
 fn outer_policy(text: &str) -> Option<&'static str> {
     const OUTER: [(&str, &str); 5] = [
         ("no VPC endpoint policy allows", "VPC endpoint policy"),
@@ -268,7 +287,10 @@ fn outer_policy(text: &str) -> Option<&'static str> {
         ("no service control policy allows", "service control policy"),
         ("no resource control policy allows", "resource control policy"),
     ];
-    OUTER.iter().find(|(mark, _)| text.contains(mark)).map(|(_, policy)| *policy)
+    OUTER
+        .iter()
+        .find(|(mark, _)| text.contains(mark))
+        .map(|(_, policy)| *policy)
 }
 
 /// What does not come from AWS itself. `None`: AWS is away.
@@ -428,7 +450,9 @@ fn plain(chain: &str) -> String {
         "service error: ",
         "other: ",
     ];
-    let text = LAYERS.iter().fold(chain.to_owned(), |text, layer| text.replace(layer, ""));
+    let text = LAYERS
+        .iter()
+        .fold(chain.to_owned(), |text, layer| text.replace(layer, ""));
     text.trim_end_matches(": no message").to_owned()
 }
 

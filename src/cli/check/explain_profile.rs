@@ -1,5 +1,5 @@
-//! What is wrong with a profile of the shared files, where nothing else has credentials. The SDK tells it in its own words,
-//! which name features of its build; its types do not come this far.
+//! What is wrong with a profile of the shared files, where nothing else has credentials. The SDK
+//! tells it in its own words, which name features of its build; its types do not come this far.
 
 use super::explain::Explanation;
 use crate::credentials::Call;
@@ -49,7 +49,9 @@ const FAULTS: [(&[&str], &str, &str); 7] = [
 
 /// `None`: it is not about a profile.
 pub(super) fn explain(call: &Call, text: &str) -> Option<Explanation> {
-    let (_, what, mend) = FAULTS.iter().find(|(marks, ..)| marks.iter().any(|mark| text.contains(mark)))?;
+    let (_, what, mend) = FAULTS
+        .iter()
+        .find(|(marks, ..)| marks.iter().any(|mark| text.contains(mark)))?;
     Some(Explanation::new(format_args!("{call}: no base credentials: {what}"), mend))
 }
 

@@ -72,7 +72,9 @@ fn unconnected(source: &io::Error, context: &Context) -> String {
 }
 
 fn distrusted(source: &io::Error, context: &Context) -> String {
-    let tls = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = source
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(why)) = tls else {
         return "see the certificate that it sends".to_owned();
     };
@@ -113,7 +115,8 @@ fn not_let_in(error: &ServerError, context: &Context) -> String {
         spec.warehouse == Warehouse::Provisioned && is_named
     };
     if context.spec.as_deref().is_some_and(is_asked_for) {
-        // GetClusterCredentials says `IAM:adam` of the database user adam, whether there is one or not.
+        // GetClusterCredentials says `IAM:adam` of the database user adam, whether there is one or
+        // not.
         let user = quoted(name.split_once(':').map_or(name, |(_, user)| user));
         return format!("create the user: CREATE USER {user} PASSWORD DISABLE, or set auto_create = true");
     }

@@ -1,4 +1,5 @@
-//! The IAM statements that `check` tells people to add: one line of JSON each, with the exact action and resource.
+//! The IAM statements that `check` tells people to add: one line of JSON each, with the exact
+//! action and resource.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,8 @@ use crate::cli::iam_policy::Principal;
 use crate::config::SpecsTable;
 use crate::credentials::Call;
 
-/// Who lacks what, out of AWS's own words: `… is not authorized to perform: ACTION on resource: RESOURCE …`.
+/// Who lacks what, out of AWS's own words: `… is not authorized to perform: ACTION on resource:
+/// RESOURCE …`.
 pub(super) struct Denial<'t> {
     pub(super) action: Option<&'t str>,
     pub(super) resource: Option<&'t str>,
@@ -41,20 +43,29 @@ pub(super) fn missing(call: &Call, text: &str, context: &Context) -> String {
         _ => resources,
     };
     let action = denial.action.unwrap_or(action);
-    let rows = context.table.as_ref().filter(|_| action == "dynamodb:GetItem").map(rows);
+    let rows = context
+        .table
+        .as_ref()
+        .filter(|_| action == "dynamodb:GetItem")
+        .map(rows);
     allow_where(action, &resources, rows)
 }
 
 /// The statement that lets a stored value be decrypted.
 pub(super) fn decrypt(text: &str) -> String {
-    let key = Denial::read(text).resource.filter(|arn| arn.contains(":kms:")).unwrap_or("<the ARN of that key>");
+    let key = Denial::read(text)
+        .resource
+        .filter(|arn| arn.contains(":kms:"))
+        .unwrap_or("<the ARN of that key>");
     allow("kms:Decrypt", &[key.to_owned()])
 }
 
 /// The statement that a role's trust policy lacks. `caller`: who takes the role.
 pub(super) fn trust(action: &str, caller: &str, external_id: Option<&str>) -> String {
     let known = Principal::parse(caller).ok();
-    let trusted = known.as_ref().map_or_else(|| caller.to_owned(), Principal::trusted);
+    let trusted = known
+        .as_ref()
+        .map_or_else(|| caller.to_owned(), Principal::trusted);
     let mut statement = json!({ "Effect": "Allow", "Action": action, "Principal": { "AWS": trusted } });
     let mut condition = serde_json::Map::new();
     if let Some(name) = external_id {
@@ -122,12 +133,21 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
     let arn = |service: &str, rest: String| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
     let stored = |service: &str, rest: String| if on.starts_with("arn:") { on.to_owned() } else { arn(service, rest) };
     let spec = context.spec.as_deref();
-    let database = spec.and_then(|spec| spec.database.as_deref()).unwrap_or("*");
-    let user = context.db_user.as_deref().or(spec.and_then(|spec| spec.user.as_deref())).unwrap_or("*");
+    let database = spec
+        .and_then(|spec| spec.database.as_deref())
+        .unwrap_or("*");
+    let user = context
+        .db_user
+        .as_deref()
+        .or(spec.and_then(|spec| spec.user.as_deref()))
+        .unwrap_or("*");
     let dbname = || arn("redshift", format!("dbname:{on}/{database}"));
     match call.operation {
         "GetItem" => {
-            let name = context.table.as_ref().map_or("*", |table| &table.dynamodb_table);
+            let name = context
+                .table
+                .as_ref()
+                .map_or("*", |table| &table.dynamodb_table);
             ("dynamodb:GetItem", vec![arn("dynamodb", format!("table/{name}"))])
         }
         "GetParameter" => {
@@ -156,7 +176,8 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
     }
 }
 
-/// Whose policy it is, out of the ARN of who calls. A session of a role stands for its role; its path is not in its ARN.
+/// Whose policy it is, out of the ARN of who calls. A session of a role stands for its role; its
+/// path is not in its ARN.
 pub(super) fn principal(caller: &str) -> String {
     let Ok(principal) = Principal::parse(caller) else { return caller.to_owned() };
     match principal.permission_set() {
@@ -167,5 +188,8 @@ pub(super) fn principal(caller: &str) -> String {
 
 /// One part of an ARN; `*` where it has none.
 pub(super) fn part(arn: &str, at: usize) -> &str {
-    arn.split(':').nth(at).filter(|part| !part.is_empty()).unwrap_or("*")
+    arn.split(':')
+        .nth(at)
+        .filter(|part| !part.is_empty())
+        .unwrap_or("*")
 }

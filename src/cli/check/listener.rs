@@ -1,5 +1,5 @@
-//! What the listener's TLS is made of, read as `serve` reads it: where that would not start, or would be refused by every
-//! client, a check fails too.
+//! What the listener's TLS is made of, read as `serve` reads it: where that would not start, or
+//! would be refused by every client, a check fails too.
 
 use std::sync::Arc;
 
@@ -16,11 +16,14 @@ use crate::fault::chain;
 use crate::references::References;
 use crate::startup::tls::{Aging, ServerTls};
 
-/// Its steps; none where all of it stands in files and variables, which were read with the configuration, and nothing of it is
-/// about to end.
+/// Its steps; none where all of it stands in files and variables, which were read with the
+/// configuration, and nothing of it is about to end.
 pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<Step> {
     let (mut listen, mut steps) = (config.listen.clone(), Vec::new());
-    let unread: Vec<_> = materials(&mut listen).into_iter().filter(|(_, material)| material.text.is_none()).collect();
+    let unread: Vec<_> = materials(&mut listen)
+        .into_iter()
+        .filter(|(_, material)| material.text.is_none())
+        .collect();
     if !unread.is_empty() {
         let base = Base::from_environment(&config.aws, config.home_region(), env).await;
         let patience = config.credentials.timeout;
@@ -69,8 +72,13 @@ pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -
 pub(super) fn ages(config: &Config) -> Vec<String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // What AWS keeps was not read, and is not read here.
-    let aging = ServerTls::new(&config.listen, clock).map(|tls| tls.aging()).unwrap_or_default();
-    aging.iter().map(|aging| format!("{}: {aging}", aging.key())).collect()
+    let aging = ServerTls::new(&config.listen, clock)
+        .map(|tls| tls.aging())
+        .unwrap_or_default();
+    aging
+        .iter()
+        .map(|aging| format!("{}: {aging}", aging.key()))
+        .collect()
 }
 
 fn aged(aging: &Aging, step: Step) -> Step {
@@ -85,7 +93,10 @@ fn materials(listen: &mut Listen) -> Vec<(&'static str, &mut Material)> {
     let identity = listen.identity.iter_mut();
     let identity = identity.flat_map(|pair| [("listen.tls.cert", &mut pair.cert), ("listen.tls.key", &mut pair.key)]);
     let clients = listen.clients.iter_mut().flat_map(|clients| {
-        let crl = clients.crl.iter_mut().map(|crl| ("listen.tls.client_crl", crl));
+        let crl = clients
+            .crl
+            .iter_mut()
+            .map(|crl| ("listen.tls.client_crl", crl));
         std::iter::once(("listen.tls.client_ca", &mut clients.ca)).chain(crl)
     });
     identity.chain(clients).collect()

@@ -42,8 +42,8 @@ pub enum Verdict {
     Failed,
 }
 
-/// Proves the connections asked for, and writes what was found to `out`: each step as it ends, or at last one document
-/// of JSON. `env` is the environment.
+/// Proves the connections asked for, and writes what was found to `out`: each step as it ends, or
+/// at last one document of JSON. `env` is the environment.
 ///
 /// # Errors
 /// See [`LiveError`]. A step that fails is no error.
@@ -56,13 +56,19 @@ pub fn live(
     let chosen = Connection::chosen(config, &args.conn_ids)?;
     let routes = app::routes(config, &Network::default())?;
     aws::require_roots().map_err(AppError::from)?;
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::Process)?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(AppError::Process)?;
     let proved = runtime.block_on(async {
         let listener = Proved { conn_id: "listen.tls".to_owned(), steps: listener::run(config, env).await };
         let listener = Some(listener).filter(|listener| !listener.steps.is_empty());
         if let Some(listener) = listener.as_ref().filter(|_| !args.json) {
             writeln!(out, "{}", listener.conn_id)?;
-            listener.steps.iter().try_for_each(|step| writeln!(out, "{}", report::line(step)))?;
+            listener
+                .steps
+                .iter()
+                .try_for_each(|step| writeln!(out, "{}", report::line(step)))?;
         }
         Ok((listener, prove(config, &chosen, &routes, args, env, out).await?))
     });
@@ -79,7 +85,10 @@ pub fn live(
         writeln!(out, "{}", report::summary(listener.iter().chain(&proved)))?;
     }
     out.flush()?;
-    let is_failed = listener.iter().chain(&proved).any(|proved| proved.failed_step().is_some());
+    let is_failed = listener
+        .iter()
+        .chain(&proved)
+        .any(|proved| proved.failed_step().is_some());
     Ok(if is_failed { Verdict::Failed } else { Verdict::Proved })
 }
 

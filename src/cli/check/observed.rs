@@ -163,13 +163,17 @@ impl Progress {
     /// The same, if it was the one that mints.
     pub(super) fn minted(&mut self, detail: &str) {
         const MINT: [&str; 3] = ["GetCredentials", "GetClusterCredentials", "GetClusterCredentialsWithIAM"];
-        if self.held.as_ref().is_some_and(|(call, _)| MINT.contains(&call.operation)) {
+        if self
+            .held
+            .as_ref()
+            .is_some_and(|(call, _)| MINT.contains(&call.operation))
+        {
             self.found(detail.to_owned());
         }
     }
 
-    /// Tells what was held back. A failure that did not end the flight (the call was made again under a new session)
-    /// is no step.
+    /// Tells what was held back. A failure that did not end the flight (the call was made again
+    /// under a new session) is no step.
     pub(super) fn end(&mut self, tell: Tell<'_>) {
         if let Some((_, step)) = self.held.take().filter(|(_, step)| step.fault.is_none()) {
             tell(step);
@@ -178,7 +182,9 @@ impl Progress {
 
     /// Tells the last call as failed: what it brought will not do.
     pub(super) fn unusable(self, why: Explanation, tell: Tell<'_>) {
-        let step = self.held.map_or_else(|| Step::new("spec", ""), |(_, step)| step);
+        let step = self
+            .held
+            .map_or_else(|| Step::new("spec", ""), |(_, step)| step);
         tell(Step { fault: Some(why), ..step });
     }
 

@@ -1,7 +1,8 @@
 //! Who may open each connection, for `check --offline`.
 //!
-//! There may be thousands of connections and of users, so that not every pair of them can be looked at. Users who share a
-//! list of rights are found through the list, and connections that the same lists open share the result.
+//! There may be thousands of connections and of users, so that not every pair of them can be looked
+//! at. Users who share a list of rights are found through the list, and connections that the same
+//! lists open share the result.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -15,8 +16,8 @@ use crate::config::{Config, ConnId, ConnSpec, Holder, Rights};
 /// How many users are named of a connection where all connections are told.
 const MAX_NAMED: usize = 20;
 
-/// A list of rights that more users share than this is long: the union of the long lists that open a connection is kept for
-/// other connections that the same lists open.
+/// A list of rights that more users share than this is long: the union of the long lists that open
+/// a connection is kept for other connections that the same lists open.
 const FEW: usize = 16;
 
 /// Everyone, by who shares which list of rights.
@@ -27,7 +28,8 @@ pub(super) struct OpenTo<'c> {
     having: Vec<Vec<usize>>,
     /// Of each connection: the lists that open it, by their places in `having`, in order.
     opened_by: HashMap<&'c ConnId, Vec<usize>>,
-    /// Of each combination of long lists that was asked for: the users who have at least one of them, in order.
+    /// Of each combination of long lists that was asked for: the users who have at least one of
+    /// them, in order.
     together: HashMap<Vec<usize>, Rc<[usize]>>,
 }
 
@@ -42,30 +44,50 @@ impl<'c> OpenTo<'c> {
                     having.push(Vec::new());
                     having.len() - 1
                 });
-                having.get_mut(number).into_iter().for_each(|having| having.push(at));
+                having
+                    .get_mut(number)
+                    .into_iter()
+                    .for_each(|having| having.push(at));
             }
         }
         let opened_by = opened_by(&lists, &config.connections);
         Self { holders, having, opened_by, together: HashMap::new() }
     }
 
-    /// The first users who may open the connection, each with what there is to note, and how many there are.
+    /// The first users who may open the connection, each with what there is to note, and how many
+    /// there are.
     pub(super) fn first(&mut self, spec: &'c Arc<ConnSpec>) -> (Vec<String>, usize) {
         let opened_by = self.opened_by.get(&spec.id).map_or(&[][..], Vec::as_slice);
-        let (many, few): (Vec<_>, Vec<_>) = opened_by.iter().partition(|list| self.had_by(**list).len() > FEW);
-        let few: BTreeSet<_> = few.into_iter().flat_map(|list| self.had_by(list)).copied().collect();
+        let (many, few): (Vec<_>, Vec<_>) = opened_by
+            .iter()
+            .partition(|list| self.had_by(**list).len() > FEW);
+        let few: BTreeSet<_> = few
+            .into_iter()
+            .flat_map(|list| self.had_by(list))
+            .copied()
+            .collect();
         let many = self.together(many);
         #[cfg(test)]
         work::steps(few.len());
-        let few: Vec<_> = few.into_iter().filter(|at| many.binary_search(at).is_err()).collect();
+        let few: Vec<_> = few
+            .into_iter()
+            .filter(|at| many.binary_search(at).is_err())
+            .collect();
         let count = many.len() + few.len();
-        let mut first: Vec<_> =
-            many.iter().take(MAX_NAMED + 1).chain(few.iter().take(MAX_NAMED + 1)).copied().collect();
+        let mut first: Vec<_> = many
+            .iter()
+            .take(MAX_NAMED + 1)
+            .chain(few.iter().take(MAX_NAMED + 1))
+            .copied()
+            .collect();
         first.sort_unstable();
         let connection = Connection::Configured(spec);
         let named = first.iter().filter_map(|at| self.holders.get(*at));
-        let named: Vec<_> = named.filter_map(|(name, holder)| noted(&connection, *name, holder)).collect();
-        // The lists say nothing of `identity = "per-user"`, which bars `users."*"`: users without entries of their own.
+        let named: Vec<_> = named
+            .filter_map(|(name, holder)| noted(&connection, *name, holder))
+            .collect();
+        // The lists say nothing of `identity = "per-user"`, which bars `users."*"`: users without
+        // entries of their own.
         let is_barred = |(name, holder): &&(Option<&str>, Holder)| name.is_none() && !holder.may_open(spec);
         let last = self.holders.len().saturating_sub(1);
         let has_last = many.last() == Some(&last) || few.last() == Some(&last);
@@ -82,7 +104,11 @@ impl<'c> OpenTo<'c> {
         if let Some(known) = self.together.get(&lists) {
             return Rc::clone(known);
         }
-        let all: BTreeSet<_> = lists.iter().flat_map(|list| self.had_by(*list)).copied().collect();
+        let all: BTreeSet<_> = lists
+            .iter()
+            .flat_map(|list| self.had_by(*list))
+            .copied()
+            .collect();
         let all: Rc<[usize]> = all.into_iter().collect();
         #[cfg(test)]
         work::steps(all.len());
@@ -110,8 +136,15 @@ fn opened_by<'c>(
 
 /// The user with what there is to note; `None`: it may not open the connection.
 pub(super) fn noted(connection: &Connection<'_>, name: Option<&str>, holder: &Holder) -> Option<String> {
-    let group = connection.right_of(holder)?.group.map(|group| format!("group {group}"));
-    let notes: Vec<_> = (!holder.rights.enabled).then(|| "disabled".to_owned()).into_iter().chain(group).collect();
+    let group = connection
+        .right_of(holder)?
+        .group
+        .map(|group| format!("group {group}"));
+    let notes: Vec<_> = (!holder.rights.enabled)
+        .then(|| "disabled".to_owned())
+        .into_iter()
+        .chain(group)
+        .collect();
     let name = name.unwrap_or("any other name");
     Some(if notes.is_empty() { name.to_owned() } else { format!("{name} ({})", notes.join(", ")) })
 }
@@ -165,7 +198,10 @@ mod tests {
         let mut open_to = OpenTo::new(&config);
         for spec in config.connections.values() {
             let connection = Connection::Configured(spec);
-            let all: Vec<_> = config.holders().filter_map(|(name, holder)| noted(&connection, name, &holder)).collect();
+            let all: Vec<_> = config
+                .holders()
+                .filter_map(|(name, holder)| noted(&connection, name, &holder))
+                .collect();
             let (first, count) = open_to.first(spec);
             assert_eq!((first.as_slice(), count), (&all[..all.len().min(MAX_NAMED)], all.len()), "{}", spec.id);
         }

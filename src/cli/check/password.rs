@@ -1,5 +1,5 @@
-//! What the passwords of the user asked about refer to, read anew: while one cannot be read, logins with it are refused as if
-//! it were wrong. Never tells what was read.
+//! What the passwords of the user asked about refer to, read anew: while one cannot be read, logins
+//! with it are refused as if it were wrong. Never tells what was read.
 
 use std::sync::Arc;
 
@@ -17,7 +17,10 @@ use crate::secret::Secret;
 
 /// What the user's passwords refer to. The environment was read with the configuration.
 fn of_entry<'a>(user: &'a Named<'_>) -> impl Iterator<Item = &'a Reference> {
-    let references = user.holder.iter().flat_map(|holder| holder.rights.proof.references());
+    let references = user
+        .holder
+        .iter()
+        .flat_map(|holder| holder.rights.proof.references());
     references.filter(|from| from.may_change())
 }
 
@@ -50,7 +53,9 @@ async fn one(
     let began = Instant::now();
     let asked = async { by_aws(Box::pin(references.read(from)).await) };
     let (read, mut progress) = watch.step(asked, tell).await?;
-    let found = read.map_err(|error| explain_aws::causes(&error)).and_then(|text| kind(&text));
+    let found = read
+        .map_err(|error| explain_aws::causes(&error))
+        .and_then(|text| kind(&text));
     let found = found.map(|kind| format!("{kind}, of the user {user:?}"));
     let found = found.map_err(|why| explain(&CheckError::Password(user, why), &watch.context()));
     match (from, found) {
@@ -84,10 +89,14 @@ async fn listed(
 ) -> Result<(), Failed> {
     let asked = async { by_aws(Box::pin(references.list(path)).await) };
     let (read, mut progress) = watch.step(asked, tell).await?;
-    let found = read.map_err(|error| explain_aws::causes(&error)).and_then(|listing| {
-        let text = listing.get(user).ok_or_else(|| format!("there is no SecureString {path}/{user}"))?;
-        Ok((kind(text)?, listing.len()))
-    });
+    let found = read
+        .map_err(|error| explain_aws::causes(&error))
+        .and_then(|listing| {
+            let text = listing
+                .get(user)
+                .ok_or_else(|| format!("there is no SecureString {path}/{user}"))?;
+            Ok((kind(text)?, listing.len()))
+        });
     match found {
         Ok((kind, users)) => {
             progress.found(format!("{kind}, of the user {user:?}, among {users}"));

@@ -49,7 +49,8 @@ pub(super) fn left_out(specs: &SpecsTable) -> String {
     format!("{} out of table {}: proved when named", specs.bounds.conn_ids.join(", "), specs.dynamodb_table)
 }
 
-/// The whole as one document. `listener`: where there is something to tell of the listener's TLS. `table`: one whose connections are left out, since none is named.
+/// The whole as one document. `listener`: where there is something to tell of the listener's TLS.
+/// `table`: one whose connections are left out, since none is named.
 pub(super) fn document(all: &[Proved], listener: Option<&Proved>, table: Option<&SpecsTable>) -> Value {
     let table = table.map(|specs| {
         json!({
@@ -69,7 +70,10 @@ pub(super) fn document(all: &[Proved], listener: Option<&Proved>, table: Option<
             })
         })
         .collect();
-    let is_ok = all.iter().chain(listener).all(|proved| proved.failed_step().is_none());
+    let is_ok = all
+        .iter()
+        .chain(listener)
+        .all(|proved| proved.failed_step().is_none());
     let listener = listener.map(|listener| {
         json!({
             "ok": listener.failed_step().is_none(),
@@ -94,7 +98,9 @@ fn member(step: &Step) -> Value {
 
 /// Words of others may hold what a terminal would obey.
 fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -119,7 +125,11 @@ mod tests {
     #[test]
     fn a_step_is_a_line_and_a_failure_two_more() {
         let all = proved();
-        let lines: Vec<_> = all.iter().flat_map(|proved| &proved.steps).map(line).collect();
+        let lines: Vec<_> = all
+            .iter()
+            .flat_map(|proved| &proved.steps)
+            .map(line)
+            .collect();
         assert_eq!(
             lines,
             [

@@ -1,4 +1,5 @@
-//! The steps of one connection, each proved before the next: the same for the command and for the console.
+//! The steps of one connection, each proved before the next: the same for the command and for the
+//! console.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +24,8 @@ use crate::upstream::Routes;
 /// One thing that was proved, or not.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// `config`, `user`, `base identity`, an operation of AWS's, `password file`, `token file`, `DNS`, `TCP`, `TLS`, `login`.
+    /// `config`, `user`, `base identity`, an operation of AWS's, `password file`, `token file`,
+    /// `DNS`, `TCP`, `TLS`, `login`.
     pub(crate) name: &'static str,
     /// What it was about; empty where its name says it.
     pub(crate) subject: String,
@@ -84,8 +86,9 @@ impl Step {
     }
 }
 
-/// Proves one connection; the first failure is the last step. Bounded by `credentials.timeout` for each look-up and
-/// `upstream.login_timeout` for the rest. `base`: nobody else's, since its keys are to be found anew.
+/// Proves one connection; the first failure is the last step. Bounded by `credentials.timeout` for
+/// each look-up and `upstream.login_timeout` for the rest. `base`: nobody else's, since its keys
+/// are to be found anew.
 ///
 /// # Errors
 /// A step failed; `tell` has it.
@@ -97,7 +100,9 @@ pub(crate) async fn run(
 ) -> Result<(), Failed> {
     let known = wanted.connection.spec();
     let (events, seen) = unbounded_channel();
-    let forward_proxy = base.forward_proxy().map(|(address, variable)| (address.to_owned(), variable));
+    let forward_proxy = base
+        .forward_proxy()
+        .map(|(address, variable)| (address.to_owned(), variable));
     let context = Context { forward_proxy, ..context(wanted.connection) };
     let recorder = Arc::new(Recorder { events, context: Mutex::new(context) });
     let watched_by: Arc<dyn Observer> = Arc::<Recorder>::clone(&recorder);
@@ -166,8 +171,8 @@ async fn item(
     Err(Failed)
 }
 
-/// Who calls. Where no role is assumed, sessions do without STS, and so does this; where the item is not read yet, it may
-/// be so. `spec`: as far as it is known.
+/// Who calls. Where no role is assumed, sessions do without STS, and so does this; where the item
+/// is not read yet, it may be so. `spec`: as far as it is known.
 async fn base_identity(
     logins: &Logins,
     spec: Option<&ConnSpec>,
@@ -226,7 +231,11 @@ fn needs_base(spec: &ConnSpec) -> bool {
 
 fn minted(opening: &Opening, clock: &dyn Clock) -> String {
     let user = &opening.login.user;
-    match opening.login.expires_at.map(|end| end.duration_since(clock.now()).unwrap_or_default()) {
+    match opening
+        .login
+        .expires_at
+        .map(|end| end.duration_since(clock.now()).unwrap_or_default())
+    {
         // As people count: 14 min 59.9 s are 15 min.
         Some(left) => format!("database user {user}, {} min to live", (left.as_secs() + 30) / 60),
         None => String::new(),

@@ -23,7 +23,8 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Names come first, as they do for sessions: of a connection that is in the table nothing else is known.
+/// Names come first, as they do for sessions: of a connection that is in the table nothing else is
+/// known.
 pub(super) fn may_open<'a>(wanted: &'a Wanted<'_>, context: &Context, tell: Tell<'_>) -> Result<Owner<'a>, Failed> {
     let step = |name: &str| Step::new("user", name);
     let mut fail = |step: Step, error: CheckError<'_>| {

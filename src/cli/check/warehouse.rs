@@ -57,10 +57,13 @@ async fn prove(
     tell: Tell<'_>,
 ) -> Result<(), Broken> {
     let ca = context.spec.as_ref().and_then(|spec| spec.ca.as_ref());
-    let route = settings.routes.to(opening.target.clone(), ca).map_err(|why| {
-        let step = Step::new("TLS", opening.target.server_name.as_str());
-        Broken { step, why: Some(why) }
-    })?;
+    let route = settings
+        .routes
+        .to(opening.target.clone(), ca)
+        .map_err(|why| {
+            let step = Step::new("TLS", opening.target.server_name.as_str());
+            Broken { step, why: Some(why) }
+        })?;
     let deadline = Instant::now() + settings.login_timeout;
     let dial = Dial { route: &route, opening, no_login: wanted.no_login, deadline };
     let step = Step::new("DNS", route.host.as_str());
@@ -95,7 +98,11 @@ impl Dial<'_> {
         let reached = route.reach(addresses, route.connect_deadline());
         let (step, (address, socket)) = self.within(step, reached).await?;
         let step = Step { subject: address.to_string(), ..step };
-        let others: Vec<_> = addresses.iter().copied().filter(|other| *other != address).collect();
+        let others: Vec<_> = addresses
+            .iter()
+            .copied()
+            .filter(|other| *other != address)
+            .collect();
         tell(step.found(silent(&route.unanswering(&others).await)));
         let step = Step::new("TLS", route.server_name.to_str());
         let (step, stream) = self.within(step, route.secure(socket, address)).await?;
@@ -110,7 +117,9 @@ impl Dial<'_> {
         let Opening { login, database, .. } = self.opening;
         let step = Step::new("login", database.as_str());
         let parameters = PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let (step, session) = self.within(step, route.log_in((address, stream), login, database, &parameters)).await?;
+        let (step, session) = self
+            .within(step, route.log_in((address, stream), login, database, &parameters))
+            .await?;
         tell(step.found(greeting(&session, &login.user)));
         session.terminate().await;
         Ok(())
@@ -132,9 +141,12 @@ impl Dial<'_> {
     }
 }
 
-/// What the warehouse says of itself; who is logged in, where it does not, is whom the login is for.
+/// What the warehouse says of itself; who is logged in, where it does not, is whom the login is
+/// for.
 fn greeting(session: &UpstreamConn, user: &str) -> String {
-    let named = session.parameter("session_authorization").filter(|name| !name.is_empty());
+    let named = session
+        .parameter("session_authorization")
+        .filter(|name| !name.is_empty());
     let mut text = format!("database user {}", named.as_deref().unwrap_or(user));
     if let Some(version) = session.parameter("server_version") {
         text += &format!(", server version {version}");
@@ -145,11 +157,15 @@ fn greeting(session: &UpstreamConn, user: &str) -> String {
     }
 }
 
-/// The addresses that answer nothing at all. It is no failure: sessions race for an address, and lose a quarter of a second
-/// to one of these. What refuses, or is not routed, costs them no time.
+/// The addresses that answer nothing at all. It is no failure: sessions race for an address, and
+/// lose a quarter of a second to one of these. What refuses, or is not routed, costs them no time.
 fn silent(unanswered: &[Unanswered]) -> String {
     let is_silent = |(address, error): &Unanswered| (error.kind() == io::ErrorKind::TimedOut).then_some(*address);
-    let told: Vec<_> = unanswered.iter().filter_map(is_silent).map(|address| address.to_string()).collect();
+    let told: Vec<_> = unanswered
+        .iter()
+        .filter_map(is_silent)
+        .map(|address| address.to_string())
+        .collect();
     match told.as_slice() {
         [] => String::new(),
         _ => format!("time-out at {}: sessions go by the address that answers", told.join(", ")),
@@ -157,5 +173,9 @@ fn silent(unanswered: &[Unanswered]) -> String {
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
-    addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ")
+    addresses
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -16,7 +16,12 @@ impl Json {
     }
 
     pub(super) fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {
-        Self::Object(members.into_iter().map(|(key, value)| (key.into(), value)).collect())
+        Self::Object(
+            members
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+        )
     }
 
     pub(super) fn list(texts: impl IntoIterator<Item = impl Into<String>>) -> Self {

@@ -1,4 +1,5 @@
-//! What is gathered on the way through the configuration: who needs which permission, and what is not known.
+//! What is gathered on the way through the configuration: who needs which permission, and what is
+//! not known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,8 +48,12 @@ pub(super) struct Needs<'a> {
 impl<'a> Needs<'a> {
     pub(super) fn new(config: &'a Config, principal: Option<&'a Principal>) -> Self {
         let principal = principal.map(|principal| with_path(principal, config));
-        let account = principal.as_ref().map(|principal| principal.account.clone());
-        let account = account.or_else(|| own_account(config)).unwrap_or_else(|| PROXY_ACCOUNT.to_owned());
+        let account = principal
+            .as_ref()
+            .map(|principal| principal.account.clone());
+        let account = account
+            .or_else(|| own_account(config))
+            .unwrap_or_else(|| PROXY_ACCOUNT.to_owned());
         let (proxy, roles, sql) = (Policy::default(), BTreeMap::new(), Sql::default());
         Self { config, principal, proxy, roles, sql, account, notes: Vec::new() }
     }
@@ -75,7 +80,11 @@ impl<'a> Needs<'a> {
 
     /// Who calls with a session of this role: the proxy itself, where it is this role.
     pub(super) fn session_of(&self, role: &str) -> Caller {
-        if self.principal.as_ref().is_some_and(|principal| principal.is_role(role)) {
+        if self
+            .principal
+            .as_ref()
+            .is_some_and(|principal| principal.is_role(role))
+        {
             Caller::Proxy
         } else {
             Caller::Role(role.to_owned())
@@ -96,7 +105,8 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// Where the proxy itself reads what it keeps in AWS: its account, in `[aws] region`, or else the connection's.
+    /// Where the proxy itself reads what it keeps in AWS: its account, in `[aws] region`, or else
+    /// the connection's.
     pub(super) fn home(&mut self, spec: Option<&ConnSpec>) -> Place {
         let region = self.config.aws.region.clone();
         if region.is_none() {
@@ -105,15 +115,23 @@ impl<'a> Needs<'a> {
                 their connection; where AWS_REGION or a profile says another, it is that one.",
             );
         }
-        let region = region.or_else(|| spec.and_then(region_of)).unwrap_or_else(|| REGION.to_owned());
+        let region = region
+            .or_else(|| spec.and_then(region_of))
+            .unwrap_or_else(|| REGION.to_owned());
         self.complete(region, None, self.account.clone())
     }
 
     /// Where the connection's warehouse is.
     pub(super) fn place_of(&mut self, spec: &ConnSpec) -> Place {
-        let region = region_of(spec).or_else(|| self.config.aws.region.clone()).unwrap_or_else(|| REGION.to_owned());
+        let region = region_of(spec)
+            .or_else(|| self.config.aws.region.clone())
+            .unwrap_or_else(|| REGION.to_owned());
         let role = spec.role_hops.last().map(|hop| hop.role_arn.as_str());
-        let told = spec.host.as_deref().and_then(endpoint).and_then(|endpoint| endpoint.account);
+        let told = spec
+            .host
+            .as_deref()
+            .and_then(endpoint)
+            .and_then(|endpoint| endpoint.account);
         let by_role = role.map(|arn| super::principal::account_of(arn).to_owned());
         let account = told.or(by_role).unwrap_or_else(|| self.account.clone());
         self.complete(region, role, account)
@@ -133,9 +151,21 @@ impl<'a> Needs<'a> {
 
     /// The proxy's partition.
     fn partition(&self) -> String {
-        let roles = self.config.connections.values().flat_map(|spec| &spec.role_hops);
-        let by_role = || roles.filter_map(|hop| partition_of(&hop.role_arn)).next().unwrap_or("aws").to_owned();
-        self.principal.as_ref().map_or_else(by_role, |principal| principal.partition.clone())
+        let roles = self
+            .config
+            .connections
+            .values()
+            .flat_map(|spec| &spec.role_hops);
+        let by_role = || {
+            roles
+                .filter_map(|hop| partition_of(&hop.role_arn))
+                .next()
+                .unwrap_or("aws")
+                .to_owned()
+        };
+        self.principal
+            .as_ref()
+            .map_or_else(by_role, |principal| principal.partition.clone())
     }
 
     /// The whole document.
@@ -163,7 +193,9 @@ impl<'a> Needs<'a> {
     /// IAM's limits, which count no white space (IAM User Guide, "IAM and AWS STS quotas").
     fn note_sizes(&mut self) {
         let roles = self.roles.iter();
-        let permissions = roles.clone().map(|(arn, role)| (format!("the permissions of {arn}"), &role.permissions));
+        let permissions = roles
+            .clone()
+            .map(|(arn, role)| (format!("the permissions of {arn}"), &role.permissions));
         let permissions = std::iter::once(("the policy of the proxy".to_owned(), &self.proxy)).chain(permissions);
         let mut notes = Vec::new();
         for (whose, policy) in permissions {
@@ -203,15 +235,28 @@ fn with_path(principal: &Principal, config: &Config) -> Principal {
 
 /// The Region of the warehouse, as far as its spec tells.
 pub(super) fn region_of(spec: &ConnSpec) -> Option<String> {
-    let told = || spec.host.as_deref().and_then(endpoint).map(|endpoint| endpoint.region);
+    let told = || {
+        spec.host
+            .as_deref()
+            .and_then(endpoint)
+            .map(|endpoint| endpoint.region)
+    };
     spec.region.clone().or_else(told)
 }
 
-/// Credentials for a workgroup are asked for from within its account: without a role that is the proxy's own.
+/// Credentials for a workgroup are asked for from within its account: without a role that is the
+/// proxy's own.
 fn own_account(config: &Config) -> Option<String> {
     let own = |spec: &ConnSpec| spec.role_hops.is_empty() && spec.password.is_none() && spec.secret_id.is_none();
-    let hosts = config.connections.values().filter(|spec| own(spec)).filter_map(|spec| spec.host.as_deref());
-    let accounts: BTreeSet<_> = hosts.filter_map(endpoint).filter_map(|endpoint| endpoint.account).collect();
+    let hosts = config
+        .connections
+        .values()
+        .filter(|spec| own(spec))
+        .filter_map(|spec| spec.host.as_deref());
+    let accounts: BTreeSet<_> = hosts
+        .filter_map(endpoint)
+        .filter_map(|endpoint| endpoint.account)
+        .collect();
     let mut accounts = accounts.into_iter();
     accounts.next().filter(|_| accounts.next().is_none())
 }

@@ -37,10 +37,13 @@ impl Place {
     }
 }
 
-/// A name as policies take it literally: `*`, `?` and variables would mean more (IAM User Guide, "Policy variables").
+/// A name as policies take it literally: `*`, `?` and variables would mean more (IAM User Guide,
+/// "Policy variables").
 pub(super) fn literal(name: &str) -> String {
     let special = |c: char| matches!(c, '*' | '?' | '$');
-    name.chars().map(|c| if special(c) { format!("${{{c}}}") } else { c.to_string() }).collect()
+    name.chars()
+        .map(|c| if special(c) { format!("${{{c}}}") } else { c.to_string() })
+        .collect()
 }
 
 /// What an endpoint's name tells of a warehouse.

@@ -1,4 +1,5 @@
-//! Policy documents: statements gathered one permission at a time, merged where action and condition are the same.
+//! Policy documents: statements gathered one permission at a time, merged where action and
+//! condition are the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,14 +20,21 @@ impl Condition {
         key: impl Into<String>,
         values: impl IntoIterator<Item = T>,
     ) -> Self {
-        let key = self.0.entry(operator).or_default().entry(key.into()).or_default();
+        let key = self
+            .0
+            .entry(operator)
+            .or_default()
+            .entry(key.into())
+            .or_default();
         key.extend(values.into_iter().map(Into::into));
         self
     }
 
     fn json(&self) -> Json {
         Json::object(self.0.iter().map(|(operator, keys)| {
-            let keys = keys.iter().map(|(key, values)| (key.as_str(), Json::one_or_list(values)));
+            let keys = keys
+                .iter()
+                .map(|(key, values)| (key.as_str(), Json::one_or_list(values)));
             (*operator, Json::object(keys))
         }))
     }
@@ -61,14 +69,18 @@ impl Policy {
     }
 
     fn put(&mut self, action: &'static str, about: About, what: String, condition: Condition) {
-        self.0.entry((action, about, condition)).or_default().insert(what);
+        self.0
+            .entry((action, about, condition))
+            .or_default()
+            .insert(what);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The document. A statement's Sid is its action's name, with a number where there are several of them.
+    /// The document. A statement's Sid is its action's name, with a number where there are several
+    /// of them.
     pub(super) fn json(&self) -> Json {
         let mut numbers: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for (action, ..) in self.0.keys() {
@@ -98,7 +110,11 @@ impl Policy {
 
     /// What IAM counts against its limits: everything but white space.
     pub(super) fn characters(&self) -> usize {
-        self.json().to_string().chars().filter(|c| !c.is_whitespace()).count()
+        self.json()
+            .to_string()
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .count()
     }
 }
 
@@ -117,7 +133,10 @@ mod tests {
         policy.allow("ssm:GetParameter", "p", Condition::none());
         let read: serde_json::Value = serde_json::from_str(&policy.json().to_string()).unwrap();
         let statements = read["Statement"].as_array().unwrap();
-        let sids: Vec<_> = statements.iter().map(|statement| statement["Sid"].as_str().unwrap()).collect();
+        let sids: Vec<_> = statements
+            .iter()
+            .map(|statement| statement["Sid"].as_str().unwrap())
+            .collect();
         assert_eq!(sids, ["Decrypt1", "Decrypt2", "GetParameter"]);
         assert_eq!(statements[1]["Resource"], serde_json::json!(["key1", "key2"]));
         assert_eq!(statements[1]["Condition"]["StringEquals"]["kms:ViaService"], "ssm");

@@ -28,15 +28,19 @@ pub(super) enum Kind {
 pub struct BadPrincipal;
 
 impl Principal {
-    /// Reads `arn:PARTITION:iam::ACCOUNT:role/…`, `…:user/…`, or what GetCallerIdentity tells of a role's session,
-    /// `arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which becomes its role.
+    /// Reads `arn:PARTITION:iam::ACCOUNT:role/…`, `…:user/…`, or what GetCallerIdentity tells of a
+    /// role's session, `arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which becomes its
+    /// role.
     ///
     /// # Errors
     /// It is nothing of these.
     pub fn parse(text: &str) -> Result<Self, BadPrincipal> {
         let [arn, partition, service, region, account, resource] = parts(text).ok_or(BadPrincipal)?;
         let account_known = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        let named = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b));
+        let named = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
+        };
         if arn != "arn" || !region.is_empty() || !account_known || !named(resource) || !is_partition(partition) {
             return Err(BadPrincipal);
         }
@@ -64,14 +68,15 @@ impl Principal {
         &self.arn
     }
 
-    /// The permission set of IAM Identity Center that this role was made for: `AWSReservedSSO_SET_0123456789abcdef`, below
-    /// the path `aws-reserved/sso.amazonaws.com/`.
+    /// The permission set of IAM Identity Center that this role was made for:
+    /// `AWSReservedSSO_SET_0123456789abcdef`, below the path `aws-reserved/sso.amazonaws.com/`.
     pub(in crate::cli) fn permission_set(&self) -> Option<&str> {
         permission_set(&self.name).filter(|_| self.kind == Kind::Role)
     }
 
-    /// As a trust policy's `Principal` names it. The role of a permission set has another name each time the set is assigned
-    /// anew, so that its account is named, and [`Principal::pattern`] narrows that.
+    /// As a trust policy's `Principal` names it. The role of a permission set has another name each
+    /// time the set is assigned anew, so that its account is named, and [`Principal::pattern`]
+    /// narrows that.
     pub(in crate::cli) fn trusted(&self) -> String {
         match self.permission_set() {
             Some(_) => format!("arn:{}:iam::{}:root", self.partition, self.account),
@@ -79,8 +84,9 @@ impl Principal {
         }
     }
 
-    /// What `aws:PrincipalArn` has to be like beside the account ("Referencing permission sets in resource policies", IAM
-    /// Identity Center User Guide): with a Region in the path or without, and any end of the name.
+    /// What `aws:PrincipalArn` has to be like beside the account ("Referencing permission sets in
+    /// resource policies", IAM Identity Center User Guide): with a Region in the path or without,
+    /// and any end of the name.
     pub(in crate::cli) fn pattern(&self) -> Option<String> {
         let (partition, account, set) = (&self.partition, &self.account, self.permission_set()?);
         Some(format!("arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{set}_*"))
@@ -99,7 +105,10 @@ pub(super) fn role_name(arn: &str) -> &str {
 
 /// The permission set in a role's name.
 pub(in crate::cli) fn permission_set(role_name: &str) -> Option<&str> {
-    role_name.strip_prefix("AWSReservedSSO_")?.rsplit_once('_').map(|(set, _)| set)
+    role_name
+        .strip_prefix("AWSReservedSSO_")?
+        .rsplit_once('_')
+        .map(|(set, _)| set)
 }
 
 /// The account of an ARN.

@@ -10,7 +10,8 @@ use crate::config::value::session_name;
 use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
 use crate::credentials::DB_ROLES;
 
-/// The keys that a trust policy knows an identity provider's claims by begin with its name, and that is not known here.
+/// The keys that a trust policy knows an identity provider's claims by begin with its name, and
+/// that is not known here.
 const PROVIDER: &str = "WEB-IDENTITY-PROVIDER";
 
 /// Walks the chain of roles; who calls the warehouse's API is who comes out of it.
@@ -57,16 +58,30 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
             external_id_in(parameter)
         ));
     }
-    needs.permissions(caller).allow("sts:AssumeRole", role, Condition::none());
-    needs.role(role).trust.trust("sts:AssumeRole", trusted.clone(), condition);
+    needs
+        .permissions(caller)
+        .allow("sts:AssumeRole", role, Condition::none());
+    needs
+        .role(role)
+        .trust
+        .trust("sts:AssumeRole", trusted.clone(), condition);
     for tags in &sessions.tags {
         let condition = only(tags);
-        needs.permissions(caller).allow("sts:TagSession", role, condition.clone());
+        needs
+            .permissions(caller)
+            .allow("sts:TagSession", role, condition.clone());
         let condition = narrowed(needs, caller, condition);
-        needs.role(role).trust.trust("sts:TagSession", trusted.clone(), condition);
+        needs
+            .role(role)
+            .trust
+            .trust("sts:TagSession", trusted.clone(), condition);
     }
     note_path(needs, caller);
-    if needs.principal.as_ref().is_some_and(|principal| principal.kind == Kind::User) {
+    if needs
+        .principal
+        .as_ref()
+        .is_some_and(|principal| principal.kind == Kind::User)
+    {
         return;
     }
     needs.note(
@@ -78,7 +93,10 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
 
 /// A statement of a trust policy that names the caller's account, narrowed to the caller.
 fn narrowed(needs: &Needs<'_>, caller: &Caller, condition: Condition) -> Condition {
-    let proxy = needs.principal.as_ref().filter(|_| *caller == Caller::Proxy);
+    let proxy = needs
+        .principal
+        .as_ref()
+        .filter(|_| *caller == Caller::Proxy);
     match proxy.and_then(Principal::pattern) {
         Some(pattern) => condition.and("ArnLike", "aws:PrincipalArn", [pattern]),
         None => condition,
@@ -106,11 +124,9 @@ fn with_names(condition: Condition, sessions: &Sessions) -> Condition {
 }
 
 fn claims() -> Condition {
-    Condition::none().and("StringEquals", format!("{PROVIDER}:sub"), ["WEB-IDENTITY-SUBJECT"]).and(
-        "StringEquals",
-        format!("{PROVIDER}:aud"),
-        ["WEB-IDENTITY-AUDIENCE"],
-    )
+    Condition::none()
+        .and("StringEquals", format!("{PROVIDER}:sub"), ["WEB-IDENTITY-SUBJECT"])
+        .and("StringEquals", format!("{PROVIDER}:aud"), ["WEB-IDENTITY-AUDIENCE"])
 }
 
 fn note_web_identity(needs: &mut Needs<'_>) {
@@ -128,7 +144,11 @@ fn note_web_identity(needs: &mut Needs<'_>) {
 
 /// A session's ARN has lost the path of its role.
 fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
-    let set = needs.principal.as_ref().and_then(Principal::permission_set).map(str::to_owned);
+    let set = needs
+        .principal
+        .as_ref()
+        .and_then(Principal::permission_set)
+        .map(str::to_owned);
     if let (Caller::Proxy, Some(set)) = (caller, set) {
         needs.note(format!(
             "The proxy's role is IAM Identity Center's, of the permission set {set}: `proxy` goes into that set, for the \
@@ -137,7 +157,10 @@ fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
         ));
         return;
     }
-    let principal = needs.principal.as_ref().filter(|principal| principal.path_unknown);
+    let principal = needs
+        .principal
+        .as_ref()
+        .filter(|principal| principal.path_unknown);
     if let (Caller::Proxy, Some(arn)) = (caller, principal.map(|principal| principal.arn.clone())) {
         needs.note(format!(
             "{arn} was made of a session's ARN, which does not tell a role's path: if it has one, give the role's \
@@ -158,8 +181,11 @@ struct Sessions {
 
 impl Sessions {
     fn of(spec: &ConnSpec, config: &Config) -> Self {
-        let own: BTreeMap<_, _> =
-            spec.tags.iter().map(|(key, value)| (key.clone(), BTreeSet::from([value.clone()]))).collect();
+        let own: BTreeMap<_, _> = spec
+            .tags
+            .iter()
+            .map(|(key, value)| (key.clone(), BTreeSet::from([value.clone()])))
+            .collect();
         let by_token = spec.role_hops.len() == 1 && spec.web_identity_token_file.is_some();
         // On a cluster it is the DbUser that is the user's own.
         if spec.identity == LoginIdentity::Shared || spec.warehouse == Warehouse::Provisioned {
@@ -167,14 +193,24 @@ impl Sessions {
             return Self { tags, names: None, per_user: false };
         }
         let users: Vec<_> = users(spec, config).collect();
-        let with_roles: BTreeSet<_> = users.iter().map(|(_, user)| user.db_roles.join(":")).collect();
+        let with_roles: BTreeSet<_> = users
+            .iter()
+            .map(|(_, user)| user.db_roles.join(":"))
+            .collect();
         let mut tags = Vec::new();
         if with_roles.contains("") && !own.is_empty() {
             tags.push(own.clone());
         }
-        let values: BTreeSet<_> = with_roles.into_iter().filter(|value| !value.is_empty()).collect();
+        let values: BTreeSet<_> = with_roles
+            .into_iter()
+            .filter(|value| !value.is_empty())
+            .collect();
         if !values.is_empty() {
-            tags.push(own.into_iter().chain([(DB_ROLES.to_owned(), values)]).collect());
+            tags.push(
+                own.into_iter()
+                    .chain([(DB_ROLES.to_owned(), values)])
+                    .collect(),
+            );
         }
         let names: BTreeSet<_> = users.iter().map(|(name, _)| session_name(name)).collect();
         let names = Some(names).filter(|names| !names.is_empty());
@@ -189,13 +225,17 @@ impl Sessions {
 
 /// The named users that may open this connection, switched off or not.
 pub(super) fn users<'a>(spec: &'a ConnSpec, config: &'a Config) -> impl Iterator<Item = (&'a String, &'a User)> {
-    let named = config.users.iter().filter(|(_, user)| user.may_open(&spec.id));
+    let named = config
+        .users
+        .iter()
+        .filter(|(_, user)| user.may_open(&spec.id));
     named.map(|(name, user)| (name, &**user))
 }
 
 /// The statements for a glob of roles that `[specs]` allows: nothing more is known of them.
 pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
-    // Whoever writes the table may pass tags, but none that Redshift makes rights of. Tag keys ignore case.
+    // Whoever writes the table may pass tags, but none that Redshift makes rights of. Tag keys
+    // ignore case.
     let tags = ["RedshiftDbUser", DB_ROLES, "RedshiftDbGroups"];
     let tags = Condition::none().and("ForAllValues:StringNotEqualsIgnoreCase", "aws:TagKeys", tags);
     let trusted = needs.trusted(&Caller::Proxy);

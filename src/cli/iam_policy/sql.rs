@@ -22,34 +22,50 @@ pub(super) enum Created {
 }
 
 impl Sql {
-    /// A database user that logs in with IAM credentials, which need no password. `database`: where its grants are.
+    /// A database user that logs in with IAM credentials, which need no password. `database`: where
+    /// its grants are.
     pub(super) fn user(&mut self, warehouse: &str, name: &str, database: &str, created: Created) {
         let script = self.0.entry(warehouse.to_owned()).or_default();
         let user = identifier(name);
         if created == Created::ByHand {
-            script.users.insert(format!("CREATE USER {user} PASSWORD DISABLE;"));
+            script
+                .users
+                .insert(format!("CREATE USER {user} PASSWORD DISABLE;"));
         }
         let database = shown(database);
-        script.grants.insert(format!("-- GRANT USAGE ON SCHEMA schema_name TO {user}; -- in database {database}"));
-        script.grants.insert(format!("-- GRANT ROLE role_name TO {user};"));
+        script
+            .grants
+            .insert(format!("-- GRANT USAGE ON SCHEMA schema_name TO {user}; -- in database {database}"));
+        script
+            .grants
+            .insert(format!("-- GRANT ROLE role_name TO {user};"));
     }
 
     /// A group that a session joins: it has to be there.
     pub(super) fn group(&mut self, warehouse: &str, name: &str) {
         let script = self.0.entry(warehouse.to_owned()).or_default();
-        script.groups.insert(format!("-- CREATE GROUP {};", identifier(name)));
+        script
+            .groups
+            .insert(format!("-- CREATE GROUP {};", identifier(name)));
     }
 
     /// A role that a session tag brings: it has to be there.
     pub(super) fn role(&mut self, warehouse: &str, name: &str) {
         let script = self.0.entry(warehouse.to_owned()).or_default();
-        script.groups.insert(format!("-- CREATE ROLE {};", identifier(name)));
+        script
+            .groups
+            .insert(format!("-- CREATE ROLE {};", identifier(name)));
     }
 
     /// Behind a line of comment for each warehouse: what is to be run, then templates as comments.
     pub(super) fn lines(&self) -> Vec<String> {
         let scripts = self.0.iter().flat_map(|(warehouse, script)| {
-            let lines = script.users.iter().chain(&script.groups).chain(&script.grants).cloned();
+            let lines = script
+                .users
+                .iter()
+                .chain(&script.groups)
+                .chain(&script.grants)
+                .cloned();
             std::iter::once(format!("-- {}", shown(warehouse))).chain(lines)
         });
         scripts.collect()
@@ -59,14 +75,18 @@ impl Sql {
 /// As SQL names it: bare where that is the same, else in quotes.
 fn identifier(name: &str) -> String {
     let bare = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         && !RESERVED.contains(&name);
     if bare { name.to_owned() } else { format!("\"{}\"", shown(name).replace('"', "\"\"")) }
 }
 
 /// No line of ours is broken by a name.
 fn shown(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    name.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 /// Reserved words of Redshift that people call users and groups by.

@@ -24,21 +24,38 @@ pub(super) enum Stored {
 /// Which names `[specs]` lets its writers use: those that begin so.
 pub(super) struct Prefix<'a>(pub(super) &'a str);
 
-/// Every reference to SSM and Secrets Manager that these connections, and what is about no connection, make. The spec
-/// beside it tells the Region, where nothing else does.
+/// Every reference to SSM and Secrets Manager that these connections, and what is about no
+/// connection, make. The spec beside it tells the Region, where nothing else does.
 fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {
-        // A web identity is asked for no external id. With a stored password and a host no role is assumed at all.
+        // A web identity is asked for no external id. With a stored password and a host no role is
+        // assumed at all.
         let by_token = usize::from(spec.web_identity_token_file.is_some());
         let hops = if warehouse::needs_no_role(spec) { &[] } else { spec.role_hops.as_slice() };
-        let external_ids = hops.iter().skip(by_token).filter_map(|hop| hop.external_id.clone());
-        let parameters = external_ids.chain(spec.password.clone()).map(Stored::Parameter);
+        let external_ids = hops
+            .iter()
+            .skip(by_token)
+            .filter_map(|hop| hop.external_id.clone());
+        let parameters = external_ids
+            .chain(spec.password.clone())
+            .map(Stored::Parameter);
         let secret = spec.secret_id.clone().map(Stored::Secret);
-        all.extend(parameters.chain(secret).map(|stored| (stored, Some(&**spec))));
+        all.extend(
+            parameters
+                .chain(secret)
+                .map(|stored| (stored, Some(&**spec))),
+        );
     }
-    let of_users = config.users.values().flat_map(|user| user.proof.references());
-    let identity = config.listen.identity.iter().flat_map(|identity| [&identity.cert.from, &identity.key.from]);
+    let of_users = config
+        .users
+        .values()
+        .flat_map(|user| user.proof.references());
+    let identity = config
+        .listen
+        .identity
+        .iter()
+        .flat_map(|identity| [&identity.cert.from, &identity.key.from]);
     let clients = config.listen.clients.iter();
     let clients = clients.flat_map(|clients| [Some(&clients.ca.from), clients.crl.as_ref().map(|crl| &crl.from)]);
     for from in of_users.chain(identity).chain(clients.flatten()) {
@@ -70,8 +87,12 @@ pub(super) fn read_prefix(needs: &mut Needs<'_>, prefix: &Prefix<'_>) {
     let parameters = format!("{}*", home.arn("ssm", &parameter(prefix)));
     let secrets = format!("{}*", home.arn("secretsmanager", &format!("secret:{prefix}")));
     let mut keys = Keys::default();
-    needs.proxy.allow("ssm:GetParameter", parameters.clone(), Condition::none());
-    needs.proxy.allow("secretsmanager:GetSecretValue", secrets.clone(), Condition::none());
+    needs
+        .proxy
+        .allow("ssm:GetParameter", parameters.clone(), Condition::none());
+    needs
+        .proxy
+        .allow("secretsmanager:GetSecretValue", secrets.clone(), Condition::none());
     keys.add(home.clone(), Store::Parameters, Match::Glob, parameters);
     keys.add(home, Store::Secrets, Match::Glob, secrets);
     keys.allow(needs);
@@ -85,7 +106,9 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
         Stored::Parameter(name) => {
             let (place, resource) = located(home, name, parameter);
             let arn = place.arn("ssm", &without_selector(&resource));
-            needs.proxy.allow("ssm:GetParameter", arn.clone(), Condition::none());
+            needs
+                .proxy
+                .allow("ssm:GetParameter", arn.clone(), Condition::none());
             keys.add(place, Store::Parameters, Match::Exact, arn);
         }
         Stored::ParametersUnder(path) => {
@@ -96,8 +119,12 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
             ));
             let under = format!("{arn}/*");
             // The path is compared as it was asked for, with a slash at its end or without.
-            needs.proxy.allow("ssm:GetParametersByPath", format!("{arn}/"), Condition::none());
-            needs.proxy.allow("ssm:GetParametersByPath", arn, Condition::none());
+            needs
+                .proxy
+                .allow("ssm:GetParametersByPath", format!("{arn}/"), Condition::none());
+            needs
+                .proxy
+                .allow("ssm:GetParametersByPath", arn, Condition::none());
             keys.add(place, Store::Parameters, Match::Glob, under);
         }
         Stored::Secret(name) => {
@@ -111,13 +138,16 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
                 );
             }
             let arn = place.arn("secretsmanager", &format!("{resource}{end}"));
-            needs.proxy.allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
+            needs
+                .proxy
+                .allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
             keys.add(place, Store::Secrets, matched, arn);
         }
     }
 }
 
-/// Whether it ends in a hyphen and six letters or digits. An ARN without them finds its secret as well.
+/// Whether it ends in a hyphen and six letters or digits. An ARN without them finds its secret as
+/// well.
 fn has_suffix(resource: &str) -> bool {
     let end = resource.rsplit_once('-').map(|(_, end)| end);
     end.is_some_and(|end| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric()))
@@ -158,7 +188,10 @@ enum Match {
 
 impl Keys {
     fn add(&mut self, place: Place, store: Store, matched: Match, arn: String) {
-        self.0.entry((place, store, matched)).or_default().insert(arn);
+        self.0
+            .entry((place, store, matched))
+            .or_default()
+            .insert(arn);
     }
 
     /// SSM and Secrets Manager encrypt each value under its own ARN as the encryption context.
@@ -172,12 +205,12 @@ impl Keys {
                 Match::Exact => "StringEquals",
                 Match::Glob => "StringLike",
             };
-            let condition = Condition::none().and("StringEquals", "kms:ViaService", [place.service_host(service)]).and(
-                operator,
-                format!("kms:EncryptionContext:{context}"),
-                arns,
-            );
-            needs.proxy.allow("kms:Decrypt", place.arn("kms", &format!("key/{key}")), condition);
+            let condition = Condition::none()
+                .and("StringEquals", "kms:ViaService", [place.service_host(service)])
+                .and(operator, format!("kms:EncryptionContext:{context}"), arns);
+            needs
+                .proxy
+                .allow("kms:Decrypt", place.arn("kms", &format!("key/{key}")), condition);
             needs.note(format!(
                 "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list \
                     several); under AWS's own key, alias/aws/{service}, the statement can go."

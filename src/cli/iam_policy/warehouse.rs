@@ -13,7 +13,8 @@ use crate::config::{self, ConnSpec, LoginIdentity, Warehouse};
 /// Stands for the role that the proxy itself is, where `--principal` does not say.
 const PROXY_ROLE: &str = "PROXY-ROLE-NAME";
 
-/// The GetClusterCredentials calls of all connections: what may be combined is only known when all are.
+/// The GetClusterCredentials calls of all connections: what may be combined is only known when all
+/// are.
 #[derive(Default)]
 pub(super) struct Logins(BTreeMap<(Caller, Place, String), BTreeSet<Login>>);
 
@@ -24,12 +25,14 @@ struct Login {
     user: String,
 }
 
-/// With a stored password nobody is asked for another, and a host of the spec's own is not looked up.
+/// With a stored password nobody is asked for another, and a host of the spec's own is not looked
+/// up.
 pub(super) fn needs_no_role(spec: &ConnSpec) -> bool {
     spec.password.is_some() && spec.host.is_some()
 }
 
-/// What `caller` calls to log in to the spec's warehouse with IAM credentials, where it has no password, and to find it.
+/// What `caller` calls to log in to the spec's warehouse with IAM credentials, where it has no
+/// password, and to find it.
 pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller) {
     let place = needs.place_of(spec);
     if spec.password.is_some() {
@@ -65,11 +68,16 @@ fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Plac
             ("redshift:DescribeClusters", place.arn("redshift", &format!("cluster:{}", cluster_id(needs, spec))))
         }
     };
-    needs.permissions(caller).allow(action, arn, Condition::none());
+    needs
+        .permissions(caller)
+        .allow(action, arn, Condition::none());
 }
 
 fn workgroup_name(spec: &ConnSpec) -> String {
-    spec.workgroup.clone().or_else(|| first_label(spec)).unwrap_or_else(|| connection(spec))
+    spec.workgroup
+        .clone()
+        .or_else(|| first_label(spec))
+        .unwrap_or_else(|| connection(spec))
 }
 
 fn workgroup_arn(needs: &mut Needs<'_>, spec: &ConnSpec, place: &Place) -> String {
@@ -84,22 +92,33 @@ fn workgroup_arn(needs: &mut Needs<'_>, spec: &ConnSpec, place: &Place) -> Strin
 }
 
 fn cluster_id(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
-    spec.cluster_id.clone().or_else(|| first_label(spec)).unwrap_or_else(|| {
-        let placeholder = format!("CLUSTER-OF-{}", connection(spec));
-        needs.note(format!("{placeholder} stands for the cluster's identifier, which only the secret's host tells."));
-        placeholder
-    })
+    spec.cluster_id
+        .clone()
+        .or_else(|| first_label(spec))
+        .unwrap_or_else(|| {
+            let placeholder = format!("CLUSTER-OF-{}", connection(spec));
+            needs.note(format!(
+                "{placeholder} stands for the cluster's identifier, which only the secret's host tells."
+            ));
+            placeholder
+        })
 }
 
 fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Place) {
     let (name, arn) = (workgroup_name(spec), workgroup_arn(needs, spec, place));
-    needs.permissions(caller).allow("redshift-serverless:GetCredentials", arn, Condition::none());
+    needs
+        .permissions(caller)
+        .allow("redshift-serverless:GetCredentials", arn, Condition::none());
     let warehouse = format!("workgroup {name} in {}", place.region);
     let (user, database) = (iam_user(needs, caller), database(needs, spec));
-    needs.sql.user(&warehouse, &user, &database, Created::ByHand);
+    needs
+        .sql
+        .user(&warehouse, &user, &database, Created::ByHand);
     if spec.identity == LoginIdentity::PerUser {
         let config = needs.config;
-        let roles: BTreeSet<_> = users(spec, config).flat_map(|(_, user)| &user.db_roles).collect();
+        let roles: BTreeSet<_> = users(spec, config)
+            .flat_map(|(_, user)| &user.db_roles)
+            .collect();
         for role in roles {
             needs.sql.role(&warehouse, role);
         }
@@ -117,9 +136,13 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
     let database = database(needs, spec);
     let Some(db_users) = db_users(needs, spec) else {
         let arn = place.arn("redshift", &format!("dbname:{id}/{}", literal(&database)));
-        needs.permissions(caller).allow("redshift:GetClusterCredentialsWithIAM", arn, Condition::none());
+        needs
+            .permissions(caller)
+            .allow("redshift:GetClusterCredentialsWithIAM", arn, Condition::none());
         let user = iam_user(needs, caller);
-        needs.sql.user(&warehouse, &user, &database, Created::ByHand);
+        needs
+            .sql
+            .user(&warehouse, &user, &database, Created::ByHand);
         return;
     };
     for user in &db_users {
@@ -127,25 +150,40 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
         needs.sql.user(&warehouse, user, &database, created);
         if spec.auto_create {
             let arn = place.arn("redshift", &format!("dbuser:{id}/{}", literal(user)));
-            needs.permissions(caller).allow("redshift:CreateClusterUser", arn, Condition::none());
+            needs
+                .permissions(caller)
+                .allow("redshift:CreateClusterUser", arn, Condition::none());
         }
     }
     for group in &spec.db_groups {
         needs.sql.group(&warehouse, group);
         let arn = place.arn("redshift", &format!("dbgroup:{id}/{}", literal(group)));
-        needs.permissions(caller).allow("redshift:JoinGroup", arn, Condition::none());
+        needs
+            .permissions(caller)
+            .allow("redshift:JoinGroup", arn, Condition::none());
     }
     let groups: BTreeSet<_> = spec.db_groups.iter().cloned().collect();
-    let made = db_users.into_iter().map(|user| Login { user, database: database.clone(), groups: groups.clone() });
-    logins.0.entry((caller.clone(), place, id)).or_default().extend(made);
+    let made = db_users
+        .into_iter()
+        .map(|user| Login { user, database: database.clone(), groups: groups.clone() });
+    logins
+        .0
+        .entry((caller.clone(), place, id))
+        .or_default()
+        .extend(made);
 }
 
-/// The `DbUser`s of GetClusterCredentials; `None`: the caller's own, by GetClusterCredentialsWithIAM.
+/// The `DbUser`s of GetClusterCredentials; `None`: the caller's own, by
+/// GetClusterCredentialsWithIAM.
 fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> {
     if spec.identity == LoginIdentity::PerUser {
         let names = users(spec, needs.config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
         // No other name is asked for.
-        let is_denied = |name: &str| spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(name));
+        let is_denied = |name: &str| {
+            spec.deny_db_users
+                .iter()
+                .any(|denied| denied.eq_ignore_ascii_case(name))
+        };
         let allowed = names.filter(|name| config::value::db_user(name).is_ok() && !is_denied(name));
         return Some(allowed.cloned().collect());
     }
@@ -191,18 +229,25 @@ fn iam_user(needs: &mut Needs<'_>, caller: &Caller) -> String {
 }
 
 fn first_label(spec: &ConnSpec) -> Option<String> {
-    spec.host.as_deref().and_then(endpoint).map(|endpoint| endpoint.name)
+    spec.host
+        .as_deref()
+        .and_then(endpoint)
+        .map(|endpoint| endpoint.name)
 }
 
 /// The conn_id, as it can stand in an ARN.
 fn connection(spec: &ConnSpec) -> String {
-    spec.id.as_str().chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
+    spec.id
+        .as_str()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .collect()
 }
 
 impl Logins {
-    /// GetClusterCredentials is asked for a user and a database at once, and each is a resource of its own: side by side
-    /// in one statement, every user could be had on every database. Where that is more than is asked for, conditions
-    /// say which go together.
+    /// GetClusterCredentials is asked for a user and a database at once, and each is a resource of
+    /// its own: side by side in one statement, every user could be had on every database. Where
+    /// that is more than is asked for, conditions say which go together.
     pub(super) fn allow(self, needs: &mut Needs<'_>) {
         for ((caller, place, id), logins) in self.0 {
             let together = is_product(&logins);
@@ -210,10 +255,15 @@ impl Logins {
                 let condition = if together { Condition::none() } else { only(login, &logins) };
                 let user = std::iter::once(format!("dbuser:{id}/{}", literal(&login.user)));
                 let database = std::iter::once(format!("dbname:{id}/{}", literal(&login.database)));
-                let groups = login.groups.iter().map(|group| format!("dbgroup:{id}/{}", literal(group)));
+                let groups = login
+                    .groups
+                    .iter()
+                    .map(|group| format!("dbgroup:{id}/{}", literal(group)));
                 for resource in user.chain(database).chain(groups) {
                     let arn = place.arn("redshift", &resource);
-                    needs.permissions(&caller).allow("redshift:GetClusterCredentials", arn, condition.clone());
+                    needs
+                        .permissions(&caller)
+                        .allow("redshift:GetClusterCredentials", arn, condition.clone());
                 }
             }
         }

@@ -53,7 +53,8 @@ const WITHOUT_EFFECT: [&str; 3] = ["ssl", "subtype", "preserve_case"];
 /// Fields that lava does not use for provisioned clusters.
 const NEW_FOR_CLUSTERS: [&str; 4] = ["region", "role_arn", "external_id", "tags"];
 
-/// Names that somebody may have taken for the place of the secret itself: never shown when they cannot be names.
+/// Names that somebody may have taken for the place of the secret itself: never shown when they
+/// cannot be names.
 const PRIVATE: [&str; 3] = ["password", "secret_id", "external_id"];
 
 /// Fields for people, without which a connection is the same.
@@ -75,19 +76,28 @@ pub(super) fn convert(record: Record) -> Result<(ConnId, Converted), Refused> {
     fields.insert("type".to_owned(), ItemValue::Text(kind.clone()));
     let is_cluster = kind == "redshift";
     if is_cluster {
-        for name in NEW_FOR_CLUSTERS.iter().filter(|name| fields.contains_key(**name)) {
-            draft.comments.push(format!("{name}: lava does not use it for this type; the proxy does"));
+        for name in NEW_FOR_CLUSTERS
+            .iter()
+            .filter(|name| fields.contains_key(**name))
+        {
+            draft
+                .comments
+                .push(format!("{name}: lava does not use it for this type; the proxy does"));
         }
     } else if fields.contains_key("user") && !fields.contains_key("password") && !fields.contains_key("secret_id") {
         fields.remove("user");
-        draft.comments.push("user: left out, since AWS answers with one".to_owned());
+        draft
+            .comments
+            .push("user: left out, since AWS answers with one".to_owned());
     }
     for name in FIELDS {
         // lava's rule, written out: in the configuration a missing one is true.
         let off = (name == "enabled").then_some(&ItemValue::Bool(false));
         match fields.get(name) {
             Some(ItemValue::Other("NULL")) => {
-                draft.comments.push(format!("{name}: left out, since it is null"));
+                draft
+                    .comments
+                    .push(format!("{name}: left out, since it is null"));
                 draft.lines.extend(off.and_then(|off| Line::new(name, off)));
             }
             Some(value) => draft.field(name, value),
@@ -155,35 +165,47 @@ impl Draft {
     /// Says what becomes of the fields that are not printed.
     fn strangers(&mut self, fields: &BTreeMap<String, ItemValue>) {
         if matches!(fields.get("ssl"), Some(ItemValue::Bool(false))) {
-            self.comments.push("ssl = false: ignored, TLS to the warehouse is always on and verified".to_owned());
+            self.comments
+                .push("ssl = false: ignored, TLS to the warehouse is always on and verified".to_owned());
         }
         if matches!(fields.get("subtype"), Some(ItemValue::Text(subtype)) if subtype == "pygresql") {
-            self.comments.push("subtype = \"pygresql\": ignored; lava itself fails with it".to_owned());
+            self.comments
+                .push("subtype = \"pygresql\": ignored; lava itself fails with it".to_owned());
         }
         let names = |wanted: &dyn Fn(&str) -> bool| {
-            fields.keys().filter(|name| wanted(name)).map(|name| shown(name)).collect::<Vec<_>>().join(", ")
+            fields
+                .keys()
+                .filter(|name| wanted(name))
+                .map(|name| shown(name))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let is_ignored = |name: &str| name.starts_with("x-") || name.starts_with("X-");
         let is_known = |name: &str| FIELDS.contains(&name) || WITHOUT_EFFECT.contains(&name);
         let without_effect = names(&|name| WITHOUT_EFFECT.contains(&name));
         if !without_effect.is_empty() {
-            self.comments.push(format!("left out, without effect here: {without_effect}"));
+            self.comments
+                .push(format!("left out, without effect here: {without_effect}"));
         }
         let unknown = names(&|name| !is_known(name) && !is_ignored(name));
         if !unknown.is_empty() {
-            self.comments.push(format!("left out, no fields of lava's: {unknown}"));
+            self.comments
+                .push(format!("left out, no fields of lava's: {unknown}"));
         }
     }
 
     fn field(&mut self, name: &'static str, value: &ItemValue) {
         let Some(mut line) = Line::new(name, value) else {
-            return self.faults.push((name.to_owned(), "is of a type that no field has".to_owned()));
+            return self
+                .faults
+                .push((name.to_owned(), "is of a type that no field has".to_owned()));
         };
         if holds_variable(value) {
             let what = "holds ${, which the configuration would take for a variable";
             if FOR_PEOPLE.contains(&name) {
                 line.is_comment = true;
-                self.comments.push(format!("{name}: left out, since it {what}"));
+                self.comments
+                    .push(format!("{name}: left out, since it {what}"));
             } else {
                 self.faults.push((name.to_owned(), what.to_owned()));
             }
@@ -195,27 +217,47 @@ impl Draft {
     fn read_back(&mut self) {
         // Under a name of its own, whose length in keys is known.
         const TABLE: &str = "connections.c";
-        let live = self.lines.iter().filter(|line| !line.is_comment && !self.is_faulty(line.name));
-        let body = live.map(|line| format!("{}\n", line.text)).collect::<String>();
-        let inside = |key: &str| key.strip_prefix(TABLE).map(|key| key.trim_start_matches('.').to_owned());
+        let live = self
+            .lines
+            .iter()
+            .filter(|line| !line.is_comment && !self.is_faulty(line.name));
+        let body = live
+            .map(|line| format!("{}\n", line.text))
+            .collect::<String>();
+        let inside = |key: &str| {
+            key.strip_prefix(TABLE)
+                .map(|key| key.trim_start_matches('.').to_owned())
+        };
         match config::parse(&format!("[{TABLE}]\n{body}"), Path::new(""), &|_| None, UnknownKeys::Refuse) {
             Ok(config) => {
-                let warnings = config.warnings.iter().filter_map(|warning| inside(warning.split_once(": ")?.1));
+                let warnings = config
+                    .warnings
+                    .iter()
+                    .filter_map(|warning| inside(warning.split_once(": ")?.1));
                 self.comments.extend(warnings);
             }
             Err(faults) => {
-                let told = faults.iter().map(|fault| (inside(&fault.key), fault.message.clone()));
-                self.faults.extend(told.map(|(key, message)| (key.unwrap_or_default(), message)));
+                let told = faults
+                    .iter()
+                    .map(|fault| (inside(&fault.key), fault.message.clone()));
+                self.faults
+                    .extend(told.map(|(key, message)| (key.unwrap_or_default(), message)));
             }
         }
     }
 
     fn is_faulty(&self, name: &str) -> bool {
-        self.faults.iter().any(|(key, _)| key.split('.').next() == Some(name))
+        self.faults
+            .iter()
+            .any(|(key, _)| key.split('.').next() == Some(name))
     }
 
     fn print(self, conn_id: &ConnId) -> Converted {
-        let faults = self.faults.iter().map(|(key, what)| format!("{key}: {what}")).collect::<Vec<_>>();
+        let faults = self
+            .faults
+            .iter()
+            .map(|(key, what)| format!("{key}: {what}"))
+            .collect::<Vec<_>>();
         let mut toml = String::new();
         // Writing to a string does not fail.
         if !faults.is_empty() {
@@ -243,12 +285,18 @@ fn holds_variable(value: &ItemValue) -> bool {
     match value {
         ItemValue::Text(text) => text.contains("${"),
         ItemValue::List(list) => list.iter().any(holds_variable),
-        ItemValue::Map(map) => map.iter().any(|(name, value)| name.contains("${") || holds_variable(value)),
+        ItemValue::Map(map) => map
+            .iter()
+            .any(|(name, value)| name.contains("${") || holds_variable(value)),
         ItemValue::Number(_) | ItemValue::Bool(_) | ItemValue::Other(_) => false,
     }
 }
 
 /// A stranger's text, as much of it as is worth repeating.
 fn shown(text: &str) -> String {
-    text.chars().take(MAX_SHOWN).collect::<String>().escape_debug().to_string()
+    text.chars()
+        .take(MAX_SHOWN)
+        .collect::<String>()
+        .escape_debug()
+        .to_string()
 }

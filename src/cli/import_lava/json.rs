@@ -56,7 +56,10 @@ impl Found<'_> {
             }
             return;
         };
-        if ["LastEvaluatedKey", "NextToken"].iter().any(|key| object.get(*key).is_some_and(|more| !more.is_null())) {
+        if ["LastEvaluatedKey", "NextToken"]
+            .iter()
+            .any(|key| object.get(*key).is_some_and(|more| !more.is_null()))
+        {
             self.problem("is one page of a scan: more are behind it");
         }
         match (object.get("Items"), object.get("Item")) {
@@ -76,9 +79,14 @@ impl Found<'_> {
 
     fn record(&mut self, name: Option<&String>, object: &Map<String, Value>) {
         let as_item = item(object).filter(|_| !object.is_empty());
-        let fields =
-            as_item.unwrap_or_else(|| object.iter().map(|(name, value)| (name.clone(), plain(value))).collect());
-        self.records.push(Record { place: self.source.to_owned(), name: name.cloned(), fields });
+        let fields = as_item.unwrap_or_else(|| {
+            object
+                .iter()
+                .map(|(name, value)| (name.clone(), plain(value)))
+                .collect()
+        });
+        self.records
+            .push(Record { place: self.source.to_owned(), name: name.cloned(), fields });
     }
 }
 
@@ -92,9 +100,13 @@ fn is_item(object: &Map<String, Value>) -> bool {
     !object.is_empty() && item(object).is_some()
 }
 
-/// `None`: a field is in another form. Reads each value once, however deep it is: nobody bounds what a file holds.
+/// `None`: a field is in another form. Reads each value once, however deep it is: nobody bounds
+/// what a file holds.
 fn item(object: &Map<String, Value>) -> Option<BTreeMap<String, ItemValue>> {
-    object.iter().map(|(name, value)| Some((name.clone(), typed(value)?))).collect()
+    object
+        .iter()
+        .map(|(name, value)| Some((name.clone(), typed(value)?)))
+        .collect()
 }
 
 /// `{"S": "…"}` and its like. `None`: it is none of them.
@@ -123,7 +135,11 @@ fn plain(value: &Value) -> ItemValue {
         Value::Number(number) => ItemValue::Number(number.to_string()),
         Value::String(text) => ItemValue::Text(text.clone()),
         Value::Array(list) => ItemValue::List(list.iter().map(plain).collect()),
-        Value::Object(map) => ItemValue::Map(map.iter().map(|(name, value)| (name.clone(), plain(value))).collect()),
+        Value::Object(map) => ItemValue::Map(
+            map.iter()
+                .map(|(name, value)| (name.clone(), plain(value)))
+                .collect(),
+        ),
     }
 }
 

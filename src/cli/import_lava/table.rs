@@ -43,7 +43,9 @@ pub(super) fn scan(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<BTreeMap<String, ItemValue>>, ScanError> {
     aws::require_roots()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let calls = Calls::new(Base::from_environment(aws, HomeRegion::Needed, env).await, PAGE_TIMEOUT / 3, None);
         pages(table, &calls).await
@@ -74,10 +76,19 @@ async fn page(
     start: Key,
 ) -> Result<(Vec<HashMap<String, AttributeValue>>, Key), MintError> {
     let clients = calls.clients(None);
-    let send = || clients.dynamodb().scan().table_name(table).set_exclusive_start_key(start.clone()).send();
+    let send = || {
+        clients
+            .dynamodb()
+            .scan()
+            .table_name(table)
+            .set_exclusive_start_key(start.clone())
+            .send()
+    };
     let read = |answer: ScanOutput| {
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
         Ok((answer.items.unwrap_or_default(), next))
     };
-    calls.make(&Call::new("Scan", table), (None, None), None, send, read).await
+    calls
+        .make(&Call::new("Scan", table), (None, None), None, send, read)
+        .await
 }

@@ -6,7 +6,10 @@ use crate::config::ItemValue;
 
 /// A name as a key.
 pub(super) fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if bare { name.to_owned() } else { text(name) }
 }
 
@@ -16,10 +19,18 @@ pub(super) fn value(of: &ItemValue) -> Option<String> {
         ItemValue::Text(of) => text(of),
         ItemValue::Number(of) => number(of),
         ItemValue::Bool(is) => is.to_string(),
-        ItemValue::List(list) => format!("[{}]", list.iter().map(value).collect::<Option<Vec<_>>>()?.join(", ")),
+        ItemValue::List(list) => format!(
+            "[{}]",
+            list.iter()
+                .map(value)
+                .collect::<Option<Vec<_>>>()?
+                .join(", ")
+        ),
         ItemValue::Map(map) if map.is_empty() => "{}".to_owned(),
         ItemValue::Map(map) => {
-            let pairs = map.iter().map(|(name, of)| Some(format!("{} = {}", key(name), value(of)?)));
+            let pairs = map
+                .iter()
+                .map(|(name, of)| Some(format!("{} = {}", key(name), value(of)?)));
             format!("{{ {} }}", pairs.collect::<Option<Vec<_>>>()?.join(", "))
         }
         ItemValue::Other(_) => return None,
@@ -47,9 +58,13 @@ fn is_hidden(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// As a number where TOML has it so; else as text, which whatever takes a number takes too, or refuses with its own words.
+/// As a number where TOML has it so; else as text, which whatever takes a number takes too, or
+/// refuses with its own words.
 fn number(of: &str) -> String {
-    let is_whole = |part: &str| part.parse::<i64>().is_ok_and(|number| number.to_string() == part);
+    let is_whole = |part: &str| {
+        part.parse::<i64>()
+            .is_ok_and(|number| number.to_string() == part)
+    };
     let is_fraction = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let is_toml = match of.split_once('.') {
         Some((whole, fraction)) => is_whole(whole) && is_fraction(fraction),

@@ -1,10 +1,11 @@
-//! What dbt takes: a profile for profiles.yml, for dbt-redshift. dbt-postgres would log in as well, but its SQL is for
-//! PostgreSQL: it makes indexes and materialized views as Redshift cannot.
+//! What dbt takes: a profile for profiles.yml, for dbt-redshift. dbt-postgres would log in as well,
+//! but its SQL is for PostgreSQL: it makes indexes and materialized views as Redshift cannot.
 
 use super::Target;
 use super::tls::SslMode;
 
-/// The variable that the profile takes the password from; dbt leaves what begins like this out of its logs.
+/// The variable that the profile takes the password from; dbt leaves what begins like this out of
+/// its logs.
 const PASSWORD: &str = "DBT_ENV_SECRET_REDSHIFT_PASSWORD";
 
 /// A document of YAML: one profile, named after the conn_id.
@@ -42,7 +43,8 @@ pub(super) fn dbt(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         "      schema: public".to_owned(),
         "      threads: 4".to_owned(),
         format!("      sslmode: {}", target.mode),
-        // The adapter hands it to redshift_connector as the time-out of the socket, which holds for all that follows.
+        // The adapter hands it to redshift_connector as the time-out of the socket, which holds for
+        // all that follows.
         "      # no connect_timeout: it would also end each statement that takes longer".to_owned(),
     ];
     lines.join("\n")

@@ -1,5 +1,5 @@
-//! What JDBC takes: pgjdbc's URL, and Amazon's driver's, whose reader is a child of it. Both decode percents, and take `+`
-//! for a blank.
+//! What JDBC takes: pgjdbc's URL, and Amazon's driver's, whose reader is a child of it. Both decode
+//! percents, and take `+` for a blank.
 
 use super::percent::encoded;
 use super::tls::{AMAZON_NEEDS_TLS, SslMode, UNVERIFIED};

@@ -1,4 +1,5 @@
-//! What libpq takes: a connection string (PostgreSQL's manual, 34.1.1), and its environment (34.15).
+//! What libpq takes: a connection string (PostgreSQL's manual, 34.1.1), and its environment
+//! (34.15).
 
 use super::percent::encoded;
 use super::tls::SslMode;
@@ -20,7 +21,10 @@ pub(super) fn psql(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         ("sslmode", target.mode.to_string()),
         ("connect_timeout", CONNECT_SECS.to_string()),
     ];
-    let conninfo: Vec<_> = parts.iter().map(|(key, text)| format!("{key}={}", value(text))).collect();
+    let conninfo: Vec<_> = parts
+        .iter()
+        .map(|(key, text)| format!("{key}={}", value(text)))
+        .collect();
     format!("psql {}", shell::quoted(&conninfo.join(" ")))
 }
 
@@ -45,7 +49,9 @@ pub(super) fn env(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         ("PGSSLMODE", &target.mode.to_string()),
         ("PGCONNECT_TIMEOUT", &CONNECT_SECS.to_string()),
     ];
-    lines.map(|(name, text)| format!("export {name}={}", shell::word(text))).join("\n")
+    lines
+        .map(|(name, text)| format!("export {name}={}", shell::word(text)))
+        .join("\n")
 }
 
 /// Where libpq looks for who signed the listener's certificate.

@@ -1,7 +1,7 @@
 //! What ODBC takes: a connection string without a DSN, for psqlODBC.
 //!
-//! psqlODBC takes braces around Database and UID for a part of the name. It undoes them in `pqopt`, which libpq reads as a
-//! connection string: names that cannot stand bare go there.
+//! psqlODBC takes braces around Database and UID for a part of the name. It undoes them in `pqopt`,
+//! which libpq reads as a connection string: names that cannot stand bare go there.
 
 use super::libpq::{roots, value};
 use super::tls::{AMAZON_NEEDS_TLS, SslMode};
@@ -26,7 +26,10 @@ pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         text.push_str(&format!("{key}={name};"));
     }
     text.push_str(&format!("SSLmode={};", target.mode));
-    let mut options: Vec<_> = braced.iter().map(|(_, key, name)| format!("{key}={}", value(name))).collect();
+    let mut options: Vec<_> = braced
+        .iter()
+        .map(|(_, key, name)| format!("{key}={}", value(name)))
+        .collect();
     options.push(format!("connect_timeout={CONNECT_SECS}"));
     text.push_str(&format!("pqopt={{{}}};", options.join(" ").replace('}', "}}")));
     notes.push(match target.mode {

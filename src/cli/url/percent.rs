@@ -1,5 +1,5 @@
-//! Percent-encoding (RFC 3986, 2.1): for every part of every URL, since all but the unreserved characters mean something to
-//! one tool or the other.
+//! Percent-encoding (RFC 3986, 2.1): for every part of every URL, since all but the unreserved
+//! characters mean something to one tool or the other.
 
 use std::fmt::Write;
 

@@ -1,4 +1,5 @@
-//! Which host and port a tool is given: `listen.public_name`, else what the listener's certificate and address say.
+//! Which host and port a tool is given: `listen.public_name`, else what the listener's certificate
+//! and address say.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -35,7 +36,8 @@ pub enum Nameless {
     NoName,
 }
 
-/// The name in the certificate wins over the address: it is what clients verify. `own_port`: the connection's, if it has one.
+/// The name in the certificate wins over the address: it is what clients verify. `own_port`: the
+/// connection's, if it has one.
 pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<Place, UrlError> {
     let first = listen.addresses.first();
     let port = || own_port.map_or_else(|| port(listen), Ok);
@@ -50,7 +52,10 @@ pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<Place, Url
         Certificate::Elsewhere => Nameless::Unread,
         Certificate::None => Nameless::NoCertificate,
     };
-    let loopback = first.map(|address| address.ip()).filter(IpAddr::is_loopback).ok_or(why)?;
+    let loopback = first
+        .map(|address| address.ip())
+        .filter(IpAddr::is_loopback)
+        .ok_or(why)?;
     let usual = loopback == Ipv4Addr::LOCALHOST || loopback == Ipv6Addr::LOCALHOST;
     let host = if usual { "localhost".to_owned() } else { loopback.to_string() };
     let note = format!("{host} is this machine alone: for tools on others set listen.public_name");
@@ -65,7 +70,13 @@ pub(super) fn named(listen: &Listen, host: &str) -> Result<Place, UrlError> {
 /// The port that clients use: of `listen.public_name`, else of the first address.
 fn port(listen: &Listen) -> Result<u16, UrlError> {
     let public = listen.public_name.as_ref().and_then(|public| public.port);
-    let first = || listen.addresses.first().map(std::net::SocketAddr::port).filter(|port| *port != 0);
+    let first = || {
+        listen
+            .addresses
+            .first()
+            .map(std::net::SocketAddr::port)
+            .filter(|port| *port != 0)
+    };
     public.or_else(first).ok_or(UrlError::Portless)
 }
 
@@ -88,10 +99,14 @@ fn name_in(der: &[u8]) -> Option<String> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
     let usable = |name: &&str| !name.contains('*') && ServerName::try_from(*name).is_ok();
-    let names = names.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some(*name),
-        _ => None,
-    });
+    let names = names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(*name),
+            _ => None,
+        });
     names.filter(usable).map(str::to_owned).next()
 }
 

@@ -1,5 +1,6 @@
-//! How a tool says which connection it wants (docs/contract.md 4). A tool may compare the database that it was given with
-//! `current_database()`, so the conn_id goes where that leaves the database its real name.
+//! How a tool says which connection it wants (docs/contract.md 4). A tool may compare the database
+//! that it was given with `current_database()`, so the conn_id goes where that leaves the database
+//! its real name.
 
 use std::net::SocketAddr;
 
@@ -14,7 +15,8 @@ use super::{Config, Connection};
 pub(super) enum Route {
     /// The connection has a port of its own (`connections.*.listen`). Any database is taken there.
     Port(u16),
-    /// This host, the conn_id under `listen.sni_suffix`, is the TLS server name. Any database is taken.
+    /// This host, the conn_id under `listen.sni_suffix`, is the TLS server name. Any database is
+    /// taken.
     ServerName(String),
     /// The user is `USER~CONN_ID`. Any database is taken.
     User,
@@ -84,7 +86,10 @@ impl Route {
                  {by_user}its real name as the database"
             )
         };
-        selected.into_iter().chain(real_database(connection).is_none().then(unknown)).collect()
+        selected
+            .into_iter()
+            .chain(real_database(connection).is_none().then(unknown))
+            .collect()
     }
 }
 
@@ -93,7 +98,8 @@ fn real_database<'a>(connection: &Connection<'a>) -> Option<&'a str> {
     connection.spec().and_then(|spec| spec.database.as_deref())
 }
 
-/// The port of the connection's own, if it is as reachable as the listener: on loopback it serves this machine alone.
+/// The port of the connection's own, if it is as reachable as the listener: on loopback it serves
+/// this machine alone.
 fn own_port(config: &Config, connection: &Connection<'_>) -> Option<u16> {
     let own = connection.spec()?.listen?;
     let on_loopback = |address: &SocketAddr| address.ip().is_loopback();
@@ -101,14 +107,24 @@ fn own_port(config: &Config, connection: &Connection<'_>) -> Option<u16> {
     (own.port() != 0 && (local_listener || !on_loopback(&own))).then(|| own.port())
 }
 
-/// The host `CONN_ID.sni_suffix`, if it can be a server name that selects this connection and that the listener's
-/// certificate is for. Without a certificate of its own the listener serves this machine, where such names lead nowhere.
+/// The host `CONN_ID.sni_suffix`, if it can be a server name that selects this connection and that
+/// the listener's certificate is for. Without a certificate of its own the listener serves this
+/// machine, where such names lead nowhere.
 fn server_name(config: &Config, connection: &Connection<'_>, mode: SslMode) -> Option<String> {
-    let suffix = config.listen.sni_suffix.as_deref().filter(|_| mode == SslMode::VerifyFull)?;
+    let suffix = config
+        .listen
+        .sni_suffix
+        .as_deref()
+        .filter(|_| mode == SslMode::VerifyFull)?;
     let conn_id = connection.conn_id().as_str();
     let lower = conn_id.to_ascii_lowercase();
-    // A server name has no case: it has to mean one connection, and lava's table is asked in lower case.
-    let same = config.connections.keys().filter(|other| other.as_str().eq_ignore_ascii_case(conn_id)).count();
+    // A server name has no case: it has to mean one connection, and lava's table is asked in lower
+    // case.
+    let same = config
+        .connections
+        .keys()
+        .filter(|other| other.as_str().eq_ignore_ascii_case(conn_id))
+        .count();
     let is_certain = if connection.spec().is_some() { same == 1 } else { lower == conn_id && same == 0 };
     let host = format!("{lower}.{suffix}");
     let is_name = matches!(ServerName::try_from(host.as_str()), Ok(ServerName::DnsName(_)));

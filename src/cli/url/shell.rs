@@ -1,12 +1,14 @@
 //! Words for a shell (POSIX, Shell Command Language 2.2).
 
-/// One word, quoted where it has to be. In single quotes nothing is special, not even to an interactive shell's history.
+/// One word, quoted where it has to be. In single quotes nothing is special, not even to an
+/// interactive shell's history.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { single(text) }
 }
 
-/// One word in quotes: double ones, which other shells understand too, where nothing in it is special inside them.
+/// One word in quotes: double ones, which other shells understand too, where nothing in it is
+/// special inside them.
 pub(super) fn quoted(text: &str) -> String {
     if text.contains(['"', '$', '`', '\\', '!']) { single(text) } else { format!("\"{text}\"") }
 }
@@ -38,7 +40,10 @@ mod tests {
             "%40@:/",
             "-n",
         ];
-        let args: Vec<_> = texts.iter().flat_map(|text| [word(text), quoted(text)]).collect();
+        let args: Vec<_> = texts
+            .iter()
+            .flat_map(|text| [word(text), quoted(text)])
+            .collect();
         let script = format!("printf '%s\\n' {}", args.join(" "));
         let output = Command::new("sh").args(["-c", &script]).output().unwrap();
         let read = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,5 @@
-//! What SQLAlchemy takes, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what Redshift does not have.
+//! What SQLAlchemy takes, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what
+//! Redshift does not have.
 
 use super::percent::{encoded, is_plain_text};
 use super::tls::{SslMode, UNVERIFIED};

@@ -25,7 +25,11 @@ fn config(listen: &str, rest: &str) -> Config {
     let text = format!("[listen]\n{listen}\n{users}{connections}{rest}").replace("\"odd\"", &quoted(ODD));
     let env = |name: &str| match name {
         "PW" => Some("planted-password".to_owned()),
-        _ => CERTIFICATES.with_borrow(|all| all.iter().find(|(key, _)| key == name).map(|(_, pem)| pem.clone())),
+        _ => CERTIFICATES.with_borrow(|all| {
+            all.iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, pem)| pem.clone())
+        }),
     };
     parse(&text, Path::new("p"), &env, UnknownKeys::Refuse).unwrap()
 }
@@ -139,7 +143,9 @@ fn a_uri_and_a_connection_string_are_read_back_by_tokio_postgres() {
     let conninfo = format!("user={} dbname={}", libpq::value("it's \\ me"), libpq::value(ODD));
     let read: tokio_postgres::Config = conninfo.parse().unwrap();
     assert_eq!((read.get_user(), read.get_dbname()), (Some("it's \\ me"), Some(ODD)));
-    let uri = of(&config, ODD, "bob", Format::Uri).text.replace("verify-full", "require");
+    let uri = of(&config, ODD, "bob", Format::Uri)
+        .text
+        .replace("verify-full", "require");
     let read: tokio_postgres::Config = uri.parse().unwrap();
     let user = format!("bob~{ODD}");
     let want = (Some(user.as_str()), Some(ODD_DATABASE), &[5439][..]);
@@ -213,7 +219,10 @@ fn sqlalchemy_redshifts_own_roots_are_out_of_the_way_of_a_certificate_made_at_st
 fn amazons_drivers_are_noted_in_their_own_form() {
     let note = |listen: &str, conn_id: &str, format| {
         let notes = of(&config(listen, ""), conn_id, "bob", format).notes;
-        notes.into_iter().find(|note| note.starts_with("Amazon's driver")).unwrap()
+        notes
+            .into_iter()
+            .find(|note| note.starts_with("Amazon's driver"))
+            .unwrap()
     };
     let jdbc = note(&named(), "sales", Format::Jdbc);
     let want =
@@ -235,7 +244,10 @@ fn amazons_drivers_are_noted_in_their_own_form() {
 fn a_certificate_for_other_names_is_noted() {
     let told = |name: &str| {
         let config = config(&format!("public_name = \"{name}\"\n{}", named()), "");
-        of(&config, "sales", "ann", Format::Psql).notes.iter().any(|note| note.contains("is not for"))
+        of(&config, "sales", "ann", Format::Psql)
+            .notes
+            .iter()
+            .any(|note| note.contains("is not for"))
     };
     assert!(told("other.example.com") && !told("redshift.example.com"));
 }
@@ -260,7 +272,15 @@ fn users_without_an_entry_are_many() {
     let user = |rest: &str, conn_id: &str| {
         let pasted = pasted(&config(&named(), rest), conn_id, None, Format::Uri).unwrap();
         let user = pasted.text.split(['/', '@']).nth(2).unwrap().to_owned();
-        (user, pasted.notes.iter().find(|note| note.contains("USER")).cloned().unwrap_or_default())
+        (
+            user,
+            pasted
+                .notes
+                .iter()
+                .find(|note| note.contains("USER"))
+                .cloned()
+                .unwrap_or_default(),
+        )
     };
     let (name, note) = user(any, "fin");
     assert_eq!((&*name, note.starts_with("any name may open \"fin\"")), ("USER~fin", true), "{note}");
@@ -284,10 +304,18 @@ fn what_proves_the_user_is_told_in_each_tools_own_words() {
         (Format::Sqlalchemy, Some("&sslcert=FILE&sslkey=FILE")),
         (Format::Dbt, None),
     ] {
-        let told = |user| pasted(&config, "sales", user, format).unwrap().notes.join("\n");
+        let told = |user| {
+            pasted(&config, "sales", user, format)
+                .unwrap()
+                .notes
+                .join("\n")
+        };
         let (ann, eve, unknown) = (told(Some("ann")), told(Some("eve")), told(None));
-        let is_of_password =
-            |notes: &str| ["the password: ", "psql asks for the password"].iter().any(|words| notes.contains(words));
+        let is_of_password = |notes: &str| {
+            ["the password: ", "psql asks for the password"]
+                .iter()
+                .any(|words| notes.contains(words))
+        };
         let is_of_certificate = |notes: &str| notes.contains(certificate.unwrap_or("can show none"));
         assert!(is_of_password(&ann) && !is_of_certificate(&ann), "{format:?}: {ann}");
         assert!(!is_of_password(&eve) && is_of_certificate(&eve), "{format:?}: {eve}");
@@ -307,7 +335,11 @@ fn passwords_in_clear_are_warned_of_once_whatever_the_tool() {
 #[test]
 fn what_leads_nowhere_is_told_with_what_was_meant() {
     let config = config(&named(), "");
-    let why = |conn_id: &str, user| pasted(&config, conn_id, user, Format::Uri).unwrap_err().to_string();
+    let why = |conn_id: &str, user| {
+        pasted(&config, conn_id, user, Format::Uri)
+            .unwrap_err()
+            .to_string()
+    };
     assert_eq!(why("salse", None), "there is no connection \"salse\"; did you mean \"sales\"?");
     let told = why("nothing", None);
     assert!(told.starts_with("there is no connection \"nothing\"; the configuration has "), "{told}");
@@ -325,14 +357,20 @@ fn a_connection_of_the_table_is_taken_at_its_name() {
     let config = config(&named(), SPECS);
     let text = pasted(&config, "bi-1", None, Format::Uri).unwrap().text;
     assert_eq!(text, "postgresql://bob@redshift.example.com:5439/bi-1?sslmode=verify-full&connect_timeout=120");
-    let why = pasted(&config, "fi", None, Format::Uri).unwrap_err().to_string();
+    let why = pasted(&config, "fi", None, Format::Uri)
+        .unwrap_err()
+        .to_string();
     assert!(why.contains("specs.conn_ids does not cover it") && why.ends_with("did you mean \"fin\"?"), "{why}");
 }
 
 /// Host and port, user, database, and the notes, of the connection string in words.
 fn route(listen: &str, rest: &str, conn_id: &str) -> (String, String, String, String) {
     let pasted = pasted(&config(listen, rest), conn_id, Some("bob"), Format::Uri).unwrap();
-    let mut parts = pasted.text.trim_start_matches("postgresql://").split(['@', '/', '?']).map(str::to_owned);
+    let mut parts = pasted
+        .text
+        .trim_start_matches("postgresql://")
+        .split(['@', '/', '?'])
+        .map(str::to_owned);
     let mut next = || parts.next().unwrap();
     let (user, place, database) = (next(), next(), next());
     (place, user, database, pasted.notes.join("\n"))
@@ -388,7 +426,11 @@ fn a_server_name_of_its_own_selects_the_connection() {
     let listen = || suffix.to_owned() + &certificate(&["dw.example.com", "*.dw.example.com"]);
     let told = route(&listen(), "", "sales");
     assert_eq!(shown(&told), ("sales.dw.example.com:5439", "bob", "dev"));
-    assert!(told.3.contains("the host \"sales.dw.example.com\" selects \"sales\"") && !told.3.contains("is not for"));
+    assert!(
+        told.3
+            .contains("the host \"sales.dw.example.com\" selects \"sales\"")
+            && !told.3.contains("is not for")
+    );
     let upper = |name: &str| {
         format!("[connections.{name}]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\ndatabase = \"dev\"\n")
     };
@@ -409,10 +451,24 @@ fn a_server_name_of_its_own_selects_the_connection() {
 fn what_to_do_where_the_real_database_is_not_known_is_told() {
     let told = route(&named(), SPECS, "bi-1");
     assert_eq!(shown(&told), ("redshift.example.com:5439", "bob", "bi-1"));
-    assert!(told.3.contains("the real database of \"bi-1\" is not known here"), "{}", told.3);
-    assert!(told.3.contains("take the user bob~bi-1 and its real name as the database"), "{}", told.3);
+    assert!(
+        told.3
+            .contains("the real database of \"bi-1\" is not known here"),
+        "{}",
+        told.3
+    );
+    assert!(
+        told.3
+            .contains("take the user bob~bi-1 and its real name as the database"),
+        "{}",
+        told.3
+    );
     let secret = "[connections.kept]\ntype = \"redshift\"\nsecret_id = \"s\"\ncluster_id = \"c1\"\n";
-    assert!(route(&named(), secret, "kept").3.contains("is not known here"));
+    assert!(
+        route(&named(), secret, "kept")
+            .3
+            .contains("is not known here")
+    );
     // Behind a ~ in its name the proxy would look for another.
     let tilde = "[connections.\"a~b\"]\ntype = \"redshift\"\ncluster_id = \"c1\"\ndatabase = \"dev\"\n";
     assert_eq!(shown(&route(&named(), tilde, "a~b")), ("redshift.example.com:5439", "bob", "a~b"));
@@ -426,5 +482,10 @@ fn a_disabled_connection_is_noted() {
                                    database = \"d\"\nenabled = false\n",
     );
     let notes = of(&config, "off", "bob", Format::Psql).notes;
-    assert!(notes.iter().any(|note| note.contains("\"off\" is disabled")), "{notes:?}");
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("\"off\" is disabled")),
+        "{notes:?}"
+    );
 }

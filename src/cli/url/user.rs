@@ -21,7 +21,10 @@ pub(super) fn who<'a>(
 ) -> Result<Who<'a>, UrlError> {
     let may_open = |holder: &Holder| connection.right_of(holder).is_some();
     let Some(name) = named else {
-        let may: Vec<_> = config.holders().filter(|(_, holder)| holder.rights.enabled && may_open(holder)).collect();
+        let may: Vec<_> = config
+            .holders()
+            .filter(|(_, holder)| holder.rights.enabled && may_open(holder))
+            .collect();
         let name = if let [(name, _)] = &may[..] { *name } else { None };
         return Ok(Who { name, may: may.into_iter().map(|(_, holder)| holder).collect() });
     };
@@ -45,11 +48,17 @@ impl<'a> Who<'a> {
 
     /// Whether any of them is asked for a password; so it is as well where nobody is known.
     pub(super) fn takes_password(&self) -> bool {
-        self.may.is_empty() || self.may.iter().any(|user| matches!(user.rights.proof, Proof::Passwords(_)))
+        self.may.is_empty()
+            || self
+                .may
+                .iter()
+                .any(|user| matches!(user.rights.proof, Proof::Passwords(_)))
     }
 
     pub(super) fn takes_certificate(&self) -> bool {
-        self.may.iter().any(|user| matches!(user.rights.proof, Proof::Certificate))
+        self.may
+            .iter()
+            .any(|user| matches!(user.rights.proof, Proof::Certificate))
     }
 
     pub(super) fn note(&self, conn_id: &str) -> Option<String> {

@@ -1,4 +1,5 @@
-//! Verifiers from passwords: those of a user, and which of them a client has sent. Owns whose derivation waits for whose.
+//! Verifiers from passwords: those of a user, and which of them a client has sent. Owns whose
+//! derivation waits for whose.
 
 use std::net::IpAddr;
 
@@ -22,13 +23,13 @@ pub enum AccountsError {
     Derivation(#[source] Unfinished),
 }
 
-/// Makes verifiers. Who waits for one is a client not yet authenticated, of which there are `limits.max_handshakes` at most,
-/// each for `limits.startup_timeout`.
+/// Makes verifiers. Who waits for one is a client not yet authenticated, of which there are
+/// `limits.max_handshakes` at most, each for `limits.startup_timeout`.
 pub(super) struct Derivations {
     /// What stands where there is no password.
     pub(super) fakes: Fakes,
-    /// Of clients: no more than there are cores, and one of each address, which is all that stands in the queue of that
-    /// address: a crowd at one address keeps nobody else waiting.
+    /// Of clients: no more than there are cores, and one of each address, which is all that stands
+    /// in the queue of that address: a crowd at one address keeps nobody else waiting.
     asked: Lanes<IpAddr>,
     /// Of what references lead to, however many are new: one at a time.
     ours: Lanes<()>,
@@ -54,11 +55,14 @@ impl Derivations {
         verifiers: Verifiers,
         password: Secret,
     ) -> Result<Option<usize>, Unfinished> {
-        self.asked.run(neighbourhood(from), move || verifiers.slot_of_password(&password)).await
+        self.asked
+            .run(neighbourhood(from), move || verifiers.slot_of_password(&password))
+            .await
     }
 
-    /// SCRAM tells one salt and one count of rounds before it sees a proof: those of the first verifier, under which plain
-    /// passwords are hashed too. Another verifier that has others cannot be proved. `None`: nothing has been read yet.
+    /// SCRAM tells one salt and one count of rounds before it sees a proof: those of the first
+    /// verifier, under which plain passwords are hashed too. Another verifier that has others
+    /// cannot be proved. `None`: nothing has been read yet.
     pub(super) async fn verifiers(
         &self,
         name: &str,
@@ -82,7 +86,10 @@ impl Derivations {
                     continue;
                 }
                 Password::Verifier(verifier) => verifier.clone(),
-                Password::Plain(password) => self.verifier(password.clone(), salt.clone(), iterations).await?,
+                Password::Plain(password) => {
+                    self.verifier(password.clone(), salt.clone(), iterations)
+                        .await?
+                }
             };
             *slot = Keys::from(&verifier);
             is_read = true;
@@ -92,7 +99,10 @@ impl Derivations {
 
     /// The verifier of a password that a reference led to.
     async fn verifier(&self, password: Secret, salt: Vec<u8>, iterations: u32) -> Result<Verifier, AccountsError> {
-        let derived = self.ours.run((), move || Verifier::derive(&password, &salt, iterations)).await;
+        let derived = self
+            .ours
+            .run((), move || Verifier::derive(&password, &salt, iterations))
+            .await;
         derived.map_err(AccountsError::Derivation)
     }
 }
@@ -110,7 +120,10 @@ mod tests {
         let verifiers = derivations.fakes.of("a", 1);
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let slot_of = |from: &str| derivations.slot_of(address(from), verifiers.clone(), Secret::new("x".to_owned()));
-        let held = derivations.asked.turn(neighbourhood(address("2001:db8::1"))).await;
+        let held = derivations
+            .asked
+            .turn(neighbourhood(address("2001:db8::1")))
+            .await;
         let mut crowd: Vec<_> = (0..100).map(|_| Box::pin(slot_of("2001:db8::2"))).collect();
         for waiting in &mut crowd {
             assert!(poll!(waiting).is_pending(), "one at a time for a /64");

@@ -23,7 +23,10 @@ impl Entry {
     }
 
     pub(super) fn verifiers(&self) -> Option<Arc<Verifiers>> {
-        self.verifiers.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.verifiers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Makes verifiers of what there is.
@@ -51,6 +54,9 @@ impl Entry {
     }
 
     fn publish(&self, verifiers: Option<Verifiers>) {
-        *self.verifiers.write().unwrap_or_else(PoisonError::into_inner) = verifiers.map(Arc::new);
+        *self
+            .verifiers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = verifiers.map(Arc::new);
     }
 }

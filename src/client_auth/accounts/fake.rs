@@ -1,4 +1,5 @@
-//! What is made up: verifiers of names that nobody has, and salts for passwords that came without one.
+//! What is made up: verifiers of names that nobody has, and salts for passwords that came without
+//! one.
 
 use aws_lc_rs::hmac;
 
@@ -29,7 +30,10 @@ impl Fakes {
     }
 
     pub(super) fn salt(&self, name: &str) -> Vec<u8> {
-        self.tag(b"salt", name).into_iter().take(SALT_BYTES).collect()
+        self.tag(b"salt", name)
+            .into_iter()
+            .take(SALT_BYTES)
+            .collect()
     }
 
     /// What stands for a name where that must not be had.

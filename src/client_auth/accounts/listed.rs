@@ -1,4 +1,5 @@
-//! `users."*"` by an SSM path: whoever has a parameter there. A name is looked up here, never at AWS.
+//! `users."*"` by an SSM path: whoever has a parameter there. A name is looked up here, never at
+//! AWS.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -36,21 +37,34 @@ impl Listed {
 
     /// `None`: it has no parameter. `Some(None)`: it has one, but nothing can prove it.
     pub(super) fn find(&self, name: &str) -> Option<Option<Arc<Verifiers>>> {
-        may_be_a_name(name).then(|| self.now().get(name).map(|parameter| parameter.verifiers.clone())).flatten()
+        may_be_a_name(name)
+            .then(|| {
+                self.now()
+                    .get(name)
+                    .map(|parameter| parameter.verifiers.clone())
+            })
+            .flatten()
     }
 
     /// Whether the path has been read since we began.
     pub(super) fn is_read(&self) -> bool {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.by_name
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Arc<Verifiers>> + use<> {
-        let all: Vec<_> = self.now().values().filter_map(|parameter| parameter.verifiers.clone()).collect();
+        let all: Vec<_> = self
+            .now()
+            .values()
+            .filter_map(|parameter| parameter.verifiers.clone())
+            .collect();
         all.into_iter()
     }
 
-    /// Takes a listing's place. What is as it was is not hashed again; what will not do leaves the last good one. Gives back
-    /// the names that have another password than before, or are new.
+    /// Takes a listing's place. What is as it was is not hashed again; what will not do leaves the
+    /// last good one. Gives back the names that have another password than before, or are new.
     pub(super) async fn renew(
         &self,
         listing: impl Iterator<Item = (String, Secret)>,
@@ -64,7 +78,10 @@ impl Listed {
                 (Some(known), _) => known.verifiers.clone(),
                 (None, Ok(password)) => {
                     renewed.push(name.clone());
-                    derivations.verifiers(&name, &[password]).await?.map(Arc::new)
+                    derivations
+                        .verifiers(&name, &[password])
+                        .await?
+                        .map(Arc::new)
                 }
                 (None, Err(why)) => {
                     warn!(user = name.as_str(), %why, "its password cannot be used: the last good one stays");
@@ -78,7 +95,11 @@ impl Listed {
     }
 
     fn now(&self) -> Arc<HashMap<String, Parameter>> {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+        self.by_name
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .unwrap_or_default()
     }
 }
 

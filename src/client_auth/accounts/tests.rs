@@ -23,7 +23,9 @@ fn unread() -> Password {
 }
 
 fn user(passwords: &[Password]) -> User {
-    let stored = passwords.iter().map(|password| StoredPassword { password: password.clone(), from: None });
+    let stored = passwords
+        .iter()
+        .map(|password| StoredPassword { password: password.clone(), from: None });
     User {
         enabled: true,
         proof: Proof::Passwords(stored.collect()),
@@ -38,29 +40,46 @@ fn user(passwords: &[Password]) -> User {
 }
 
 async fn accounts(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
-    let users = users.into_iter().map(|(name, user)| (name.to_owned(), Arc::new(user))).collect();
-    Accounts::new(&users, None, key(), Arc::new(ManualClock::default())).await.unwrap()
+    let users = users
+        .into_iter()
+        .map(|(name, user)| (name.to_owned(), Arc::new(user)))
+        .collect();
+    Accounts::new(&users, None, key(), Arc::new(ManualClock::default()))
+        .await
+        .unwrap()
 }
 
 /// With users below a path.
 async fn with_path(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
-    let users = users.into_iter().map(|(name, user)| (name.to_owned(), Arc::new(user))).collect();
+    let users = users
+        .into_iter()
+        .map(|(name, user)| (name.to_owned(), Arc::new(user)))
+        .collect();
     let any = AnyUser { rights: Arc::new(user(&[])), path: Some("/users".to_owned()) };
-    Accounts::new(&users, Some(&any), key(), Arc::new(SystemClock)).await.unwrap()
+    Accounts::new(&users, Some(&any), key(), Arc::new(SystemClock))
+        .await
+        .unwrap()
 }
 
 fn listing<const N: usize>(all: [(&str, &str); N]) -> Listing {
-    all.into_iter().map(|(name, text)| (name.to_owned(), secret(text))).collect()
+    all.into_iter()
+        .map(|(name, text)| (name.to_owned(), secret(text)))
+        .collect()
 }
 
 async fn slot_of(accounts: &Accounts, account: &Account, password: &str) -> Option<usize> {
-    accounts.slot_of(account, IpAddr::from([10, 0, 0, 1]), secret(password)).await.unwrap()
+    accounts
+        .slot_of(account, IpAddr::from([10, 0, 0, 1]), secret(password))
+        .await
+        .unwrap()
 }
 
 /// Which password it is to whom.
 async fn shown(accounts: &Accounts, name: &str, password: &str) -> Result<usize, Reason> {
     let account = accounts.find(name);
-    let slot = slot_of(accounts, &account, password).await.ok_or(Reason::WrongPassword);
+    let slot = slot_of(accounts, &account, password)
+        .await
+        .ok_or(Reason::WrongPassword);
     account.user.and(slot)
 }
 
@@ -100,7 +119,9 @@ async fn passwords_prove_nothing_from_the_moment_they_expire() {
     let end = clock.now() + Duration::from_secs(3600);
     let expiring = User { password_expires: Some(end), ..user(&[verifier("secret", SALT, 7)]) };
     let users = Users::from([("a".to_owned(), Arc::new(expiring))]);
-    let accounts = Accounts::new(&users, None, key(), clock.clone()).await.unwrap();
+    let accounts = Accounts::new(&users, None, key(), clock.clone())
+        .await
+        .unwrap();
     assert_eq!(shown(&accounts, "a", "secret").await, Ok(0));
     clock.advance(Duration::from_secs(3601));
     let account = accounts.find("a");
@@ -132,7 +153,10 @@ async fn a_second_verifier_with_another_salt_does_not_count() {
     let accounts = accounts([("a", user(&other))]).await;
     assert_eq!(shown(&accounts, "a", "old").await, Ok(0));
     assert_eq!(shown(&accounts, "a", "new").await, Err(Reason::WrongPassword));
-    accounts.renew("a", 1, verifier("new", SALT, 7)).await.unwrap();
+    accounts
+        .renew("a", 1, verifier("new", SALT, 7))
+        .await
+        .unwrap();
     assert_eq!(shown(&accounts, "a", "new").await, Ok(1));
 }
 
@@ -140,13 +164,25 @@ async fn a_second_verifier_with_another_salt_does_not_count() {
 async fn each_slot_is_renewed_by_itself() {
     let accounts = accounts([("a", user(&[unread(), unread()]))]).await;
     assert_eq!(shown(&accounts, "a", "one").await, Err(Reason::Unread));
-    accounts.renew("a", 1, Password::Plain(secret("two"))).await.unwrap();
+    accounts
+        .renew("a", 1, Password::Plain(secret("two")))
+        .await
+        .unwrap();
     assert_eq!(shown(&accounts, "a", "two").await, Ok(1));
-    accounts.renew("a", 0, verifier("one", SALT, 7)).await.unwrap();
+    accounts
+        .renew("a", 0, verifier("one", SALT, 7))
+        .await
+        .unwrap();
     assert_eq!(shown(&accounts, "a", "one").await, Ok(0));
     assert_eq!(shown(&accounts, "a", "two").await, Ok(1), "hashed again, under the salt of the first");
-    accounts.renew("a", 2, verifier("three", SALT, 7)).await.unwrap();
-    accounts.renew("b", 0, verifier("three", SALT, 7)).await.unwrap();
+    accounts
+        .renew("a", 2, verifier("three", SALT, 7))
+        .await
+        .unwrap();
+    accounts
+        .renew("b", 0, verifier("three", SALT, 7))
+        .await
+        .unwrap();
     assert_eq!(shown(&accounts, "a", "three").await, Err(Reason::WrongPassword));
 }
 
@@ -156,14 +192,23 @@ async fn wrong_proofs_of_unread_and_unknown_names_count_alike() {
     let own = || [("read", user(&[verifier("x", SALT, ITERATIONS)])), ("unread", user(&[unread()]))];
     let accounts = accounts(own()).await;
     assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true, false, false]);
-    accounts.renew("unread", 0, Password::Plain(secret("y"))).await.unwrap();
+    accounts
+        .renew("unread", 0, Password::Plain(secret("y")))
+        .await
+        .unwrap();
     assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true; 3], "as many rounds as before");
 
     let accounts = with_path(own()).await;
-    accounts.renew("unread", 0, Password::Plain(secret("y"))).await.unwrap();
+    accounts
+        .renew("unread", 0, Password::Plain(secret("y")))
+        .await
+        .unwrap();
     assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true, true, false], "the path is unread");
     // Of one that was read, but is no password, nobody has the right one.
-    accounts.relist(listing([("bad", "SCRAM-SHA-256$x")])).await.unwrap();
+    accounts
+        .relist(listing([("bad", "SCRAM-SHA-256$x")]))
+        .await
+        .unwrap();
     assert_eq!(is_counted(&accounts, ["read", "bad", "stranger"]), [true; 3]);
 }
 
@@ -185,7 +230,10 @@ async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
     assert!(accounts.knows("ann") && !accounts.knows("stranger"));
 
     // What will not do leaves what there was.
-    accounts.relist(listing([("ann", ""), ("bad", "good")])).await.unwrap();
+    accounts
+        .relist(listing([("ann", ""), ("bad", "good")]))
+        .await
+        .unwrap();
     assert_eq!(shown(&accounts, "ann", "anns").await, Ok(0));
     assert_eq!(shown(&accounts, "bad", "good").await, Ok(0));
     assert_eq!(shown(&accounts, "bob", "bobs").await, Err(Reason::UnknownUser));
@@ -195,7 +243,10 @@ async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
 async fn what_is_listed_counts_for_what_strangers_see() {
     let accounts = with_path([("own", user(&[verifier("own", SALT, 7)]))]).await;
     assert_eq!(accounts.find("stranger").verifiers.iterations, 7);
-    accounts.relist(listing([("ann", "anns"), ("bob", "bobs")])).await.unwrap();
+    accounts
+        .relist(listing([("ann", "anns"), ("bob", "bobs")]))
+        .await
+        .unwrap();
     assert_eq!(accounts.find("stranger").verifiers.iterations, ITERATIONS);
 }
 
@@ -205,7 +256,11 @@ async fn impossible_names_are_never_looked_up() {
     let long = "n".repeat(64);
     let all = [("a/b", "pw"), ("a\0", "pw"), ("a\n", "pw"), ("", "pw"), (&*long, "pw"), (&long[1..], "pw")];
     accounts.relist(listing(all)).await.unwrap();
-    for (name, want) in all.map(|(name, _)| (name, Err(Reason::UnknownUser))).into_iter().take(5) {
+    for (name, want) in all
+        .map(|(name, _)| (name, Err(Reason::UnknownUser)))
+        .into_iter()
+        .take(5)
+    {
         assert_eq!(shown(&accounts, name, "pw").await, want, "{name:?}");
     }
     assert_eq!(shown(&accounts, &long[1..], "pw").await, Ok(0));
@@ -215,6 +270,8 @@ async fn impossible_names_are_never_looked_up() {
 async fn strangers_are_asked_as_the_users_below_the_path_are() {
     let any =
         AnyUser { rights: Arc::new(User { method: Method::Cleartext, ..user(&[]) }), path: Some("/users".to_owned()) };
-    let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock)).await.unwrap();
+    let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock))
+        .await
+        .unwrap();
     assert_eq!(accounts.find("stranger").method, Method::Cleartext);
 }

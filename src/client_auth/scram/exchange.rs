@@ -1,7 +1,8 @@
-//! One SCRAM exchange, the server's side: messages in, messages out (RFC 5802, RFC 7677; channel binding RFC 5929 section 4).
+//! One SCRAM exchange, the server's side: messages in, messages out (RFC 5802, RFC 7677; channel
+//! binding RFC 5929 section 4).
 //!
-//! Each state takes the one message that leads on from it, and is used up by it: [`Offer`], then [`Challenged`], then
-//! [`Proven`]. Nothing else has a way on.
+//! Each state takes the one message that leads on from it, and is used up by it: [`Offer`], then
+//! [`Challenged`], then [`Proven`]. Nothing else has a way on.
 
 use std::sync::Arc;
 
@@ -118,11 +119,14 @@ impl Challenged {
         let auth_message = auth_message.as_bytes();
         let slot = verifiers.slot_of_proof(auth_message, &last.proof);
         if !same(last.binding.as_bytes(), self.binding.as_bytes()) {
-            // The proof covers the binding as the client sees it: a right one says that the client knows the password.
+            // The proof covers the binding as the client sees it: a right one says that the client
+            // knows the password.
             return Err(if slot.is_some() { Reason::OtherChannel } else { Reason::OtherExchange });
         }
         let slot = slot.ok_or(Reason::WrongPassword)?;
-        let signature = verifiers.server_signature(slot, auth_message).ok_or(Reason::WrongPassword)?;
+        let signature = verifiers
+            .server_signature(slot, auth_message)
+            .ok_or(Reason::WrongPassword)?;
         Ok(Proven { slot, server_final: format!("v={}", STANDARD.encode(signature)) })
     }
 }
@@ -148,21 +152,32 @@ struct First<'m> {
 }
 
 impl<'m> First<'m> {
-    /// `FLAG,,n=NAME,r=NONCE`. The name is that of the startup message, whatever is here, as PostgreSQL has it; nobody speaks for
-    /// another (`a=`), and extensions that must be understood (`m=`) are not. Others are passed over.
+    /// `FLAG,,n=NAME,r=NONCE`. The name is that of the startup message, whatever is here, as
+    /// PostgreSQL has it; nobody speaks for another (`a=`), and extensions that must be understood
+    /// (`m=`) are not. Others are passed over.
     fn parse(message: &'m [u8]) -> Option<Self> {
         let text = std::str::from_utf8(message).ok()?;
         let (flag, _) = text.split_once(',')?;
-        let (header, bare) = text.split_at_checked(flag.len() + 2).filter(|(header, _)| header.ends_with(",,"))?;
+        let (header, bare) = text
+            .split_at_checked(flag.len() + 2)
+            .filter(|(header, _)| header.ends_with(",,"))?;
         let flag = match flag {
             "n" => Flag::Unable,
             "y" => Flag::NotOffered,
             _ => Flag::Bound(flag.strip_prefix("p=")?),
         };
         let mut attributes = bare.split(',');
-        let _name = attributes.next()?.strip_prefix("n=").filter(|name| !name.contains('\0'))?;
-        let nonce = attributes.next()?.strip_prefix("r=").filter(|nonce| is_nonce(nonce))?;
-        attributes.all(is_passed_over).then_some(Self { header, flag, bare, nonce })
+        let _name = attributes
+            .next()?
+            .strip_prefix("n=")
+            .filter(|name| !name.contains('\0'))?;
+        let nonce = attributes
+            .next()?
+            .strip_prefix("r=")
+            .filter(|nonce| is_nonce(nonce))?;
+        attributes
+            .all(is_passed_over)
+            .then_some(Self { header, flag, bare, nonce })
     }
 }
 
@@ -183,7 +198,9 @@ impl<'m> Last<'m> {
         let binding = attributes.next()?.strip_prefix("c=")?;
         let nonce = attributes.next()?.strip_prefix("r=")?;
         let proof = STANDARD.decode(proof).ok()?.try_into().ok()?;
-        attributes.all(is_passed_over).then_some(Self { binding, nonce, unproven, proof })
+        attributes
+            .all(is_passed_over)
+            .then_some(Self { binding, nonce, unproven, proof })
     }
 }
 
@@ -195,7 +212,9 @@ fn is_nonce(text: &str) -> bool {
 /// An extension that may be ignored: a letter with no meaning of its own here, and a value.
 fn is_passed_over(attribute: &str) -> bool {
     let mut chars = attribute.chars();
-    let is_named = chars.next().is_some_and(|name| name.is_ascii_alphabetic() && !"mnrpc".contains(name));
+    let is_named = chars
+        .next()
+        .is_some_and(|name| name.is_ascii_alphabetic() && !"mnrpc".contains(name));
     is_named && chars.next() == Some('=') && !chars.as_str().contains('\0')
 }
 

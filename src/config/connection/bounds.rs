@@ -5,7 +5,8 @@ use thiserror::Error;
 use super::{ConnId, ConnSpec};
 use crate::config::glob_matches;
 
-/// What a writer of `[specs] dynamodb_table` may say; checked after the item is merged with its secret.
+/// What a writer of `[specs] dynamodb_table` may say; checked after the item is merged with its
+/// secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bounds {
     /// Globs of conn_ids: only these are asked for.
@@ -49,16 +50,22 @@ impl Bounds {
     /// Whether the table is asked for this conn_id at all.
     #[must_use]
     pub fn cover(&self, conn_id: &ConnId) -> bool {
-        self.conn_ids.iter().any(|glob| glob_matches(glob, conn_id.as_str()))
+        self.conn_ids
+            .iter()
+            .any(|glob| glob_matches(glob, conn_id.as_str()))
     }
 
-    /// Holds what is about to be dialled to the bounds, whoever named it: the spec, its secret, or AWS.
+    /// Holds what is about to be dialled to the bounds, whoever named it: the spec, its secret, or
+    /// AWS.
     ///
     /// # Errors
     /// `Host`.
     pub fn check_host(&self, host: &str) -> Result<(), BoundsError> {
         let dialled = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        let covered = self.hosts.iter().any(|glob| glob_matches(&glob.to_ascii_lowercase(), &dialled));
+        let covered = self
+            .hosts
+            .iter()
+            .any(|glob| glob_matches(&glob.to_ascii_lowercase(), &dialled));
         if covered { Ok(()) } else { Err(BoundsError::Host(host.to_owned())) }
     }
 
@@ -79,11 +86,18 @@ impl Bounds {
             self.check_caller(!spec.role_hops.is_empty())?;
         }
         for hop in &spec.role_hops {
-            if !self.roles.iter().any(|glob| glob_matches(glob, &hop.role_arn)) {
+            if !self
+                .roles
+                .iter()
+                .any(|glob| glob_matches(glob, &hop.role_arn))
+            {
                 return Err(BoundsError::Role(hop.role_arn.clone()));
             }
         }
-        let external_ids = spec.role_hops.iter().filter_map(|hop| hop.external_id.as_ref());
+        let external_ids = spec
+            .role_hops
+            .iter()
+            .filter_map(|hop| hop.external_id.as_ref());
         let named = external_ids.map(|name| ("external_id", name));
         for (key, name) in named.chain(spec.password.iter().map(|name| ("password", name))) {
             if !name.starts_with(&self.parameter_prefix) {

@@ -11,8 +11,9 @@ use crate::config::reader::{Doc, dotted};
 use crate::config::tree::{self, ItemValue, Place};
 use crate::config::{Faults, UnknownKeys};
 
-/// lava's documented fields, and the two that its code knows besides (docs/protocol/connection-spec.md 2). A writer of the table may set
-/// no others: most of the proxy's own would lead it elsewhere than the bounds allow.
+/// lava's documented fields, and the two that its code knows besides
+/// (docs/protocol/connection-spec.md 2). A writer of the table may set no others: most of the
+/// proxy's own would lead it elsewhere than the bounds allow.
 const FIELDS: [&str; 21] = [
     "conn_id",
     "type",
@@ -37,8 +38,8 @@ const FIELDS: [&str; 21] = [
     "region",
 ];
 
-/// Reads an item by lava's rules: a missing `enabled` is false, nothing in it is a variable, a reference or a file. Its
-/// bounds go with the spec; they are checked once its secret is merged.
+/// Reads an item by lava's rules: a missing `enabled` is false, nothing in it is a variable, a
+/// reference or a file. Its bounds go with the spec; they are checked once its secret is merged.
 ///
 /// # Errors
 /// Everything that is wrong, at once, each with its attribute.
@@ -50,7 +51,9 @@ pub fn connection_from_item(
     password_duration: Duration,
 ) -> Result<ConnSpec, Faults> {
     let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), Path::new(""), None, UnknownKeys::Refuse);
-    let strangers = item.keys().filter(|name| !FIELDS.contains(&name.as_str()) && !is_ignored(name));
+    let strangers = item
+        .keys()
+        .filter(|name| !FIELDS.contains(&name.as_str()) && !is_ignored(name));
     for name in strangers.take(MAX_TOLD) {
         doc.fault(
             Place::WHOLE,
@@ -58,7 +61,10 @@ pub fn connection_from_item(
             "is no field of lava's: only those, region and tags may be set here",
         );
     }
-    let node = tree::from_item(item.iter().filter(|(name, value)| is_lavas(&doc, name, value)));
+    let node = tree::from_item(
+        item.iter()
+            .filter(|(name, value)| is_lavas(&doc, name, value)),
+    );
     let origin = Origin { enabled: false, password_duration, bounds: Some(bounds) };
     let spec = spec(Some(conn_id), doc.root(&node), &origin);
     let (faults, _warnings) = doc.told();
@@ -94,7 +100,8 @@ fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
     FIELDS.contains(&name)
 }
 
-/// Whether a tag's key is compared in one way only: how AWS folds other letters, and trims, is not known.
+/// Whether a tag's key is compared in one way only: how AWS folds other letters, and trims, is not
+/// known.
 fn is_plain(key: &str) -> bool {
     key.is_ascii() && key.trim_ascii() == key
 }
@@ -151,7 +158,9 @@ mod tests {
     }
 
     fn with(changes: &[(&str, ItemValue)]) -> Result<ConnSpec, String> {
-        let changes = changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let changes = changes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
         read(&item().into_iter().chain(changes).collect())
     }
 
@@ -183,12 +192,22 @@ mod tests {
         assert_eq!(without("port").unwrap().port, None);
         assert_eq!(without("password_duration").unwrap().password_duration, Duration::from_secs(900));
         assert_eq!(with(&[("port", text("5440"))]).unwrap().port, Some(5440));
-        assert_eq!(with(&[("type", text("Redshift-Serverless"))]).unwrap().warehouse, Warehouse::Serverless);
+        assert_eq!(
+            with(&[("type", text("Redshift-Serverless"))])
+                .unwrap()
+                .warehouse,
+            Warehouse::Serverless
+        );
         let number = |text: &str| ItemValue::Number(text.to_owned());
         for (value, secs) in
             [(number("1200"), 1200), (text("1200"), 1200), (number("1200.5"), 1200), (text(" 20 m "), 1200)]
         {
-            assert_eq!(with(&[("password_duration", value)]).unwrap().password_duration, Duration::from_secs(secs));
+            assert_eq!(
+                with(&[("password_duration", value)])
+                    .unwrap()
+                    .password_duration,
+                Duration::from_secs(secs)
+            );
         }
         let x = ("x-proxy", ItemValue::Map(BTreeMap::from([("a".to_owned(), ItemValue::Other("NULL"))])));
         assert_eq!(with(&[x.clone(), ("X-b", ItemValue::Other("B"))]), read(&item()));
@@ -199,9 +218,18 @@ mod tests {
 
     #[test]
     fn nothing_in_an_item_is_a_variable_or_a_file() {
-        assert_eq!(with(&[("description", text("${HOME}"))]).unwrap().description.as_deref(), Some("${HOME}"));
         assert_eq!(
-            with(&[("description", text("file:/etc/passwd"))]).unwrap().description.as_deref(),
+            with(&[("description", text("${HOME}"))])
+                .unwrap()
+                .description
+                .as_deref(),
+            Some("${HOME}")
+        );
+        assert_eq!(
+            with(&[("description", text("file:/etc/passwd"))])
+                .unwrap()
+                .description
+                .as_deref(),
             Some("file:/etc/passwd")
         );
     }

@@ -1,4 +1,5 @@
-//! As whom a spec logs in: a stored password, or IAM credentials for one database user or for each client.
+//! As whom a spec logs in: a stored password, or IAM credentials for one database user or for each
+//! client.
 
 use super::role::Roles;
 use super::target::is_of_another;
@@ -6,7 +7,8 @@ use super::{LoginIdentity, Warehouse};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 
-/// The fields that say who logs in. A field is the value it has where it is missing also behind a fault of its own.
+/// The fields that say who logs in. A field is the value it has where it is missing also behind a
+/// fault of its own.
 pub(super) struct Login<'a> {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
@@ -46,11 +48,17 @@ impl<'a> Login<'a> {
         let identity = parsed(places.identity.as_ref(), |place| place.choice(&words));
         let (auto_place, groups_place) = (take("auto_create"), take("db_groups"));
         let foreign = [&auto_place, &groups_place].into_iter().flatten();
-        let is_foreign = foreign.filter(|place| is_of_another(place, warehouse, Warehouse::Provisioned)).count() > 0;
+        let is_foreign = foreign
+            .filter(|place| is_of_another(place, warehouse, Warehouse::Provisioned))
+            .count()
+            > 0;
         let auto_create = parsed(auto_place.as_ref(), Value::bool);
         let db_groups = parsed(groups_place.as_ref(), |place| {
             let groups = place.texts(value::db_group);
-            place.list().filter(|list| list.len() == groups.len()).map(|_| groups)
+            place
+                .list()
+                .filter(|list| list.len() == groups.len())
+                .map(|_| groups)
         });
         let is_sound = user.is_some()
             && password.is_some()
@@ -62,7 +70,8 @@ impl<'a> Login<'a> {
         if !is_foreign {
             places.of_user = groups_place.or(auto_place.filter(|_| auto_create.flatten() == Some(true)));
         }
-        // lava overwrites the user of a workgroup's IAM credentials with the one that the API answers with.
+        // lava overwrites the user of a workgroup's IAM credentials with the one that the API
+        // answers with.
         let overwritten =
             warehouse == Some(Warehouse::Serverless) && places.password.is_none() && places.secret_id.is_none();
         Self {
@@ -100,7 +109,12 @@ impl<'a> Login<'a> {
             self.is_sound = false;
         }
         let per_user = self.identity == LoginIdentity::PerUser;
-        if let Some(place) = self.places.of_user.as_ref().filter(|_| !may_have_user && !per_user) {
+        if let Some(place) = self
+            .places
+            .of_user
+            .as_ref()
+            .filter(|_| !may_have_user && !per_user)
+        {
             place.fault("needs user, or identity = \"per-user\"");
             self.is_sound = false;
         }

@@ -1,5 +1,5 @@
-//! A connection's fields, one by one, and what they need of each other. Facts: lava's connection spec
-//! (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
+//! A connection's fields, one by one, and what they need of each other. Facts: lava's connection
+//! spec (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,9 @@ pub(in crate::config) fn connections(
     let origin = Origin { enabled: true, password_duration, bounds: None };
     let mut specs = BTreeMap::new();
     for entry in entries {
-        let id = ConnId::new(&entry.name).map_err(|why| entry.fault(why)).ok();
+        let id = ConnId::new(&entry.name)
+            .map_err(|why| entry.fault(why))
+            .ok();
         if entry.name.contains(BEFORE_CONN_ID) {
             entry
                 .warn("holds \"~\": no user name can select it (USER~CONN_ID), only the database or a port of its own");
@@ -45,14 +47,22 @@ pub(in crate::config) fn connections(
 /// `None`: at least one fault was told.
 pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_>) -> Option<ConnSpec> {
     let named = table.take("conn_id");
-    if let Some(named) = named.filter(|value| value.text().is_some_and(|name| Some(&*name) != id.map(ConnId::as_str))) {
+    if let Some(named) = named.filter(|value| {
+        value
+            .text()
+            .is_some_and(|name| Some(&*name) != id.map(ConnId::as_str))
+    }) {
         named.fault("must be the name of the connection, or left out");
     }
     let warehouse = table.require("type").and_then(|kind| kind.parse(warehouse));
-    let enabled = table.take("enabled").map_or(Some(origin.enabled), |is| is.bool());
+    let enabled = table
+        .take("enabled")
+        .map_or(Some(origin.enabled), |is| is.bool());
     let mut login = Login::read(&mut table, warehouse);
     let target = target(&mut table, warehouse, &login);
-    let port = table.take("port").map_or(Some(None), |port| port.port().map(Some));
+    let port = table
+        .take("port")
+        .map_or(Some(None), |port| port.port().map(Some));
     let database = database(&mut table, &login);
     let region = table.optional("region", value::region);
     let roles = roles(&mut table, &login);
@@ -60,13 +70,21 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     let duration = table.take("password_duration");
     let password_duration =
         duration.map_or(Some(origin.password_duration), |given| given.duration(value::password_duration));
-    let shared_user_roles = table.take("shared_user_roles").map_or(Some(false), |is| is.bool());
-    let denied = table.take("deny_db_users").map(|names| names.texts(value::warehouse_user));
-    let ca = table.take("ca").map_or(Some(None), |ca| sections::ca(&ca).map(Some));
+    let shared_user_roles = table
+        .take("shared_user_roles")
+        .map_or(Some(false), |is| is.bool());
+    let denied = table
+        .take("deny_db_users")
+        .map(|names| names.texts(value::warehouse_user));
+    let ca = table
+        .take("ca")
+        .map_or(Some(None), |ca| sections::ca(&ca).map(Some));
     let tls_server_name = table.optional("tls_server_name", value::host);
     let listen = table.optional("listen", value::socket_address);
     let default_sessions = warehouse.map_or(1, default_sessions);
-    let max_sessions = table.take("max_sessions").map_or(Some(default_sessions), |count| count.count());
+    let max_sessions = table
+        .take("max_sessions")
+        .map_or(Some(default_sessions), |count| count.count());
     let application_name = application_name(&mut table);
     let startup_parameters = startup_parameters(&mut table);
     let [description, owner] = ["description", "owner"].map(|name| table.optional(name, value::note));
@@ -134,7 +152,10 @@ fn database(table: &mut Table<'_>, login: &Login<'_>) -> Option<Option<String>> 
     if login.has_secret() {
         return table.optional("database", name);
     }
-    table.require("database").and_then(|place| place.parse(name)).map(Some)
+    table
+        .require("database")
+        .and_then(|place| place.parse(name))
+        .map(Some)
 }
 
 /// Keys of lava's that mean nothing here: checked, then dropped.

@@ -1,4 +1,5 @@
-//! Which roles a spec assumes, one after the other, and what goes with them: external ids, session tags, a token.
+//! Which roles a spec assumes, one after the other, and what goes with them: external ids, session
+//! tags, a token.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,11 +29,17 @@ pub(super) struct Roles {
 /// `None`: a fault was told.
 pub(super) fn roles(table: &mut Table<'_>, login: &Login<'_>) -> Option<Roles> {
     let external_id = table.take("external_id");
-    let external = external_id.as_ref().map(|name| name.parse(value::parameter_name));
+    let external = external_id
+        .as_ref()
+        .map(|name| name.parse(value::parameter_name));
     let tags_place = table.take("tags");
-    let tags = tags_place.as_ref().map_or(Some(BTreeMap::new()), |tags| self::tags(tags, login.identity));
+    let tags = tags_place
+        .as_ref()
+        .map_or(Some(BTreeMap::new()), |tags| self::tags(tags, login.identity));
     let token_place = table.take("web_identity_token_file");
-    let token = token_place.as_ref().map_or(Some(None), |place| token_file(place).map(Some));
+    let token = token_place
+        .as_ref()
+        .map_or(Some(None), |place| token_file(place).map(Some));
     let role_place = table.take("role_arn");
     let hops = role_place.as_ref().map_or(Some(Vec::new()), hops);
     let (external, tags, token, mut hops) = (external.map_or(Some(None), |id| id.map(Some))?, tags?, token?, hops?);
@@ -68,7 +75,10 @@ fn token_takes_none(
     tags_place: Option<&Value<'_>>,
 ) -> Option<()> {
     let mut fine = Some(());
-    if hops.first().is_some_and(|first| first.external_id.is_some()) {
+    if hops
+        .first()
+        .is_some_and(|first| first.external_id.is_some())
+    {
         role?.fault("its first role is assumed with a web identity, which takes no external_id");
         fine = None;
     }
@@ -99,8 +109,12 @@ fn hop(place: &Value<'_>) -> Option<RoleHop> {
         return Some(RoleHop { role_arn: place.parse(value::role_arn)?, external_id: None });
     }
     let mut table = place.table("connections.*.role_arn");
-    let role_arn = table.require("role_arn").and_then(|arn| arn.parse(value::role_arn));
-    let external_id = table.take("external_id").map_or(Some(None), |id| id.parse(value::parameter_name).map(Some));
+    let role_arn = table
+        .require("role_arn")
+        .and_then(|arn| arn.parse(value::role_arn));
+    let external_id = table
+        .take("external_id")
+        .map_or(Some(None), |id| id.parse(value::parameter_name).map(Some));
     table.finish();
     Some(RoleHop { role_arn: role_arn?, external_id: external_id? })
 }
@@ -128,7 +142,10 @@ fn tags(place: &Value<'_>, identity: LoginIdentity) -> Option<BTreeMap<String, S
             tag.fault(why);
         } else if own > 0 && tag.name.eq_ignore_ascii_case(ROLES_TAG) {
             tag.fault("is set by identity = \"per-user\", from the user's db_roles");
-        } else if tags.keys().any(|key| key.to_lowercase() == tag.name.to_lowercase()) {
+        } else if tags
+            .keys()
+            .any(|key| key.to_lowercase() == tag.name.to_lowercase())
+        {
             tag.fault("another tag has this key, but for case");
         } else if let Some(text) = tag.parse(value::tag_value) {
             tags.insert(tag.name, text);

@@ -23,8 +23,8 @@ pub(crate) const OURS: [&str; 2] = ["user", "database"];
 pub(crate) const NEVER_PASSED: [&str; 6] =
     ["replication", "idp_type", "provider_name", "token_type", "identity_namespace", "idc_client_display_name"];
 
-/// What no connection sets besides: what has a key of its own, what holds other parameters, and what a driver has to say
-/// itself.
+/// What no connection sets besides: what has a key of its own, what holds other parameters, and
+/// what a driver has to say itself.
 const NEVER_SET: [&str; 4] = ["application_name", "options", "client_protocol_version", "plugin_name"];
 
 /// `application_name`: what the warehouse is told.
@@ -60,7 +60,8 @@ impl NameTemplate {
     /// Text with placeholders in braces; there is no other use for a brace.
     ///
     /// # Errors
-    /// An unknown placeholder, a brace without its other, control characters, or more text than fits.
+    /// An unknown placeholder, a brace without its other, control characters, or more text than
+    /// fits.
     pub fn parse(text: &str) -> Result<Self, std::borrow::Cow<'static, str>> {
         if text.contains(char::is_control) {
             return Err("must hold no control characters".into());
@@ -104,7 +105,10 @@ impl Default for NameTemplate {
 const UNBALANCED: &str = "a { or } without its other: braces are for placeholders only";
 
 fn unknown() -> String {
-    let names: Vec<_> = PLACEHOLDERS.iter().map(|(name, _)| format!("{{{name}}}")).collect();
+    let names: Vec<_> = PLACEHOLDERS
+        .iter()
+        .map(|(name, _)| format!("{{{name}}}"))
+        .collect();
     format!("unknown placeholder: there are {}", names.join(", "))
 }
 
@@ -144,23 +148,33 @@ impl StartupPolicy {
     /// Whether the connection says what this parameter is.
     #[must_use]
     pub fn sets(&self, name: &str) -> bool {
-        self.set.iter().any(|(known, _)| name.eq_ignore_ascii_case(known))
+        self.set
+            .iter()
+            .any(|(known, _)| name.eq_ignore_ascii_case(known))
     }
 }
 
 /// `None`: a fault was told.
 pub(super) fn application_name(table: &mut Table<'_>) -> Option<NameTemplate> {
-    table.take("application_name").map_or(Some(NameTemplate::default()), |name| name.parse(NameTemplate::parse))
+    table
+        .take("application_name")
+        .map_or(Some(NameTemplate::default()), |name| name.parse(NameTemplate::parse))
 }
 
 /// `None`: a fault was told.
 pub(super) fn startup_parameters(table: &mut Table<'_>) -> Option<StartupPolicy> {
     let Some(place) = table.take("startup_parameters") else { return Some(StartupPolicy::default()) };
     let mut table = place.table("connections.*.startup_parameters");
-    let drop = table.take("drop").map_or(Some(Vec::new()), |names| dropped(&names));
-    let set = table.take("set").map_or(Some(Vec::new()), |given| set(&given));
+    let drop = table
+        .take("drop")
+        .map_or(Some(Vec::new()), |names| dropped(&names));
+    let set = table
+        .take("set")
+        .map_or(Some(Vec::new()), |given| set(&given));
     table.finish();
-    place.is_table().then_some(StartupPolicy { drop: drop?, set: set? })
+    place
+        .is_table()
+        .then_some(StartupPolicy { drop: drop?, set: set? })
 }
 
 fn dropped(names: &Value<'_>) -> Option<Vec<String>> {
@@ -169,7 +183,10 @@ fn dropped(names: &Value<'_>) -> Option<Vec<String>> {
         names.fault(format_args!("must be at most {MAX_NAMES} names"));
         return None;
     }
-    let names: Vec<_> = list.iter().filter_map(|name| name.parse(droppable)).collect();
+    let names: Vec<_> = list
+        .iter()
+        .filter_map(|name| name.parse(droppable))
+        .collect();
     (names.len() == list.len()).then_some(names)
 }
 
@@ -191,13 +208,19 @@ fn set(place: &Value<'_>) -> Option<Vec<(String, String)>> {
     for value in given {
         if let Err(why) = settable(&value.name) {
             value.fault(why);
-        } else if all.iter().any(|(name, _)| name.eq_ignore_ascii_case(&value.name)) {
+        } else if all
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(&value.name))
+        {
             value.fault("another parameter has this name, but for case");
         } else if let Some(text) = value.parse(parameter_value) {
             all.push((value.name, text));
         }
     }
-    let bytes: usize = all.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    let bytes: usize = all
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum();
     if bytes > MAX_SET {
         place.fault(format_args!("must be at most {MAX_SET} bytes together"));
         return None;
@@ -209,8 +232,14 @@ fn settable(name: &str) -> Parsed<()> {
     if name.eq_ignore_ascii_case("application_name") {
         return Err("has a key of its own: application_name".into());
     }
-    let is_protocols = name.get(.."_pq_.".len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case("_pq_."));
-    if is_protocols || [&OURS[..], &NEVER_PASSED, &NEVER_SET].iter().any(|names| is_one_of(names, name)) {
+    let is_protocols = name
+        .get(.."_pq_.".len())
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("_pq_."));
+    if is_protocols
+        || [&OURS[..], &NEVER_PASSED, &NEVER_SET]
+            .iter()
+            .any(|names| is_one_of(names, name))
+    {
         return Err("may not be set".into());
     }
     parameter_name(name)
@@ -218,14 +247,18 @@ fn settable(name: &str) -> Parsed<()> {
 
 /// The server's own names are compared without regard to case.
 fn is_one_of(names: &[impl AsRef<str>], name: &str) -> bool {
-    names.iter().any(|known| name.eq_ignore_ascii_case(known.as_ref()))
+    names
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_ref()))
 }
 
 /// As PostgreSQL names its own and those of extensions.
 fn parameter_name(name: &str) -> Parsed<()> {
     let is_name = (1..=MAX_NAME).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
     if is_name { Ok(()) } else { Err("must be 1 to 63 letters, digits, _ and ., and begin with no digit".into()) }
 }
 
@@ -253,7 +286,11 @@ mod tests {
             assert_eq!(NameTemplate::parse(template).unwrap().pieces(), want, "{template}");
         }
         assert!(NameTemplate::default().is_clients_own());
-        assert!(!NameTemplate::parse("{application_name} ").unwrap().is_clients_own());
+        assert!(
+            !NameTemplate::parse("{application_name} ")
+                .unwrap()
+                .is_clients_own()
+        );
         assert!(NameTemplate::parse(&format!("{}{{user}}", "x".repeat(250))).is_ok());
     }
 
@@ -264,7 +301,12 @@ mod tests {
             assert!(why.contains("without its other") || why.contains("unknown placeholder"), "{template}: {why}");
         }
         for template in ["{}", "{User}", "{ user }", "{password}"] {
-            assert!(NameTemplate::parse(template).unwrap_err().starts_with("unknown placeholder"), "{template}");
+            assert!(
+                NameTemplate::parse(template)
+                    .unwrap_err()
+                    .starts_with("unknown placeholder"),
+                "{template}"
+            );
         }
         assert!(NameTemplate::parse("a\0").is_err() && NameTemplate::parse("a\n").is_err());
         assert!(NameTemplate::parse(&"x".repeat(251)).is_err());

@@ -22,7 +22,9 @@ pub(super) fn target(table: &mut Table<'_>, warehouse: Option<Warehouse>, login:
     let workgroup = named(table, "workgroup", warehouse, Warehouse::Serverless, value::workgroup);
     let cluster_id = named(table, "cluster_id", warehouse, Warehouse::Provisioned, value::cluster_id);
     let is_named = workgroup.is_some() || cluster_id.is_some();
-    let host = host_place.as_ref().map(|place| place.parse(value::warehouse_host));
+    let host = host_place
+        .as_ref()
+        .map(|place| place.parse(value::warehouse_host));
     if host.is_none() && !is_named && !login.has_secret() {
         let name = if warehouse == Some(Warehouse::Provisioned) { "cluster_id" } else { "workgroup" };
         table.fault("host", format_args!("required: without it, {name} or secret_id has to say where"));
@@ -60,7 +62,8 @@ fn named<'a>(
     Some(given.parse(parser))
 }
 
-/// Faults when a key is there whose type is not the spec's. Where the type is at fault, nothing is said of its keys.
+/// Faults when a key is there whose type is not the spec's. Where the type is at fault, nothing is
+/// said of its keys.
 pub(super) fn is_of_another(given: &Value<'_>, warehouse: Option<Warehouse>, owner: Warehouse) -> bool {
     let foreign = warehouse.is_some_and(|warehouse| warehouse != owner);
     if foreign {
@@ -76,8 +79,8 @@ fn type_name(warehouse: Warehouse) -> &'static str {
     }
 }
 
-/// What the host's name tells. lava's first-label rule, where the host is an endpoint of Redshift; elsewhere a guess would
-/// only show at the first login, as "not found".
+/// What the host's name tells. lava's first-label rule, where the host is an endpoint of Redshift;
+/// elsewhere a guess would only show at the first login, as "not found".
 fn learn(
     target: &mut Target,
     table: &Table<'_>,
@@ -105,8 +108,8 @@ fn learn(
     };
     target.region = Some(region);
     if of != warehouse {
-        // With a stored password either type reaches either. GetClusterCredentials knows workgroups under names of their
-        // own, which cluster_id can give.
+        // With a stored password either type reaches either. GetClusterCredentials knows workgroups
+        // under names of their own, which cluster_id can give.
         let by_name = warehouse == Warehouse::Provisioned && slot.is_some();
         if login.is_iam() && !by_name {
             let what = match of {

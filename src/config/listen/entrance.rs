@@ -24,7 +24,8 @@ impl Entrance {
         self.mode.unwrap_or(TlsMode::Require)
     }
 
-    /// Faults where clients elsewhere would be served with a certificate that nobody can verify; warns where without TLS.
+    /// Faults where clients elsewhere would be served with a certificate that nobody can verify;
+    /// warns where without TLS.
     pub(super) fn check(&self, address: SocketAddr, place: &Value<'_>) {
         match self.mode {
             _ if address.ip().is_loopback() => {}
@@ -46,8 +47,15 @@ pub(in crate::config) fn check_ports(
 ) {
     let mut taken: HashSet<_> = listen.addresses.iter().copied().collect();
     for entry in entries {
-        let Some(address) = connections.get(entry.name.as_str()).and_then(|spec| spec.listen) else { continue };
-        let Some(place) = entry.table("connections.*").take("listen") else { continue };
+        let Some(address) = connections
+            .get(entry.name.as_str())
+            .and_then(|spec| spec.listen)
+        else {
+            continue;
+        };
+        let Some(place) = entry.table("connections.*").take("listen") else {
+            continue;
+        };
         if !taken.insert(address) && address.port() != 0 {
             place.fault(format_args!("{address} is another listener's"));
         }

@@ -1,5 +1,5 @@
-//! What a user may open. The lists of rights that it is made of are shared by all who have them: 20,000 users in 20 groups
-//! are 20 lists.
+//! What a user may open. The lists of rights that it is made of are shared by all who have them:
+//! 20,000 users in 20 groups are 20 lists.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::patterns::Patterns;
 
-/// What a user may open, by names alone: its own list of rights, then its groups' in the order of `groups`.
+/// What a user may open, by names alone: its own list of rights, then its groups' in the order of
+/// `groups`.
 #[derive(Clone, Debug, Default)]
 pub struct Access(Box<[Arc<Rights>]>);
 
@@ -31,7 +32,12 @@ pub struct Right<'a> {
 impl Access {
     /// Lists without a right in them are left out.
     pub(super) fn new(lists: impl IntoIterator<Item = Arc<Rights>>) -> Self {
-        Self(lists.into_iter().filter(|list| !list.patterns.is_empty()).collect())
+        Self(
+            lists
+                .into_iter()
+                .filter(|list| !list.patterns.is_empty())
+                .collect(),
+        )
     }
 
     /// Whether a right covers the connection of this name.
@@ -41,12 +47,18 @@ impl Access {
 
     /// The first right that covers the connection of this name.
     pub(crate) fn right_to(&self, name: &str) -> Option<Right<'_>> {
-        self.0.iter().find_map(|list| list.patterns.first_for(name).map(|pattern| list.right(pattern)))
+        self.0.iter().find_map(|list| {
+            list.patterns
+                .first_for(name)
+                .map(|pattern| list.right(pattern))
+        })
     }
 
     /// All rights in their order.
     pub fn rights(&self) -> impl Iterator<Item = Right<'_>> {
-        self.0.iter().flat_map(|list| list.patterns.iter().map(|pattern| list.right(pattern)))
+        self.0
+            .iter()
+            .flat_map(|list| list.patterns.iter().map(|pattern| list.right(pattern)))
     }
 
     /// The lists that it is made of. Whoever shares one has the same `Arc`.
@@ -56,7 +68,9 @@ impl Access {
 
     /// Whether this very name is among the user's own rights.
     pub(super) fn names(&self, name: &str) -> bool {
-        self.0.iter().any(|list| list.group.is_none() && list.patterns.has(name))
+        self.0
+            .iter()
+            .any(|list| list.group.is_none() && list.patterns.has(name))
     }
 
     /// The first entries of a map of connections that it covers and that will do, at most so many.
@@ -72,7 +86,11 @@ impl Access {
         let mut first = BTreeSet::new();
         for list in &self.0 {
             for run in list.patterns.runs(map) {
-                first.extend(run.filter(|(_, entry)| will_do(entry)).map(|(name, _)| name).take(most));
+                first.extend(
+                    run.filter(|(_, entry)| will_do(entry))
+                        .map(|(name, _)| name)
+                        .take(most),
+                );
             }
         }
         first.into_iter().take(most).collect()

@@ -33,7 +33,8 @@ impl Holder {
         self.is_for(spec) && self.rights.may_open(&spec.id)
     }
 
-    /// The first right that covers the connection. A login of the user's own takes an entry of the user's own.
+    /// The first right that covers the connection. A login of the user's own takes an entry of the
+    /// user's own.
     #[must_use]
     pub fn right_to(&self, spec: &ConnSpec) -> Option<Right<'_>> {
         self.rights.right_to(&spec.id).filter(|_| self.is_for(spec))
@@ -45,7 +46,9 @@ impl Holder {
         connections: &'m BTreeMap<ConnId, Arc<ConnSpec>>,
         most: usize,
     ) -> Vec<&'m ConnId> {
-        self.rights.connections.first_of(connections, most, |spec| self.is_for(spec))
+        self.rights
+            .connections
+            .first_of(connections, most, |spec| self.is_for(spec))
     }
 
     /// Whether a right counts there.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::config::reader::Value;
 use crate::config::{AnyUser, Origin, Password, Proof, User};
 
-/// The keys of verifiers that stand in this project's own README and sample: their password, too, is known to everybody.
+/// The keys of verifiers that stand in this project's own README and sample: their password, too,
+/// is known to everybody.
 const PUBLISHED: [[u8; 32]; 1] = [[
     0x74, 0xac, 0x64, 0x7a, 0x2c, 0xba, 0x17, 0x45, 0x61, 0x08, 0xa0, 0x54, 0x91, 0xe4, 0x19, 0x88, 0x59, 0xc4, 0xf8,
     0x27, 0x02, 0xbf, 0x3d, 0xcb, 0xb4, 0x5b, 0x49, 0x8d, 0xbb, 0xdb, 0x5e, 0xda,
@@ -19,7 +20,9 @@ pub(in crate::config) fn warn(
     entries: &[Value<'_>],
     is_local: bool,
 ) {
-    let mut with_password = users.values().filter(|user| matches!(user.proof, Proof::Passwords(_)));
+    let mut with_password = users
+        .values()
+        .filter(|user| matches!(user.proof, Proof::Passwords(_)));
     let is_by_certificate = any.is_some_and(|any| any.path.is_none());
     for entry in entries {
         if entry.name == super::ANY && is_by_certificate && with_password.next().is_some() {
@@ -39,26 +42,33 @@ pub(in crate::config) fn warn(
 fn has_published(user: &User) -> bool {
     let Proof::Passwords(passwords) = &user.proof else { return false };
     passwords.iter().any(|stored| match &stored.password {
-        Password::Verifier(verifier) => PUBLISHED.iter().any(|key| crate::secret::same(key, &verifier.stored_key)),
+        Password::Verifier(verifier) => PUBLISHED
+            .iter()
+            .any(|key| crate::secret::same(key, &verifier.stored_key)),
         Password::Plain(_) | Password::Remote(_) => false,
     })
 }
 
-/// What one source of rights, the user's entry or a group, says: its name, whether it opens anything, and from where.
+/// What one source of rights, the user's entry or a group, says: its name, whether it opens
+/// anything, and from where.
 pub(super) struct Source<'a> {
     pub(super) name: String,
     pub(super) opens: bool,
     pub(super) from: &'a [Origin],
 }
 
-/// The first source whose connections may be opened from where it does not say, since another's `from` is added to it: both
-/// names. A source that names no place opens its connections to the others' places only.
+/// The first source whose connections may be opened from where it does not say, since another's
+/// `from` is added to it: both names. A source that names no place opens its connections to the
+/// others' places only.
 pub(super) fn widened(sources: &[Source<'_>]) -> Option<(String, String)> {
-    sources.iter().filter(|source| source.opens && !source.from.is_empty()).find_map(|source| {
-        let is_new = |origin: &Origin| !source.from.iter().any(|own| covers(own, origin));
-        let other = sources.iter().find(|other| other.from.iter().any(is_new))?;
-        Some((source.name.clone(), other.name.clone()))
-    })
+    sources
+        .iter()
+        .filter(|source| source.opens && !source.from.is_empty())
+        .find_map(|source| {
+            let is_new = |origin: &Origin| !source.from.iter().any(|own| covers(own, origin));
+            let other = sources.iter().find(|other| other.from.iter().any(is_new))?;
+            Some((source.name.clone(), other.name.clone()))
+        })
 }
 
 fn covers(own: &Origin, other: &Origin) -> bool {
@@ -88,7 +98,10 @@ mod tests {
     }
 
     fn told(text: &str, part: &str) -> usize {
-        warnings(text).iter().filter(|warning| warning.contains(part)).count()
+        warnings(text)
+            .iter()
+            .filter(|warning| warning.contains(part))
+            .count()
     }
 
     #[test]
@@ -99,7 +112,10 @@ mod tests {
         assert_eq!(told(&format!("{prefer}{user}"), "users.u: its password is the one of the README"), 1);
         assert_eq!(told(&format!("{prefer}{}", user.replace(VERIFIER, "env:PW")), "README"), 0);
         for text in [include_str!("../../../README.md"), include_str!("../../../proxy.toml")] {
-            for line in text.lines().filter(|line| line.contains("\"SCRAM-SHA-256$4096:") && !line.contains('…')) {
+            for line in text
+                .lines()
+                .filter(|line| line.contains("\"SCRAM-SHA-256$4096:") && !line.contains('…'))
+            {
                 assert!(line.contains(VERIFIER), "add its key to PUBLISHED: {line}");
             }
         }

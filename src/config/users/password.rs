@@ -1,5 +1,5 @@
-//! A user's `password`: a verifier, or a reference to one or to a password. Nothing here repeats the text: it may be a
-//! password itself.
+//! A user's `password`: a verifier, or a reference to one or to a password. Nothing here repeats
+//! the text: it may be a password itself.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -13,7 +13,8 @@ use crate::config::{Password, Proof, StoredPassword, Verifier};
 use crate::secret::Secret;
 
 impl Password {
-    /// What a reference led to: a verifier or a password, less the one newline that editors and `echo` leave behind.
+    /// What a reference led to: a verifier or a password, less the one newline that editors and
+    /// `echo` leave behind.
     ///
     /// # Errors
     /// See [`BadPassword`].
@@ -63,9 +64,13 @@ pub(super) fn path(value: &Value<'_>) -> Option<String> {
         return None;
     }
     value.parse(|text| {
-        let path = text.strip_prefix("ssm:/").and_then(|text| text.strip_suffix(USER)?.strip_suffix('/'));
+        let path = text
+            .strip_prefix("ssm:/")
+            .and_then(|text| text.strip_suffix(USER)?.strip_suffix('/'));
         let path = path.filter(|path| !path.contains(USER) && path.split('/').all(|part| !part.is_empty()));
-        let path = path.map(|path| format!("/{path}")).filter(|path| value::is_parameter(path) && !path.contains(':'));
+        let path = path
+            .map(|path| format!("/{path}"))
+            .filter(|path| value::is_parameter(path) && !path.contains(':'));
         path.ok_or_else(|| EXPECTED.into())
     })
 }
@@ -107,7 +112,9 @@ fn named<'t>(text: &'t str, user: &str) -> Parsed<Cow<'t, str>> {
     if !text.contains(USER) {
         return Ok(Cow::Borrowed(text));
     }
-    let path = text.strip_suffix(USER).filter(|path| path.starts_with("ssm:/") && path.ends_with('/'));
+    let path = text
+        .strip_suffix(USER)
+        .filter(|path| path.starts_with("ssm:/") && path.ends_with('/'));
     match path {
         Some(path) if !path.contains(USER) && !user.contains(['/', ':']) => Ok(Cow::Owned(format!("{path}{user}"))),
         _ => Err("{user} may only be the last element of an ssm: path".into()),
@@ -129,7 +136,9 @@ fn from_file(value: &Value<'_>, path: &Path, is_bare: bool) -> Option<String> {
                 }
                 _ => {
                     // What we say ourselves is more than the kind, and names no path.
-                    let why = why.get_ref().map_or_else(|| kind.to_string(), ToString::to_string);
+                    let why = why
+                        .get_ref()
+                        .map_or_else(|| kind.to_string(), ToString::to_string);
                     value.fault(format_args!("cannot read the file ({why})"));
                 }
             }

@@ -1,4 +1,5 @@
-//! Names and globs of connections, in the order in which they were given, searched without a look at each.
+//! Names and globs of connections, in the order in which they were given, searched without a look
+//! at each.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -20,11 +21,15 @@ impl Patterns {
     pub(super) fn new(list: &[String]) -> Self {
         let placed = || list.iter().enumerate();
         let is_glob = |text: &str| text.contains(WILDCARDS);
-        let names = placed().filter(|(_, text)| !is_glob(text)).map(|(place, text)| (text.as_str().into(), place));
+        let names = placed()
+            .filter(|(_, text)| !is_glob(text))
+            .map(|(place, text)| (text.as_str().into(), place));
         let mut names: Vec<(Box<str>, usize)> = names.collect();
         names.sort();
         names.dedup_by(|(later, _), (first, _)| later == first);
-        let globs = placed().filter(|(_, text)| is_glob(text)).map(|(place, text)| (Glob::new(text), place));
+        let globs = placed()
+            .filter(|(_, text)| is_glob(text))
+            .map(|(place, text)| (Glob::new(text), place));
         Self { names: names.into(), globs: globs.collect() }
     }
 
@@ -47,26 +52,38 @@ impl Patterns {
         let named = self.named(name);
         let ahead = |place: usize| named.is_none_or(|(_, of_name)| place < *of_name);
         let mut globs = self.globs.iter().take_while(|(_, place)| ahead(*place));
-        let glob = globs.find(|(glob, _)| glob.matches(name)).map(|(glob, _)| glob.as_str());
+        let glob = globs
+            .find(|(glob, _)| glob.matches(name))
+            .map(|(glob, _)| glob.as_str());
         glob.or(named.map(|(name, _)| &**name))
     }
 
     /// All, in the list's order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         let names = self.names.iter().map(|(name, place)| (*place, &**name));
-        let globs = self.globs.iter().map(|(glob, place)| (*place, glob.as_str()));
+        let globs = self
+            .globs
+            .iter()
+            .map(|(glob, place)| (*place, glob.as_str()));
         names.chain(globs).collect::<BTreeMap<_, _>>().into_values()
     }
 
-    /// What they match of an ordered map: the plain names first, then glob by glob. Each of these runs is in order, but an
-    /// entry may be in several. The run of a glob that begins with text looks at no entry that begins otherwise.
+    /// What they match of an ordered map: the plain names first, then glob by glob. Each of these
+    /// runs is in order, but an entry may be in several. The run of a glob that begins with text
+    /// looks at no entry that begins otherwise.
     pub(crate) fn runs<'p, 'm: 'p, K, V>(&'p self, map: &'m BTreeMap<K, V>) -> impl Iterator<Item = Run<'p, 'm, K, V>>
     where
         K: Borrow<str> + Ord,
     {
-        let names: Run<'p, 'm, K, V> = Box::new(self.names.iter().filter_map(|(name, _)| map.get_key_value(&**name)));
+        let names: Run<'p, 'm, K, V> = Box::new(
+            self.names
+                .iter()
+                .filter_map(|(name, _)| map.get_key_value(&**name)),
+        );
         let globs = self.globs.iter().map(|(glob, _)| -> Run<'p, 'm, K, V> {
-            let within = map.range::<str, _>(glob.range()).take_while(|(name, _)| glob.may_match((*name).borrow()));
+            let within = map
+                .range::<str, _>(glob.range())
+                .take_while(|(name, _)| glob.may_match((*name).borrow()));
             Box::new(within.filter(|(name, _)| glob.matches((*name).borrow())))
         });
         std::iter::once(names).chain(globs)
@@ -75,7 +92,10 @@ impl Patterns {
     fn named(&self, name: &str) -> Option<&(Box<str>, usize)> {
         #[cfg(test)]
         value::work::compared();
-        let at = self.names.binary_search_by(|(other, _)| (**other).cmp(name)).ok()?;
+        let at = self
+            .names
+            .binary_search_by(|(other, _)| (**other).cmp(name))
+            .ok()?;
         self.names.get(at)
     }
 }
@@ -109,7 +129,10 @@ mod tests {
     fn runs_are_what_matches_in_order() {
         let map: BTreeMap<&str, ()> = ["a1", "a2", "b1", "b2", "c1"].map(|name| (name, ())).into();
         let all = patterns(&["c1", "?1", "a*", "b1", "nowhere"]);
-        let runs: Vec<Vec<_>> = all.runs(&map).map(|run| run.map(|(name, ())| *name).collect()).collect();
+        let runs: Vec<Vec<_>> = all
+            .runs(&map)
+            .map(|run| run.map(|(name, ())| *name).collect())
+            .collect();
         assert_eq!(runs, [vec!["b1", "c1"], vec!["a1", "b1", "c1"], vec!["a1", "a2"]]);
     }
 }

@@ -1,4 +1,5 @@
-//! What `identity = "per-user"` asks of users: what is theirs must reach the warehouse, and stay theirs (docs/contract.md 5).
+//! What `identity = "per-user"` asks of users: what is theirs must reach the warehouse, and stay
+//! theirs (docs/contract.md 5).
 //!
 //! Nothing here looks at each user for each connection: there may be thousands of both.
 
@@ -28,11 +29,19 @@ pub(in crate::config) fn check(
     connection_entries: &[Value<'_>],
 ) {
     let of = |warehouse: Warehouse| -> ByName<'_> {
-        let per_user = connections.values().filter(|spec| spec.identity == LoginIdentity::PerUser);
-        per_user.filter(|spec| spec.warehouse == warehouse).map(|spec| (spec.id.as_str(), &**spec)).collect()
+        let per_user = connections
+            .values()
+            .filter(|spec| spec.identity == LoginIdentity::PerUser);
+        per_user
+            .filter(|spec| spec.warehouse == warehouse)
+            .map(|spec| (spec.id.as_str(), &**spec))
+            .collect()
     };
     let (workgroups, clusters) = (of(Warehouse::Serverless), of(Warehouse::Provisioned));
-    let denied = clusters.values().flat_map(|spec| &spec.deny_db_users).map(|name| name.to_ascii_lowercase());
+    let denied = clusters
+        .values()
+        .flat_map(|spec| &spec.deny_db_users)
+        .map(|name| name.to_ascii_lowercase());
     let denied: HashSet<_> = denied.collect();
     // What AWS sees of a user is the name of its session: two users must never have the same.
     let mut sessions = BTreeMap::<String, &str>::new();
@@ -49,8 +58,14 @@ pub(in crate::config) fn check(
         if workgroups.is_empty() {
             continue;
         }
-        let opens = |user: &User| !user.connections.first_of(&workgroups, 1, |_| true).is_empty();
-        // Only of two that meet is it asked whether they have sessions: all others would cost a search each.
+        let opens = |user: &User| {
+            !user
+                .connections
+                .first_of(&workgroups, 1, |_| true)
+                .is_empty()
+        };
+        // Only of two that meet is it asked whether they have sessions: all others would cost a
+        // search each.
         if let Some(other) = sessions.insert(value::session_name(&entry.name), &entry.name)
             && opens(user)
             && users.get(other).is_some_and(|other| opens(other))
@@ -64,10 +79,14 @@ pub(in crate::config) fn check(
     shared_roles::check(users, &workgroups, connection_entries);
 }
 
-/// Globs and groups give `users."*"` none of them, and may be meant for others; a name of its own is meant for it.
+/// Globs and groups give `users."*"` none of them, and may be meant for others; a name of its own
+/// is meant for it.
 fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
     let own = |id: &ConnId| any.rights.connections.names(id.as_str());
-    for spec in connections.values().filter(|spec| own(&spec.id) && !any.may_open(spec)) {
+    for spec in connections
+        .values()
+        .filter(|spec| own(&spec.id) && !any.may_open(spec))
+    {
         entry.fault(format_args!(
             "connection \"{}\" has identity = \"per-user\": its users need entries of their own",
             spec.id
@@ -77,7 +96,11 @@ fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
 
 fn check_roles(entry: &Value<'_>, user: &User, per_user: [&ByName<'_>; 2]) {
     let roles_chars = user.db_roles.join(":").chars().count();
-    let opens_any = || per_user.iter().any(|map| !user.connections.first_of(map, 1, |_| true).is_empty());
+    let opens_any = || {
+        per_user
+            .iter()
+            .any(|map| !user.connections.first_of(map, 1, |_| true).is_empty())
+    };
     if roles_chars > MAX_ROLES_CHARS && opens_any() {
         entry.fault(format_args!("its db_roles, joined by \":\", are longer than {MAX_ROLES_CHARS} characters"));
     }
@@ -86,9 +109,19 @@ fn check_roles(entry: &Value<'_>, user: &User, per_user: [&ByName<'_>; 2]) {
 /// A user whose name will not do for some cluster: a fault for each of those that it may open.
 fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &ByName<'_>) {
     // Where db_user will not do, that has been told.
-    let is_no_name = user.db_user.is_none().then(|| value::db_user(db_user).err()).flatten();
-    let denies = |spec: &ConnSpec| spec.deny_db_users.iter().any(|denied| denied.eq_ignore_ascii_case(db_user));
-    let wrong = user.connections.first_of(clusters, MAX_TOLD + 1, |spec| is_no_name.is_some() || denies(spec));
+    let is_no_name = user
+        .db_user
+        .is_none()
+        .then(|| value::db_user(db_user).err())
+        .flatten();
+    let denies = |spec: &ConnSpec| {
+        spec.deny_db_users
+            .iter()
+            .any(|denied| denied.eq_ignore_ascii_case(db_user))
+    };
+    let wrong = user
+        .connections
+        .first_of(clusters, MAX_TOLD + 1, |spec| is_no_name.is_some() || denies(spec));
     for id in wrong.iter().take(MAX_TOLD) {
         match &is_no_name {
             Some(why) => entry.fault(format_args!(

@@ -1,4 +1,5 @@
-//! What users may open, from where, how often, and which database roles they have: their own, and their groups'.
+//! What users may open, from where, how often, and which database roles they have: their own, and
+//! their groups'.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,7 +12,8 @@ use crate::config::reader::{Table, Value};
 use crate::config::value::{self, Glob, Parsed, WILDCARDS};
 use crate::config::{Origin, glob_matches};
 
-/// Most names that lead nowhere for which the nearest one is looked for: a file that is missing makes thousands.
+/// Most names that lead nowhere for which the nearest one is looked for: a file that is missing
+/// makes thousands.
 const MAX_SUGGESTIONS: usize = 50;
 
 /// Which connections there are, or may be.
@@ -43,9 +45,14 @@ impl Known {
             return *known;
         }
         let glob = Glob::new(pattern);
-        let mut within = self.names.range::<str, _>(glob.range()).take_while(|name| glob.may_match(name));
+        let mut within = self
+            .names
+            .range::<str, _>(glob.range())
+            .take_while(|name| glob.may_match(name));
         let is_there = within.any(|name| glob.matches(name));
-        self.matched.borrow_mut().insert(pattern.to_owned(), is_there);
+        self.matched
+            .borrow_mut()
+            .insert(pattern.to_owned(), is_there);
         is_there
     }
 
@@ -53,7 +60,9 @@ impl Known {
     fn nowhere<'c>(&self, what: &str, name: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
         let told = self.suggestions.replace(self.suggestions.get() + 1);
         let meant = if told < MAX_SUGGESTIONS { value::nearest(name, candidates) } else { None };
-        let meant = meant.map(|name| format!("; did you mean \"{}\"?", name.escape_debug())).unwrap_or_default();
+        let meant = meant
+            .map(|name| format!("; did you mean \"{}\"?", name.escape_debug()))
+            .unwrap_or_default();
         format!("there is no {what} \"{}\"{meant}", name.escape_debug())
     }
 }
@@ -89,7 +98,8 @@ pub(super) struct Union {
     pub(super) db_roles: Vec<String>,
 }
 
-/// Each entry already taken out of its table. A group with a fault is there, with the rest of what it has.
+/// Each entry already taken out of its table. A group with a fault is there, with the rest of what
+/// it has.
 pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups {
     let mut groups = Groups::default();
     for entry in entries {
@@ -101,7 +111,9 @@ pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups 
         table.finish();
         let group = Some(entry.name.as_str().into());
         let rights = Arc::new(Rights { group, patterns: Patterns::new(&said.connections) });
-        groups.by_name.insert(entry.name.clone(), Group { rights, said });
+        groups
+            .by_name
+            .insert(entry.name.clone(), Group { rights, said });
     }
     groups
 }
@@ -124,7 +136,10 @@ pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Un
     let mut sources = vec![Source { name: "the user".to_owned(), opens: !connections.is_empty(), from: &own_from }];
     let mut lists = vec![groups.own(connections)];
     let mut of_groups = None;
-    let named = table.take("groups").and_then(|value| value.list()).unwrap_or_default();
+    let named = table
+        .take("groups")
+        .and_then(|value| value.list())
+        .unwrap_or_default();
     let mut seen = BTreeSet::new();
     for place in named {
         let Some(name) = place.text() else { continue };
@@ -142,7 +157,10 @@ pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Un
         db_roles.extend(said.db_roles.iter().cloned());
     }
     if let Some((narrow, wide)) = widened(&sources)
-        && known.widened.borrow_mut().insert((narrow.clone(), wide.clone()))
+        && known
+            .widened
+            .borrow_mut()
+            .insert((narrow.clone(), wide.clone()))
     {
         table.warn(
             "from",
@@ -157,13 +175,25 @@ pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Un
 }
 
 fn said(table: &mut Table<'_>, known: &Known) -> Said {
-    let opens = table.take("connections").and_then(|value| value.list()).unwrap_or_default();
-    let opens = opens.iter().filter_map(|value| opened(value, known)).collect();
+    let opens = table
+        .take("connections")
+        .and_then(|value| value.list())
+        .unwrap_or_default();
+    let opens = opens
+        .iter()
+        .filter_map(|value| opened(value, known))
+        .collect();
     Said {
         connections: opens,
-        from: table.take("from").map(|from| from.texts(value::origin)).unwrap_or_default(),
+        from: table
+            .take("from")
+            .map(|from| from.texts(value::origin))
+            .unwrap_or_default(),
         max_sessions: table.take("max_sessions").and_then(|count| count.count()),
-        db_roles: table.take("db_roles").map(|roles| roles.texts(db_role)).unwrap_or_default(),
+        db_roles: table
+            .take("db_roles")
+            .map(|roles| roles.texts(db_role))
+            .unwrap_or_default(),
     }
 }
 
@@ -180,7 +210,11 @@ fn opened(value: &Value<'_>, known: &Known) -> Option<String> {
         }
         return Some(pattern);
     }
-    if known.elsewhere.iter().any(|glob| glob_matches(glob, &pattern)) {
+    if known
+        .elsewhere
+        .iter()
+        .any(|glob| glob_matches(glob, &pattern))
+    {
         return Some(pattern);
     }
     value.fault(known.nowhere("connection", &pattern, known.names.iter().map(String::as_str)));

@@ -1,5 +1,6 @@
-//! Users of one role on Serverless. One role is one `IAMR:` user, whoever logs in, and whether the roles of one session show
-//! in another is not documented: so different `db_roles` over one role are a fault, unless they are accepted.
+//! Users of one role on Serverless. One role is one `IAMR:` user, whoever logs in, and whether the
+//! roles of one session show in another is not documented: so different `db_roles` over one role
+//! are a fault, unless they are accepted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use crate::config::reader::Value;
 
 /// One fault for each role, told at a connection that does not accept it.
 ///
-/// Who may open a connection is not listed: of the users who share a list of rights it is enough to know the first one, and
-/// the first one with other database roles.
+/// Who may open a connection is not listed: of the users who share a list of rights it is enough to
+/// know the first one, and the first one with other database roles.
 pub(super) fn check(users: &Users, workgroups: &ByName<'_>, entries: &[Value<'_>]) {
     if workgroups.is_empty() {
         return;
@@ -27,13 +28,23 @@ pub(super) fn check(users: &Users, workgroups: &ByName<'_>, entries: &[Value<'_>
     for (id, seen) in by_spec {
         let Some(spec) = workgroups.get(id) else { continue };
         let Some(role) = spec.role_hops.last() else { continue };
-        by_role.entry(&role.role_arn).or_default().push((spec, seen));
+        by_role
+            .entry(&role.role_arn)
+            .or_default()
+            .push((spec, seen));
     }
     for (role, logins) in by_role {
         let mut strict = logins.iter().filter(|(spec, _)| !spec.shared_user_roles);
         let Some((spec, one)) = strict.find_map(|(spec, seen)| Some((spec, seen.first?))) else { continue };
-        let Some(other) = logins.iter().find_map(|(_, seen)| seen.first_unlike(one.roles)) else { continue };
-        let Some(entry) = entries.iter().find(|entry| entry.name == spec.id.as_str()) else { continue };
+        let Some(other) = logins
+            .iter()
+            .find_map(|(_, seen)| seen.first_unlike(one.roles))
+        else {
+            continue;
+        };
+        let Some(entry) = entries.iter().find(|entry| entry.name == spec.id.as_str()) else {
+            continue;
+        };
         let [one, other] = [one, other].map(|login| login.user.escape_debug());
         entry.fault(format_args!(
             "users \"{one}\" and \"{other}\" have different db_roles, but {role} makes them one database user; \
@@ -52,7 +63,11 @@ fn by_list(users: &Users) -> impl Iterator<Item = (&Rights, Seen<'_>)> {
         let known = roles_seen.len();
         let login = Login { user: name, roles: *roles_seen.entry(roles).or_insert(known) };
         for list in user.connections.lists() {
-            lists.entry(Arc::as_ptr(list)).or_insert((list, Seen::default())).1.add(login);
+            lists
+                .entry(Arc::as_ptr(list))
+                .or_insert((list, Seen::default()))
+                .1
+                .add(login);
         }
     }
     lists.into_values()
@@ -65,7 +80,8 @@ struct Login<'u> {
     roles: usize,
 }
 
-/// Of some users, by name: the first, and the first whose database roles are not those of the first.
+/// Of some users, by name: the first, and the first whose database roles are not those of the
+/// first.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Seen<'u> {
     first: Option<Login<'u>>,
@@ -76,9 +92,15 @@ impl<'u> Seen<'u> {
     fn add(&mut self, login: Login<'u>) {
         #[cfg(test)]
         crate::config::value::work::compared();
-        let all = [Some(login), self.first, self.unlike_first].into_iter().flatten();
-        let Some(first) = all.clone().min_by_key(|login| login.user) else { return };
-        self.unlike_first = all.filter(|login| login.roles != first.roles).min_by_key(|login| login.user);
+        let all = [Some(login), self.first, self.unlike_first]
+            .into_iter()
+            .flatten();
+        let Some(first) = all.clone().min_by_key(|login| login.user) else {
+            return;
+        };
+        self.unlike_first = all
+            .filter(|login| login.roles != first.roles)
+            .min_by_key(|login| login.user);
         self.first = Some(first);
     }
 
@@ -90,7 +112,9 @@ impl<'u> Seen<'u> {
 
     /// The first whose database roles are not these.
     fn first_unlike(&self, roles: usize) -> Option<Login<'u>> {
-        self.first.filter(|first| first.roles != roles).or(self.unlike_first.filter(|other| other.roles != roles))
+        self.first
+            .filter(|first| first.roles != roles)
+            .or(self.unlike_first.filter(|other| other.roles != roles))
     }
 }
 
@@ -105,7 +129,10 @@ mod tests {
         for chosen in 0..1 << USERS.len() {
             for parted in 0..1 << USERS.len() {
                 let (mut one, mut other) = (Seen::default(), Seen::default());
-                let users = USERS.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1);
+                let users = USERS
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| chosen >> at & 1 == 1);
                 for (at, &(user, roles)) in users.clone() {
                     if parted >> at & 1 == 1 { &mut one } else { &mut other }.add(Login { user, roles });
                 }
@@ -115,7 +142,10 @@ mod tests {
                 assert_eq!(one, backwards);
                 assert_eq!(one.first.map(|login| login.user), users.clone().next().map(|(_, (user, _))| *user));
                 for roles in 0..4 {
-                    let want = users.clone().find(|(_, (_, of))| *of != roles).map(|(_, (user, _))| *user);
+                    let want = users
+                        .clone()
+                        .find(|(_, (_, of))| *of != roles)
+                        .map(|(_, (user, _))| *user);
                     assert_eq!(one.first_unlike(roles).map(|login| login.user), want, "{chosen} {parted} {roles}");
                 }
             }

@@ -23,9 +23,11 @@ pub struct User {
     pub connections: Access,
     /// Where the user may come from: its own places and its groups'. None at all: anywhere.
     pub from: Vec<Origin>,
-    /// Sessions of this user in this process, at least 1: its own cap, else the largest of its groups'.
+    /// Sessions of this user in this process, at least 1: its own cap, else the largest of its
+    /// groups'.
     pub max_sessions: Option<usize>,
-    /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a `per-user` login.
+    /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a
+    /// `per-user` login.
     pub db_roles: Vec<String>,
     /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
     pub db_user: Option<String>,
@@ -36,13 +38,14 @@ pub struct User {
 pub struct AnyUser {
     /// What each of them may do. Where there is a path, its `proof` is no password at all.
     pub rights: Arc<User>,
-    /// The SSM path below which each has a parameter of its name, with its password; no slash at the end. `None`: they are proved
-    /// by certificates.
+    /// The SSM path below which each has a parameter of its name, with its password; no slash at
+    /// the end. `None`: they are proved by certificates.
     pub path: Option<String>,
 }
 
 impl User {
-    /// Whether one of this user's names or globs is that of the connection. Says nothing of `enabled`.
+    /// Whether one of this user's names or globs is that of the connection. Says nothing of
+    /// `enabled`.
     #[must_use]
     pub fn may_open(&self, conn_id: &ConnId) -> bool {
         self.connections.covers(conn_id.as_str())
@@ -54,10 +57,15 @@ impl User {
         self.connections.right_to(conn_id.as_str())
     }
 
-    /// Whether a client at this address, that came through this VPC endpoint, is where the user may come from.
+    /// Whether a client at this address, that came through this VPC endpoint, is where the user may
+    /// come from.
     #[must_use]
     pub fn may_come_from(&self, address: IpAddr, vpc_endpoint: Option<&str>) -> bool {
-        self.from.is_empty() || self.from.iter().any(|origin| origin.covers(address, vpc_endpoint))
+        self.from.is_empty()
+            || self
+                .from
+                .iter()
+                .any(|origin| origin.covers(address, vpc_endpoint))
     }
 }
 
@@ -77,7 +85,9 @@ impl Proof {
             Self::Passwords(passwords) => passwords.as_slice(),
             Self::Certificate => &[],
         };
-        passwords.iter().filter_map(|password| password.from.as_ref())
+        passwords
+            .iter()
+            .filter_map(|password| password.from.as_ref())
     }
 }
 
@@ -86,7 +96,8 @@ impl Proof {
 pub struct StoredPassword {
     /// What it is.
     pub password: Password,
-    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the file.
+    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the
+    /// file.
     pub from: Option<Reference>,
 }
 

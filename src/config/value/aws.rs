@@ -17,7 +17,9 @@ pub(crate) fn password_duration(duration: Duration) -> Parsed<Duration> {
 pub(crate) fn region(text: &str) -> Parsed<String> {
     let shape = (1..=63).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if shape { Ok(text.to_owned()) } else { Err("must be the name of a Region, such as \"ap-southeast-2\"".into()) }
 }
 
@@ -29,11 +31,14 @@ pub(crate) fn database(text: &str) -> Parsed<String> {
     }
 }
 
-/// A database's name, as GetCredentials and GetClusterCredentials take it: narrower than Redshift itself.
+/// A database's name, as GetCredentials and GetClusterCredentials take it: narrower than Redshift
+/// itself.
 pub(crate) fn iam_database(text: &str) -> Parsed<String> {
     let shape = (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.+@-".contains(&b));
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.+@-".contains(&b));
     let expected = "must be 1 to 64 characters: a letter or _, then letters, digits and _ . + @ -";
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
@@ -41,7 +46,9 @@ pub(crate) fn iam_database(text: &str) -> Parsed<String> {
 /// A workgroup's name: 3–64 of `[a-z0-9-]` (Redshift Serverless API, `WorkgroupName`).
 pub(crate) fn workgroup(text: &str) -> Parsed<String> {
     let shape = (3..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if shape { Ok(text.to_owned()) } else { Err("must be 3 to 64 of a-z, 0-9 and -".into()) }
 }
 
@@ -52,13 +59,17 @@ pub(crate) fn role_arn(text: &str) -> Parsed<String> {
     let mut part = || parts.next().unwrap_or_default();
     let (arn, partition, service, region, account, resource) = (part(), part(), part(), part(), part(), part());
     let partition = partition == "aws"
-        || partition.strip_prefix("aws-").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
+        || partition
+            .strip_prefix("aws-")
+            .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
     let account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
     let role = resource.strip_prefix("role/").is_some_and(|path| {
         let name = path.rsplit('/').next().unwrap_or_default();
         (1..=64).contains(&name.len())
             && path.len() <= 576
-            && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
+            && path
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
     });
     let shape = arn == "arn" && partition && service == "iam" && region.is_empty() && account && role;
     if shape { Ok(text.to_owned()) } else { Err(EXPECTED.into()) }
@@ -66,15 +77,19 @@ pub(crate) fn role_arn(text: &str) -> Parsed<String> {
 
 /// A DynamoDB table's name.
 pub(crate) fn dynamodb_table(text: &str) -> Parsed<String> {
-    let shape =
-        (3..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let shape = (3..=255).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     if shape { Ok(text.to_owned()) } else { Err("must be 3 to 255 of letters, digits and _ . -".into()) }
 }
 
 /// A cluster's identifier: 1–63 of `[a-z0-9-]`.
 pub(crate) fn cluster_id(text: &str) -> Parsed<String> {
     let shape = (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if shape { Ok(text.to_owned()) } else { Err("must be 1 to 63 of a-z, 0-9 and -".into()) }
 }
 
@@ -84,7 +99,8 @@ pub(crate) fn parameter_name(text: &str) -> Parsed<String> {
     if is_parameter(text) { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
 
-/// The NAME of the SSM parameter that holds a password: a path or an ARN, so that a password is not taken for one.
+/// The NAME of the SSM parameter that holds a password: a path or an ARN, so that a password is not
+/// taken for one.
 pub(crate) fn parameter(text: &str) -> Parsed<String> {
     let arn = text.starts_with("arn:") && text.contains(":ssm:") && text.contains(":parameter/");
     let shape = is_parameter(text) && (text.starts_with('/') || arn);
@@ -95,13 +111,18 @@ pub(crate) fn parameter(text: &str) -> Parsed<String> {
 
 /// 1–2048 of what names, versions, labels and ARNs are made of (SSM API, `GetParameter`).
 pub(crate) fn is_parameter(text: &str) -> bool {
-    (1..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/:".contains(&b))
+    (1..=2048).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-/:".contains(&b))
 }
 
 /// The name or ARN of a secret (Secrets Manager API, `SecretId`).
 pub(crate) fn secret_id(text: &str) -> Parsed<String> {
     let shape = (1..=2048).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@!-:".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/_+=.@!-:".contains(&b))
         && (text.starts_with("arn:") || !text.contains(':'));
     if shape { Ok(text.to_owned()) } else { Err("must be the name or ARN of a Secrets Manager secret".into()) }
 }
@@ -115,7 +136,9 @@ pub(crate) fn warehouse_user(text: &str) -> Parsed<String> {
 pub(crate) fn db_user(text: &str) -> Parsed<String> {
     let shape = (1..=63).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.@-".contains(&b));
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.@-".contains(&b));
     let expected = "must be 1 to 63 characters: a-z or _, then a-z, 0-9 and _ . @ -";
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
@@ -130,7 +153,10 @@ pub(crate) fn db_group(text: &str) -> Parsed<String> {
 pub(crate) fn tag_key(text: &str) -> Parsed<()> {
     if !(1..=128).contains(&text.chars().count()) || !is_tag_text(text) {
         Err("a tag's key is 1 to 128 letters, digits, blanks and _ . : / = + - @".into())
-    } else if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+    } else if text
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+    {
         Err("a tag's key does not begin with aws:".into())
     } else {
         Ok(())
@@ -151,7 +177,8 @@ fn is_tag_text(text: &str) -> bool {
 /// What a Redshift endpoint's name tells. `None`: some other name, or an address.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Endpoint {
-    /// `WORKGROUP.ACCOUNT.REGION.redshift-serverless[-dev].amazonaws.com`, or what else the partition's names end with
+    /// `WORKGROUP.ACCOUNT.REGION.redshift-serverless[-dev].amazonaws.com`, or what else the
+    /// partition's names end with
     Serverless {
         /// The first label, in lower case: DNS does not care, the API does.
         workgroup: String,
@@ -182,7 +209,8 @@ pub(crate) fn endpoint(host: &str) -> Option<Endpoint> {
     (suffix == partition::dns_suffix(endpoint.region())).then_some(endpoint)
 }
 
-/// What is wrong with a name that would be a Redshift endpoint's, but for its end: no Region of that name has such.
+/// What is wrong with a name that would be a Redshift endpoint's, but for its end: no Region of
+/// that name has such.
 pub(crate) fn unknown_suffix(host: &str) -> Option<String> {
     let (endpoint, suffix) = shape(host)?;
     let (region, known) = (endpoint.region(), partition::dns_suffix(endpoint.region()));
@@ -214,7 +242,11 @@ mod tests {
             assert_eq!(password_duration(Duration::from_secs_f64(secs)).is_ok(), ok, "{secs}");
         }
         assert_eq!(password_duration(Duration::from_secs_f64(900.9)), Ok(Duration::from_secs(900)));
-        assert!(password_duration(Duration::from_secs(7200)).unwrap_err().contains("7200 s"));
+        assert!(
+            password_duration(Duration::from_secs(7200))
+                .unwrap_err()
+                .contains("7200 s")
+        );
     }
 
     #[test]

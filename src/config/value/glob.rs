@@ -29,12 +29,14 @@ impl Glob {
         #[cfg(test)]
         work::compared();
         let end = self.text.get(self.tail..).unwrap_or_default();
-        let between = name.strip_prefix(self.head()).and_then(|rest| rest.strip_suffix(end));
+        let between = name
+            .strip_prefix(self.head())
+            .and_then(|rest| rest.strip_suffix(end));
         between.is_some_and(|between| fits(self.text.get(self.head..self.tail).unwrap_or_default(), between))
     }
 
-    /// Where the names that it matches are in an ordered collection: from here on, as long as it [may](Self::may_match)
-    /// match one.
+    /// Where the names that it matches are in an ordered collection: from here on, as long as it
+    /// [may](Self::may_match) match one.
     pub(crate) fn range(&self) -> (Bound<&str>, Bound<&str>) {
         (Bound::Included(self.head()), Bound::Unbounded)
     }
@@ -59,7 +61,8 @@ pub(crate) fn glob_matches(pattern: &str, name: &str) -> bool {
 
 fn fits(pattern: &str, name: &str) -> bool {
     let (mut pattern, mut name) = (pattern.chars(), name.chars());
-    // Behind the last `*`: where to go on in the pattern, and where in the name that was last tried.
+    // Behind the last `*`: where to go on in the pattern, and where in the name that was last
+    // tried.
     let mut retry: Option<(Chars<'_>, Chars<'_>)> = None;
     loop {
         let here = name.clone();
@@ -157,8 +160,17 @@ mod tests {
         let names = std::collections::BTreeSet::from(["", "fin", "fin-1", "fin-2", "fio", "sales"]);
         for (pattern, want) in [("fin-*", &["fin-1", "fin-2"][..]), ("*n*", &["fin", "fin-1", "fin-2"]), ("x*", &[])] {
             let glob = Glob::new(pattern);
-            let within = names.range::<str, _>(glob.range()).take_while(|name| glob.may_match(name));
-            assert_eq!(within.copied().filter(|name| glob.matches(name)).collect::<Vec<_>>(), want, "{pattern}");
+            let within = names
+                .range::<str, _>(glob.range())
+                .take_while(|name| glob.may_match(name));
+            assert_eq!(
+                within
+                    .copied()
+                    .filter(|name| glob.matches(name))
+                    .collect::<Vec<_>>(),
+                want,
+                "{pattern}"
+            );
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::config::PublicName;
 
 /// `IP:PORT`; IPv6 in brackets.
 pub(crate) fn socket_address(text: &str) -> Parsed<SocketAddr> {
-    text.parse().map_err(|_why| "must be IP:PORT, such as \"127.0.0.1:5439\" or \"[::1]:5439\"".into())
+    text.parse()
+        .map_err(|_why| "must be IP:PORT, such as \"127.0.0.1:5439\" or \"[::1]:5439\"".into())
 }
 
 /// 1–65535, in digits.
@@ -19,8 +20,8 @@ pub(crate) fn port(text: &str) -> Parsed<u16> {
     port.ok_or("must be a port, 1 to 65535".into())
 }
 
-/// `https://HOST[:PORT][/PATH]`, or `http://` to this host: what is sent there are signed requests and their answers,
-/// which are passwords.
+/// `https://HOST[:PORT][/PATH]`, or `http://` to this host: what is sent there are signed requests
+/// and their answers, which are passwords.
 pub(crate) fn endpoint_url(text: &str) -> Parsed<String> {
     const EXPECTED: &str = "must be a URL, such as \"https://vpce.example.com\", without user, query or fragment";
     let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
@@ -28,7 +29,10 @@ pub(crate) fn endpoint_url(text: &str) -> Parsed<String> {
         return Err(EXPECTED.into());
     }
     let authority = rest.split('/').next().unwrap_or(rest);
-    let (host, after) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let (host, after) = match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
         Some(bracketed) => bracketed,
         None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };

@@ -38,7 +38,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// `10.1.0.0/16`, `2001:db8::/32`, or one address. Bits behind the prefix are a mistake, as PostgreSQL's `cidr` has it.
+/// `10.1.0.0/16`, `2001:db8::/32`, or one address. Bits behind the prefix are a mistake, as
+/// PostgreSQL's `cidr` has it.
 pub(crate) fn network(text: &str) -> Parsed<IpNet> {
     const EXPECTED: &str = "must be a network, such as \"10.1.0.0/16\", or an address";
     let network = match text.parse::<IpNet>() {
@@ -70,7 +71,9 @@ const VPC_ENDPOINT: &str = "vpce-";
 /// `vpce-` and 8 to 17 hexadecimal digits (EC2 API, `VpcEndpointId`).
 pub(crate) fn vpc_endpoint(text: &str) -> Parsed<String> {
     let digits = text.strip_prefix(VPC_ENDPOINT).unwrap_or_default();
-    let is_hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hex = digits
+        .bytes()
+        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if is_hex && (8..=17).contains(&digits.len()) {
         Ok(text.to_owned())
     } else {

@@ -1,12 +1,12 @@
-//! A warehouse's host, and what people paste in its place: AWS's console shows endpoints as `HOST:PORT/DATABASE` and as
-//! JDBC URLs.
+//! A warehouse's host, and what people paste in its place: AWS's console shows endpoints as
+//! `HOST:PORT/DATABASE` and as JDBC URLs.
 
 use rustls::pki_types::ServerName;
 
 use super::{Parsed, host, port};
 
-/// A DNS name or an IP address. Where the text is an endpoint or a URL, the fault says which part of it goes where, without
-/// repeating any: there may be a password in it.
+/// A DNS name or an IP address. Where the text is an endpoint or a URL, the fault says which part
+/// of it goes where, without repeating any: there may be a password in it.
 pub(crate) fn warehouse_host(text: &str) -> Parsed<String> {
     host(text).map_err(|otherwise| Pasted::read(text).map_or(otherwise, |pasted| pasted.advice().into()))
 }
@@ -20,14 +20,18 @@ struct Pasted {
 }
 
 impl Pasted {
-    /// Recognizes `HOST:PORT/DATABASE`, with or without a scheme such as `jdbc:redshift://` ahead and properties behind.
-    /// `None`: the text is something else.
+    /// Recognizes `HOST:PORT/DATABASE`, with or without a scheme such as `jdbc:redshift://` ahead
+    /// and properties behind. `None`: the text is something else.
     fn read(text: &str) -> Option<Self> {
         let rest = text.trim();
-        let (is_url, rest) = rest.split_once("://").map_or((false, rest), |(_scheme, rest)| (true, rest));
+        let (is_url, rest) = rest
+            .split_once("://")
+            .map_or((false, rest), |(_scheme, rest)| (true, rest));
         let (rest, _properties) = rest.split_at(rest.find(['?', ';', '#']).unwrap_or(rest.len()));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let authority = authority.rsplit_once('@').map_or(authority, |(_user, authority)| authority);
+        let authority = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_user, authority)| authority);
         let (host, digits) = match authority.split_once(':') {
             Some((host, digits)) => (host, Some(digits)),
             None => (authority, None),

@@ -1,7 +1,8 @@
-//! Certificates, keys and revocation lists in PEM: the one place where such texts are read, at load and while we run.
+//! Certificates, keys and revocation lists in PEM: the one place where such texts are read, at load
+//! and while we run.
 //!
-//! The errors of the libraries that read them show bytes of the text, and the text may be a private key. None of them
-//! leaves this module: [`BadPem`] says the same in words of ours.
+//! The errors of the libraries that read them show bytes of the text, and the text may be a private
+//! key. None of them leaves this module: [`BadPem`] says the same in words of ours.
 
 use std::sync::Arc;
 
@@ -38,26 +39,32 @@ pub(crate) fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadPem> {
 pub(crate) fn roots(pem: &str) -> Result<RootCertStore, BadPem> {
     let mut store = RootCertStore::empty();
     for certificate in all(pem, Wanted::Certificates)? {
-        store.add(certificate).map_err(|_shows_bytes| BadPem::NoRoot)?;
+        store
+            .add(certificate)
+            .map_err(|_shows_bytes| BadPem::NoRoot)?;
     }
     Ok(store)
 }
 
-/// Revocation lists: at least one, and each of a kind that can be used. None at all is no list: the file was cut, and
-/// nobody is to be let in by that.
+/// Revocation lists: at least one, and each of a kind that can be used. None at all is no list: the
+/// file was cut, and nobody is to be let in by that.
 ///
 /// # Errors
 /// See [`BadPem`].
 pub(crate) fn crls(pem: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, BadPem> {
     let lists: Vec<_> = all(pem, Wanted::RevocationLists)?;
-    // What a verifier takes is what will do. It reads no list before it has a root, whichever that is.
+    // What a verifier takes is what will do. It reads no list before it has a root, whichever that
+    // is.
     let nobody = TrustAnchor {
         subject: Der::from_slice(&[]),
         subject_public_key_info: Der::from_slice(&[]),
         name_constraints: None,
     };
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new([nobody].into_iter().collect()), provider());
-    verifier.with_crls(lists.iter().cloned()).build().map_err(|_shows_bytes| BadPem::UnusableCrl)?;
+    verifier
+        .with_crls(lists.iter().cloned())
+        .build()
+        .map_err(|_shows_bytes| BadPem::UnusableCrl)?;
     Ok(lists)
 }
 
@@ -83,7 +90,10 @@ pub(crate) fn key_pair(
             let is_of = |certificate: &CertificateDer<'static>| {
                 CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &provider()).is_ok()
             };
-            Err(chain.iter().position(is_of).map_or(BadPem::OtherKey, |at| BadPem::NotFirst { at: at + 1 }))
+            Err(chain
+                .iter()
+                .position(is_of)
+                .map_or(BadPem::OtherKey, |at| BadPem::NotFirst { at: at + 1 }))
         }
         Err(_) => Err(BadPem::UnusableKey),
     }

@@ -3,8 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Who besides its owner may read this private key, in words. A group may where root owns the file, as PostgreSQL has it
-/// (libpq, `sslkey`): so Kubernetes lends files to a pod (`fsGroup`). `None`: nobody, or it is not there.
+/// Who besides its owner may read this private key, in words. A group may where root owns the file,
+/// as PostgreSQL has it (libpq, `sslkey`): so Kubernetes lends files to a pod (`fsGroup`). `None`:
+/// nobody, or it is not there.
 pub(crate) fn readers(path: &Path) -> Option<&'static str> {
     const ROOT: u32 = 0;
     let file = std::fs::metadata(path).ok()?;

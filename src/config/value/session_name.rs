@@ -4,30 +4,41 @@ use std::fmt::Write;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// A client's user as `RoleSessionName`: word characters and `=,.@-`, the rest `.` (as lava cleans), and `-` with 8 hex of the
-/// name's SHA-256 behind it where that changed the name or it was not 2–64 long. A name that ends like one with a hash gets one
-/// too, since else it could be chosen to be another user's.
+/// A client's user as `RoleSessionName`: word characters and `=,.@-`, the rest `.` (as lava
+/// cleans), and `-` with 8 hex of the name's SHA-256 behind it where that changed the name or it
+/// was not 2–64 long. A name that ends like one with a hash gets one too, since else it could be
+/// chosen to be another user's.
 pub(crate) fn session_name(user: &str) -> String {
     const LONGEST: usize = 64;
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
-    let mut name: String = user.chars().map(|c| if is_allowed(c) { c } else { '.' }).collect();
+    let mut name: String = user
+        .chars()
+        .map(|c| if is_allowed(c) { c } else { '.' })
+        .collect();
     if name == user && (2..=LONGEST).contains(&name.len()) && !ends_in_a_hash(&name) {
         return name;
     }
     name.truncate(LONGEST - MARK);
     let hash = digest(&SHA256, user.as_bytes());
-    hash.as_ref().iter().take(4).fold(name + "-", |mut name, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    hash.as_ref()
+        .iter()
+        .take(4)
+        .fold(name + "-", |mut name, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
 }
 
 /// `-` and 8 hex.
 const MARK: usize = 9;
 
 fn ends_in_a_hash(name: &str) -> bool {
-    let mark = name.len().checked_sub(MARK).and_then(|at| name.get(at..)).and_then(|mark| mark.strip_prefix('-'));
+    let mark = name
+        .len()
+        .checked_sub(MARK)
+        .and_then(|at| name.get(at..))
+        .and_then(|mark| mark.strip_prefix('-'));
     mark.is_some_and(|hash| hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 

@@ -16,7 +16,8 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// Whether it may lead to something else while we run: the environment of a process does not change under way.
+    /// Whether it may lead to something else while we run: the environment of a process does not
+    /// change under way.
     #[must_use]
     pub fn may_change(&self) -> bool {
         match self {
@@ -40,7 +41,8 @@ pub enum Remote {
     },
 }
 
-/// `file:PATH`, `env:NAME`, `ssm:NAME`, `secret:ID[#key]` or a bare path. Relative paths are left as they are.
+/// `file:PATH`, `env:NAME`, `ssm:NAME`, `secret:ID[#key]` or a bare path. Relative paths are left
+/// as they are.
 pub(crate) fn reference(text: &str) -> Parsed<Reference> {
     match text.split_once(':') {
         Some(("ssm", name)) if is_parameter(name) => Ok(Reference::Remote(Remote::Parameter(name.to_owned()))),
@@ -57,13 +59,15 @@ pub(crate) fn reference(text: &str) -> Parsed<Reference> {
     }
 }
 
-/// Whether a text looks like a certificate or a key that lost the lines around its base64, which begins so in DER: no path is
-/// so long, and has nothing but these.
+/// Whether a text looks like a certificate or a key that lost the lines around its base64, which
+/// begins so in DER: no path is so long, and has nothing but these.
 fn is_der(text: &str) -> bool {
     const SHORTEST_KEY: usize = 60;
     text.len() >= SHORTEST_KEY
         && text.starts_with('M')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
 }
 
 fn remote_secret(text: &str) -> Parsed<Remote> {
@@ -100,7 +104,8 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// What may stand in a name that people read and type: 1–63 bytes, all visible but for blanks within.
+/// What may stand in a name that people read and type: 1–63 bytes, all visible but for blanks
+/// within.
 pub(crate) fn visible_name(text: &str) -> Parsed<()> {
     visible(text, 63)
 }
@@ -119,8 +124,8 @@ pub(crate) fn user_name(text: &str) -> Parsed<()> {
     Ok(())
 }
 
-/// A text for people, such as `description`: at most 1,000 characters, and nothing that a terminal or a page would obey. Whoever
-/// writes lava's table writes it, and others read it.
+/// A text for people, such as `description`: at most 1,000 characters, and nothing that a terminal
+/// or a page would obey. Whoever writes lava's table writes it, and others read it.
 pub(crate) fn note(text: &str) -> Parsed<String> {
     const LONGEST: usize = 1000;
     let is_hidden = |c: char| c != '\n' && c != '\t' && (c.is_control() || is_formatting(c));
@@ -137,7 +142,8 @@ fn is_formatting(c: char) -> bool {
 
 /// 1 to `longest` bytes, all visible but for blanks within.
 pub(crate) fn visible(text: &str, longest: usize) -> Parsed<()> {
-    // Controls, all blanks but the plain one, and what shows nothing or turns the direction of writing.
+    // Controls, all blanks but the plain one, and what shows nothing or turns the direction of
+    // writing.
     let hidden = |c: char| c.is_control() || (c.is_whitespace() && c != ' ') || is_formatting(c);
     if !(1..=longest).contains(&text.len()) {
         Err(format!("a name is 1 to {longest} bytes long").into())
@@ -153,12 +159,18 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
     let chars = name.chars().count();
     let within = (chars / 3).clamp(1, 2);
     // Each character more or less is an edit.
-    let near = candidates.into_iter().filter(|candidate| candidate.chars().count().abs_diff(chars) <= within);
+    let near = candidates
+        .into_iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(chars) <= within);
     let scored = near.map(|candidate| (edits(name, candidate), candidate));
-    scored.filter(|(edits, _)| *edits <= within).min().map(|(_, candidate)| candidate)
+    scored
+        .filter(|(edits, _)| *edits <= within)
+        .min()
+        .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein's distance, where two neighbours in the wrong order are one edit (optimal string alignment).
+/// Levenshtein's distance, where two neighbours in the wrong order are one edit (optimal string
+/// alignment).
 fn edits(a: &str, b: &str) -> usize {
     #[cfg(test)]
     super::work::compared();
@@ -170,7 +182,9 @@ fn edits(a: &str, b: &str) -> usize {
         let mut next = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
             let left = at(&next, j) + 1;
-            let mut least = left.min(at(&row, j + 1) + 1).min(at(&row, j) + usize::from(x != y));
+            let mut least = left
+                .min(at(&row, j + 1) + 1)
+                .min(at(&row, j) + usize::from(x != y));
             let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
             if swapped {
                 least = least.min(at(&before, j - 1) + 1);
@@ -219,7 +233,11 @@ mod tests {
         for (text, want) in [("", ""), ("$A {A} $", "$A {A} $"), ("${A}", "x${B}"), ("1${A}2${EMPTY}3", "1x${B}23")] {
             assert_eq!(expand(text, &env).as_deref(), Ok(want));
         }
-        assert!(expand("a${NOPE}", &env).unwrap_err().contains("NOPE is not set"));
+        assert!(
+            expand("a${NOPE}", &env)
+                .unwrap_err()
+                .contains("NOPE is not set")
+        );
         for text in ["${", "${}", "${A", "${1}", "${A B}", "${A-x}"] {
             assert!(expand(text, &env).unwrap_err().contains("must be followed"), "{text}");
         }

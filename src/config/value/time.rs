@@ -7,8 +7,9 @@ use toml::value::Datetime;
 
 use super::Parsed;
 
-/// lava's grammar without sign and exponent: optional blanks, a decimal number, optional blanks, an optional unit out of
-/// `w d h m s` (none = seconds), optional blanks. At most 1,000,000,000 s, so that adding it to a time cannot overflow.
+/// lava's grammar without sign and exponent: optional blanks, a decimal number, optional blanks, an
+/// optional unit out of `w d h m s` (none = seconds), optional blanks. At most 1,000,000,000 s, so
+/// that adding it to a time cannot overflow.
 pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     const EXPECTED: &str = "must be a duration, such as \"90s\", \"15m\", \"0.5h\" or a number of seconds";
     let text = text.trim_matches([' ', '\t']);
@@ -29,7 +30,12 @@ pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     let too_long = || Cow::Borrowed("must be at most 1000000000 seconds");
     let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().map_err(|_why| too_long())? };
     // Nine digits are nanoseconds; what is finer is cut.
-    let nanos: u64 = format!("{:0<9}", fraction).chars().take(9).collect::<String>().parse().unwrap_or(0);
+    let nanos: u64 = format!("{:0<9}", fraction)
+        .chars()
+        .take(9)
+        .collect::<String>()
+        .parse()
+        .unwrap_or(0);
     let total = (u128::from(whole) * 1_000_000_000 + u128::from(nanos)) * unit_secs;
     if total > 1_000_000_000_000_000_000 {
         return Err(too_long());
@@ -42,15 +48,20 @@ pub(crate) fn positive(duration: Duration) -> Parsed<Duration> {
     if duration.is_zero() { Err("must be longer than 0".into()) } else { Ok(duration) }
 }
 
-/// A moment, or the beginning of a day; in UTC where it does not say, as PostgreSQL takes `VALID UNTIL` in its own zone.
+/// A moment, or the beginning of a day; in UTC where it does not say, as PostgreSQL takes `VALID
+/// UNTIL` in its own zone.
 pub(crate) fn moment(at: &Datetime) -> Parsed<SystemTime> {
     const EXPECTED: &str = "must be a date, such as 2027-01-31, or a date and time";
     let date = at.date.ok_or(EXPECTED)?;
     let month = time::Month::try_from(date.month).map_err(|_why| EXPECTED)?;
     let date = time::Date::from_calendar_date(i32::from(date.year), month, date.day).map_err(|_why| EXPECTED)?;
-    let (hour, minute, second) = at.time.map_or((0, 0, 0), |time| (time.hour, time.minute, time.second.unwrap_or(0)));
+    let (hour, minute, second) = at
+        .time
+        .map_or((0, 0, 0), |time| (time.hour, time.minute, time.second.unwrap_or(0)));
     // A leap second is as good as the one before.
-    let moment = date.with_hms(hour, minute, second.min(59)).map_err(|_why| EXPECTED)?;
+    let moment = date
+        .with_hms(hour, minute, second.min(59))
+        .map_err(|_why| EXPECTED)?;
     let offset_minutes = match at.offset {
         None | Some(toml::value::Offset::Z) => 0,
         Some(toml::value::Offset::Custom { minutes }) => minutes,

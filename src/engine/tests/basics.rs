@@ -10,7 +10,11 @@ async fn ten_thousand_waiters_over_a_hundred_keys_share_a_hundred_flights() {
     let rig = rig(AHEAD, []);
     let keys = (0..10_000).map(|at| at % 100).collect::<Vec<_>>();
     let all = join_all(keys.iter().map(|key| rig.cache.get(key))).await;
-    assert!(keys.iter().zip(all).all(|(key, value)| value.unwrap().key == *key));
+    assert!(
+        keys.iter()
+            .zip(all)
+            .all(|(key, value)| value.unwrap().key == *key)
+    );
     assert_eq!(rig.calls(), 100);
 }
 

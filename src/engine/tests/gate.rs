@@ -12,7 +12,8 @@ fn place(account: &str) -> Place {
     Place { account: Some(account.into()), region: None }
 }
 
-/// Calls that fail in turn with these, and succeed after; how often it was tried comes with the outcome.
+/// Calls that fail in turn with these, and succeed after; how often it was tried comes with the
+/// outcome.
 async fn call(gate: &Gate, failures: impl IntoIterator<Item = MintError>) -> (Result<(), MintError>, usize) {
     let (failures, tries) = (Mutex::new(failures.into_iter().collect::<VecDeque<_>>()), AtomicUsize::new(0));
     let attempt = || async {
@@ -37,7 +38,9 @@ async fn what_is_throttled_for_too_long_is_told_as_that() {
     for seed in 0..20 {
         let gate = Gate::new(Jitter::fixed(seed), secs(15));
         let began = Instant::now();
-        let told = gate.call(&Place::default(), || async { Err::<(), _>(throttled()) }).await;
+        let told = gate
+            .call(&Place::default(), || async { Err::<(), _>(throttled()) })
+            .await;
         assert!(told.unwrap_err().is_throttled());
         // Its caller's patience ends at 20.
         assert!((secs(15)..secs(16)).contains(&began.elapsed()), "{:?}", began.elapsed());
@@ -84,7 +87,10 @@ async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
     }));
     let there = async {
         pass(Duration::from_millis(10)).await;
-        gate.call(&place("2"), || async { Ok(()) }).now_or_never().expect("another place has its own eight").unwrap();
+        gate.call(&place("2"), || async { Ok(()) })
+            .now_or_never()
+            .expect("another place has its own eight")
+            .unwrap();
     };
     tokio::join!(here, there);
     assert_eq!((most.into_inner(), began.elapsed().as_secs()), (8, 10));
@@ -97,7 +103,12 @@ async fn who_leaves_gives_its_turn_back() {
     let here = place("1");
     let hanging = join_all((0..20).map(|_| gate.call(&here, std::future::pending::<Result<(), MintError>>)));
     assert!(tokio::time::timeout(secs(1), hanging).await.is_err());
-    assert!(gate.call(&here, || async { Ok(()) }).now_or_never().unwrap().is_ok());
+    assert!(
+        gate.call(&here, || async { Ok(()) })
+            .now_or_never()
+            .unwrap()
+            .is_ok()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +119,9 @@ async fn places_are_not_remembered_for_ever() {
     tokio::pin!(busy);
     assert!(busy.as_mut().now_or_never().is_none());
     for account in 0..5000 {
-        gate.call(&place(&account.to_string()), || async { Ok(()) }).await.unwrap();
+        gate.call(&place(&account.to_string()), || async { Ok(()) })
+            .await
+            .unwrap();
         assert!(gate.len() <= 1024);
     }
     assert!(gate.knows(&there));

@@ -1,5 +1,5 @@
-//! Whatever happens in whatever order, what the cache promises holds: nobody gets another's credential, or one that has expired
-//! (aws/amazon-redshift-jdbc-driver#12 and #97).
+//! Whatever happens in whatever order, what the cache promises holds: nobody gets another's
+//! credential, or one that has expired (aws/amazon-redshift-jdbc-driver#12 and #97).
 
 use std::collections::HashMap;
 
@@ -73,7 +73,11 @@ impl World {
             }
             let Ok(value) = outcome else { return };
             assert_eq!(value.key, key);
-            let granted = value.expires_at.unwrap().duration_since(value.minted_at).unwrap();
+            let granted = value
+                .expires_at
+                .unwrap()
+                .duration_since(value.minted_at)
+                .unwrap();
             let end = value.expires_at.unwrap() - policy.margin.min(granted / 4);
             let age = now.duration_since(value.minted_at).unwrap();
             let is_fresh = age < Duration::from_millis(5);
@@ -136,7 +140,11 @@ async fn live(policy: Policy, ops: Vec<Op>) {
 }
 
 fn check(policy: Policy, ops: Vec<Op>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(live(policy, ops));
 }
 

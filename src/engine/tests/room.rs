@@ -25,7 +25,11 @@ async fn flights_are_never_evicted_and_make_room_when_they_land() {
     let rig = rig(Policy { cap: 2, ..AHEAD }, []);
     let keys = (0..50).collect::<Vec<_>>();
     let all = futures_util::future::join_all(keys.iter().map(|key| rig.cache.get(key))).await;
-    assert!(keys.iter().zip(all).all(|(key, value)| value.unwrap().key == *key));
+    assert!(
+        keys.iter()
+            .zip(all)
+            .all(|(key, value)| value.unwrap().key == *key)
+    );
     assert_eq!((rig.cache.len(), rig.calls()), (2, 50));
 }
 

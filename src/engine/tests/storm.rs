@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::engine::gate::{Gate, Place};
 
-/// Admits a call when the last one admitted is a second ago, and throttles the rest; either takes 50 ms.
+/// Admits a call when the last one admitted is a second ago, and throttles the rest; either takes
+/// 50 ms.
 struct Slow {
     gate: Gate,
     admitted: Mutex<Option<Instant>>,
@@ -32,7 +33,12 @@ impl Slow {
 
 impl Fetch<u32, Value> for Slow {
     fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, MintError>> {
-        async move { self.gate.call(&Place::default(), || self.answer(*key)).await }.boxed()
+        async move {
+            self.gate
+                .call(&Place::default(), || self.answer(*key))
+                .await
+        }
+        .boxed()
     }
 }
 
@@ -70,9 +76,20 @@ async fn with_time_enough_everyone_is_served_in_turn() {
         assert!(storm.all.iter().all(|(outcome, _)| outcome.is_ok()));
         assert!((100..600).contains(&storm.calls), "{} calls", storm.calls);
         // Of the eight inside, a new one may be lucky; those outside come in by turns.
-        let mut turns = storm.all.iter().enumerate().map(|(at, (_, served))| (*served, at)).collect::<Vec<_>>();
+        let mut turns = storm
+            .all
+            .iter()
+            .enumerate()
+            .map(|(at, (_, served))| (*served, at))
+            .collect::<Vec<_>>();
         turns.sort_unstable();
-        assert!(turns.iter().enumerate().all(|(turn, (_, at))| turn.abs_diff(*at) < 8), "{turns:?}");
+        assert!(
+            turns
+                .iter()
+                .enumerate()
+                .all(|(turn, (_, at))| turn.abs_diff(*at) < 8),
+            "{turns:?}"
+        );
     }
 }
 
@@ -80,7 +97,11 @@ async fn with_time_enough_everyone_is_served_in_turn() {
 async fn with_too_little_time_the_first_are_served_and_the_rest_are_told_at_the_deadline() {
     for seed in 0..20 {
         let storm = storm(secs(20), seed).await;
-        let served = storm.all.iter().filter(|(outcome, _)| outcome.is_ok()).count();
+        let served = storm
+            .all
+            .iter()
+            .filter(|(outcome, _)| outcome.is_ok())
+            .count();
         assert!((10..=20).contains(&served), "{served}");
         for (at, (outcome, when)) in storm.all.iter().enumerate() {
             match outcome {

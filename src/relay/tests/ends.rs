@@ -15,7 +15,10 @@ async fn a_forged_record_of_the_clients_ends_the_session_with_an_alert() {
     client.get_mut().0.write_all(FORGED).await.unwrap();
     let (relayed, answer) = tokio::join!(relay(legs), async {
         let mut nothing = Vec::new();
-        upstream.read_to_end(&mut nothing).await.expect("the warehouse is told goodbye");
+        upstream
+            .read_to_end(&mut nothing)
+            .await
+            .expect("the warehouse is told goodbye");
         client.read(&mut [0]).await.unwrap_err()
     });
     assert_eq!(relayed.end, End::Client);
@@ -35,7 +38,14 @@ async fn a_forged_record_of_the_warehouses_does_not_reach_the_client() {
     });
     assert_eq!((relayed.end, &got[..]), (End::Upstream, LAST_WORD));
     assert!(matches!(relayed.error, Some(RelayError::Upstream(_))), "{relayed:?}");
-    assert!(upstream.read(&mut [0]).await.unwrap_err().to_string().contains("BadRecordMac"));
+    assert!(
+        upstream
+            .read(&mut [0])
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("BadRecordMac")
+    );
 }
 
 #[tokio::test]

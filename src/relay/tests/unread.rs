@@ -48,7 +48,9 @@ async fn peers_that_read_nothing_for_longer_than_the_limit_get_all_of_it_later()
         let (mut got_query, mut got_row) = (vec![0; query.len()], vec![0; row.len()]);
         let all = async { tokio::join!(upstream.read_exact(&mut got_query), client.read_exact(&mut got_row)) };
         let (uploaded, downloaded) = timeout(60 * second, all).await.expect("both go on");
-        uploaded.and(downloaded).unwrap_or_else(|error| panic!("{error} after {:?}", begun.elapsed()));
+        uploaded
+            .and(downloaded)
+            .unwrap_or_else(|error| panic!("{error} after {:?}", begun.elapsed()));
         assert!(got_query == query && got_row == row);
         drop(client);
     };

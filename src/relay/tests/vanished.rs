@@ -98,7 +98,10 @@ async fn a_client_that_half_closes_and_does_not_take_its_result_is_not_waited_fo
     let row = [&b"D\0\0\0\x84"[..], &[7; 128]].concat();
     let (outcome, ()) = tokio::join!(relay(legs), async {
         expect(&mut upstream, QUERY).await;
-        upstream.write_all(&[&row[..], COMPLETE, READY].concat()).await.unwrap();
+        upstream
+            .write_all(&[&row[..], COMPLETE, READY].concat())
+            .await
+            .unwrap();
     });
     // All is answered: there is nothing to cancel.
     assert_eq!((outcome.cancels, outcome.after.as_secs()), (0, LINGER.as_secs()));
@@ -154,7 +157,10 @@ async fn a_reset_of_the_clients_cancels_its_query_at_once() {
         let (outcome, ()) = tokio::join!(relay(Legs { client: leg(ours), upstream: leg(ours_too) }), async {
             let mut client = client;
             client.write_all(message).await.unwrap();
-            upstream.read_exact(&mut vec![0; message.len()]).await.unwrap();
+            upstream
+                .read_exact(&mut vec![0; message.len()])
+                .await
+                .unwrap();
             client.set_zero_linger().unwrap();
             drop(client);
         });

@@ -25,7 +25,9 @@ pub(super) fn parse(header: &[u8]) -> Parsed {
         }
         return Ok(Progress::Wants(missing));
     };
-    names(line).map(Progress::Names).ok_or(ProxyError::Malformed("a line of another form"))
+    names(line)
+        .map(Progress::Names)
+        .ok_or(ProxyError::Malformed("a line of another form"))
 }
 
 /// What a whole line says.
@@ -42,7 +44,10 @@ fn names(line: &[u8]) -> Option<Option<Peer>> {
     };
     let (source, _destination) = (parse(words.next()?)?, parse(words.next()?)?);
     let (port, _port) = (port(words.next()?)?, port(words.next()?)?);
-    words.next().is_none().then(|| Some(Peer::at(SocketAddr::new(source, port))))
+    words
+        .next()
+        .is_none()
+        .then(|| Some(Peer::at(SocketAddr::new(source, port))))
 }
 
 /// 0–65535, in digits, without zeros in front.

@@ -10,12 +10,14 @@ pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family and protocol, length.
 const HEAD_BYTES: usize = 16;
 
-/// Longest rest that is taken, in bytes; balancers send a few dozen, some the subject of a certificate.
+/// Longest rest that is taken, in bytes; balancers send a few dozen, some the subject of a
+/// certificate.
 pub(super) const MAX_PAYLOAD: usize = 4096;
 
 /// Types of fields (section 2.2).
 const CRC32C: u8 = 0x03;
-/// Of AWS's own (Elastic Load Balancing, "Proxy protocol"), and its subtype for the id of the VPC endpoint.
+/// Of AWS's own (Elastic Load Balancing, "Proxy protocol"), and its subtype for the id of the VPC
+/// endpoint.
 const AWS: u8 = 0xea;
 const VPC_ENDPOINT_ID: u8 = 0x01;
 
@@ -35,7 +37,8 @@ pub(super) fn parse(header: &[u8]) -> Parsed {
         return Ok(Progress::Wants(length - payload.len()));
     }
     let named = match (command, family) {
-        // LOCAL: the balancer speaks for itself. Unspecified: for somebody it cannot name. Either way the rest is skipped.
+        // LOCAL: the balancer speaks for itself. Unspecified: for somebody it cannot name. Either
+        // way the rest is skipped.
         (0x20, _) | (0x21, 0x00) => None,
         (0x21, 0x11) => Some(client::<4>(payload, header)?),
         (0x21, 0x21) => Some(client::<16>(payload, header)?),
@@ -69,7 +72,9 @@ fn vpc_endpoint(mut fields: &[u8], header: &[u8]) -> Result<Option<String>, Prox
         match (kind, value) {
             (CRC32C, sum) => check(header, header.len() - rest.len() - sum.len(), sum)?,
             (AWS, [VPC_ENDPOINT_ID, id @ ..]) => {
-                let id = std::str::from_utf8(id).ok().and_then(|id| value::vpc_endpoint(id).ok());
+                let id = std::str::from_utf8(id)
+                    .ok()
+                    .and_then(|id| value::vpc_endpoint(id).ok());
                 let id = id.ok_or(ProxyError::Malformed("the id of a VPC endpoint"))?;
                 if found.replace(id).is_some() {
                     return Err(ProxyError::Malformed("two VPC endpoints"));
@@ -92,7 +97,11 @@ fn field(fields: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 /// The checksum is of the whole header, with zeros in its own place.
 fn check(header: &[u8], at: usize, sum: &[u8]) -> Result<(), ProxyError> {
     let mut zeroed = header.to_vec();
-    zeroed.iter_mut().skip(at).take(sum.len()).for_each(|byte| *byte = 0);
+    zeroed
+        .iter_mut()
+        .skip(at)
+        .take(sum.len())
+        .for_each(|byte| *byte = 0);
     if sum == crc32c(&zeroed).to_be_bytes() { Ok(()) } else { Err(ProxyError::Malformed("its checksum is wrong")) }
 }
 

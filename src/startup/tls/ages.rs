@@ -1,5 +1,6 @@
-//! Certificates and lists that age: who has to see to newer ones is told, at start, at each reading, when one ends, and once a
-//! day from 30 days before its end; of a revocation list in the last tenth of its term, if that is shorter.
+//! Certificates and lists that age: who has to see to newer ones is told, at start, at each
+//! reading, when one ends, and once a day from 30 days before its end; of a revocation list in the
+//! last tenth of its term, if that is shorter.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -103,7 +104,10 @@ impl Told {
             let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             told.retain(|key, _| terms.contains(key));
             let due = Aging::among(terms, now).filter(|(key, aging)| {
-                let (breaks, last) = told.get(*key).copied().unwrap_or((false, SystemTime::UNIX_EPOCH));
+                let (breaks, last) = told
+                    .get(*key)
+                    .copied()
+                    .unwrap_or((false, SystemTime::UNIX_EPOCH));
                 let is_due = is_read
                     || breaks != aging.breaks_logins()
                     || now.duration_since(last).is_ok_and(|since| since >= AGAIN);
@@ -121,8 +125,8 @@ impl Told {
     }
 }
 
-/// Tells again and again what is due. By the hour, and not when the next one ends: the machine may have been suspended, and its
-/// clock set. Never ends.
+/// Tells again and again what is due. By the hour, and not when the next one ends: the machine may
+/// have been suspended, and its clock set. Never ends.
 pub(crate) async fn by_the_hour(tell: impl Fn()) {
     const HOUR: Duration = Duration::from_secs(3600);
     loop {
@@ -144,10 +148,23 @@ mod tests {
 
     /// How many lines there would be.
     fn told(told: &Told, terms: &[(Of, Term)], now: SystemTime, is_read: bool) -> usize {
-        let before: Vec<_> = told.0.lock().unwrap().iter().map(|(key, at)| (key.clone(), *at)).collect();
+        let before: Vec<_> = told
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(key, at)| (key.clone(), *at))
+            .collect();
         told.tell(terms, now, is_read);
         let after = told.0.lock().unwrap();
-        after.iter().filter(|(key, at)| !before.iter().any(|(known, was)| known == *key && was == *at)).count()
+        after
+            .iter()
+            .filter(|(key, at)| {
+                !before
+                    .iter()
+                    .any(|(known, was)| known == *key && was == *at)
+            })
+            .count()
     }
 
     #[test]
@@ -175,7 +192,11 @@ mod tests {
         for (days, ahead) in [(7, DAY * 7 / 10), (30, DAY * 3), (300, DAY * 30), (3000, DAY * 30)] {
             let terms = [(Of::ClientCrl, term("ca", DAY * days))];
             let end = terms[0].1.ends.unwrap();
-            let stage = |now| Aging::among(&terms, now).next().map(|(_, aging)| aging.stage);
+            let stage = |now| {
+                Aging::among(&terms, now)
+                    .next()
+                    .map(|(_, aging)| aging.stage)
+            };
             assert_eq!(stage(terms[0].1.begins), None, "{days} days");
             assert_eq!(stage(end - ahead - Duration::from_secs(1)), None, "{days} days");
             assert_eq!(stage(end - ahead), Some(Stage::Ending(ahead.as_secs() / DAY.as_secs())), "{days} days");
@@ -189,7 +210,11 @@ mod tests {
         let looking = by_the_hour(|| {
             looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         });
-        assert!(tokio::time::timeout(DAY + Duration::from_secs(1), looking).await.is_err());
+        assert!(
+            tokio::time::timeout(DAY + Duration::from_secs(1), looking)
+                .await
+                .is_err()
+        );
         assert_eq!(looks.into_inner(), 24);
     }
 

@@ -1,8 +1,9 @@
 //! What clients' certificates are verified by.
 //!
-//! As in PostgreSQL, a client without a certificate is let through the handshake, and one whose certificate does not verify
-//! is not, whatever it would have been asked for behind it. Revocation fails closed, as there: with `client_crl`, each CA of
-//! a chain needs a list of its own that is not out of date (`nextUpdate`).
+//! As in PostgreSQL, a client without a certificate is let through the handshake, and one whose
+//! certificate does not verify is not, whatever it would have been asked for behind it. Revocation
+//! fails closed, as there: with `client_crl`, each CA of a chain needs a list of its own that is
+//! not out of date (`nextUpdate`).
 
 use std::sync::Arc;
 
@@ -74,8 +75,15 @@ impl Clients {
 
     /// From when until when what is here is valid.
     pub(super) fn terms(&self) -> impl Iterator<Item = (Of, Term)> {
-        let lists = self.revoked.iter().flat_map(|lists| lists.iter().filter_map(of_crl));
-        let roots = self.of_roots.iter().cloned().map(|term| (Of::ClientCa, term));
+        let lists = self
+            .revoked
+            .iter()
+            .flat_map(|lists| lists.iter().filter_map(of_crl));
+        let roots = self
+            .of_roots
+            .iter()
+            .cloned()
+            .map(|term| (Of::ClientCa, term));
         roots.chain(lists.map(|term| (Of::ClientCrl, term)))
     }
 
@@ -84,16 +92,21 @@ impl Clients {
         is_constrained(shown, &self.roots)
     }
 
-    /// Verifies the chain, its time, that it is for clients (extended key usage, where a certificate has one), and that
-    /// nothing in it is revoked.
+    /// Verifies the chain, its time, that it is for clients (extended key usage, where a
+    /// certificate has one), and that nothing in it is revoked.
     ///
     /// # Errors
     /// See [`ClientsError`].
     pub(super) fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, ClientsError> {
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), provider());
         if let Some(revoked) = &self.revoked {
-            builder = builder.with_crls(revoked.iter().cloned()).enforce_revocation_expiration();
+            builder = builder
+                .with_crls(revoked.iter().cloned())
+                .enforce_revocation_expiration();
         }
-        builder.allow_unauthenticated().build().map_err(|_of_both| ClientsError::Unusable)
+        builder
+            .allow_unauthenticated()
+            .build()
+            .map_err(|_of_both| ClientsError::Unusable)
     }
 }

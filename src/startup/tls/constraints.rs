@@ -1,18 +1,22 @@
-//! Whether a CA of a client's chain may only vouch for some names (name constraints, RFC 5280 section 4.2.1.10).
+//! Whether a CA of a client's chain may only vouch for some names (name constraints, RFC 5280
+//! section 4.2.1.10).
 //!
-//! The handshake holds DNS names to the constraints; nothing and nobody holds common names to them, so that such a CA could put
-//! any user's there.
+//! The handshake holds DNS names to the constraints; nothing and nobody holds common names to them,
+//! so that such a CA could put any user's there.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Whether a CA with name constraints may be in the chain that was verified. `shown`: as the client sent it, its own
-/// certificate first. Which of several chains was verified is not known, so that one such CA in any of them is enough; a client
-/// cannot do without a CA of its chain, and gains nothing by more.
+/// Whether a CA with name constraints may be in the chain that was verified. `shown`: as the client
+/// sent it, its own certificate first. Which of several chains was verified is not known, so that
+/// one such CA in any of them is enough; a client cannot do without a CA of its chain, and gains
+/// nothing by more.
 pub(super) fn is_constrained(shown: &[CertificateDer<'_>], roots: &RootCertStore) -> bool {
-    let mut parsed = shown.iter().map(|der| X509Certificate::from_der(der).map(|(_rest, parsed)| parsed));
+    let mut parsed = shown
+        .iter()
+        .map(|der| X509Certificate::from_der(der).map(|(_rest, parsed)| parsed));
     let Some(Ok(own)) = parsed.next() else { return true };
     let Ok(cas) = parsed.collect::<Result<Vec<_>, _>>() else { return true };
     let mut issuers = vec![own.issuer().as_raw()];
@@ -21,7 +25,11 @@ pub(super) fn is_constrained(shown: &[CertificateDer<'_>], roots: &RootCertStore
     while let Some(&issuer) = issuers.get(at) {
         at += 1;
         for ca in cas.iter().filter(|ca| ca.subject().as_raw() == issuer) {
-            if ca.extensions().iter().any(|extension| extension.oid == OID_X509_EXT_NAME_CONSTRAINTS) {
+            if ca
+                .extensions()
+                .iter()
+                .any(|extension| extension.oid == OID_X509_EXT_NAME_CONSTRAINTS)
+            {
                 return true;
             }
             let next = ca.issuer().as_raw();
@@ -32,7 +40,10 @@ pub(super) fn is_constrained(shown: &[CertificateDer<'_>], roots: &RootCertStore
     }
     // rustls keeps an anchor's name without the header of its sequence.
     let is_issuer = |subject: &[u8]| issuers.iter().any(|issuer| issuer.ends_with(subject));
-    roots.roots.iter().any(|root| root.name_constraints.is_some() && is_issuer(&root.subject))
+    roots
+        .roots
+        .iter()
+        .any(|root| root.name_constraints.is_some() && is_issuer(&root.subject))
 }
 
 #[cfg(test)]
@@ -60,7 +71,10 @@ mod tests {
         let key = || KeyPair::generate().unwrap();
         let root = CertifiedIssuer::self_signed(ca("root", root), key()).unwrap();
         let intermediate = CertifiedIssuer::signed_by(ca("intermediate", intermediate), key(), &root).unwrap();
-        let leaf = CertificateParams::new(vec!["ann".to_owned()]).unwrap().signed_by(&key(), &intermediate).unwrap();
+        let leaf = CertificateParams::new(vec!["ann".to_owned()])
+            .unwrap()
+            .signed_by(&key(), &intermediate)
+            .unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(root.der().clone()).unwrap();
         (roots, vec![leaf.der().clone(), intermediate.der().clone()])

@@ -7,8 +7,9 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::oid_registry as oid;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash by its own signature algorithm, SHA-256 in place of
-/// MD5 and SHA-1. `None` for algorithms that have no single hash, such as Ed25519.
+/// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash by its own signature
+/// algorithm, SHA-256 in place of MD5 and SHA-1. `None` for algorithms that have no single hash,
+/// such as Ed25519.
 pub(super) fn end_point(certificate: &CertificateDer<'_>) -> Option<Arc<[u8]>> {
     let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
     let algorithm = &parsed.signature_algorithm.algorithm;
@@ -42,7 +43,11 @@ mod tests {
         } else {
             KeyPair::generate_for(algorithm).unwrap()
         };
-        CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().into()
+        CertificateParams::new(["localhost".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .into()
     }
 
     #[test]

@@ -10,11 +10,12 @@ pub(crate) trait Side: Send {
     /// rustls's own bookkeeping.
     type Data;
 
-    /// Most ciphertext that is kept undecoded: half a record (16 KiB and its header), or a handshake message in several
-    /// records (64 KiB).
+    /// Most ciphertext that is kept undecoded: half a record (16 KiB and its header), or a
+    /// handshake message in several records (64 KiB).
     const MAX_UNDECODED: usize;
 
-    /// Advances the connection by what has come; see `UnbufferedConnectionCommon::process_tls_records`.
+    /// Advances the connection by what has come; see
+    /// `UnbufferedConnectionCommon::process_tls_records`.
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
     fn is_handshaking(&self) -> bool;

@@ -10,7 +10,8 @@ enum Does {
     Fails(ErrorKind),
 }
 
-/// Standard error by a script; at its end it takes all. Says when a write begins, and waits until it may go on.
+/// Standard error by a script; at its end it takes all. Says when a write begins, and waits until
+/// it may go on.
 struct Scripted {
     script: Arc<Mutex<VecDeque<Does>>>,
     written: Arc<Mutex<Vec<u8>>>,
@@ -26,7 +27,10 @@ impl Write for Scripted {
         match self.script.lock().unwrap().pop_front() {
             Some(Does::Fails(kind)) => Err(kind.into()),
             Some(Does::Takes(most)) => {
-                self.written.lock().unwrap().extend_from_slice(&bytes[..most.min(bytes.len())]);
+                self.written
+                    .lock()
+                    .unwrap()
+                    .extend_from_slice(&bytes[..most.min(bytes.len())]);
                 Ok(most.min(bytes.len()))
             }
             None => {
@@ -103,7 +107,10 @@ fn what_is_not_read_in_time_is_dropped_and_told_where_it_is_missing() {
     test.lines.push(b"later\n");
     let lines = test.lines.clone();
     let written = test.end();
-    let starts: Vec<_> = written.lines().map(|line| line.get(..30).unwrap_or(line)).collect();
+    let starts: Vec<_> = written
+        .lines()
+        .map(|line| line.get(..30).unwrap_or(line))
+        .collect();
     let letters = ["a", "b", "c", "d"].map(|letter| letter.repeat(30));
     let [a, b, c, d] = letters.each_ref().map(String::as_str);
     assert_eq!(starts, ["first", a, b, c, d, "dropped 3, 3 in all", "later"]);

@@ -1,7 +1,8 @@
-//! The startup parameters that the proxy does not pass on as they are, each with the reason and its source.
+//! The startup parameters that the proxy does not pass on as they are, each with the reason and its
+//! source.
 //!
-//! docs/startup-parameters.md shows this table to users; a test holds the one against the other. Parameters that are not
-//! in it are passed on untouched.
+//! docs/startup-parameters.md shows this table to users; a test holds the one against the other.
+//! Parameters that are not in it are passed on untouched.
 
 /// What becomes of a parameter on its way to the warehouse.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -10,11 +11,14 @@ pub(super) enum Treatment {
     Replaced,
     /// The parameter is left out, whatever its value.
     LeftOut,
-    /// The parameter is left out. A client that asked for a limit, which is any value but 0, hears so in a warning.
+    /// The parameter is left out. A client that asked for a limit, which is any value but 0, hears
+    /// so in a warning.
     TimeoutLeftOut,
-    /// The parameter narrows what the session may do: it is passed on, and only left out where its value is false.
+    /// The parameter narrows what the session may do: it is passed on, and only left out where its
+    /// value is false.
     PassedUnlessFalse,
-    /// A client that asks for it is refused before a warehouse is dialled; false and an empty value are left out.
+    /// A client that asks for it is refused before a warehouse is dialled; false and an empty value
+    /// are left out.
     RefusedUnlessFalse,
     /// The parameter is passed on where its value is `none`, else it is left out.
     PassedIfNone,
@@ -35,10 +39,14 @@ pub(super) struct Known {
     source: &'static str,
 }
 
-/// The entry for a parameter, and its name as the table spells it. `None`: the parameter is passed on.
+/// The entry for a parameter, and its name as the table spells it. `None`: the parameter is passed
+/// on.
 pub(super) fn known(name: &str) -> Option<(&'static Known, &'static str)> {
     KNOWN.iter().find_map(|known| {
-        let known_as = known.names.iter().find(|known_as| known_as.eq_ignore_ascii_case(name))?;
+        let known_as = known
+            .names
+            .iter()
+            .find(|known_as| known_as.eq_ignore_ascii_case(name))?;
         Some((known, *known_as))
     })
 }
@@ -267,7 +275,8 @@ mod tests {
         }
     }
 
-    /// The table of the documentation is this one, word for word: a name that is added here is explained there.
+    /// The table of the documentation is this one, word for word: a name that is added here is
+    /// explained there.
     #[test]
     fn the_documentation_shows_this_table() {
         let mut table = "| parameter | what becomes of it | why | source |\n| --- | --- | --- | --- |\n".to_owned();
@@ -280,11 +289,18 @@ mod tests {
 
     #[test]
     fn every_entry_has_a_reason_and_a_source_and_every_name_one_entry() {
-        let mut names: Vec<_> =
-            KNOWN.iter().flat_map(|known| known.names).map(|name| name.to_ascii_lowercase()).collect();
+        let mut names: Vec<_> = KNOWN
+            .iter()
+            .flat_map(|known| known.names)
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
-        assert!(KNOWN.iter().all(|known| !known.why.is_empty() && !known.source.is_empty()));
+        assert!(
+            KNOWN
+                .iter()
+                .all(|known| !known.why.is_empty() && !known.source.is_empty())
+        );
     }
 
     /// The configuration refuses to set what is never passed on.

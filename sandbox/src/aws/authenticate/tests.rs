@@ -24,7 +24,9 @@ impl Client {
     }
 
     fn head(&self) -> Parts {
-        let builder = Request::post("/").header("host", "127.0.0.1").header("x-amz-date", &self.timestamp);
+        let builder = Request::post("/")
+            .header("host", "127.0.0.1")
+            .header("x-amz-date", &self.timestamp);
         let builder = match &self.token {
             Some(token) => builder.header("x-amz-security-token", token),
             None => builder,
@@ -39,7 +41,8 @@ impl Client {
             authorization
                 .signature_by(secret, &Signed { method: "POST", path: "/", query: "", headers, body: BODY, timestamp })
         };
-        head.headers.insert(AUTHORIZATION, format!("{unsigned}{signature}").parse().unwrap());
+        head.headers
+            .insert(AUTHORIZATION, format!("{unsigned}{signature}").parse().unwrap());
         head
     }
 
@@ -50,7 +53,9 @@ impl Client {
 }
 
 fn told(answer: Result<Caller, Refusal>) -> Result<String, (&'static str, String)> {
-    answer.map(|caller| caller.arn()).map_err(|refusal| (refusal.told().0, refusal.told().1.to_owned()))
+    answer
+        .map(|caller| caller.arn())
+        .map_err(|refusal| (refusal.told().0, refusal.told().1.to_owned()))
 }
 
 #[test]
@@ -87,7 +92,9 @@ fn each_flaw_has_its_code() {
     for seconds in [-299, 299_i64] {
         let span = Duration::from_secs(seconds.unsigned_abs());
         let at = if seconds < 0 { now - span } else { now + span };
-        Client::new(at).ask(&world, now).expect("within five minutes");
+        Client::new(at)
+            .ask(&world, now)
+            .expect("within five minutes");
     }
 }
 
@@ -95,8 +102,13 @@ fn each_flaw_has_its_code() {
 fn a_request_without_a_readable_signature_is_refused() {
     let (world, now) = (World::demo(), SystemTime::now());
     let mut head = Client::new(now).head();
-    head.headers.insert(AUTHORIZATION, "Basic dTpw".parse().unwrap());
-    let ask = |head: &Parts, service| told(authenticate(&world, service, head, BODY, now)).unwrap_err().0;
+    head.headers
+        .insert(AUTHORIZATION, "Basic dTpw".parse().unwrap());
+    let ask = |head: &Parts, service| {
+        told(authenticate(&world, service, head, BODY, now))
+            .unwrap_err()
+            .0
+    };
     assert_eq!(ask(&head, Service::Ssm), "IncompleteSignatureException");
     head.headers.remove(AUTHORIZATION);
     assert_eq!(ask(&head, Service::Sts), "MissingAuthenticationToken");
@@ -110,7 +122,12 @@ fn a_changed_body_or_header_breaks_the_signature() {
     let (code, _) = told(authenticate(&world, Service::Sts, &head, b"Action=Other", now)).unwrap_err();
     assert_eq!(code, "SignatureDoesNotMatch");
     head.headers.insert("host", "elsewhere".parse().unwrap());
-    assert_eq!(told(authenticate(&world, Service::Sts, &head, BODY, now)).unwrap_err().0, "SignatureDoesNotMatch");
+    assert_eq!(
+        told(authenticate(&world, Service::Sts, &head, BODY, now))
+            .unwrap_err()
+            .0,
+        "SignatureDoesNotMatch"
+    );
 }
 
 #[test]

@@ -18,7 +18,10 @@ pub(super) struct Bounds<'a>(pub(super) &'a Call);
 impl<'a> Bounds<'a> {
     /// `DbUser`, which there must be.
     pub(super) fn user(&self) -> Result<&'a str, Refusal> {
-        let user = self.0.field("DbUser").ok_or_else(|| Refusal::missing_parameter("DbUser"))?;
+        let user = self
+            .0
+            .field("DbUser")
+            .ok_or_else(|| Refusal::missing_parameter("DbUser"))?;
         if is_name(user) && !user.eq_ignore_ascii_case("public") {
             return Ok(user);
         }
@@ -38,14 +41,24 @@ impl<'a> Bounds<'a> {
     /// `DbGroups.DbGroup.N`, in their order.
     pub(super) fn groups(&self) -> Result<Vec<&'a str>, Refusal> {
         let mut groups = Vec::new();
-        while let Some(group) = self.0.field(&format!("DbGroups.DbGroup.{}", groups.len() + 1)) {
+        while let Some(group) = self
+            .0
+            .field(&format!("DbGroups.DbGroup.{}", groups.len() + 1))
+        {
             if !is_name(group) || group.bytes().any(|byte| byte.is_ascii_uppercase()) || groups.len() == MAX_GROUPS {
                 return Err(invalid("DbGroups", "Must be names of 1 to 64 lower-case letters, numbers or _+.@-"));
             }
             groups.push(group);
         }
         // Under another name, or with a number left out, a group would go unseen.
-        if self.0.parameters.keys().filter(|name| name.starts_with("DbGroups.")).count() > groups.len() {
+        if self
+            .0
+            .parameters
+            .keys()
+            .filter(|name| name.starts_with("DbGroups."))
+            .count()
+            > groups.len()
+        {
             return Err(invalid("DbGroups", "Must be DbGroups.DbGroup.1, DbGroups.DbGroup.2 and so on"));
         }
         Ok(groups)
@@ -69,7 +82,8 @@ impl<'a> Bounds<'a> {
 
     /// `MaxRecords`.
     pub(super) fn max_records(&self) -> Result<usize, Refusal> {
-        self.number("MaxRecords", 20..=100).map(|most| most.unwrap_or(100))
+        self.number("MaxRecords", 20..=100)
+            .map(|most| most.unwrap_or(100))
     }
 
     fn number<T>(&self, name: &str, bounds: RangeInclusive<T>) -> Result<Option<T>, Refusal>
@@ -88,7 +102,9 @@ impl<'a> Bounds<'a> {
 fn is_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+.@-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_+.@-".contains(&byte))
 }
 
 fn invalid(name: &str, wanted: impl Display) -> Refusal {

@@ -30,7 +30,9 @@ async fn get(world: &World, caller: &Caller, form: &str) -> Result<String, (&'st
 }
 
 fn element<'a>(xml: &'a str, name: &str) -> &'a str {
-    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
+    let (_, rest) = xml
+        .split_once(&format!("<{name}>"))
+        .unwrap_or_else(|| panic!("no {name} in {xml}"));
     rest.split_once("</").unwrap().0
 }
 
@@ -45,14 +47,20 @@ async fn a_database_user_gets_a_login_that_the_book_knows() {
     assert_eq!(element(&answer, "Expiration"), extended(login.expires_at));
     assert_eq!(login.role, "adam", "the user of the database");
     assert!(!answer.contains("NextRefreshTime"), "{answer}");
-    let left = login.expires_at.duration_since(world.logins.now()).unwrap().as_secs();
+    let left = login
+        .expires_at
+        .duration_since(world.logins.now())
+        .unwrap()
+        .as_secs();
     assert!((3590..=3600).contains(&left), "{left}");
 }
 
 #[tokio::test]
 async fn a_missing_user_gets_a_login_that_does_not_work() {
     let world = world();
-    let answer = get(&world, &rs01(), "ClusterIdentifier=legacy&DbUser=eve").await.unwrap();
+    let answer = get(&world, &rs01(), "ClusterIdentifier=legacy&DbUser=eve")
+        .await
+        .unwrap();
     assert_eq!((element(&answer, "DbUser"), element(&answer, "DbPassword").len() > 100), ("IAM:eve", true));
     assert_eq!(world.logins.valid("IAM:eve"), []);
 }
@@ -64,7 +72,9 @@ async fn auto_create_makes_the_user_and_groups_are_appended() {
     let answer = get(&world, &rs01(), form).await.unwrap();
     assert_eq!(element(&answer, "DbUser"), "IAMA:eve:a:b");
     assert_eq!(world.logins.valid("IAMA:eve:a:b")[0].role, "eve");
-    let answer = get(&world, &rs01(), "ClusterIdentifier=legacy&DbUser=eve&DbGroups.DbGroup.1=a").await.unwrap();
+    let answer = get(&world, &rs01(), "ClusterIdentifier=legacy&DbUser=eve&DbGroups.DbGroup.1=a")
+        .await
+        .unwrap();
     assert_eq!(element(&answer, "DbUser"), "IAM:eve:a");
     assert_eq!(world.logins.valid("IAM:eve:a").len(), 1, "it is there now");
 }
@@ -76,24 +86,32 @@ async fn with_iam_the_caller_is_the_user() {
         let world = &world;
         async move { get_credentials_with_iam(world, &caller, "eu-west-1", &call(form)).await }
     };
-    let answer = ask(rs01(), "ClusterIdentifier=legacy&DbName=dev").await.unwrap();
+    let answer = ask(rs01(), "ClusterIdentifier=legacy&DbName=dev")
+        .await
+        .unwrap();
     assert_eq!(element(&answer, "DbUser"), "IAMR:rs01");
     assert_eq!(element(&answer, "DbPassword"), world.logins.valid("IAMR:rs01")[0].password);
     assert!(element(&answer, "NextRefreshTime") < element(&answer, "Expiration"));
-    let refusal = ask(stranger(), "ClusterIdentifier=legacy").await.unwrap_err();
+    let refusal = ask(stranger(), "ClusterIdentifier=legacy")
+        .await
+        .unwrap_err();
     let (code, message) = refusal.told();
     assert_eq!(code, "AccessDenied");
     let wanted = "redshift:GetClusterCredentialsWithIAM on resource: \
                   arn:aws:redshift:eu-west-1:123456789012:dbname:legacy/*";
     assert!(message.ends_with(wanted), "{message}");
-    let refusal = ask(rs01(), "ClusterIdentifier=legacy&DurationSeconds=3601").await.unwrap_err();
+    let refusal = ask(rs01(), "ClusterIdentifier=legacy&DurationSeconds=3601")
+        .await
+        .unwrap_err();
     assert_eq!(refusal.told().0, "InvalidParameterValue");
 }
 
 #[tokio::test]
 async fn strangers_and_unknown_clusters_are_refused_by_cause() {
     let world = world();
-    let (code, message) = get(&world, &stranger(), "ClusterIdentifier=legacy&DbUser=adam").await.unwrap_err();
+    let (code, message) = get(&world, &stranger(), "ClusterIdentifier=legacy&DbUser=adam")
+        .await
+        .unwrap_err();
     let wanted = "User: arn:aws:sts::123456789012:assumed-role/other/s1 is not authorized to perform: \
                   redshift:GetClusterCredentials on resource: \
                   arn:aws:redshift:eu-west-1:123456789012:dbuser:legacy/adam";
@@ -131,7 +149,9 @@ async fn parameters_out_of_bounds_are_refused() {
         "DbUser=adam&DbGroups.member.1=readers",
         "DbUser=adam&DbGroups.DbGroup.2=readers",
     ] {
-        let refused = get(&world, &rs01(), &format!("ClusterIdentifier=legacy&{more}")).await.unwrap_err();
+        let refused = get(&world, &rs01(), &format!("ClusterIdentifier=legacy&{more}"))
+            .await
+            .unwrap_err();
         assert_eq!(refused.0, "InvalidParameterValue", "{more}");
     }
     assert_eq!(world.logins.valid("IAM:adam"), []);

@@ -39,7 +39,9 @@ async fn a_permitted_role_gets_a_login_that_the_book_knows() {
 #[tokio::test]
 async fn a_fixed_login_is_handed_out_with_the_usual_life() {
     let world = World::new(AwsOptions::default(), Logins::fixed("up", "secret"));
-    let answer = get(&world, &rs01(), json!({ "workgroupName": "analytics" })).await.unwrap();
+    let answer = get(&world, &rs01(), json!({ "workgroupName": "analytics" }))
+        .await
+        .unwrap();
     assert_eq!((answer["dbUser"].as_str(), answer["dbPassword"].as_str()), (Some("up"), Some("secret")));
     let left = answer["expiration"].as_f64().unwrap() - epoch_seconds(world.logins.now());
     assert!((890.0..=900.0).contains(&left), "{left}");
@@ -50,23 +52,35 @@ async fn the_base_user_logs_in_under_its_own_name() {
     let world = World::demo();
     let callers = vec!["arn:aws:iam::123456789012:user/proxy".to_owned()];
     world.put_workgroup("own", Workgroup { callers, host: "h".to_owned(), port: 5439 });
-    assert_eq!(get(&world, &user(), json!({ "workgroupName": "own" })).await.unwrap()["dbUser"], "IAM:proxy");
+    assert_eq!(
+        get(&world, &user(), json!({ "workgroupName": "own" }))
+            .await
+            .unwrap()["dbUser"],
+        "IAM:proxy"
+    );
 }
 
 #[tokio::test]
 async fn a_caller_or_workgroup_that_is_not_listed_is_refused() {
     let world = World::demo();
-    let (code, message) = get(&world, &user(), json!({ "workgroupName": "analytics" })).await.unwrap_err();
+    let (code, message) = get(&world, &user(), json!({ "workgroupName": "analytics" }))
+        .await
+        .unwrap_err();
     assert_eq!(code, "AccessDeniedException");
     assert!(message.starts_with(
         "User: arn:aws:iam::123456789012:user/proxy is not authorized to perform: redshift-serverless:GetCredentials \
          on resource: arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/"
     ));
     assert_eq!(
-        get(&world, &rs01(), json!({ "workgroupName": "none" })).await.unwrap_err().0,
+        get(&world, &rs01(), json!({ "workgroupName": "none" }))
+            .await
+            .unwrap_err()
+            .0,
         "ResourceNotFoundException"
     );
-    let (code, _) = get(&world, &rs01(), json!({ "customDomainName": "db.example.com" })).await.unwrap_err();
+    let (code, _) = get(&world, &rs01(), json!({ "customDomainName": "db.example.com" }))
+        .await
+        .unwrap_err();
     assert_eq!(code, "ResourceNotFoundException");
 }
 

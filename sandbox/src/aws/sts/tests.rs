@@ -76,7 +76,9 @@ fn parameters_out_of_bounds_are_refused() {
 #[test]
 fn at_most_fifty_tags_are_taken() {
     let tags = |count: usize| -> String {
-        (1..=count).map(|at| format!("&Tags.member.{at}.Key=k{at}&Tags.member.{at}.Value=v")).collect()
+        (1..=count)
+            .map(|at| format!("&Tags.member.{at}.Key=k{at}&Tags.member.{at}.Value=v"))
+            .collect()
     };
     let world = World::demo();
     let answer = assume(&world, &user(), &format!("{GOOD}{}", tags(50))).unwrap();
@@ -114,7 +116,12 @@ fn a_role_assumes_itself_only_where_it_is_listed() {
     let world = World::demo();
     let form = format!("RoleArn={ROLE}&RoleSessionName=s1");
     world.put_role(ROLE, RoleRule::default());
-    assert_eq!(assume(&world, &Caller::session(ROLE, "s1"), &form).unwrap_err().0, "AccessDenied");
+    assert_eq!(
+        assume(&world, &Caller::session(ROLE, "s1"), &form)
+            .unwrap_err()
+            .0,
+        "AccessDenied"
+    );
     world.put_role(ROLE, RoleRule { callers: Some(vec![ROLE.to_owned()]), ..RoleRule::default() });
     assume(&world, &Caller::session(ROLE, "s1"), &form).expect("it is listed");
 }

@@ -1,6 +1,7 @@
 //! AssumeRoleWithWebIdentity: unsigned, the token is the proof.
 //!
-//! A token is any text that the test has put, and stands for a subject; it is not taken apart. Its claims give no tags.
+//! A token is any text that the test has put, and stands for a subject; it is not taken apart. Its
+//! claims give no tags.
 
 use super::super::call::Call;
 use super::super::constraint::Constraints;
@@ -18,13 +19,18 @@ const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 /// Answers AssumeRoleWithWebIdentity with fresh keys. XML, without the envelope.
 ///
 /// # Errors
-/// ValidationError, MalformedInput, InvalidIdentityToken, ExpiredTokenException; AccessDenied for an unknown role and
-/// for a subject that it does not trust.
+/// ValidationError, MalformedInput, InvalidIdentityToken, ExpiredTokenException; AccessDenied for
+/// an unknown role and for a subject that it does not trust.
 pub(in super::super) fn assume_role_with_web_identity(world: &World, call: &Call) -> Result<String, Refusal> {
     let mut constraints = Constraints::default();
     let asked = Asked::read(call, &mut constraints)?;
-    let token = constraints.present("webIdentityToken", call.field("WebIdentityToken")).unwrap_or_default();
-    if call.field("WebIdentityToken").is_some_and(|token| !(4..=20_000).contains(&token.chars().count())) {
+    let token = constraints
+        .present("webIdentityToken", call.field("WebIdentityToken"))
+        .unwrap_or_default();
+    if call
+        .field("WebIdentityToken")
+        .is_some_and(|token| !(4..=20_000).contains(&token.chars().count()))
+    {
         // The token itself is not told.
         constraints.count("webIdentityToken", token.chars().count(), 4..=20_000);
     }
@@ -41,7 +47,10 @@ pub(in super::super) fn assume_role_with_web_identity(world: &World, call: &Call
         let message = format!("Token expired: current date/time {now} must be before the expiration date/time {end}");
         return Err(Refusal::bad_request("ExpiredTokenException", message));
     }
-    if !world.role(&role.arn).is_some_and(|rule| rule.web_subjects.contains(&subject)) {
+    if !world
+        .role(&role.arn)
+        .is_some_and(|rule| rule.web_subjects.contains(&subject))
+    {
         return Err(Refusal::denied(Protocol::Query, ACTION, "", &role.arn));
     }
     let owner = Caller::RoleSession { role, session: asked.session.to_owned(), tags: SessionTags::default() };

@@ -1,4 +1,5 @@
-//! Authentication request 13: Redshift's own SHA-256 digest (no document; from the sources of AWS's drivers).
+//! Authentication request 13: Redshift's own SHA-256 digest (no document; from the sources of AWS's
+//! drivers).
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,7 +17,9 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(dialogue: &mut Dialog
     // The answer's type is CopyData's, not a password message's.
     let body = dialogue.answer(b'd').await?;
     let answer = Answer::parse(&body).ok_or_else(|| Refusal::protocol("invalid digest packet"))?;
-    Ok((dialogue.passwords)().iter().any(|password| answer.proves(password, &salt, &nonce)))
+    Ok((dialogue.passwords)()
+        .iter()
+        .any(|password| answer.proves(password, &salt, &nonce)))
 }
 
 /// What follows the code: the algorithm, then salt and server nonce, each with its length.
@@ -60,7 +63,8 @@ fn sha256(parts: &[&[u8]]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Made by running AWS's Python driver (docs/protocol/redshift-wire.md 4.3): request from its code on, answer from its type on.
+    /// Made by running AWS's Python driver (docs/protocol/redshift-wire.md 4.3): request from its
+    /// code on, answer from its type on.
     const VECTORS: [(&str, &str, &str); 3] = [
         (
             "MyTempPassw0rd!",
@@ -83,7 +87,10 @@ mod tests {
 
     fn bytes(hex: &str) -> Vec<u8> {
         let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
     }
 
     #[test]

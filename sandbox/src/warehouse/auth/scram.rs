@@ -1,7 +1,9 @@
-//! Authentication requests 10, 11 and 12: SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding.
+//! Authentication requests 10, 11 and 12: SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel
+//! binding.
 //!
-//! Own code because the book may hold several good passwords for a user: all of them are tried against one proof,
-//! which a server that keeps one verifier per user cannot do. Passwords are ASCII, so SASLprep leaves them alone.
+//! Own code because the book may hold several good passwords for a user: all of them are tried
+//! against one proof, which a server that keeps one verifier per user cannot do. Passwords are
+//! ASCII, so SASLprep leaves them alone.
 
 use std::num::NonZeroU32;
 
@@ -20,19 +22,29 @@ const MECHANISM: &str = "SCRAM-SHA-256";
 const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(4095);
 
 pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(dialogue: &mut Dialogue<'_, S>) -> Result<bool, Failure> {
-    dialogue.ask(10, format!("{MECHANISM}\0\0").as_bytes()).await?;
+    dialogue
+        .ask(10, format!("{MECHANISM}\0\0").as_bytes())
+        .await?;
     let body = dialogue.answer(b'p').await?;
     let exchange = initial_response(&body)
         .and_then(|first| Exchange::begin(first, &STANDARD.encode(random::<18>()), random()))
         .ok_or_else(malformed)?;
     dialogue.ask(11, exchange.server_first.as_bytes()).await?;
     let body = dialogue.answer(b'p').await?;
-    let last = std::str::from_utf8(&body).ok().and_then(|last| exchange.client_final(last)).ok_or_else(malformed)?;
+    let last = std::str::from_utf8(&body)
+        .ok()
+        .and_then(|last| exchange.client_final(last))
+        .ok_or_else(malformed)?;
     let passwords = (dialogue.passwords)();
-    let Some(signature) = passwords.iter().find_map(|password| exchange.verify(&last, password)) else {
+    let Some(signature) = passwords
+        .iter()
+        .find_map(|password| exchange.verify(&last, password))
+    else {
         return Ok(false);
     };
-    dialogue.ask(12, format!("v={}", STANDARD.encode(signature)).as_bytes()).await?;
+    dialogue
+        .ask(12, format!("v={}", STANDARD.encode(signature)).as_bytes())
+        .await?;
     Ok(true)
 }
 
@@ -62,8 +74,11 @@ struct ClientFinal<'a> {
 
 impl Exchange {
     fn begin(client_first: &str, server_nonce: &str, salt: [u8; 16]) -> Option<Self> {
-        // `n,,` or `y,,` (we offered no channel binding); an authorization id between the commas is not used.
-        let after_flag = client_first.strip_prefix("n,").or_else(|| client_first.strip_prefix("y,"))?;
+        // `n,,` or `y,,` (we offered no channel binding); an authorization id between the commas is
+        // not used.
+        let after_flag = client_first
+            .strip_prefix("n,")
+            .or_else(|| client_first.strip_prefix("y,"))?;
         let (_, bare) = after_flag.split_once(',')?;
         let gs2_header = client_first.strip_suffix(bare)?;
         let nonce = format!("{}{server_nonce}", attribute(bare, "r=").filter(|nonce| !nonce.is_empty())?);
@@ -94,7 +109,12 @@ impl Exchange {
         if last.proof.len() != signature.len() {
             return None;
         }
-        let client_key: Vec<u8> = last.proof.iter().zip(&signature).map(|(proof, mask)| proof ^ mask).collect();
+        let client_key: Vec<u8> = last
+            .proof
+            .iter()
+            .zip(&signature)
+            .map(|(proof, mask)| proof ^ mask)
+            .collect();
         let proven = digest::digest(&digest::SHA256, &client_key).as_ref() == stored_key.as_ref();
         proven.then(|| hmac(&hmac(&salted, b"Server Key"), messages.as_bytes()))
     }
@@ -105,7 +125,9 @@ fn attribute<'a>(message: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn hmac(key: &[u8], data: &[u8]) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref().to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data)
+        .as_ref()
+        .to_vec()
 }
 
 #[cfg(test)]
@@ -122,11 +144,15 @@ mod tests {
             let first = std::str::from_utf8(client.message()).unwrap();
             let exchange = Exchange::begin(first, "3rfcNHYJY1ZVvWVs7j", [7; 16]).unwrap();
             client.update(exchange.server_first.as_bytes()).unwrap();
-            let last = exchange.client_final(std::str::from_utf8(client.message()).unwrap()).unwrap();
+            let last = exchange
+                .client_final(std::str::from_utf8(client.message()).unwrap())
+                .unwrap();
             let signature = exchange.verify(&last, "pencil");
             assert_eq!(signature.is_some(), right);
             if let Some(signature) = signature {
-                client.finish(format!("v={}", STANDARD.encode(signature)).as_bytes()).unwrap();
+                client
+                    .finish(format!("v={}", STANDARD.encode(signature)).as_bytes())
+                    .unwrap();
             }
         }
     }

@@ -1,9 +1,10 @@
-//! `SHOW`, as AWS's drivers ask about databases, schemas, tables and columns (Amazon Redshift Database Developer Guide, SHOW):
-//! a function of `postgres/catalog.sql` gives the rows.
+//! `SHOW`, as AWS's drivers ask about databases, schemas, tables and columns (Amazon Redshift
+//! Database Developer Guide, SHOW): a function of `postgres/catalog.sql` gives the rows.
 
 use super::tokens::Token;
 
-/// The words behind `SHOW`, the function, and of how many parts the name has: the first, the database, may be missing.
+/// The words behind `SHOW`, the function, and of how many parts the name has: the first, the
+/// database, may be missing.
 const FORMS: [(&[&str], &str, usize); 7] = [
     (&["databases"], "show_databases", 0),
     (&["schemas", "from", "database"], "show_schemas", 1),
@@ -14,7 +15,8 @@ const FORMS: [(&[&str], &str, usize); 7] = [
     (&["constraints", "foreign", "keys", "exported", "from", "table"], "show_exported_keys", 3),
 ];
 
-/// The query for the statement, if that is such a `SHOW`. PostgreSQL's own has the name of a setting.
+/// The query for the statement, if that is such a `SHOW`. PostgreSQL's own has the name of a
+/// setting.
 pub(super) fn query(tokens: &[Token<'_>]) -> Option<String> {
     let mut solid: Vec<_> = tokens.iter().filter(|token| !token.is_blank()).collect();
     while solid.pop_if(|token| token.is(";")).is_some() {}
@@ -32,10 +34,16 @@ pub(super) fn query(tokens: &[Token<'_>]) -> Option<String> {
 
 /// `NAME.NAME…`, then perhaps `LIKE PATTERN`: each part of the name, and the pattern or NULL.
 fn arguments(tokens: &[&Token<'_>], parts: usize) -> Option<Vec<String>> {
-    let end = tokens.iter().position(|token| token.is("like")).unwrap_or(tokens.len());
+    let end = tokens
+        .iter()
+        .position(|token| token.is("like"))
+        .unwrap_or(tokens.len());
     let (name, like) = tokens.split_at_checked(end)?;
     let mut arguments = Vec::new();
-    for part in name.split(|token| token.is(".")).filter(|_| !name.is_empty()) {
+    for part in name
+        .split(|token| token.is("."))
+        .filter(|_| !name.is_empty())
+    {
         let [part] = part else { return None };
         arguments.push(value(part));
     }
@@ -59,7 +67,10 @@ fn value(token: &Token<'_>) -> String {
     if token.is_quoted() && text.starts_with('\'') {
         return text.to_owned();
     }
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map(|text| text.replace("\"\"", "\""));
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .map(|text| text.replace("\"\"", "\""));
     let name = inner.unwrap_or_else(|| text.to_lowercase());
     format!("'{}'", name.replace('\\', r"\\").replace('\'', "''"))
 }

@@ -1,4 +1,5 @@
-//! A statement cut into what changes it may be looked for in, and what not: literals, quoted names and comments.
+//! A statement cut into what changes it may be looked for in, and what not: literals, quoted names
+//! and comments.
 
 use std::borrow::Cow;
 
@@ -33,7 +34,8 @@ impl Token<'_> {
     }
 }
 
-/// Cuts a statement, in which a backslash escapes, as in Redshift. What is not ended goes to the end.
+/// Cuts a statement, in which a backslash escapes, as in Redshift. What is not ended goes to the
+/// end.
 pub(super) fn lex(sql: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = sql;
@@ -55,7 +57,10 @@ fn piece(rest: &str, first: char) -> (Kind, usize) {
     };
     match first {
         '\'' | '"' => (Kind::Quoted, quoted(rest, first)),
-        '$' => match rest.get(1..).and_then(|after| after.find(|c| !is_name(c)).map(|end| (after, end + 1))) {
+        '$' => match rest
+            .get(1..)
+            .and_then(|after| after.find(|c| !is_name(c)).map(|end| (after, end + 1)))
+        {
             Some((after, end))
                 if rest.get(end..).is_some_and(|tail| tail.starts_with('$')) && !starts_with_digit(after) =>
             {
@@ -81,7 +86,8 @@ fn starts_with_digit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// How long a text in these quotes is, which a doubled quote and in a literal a backslash do not end.
+/// How long a text in these quotes is, which a doubled quote and in a literal a backslash do not
+/// end.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut characters = rest.char_indices().skip(1).peekable();
     while let Some((at, c)) = characters.next() {
@@ -111,7 +117,14 @@ mod tests {
             ("$", &["$"]),
         ] {
             let tokens = lex(sql);
-            assert_eq!(tokens.iter().map(|token| token.text.as_ref()).collect::<Vec<_>>(), pieces, "{sql}");
+            assert_eq!(
+                tokens
+                    .iter()
+                    .map(|token| token.text.as_ref())
+                    .collect::<Vec<_>>(),
+                pieces,
+                "{sql}"
+            );
         }
     }
 }

@@ -428,7 +428,9 @@ fn of_table() -> Context {
 /// Of an item that has little more than this attribute.
 fn flaw(name: &str, value: ItemValue, table: &SpecsTable) -> Flaw {
     let kind = ItemValue::Text("redshift-serverless".into());
-    let item = [("type", kind), (name, value)].map(|(name, value)| (name.to_owned(), value)).into();
+    let item = [("type", kind), (name, value)]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
     match Found::read(table, &ConnId::new("bi-x").unwrap(), &item) {
         Found::Unusable(flaw) => flaw,
         found => panic!("{found:?}"),
@@ -501,7 +503,9 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
         (CheckError::Disabled, "is disabled", "set enabled = true in the item \"bi-x\" of lava.prod.connections"),
     ];
     let mut mends = BTreeSet::new();
-    let of_aws = of_aws.iter().map(|(error, what, mend)| (CheckError::Aws(error), *what, *mend));
+    let of_aws = of_aws
+        .iter()
+        .map(|(error, what, mend)| (CheckError::Aws(error), *what, *mend));
     for (error, what, mend) in of_aws.chain(of_items) {
         let told = explained(&error, &context);
         assert!(told.what.contains(what), "{what}\n{told:?}");
@@ -531,8 +535,18 @@ fn a_hop_is_taken_by_the_role_before() {
     };
     let context = with(|spec| spec.role_hops = hops());
     let first = explained(&CheckError::Aws(&denied("AssumeRole", HUB, "AccessDenied", "no")), &context);
-    assert!(first.mend.contains("\"AWS\":\"arn:aws:iam::111111111111:role/task\""), "{first:?}");
-    assert!(first.mend.contains("a missing external id gives the same answer"), "{first:?}");
+    assert!(
+        first
+            .mend
+            .contains("\"AWS\":\"arn:aws:iam::111111111111:role/task\""),
+        "{first:?}"
+    );
+    assert!(
+        first
+            .mend
+            .contains("a missing external id gives the same answer"),
+        "{first:?}"
+    );
     let second = explained(&CheckError::Aws(&denied("AssumeRole", ROLE, "AccessDenied", "no")), &context);
     assert!(second.mend.contains(&format!("\"AWS\":\"{HUB}\"")), "{second:?}");
 }
@@ -561,10 +575,18 @@ fn statements_are_of_the_partition_that_they_are_for() {
     (context.region, context.home) = (Some("cn-north-1".into()), Some("cn-north-1".into()));
     let error = denied("GetParameter", "arn:aws-cn:ssm:cn-north-1:1:parameter/x", "AccessDeniedException", "no");
     let said = explained(&CheckError::Aws(&error), &context);
-    assert!(said.mend.contains("\"arn:aws-cn:ssm:cn-north-1:1:parameter/x\""), "{said:?}");
+    assert!(
+        said.mend
+            .contains("\"arn:aws-cn:ssm:cn-north-1:1:parameter/x\""),
+        "{said:?}"
+    );
     let error = denied("GetParameter", "x", "AccessDeniedException", "no");
     let said = explained(&CheckError::Aws(&error), &context);
-    assert!(said.mend.contains("\"arn:aws-cn:ssm:cn-north-1:111111111111:parameter/x\""), "{said:?}");
+    assert!(
+        said.mend
+            .contains("\"arn:aws-cn:ssm:cn-north-1:111111111111:parameter/x\""),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -627,13 +649,21 @@ fn a_refused_login_is_mended_where_its_user_comes_from() {
     let mut stored = context();
     stored.db_user = Some("adam".into());
     let said = explained(&CheckError::Warehouse(&refused), &stored);
-    assert!(said.mend.contains("the stored password is that of \"adam\""), "{said:?}");
+    assert!(
+        said.mend
+            .contains("the stored password is that of \"adam\""),
+        "{said:?}"
+    );
     let mut own = with(|spec| {
         (spec.warehouse, spec.identity) = (Warehouse::Provisioned, LoginIdentity::PerUser);
     });
     own.db_user = Some("IAM:adam".into());
     let said = explained(&CheckError::Warehouse(&refused), &own);
-    assert!(said.mend.contains("CREATE USER \"adam\" PASSWORD DISABLE, or set auto_create"), "{said:?}");
+    assert!(
+        said.mend
+            .contains("CREATE USER \"adam\" PASSWORD DISABLE, or set auto_create"),
+        "{said:?}"
+    );
 }
 
 #[test]

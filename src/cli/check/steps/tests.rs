@@ -1,4 +1,5 @@
-//! The steps of every kind of connection, on the sandbox's AWS. The warehouse is a closed port: all but TCP is proved.
+//! The steps of every kind of connection, on the sandbox's AWS. The warehouse is a closed port: all
+//! but TCP is proved.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -43,15 +44,23 @@ impl Scene {
         let cluster = Cluster { callers, host: "127.0.0.1".into(), port, ..Cluster::default() };
         options.clusters.insert("dw1".into(), cluster);
         let secret = |text: &str| SecretValue::Text(text.to_owned());
-        options.secrets.insert("open".into(), secret(r#"{"dbname":"fin"}"#));
+        options
+            .secrets
+            .insert("open".into(), secret(r#"{"dbname":"fin"}"#));
         let whole = format!(r#"{{"username":"adam","password":"{PLANTED}"}}"#);
         options.secrets.insert("whole".into(), secret(&whole));
         options.secrets.insert("text".into(), secret(PLANTED));
-        options.secrets.insert("binary".into(), SecretValue::Binary(PLANTED.into()));
+        options
+            .secrets
+            .insert("binary".into(), SecretValue::Binary(PLANTED.into()));
         for (name, kind) in [("/plain", ParameterKind::String), ("/secure", ParameterKind::SecureString)] {
-            options.parameters.insert(name.into(), Parameter { value: PLANTED.into(), kind });
+            options
+                .parameters
+                .insert(name.into(), Parameter { value: PLANTED.into(), kind });
         }
-        let aws = Aws::start(options, logins::Logins::new(None)).await.unwrap();
+        let aws = Aws::start(options, logins::Logins::new(None))
+            .await
+            .unwrap();
         let text = format!(
             "[aws]\nregion = \"ap-southeast-2\"\nendpoint_url = \"{}\"\n[connections.sales]\n\
              type = \"redshift-serverless\"\nhost = \"127.0.0.1\"\nport = {port}\nworkgroup = \"analytics\"\n\
@@ -107,9 +116,25 @@ fn sendable<F: Future + Send>(future: F) -> F {
 #[track_caller]
 fn proved(steps: &[Step]) -> Vec<String> {
     let last = steps.last().unwrap();
-    assert!(last.name == "TCP" && last.fault.as_ref().unwrap().mend.starts_with("refused = port"), "{steps:?}");
+    assert!(
+        last.name == "TCP"
+            && last
+                .fault
+                .as_ref()
+                .unwrap()
+                .mend
+                .starts_with("refused = port"),
+        "{steps:?}"
+    );
     let dns = steps.iter().position(|step| step.name == "DNS").unwrap();
-    steps[1..dns].iter().map(|step| format!("{} {}", step.name, step.subject).trim_end().to_owned()).collect()
+    steps[1..dns]
+        .iter()
+        .map(|step| {
+            format!("{} {}", step.name, step.subject)
+                .trim_end()
+                .to_owned()
+        })
+        .collect()
 }
 
 /// The last step: its name, what, and mend.
@@ -127,7 +152,8 @@ async fn an_address_that_does_not_answer_is_told_though_another_does() {
     let dead = IpAddr::from([127, 0, 0, 54]);
     scene.network.look_up = Arc::new(move |_| Ok(vec![dead, Ipv4Addr::LOCALHOST.into()]));
     scene.config.upstream.connect_timeout = Duration::from_secs(2);
-    // A port where one address accepts, and the other's queue is full, so that nothing answers there.
+    // A port where one address accepts, and the other's queue is full, so that nothing answers
+    // there.
     let port = scene.closed.local_addr().unwrap().port();
     let accepts = scene.closed.listen(16).unwrap();
     scene.closed = TcpSocket::new_v4().unwrap();
@@ -140,7 +166,9 @@ async fn an_address_that_does_not_answer_is_told_though_another_does() {
             drop(accepts.accept().await);
         }
     });
-    let steps = scene.steps(None, |spec| spec.host = Some("dw.example.com".to_owned())).await;
+    let steps = scene
+        .steps(None, |spec| spec.host = Some("dw.example.com".to_owned()))
+        .await;
     hang_up.abort();
     let told = |name| steps.iter().find(|step| step.name == name).unwrap();
     assert_eq!(told("DNS").detail, "127.0.0.54, 127.0.0.1");
@@ -156,12 +184,18 @@ async fn each_hop_is_a_step() {
     let scene = Scene::start().await;
     let hops = |role: &str, id: Option<&str>| RoleHop { role_arn: role.into(), external_id: id.map(str::to_owned) };
     let id = Some("/lava/demo/rs01-external-id");
-    let steps = scene.steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)]).await;
+    let steps = scene
+        .steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)])
+        .await;
     let assumed = [format!("AssumeRole {HUB}"), format!("AssumeRole {ROLE}")];
     let want = ["base identity", ID, &assumed[0], &assumed[1], "GetCredentials analytics"];
     assert_eq!(proved(&steps), want);
-    scene.aws.put_role(HUB, RoleRule { callers: Some(Vec::new()), ..RoleRule::default() });
-    let steps = scene.steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)]).await;
+    scene
+        .aws
+        .put_role(HUB, RoleRule { callers: Some(Vec::new()), ..RoleRule::default() });
+    let steps = scene
+        .steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)])
+        .await;
     assert_failed(&steps, "AssumeRole", "hub in ap-southeast-2 was refused", "set external_id");
 }
 
@@ -169,7 +203,9 @@ async fn each_hop_is_a_step() {
 async fn session_tags_that_may_not_be_given_are_told() {
     let scene = Scene::start().await;
     scene.aws.put_role(ROLE, RoleRule::default());
-    let steps = scene.steps(None, |spec| spec.tags = [("team".to_owned(), "bi".to_owned())].into()).await;
+    let steps = scene
+        .steps(None, |spec| spec.tags = [("team".to_owned(), "bi".to_owned())].into())
+        .await;
     assert_failed(&steps, "AssumeRole", "sts:TagSession", "\"Action\":\"sts:TagSession\"");
 }
 
@@ -187,15 +223,21 @@ async fn a_first_hop_by_token_needs_no_base_identity() {
     let unknown = scene.steps(None, by_token).await;
     assert_failed(&unknown, "AssumeRoleWithWebIdentity", "InvalidIdentityToken", "IAM OIDC provider");
     let expires_at = SystemClock.now() + Duration::from_secs(600);
-    scene.aws.put_web_identity(PLANTED, WebIdentity { subject: "pod".into(), expires_at });
+    scene
+        .aws
+        .put_web_identity(PLANTED, WebIdentity { subject: "pod".into(), expires_at });
     let stranger = scene.steps(None, by_token).await;
     assert_failed(&stranger, "AssumeRoleWithWebIdentity", "AccessDenied", "\"Federated\"");
-    scene.aws.put_role(ROLE, RoleRule { web_subjects: vec!["pod".into()], ..RoleRule::default() });
+    scene
+        .aws
+        .put_role(ROLE, RoleRule { web_subjects: vec!["pod".into()], ..RoleRule::default() });
     let token = format!("token file {}", file.display());
     let assumed = format!("AssumeRoleWithWebIdentity {ROLE}");
     assert_eq!(proved(&scene.steps(None, by_token).await), [&*token, &assumed, "GetCredentials analytics"]);
     let expires_at = SystemClock.now() - Duration::from_secs(600);
-    scene.aws.put_web_identity(PLANTED, WebIdentity { subject: "pod".into(), expires_at });
+    scene
+        .aws
+        .put_web_identity(PLANTED, WebIdentity { subject: "pod".into(), expires_at });
     let expired = scene.steps(None, by_token).await;
     assert_failed(&expired, "AssumeRoleWithWebIdentity", "ExpiredToken", "renews it");
 }
@@ -203,12 +245,16 @@ async fn a_first_hop_by_token_needs_no_base_identity() {
 #[tokio::test]
 async fn a_secret_without_a_password_leads_to_iam_and_says_so() {
     let scene = Scene::start().await;
-    let steps = scene.steps(None, |spec| spec.secret_id = Some("open".into())).await;
+    let steps = scene
+        .steps(None, |spec| spec.secret_id = Some("open".into()))
+        .await;
     let assumed = format!("AssumeRole {ROLE}");
     let want = ["base identity", "GetSecretValue open", ID, &assumed, "GetCredentials analytics"];
     assert_eq!(proved(&steps), want);
     assert_eq!(steps[2].detail, "it holds no password: IAM credentials are asked for");
-    let steps = scene.steps(None, |spec| spec.secret_id = Some("whole".into())).await;
+    let steps = scene
+        .steps(None, |spec| spec.secret_id = Some("whole".into()))
+        .await;
     assert_eq!(proved(&steps), ["base identity", "GetSecretValue whole"]);
     assert_eq!(steps[2].detail, "");
 }
@@ -221,7 +267,9 @@ async fn a_stored_value_that_will_not_do_fails_its_own_look_up_once() {
         ("binary", "the secret is binary", "--secret-string"),
         ("missing", "ResourceNotFoundException", "create the secret missing in ap-southeast-2"),
     ] {
-        let steps = scene.steps(None, |spec| spec.secret_id = Some(id.into())).await;
+        let steps = scene
+            .steps(None, |spec| spec.secret_id = Some(id.into()))
+            .await;
         assert_failed(&steps, "GetSecretValue", what, mend);
         assert_eq!(steps.len(), 3, "{steps:?}");
     }
@@ -232,7 +280,9 @@ async fn a_stored_value_that_will_not_do_fails_its_own_look_up_once() {
     assert_failed(&steps, "GetParameter", "a plain String", "delete-parameter --region ap-southeast-2 --name /plain");
     assert_eq!(steps.len(), 3, "{steps:?}");
     assert_eq!(proved(&scene.steps(None, password("/secure")).await), ["base identity", "GetParameter /secure"]);
-    let steps = scene.steps(None, |spec| spec.password = Some("/secure".into())).await;
+    let steps = scene
+        .steps(None, |spec| spec.password = Some("/secure".into()))
+        .await;
     assert_failed(&steps, "spec", "there is a password but no user", "complete connections.\"sales\"");
 }
 
@@ -279,10 +329,19 @@ async fn a_user_without_an_entry_is_looked_for_below_the_path() {
     let mut scene = Scene::start().await;
     let rights = Arc::clone(&scene.config.users["ann"]);
     scene.config.any_user = Some(Arc::new(AnyUser { rights, path: Some("/users".to_owned()) }));
-    (0..11).for_each(|at| scene.aws.put_parameter(&format!("/users/u{at:02}"), PLANTED));
-    scene.aws.put_parameter("/users/bad", "SCRAM-SHA-256$nonsense");
+    (0..11).for_each(|at| {
+        scene
+            .aws
+            .put_parameter(&format!("/users/u{at:02}"), PLANTED)
+    });
+    scene
+        .aws
+        .put_parameter("/users/bad", "SCRAM-SHA-256$nonsense");
     let steps = scene.steps(Some("u10"), |_| {}).await;
-    let listings: Vec<_> = steps.iter().filter(|step| step.name == "GetParametersByPath").collect();
+    let listings: Vec<_> = steps
+        .iter()
+        .filter(|step| step.name == "GetParametersByPath")
+        .collect();
     assert_eq!(listings.len(), 1, "two pages are one step: {steps:?}");
     assert_eq!((&*listings[0].subject, &*listings[0].detail), ("/users", "a password, of the user \"u10\", among 12"));
     let mend = "is refused until /users/";
@@ -290,9 +349,13 @@ async fn a_user_without_an_entry_is_looked_for_below_the_path() {
     assert_failed(&steps, "GetParametersByPath", "there is no SecureString /users/eve", mend);
     let steps = scene.steps(Some("bad"), |_| {}).await;
     assert_failed(&steps, "GetParametersByPath", "the password of \"bad\": what it refers to", mend);
-    let steps = scene.steps(Some("u10"), |spec| spec.identity = LoginIdentity::PerUser).await;
+    let steps = scene
+        .steps(Some("u10"), |spec| spec.identity = LoginIdentity::PerUser)
+        .await;
     assert_failed(&steps, "user", "", "add \"sales\" to users.\"u10\".connections");
-    scene.aws.fault("GetParametersByPath", Fault::Deny, Times::Always);
+    scene
+        .aws
+        .fault("GetParametersByPath", Fault::Deny, Times::Always);
     let steps = scene.steps(Some("u10"), |_| {}).await;
     let statement = "arn:aws:ssm:ap-southeast-2:123456789012:parameter/users";
     assert_failed(&steps, "GetParametersByPath", "AccessDenied", statement);
@@ -315,7 +378,10 @@ async fn what_a_users_password_refers_to_is_read_and_told_by_its_kind_alone() {
     ] {
         scene.password_from(from);
         let steps = scene.steps(Some("ann"), |_| {}).await;
-        let step = steps.iter().find(|step| step.name == name && step.subject == subject).unwrap();
+        let step = steps
+            .iter()
+            .find(|step| step.name == name && step.subject == subject)
+            .unwrap();
         assert_eq!(step.detail, "a password, of the user \"ann\"");
         assert_eq!(steps.last().unwrap().name, "TCP");
     }

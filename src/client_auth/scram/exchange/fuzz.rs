@@ -1,4 +1,5 @@
-//! A client that says anything: nothing panics, and nobody gets in without the password. The same sayings each time.
+//! A client that says anything: nothing panics, and nobody gets in without the password. The same
+//! sayings each time.
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use proptest::prelude::*;

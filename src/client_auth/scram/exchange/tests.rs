@@ -157,7 +157,9 @@ fn a_proof_of_another_exchange_proves_nothing() {
     for (binding, nonce) in [("biws", "abc"), ("biws", CLIENT_NONCE), ("eSws", &own), ("", &own), ("biwsYWJj", &own)] {
         let challenged = first(Offer::new(None), Mechanism::Scram, &format!("n,,n=,r={CLIENT_NONCE}")).unwrap();
         let last = format!("c={binding},r={nonce},p={}", STANDARD.encode([7; 32]));
-        let refused = challenged.last(last.as_bytes(), &verifiers(["pencil", "other"])).err();
+        let refused = challenged
+            .last(last.as_bytes(), &verifiers(["pencil", "other"]))
+            .err();
         assert_eq!(refused, Some(Reason::OtherExchange), "{binding} {nonce}");
     }
 }

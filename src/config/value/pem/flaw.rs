@@ -85,7 +85,8 @@ pub(super) enum Wanted {
     RevocationLists,
 }
 
-/// Why nothing of a kind was read from the text, or not all of it. The first cause that the text shows is told.
+/// Why nothing of a kind was read from the text, or not all of it. The first cause that the text
+/// shows is told.
 pub(super) fn why_unread(pem: &str, wanted: Wanted) -> BadPem {
     let begins = |kind: &str| pem.contains(&format!("-----BEGIN {kind}"));
     let has_key = begins("PRIVATE KEY") || begins("RSA PRIVATE KEY") || begins("EC PRIVATE KEY");
@@ -100,10 +101,16 @@ pub(super) fn why_unread(pem: &str, wanted: Wanted) -> BadPem {
         if pem.contains("-----\\n") || pem.contains("-----\\r") {
             return BadPem::EscapedLineEnds;
         }
-        if pem.lines().any(|line| line.starts_with("-----BEGIN ") && line.matches("-----").count() > 2) {
+        if pem
+            .lines()
+            .any(|line| line.starts_with("-----BEGIN ") && line.matches("-----").count() > 2)
+        {
             return BadPem::NoLineEnds;
         }
-        if pem.lines().any(|line| line.starts_with([' ', '\t']) && line.trim_start().starts_with("-----BEGIN ")) {
+        if pem
+            .lines()
+            .any(|line| line.starts_with([' ', '\t']) && line.trim_start().starts_with("-----BEGIN "))
+        {
             return BadPem::Indented;
         }
         if !pem.contains("-----END ") {

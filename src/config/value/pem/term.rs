@@ -46,10 +46,13 @@ impl Term {
         self.stage(now, AHEAD)
     }
 
-    /// The same of a revocation list, which lives for days and is replaced as a matter of course: it is told of in the last
-    /// tenth of its term.
+    /// The same of a revocation list, which lives for days and is replaced as a matter of course:
+    /// it is told of in the last tenth of its term.
     pub(crate) fn of_list_at(&self, now: SystemTime) -> Stage {
-        let length = self.ends.and_then(|ends| ends.duration_since(self.begins).ok()).unwrap_or_default();
+        let length = self
+            .ends
+            .and_then(|ends| ends.duration_since(self.begins).ok())
+            .unwrap_or_default();
         self.stage(now, AHEAD.min(length / LAST_PART))
     }
 
@@ -66,7 +69,10 @@ impl Term {
 
 /// Those of a certificate chain or bundle in PEM; what cannot be read is passed over.
 pub(crate) fn terms(pem: &str) -> Vec<Term> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().filter_map(|der| of_certificate(&der)).collect()
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .flatten()
+        .filter_map(|der| of_certificate(&der))
+        .collect()
 }
 
 /// That of a certificate in DER. `None`: it cannot be read.
@@ -107,7 +113,10 @@ fn moment(at: &ASN1Time) -> SystemTime {
 /// Whoever made the certificate wrote the name.
 fn visible(name: &str) -> String {
     const LONGEST: usize = 200;
-    name.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    name.chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -116,9 +125,13 @@ mod tests {
 
     fn made(from: i32, until: i32) -> Term {
         let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "proxy");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "proxy");
         (params.not_before, params.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(until, 1, 1));
-        let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        let certificate = params
+            .self_signed(&rcgen::KeyPair::generate().unwrap())
+            .unwrap();
         terms(&certificate.pem()).pop().unwrap()
     }
 

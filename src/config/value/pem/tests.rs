@@ -44,7 +44,13 @@ fn what_has_been_done_to_a_text_is_named() {
             (pem.replace('\n', ""), BadPem::NoLineEnds),
             (format!("\"{pem}\""), BadPem::Quoted),
             (pem.lines().map(|line| format!("  {line}\n")).collect(), BadPem::Indented),
-            (pem.lines().take(2).map(|line| format!("{line}\n")).collect(), BadPem::Cut),
+            (
+                pem.lines()
+                    .take(2)
+                    .map(|line| format!("{line}\n"))
+                    .collect(),
+                BadPem::Cut,
+            ),
             (pem.replace("M", "!"), BadPem::Broken),
         ]
     };
