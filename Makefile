@@ -4,9 +4,9 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 # Where cargo puts the programs that the scripts start.
 export BIN_DIR := $(or $(CARGO_TARGET_DIR),target)/debug
-# Both programs. With one test beside them cargo chooses the features that `cargo test` chooses, and the dependencies, of which
+# Both programs. With an example beside them cargo chooses the features that `cargo test` chooses, and the dependencies, of which
 # the AWS SDK takes minutes, are built once for all targets here.
-PROGRAMS := --workspace --bins --test cli
+PROGRAMS := --workspace --bins --example use_tokio_postgres
 
 .DEFAULT_GOAL := help
 # One at a time: the jobs share cargo's lock, the processor and, in the demo, the ports.
@@ -39,7 +39,7 @@ soak: ## Let a thousand sessions come and go for ten minutes; memory and files h
 .PHONY: drivers
 drivers: ## Put each PostgreSQL and Redshift driver through its checks (DOCS=1: write the table into docs/drivers.md)
 	@scripts/install.sh drivers
-	cargo build --locked $(PROGRAMS) --example use_tokio_postgres
+	cargo build --locked $(PROGRAMS)
 	@target/drivers/venv/bin/python drivers/test_table.py --quiet
 	@target/drivers/venv/bin/python drivers/run.py $(if $(DOCS),--docs)
 
@@ -75,18 +75,18 @@ crowd: ## How long a good client's login takes among 5,000 bad connections; over
 .PHONY: unresolved
 unresolved: ## How long logins take beside a thousand clients on a name that does not resolve
 	@scripts/install.sh test
-	ulimit -Sn "$$(ulimit -Hn)" && cargo test --locked --test incidents dns -- --nocapture
+	ulimit -Sn "$$(ulimit -Hn)" && cargo test --locked --test it incidents::dns -- --nocapture
 
 .PHONY: stalled-log
 stalled-log: ## How long queries take while nobody reads the log, beside a log that is read (STALLED_ROUNDS: how many of each)
 	@scripts/install.sh test
 	ulimit -Sn "$$(ulimit -Hn)" && STALLED_ROUNDS=$(or $(STALLED_ROUNDS),10) \
-	  cargo test --locked --test log queries_are_answered -- --nocapture
+	  cargo test --locked --test it log::stalled::queries_are_answered -- --nocapture
 
 .PHONY: vanished
 vanished: ## How long peers whose packets vanish hold a session, with the real time-outs: in four minutes (needs root)
 	@scripts/install.sh test
-	VANISHED=real cargo test --locked --test vanished black_hole -- --nocapture
+	VANISHED=real cargo test --locked --test it vanished::black_hole -- --nocapture
 
 .PHONY: lint
 lint: ## rustfmt, clippy and rustdoc, without a warning

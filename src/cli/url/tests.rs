@@ -136,7 +136,7 @@ fn each_form_for_names_that_do() {
     }
 }
 
-/// libpq's own reader is asked in tests/url.rs; this one is another's.
+/// libpq's own reader is asked in tests/it/url.rs; this one is another's.
 #[test]
 fn a_uri_and_a_connection_string_are_read_back_by_tokio_postgres() {
     let config = config(&named(), "");
