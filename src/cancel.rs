@@ -16,51 +16,12 @@ use tokio::sync::Semaphore;
 
 use self::ended::EndedKeys;
 use self::misses::{Miss, Misses};
-use crate::secret::same;
 use crate::session_id::SessionId;
 use crate::upstream::{Route, UpstreamError};
-use crate::wire;
+use crate::wire::cancel_key::CancelKey;
 
 mod ended;
 mod misses;
-
-/// What a CancelRequest carries.
-#[derive(Clone)]
-pub(crate) struct CancelKey {
-    pub(crate) pid: u32,
-    /// 4 bytes in protocol 3.0, up to 256 in 3.2.
-    secret: Box<[u8]>,
-}
-
-impl CancelKey {
-    /// Reads what follows the request code.
-    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
-        let (pid, secret) = body.split_at_checked(4)?;
-        (4..=256)
-            .contains(&secret.len())
-            .then(|| Self { pid: wire::peek_u32(pid, 0), secret: secret.into() })
-    }
-
-    /// The body of a BackendKeyData or CancelRequest.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        [&self.pid.to_be_bytes(), &*self.secret].concat()
-    }
-}
-
-/// The secret in constant time.
-impl PartialEq for CancelKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.pid == other.pid && same(&self.secret, &other.secret)
-    }
-}
-
-impl std::fmt::Debug for CancelKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CancelKey")
-            .field("pid", &self.pid)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Where a cancel request goes: the very server that the session is on, and its own key there.
 #[derive(Clone, Debug)]
@@ -133,7 +94,7 @@ impl CancelKeys {
         let key = loop {
             let mut secret = [0; 4];
             aws_lc_rs::rand::fill(&mut secret).ok()?;
-            let key = CancelKey { pid, secret: secret.into() };
+            let key = CancelKey::new(pid, &secret);
             if !of_pid.iter().any(|(taken, _)| *taken == key) {
                 break key;
             }

@@ -18,7 +18,7 @@ use self::log::Facts;
 use self::unproven::Unproven;
 use self::waiting::{Wait, attended};
 use crate::bans::{Bans, Ended};
-use crate::cancel::{CancelKey, CancelKeys, CancelTarget, Registered};
+use crate::cancel::{CancelKeys, CancelTarget, Registered};
 use crate::client_auth::{self, Accounts, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
 use crate::credentials::Logins;
@@ -35,6 +35,7 @@ use crate::telemetry::{Kind, Repeats, Verdict};
 use crate::upstream::parameters::{self, Passed};
 use crate::upstream::{Asker, Routes, UpstreamConn};
 use crate::wire::Wire;
+use crate::wire::cancel_key::CancelKey;
 
 mod connect;
 mod error;

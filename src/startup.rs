@@ -15,9 +15,9 @@ use tracing::trace;
 use self::proxy_protocol::ProxyError;
 use self::request::{Packet, StartupParams};
 use self::tls::Shown;
-use crate::cancel::CancelKey;
 use crate::stream;
 use crate::stream::tls::{Server, Tls};
+use crate::wire::cancel_key::CancelKey;
 use crate::wire::{Wire, WireError};
 
 mod foreign;

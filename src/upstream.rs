@@ -10,13 +10,13 @@ use std::time::Duration;
 use bytes::BytesMut;
 use thiserror::Error;
 
-use crate::cancel::CancelKey;
 use crate::config::Ca;
 use crate::credentials::DbLogin;
 use crate::fault::{Fault, Kind};
 use crate::network::LookUp;
 use crate::resolver::{Resolver, WAREHOUSES};
 use crate::stream::{KeepAlive, Leg};
+use crate::wire::cancel_key::CancelKey;
 use crate::wire::refusal::Refusal;
 use crate::wire::{self, Wire, WireError};
 

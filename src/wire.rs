@@ -16,6 +16,7 @@ use zeroize::Zeroize;
 use crate::stream::{self, Leg, Stream};
 
 pub(crate) mod boolean;
+pub(crate) mod cancel_key;
 pub(crate) mod notice;
 pub(crate) mod refusal;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::CancelKey;
+use crate::wire::cancel_key::CancelKey;
 
 /// How long an ended session's key is remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -56,7 +56,7 @@ impl EndedKeys {
     }
 
     fn fingerprint(&self, key: &CancelKey) -> u64 {
-        self.hash.hash_one((key.pid, &key.secret[..]))
+        self.hash.hash_one((key.pid, key.secret()))
     }
 
     /// The memory, without the keys of sessions that ended too long ago.
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn key(pid: u32, secret: [u8; 4]) -> CancelKey {
-        CancelKey { pid, secret: secret.into() }
+        CancelKey::new(pid, &secret)
     }
 
     #[tokio::test(start_paused = true)]

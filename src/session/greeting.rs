@@ -3,10 +3,10 @@
 use bytes::BytesMut;
 use pgwire::messages::startup::NegotiateProtocolVersion;
 
-use crate::cancel::CancelKey;
 use crate::startup::request::StartupParams;
 use crate::upstream::UpstreamConn;
 use crate::wire;
+use crate::wire::cancel_key::CancelKey;
 use crate::wire::notice::Notice;
 
 pub(super) const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";

@@ -4,8 +4,8 @@
 //! UTF-8 through altered (docs/protocol/pgwire.md, pitfall 5).
 
 use super::StartupError;
-use crate::cancel::CancelKey;
 use crate::config::BEFORE_CONN_ID;
+use crate::wire::cancel_key::CancelKey;
 use crate::wire::{self, CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST};
 
 /// The prefix of protocol options; names with it are the protocol's, not the server's.

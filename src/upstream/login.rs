@@ -7,8 +7,8 @@ use tracing::{debug, trace};
 
 use super::auth::Authentication;
 use super::{ServerError, UpstreamConn, UpstreamError};
-use crate::cancel::CancelKey;
 use crate::credentials::DbLogin;
+use crate::wire::cancel_key::CancelKey;
 use crate::wire::{self, Frame, MAX_STARTUP_BYTES, Wire, peek_u32, take_cstr};
 
 /// Longest message taken during login, in bytes: AWS's ODBC driver takes errors of this size.
