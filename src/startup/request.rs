@@ -3,7 +3,7 @@
 //! Parsed here and not by pgwire, which loses the order of parameters and lets text that is not
 //! UTF-8 through altered (docs/protocol/pgwire.md, pitfall 5).
 
-use super::StartupError;
+use super::error::StartupError;
 use crate::config::BEFORE_CONN_ID;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::{self, CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST};

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Parsed, Peer, Progress, ProxyError, rest_of};
+use super::super::peer::Peer;
+use super::header::{Parsed, Progress, ProxyError, rest_of};
 
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
 

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Parsed, Peer, Progress, ProxyError, rest_of};
+use super::super::peer::Peer;
+use super::header::{Parsed, Progress, ProxyError, rest_of};
 use crate::config::value;
 
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -115,16 +116,9 @@ pub(super) fn crc32c(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::tests::{V4, header};
     use super::*;
-
-    /// 10.1.2.3:54321 to 10.0.0.1:5439.
-    pub(in super::super) const V4: [u8; 12] = [10, 1, 2, 3, 10, 0, 0, 1, 0xd4, 0x31, 0x15, 0x3f];
-
-    pub(in super::super) fn header(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
-        [SIGNATURE, &[command, family], &length, payload].concat()
-    }
 
     /// The VPC endpoint of a client with these fields.
     fn endpoint(fields: &[u8]) -> Result<Option<String>, ProxyError> {
