@@ -22,6 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Aws, HomeRegion};
 
 mod forward_proxy;
+pub(crate) mod gate;
 mod identity;
 pub(crate) mod partition;
 mod region;

@@ -2,12 +2,12 @@
 //!
 //! [`Logins`] is all that sessions see. A [`plan`] merges the spec with its secret; what is not
 //! known yet is fetched by [`stored`], [`roles`] and [`mint`], each behind a cache of the
-//! [`engine`](crate::engine), each call through [`calls`].
+//! [`cache`](crate::cache), each call through [`calls`].
 
 use std::time::SystemTime;
 
+use crate::cache::Perishable;
 use crate::config::User;
-use crate::engine::Perishable;
 use crate::secret::Secret;
 
 /// A builder that has one call made under other keys than the base's: not to be kept in a cache of

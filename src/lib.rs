@@ -34,12 +34,13 @@ pub mod serve;
 
 mod address;
 mod blocking;
+mod cache;
 mod cancel;
 mod client_auth;
 mod core_files;
 mod credentials;
-mod engine;
 mod handshakes;
+mod jitter;
 mod nofile;
 mod references;
 mod relay;

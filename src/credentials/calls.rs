@@ -11,10 +11,10 @@ use tracing::warn;
 
 use super::error::{Call, MintError};
 use super::failure::{class, is_of_key, timeouts};
+use crate::aws::gate::{Gate, QuotaKey};
 use crate::aws::{Base, Clients, skew};
 use crate::clock::Clock;
-use crate::engine::gate::{Gate, Place};
-use crate::engine::jitter::Jitter;
+use crate::jitter::Jitter;
 use crate::secret::Secret;
 
 /// Sees each call: `check` does.
@@ -89,7 +89,7 @@ impl Calls {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let place =
-            Place { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
+            QuotaKey { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
         let since = Instant::now();
         let named = &call.within(place.region.as_deref());
         let observer = self.observer.as_deref();

@@ -17,10 +17,10 @@ use super::secret_fields::{BadSecret, Fields};
 use super::stored::{BELIEVED, Place, StoreReader, Stored};
 use super::{DEFAULT_PORT, DbLogin, Owner};
 use crate::aws::Base;
+use crate::cache::{Cache, Fetch, Freshness, Perishable, Policy};
 use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
-use crate::engine::jitter::Jitter;
-use crate::engine::{Cache, Fetch, Freshness, Perishable, Policy};
+use crate::jitter::Jitter;
 use crate::secret::Secret;
 use crate::upstream::Target;
 

@@ -19,7 +19,7 @@ use super::calls::Calls;
 use super::error::{Call, MintError};
 use super::order::{Chain, LoginCall, Order};
 use super::roles::{Identity, SessionKey, under_session};
-use crate::engine::{Cache, Fetch, Perishable};
+use crate::cache::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
 /// Mints logins and finds warehouses.

@@ -18,9 +18,9 @@ use super::error::{Call, MintError};
 use super::order::{Chain, Hop};
 use super::stored::{Place, Stored};
 use crate::blocking::Lanes;
+use crate::cache::{Cache, Fetch, Perishable};
 use crate::clock::Clock;
 use crate::config::read_regular;
-use crate::engine::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
 /// Life of a role session, the least there is: it is used for few calls, and a chained one may not
@@ -402,11 +402,11 @@ pub(crate) const BASE_BELIEVED: Duration = Duration::from_secs(300);
 mod tests {
     use super::*;
     use crate::aws::Base;
+    use crate::cache::{Freshness, Policy};
     use crate::clock::SystemClock;
     use crate::config::Aws;
     use crate::credentials::stored::StoreReader;
-    use crate::engine::jitter::Jitter;
-    use crate::engine::{Freshness, Policy};
+    use crate::jitter::Jitter;
 
     #[test]
     fn external_ids_are_checked_before_they_are_sent() {

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::calls::Calls;
 use super::error::{Call, MintError};
-use crate::engine::{Fetch, Perishable};
+use crate::cache::{Fetch, Perishable};
 use crate::secret::Secret;
 
 /// How long a stored value is believed (as lava does).

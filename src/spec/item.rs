@@ -10,8 +10,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
 
+use crate::cache::Perishable;
 use crate::config::{BoundsError, ConnId, ConnSpec, Faults, ItemValue, SpecsTable, connection_from_item};
-use crate::engine::Perishable;
 
 /// How long it is believed that there is no item, so that one just made is soon found.
 pub(super) const MISSING_BELIEVED: Duration = Duration::from_secs(10);

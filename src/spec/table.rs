@@ -15,12 +15,12 @@ use tracing::{debug, info};
 use super::SpecError;
 use super::item::{Fingerprint, Found, MISSING_BELIEVED, attributes};
 use super::strangers::Strangers;
+use crate::cache::{Cache, Fetch, Freshness, Policy};
 use crate::clock::Clock;
 use crate::config::{Bounds, ConnId, ConnSpec, ItemValue, SpecsTable};
 use crate::credentials::calls::Calls;
 use crate::credentials::{Call, MintError};
-use crate::engine::jitter::Jitter;
-use crate::engine::{Cache, Fetch, Freshness, Policy};
+use crate::jitter::Jitter;
 
 /// How long an item goes on being used while the table cannot be read.
 const STALE_FOR: Duration = Duration::from_secs(900);

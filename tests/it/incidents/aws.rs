@@ -30,7 +30,7 @@ async fn roles() -> Rig {
     rig
 }
 
-/// What the model of the cache (src/engine/tests/model.rs) shows of any order of events, seen from
+/// What the model of the cache (src/cache/tests/model.rs) shows of any order of events, seen from
 /// the warehouse.
 #[tokio::test]
 async fn amazon_redshift_jdbc_driver_12_and_97_nobody_gets_anothers_credential_or_an_expired_one() {

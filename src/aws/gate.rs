@@ -9,14 +9,17 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use super::jitter::Jitter;
 use crate::credentials::MintError;
 use crate::fault;
+use crate::jitter::Jitter;
+
+#[cfg(test)]
+mod tests;
 
 /// Calls in flight to one place, those that pause between two tries included.
 const PERMITS: usize = 8;
 
-/// Places remembered; those with a call in flight or waiting stay beyond it.
+/// QuotaKeys remembered; those with a call in flight or waiting stay beyond it.
 const PLACES: usize = 1024;
 
 /// Longest pause before the second try; it doubles with each.
@@ -30,14 +33,14 @@ const TRIES: u32 = 3;
 
 /// What AWS counts calls by. `None`: the base identity's own.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct QuotaKey {
     pub(crate) account: Option<String>,
     pub(crate) region: Option<String>,
 }
 
 /// All ways in. First come, first served, at each place.
 pub(crate) struct Gate {
-    places: DashMap<Place, Arc<Lane>>,
+    places: DashMap<QuotaKey, Arc<Lane>>,
     jitter: Jitter,
     /// How long a call that is throttled is tried again, counted from its turn on. Less than its
     /// caller waits, so that the caller hears of it.
@@ -63,7 +66,7 @@ impl Gate {
     ///
     /// # Errors
     /// That of the last attempt.
-    pub(crate) async fn call<T, F>(&self, place: &Place, attempt: impl Fn() -> F) -> Result<T, MintError>
+    pub(crate) async fn call<T, F>(&self, place: &QuotaKey, attempt: impl Fn() -> F) -> Result<T, MintError>
     where
         F: Future<Output = Result<T, MintError>>,
     {
@@ -102,16 +105,16 @@ impl Gate {
     }
 
     #[cfg(test)]
-    pub(super) fn knows(&self, place: &Place) -> bool {
+    fn knows(&self, place: &QuotaKey) -> bool {
         self.places.contains_key(place)
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.places.len()
     }
 
-    fn lane(&self, place: &Place) -> Arc<Lane> {
+    fn lane(&self, place: &QuotaKey) -> Arc<Lane> {
         if let Some(lane) = self.places.get(place) {
             return Arc::clone(&lane);
         }

@@ -1,4 +1,4 @@
-//! The engine over a source that does as it is told, on paused clocks.
+//! The cache over a source that does as it is told, on paused clocks.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,15 +9,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::jitter::Jitter;
-use super::slot::Outcome;
+use super::entry::Outcome;
 use super::{Cache, Fetch, Freshness, Perishable, Policy};
 use crate::clock::{Clock, TokioClock};
 use crate::credentials::{Call, MintError};
+use crate::jitter::Jitter;
 
 mod ahead;
 mod basics;
-mod gate;
 mod model;
 mod room;
 mod storm;

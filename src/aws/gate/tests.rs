@@ -1,15 +1,24 @@
 //! The gate alone.
 
-use std::sync::atomic::AtomicUsize;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::*;
-use crate::engine::gate::{Gate, Place};
+use super::{Gate, QuotaKey};
+use crate::credentials::{Call, MintError};
+use crate::jitter::Jitter;
 
-fn place(account: &str) -> Place {
-    Place { account: Some(account.into()), region: None }
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn place(account: &str) -> QuotaKey {
+    QuotaKey { account: Some(account.into()), region: None }
 }
 
 /// Calls that fail in turn with these, and succeed after; how often it was tried comes with the
@@ -23,6 +32,14 @@ async fn call(gate: &Gate, failures: impl IntoIterator<Item = MintError>) -> (Re
     };
     let outcome = gate.call(&place("1"), attempt).await;
     (outcome, tries.into_inner())
+}
+
+fn denied() -> MintError {
+    MintError::Denied { call: Call::new("x", ""), code: "AccessDenied".into(), source: Box::new(std::fmt::Error) }
+}
+
+fn throttled() -> MintError {
+    MintError::Throttled { call: Call::new("x", ""), code: "Throttling".into(), source: Box::new(std::fmt::Error) }
 }
 
 fn failing() -> MintError {
@@ -39,7 +56,7 @@ async fn what_is_throttled_for_too_long_is_told_as_that() {
         let gate = Gate::new(Jitter::fixed(seed), secs(15));
         let began = Instant::now();
         let told = gate
-            .call(&Place::default(), || async { Err::<(), _>(throttled()) })
+            .call(&QuotaKey::default(), || async { Err::<(), _>(throttled()) })
             .await;
         assert!(told.unwrap_err().is_throttled());
         // Its caller's patience ends at 20.
@@ -86,7 +103,7 @@ async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
         }
     }));
     let there = async {
-        pass(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
         gate.call(&place("2"), || async { Ok(()) })
             .now_or_never()
             .expect("another place has its own eight")

@@ -1,26 +1,23 @@
 //! Owns when something fetched is fetched again; knows nothing of what it is.
 //!
-//! A [`Cache`] holds what it has fetched, one flight per key however many wait; a [`gate`] bounds
-//! the calls that flights make, and repeats them.
+//! A [`Cache`] holds what it has fetched, one flight per key however many wait.
 
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 
-pub(crate) use self::cache::Cache;
+pub(crate) use self::lookup::Cache;
 #[expect(unused_imports, reason = "for the console and metrics")]
-pub(crate) use self::cache::Snapshot;
+pub(crate) use self::lookup::Snapshot;
 use crate::credentials::MintError;
 
-mod cache;
+mod entry;
 mod flight;
-pub(crate) mod gate;
 mod held;
-pub(crate) mod jitter;
 mod keeper;
+mod lookup;
 mod memory;
 mod room;
-mod slot;
 #[cfg(test)]
 mod tests;
 

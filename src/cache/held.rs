@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::jitter::Jitter;
 use super::memory::{ALWAYS, Moment};
 use super::{Freshness, Perishable, Policy};
+use crate::jitter::Jitter;
 
 /// How far chance moves a refresh or a pause, as a share of it.
 pub(super) const SPREAD: f64 = 0.05;

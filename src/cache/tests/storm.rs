@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::*;
-use crate::engine::gate::{Gate, Place};
+use crate::aws::gate::{Gate, QuotaKey};
 
 /// Admits a call when the last one admitted is a second ago, and throttles the rest; either takes
 /// 50 ms.
@@ -35,7 +35,7 @@ impl Fetch<u32, Value> for Slow {
     fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, MintError>> {
         async move {
             self.gate
-                .call(&Place::default(), || self.answer(*key))
+                .call(&QuotaKey::default(), || self.answer(*key))
                 .await
         }
         .boxed()

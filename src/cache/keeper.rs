@@ -8,7 +8,7 @@ use dashmap::Entry;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::slot::Next;
+use super::entry::Next;
 use super::{Cache, Perishable};
 
 /// Ends its task when the slot goes.

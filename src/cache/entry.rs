@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::held::{Held, SPREAD};
-use super::jitter::Jitter;
 use super::keeper::Keeper;
 use super::memory::{Memory, Moment};
 use super::{Freshness, Perishable, Policy};
 use crate::credentials::MintError;
+use crate::jitter::Jitter;
 
 /// How long behind its pause a failure still keeps those who ask from waiting.
 const RECENT: Duration = Duration::from_secs(60);

@@ -9,13 +9,13 @@ use dashmap::DashMap;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::entry::{Flight, Outcome, Slot, Verdict};
 use super::flight::lost;
-use super::jitter::Jitter;
 use super::memory::Moment;
-use super::slot::{Flight, Outcome, Slot, Verdict};
 use super::{Fetch, Perishable, Policy};
 use crate::clock::Clock;
 use crate::credentials::MintError;
+use crate::jitter::Jitter;
 
 /// All values held or on their way, by key.
 ///

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use super::entry::{Flight, Outcome, Slot};
 use super::held::Held;
-use super::slot::{Flight, Outcome, Slot};
 use super::{Cache, Perishable};
 use crate::credentials::MintError;
 use crate::fault;
