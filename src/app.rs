@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
-use crate::aws::{Base, NoRoots};
+use crate::aws::{Base, NoRoots, StoreReader};
 use crate::bans::{Ban, Bans};
 use crate::cancel::CancelKeys;
 use crate::client_auth::{Accounts, AccountsError};
 use crate::clock::Clock;
 use crate::config::{Config, ConnId};
-use crate::credentials::{Logins, StoreReader};
+use crate::credentials::Logins;
 use crate::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Bound, Ports, Workers};
 use crate::network::{Network, Probes};

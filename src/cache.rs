@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 pub(crate) use self::lookup::Cache;
 #[expect(unused_imports, reason = "for the console and metrics")]
 pub(crate) use self::lookup::Snapshot;
-use crate::credentials::MintError;
+use crate::aws::AwsError;
 
 mod entry;
 mod flight;
@@ -24,7 +24,7 @@ mod tests;
 /// Where a cache's values come from.
 pub(crate) trait Fetch<K, V>: Send + Sync {
     /// Fetches a new value, all calls included. Dropped at the flight's deadline.
-    fn fetch<'a>(&'a self, key: &'a K) -> BoxFuture<'a, Result<V, MintError>>;
+    fn fetch<'a>(&'a self, key: &'a K) -> BoxFuture<'a, Result<V, AwsError>>;
 
     /// What logs and errors call the key.
     fn name(&self, _key: &K) -> String {

@@ -1,8 +1,8 @@
 //! Database logins: from IAM, SSM or Secrets Manager, each fetched once for however many want it.
 //!
 //! [`Logins`] is all that sessions see. A [`plan`] merges the spec with its secret; what is not
-//! known yet is fetched by [`stored`], [`roles`] and [`mint`], each behind a cache of the
-//! [`cache`](crate::cache), each call through [`calls`].
+//! known yet is fetched by [`roles`], [`mint`] and [`StoreReader`](crate::aws::StoreReader), each
+//! behind a [`cache`](crate::cache), each call through [`Calls`](crate::aws::Calls).
 
 use std::time::SystemTime;
 
@@ -23,21 +23,17 @@ macro_rules! under {
     };
 }
 
-pub(crate) mod calls;
 mod error;
-mod failure;
 mod logins;
 mod mint;
 mod order;
 mod plan;
 mod roles;
 mod secret_fields;
-mod stored;
 
-pub(crate) use self::error::{Call, CredentialError, MintError};
+pub(crate) use self::error::CredentialError;
 pub(crate) use self::logins::{Logins, Opening};
 pub(crate) use self::plan::DB_ROLES;
-pub(crate) use self::stored::{Place, StoreReader};
 
 /// Redshift's port, where nothing says another.
 pub(crate) const DEFAULT_PORT: u16 = 5439;

@@ -11,11 +11,9 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 pub(crate) use self::watch::{BadValue, Watch, Watched};
-use crate::aws::{self, Base};
+use crate::aws::{self, AwsError, Base, Calls, StoreReader, StoredAt};
 use crate::blocking::Lanes;
 use crate::config::{Aws, HomeRegion, Listen, Material, Reference, Remote, read_regular};
-use crate::credentials::calls::Calls;
-use crate::credentials::{MintError, Place, StoreReader};
 use crate::fault::chain;
 use crate::secret::{Secret, SecretJson};
 
@@ -59,7 +57,7 @@ pub(crate) enum ReferenceError {
     #[error("cannot read {path}")]
     File { path: String, source: std::io::Error },
     #[error(transparent)]
-    Aws(#[from] MintError),
+    Aws(#[from] AwsError),
     #[error("{id} is not a JSON object with a string {key:?} in it")]
     Member { id: String, key: String },
     #[error("below {path} there are more than {MAX_LISTED} parameters, or {MAX_LISTED_BYTES} bytes of values")]
@@ -103,7 +101,7 @@ impl References {
                 source: std::io::ErrorKind::NotFound.into(),
             }),
             Reference::Remote(Remote::Parameter(name)) => {
-                let stored = self.store.read(&Place::parameter(name, None)).await?;
+                let stored = self.store.read(&StoredAt::parameter(name, None)).await?;
                 if !stored.is_secure && is_secret(&stored.text) && self.is_first(name) {
                     warn!(
                         parameter = name.as_str(),
@@ -113,7 +111,7 @@ impl References {
                 Ok(stored.text)
             }
             Reference::Remote(Remote::Secret { id, key }) => {
-                let text = self.store.read(&Place::secret(id, None)).await?.text;
+                let text = self.store.read(&StoredAt::secret(id, None)).await?.text;
                 match key {
                     None => Ok(text),
                     Some(key) => {

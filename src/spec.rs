@@ -13,9 +13,9 @@ pub(crate) use self::asked::Asked;
 use self::catalog::Catalog;
 pub(crate) use self::item::{Flaw, Found, attributes};
 pub(crate) use self::table::Table;
+use crate::aws::AwsError;
 use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
-use crate::credentials::MintError;
 use crate::fault::{Fault, Kind};
 use crate::slots::SlotError;
 use crate::wire::refusal::{HINT_NAMES, Refusal};
@@ -47,7 +47,7 @@ pub(crate) enum SpecError {
     Disabled(String),
     /// The table could not be read.
     #[error("connection {conn_id}: no spec")]
-    Unread { conn_id: String, source: Arc<MintError> },
+    Unread { conn_id: String, source: Arc<AwsError> },
     /// No session could be opened on it, whatever its spec: it was not looked up.
     #[error(transparent)]
     Full(SlotError),

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use crate::credentials::MintError;
+use super::error::AwsError;
 use crate::fault;
 use crate::jitter::Jitter;
 
@@ -66,9 +66,9 @@ impl Gate {
     ///
     /// # Errors
     /// That of the last attempt.
-    pub(crate) async fn call<T, F>(&self, place: &QuotaKey, attempt: impl Fn() -> F) -> Result<T, MintError>
+    pub(crate) async fn call<T, F>(&self, place: &QuotaKey, attempt: impl Fn() -> F) -> Result<T, AwsError>
     where
-        F: Future<Output = Result<T, MintError>>,
+        F: Future<Output = Result<T, AwsError>>,
     {
         let lane = self.lane(place);
         // Nothing closes it.

@@ -11,7 +11,7 @@ use super::held::{Held, SPREAD};
 use super::keeper::Keeper;
 use super::memory::{Memory, Moment};
 use super::{Freshness, Perishable, Policy};
-use crate::credentials::MintError;
+use crate::aws::AwsError;
 use crate::jitter::Jitter;
 
 /// How long behind its pause a failure still keeps those who ask from waiting.
@@ -21,7 +21,7 @@ const RECENT: Duration = Duration::from_secs(60);
 const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
 
 /// What a key has come to, shared by all who wait for it.
-pub(super) type Outcome<V> = Result<Arc<V>, Arc<MintError>>;
+pub(super) type Outcome<V> = Result<Arc<V>, Arc<AwsError>>;
 
 /// To wait for a flight.
 pub(super) type Flight<V> = watch::Receiver<Option<Outcome<V>>>;
@@ -31,13 +31,13 @@ pub(super) struct Slot<V> {
     /// The one flight for this key.
     pub(super) flight: Option<Flight<V>>,
     /// The last final refusal by AWS.
-    denial: Option<Memory<Arc<MintError>>>,
+    denial: Option<Memory<Arc<AwsError>>>,
     /// The last value that the warehouse refused. Weak: its secret goes, its address is not used
     /// again.
     distrust: Option<Memory<Weak<V>>>,
     /// The last failure, if nothing better has landed since; it lasts for the pause before a held
     /// value is fetched again. `None`: it brought nothing that would last longer.
-    pub(super) trouble: Option<Memory<Option<Arc<MintError>>>>,
+    pub(super) trouble: Option<Memory<Option<Arc<AwsError>>>>,
     /// When it was last asked for: a count of all that was.
     pub(super) last_use: AtomicU64,
     pub(super) keeper: Option<Keeper>,
@@ -49,7 +49,7 @@ pub(super) enum Verdict<V> {
     /// Serve, and fetch in the background.
     Refresh(Arc<V>),
     Join(Flight<V>),
-    Refuse(Arc<MintError>),
+    Refuse(Arc<AwsError>),
     Fetch,
 }
 
@@ -96,13 +96,7 @@ impl<V> Slot<V> {
     }
 
     /// A flight has failed. What those are told who waited for it.
-    pub(super) fn failed(
-        &mut self,
-        error: Arc<MintError>,
-        now: Moment,
-        policy: &Policy,
-        jitter: &Jitter,
-    ) -> Outcome<V> {
+    pub(super) fn failed(&mut self, error: Arc<AwsError>, now: Moment, policy: &Policy, jitter: &Jitter) -> Outcome<V> {
         self.flight = None;
         let ends_all = error.revokes() && matches!(policy.freshness, Freshness::Within { .. });
         self.held.take_if(|held| ends_all || !held.is_served(now));
@@ -179,7 +173,7 @@ impl<V> Slot<V> {
         }
     }
 
-    fn pause(&mut self, failure: Option<Arc<MintError>>, now: Moment, jitter: &Jitter) {
+    fn pause(&mut self, failure: Option<Arc<AwsError>>, now: Moment, jitter: &Jitter) {
         let step = self
             .trouble
             .as_ref()

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::entry::{Flight, Outcome, Slot};
 use super::held::Held;
 use super::{Cache, Perishable};
-use crate::credentials::MintError;
+use crate::aws::AwsError;
 use crate::fault;
 
 impl<K, V> Cache<K, V>
@@ -39,8 +39,8 @@ where
             .await
         {
             Ok(Ok(fetched)) => fetched,
-            Ok(Err(_elapsed)) => Err(MintError::Deadline { name: self.source.name(&key), after: self.policy.timeout }),
-            Err(_panic) => Err(MintError::Lost),
+            Ok(Err(_elapsed)) => Err(AwsError::Deadline { name: self.source.name(&key), after: self.policy.timeout }),
+            Err(_panic) => Err(AwsError::Lost),
         };
         // First the slot, then the waiters: whoever comes in between finds the outcome, not a
         // flight that is over.
@@ -48,7 +48,7 @@ where
         landed.send_replace(Some(outcome));
     }
 
-    fn land(self: &Arc<Self>, key: &K, outcome: Result<V, MintError>) -> Outcome<V> {
+    fn land(self: &Arc<Self>, key: &K, outcome: Result<V, AwsError>) -> Outcome<V> {
         let now = self.now();
         let landed = match outcome {
             Ok(value) => {
@@ -91,13 +91,13 @@ where
 /// What a landing changes that clients do not notice.
 enum News {
     /// What is held cannot be renewed.
-    Failing(Arc<MintError>),
+    Failing(Arc<AwsError>),
     /// It can again.
     Renewed,
 }
 
 /// As the slot was before the landing.
-fn news<V>(slot: &Slot<V>, error: Option<&Arc<MintError>>) -> Option<News> {
+fn news<V>(slot: &Slot<V>, error: Option<&Arc<AwsError>>) -> Option<News> {
     slot.held.as_ref()?;
     let was_failing = slot
         .trouble
@@ -126,5 +126,5 @@ impl<K, V> Cache<K, V> {
 }
 
 pub(super) fn lost<V>() -> Outcome<V> {
-    Err(Arc::new(MintError::Lost))
+    Err(Arc::new(AwsError::Lost))
 }

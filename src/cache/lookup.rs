@@ -13,8 +13,8 @@ use super::entry::{Flight, Outcome, Slot, Verdict};
 use super::flight::lost;
 use super::memory::Moment;
 use super::{Fetch, Perishable, Policy};
+use crate::aws::AwsError;
 use crate::clock::Clock;
-use crate::credentials::MintError;
 use crate::jitter::Jitter;
 
 /// All values held or on their way, by key.
@@ -40,7 +40,7 @@ pub(crate) struct Snapshot<V> {
     pub(crate) value: Option<Arc<V>>,
     pub(crate) expires_at: Option<SystemTime>,
     /// If nothing has landed since.
-    pub(crate) last_error: Option<Arc<MintError>>,
+    pub(crate) last_error: Option<Arc<AwsError>>,
     pub(crate) is_in_flight: bool,
 }
 

@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 
 use super::entry::Outcome;
 use super::{Cache, Fetch, Freshness, Perishable, Policy};
+use crate::aws::{AwsError, Call};
 use crate::clock::{Clock, TokioClock};
-use crate::credentials::{Call, MintError};
 use crate::jitter::Jitter;
 
 mod ahead;
@@ -75,7 +75,7 @@ struct Fake {
 }
 
 impl Fake {
-    async fn run(&self, key: u32) -> Result<Value, MintError> {
+    async fn run(&self, key: u32) -> Result<Value, AwsError> {
         let serial = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let planned = self.plans.lock().unwrap().pop_front();
         let plan = planned.unwrap_or(*self.usual.lock().unwrap());
@@ -94,7 +94,7 @@ impl Fake {
 }
 
 impl Fetch<u32, Value> for Fake {
-    fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, MintError>> {
+    fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, AwsError>> {
         async move {
             if !self.flying.lock().unwrap().insert(*key) {
                 self.doubled.fetch_add(1, Ordering::Relaxed);
@@ -115,12 +115,12 @@ impl Drop for Landing<'_> {
     }
 }
 
-fn denied() -> MintError {
-    MintError::Denied { call: Call::new("x", ""), code: "AccessDenied".into(), source: Box::new(std::fmt::Error) }
+fn denied() -> AwsError {
+    AwsError::Denied { call: Call::new("x", ""), code: "AccessDenied".into(), source: Box::new(std::fmt::Error) }
 }
 
-fn throttled() -> MintError {
-    MintError::Throttled { call: Call::new("x", ""), code: "Throttling".into(), source: Box::new(std::fmt::Error) }
+fn throttled() -> AwsError {
+    AwsError::Throttled { call: Call::new("x", ""), code: "Throttling".into(), source: Box::new(std::fmt::Error) }
 }
 
 struct Rig {

@@ -7,16 +7,13 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::calls::{Calls, Observer};
-use super::error::MintError;
 use super::mint::{FOUND_BELIEVED, FoundAt, Minter, Wanted};
 use super::order::Order;
 use super::plan::{LoginPlan, Plan, StoredPassword};
 use super::roles::{BASE_BELIEVED, BaseKey, CallerArn, Roles, WhoAmI};
 use super::secret_fields::{BadSecret, Fields};
-use super::stored::{BELIEVED, Place, StoreReader, Stored};
 use super::{DEFAULT_PORT, DbLogin, Owner};
-use crate::aws::Base;
+use crate::aws::{AwsError, BELIEVED, Base, Calls, Observer, StoreReader, Stored, StoredAt};
 use crate::cache::{Cache, Fetch, Freshness, Perishable, Policy};
 use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
@@ -39,7 +36,7 @@ const CAP: usize = 10_000;
 /// All logins, and what they are made of.
 pub(crate) struct Logins {
     calls: Arc<Calls>,
-    stored: Arc<Cache<Place, Stored>>,
+    stored: Arc<Cache<StoredAt, Stored>>,
     base: Arc<Cache<BaseKey, CallerArn>>,
     found: Arc<Cache<Wanted, FoundAt>>,
     minted: Arc<Cache<Order, DbLogin>>,
@@ -58,7 +55,7 @@ pub(crate) struct Opening {
 /// What to ask again when the warehouse refuses the login.
 enum Origin {
     Minted(Order),
-    Stored(Place, Arc<Stored>),
+    Stored(StoredAt, Arc<Stored>),
 }
 
 impl Logins {
@@ -104,7 +101,7 @@ impl Logins {
     ///
     /// # Errors
     /// What ended the flight.
-    pub(crate) async fn base_identity(&self, spec: Option<&ConnSpec>) -> Result<Arc<CallerArn>, Arc<MintError>> {
+    pub(crate) async fn base_identity(&self, spec: Option<&ConnSpec>) -> Result<Arc<CallerArn>, Arc<AwsError>> {
         let region = spec.and_then(region_of);
         let region = self.calls.home(region.as_deref()).map(str::to_owned);
         self.base
@@ -125,7 +122,7 @@ impl Logins {
     ///
     /// # Errors
     /// What is wrong with the spec, or what ended a flight.
-    pub(crate) async fn open(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<MintError>> {
+    pub(crate) async fn open(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<AwsError>> {
         let mut base = self.calls.identity_number();
         for _ in 0..IDENTITIES {
             let opening = self.open_under(base, spec, owner).await;
@@ -137,11 +134,11 @@ impl Logins {
             // one.
             base = now;
         }
-        Err(MintError::Lost.into())
+        Err(AwsError::Lost.into())
     }
 
     /// [`Logins::open`] under the base identity of a number.
-    async fn open_under(&self, base: u64, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<MintError>> {
+    async fn open_under(&self, base: u64, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<AwsError>> {
         let plan = self.plan(spec, (owner, base)).await?;
         let (host, port, found) = match (plan.host, plan.name) {
             (Some(host), _) => (host, plan.port.unwrap_or(DEFAULT_PORT), None),
@@ -150,10 +147,10 @@ impl Logins {
                 let found = self.found.get(&wanted).await?;
                 (found.host.clone(), plan.port.unwrap_or(found.port), Some((wanted, found)))
             }
-            (None, None) => return Err(MintError::Spec("there is no host".to_owned()).into()),
+            (None, None) => return Err(AwsError::Spec("there is no host".to_owned()).into()),
         };
         if let Some(bounds) = &spec.bounds {
-            bounds.check_host(&host).map_err(MintError::from)?;
+            bounds.check_host(&host).map_err(AwsError::from)?;
         }
         let (login, origin) = match plan.login {
             LoginPlan::Stored { user, password, place, stored } => {
@@ -197,21 +194,21 @@ impl Logins {
     }
 
     /// The spec merged with what it refers to.
-    async fn plan(&self, spec: &ConnSpec, owner: (Owner<'_>, u64)) -> Result<Plan, Arc<MintError>> {
+    async fn plan(&self, spec: &ConnSpec, owner: (Owner<'_>, u64)) -> Result<Plan, Arc<AwsError>> {
         if let Some(bounds) = &spec.bounds {
-            bounds.check_names(spec).map_err(MintError::from)?;
+            bounds.check_names(spec).map_err(AwsError::from)?;
         }
         // What is stored is where the proxy is, not where the warehouse is.
         let region = self.calls.home(spec.region.as_deref());
         let mut password = match &spec.password {
-            Some(name) => Some(self.password(Place::parameter(name, region)).await?),
+            Some(name) => Some(self.password(StoredAt::parameter(name, region)).await?),
             None => None,
         };
         let mut fields = Fields::default();
         if let Some(id) = &spec.secret_id {
-            let place = Place::secret(id, region);
+            let place = StoredAt::secret(id, region);
             let stored = self.stored.get(&place).await?;
-            let unusable = |BadSecret(what)| MintError::Unusable { call: place.call(), what };
+            let unusable = |BadSecret(what)| AwsError::Unusable { call: place.call(), what };
             fields = Fields::parse(&stored.text, spec).map_err(unusable)?;
             match (&password, fields.password.take()) {
                 (None, Some(found)) => password = Some(StoredPassword { password: found, place, stored }),
@@ -224,7 +221,7 @@ impl Logins {
         Ok(Plan::new(spec, owner, fields, password)?)
     }
 
-    async fn password(&self, place: Place) -> Result<StoredPassword, Arc<MintError>> {
+    async fn password(&self, place: StoredAt) -> Result<StoredPassword, Arc<AwsError>> {
         let stored = self
             .stored
             .get(&place)
@@ -241,7 +238,7 @@ impl Logins {
             }
             Err(what) => what,
         };
-        Err(MintError::Unusable { call: place.call(), what }.into())
+        Err(AwsError::Unusable { call: place.call(), what }.into())
     }
 }
 

@@ -15,10 +15,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::DbLogin;
-use super::calls::Calls;
-use super::error::{Call, MintError};
 use super::order::{Chain, LoginCall, Order};
 use super::roles::{Identity, SessionKey, under_session};
+use crate::aws::{AwsError, Call, Calls};
 use crate::cache::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
@@ -78,9 +77,9 @@ impl Minter {
         caller: &Chain,
         region: Option<&str>,
         ask: impl Fn(Option<Credentials>) -> F,
-    ) -> Result<T, MintError>
+    ) -> Result<T, AwsError>
     where
-        F: Future<Output = Result<T, MintError>>,
+        F: Future<Output = Result<T, AwsError>>,
     {
         if caller.hops.is_empty() {
             return ask(None).await;
@@ -89,12 +88,12 @@ impl Minter {
         under_session(&self.sessions, &key, ask).await
     }
 
-    async fn mint(&self, order: &Order) -> Result<DbLogin, MintError> {
+    async fn mint(&self, order: &Order) -> Result<DbLogin, AwsError> {
         self.under(&order.caller, order.region.as_deref(), |keys| self.ask_login(order, keys))
             .await
     }
 
-    async fn ask_login(&self, order: &Order, keys: Option<Credentials>) -> Result<DbLogin, MintError> {
+    async fn ask_login(&self, order: &Order, keys: Option<Credentials>) -> Result<DbLogin, AwsError> {
         let region = order.region.as_deref();
         let clients = self.calls.clients(region);
         let quota = (order.caller.account(), region);
@@ -158,12 +157,12 @@ impl Minter {
         }
     }
 
-    async fn find(&self, wanted: &Wanted) -> Result<FoundAt, MintError> {
+    async fn find(&self, wanted: &Wanted) -> Result<FoundAt, AwsError> {
         self.under(&wanted.caller, wanted.region.as_deref(), |keys| self.ask_endpoint(wanted, keys))
             .await
     }
 
-    async fn ask_endpoint(&self, wanted: &Wanted, keys: Option<Credentials>) -> Result<FoundAt, MintError> {
+    async fn ask_endpoint(&self, wanted: &Wanted, keys: Option<Credentials>) -> Result<FoundAt, AwsError> {
         let region = wanted.region.as_deref();
         let clients = self.calls.clients(region);
         let quota = (wanted.caller.account(), region);
@@ -236,7 +235,7 @@ fn found_at(host: Option<String>, port: Option<i32>) -> Result<FoundAt, &'static
 }
 
 impl Fetch<Order, DbLogin> for Minter {
-    fn fetch<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<DbLogin, MintError>> {
+    fn fetch<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<DbLogin, AwsError>> {
         self.mint(order).boxed()
     }
 
@@ -246,7 +245,7 @@ impl Fetch<Order, DbLogin> for Minter {
 }
 
 impl Fetch<Wanted, FoundAt> for Minter {
-    fn fetch<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<FoundAt, MintError>> {
+    fn fetch<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<FoundAt, AwsError>> {
         self.find(wanted).boxed()
     }
 

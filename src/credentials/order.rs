@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::Call;
+use crate::aws::Call;
 
 /// What CloudTrail shows as the caller's session, where it is nobody's in particular.
 pub(crate) const ROLE_SESSION_NAME: &str = "redshift-iam-proxy";

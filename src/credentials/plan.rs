@@ -5,11 +5,10 @@
 use std::sync::Arc;
 
 use super::Owner;
-use super::error::MintError;
 use super::mint::WarehouseName;
 use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME};
 use super::secret_fields::Fields;
-use super::stored::{Place, Stored};
+use crate::aws::{AwsError, Stored, StoredAt};
 use crate::config::value::session_name;
 use crate::config::{self, ConnSpec, Endpoint, LoginIdentity, Warehouse};
 use crate::secret::Secret;
@@ -31,7 +30,7 @@ pub(crate) struct Plan {
 /// Where the login comes from.
 pub(crate) enum LoginPlan {
     /// A user and a stored password, and what it was read from.
-    Stored { user: String, password: Secret, place: Place, stored: Arc<Stored> },
+    Stored { user: String, password: Secret, place: StoredAt, stored: Arc<Stored> },
     /// A login to be minted.
     Minted(Order),
 }
@@ -39,7 +38,7 @@ pub(crate) enum LoginPlan {
 /// A password out of a store.
 pub(crate) struct StoredPassword {
     pub(crate) password: Secret,
-    pub(crate) place: Place,
+    pub(crate) place: StoredAt,
     pub(crate) stored: Arc<Stored>,
 }
 
@@ -54,12 +53,12 @@ impl Plan {
         (owner, base): (Owner<'_>, u64),
         secret: Fields,
         password: Option<StoredPassword>,
-    ) -> Result<Self, MintError> {
-        let wrong = |what: &str| MintError::Spec(what.to_owned());
+    ) -> Result<Self, AwsError> {
+        let wrong = |what: &str| AwsError::Spec(what.to_owned());
         let host = spec.host.clone().or(secret.host);
         let lacks = |what: &str, key: &str, more: &str| match &spec.secret_id {
-            Some(id) => MintError::Spec(format!("{what}: the secret {id} has no {key}{more}")),
-            None => MintError::Spec(what.to_owned()),
+            Some(id) => AwsError::Spec(format!("{what}: the secret {id} has no {key}{more}")),
+            None => AwsError::Spec(what.to_owned()),
         };
         let database = spec.database.clone().or(secret.database).ok_or_else(|| {
             // The admin secrets that Redshift makes by itself (redshift!…).
@@ -147,10 +146,10 @@ fn call(
     (name, host): (Option<WarehouseName>, Option<&str>),
     database: String,
     user: Option<String>,
-) -> Result<LoginCall, MintError> {
+) -> Result<LoginCall, AwsError> {
     let per_user = spec.identity == LoginIdentity::PerUser;
     if config::value::iam_database(&database).is_err() {
-        return Err(MintError::Spec(
+        return Err(AwsError::Spec(
             "AWS gives no credentials for a database of this name (1 to 64 characters: a letter or _, then letters, digits and \
              _ . + @ -): log in to it by a stored password"
                 .to_owned(),
@@ -179,28 +178,28 @@ fn call(
             let why = host
                 .and_then(config::value::unknown_suffix)
                 .unwrap_or_else(|| "is no Redshift name".to_owned());
-            return Err(MintError::Spec(format!("the host {why}: {key} is needed")));
+            return Err(AwsError::Spec(format!("the host {why}: {key} is needed")));
         }
     })
 }
 
 /// The `DbUser` of a `per-user` login. Configuration has checked it for every user it knows.
-fn own_user(spec: &ConnSpec, owner: Owner<'_>) -> Result<String, MintError> {
+fn own_user(spec: &ConnSpec, owner: Owner<'_>) -> Result<String, AwsError> {
     let user = owner.db_user;
     if config::value::db_user(user).is_err() {
-        return Err(MintError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
+        return Err(AwsError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
     }
     not_denied(spec, user, "deny_db_users forbids a login as this user")?;
     Ok(user.to_owned())
 }
 
 /// Redshift folds a `DbUser`'s case.
-fn not_denied(spec: &ConnSpec, user: &str, otherwise: &str) -> Result<(), MintError> {
+fn not_denied(spec: &ConnSpec, user: &str, otherwise: &str) -> Result<(), AwsError> {
     let is_denied = spec
         .deny_db_users
         .iter()
         .any(|denied| denied.eq_ignore_ascii_case(user));
-    if is_denied { Err(MintError::Spec(otherwise.to_owned())) } else { Ok(()) }
+    if is_denied { Err(AwsError::Spec(otherwise.to_owned())) } else { Ok(()) }
 }
 
 /// The spec's roles; tags, and what is a user's own, belong to the last one.

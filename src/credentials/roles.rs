@@ -13,10 +13,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::calls::Calls;
-use super::error::{Call, MintError};
 use super::order::{Chain, Hop};
-use super::stored::{Place, Stored};
+use crate::aws::{AwsError, Call, Calls, Stored, StoredAt};
 use crate::blocking::Lanes;
 use crate::cache::{Cache, Fetch, Perishable};
 use crate::clock::Clock;
@@ -63,7 +61,7 @@ pub(crate) struct CallerArn(String);
 /// Takes role sessions.
 pub(crate) struct Roles {
     calls: Arc<Calls>,
-    stored: Arc<Cache<Place, Stored>>,
+    stored: Arc<Cache<StoredAt, Stored>>,
     base: Arc<Cache<BaseKey, CallerArn>>,
     clock: Arc<dyn Clock>,
     /// Where the sessions before are found: the cache that this fills.
@@ -116,7 +114,7 @@ impl Perishable for CallerArn {
 impl Roles {
     pub(crate) fn new(
         calls: Arc<Calls>,
-        stored: Arc<Cache<Place, Stored>>,
+        stored: Arc<Cache<StoredAt, Stored>>,
         base: Arc<Cache<BaseKey, CallerArn>>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
@@ -129,7 +127,7 @@ impl Roles {
         let _ = self.sessions.set(Arc::downgrade(sessions));
     }
 
-    async fn take(&self, key: &SessionKey) -> Result<Identity, MintError> {
+    async fn take(&self, key: &SessionKey) -> Result<Identity, AwsError> {
         let base = || Identity::Base { until: self.clock.now() + BASE_BELIEVED };
         let Some((hop, before)) = key.chain.last() else { return Ok(base()) };
         let region = key.region.as_deref();
@@ -137,7 +135,7 @@ impl Roles {
             let since = Instant::now();
             let token = token(file)
                 .await
-                .map_err(|source| MintError::TokenFile { path: file.clone(), source });
+                .map_err(|source| AwsError::TokenFile { path: file.clone(), source });
             self.calls
                 .tell(&Call::new("token file", &file.display().to_string()), since, token.as_ref().err());
             return self.by_web_identity(hop, &token?, region).await;
@@ -158,7 +156,7 @@ impl Roles {
                 match &hop.external_id {
                     // A wrong one gets the same answer as a role that does not trust us.
                     Some(name) if error.is_final() && !error.is_needed() => {
-                        MintError::Of { what: format!("with external_id {name}"), source: Arc::new(error) }
+                        AwsError::Of { what: format!("with external_id {name}"), source: Arc::new(error) }
                     }
                     _ => error,
                 }
@@ -171,9 +169,9 @@ impl Roles {
         chain: Chain,
         region: Option<&str>,
         ask: impl Fn(Option<Credentials>) -> F,
-    ) -> Result<T, MintError>
+    ) -> Result<T, AwsError>
     where
-        F: Future<Output = Result<T, MintError>>,
+        F: Future<Output = Result<T, AwsError>>,
     {
         if chain.hops.is_empty() {
             return ask(None).await;
@@ -184,13 +182,13 @@ impl Roles {
             .sessions
             .get()
             .and_then(Weak::upgrade)
-            .ok_or(MintError::Lost)?;
+            .ok_or(AwsError::Lost)?;
         under_session(&sessions, &SessionKey { chain, region: region.map(str::to_owned) }, ask).await
     }
 
     /// Whether there is nothing to assume: the base identity is a session of the role already, and
     /// neither tags nor a session name of somebody's own are asked for.
-    async fn is_base(&self, hop: &Hop, region: Option<&str>, base: u64) -> Result<bool, MintError> {
+    async fn is_base(&self, hop: &Hop, region: Option<&str>, base: u64) -> Result<bool, AwsError> {
         if !hop.tags.is_empty() || hop.owner.is_some() {
             return Ok(false);
         }
@@ -198,19 +196,19 @@ impl Roles {
             .base
             .get(&BaseKey { region: region.map(str::to_owned), base })
             .await
-            .map_err(MintError::Needed)?;
+            .map_err(AwsError::Needed)?;
         Ok(is_session_of(&base.0, &hop.role_arn))
     }
 
-    async fn external_id(&self, name: &str, region: Option<&str>) -> Result<Secret, MintError> {
-        let place = Place::parameter(name, region);
+    async fn external_id(&self, name: &str, region: Option<&str>) -> Result<Secret, AwsError> {
+        let place = StoredAt::parameter(name, region);
         let unread =
-            |source| MintError::Of { what: "external_id".to_owned(), source: Arc::new(MintError::Needed(source)) };
+            |source| AwsError::Of { what: "external_id".to_owned(), source: Arc::new(AwsError::Needed(source)) };
         let stored = self.stored.get(&place).await.map_err(unread)?;
         if is_external_id(stored.text.expose()) {
             return Ok(stored.text.clone());
         }
-        Err(MintError::Unusable {
+        Err(AwsError::Unusable {
             call: place.call(),
             what: "the parameter's value is no external id (2-1224 of A-Z a-z 0-9 _ + = , . @ : / -)",
         })
@@ -222,14 +220,14 @@ impl Roles {
         under: Option<Credentials>,
         external_id: Option<&Secret>,
         region: Option<&str>,
-    ) -> Result<Identity, MintError> {
+    ) -> Result<Identity, AwsError> {
         let call = hop.call();
         let clients = self.calls.clients(region);
         let tags = hop
             .tags
             .iter()
             .map(|(key, value)| Tag::builder().key(key).value(value).build());
-        let unbuilt = |_unset| MintError::Unusable { call: call.clone(), what: "a session tag cannot be built" };
+        let unbuilt = |_unset| AwsError::Unusable { call: call.clone(), what: "a session tag cannot be built" };
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(unbuilt)?;
         let send = || {
             let request = clients
@@ -252,7 +250,7 @@ impl Roles {
     }
 
     /// The token is the caller: nothing is signed.
-    async fn by_web_identity(&self, hop: &Hop, token: &Secret, region: Option<&str>) -> Result<Identity, MintError> {
+    async fn by_web_identity(&self, hop: &Hop, token: &Secret, region: Option<&str>) -> Result<Identity, AwsError> {
         let call = hop.call();
         let clients = self.calls.clients(region);
         let send = || {
@@ -282,15 +280,15 @@ pub(crate) async fn under_session<T, F>(
     sessions: &Arc<Cache<SessionKey, Identity>>,
     key: &SessionKey,
     ask: impl Fn(Option<Credentials>) -> F,
-) -> Result<T, MintError>
+) -> Result<T, AwsError>
 where
-    F: Future<Output = Result<T, MintError>>,
+    F: Future<Output = Result<T, AwsError>>,
 {
-    let identity = sessions.get(key).await.map_err(MintError::Needed)?;
-    let has_run_out = |error: &MintError| error.code().is_some_and(|code| EXPIRED.contains(&code));
+    let identity = sessions.get(key).await.map_err(AwsError::Needed)?;
+    let has_run_out = |error: &AwsError| error.code().is_some_and(|code| EXPIRED.contains(&code));
     match ask(identity.keys().cloned()).await {
         Err(error) if has_run_out(&error) && sessions.refused(key, &identity) => {
-            let identity = sessions.get(key).await.map_err(MintError::Needed)?;
+            let identity = sessions.get(key).await.map_err(AwsError::Needed)?;
             ask(identity.keys().cloned()).await
         }
         outcome => outcome,
@@ -298,7 +296,7 @@ where
 }
 
 impl Fetch<SessionKey, Identity> for Roles {
-    fn fetch<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Identity, MintError>> {
+    fn fetch<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Identity, AwsError>> {
         self.take(key).boxed()
     }
 
@@ -311,7 +309,7 @@ impl Fetch<SessionKey, Identity> for Roles {
 }
 
 impl Fetch<BaseKey, CallerArn> for WhoAmI {
-    fn fetch<'a>(&'a self, key: &'a BaseKey) -> BoxFuture<'a, Result<CallerArn, MintError>> {
+    fn fetch<'a>(&'a self, key: &'a BaseKey) -> BoxFuture<'a, Result<CallerArn, AwsError>> {
         async move {
             let call = who_am_i();
             let region = key.region.as_deref();
@@ -401,11 +399,10 @@ pub(crate) const BASE_BELIEVED: Duration = Duration::from_secs(300);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Base;
+    use crate::aws::{Base, StoreReader};
     use crate::cache::{Freshness, Policy};
     use crate::clock::SystemClock;
     use crate::config::Aws;
-    use crate::credentials::stored::StoreReader;
     use crate::jitter::Jitter;
 
     #[test]
@@ -461,7 +458,7 @@ mod tests {
             owner: None,
         };
         let key = SessionKey::new(&Chain::under(vec![hop("hub"), hop("inner")], 0), None);
-        assert!(matches!(roles.take(&key).await, Err(MintError::Lost)));
+        assert!(matches!(roles.take(&key).await, Err(AwsError::Lost)));
     }
 
     #[tokio::test]

@@ -218,10 +218,8 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::aws::Base;
+    use crate::aws::{Base, Calls, StoreReader};
     use crate::config::{Aws, HomeRegion};
-    use crate::credentials::StoreReader;
-    use crate::credentials::calls::Calls;
 
     /// Something whose reads are counted. `read`: what comes of each.
     fn watched(

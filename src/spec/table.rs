@@ -15,11 +15,10 @@ use tracing::{debug, info};
 use super::SpecError;
 use super::item::{Fingerprint, Found, MISSING_BELIEVED, attributes};
 use super::strangers::Strangers;
+use crate::aws::{AwsError, Call, Calls};
 use crate::cache::{Cache, Fetch, Freshness, Policy};
 use crate::clock::Clock;
 use crate::config::{Bounds, ConnId, ConnSpec, ItemValue, SpecsTable};
-use crate::credentials::calls::Calls;
-use crate::credentials::{Call, MintError};
 use crate::jitter::Jitter;
 
 /// How long an item goes on being used while the table cannot be read.
@@ -43,7 +42,7 @@ pub(super) type Item = Option<BTreeMap<String, ItemValue>>;
 /// Where items are.
 pub(super) trait Items: Send + Sync {
     /// The item of this name, if there is one.
-    fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, MintError>>;
+    fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, AwsError>>;
 }
 
 /// They are in DynamoDB.
@@ -106,7 +105,7 @@ impl Table {
     ///
     /// # Errors
     /// What ended the flight.
-    pub(crate) async fn read(&self, conn_id: &ConnId) -> Result<Arc<Found>, Arc<MintError>> {
+    pub(crate) async fn read(&self, conn_id: &ConnId) -> Result<Arc<Found>, Arc<AwsError>> {
         self.items.get(conn_id).await
     }
 
@@ -138,7 +137,7 @@ impl Table {
 }
 
 impl Items for Dynamo {
-    fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, MintError>> {
+    fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, AwsError>> {
         async move {
             let call = Call::new("GetItem", &format!("{}: {conn_id}", self.table));
             let clients = self.calls.clients(None);
@@ -159,7 +158,7 @@ impl Items for Dynamo {
 }
 
 impl Reader {
-    async fn read(&self, conn_id: &ConnId) -> Result<Found, MintError> {
+    async fn read(&self, conn_id: &ConnId) -> Result<Found, AwsError> {
         let item = self.items.item(conn_id).await?;
         self.note(conn_id, item.as_ref().map(Fingerprint::of));
         Ok(match &item {
@@ -202,7 +201,7 @@ impl Reader {
 }
 
 impl Fetch<ConnId, Found> for Reader {
-    fn fetch<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Found, MintError>> {
+    fn fetch<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Found, AwsError>> {
         self.read(conn_id).boxed()
     }
 

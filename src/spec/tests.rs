@@ -10,20 +10,20 @@ use tokio::runtime::Handle;
 
 use super::table::{Item, Items};
 use super::*;
+use crate::aws::Call;
 use crate::clock::{Clock, TokioClock};
 use crate::config::{self, Bounds, ItemValue, SpecsTable, UnknownKeys, connection_from_item};
-use crate::credentials::Call;
 
 /// What the table holds, whether it answers, and what it was asked for.
 #[derive(Default)]
 struct Fake {
     items: Mutex<BTreeMap<String, BTreeMap<String, ItemValue>>>,
-    fails: Mutex<Option<fn() -> MintError>>,
+    fails: Mutex<Option<fn() -> AwsError>>,
     asked: Mutex<Vec<String>>,
 }
 
 impl Items for Arc<Fake> {
-    fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, MintError>> {
+    fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, AwsError>> {
         self.asked.lock().unwrap().push(conn_id.to_string());
         let failure = *self.fails.lock().unwrap();
         let answer =
@@ -32,14 +32,14 @@ impl Items for Arc<Fake> {
     }
 }
 
-fn throttled() -> MintError {
+fn throttled() -> AwsError {
     let source = Box::new(std::fmt::Error);
-    MintError::Throttled { call: Call::new("GetItem", "t"), code: "Throttling".into(), source }
+    AwsError::Throttled { call: Call::new("GetItem", "t"), code: "Throttling".into(), source }
 }
 
-fn denied() -> MintError {
+fn denied() -> AwsError {
     let source = Box::new(std::fmt::Error);
-    MintError::Denied { call: Call::new("GetItem", "t"), code: "AccessDenied".into(), source }
+    AwsError::Denied { call: Call::new("GetItem", "t"), code: "AccessDenied".into(), source }
 }
 
 struct Rig {
@@ -97,7 +97,7 @@ impl Rig {
         self.fake.items.lock().unwrap().insert(conn_id.into(), item);
     }
 
-    fn fails(&self, by: Option<fn() -> MintError>) {
+    fn fails(&self, by: Option<fn() -> AwsError>) {
         *self.fake.fails.lock().unwrap() = by;
     }
 

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{Gate, QuotaKey};
-use crate::credentials::{Call, MintError};
+use crate::aws::{AwsError, Call};
 use crate::jitter::Jitter;
 
 const fn secs(secs: u64) -> Duration {
@@ -23,7 +23,7 @@ fn place(account: &str) -> QuotaKey {
 
 /// Calls that fail in turn with these, and succeed after; how often it was tried comes with the
 /// outcome.
-async fn call(gate: &Gate, failures: impl IntoIterator<Item = MintError>) -> (Result<(), MintError>, usize) {
+async fn call(gate: &Gate, failures: impl IntoIterator<Item = AwsError>) -> (Result<(), AwsError>, usize) {
     let (failures, tries) = (Mutex::new(failures.into_iter().collect::<VecDeque<_>>()), AtomicUsize::new(0));
     let attempt = || async {
         tries.fetch_add(1, Ordering::Relaxed);
@@ -34,16 +34,16 @@ async fn call(gate: &Gate, failures: impl IntoIterator<Item = MintError>) -> (Re
     (outcome, tries.into_inner())
 }
 
-fn denied() -> MintError {
-    MintError::Denied { call: Call::new("x", ""), code: "AccessDenied".into(), source: Box::new(std::fmt::Error) }
+fn denied() -> AwsError {
+    AwsError::Denied { call: Call::new("x", ""), code: "AccessDenied".into(), source: Box::new(std::fmt::Error) }
 }
 
-fn throttled() -> MintError {
-    MintError::Throttled { call: Call::new("x", ""), code: "Throttling".into(), source: Box::new(std::fmt::Error) }
+fn throttled() -> AwsError {
+    AwsError::Throttled { call: Call::new("x", ""), code: "Throttling".into(), source: Box::new(std::fmt::Error) }
 }
 
-fn failing() -> MintError {
-    MintError::Unavailable {
+fn failing() -> AwsError {
+    AwsError::Unavailable {
         call: Call::new("x", ""),
         code: "InternalFailure".into(),
         source: Box::new(std::fmt::Error),
@@ -81,7 +81,7 @@ async fn what_fails_for_now_is_tried_thrice_and_what_is_refused_once() {
     assert!(matches!(call(&gate, [failing(), failing()]).await, (Ok(()), 3)));
     assert!(matches!(call(&gate, [failing(), failing(), failing()]).await, (Err(_), 3)));
     assert!(matches!(call(&gate, [throttled(), failing(), throttled(), failing()]).await, (Ok(()), 5)));
-    assert!(matches!(call(&gate, [denied()]).await, (Err(MintError::Denied { .. }), 1)));
+    assert!(matches!(call(&gate, [denied()]).await, (Err(AwsError::Denied { .. }), 1)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +118,7 @@ async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
 async fn who_leaves_gives_its_turn_back() {
     let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let here = place("1");
-    let hanging = join_all((0..20).map(|_| gate.call(&here, std::future::pending::<Result<(), MintError>>)));
+    let hanging = join_all((0..20).map(|_| gate.call(&here, std::future::pending::<Result<(), AwsError>>)));
     assert!(tokio::time::timeout(secs(1), hanging).await.is_err());
     assert!(
         gate.call(&here, || async { Ok(()) })
@@ -132,7 +132,7 @@ async fn who_leaves_gives_its_turn_back() {
 async fn places_are_not_remembered_for_ever() {
     let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let there = place("busy");
-    let busy = gate.call(&there, std::future::pending::<Result<(), MintError>>);
+    let busy = gate.call(&there, std::future::pending::<Result<(), AwsError>>);
     tokio::pin!(busy);
     assert!(busy.as_mut().now_or_never().is_none());
     for account in 0..5000 {

@@ -29,7 +29,7 @@ async fn a_hanging_flight_holds_up_nobody_elses() {
     let began = Instant::now();
     assert!(rig.get().await.is_ok());
     assert_eq!(began.elapsed().as_secs(), 1);
-    assert!(matches!(*hanging.await.unwrap().unwrap_err(), MintError::Deadline { .. }));
+    assert!(matches!(*hanging.await.unwrap().unwrap_err(), AwsError::Deadline { .. }));
     assert_eq!(began.elapsed().as_secs(), 19);
 }
 
@@ -44,7 +44,7 @@ async fn a_waiter_that_leaves_aborts_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_flight_that_panics_is_an_error_and_the_next_one_flies() {
     let rig = rig(AHEAD, [Plan::Panic]);
-    assert!(matches!(*rig.get().await.unwrap_err(), MintError::Lost));
+    assert!(matches!(*rig.get().await.unwrap_err(), AwsError::Lost));
     assert!(rig.get().await.is_ok());
 }
 

@@ -16,7 +16,7 @@ struct Slow {
 }
 
 impl Slow {
-    async fn answer(&self, key: u32) -> Result<Value, MintError> {
+    async fn answer(&self, key: u32) -> Result<Value, AwsError> {
         let serial = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let is_admitted = {
             let mut last = self.admitted.lock().unwrap();
@@ -32,7 +32,7 @@ impl Slow {
 }
 
 impl Fetch<u32, Value> for Slow {
-    fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, MintError>> {
+    fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, AwsError>> {
         async move {
             self.gate
                 .call(&QuotaKey::default(), || self.answer(*key))
@@ -107,7 +107,7 @@ async fn with_too_little_time_the_first_are_served_and_the_rest_are_told_at_the_
             match outcome {
                 Ok(_) => assert!(*when <= secs(20) && at < served + 8, "{at} of {served} after {when:?}"),
                 Err(error) => {
-                    assert!(matches!(**error, MintError::Deadline { .. }));
+                    assert!(matches!(**error, AwsError::Deadline { .. }));
                     assert_eq!(when.as_secs(), 20);
                 }
             }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::iam::part;
 use super::{explain_aws, explain_table, explain_warehouse};
-use crate::aws::partition;
+use crate::aws::{AwsError, Call, partition};
 use crate::config::{BEFORE_CONN_ID, ConnId, ConnSpec, RoleHop, SpecsTable};
-use crate::credentials::{Call, DEFAULT_PORT, MintError};
+use crate::credentials::DEFAULT_PORT;
 use crate::spec::Flaw;
 use crate::upstream::UpstreamError;
 
@@ -35,7 +35,7 @@ pub(crate) enum CheckError<'a> {
     /// It has one that will not do.
     BadItem(&'a SpecsTable, &'a Flaw),
     /// A call to AWS, or what it brought.
-    Aws(&'a MintError),
+    Aws(&'a AwsError),
     /// The way to the warehouse.
     Warehouse(&'a UpstreamError),
     /// `upstream.login_timeout` passed.

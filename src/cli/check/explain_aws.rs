@@ -6,10 +6,9 @@ use std::io::ErrorKind;
 use super::explain::{Context, Explanation};
 use super::iam::{self, Denial};
 use super::{explain_profile, explain_table};
-use crate::aws::partition;
+use crate::aws::{AwsError, Call, partition};
 use crate::cli::iam_policy::permission_set;
 use crate::config::{LoginIdentity, SpecsTable};
-use crate::credentials::{Call, MintError};
 use crate::fault;
 
 /// Codes of "no policy allows it".
@@ -20,22 +19,22 @@ const SIGNATURE: &[&str] =
     &["SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "RequestExpired"];
 
 /// Explains an error that is its own root.
-pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
+pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
     let what = || plain(&fault::chain(error));
     match error {
-        MintError::Denied { call, code, source } if code == "no credentials" => {
+        AwsError::Denied { call, code, source } if code == "no credentials" => {
             let text = source.to_string();
             let why = format_args!("{call}: the SDK's chain found no credentials: {}", last_cause(&text));
             explain_profile::explain(call, &text).unwrap_or_else(|| Explanation::new(why, no_credentials()))
         }
-        MintError::Denied { call, code, source } => {
+        AwsError::Denied { call, code, source } => {
             let text = plain(&source.to_string());
             Explanation::new(what(), refused(call, code, &text, context))
         }
-        MintError::Throttled { call, .. } if let Some(table) = table_of(call, context) => {
+        AwsError::Throttled { call, .. } if let Some(table) = table_of(call, context) => {
             Explanation::new(what(), explain_table::throttled(table))
         }
-        MintError::Throttled { call, .. } => Explanation::new(
+        AwsError::Throttled { call, .. } => Explanation::new(
             what(),
             format_args!(
                 "wait a minute and try again; if it stays so, find who else calls {}, or have AWS raise its quota in \
@@ -44,10 +43,10 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
                 context.region_of(call)
             ),
         ),
-        MintError::Unavailable { call, code, source } => unavailable(call, code, &source.to_string(), context)
+        AwsError::Unavailable { call, code, source } => unavailable(call, code, &source.to_string(), context)
             .unwrap_or_else(|| Explanation::new(what(), away(call, code, context))),
-        MintError::Unusable { call, what: why } => Explanation::new(what(), unusable(call, why, context)),
-        MintError::TokenFile { path, source } => {
+        AwsError::Unusable { call, what: why } => Explanation::new(what(), unusable(call, why, context)),
+        AwsError::TokenFile { path, source } => {
             let path = path.display();
             Explanation::new(
                 what(),
@@ -59,10 +58,10 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
             )
         }
         // Nothing else is waited for that long before the item is read.
-        MintError::Deadline { .. } if context.table.is_some() && context.spec.is_none() => {
+        AwsError::Deadline { .. } if context.table.is_some() && context.spec.is_none() => {
             Explanation::new(what(), explain_table::late(context.region_of(&Call::new("GetItem", ""))))
         }
-        MintError::Spec(_) => {
+        AwsError::Spec(_) => {
             let id = context.conn_id.as_str();
             let whose = match &context.table {
                 Some(table) => format!("the item {id:?} of {}", table.dynamodb_table),
@@ -70,14 +69,14 @@ pub(super) fn explain(error: &MintError, context: &Context) -> Explanation {
             };
             Explanation::new(what(), format_args!("complete {whose}, or the secret that it names"))
         }
-        MintError::Bounds(error) => match &context.table {
+        AwsError::Bounds(error) => match &context.table {
             Some(table) => explain_table::overstepped(error, table),
             None => Explanation::new(what(), "this is a fault of the proxy: only the table's items have bounds"),
         },
-        MintError::Deadline { .. } => {
+        AwsError::Deadline { .. } => {
             Explanation::new(what(), "try again; if it is always so, raise credentials.timeout")
         }
-        MintError::Lost | MintError::Needed(_) | MintError::Of { .. } => {
+        AwsError::Lost | AwsError::Needed(_) | AwsError::Of { .. } => {
             Explanation::new(what(), "this is a fault of the proxy: report it, with its log at level debug")
         }
     }
@@ -355,10 +354,10 @@ fn through_proxy(call: &Call, code: &str, text: &str, (proxy, variable): (&str, 
 }
 
 /// Whether nobody answered, which says nothing of the caller's keys.
-pub(super) fn is_unreachable(error: &MintError) -> bool {
+pub(super) fn is_unreachable(error: &AwsError) -> bool {
     match error.root() {
-        MintError::Unavailable { code, .. } => code == "timeout" || code == "no connection",
-        MintError::Deadline { .. } => true,
+        AwsError::Unavailable { code, .. } => code == "timeout" || code == "no connection",
+        AwsError::Deadline { .. } => true,
         _ => false,
     }
 }

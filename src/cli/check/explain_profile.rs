@@ -2,7 +2,7 @@
 //! tells it in its own words, which name features of its build; its types do not come this far.
 
 use super::explain::Explanation;
-use crate::credentials::Call;
+use crate::aws::Call;
 
 /// Marks in the SDK's words, what any of them means, and what to do.
 const FAULTS: [(&[&str], &str, &str); 7] = [

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::explain::Context;
+use crate::aws::Call;
 use crate::cli::iam_policy::Principal;
 use crate::config::SpecsTable;
-use crate::credentials::Call;
 
 /// Who lacks what, out of AWS's own words: `… is not authorized to perform: ACTION on resource:
 /// RESOURCE …`.

@@ -7,11 +7,9 @@ use tokio::time::Instant;
 
 use super::explain::Explanation;
 use super::steps::Step;
-use crate::aws::Base;
+use crate::aws::{Base, Calls, StoreReader};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, Material, Reference, Remote};
-use crate::credentials::StoreReader;
-use crate::credentials::calls::Calls;
 use crate::fault::chain;
 use crate::references::References;
 use crate::startup::tls::{Aging, ServerTls};

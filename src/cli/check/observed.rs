@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use super::explain::{CheckError, Context, Explanation, explain};
 use super::steps::{Failed, Step, Tell};
-use crate::credentials::calls::Observer;
-use crate::credentials::{Call, MintError};
+use crate::aws::{AwsError, Call, Observer};
 
 /// Sees the calls, and passes them on with their explanation.
 pub(crate) struct Recorder {
@@ -40,7 +39,7 @@ impl Watch {
     /// Waits for something of AWS's while its calls are told; the step that fails is too.
     pub(super) async fn step<T>(
         &mut self,
-        asked: impl Future<Output = Result<T, Arc<MintError>>>,
+        asked: impl Future<Output = Result<T, Arc<AwsError>>>,
         tell: Tell<'_>,
     ) -> Result<(T, Progress), Failed> {
         self.wait(asked, tell).await.map_err(|(step, _error)| {
@@ -52,9 +51,9 @@ impl Watch {
     /// The same, but the step that fails is not told.
     pub(super) async fn wait<T>(
         &mut self,
-        asked: impl Future<Output = Result<T, Arc<MintError>>>,
+        asked: impl Future<Output = Result<T, Arc<AwsError>>>,
         tell: Tell<'_>,
-    ) -> Result<(T, Progress), (Step, Arc<MintError>)> {
+    ) -> Result<(T, Progress), (Step, Arc<AwsError>)> {
         let (mut asked, mut progress) = (pin!(asked), Progress::default());
         let outcome = loop {
             tokio::select! {
@@ -78,7 +77,7 @@ impl Recorder {
         self.context.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn explain(&self, error: &MintError) -> Explanation {
+    fn explain(&self, error: &AwsError) -> Explanation {
         explain(&CheckError::Aws(error), &self.context())
     }
 
@@ -93,11 +92,11 @@ impl Observer for Recorder {
         self.send(Event::Calling(call.clone()));
     }
 
-    fn failing(&self, _call: &Call, error: &MintError) {
+    fn failing(&self, _call: &Call, error: &AwsError) {
         self.send(Event::Failing(self.explain(error)));
     }
 
-    fn called(&self, call: &Call, took: Duration, outcome: Result<(), &MintError>) {
+    fn called(&self, call: &Call, took: Duration, outcome: Result<(), &AwsError>) {
         let fault = outcome.err().map(|error| self.explain(error));
         self.send(Event::Called { call: call.clone(), took, fault });
     }
@@ -189,13 +188,13 @@ impl Progress {
     }
 
     /// The failed step, once all before it are told.
-    pub(super) fn failed(mut self, error: &MintError, context: &Context, tell: Tell<'_>) -> Step {
+    pub(super) fn failed(mut self, error: &AwsError, context: &Context, tell: Tell<'_>) -> Step {
         let why = explain(&CheckError::Aws(error), context);
         if let Some((_, step)) = self.held.take_if(|(_, step)| step.fault.is_some()) {
             return step;
         }
         // The value that the call brought will not do.
-        if let MintError::Unusable { call, .. } = error
+        if let AwsError::Unusable { call, .. } = error
             && let Some((_, step)) = self.held.take_if(|(held, _)| held == call)
         {
             return Step { fault: Some(why), ..step };
@@ -203,11 +202,11 @@ impl Progress {
         self.end(tell);
         match (error, self.pending.take()) {
             // Cut off by the deadline of its flight: its last attempt says more.
-            (MintError::Deadline { .. }, Some((call, since, last))) => {
+            (AwsError::Deadline { .. }, Some((call, since, last))) => {
                 Step { fault: Some(last.unwrap_or(why)), ..step(&call).since(since) }
             }
-            (MintError::Unusable { call, .. }, _) => Step { fault: Some(why), ..step(call) },
-            (MintError::Spec(_) | MintError::Bounds(_), _) => Step { fault: Some(why), ..Step::new("spec", "") },
+            (AwsError::Unusable { call, .. }, _) => Step { fault: Some(why), ..step(call) },
+            (AwsError::Spec(_) | AwsError::Bounds(_), _) => Step { fault: Some(why), ..Step::new("spec", "") },
             _ => Step { fault: Some(why), ..Step::new("credentials", "") },
         }
     }

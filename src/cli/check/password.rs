@@ -10,8 +10,9 @@ use super::explain_aws;
 use super::observed::Watch;
 use super::steps::{Failed, Settings, Step, Tell, Wanted};
 use super::user::Named;
+use crate::aws::{AwsError, StoreReader};
 use crate::config::{Password, Reference};
-use crate::credentials::{Logins, MintError, StoreReader};
+use crate::credentials::Logins;
 use crate::references::{ReferenceError, References};
 use crate::secret::Secret;
 
@@ -111,11 +112,11 @@ async fn listed(
 }
 
 /// What AWS says is told with its call.
-fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<Result<T, ReferenceError>, Arc<MintError>> {
+fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<Result<T, ReferenceError>, Arc<AwsError>> {
     match read {
         Err(ReferenceError::Aws(error)) => Err(Arc::new(error)),
         Err(ReferenceError::Deadline(after)) => {
-            Err(Arc::new(MintError::Deadline { name: "the user's password".to_owned(), after }))
+            Err(Arc::new(AwsError::Deadline { name: "the user's password".to_owned(), after }))
         }
         read => Ok(read),
     }

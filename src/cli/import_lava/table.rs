@@ -8,10 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::aws::{self, Base, NoRoots};
+use crate::aws::{self, AwsError, Base, Call, Calls, NoRoots};
 use crate::config::{Aws, HomeRegion, ItemValue};
-use crate::credentials::calls::Calls;
-use crate::credentials::{Call, MintError};
 use crate::spec::attributes;
 
 /// For one page, its retries included.
@@ -28,7 +26,7 @@ pub(super) enum ScanError {
     #[error(transparent)]
     NoRoots(#[from] NoRoots),
     #[error(transparent)]
-    Call(#[from] MintError),
+    Call(#[from] AwsError),
     #[error("the table is larger than {MAX_PAGES} MiB: that cannot be lava's")]
     Large,
 }
@@ -57,7 +55,7 @@ async fn pages(table: &str, calls: &Calls) -> Result<Vec<BTreeMap<String, ItemVa
     for _ in 0..MAX_PAGES {
         let (page, next) = timeout(PAGE_TIMEOUT, page(table, calls, start))
             .await
-            .map_err(|_elapsed| MintError::Deadline { name: format!("Scan {table}"), after: PAGE_TIMEOUT })??;
+            .map_err(|_elapsed| AwsError::Deadline { name: format!("Scan {table}"), after: PAGE_TIMEOUT })??;
         items.extend(page.into_iter().map(attributes));
         if next.is_none() {
             return Ok(items);
@@ -70,11 +68,7 @@ async fn pages(table: &str, calls: &Calls) -> Result<Vec<BTreeMap<String, ItemVa
 type Key = Option<HashMap<String, AttributeValue>>;
 
 /// One page, and where the next begins.
-async fn page(
-    table: &str,
-    calls: &Calls,
-    start: Key,
-) -> Result<(Vec<HashMap<String, AttributeValue>>, Key), MintError> {
+async fn page(table: &str, calls: &Calls, start: Key) -> Result<(Vec<HashMap<String, AttributeValue>>, Key), AwsError> {
     let clients = calls.clients(None);
     let send = || {
         clients

@@ -169,7 +169,7 @@ const CAUSES: [&str; 6] = [
     "tokio::task::JoinError",
     "Elapsed",
     "rustls::pki_types::InvalidDnsNameError",
-    // Of AWS's words, in `credentials::failure` and nowhere else.
+    // Of AWS's words, in `aws::failure` and nowhere else.
     "Box<dyn Error + Send + Sync>",
 ];
 
@@ -210,7 +210,7 @@ fn the_reader_of_the_sources_sees_foreign_causes() {
     ] {
         assert_eq!(found(line).len(), 1, "{line}");
     }
-    assert!(found("Clients(#[from] ClientsError),").is_empty() && found("source: Arc<MintError>,").is_empty());
+    assert!(found("Clients(#[from] ClientsError),").is_empty() && found("source: Arc<AwsError>,").is_empty());
 }
 
 /// The text of a library's error about secret input is input: no error of ours may carry one along.

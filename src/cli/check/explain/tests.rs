@@ -44,16 +44,16 @@ fn with(change: impl FnOnce(&mut ConnSpec)) -> Context {
     context
 }
 
-fn denied(operation: &'static str, on: &str, code: &str, text: &str) -> MintError {
-    MintError::Denied { call: Call::new(operation, on), code: code.into(), source: text.into() }
+fn denied(operation: &'static str, on: &str, code: &str, text: &str) -> AwsError {
+    AwsError::Denied { call: Call::new(operation, on), code: code.into(), source: text.into() }
 }
 
-fn away(operation: &'static str, on: &str, code: &str, text: &str) -> MintError {
-    MintError::Unavailable { call: Call::new(operation, on), code: code.into(), source: text.into() }
+fn away(operation: &'static str, on: &str, code: &str, text: &str) -> AwsError {
+    AwsError::Unavailable { call: Call::new(operation, on), code: code.into(), source: text.into() }
 }
 
-fn unusable(operation: &'static str, on: &str, what: &'static str) -> MintError {
-    MintError::Unusable { call: Call::new(operation, on), what }
+fn unusable(operation: &'static str, on: &str, what: &'static str) -> AwsError {
+    AwsError::Unusable { call: Call::new(operation, on), what }
 }
 
 fn explained(error: &CheckError<'_>, context: &Context) -> Explanation {
@@ -97,7 +97,7 @@ fn a_role_of_identity_center_is_told_by_its_permission_set() {
 
 #[test]
 fn every_cause_on_awss_side_has_a_mend_of_its_own() {
-    let read = |path: &str, kind: ErrorKind| MintError::TokenFile { path: path.into(), source: kind.into() };
+    let read = |path: &str, kind: ErrorKind| AwsError::TokenFile { path: path.into(), source: kind.into() };
     let rows = [
         (
             denied("GetParameter", "/x/id", "AccessDeniedException", "no"),
@@ -355,7 +355,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         ),
         (away("GetCredentials", "wg1", "InternalServerException", "no"), "InternalServer", "health.aws.amazon.com"),
         (
-            MintError::Throttled {
+            AwsError::Throttled {
                 call: Call::new("GetCredentials", "wg1"),
                 code: "ThrottlingException".into(),
                 source: "Rate exceeded".into(),
@@ -386,13 +386,13 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         (read("/t/a", ErrorKind::NotFound), "web_identity_token_file /t/a", "mount the token at /t/a"),
         (read("/t/b", ErrorKind::PermissionDenied), "permission denied", "let the user of the proxy read /t/b"),
         (read("/t/c", ErrorKind::InvalidData), "/t/c", "and nothing else"),
-        (MintError::Spec("there is no database".into()), "there is no database", "complete connections.\"sales\""),
+        (AwsError::Spec("there is no database".into()), "there is no database", "complete connections.\"sales\""),
         (
-            MintError::Deadline { name: String::new(), after: Duration::from_secs(20) },
+            AwsError::Deadline { name: String::new(), after: Duration::from_secs(20) },
             "no answer within 20s",
             "credentials.timeout",
         ),
-        (MintError::Lost, "lost", "a fault of the proxy"),
+        (AwsError::Lost, "lost", "a fault of the proxy"),
     ];
     let context = context();
     let mut mends = BTreeSet::new();
@@ -469,7 +469,7 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
         ),
         (denied("GetItem", on, "ValidationException", "key element"), "Validation", "has to be conn_id, a string"),
         (
-            MintError::Throttled { call: Call::new("GetItem", on), code: code.into(), source: "no".into() },
+            AwsError::Throttled { call: Call::new("GetItem", on), code: code.into(), source: "no".into() },
             code,
             "give lava.prod.connections more read capacity",
         ),
@@ -479,11 +479,11 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
             "com.amazonaws.us-east-1.dynamodb",
         ),
         (
-            MintError::Deadline { name: "the item of x".into(), after: Duration::from_secs(5) },
+            AwsError::Deadline { name: "the item of x".into(), after: Duration::from_secs(5) },
             "no answer within 5s",
             "a third of limits.startup_timeout",
         ),
-        (MintError::Spec("there is no database".into()), "no database", "the item \"bi-x\" of lava.prod.connections"),
+        (AwsError::Spec("there is no database".into()), "no database", "the item \"bi-x\" of lava.prod.connections"),
         (
             BoundsError::Role(PLANTED.into()).into(),
             "role_arn is not covered",
@@ -522,8 +522,8 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
 
 #[test]
 fn another_flights_failure_is_explained_as_its_own() {
-    let spec = || MintError::Spec("there is no database".into());
-    let needed = MintError::Needed(Arc::new(MintError::Needed(Arc::new(spec()))));
+    let spec = || AwsError::Spec("there is no database".into());
+    let needed = AwsError::Needed(Arc::new(AwsError::Needed(Arc::new(spec()))));
     let context = context();
     assert_eq!(explained(&CheckError::Aws(&needed), &context), explained(&CheckError::Aws(&spec()), &context));
 }

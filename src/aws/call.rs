@@ -9,10 +9,12 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::error::{Call, MintError};
-use super::failure::{class, is_of_key, timeouts};
-use crate::aws::gate::{Gate, QuotaKey};
-use crate::aws::{Base, Clients, skew};
+use super::clients::{Base, Clients};
+use super::code::is_of_key;
+use super::error::{AwsError, Call};
+use super::failure::{class, timeouts};
+use super::gate::{Gate, QuotaKey};
+use super::skew;
 use crate::clock::Clock;
 use crate::jitter::Jitter;
 use crate::secret::Secret;
@@ -23,11 +25,11 @@ pub(crate) trait Observer: Send + Sync {
     fn calling(&self, _call: &Call) {}
 
     /// An attempt failed; there may be another.
-    fn failing(&self, _call: &Call, _error: &MintError) {}
+    fn failing(&self, _call: &Call, _error: &AwsError) {}
 
     /// It is over. `took` is the call's whole time, its retries included. One that its flight's
     /// deadline cuts off is never over.
-    fn called(&self, call: &Call, took: Duration, outcome: Result<(), &MintError>);
+    fn called(&self, call: &Call, took: Duration, outcome: Result<(), &AwsError>);
 
     /// What else there is to know: of the call made last, or of one that was not needed.
     fn noted(&self, _call: &Call, _what: &str) {}
@@ -83,7 +85,7 @@ impl Calls {
         hidden: Option<&Secret>,
         send: impl Fn() -> F,
         read: impl FnOnce(T) -> Result<U, &'static str>,
-    ) -> Result<U, MintError>
+    ) -> Result<U, AwsError>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -113,7 +115,7 @@ impl Calls {
         };
         let answered = self.gate.call(&place, attempt).await;
         let outcome =
-            answered.and_then(|answer| read(answer).map_err(|what| MintError::Unusable { call: call.clone(), what }));
+            answered.and_then(|answer| read(answer).map_err(|what| AwsError::Unusable { call: call.clone(), what }));
         self.tell(call, since, outcome.as_ref().err());
         outcome
     }
@@ -148,7 +150,7 @@ impl Calls {
     }
 
     /// Also of a step that calls nobody.
-    pub(crate) fn tell(&self, call: &Call, since: Instant, error: Option<&MintError>) {
+    pub(crate) fn tell(&self, call: &Call, since: Instant, error: Option<&AwsError>) {
         if let Some(observer) = &self.observer {
             observer.called(call, since.elapsed(), error.map_or(Ok(()), Err));
         }

@@ -1,7 +1,4 @@
-//! Classing what AWS answers: by code string, since the SDK's types do not tell.
-//!
-//! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless
-//! models ThrottlingException as non-throttling (docs/protocol/aws-api.md 0 and 1).
+//! Classing what AWS answers, and its words less what they may quote.
 
 use std::error::Error;
 use std::fmt;
@@ -11,92 +8,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
-use super::{Call, MintError};
-use crate::aws::told;
-
-/// Codes that say "slower": what standard retry mode takes for throttling.
-const THROTTLING: &[&str] = &[
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottledException",
-    "RequestThrottled",
-    "TooManyRequestsException",
-    "ProvisionedThroughputExceededException",
-    "TransactionInProgressException",
-    "RequestLimitExceeded",
-    "BandwidthLimitExceeded",
-    "LimitExceededException",
-    "SlowDown",
-    "PriorRequestNotComplete",
-    "EC2ThrottledException",
-];
-
-/// Codes that say "not now" (the SDKs' standard retry mode, and AWS's common errors).
-const TRANSIENT: &[&str] = &[
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "InternalFailure",
-    "InternalServerError",
-    "InternalServerException",
-    "InternalServiceError",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-];
-
-/// Codes by which AWS refuses the access key that a request was signed with (AWS APIs' "Common
-/// errors"; each service has spellings of its own). They say nothing about what was asked for: a
-/// new key is unknown for its first minutes, an old one until somebody has renewed it where the
-/// SDK's chain finds it.
-const KEY: &[&str] = &[
-    "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "IncompleteSignatureException",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSecurity",
-    "InvalidSignature",
-    "InvalidSignatureException",
-    "InvalidToken",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "SignatureDoesNotMatch",
-    "TokenRefreshRequired",
-    "UnrecognizedClientException",
-];
-
-/// Codes that refuse the time of a request, or the account: neither do these say anything about
-/// what was asked for. To ask again with the same clock and account would not help.
-const CALLER: &[&str] = &[
-    NO_CREDENTIALS,
-    "NotSignedUp",
-    "OptInRequired",
-    "RegionDisabledException",
-    "RequestExpired",
-    "RequestInTheFuture",
-    "RequestTimeTooSkewed",
-    "SubscriptionRequiredException",
-];
-
-/// Where AWS would have a code: the SDK's chain has no credentials, or is set up wrongly.
-const NO_CREDENTIALS: &str = "no credentials";
-
-/// Whether it is about who asks, and not about what was asked for.
-pub(super) fn is_of_caller(code: &str) -> bool {
-    CALLER.contains(&code) || is_of_key(code)
-}
-
-/// Whether the access key was refused: another one may be had by now.
-pub(super) fn is_of_key(code: &str) -> bool {
-    KEY.contains(&code)
-}
-
-/// Whether calls have to become fewer.
-fn is_throttling(code: &str) -> bool {
-    THROTTLING.contains(&code)
-}
+use super::code::{NO_CREDENTIALS, is_throttling, is_transient};
+use super::error::{AwsError, Call};
+use super::words::told;
 
 /// An error answer's own words, without anything that the request carried.
 #[derive(Debug)]
@@ -112,7 +26,7 @@ impl Error for Words {}
 
 /// Classes a failed call. `hidden` is a secret that the request carried: a validation error would
 /// quote it.
-pub(super) fn class<E>(call: &Call, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> MintError
+pub(super) fn class<E>(call: &Call, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> AwsError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -140,16 +54,16 @@ where
         .raw_response()
         .is_some_and(|response| response.status().is_server_error());
     let is_refused =
-        answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !TRANSIENT.contains(&code)));
+        answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !is_transient(code)));
     let is_final =
         is_refused && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_)) || code == NO_CREDENTIALS;
     let call = call.clone();
     if is_final {
-        MintError::Denied { call, code, source }
+        AwsError::Denied { call, code, source }
     } else if is_throttling(&code) {
-        MintError::Throttled { call, code, source }
+        AwsError::Throttled { call, code, source }
     } else {
-        MintError::Unavailable { call, code, source }
+        AwsError::Unavailable { call, code, source }
     }
 }
 
@@ -202,7 +116,7 @@ fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Bounds of one call; the flight has its own deadline over all.
-pub(crate) fn timeouts(flight: std::time::Duration) -> TimeoutConfig {
+pub(super) fn timeouts(flight: std::time::Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(flight / 4)
         .operation_attempt_timeout(flight / 2)
@@ -220,12 +134,12 @@ mod tests {
     use super::*;
     use crate::fault;
 
-    fn answer(code: &str, message: &str) -> MintError {
+    fn answer(code: &str, message: &str) -> AwsError {
         let meta = ErrorMetadata::builder().code(code).message(message).build();
         answer_with(400, meta)
     }
 
-    fn answer_with(status: u16, meta: ErrorMetadata) -> MintError {
+    fn answer_with(status: u16, meta: ErrorMetadata) -> AwsError {
         let response = HttpResponse::new(status.try_into().unwrap(), "".into());
         let error = SdkError::service_error(GetCredentialsError::generic(meta), response);
         class(&Call::new("GetCredentials", "wg"), &error, Some("s3cret"))
@@ -234,8 +148,8 @@ mod tests {
     #[test]
     fn a_fault_of_the_server_is_never_final() {
         let meta = ErrorMetadata::builder().code("NewlyInvented").build();
-        assert!(matches!(answer_with(500, meta.clone()), MintError::Unavailable { .. }));
-        assert!(matches!(answer_with(400, meta), MintError::Denied { .. }));
+        assert!(matches!(answer_with(500, meta.clone()), AwsError::Unavailable { .. }));
+        assert!(matches!(answer_with(400, meta), AwsError::Denied { .. }));
     }
 
     #[test]
@@ -245,7 +159,7 @@ mod tests {
             assert_eq!(answer(code, "").is_throttled(), code != "InternalServerException", "{code}");
         }
         for code in ["AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
-            assert!(matches!(answer(code, ""), MintError::Denied { .. }), "{code}");
+            assert!(matches!(answer(code, ""), AwsError::Denied { .. }), "{code}");
         }
     }
 

@@ -10,8 +10,8 @@ use aws_sdk_ssm::types::ParameterType;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::calls::Calls;
-use super::error::{Call, MintError};
+use super::call::Calls;
+use super::error::{AwsError, Call};
 use crate::cache::{Fetch, Perishable};
 use crate::secret::Secret;
 
@@ -23,7 +23,7 @@ const PAGE: i32 = 10;
 
 /// Where a value is stored: the key of their cache.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum StoredAt {
     /// An SSM parameter, by name or ARN.
     Parameter { name: String, region: Option<String> },
     /// A Secrets Manager secret, by name or ARN.
@@ -56,13 +56,13 @@ pub(crate) struct Page {
 /// Reads them.
 pub(crate) struct StoreReader(pub(crate) Arc<Calls>);
 
-impl Place {
+impl StoredAt {
     /// `name` in its ARN's region, else in the base's own, else in `otherwise`.
     pub(crate) fn parameter(name: &str, otherwise: Option<&str>) -> Self {
         Self::Parameter { name: name.to_owned(), region: region_of(name, otherwise) }
     }
 
-    /// As [`Place::parameter`].
+    /// As [`StoredAt::parameter`].
     pub(crate) fn secret(id: &str, otherwise: Option<&str>) -> Self {
         Self::Secret { id: id.to_owned(), region: region_of(id, otherwise) }
     }
@@ -90,10 +90,10 @@ impl StoreReader {
     ///
     /// # Errors
     /// What AWS says, or `Unusable`.
-    pub(crate) async fn read(&self, place: &Place) -> Result<Stored, MintError> {
+    pub(crate) async fn read(&self, place: &StoredAt) -> Result<Stored, AwsError> {
         let call = place.call();
         match place {
-            Place::Parameter { name, region } => {
+            StoredAt::Parameter { name, region } => {
                 let clients = self.0.clients(region.as_deref());
                 let send = || {
                     clients
@@ -113,7 +113,7 @@ impl StoreReader {
                     .make(&call, (None, region.as_deref()), None, send, read)
                     .await
             }
-            Place::Secret { id, region } => {
+            StoredAt::Secret { id, region } => {
                 let clients = self.0.clients(region.as_deref());
                 let send = || {
                     clients
@@ -139,7 +139,7 @@ impl StoreReader {
     ///
     /// # Errors
     /// What AWS says, or `Unusable`.
-    pub(crate) async fn page(&self, path: &str, from: Option<&str>) -> Result<Page, MintError> {
+    pub(crate) async fn page(&self, path: &str, from: Option<&str>) -> Result<Page, AwsError> {
         let call = Call::new("GetParametersByPath", path);
         let clients = self.0.clients(None);
         let send = || {
@@ -171,12 +171,12 @@ impl StoreReader {
     }
 }
 
-impl Fetch<Place, Stored> for StoreReader {
-    fn fetch<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Stored, MintError>> {
+impl Fetch<StoredAt, Stored> for StoreReader {
+    fn fetch<'a>(&'a self, place: &'a StoredAt) -> BoxFuture<'a, Result<Stored, AwsError>> {
         self.read(place).boxed()
     }
 
-    fn name(&self, place: &Place) -> String {
+    fn name(&self, place: &StoredAt) -> String {
         place.call().to_string()
     }
 }
