@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand};
 
 use self::iam_policy::Principal;
 use self::url::Format;
-use crate::config::{self, Config, Faults, UnknownKeys, Verifier};
+use crate::config::{self, Config, Faults, UnknownKeys};
+use crate::crypto::Verifier;
 use crate::references;
 
 pub mod check;

@@ -11,10 +11,10 @@ use tracing::debug;
 
 use self::accounts::Account;
 pub(crate) use self::accounts::{Accounts, AccountsError};
-use crate::bans::Trial;
 use crate::blocking::Unfinished;
 use crate::config::{Holder, Method, User};
 use crate::fault::{Fault, Kind};
+use crate::limits::bans::Trial;
 use crate::startup::Client;
 use crate::startup::request::SentUser;
 use crate::wire::refusal::Refusal;
@@ -24,7 +24,6 @@ mod accounts;
 mod certificate;
 mod password;
 mod scram;
-mod stranger;
 mod verifiers;
 
 /// Longest answer to a challenge, in bytes; PostgreSQL's own bound (PG_MAX_AUTH_TOKEN_LENGTH is

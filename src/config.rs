@@ -30,7 +30,6 @@ pub use self::users::{Access, AnyUser, Holder, Method, Password, Proof, Right, S
 pub(crate) use self::users::{MAX_PASSWORDS, Rights};
 pub(crate) use self::value::{BEFORE_CONN_ID, Endpoint, endpoint, glob_matches};
 pub use self::value::{BadPem, Origin, Reference, Remote};
-pub use self::verifier::Verifier;
 use crate::secret::Secret;
 
 pub mod connection;
@@ -49,7 +48,6 @@ mod specs;
 mod tree;
 mod users;
 pub(crate) mod value;
-pub mod verifier;
 
 /// What becomes of a key that this version does not know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]

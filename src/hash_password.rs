@@ -7,8 +7,9 @@ use std::io::{self, IsTerminal, Read, Write};
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
-use crate::config::verifier::{ITERATIONS, SALT_BYTES};
-use crate::config::{Verifier, without_newline};
+use crate::config::without_newline;
+use crate::crypto::Verifier;
+use crate::crypto::verifier::{ITERATIONS, SALT_BYTES};
 use crate::secret::Secret;
 
 /// What to make a verifier of, and like what.

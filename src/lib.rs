@@ -3,13 +3,13 @@
 //! What happens to a connection, in the order in which it happens; [`session`] tells it top to
 //! bottom:
 //!
-//! 1. [`listener`] accepts it and deals it to a worker; [`handshakes`] has a place for it until the
+//! 1. [`listener`] accepts it and deals it to a worker; [`limits`] has a place for it until the
 //!    client is logged in.
 //! 2. [`startup`] reads a balancer's PROXY header and leads it through TLS to a startup message, or
 //!    to a [`cancel`] request.
-//! 3. [`client_auth`] lets the client prove who it is; [`bans`] keep those away who guess.
-//! 4. [`spec`] says which connection the client means, and whether it may open it; [`slots`]
-//!    whether there is room.
+//! 3. [`client_auth`] lets the client prove who it is; [`limits::bans`] keep those away who guess.
+//! 4. [`spec`] says which connection the client means, and whether it may open it;
+//!    [`limits::caps`] whether there is room.
 //! 5. [`credentials`] has, or fetches, a database login for that connection.
 //! 6. [`upstream`] dials the warehouse, verifies it and logs in.
 //! 7. [`relay`] moves bytes until one side ends.
@@ -21,12 +21,13 @@
 
 pub mod app;
 pub mod aws;
-pub mod bans;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crypto;
 pub mod fault;
 pub mod hash_password;
+pub mod limits;
 pub mod listener;
 pub mod network;
 pub mod secret;
@@ -39,7 +40,6 @@ mod cancel;
 mod client_auth;
 mod core_files;
 mod credentials;
-mod handshakes;
 mod jitter;
 mod nofile;
 mod references;
@@ -49,7 +49,6 @@ mod resolver;
 mod seeded;
 mod session;
 mod session_id;
-mod slots;
 mod spec;
 mod startup;
 mod stop;

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Level, warn};
 
 use crate::config::ConnId;
-use crate::handshakes::Handshakes;
+use crate::limits::handshakes::Handshakes;
 use crate::session::{self, Arrival, Shared};
 use crate::startup::proxy_protocol;
 use crate::stream::KeepAlive;

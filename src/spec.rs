@@ -17,7 +17,7 @@ use crate::aws::AwsError;
 use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
 use crate::fault::{Fault, Kind};
-use crate::slots::SlotError;
+use crate::limits::caps::SlotError;
 use crate::wire::refusal::{HINT_NAMES, Refusal};
 
 mod asked;

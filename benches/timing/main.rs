@@ -22,7 +22,7 @@ mod support;
 
 use std::time::Duration;
 
-use redshift_iam_proxy::config::Verifier;
+use redshift_iam_proxy::crypto::Verifier;
 use redshift_iam_proxy::secret::Secret;
 use support::process::Proxy;
 use support::raw::{encrypt, message, read_message, send, startup, tcp, tls_config};

@@ -15,21 +15,21 @@ use self::derive::Derivations;
 use self::entry::Entry;
 use self::listed::Listed;
 use super::verifiers::Verifiers;
-use super::{Reason, Users, stranger};
-use crate::bans::Counted;
+use super::{Reason, Users};
 use crate::blocking::Unfinished;
 use crate::clock::Clock;
-use crate::config::verifier::{ITERATIONS, SALT_BYTES};
 use crate::config::{AnyUser, BEFORE_CONN_ID, Holder, Method, Password, Proof, User};
+use crate::crypto::verifier::{ITERATIONS, SALT_BYTES};
+use crate::limits::bans::Counted;
 use crate::references::Listing;
 use crate::secret::Secret;
 
 mod derive;
 mod entry;
-mod fake;
 mod listed;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 /// All users.
 pub(crate) struct Accounts {
@@ -166,7 +166,7 @@ impl Accounts {
     /// What the name is called in logs: itself, or what stands for one that nobody has. As much
     /// work for either.
     pub(crate) fn known_as(&self, name: &str) -> String {
-        let alias = stranger::alias(name);
+        let alias = unknown::alias(name);
         if self.knows(name) { name.to_owned() } else { alias }
     }
 

@@ -4,7 +4,7 @@ use pgwire::messages::startup::Authentication;
 
 use super::accounts::{Account, Accounts};
 use super::{AuthError, Reason, answer};
-use crate::bans::Trial;
+use crate::limits::bans::Trial;
 use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;

@@ -9,7 +9,7 @@ use pgwire::messages::startup::Authentication;
 use self::exchange::{Mechanism, Offer};
 use super::verifiers::Verifiers;
 use super::{AuthError, Reason, answer};
-use crate::bans::Trial;
+use crate::limits::bans::Trial;
 use crate::startup::Client;
 use crate::wire::{self, Frame, WireError, take_cstr};
 

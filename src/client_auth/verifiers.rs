@@ -2,8 +2,9 @@
 
 use aws_lc_rs::digest;
 
-use crate::config::verifier::hmac_sha256;
-use crate::config::{MAX_PASSWORDS, Verifier};
+use crate::config::MAX_PASSWORDS;
+use crate::crypto::Verifier;
+use crate::crypto::verifier::hmac_sha256;
 use crate::secret::{Secret, same};
 
 /// One salt and one count of rounds, for one derivation serves all of a user's passwords.

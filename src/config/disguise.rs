@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use super::verifier::BadVerifier;
+use crate::crypto::verifier::BadVerifier;
 use crate::secret::{Secret, SecretJson};
 
 /// Why a text is neither a password nor a verifier.
@@ -72,7 +72,7 @@ pub enum BadPassword {
 /// A text as what it is.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Judged<'t> {
-    /// Has the form of a verifier: whether it is one, [`super::Verifier::parse`] says.
+    /// Has the form of a verifier: whether it is one, [`crate::crypto::Verifier::parse`] says.
     Verifier(&'t str),
     /// A password.
     Plain(&'t str),
@@ -286,7 +286,7 @@ fn is_user_list(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Verifier;
+    use crate::crypto::Verifier;
 
     fn verifier() -> String {
         Verifier::derive(&Secret::new("pencil".to_owned()), b"0123456789abcdef", 4096).to_string()

@@ -16,9 +16,7 @@ pub use self::origin::Origin;
 pub(crate) use self::origin::{network, origin, vpc_endpoint};
 pub(crate) use self::pasted::warehouse_host;
 pub use self::pem::BadPem;
-pub(crate) use self::pem::{
-    Stage, Term, chain, crls, key_pair, of_certificate, of_crl, private_key, provider, roots, terms,
-};
+pub(crate) use self::pem::{Stage, Term, chain, crls, key_pair, of_certificate, of_crl, private_key, roots, terms};
 pub(crate) use self::readers::readers;
 pub(crate) use self::session_name::session_name;
 pub(crate) use self::text::{BEFORE_CONN_ID, expand, nearest, note, reference, user_name, visible, visible_name};

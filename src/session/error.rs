@@ -4,12 +4,12 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 
-use crate::bans::Banned;
 use crate::client_auth::{AuthError, Reason};
 use crate::credentials::CredentialError;
 use crate::fault::{Fault, Kind};
+use crate::limits::bans::Banned;
+use crate::limits::caps::SlotError;
 use crate::session_id::SessionId;
-use crate::slots::SlotError;
 use crate::spec::SpecError;
 use crate::startup::StartupError;
 use crate::upstream::{OpenError, UpstreamError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::SessionError;
-use crate::handshakes::Handshake;
+use crate::limits::handshakes::Handshake;
 
 pub(super) struct Unproven {
     place: Handshake,

@@ -13,8 +13,9 @@ pub(crate) use self::ages::{Aging, Of, by_the_hour};
 use self::clients::{Clients, ClientsError};
 use self::end_point::end_point;
 use crate::clock::Clock;
-use crate::config::value::{Term, of_certificate, provider};
+use crate::config::value::{Term, of_certificate};
 use crate::config::{BadIdentity, CertifiedIdentity, ChannelBinding, Identity, Listen, Material, TlsMode};
+use crate::crypto::provider;
 use crate::secret::Secret;
 
 mod ages;

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
-use redshift_iam_proxy::config::Verifier;
+use redshift_iam_proxy::crypto::Verifier;
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use redshift_iam_proxy::config::{
     self, BadPassword, BanLimits, Ca, Config, Faults, Identity, LogFormat, LogLevel, Method, Password, Proof,
-    Reference, Remote, StoredPassword, UnknownKeys, Verifier,
+    Reference, Remote, StoredPassword, UnknownKeys,
 };
+use redshift_iam_proxy::crypto::Verifier;
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
 

@@ -56,7 +56,7 @@ async fn plain_postgresql_with_tls_and_scram_is_a_warehouse_too() {
 async fn two_passwords_are_good_while_rotating() {
     let verifier = |password: &str| {
         let password = redshift_iam_proxy::secret::Secret::new(password.into());
-        redshift_iam_proxy::config::Verifier::derive(&password, b"0123456789abcdef", 1).to_string()
+        redshift_iam_proxy::crypto::Verifier::derive(&password, b"0123456789abcdef", 1).to_string()
     };
     let config = format!(
         "[users.ann]\npassword = [\"{}\", \"{}\"]\nconnections = [\"sales\"]\n",

@@ -147,7 +147,7 @@ async fn whoever_is_below_the_path_is_let_in_until_gone_from_it() {
     let world = support::World::start(&any_user("")).await;
     let aws = &world.sandbox.aws;
     let password = redshift_iam_proxy::secret::Secret::new("bobs".into());
-    let verifier = redshift_iam_proxy::config::Verifier::derive(&password, b"0123456789abcdef", 1);
+    let verifier = redshift_iam_proxy::crypto::Verifier::derive(&password, b"0123456789abcdef", 1);
     aws.put_parameter("/users/ann", "anns");
     aws.put_parameter("/users/bob", &verifier.to_string());
     aws.put_parameter("/users/demo", "not-the-demo-password");

@@ -375,7 +375,7 @@ fn psql(port: u16, ca: &Path) -> Command {
 /// A verifier of [`PASSWORD`] that is cheap to use.
 pub(crate) fn verifier() -> String {
     let password = redshift_iam_proxy::secret::Secret::new(PASSWORD.into());
-    config::Verifier::derive(&password, b"0123456789abcdef", FAST_VERIFIER_ROUNDS).to_string()
+    redshift_iam_proxy::crypto::Verifier::derive(&password, b"0123456789abcdef", FAST_VERIFIER_ROUNDS).to_string()
 }
 
 fn toml(setup: &Setup, sandbox: &Sandbox) -> String {

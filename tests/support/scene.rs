@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use redshift_iam_proxy::config::Verifier;
+use redshift_iam_proxy::crypto::Verifier;
 use redshift_iam_proxy::secret::Secret;
 use redshift_sandbox::aws::RoleRule;
 

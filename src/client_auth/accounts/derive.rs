@@ -7,12 +7,13 @@ use aws_lc_rs::hmac;
 use thiserror::Error;
 use tracing::warn;
 
-use super::fake::Fakes;
+use super::unknown::Fakes;
 use crate::address::neighbourhood;
 use crate::blocking::{Lanes, Unfinished};
 use crate::client_auth::verifiers::{Keys, Verifiers};
-use crate::config::verifier::ITERATIONS;
-use crate::config::{Password, Verifier};
+use crate::config::Password;
+use crate::crypto::Verifier;
+use crate::crypto::verifier::ITERATIONS;
 use crate::secret::Secret;
 
 /// No verifier could be made.

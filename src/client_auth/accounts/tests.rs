@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
-use crate::config::{StoredPassword, Verifier};
+use crate::config::StoredPassword;
+use crate::crypto::Verifier;
 
 fn key() -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, b"test")

@@ -9,7 +9,8 @@ use crate::config::disguise::{self, BadPassword, Judged};
 use crate::config::file::read_file;
 use crate::config::reader::Value;
 use crate::config::value::{self, Parsed, Reference};
-use crate::config::{Password, Proof, StoredPassword, Verifier};
+use crate::config::{Password, Proof, StoredPassword};
+use crate::crypto::Verifier;
 use crate::secret::Secret;
 
 impl Password {

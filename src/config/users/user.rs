@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::access::{Access, Right};
-use crate::config::{ConnId, Origin, Reference, Remote, Verifier};
+use crate::config::{ConnId, Origin, Reference, Remote};
+use crate::crypto::Verifier;
 use crate::secret::Secret;
 
 /// One `[users.*]` entry.

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, Der, PrivateKeyDer, TrustAnchor};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
@@ -16,6 +15,7 @@ use rustls::sign::CertifiedKey;
 pub use self::flaw::BadPem;
 use self::flaw::{Wanted, why_unread};
 pub(crate) use self::term::{Stage, Term, of_certificate, of_crl, terms};
+use crate::crypto::provider;
 
 mod flaw;
 mod term;
@@ -97,11 +97,6 @@ pub(crate) fn key_pair(
         }
         Err(_) => Err(BadPem::UnusableKey),
     }
-}
-
-/// The cryptography by which clients' TLS is made, and certificates are judged.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// Every item of a kind; at least one.

@@ -15,8 +15,9 @@ use thiserror::Error;
 
 use super::ages::Of;
 use super::constraints::is_constrained;
-use crate::config::value::{Term, crls, of_crl, provider, roots, terms};
+use crate::config::value::{Term, crls, of_crl, roots, terms};
 use crate::config::{BadPem, ClientCa, Material};
+use crate::crypto::provider;
 use crate::secret::Secret;
 
 /// The CA of clients, and what it has revoked.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redshift_iam_proxy::app::Counts;
-use redshift_iam_proxy::config::Verifier;
-use redshift_iam_proxy::config::verifier::BadVerifier;
+use redshift_iam_proxy::crypto::Verifier;
+use redshift_iam_proxy::crypto::verifier::BadVerifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::runtime::Handle;

@@ -2,7 +2,7 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
 use super::*;
 use crate::client_auth::verifiers::Keys;
-use crate::config::Verifier;
+use crate::crypto::Verifier;
 use crate::secret::Secret;
 
 /// RFC 7677 section 3.

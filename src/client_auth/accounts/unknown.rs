@@ -1,11 +1,14 @@
 //! What is made up: verifiers of names that nobody has, and salts for passwords that came without
 //! one.
 
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 
 use crate::client_auth::verifiers::{Keys, Verifiers};
 use crate::config::MAX_PASSWORDS;
-use crate::config::verifier::{SALT_BYTES, sized};
+use crate::crypto::verifier::{SALT_BYTES, sized};
 
 /// All of it is an HMAC of the name, so that it never changes and replicas agree.
 pub(super) struct Fakes {
@@ -47,5 +50,28 @@ impl Fakes {
         context.update(&[0]);
         context.update(name.as_bytes());
         sized(context.sign().as_ref())
+    }
+}
+
+/// The beginning of its hash: people type passwords there.
+pub(super) fn alias(name: &str) -> String {
+    let hash = digest(&SHA256, name.as_bytes());
+    hash.as_ref()
+        .iter()
+        .take(4)
+        .fold("unknown-".to_owned(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_a_hash() {
+        assert_eq!(alias("abc"), "unknown-ba7816bf");
     }
 }
