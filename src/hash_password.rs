@@ -1,6 +1,6 @@
 //! `hash-password`: a password in, its verifier out.
 //!
-//! Owns how a password is asked for and made. What a verifier is, config::verifier knows.
+//! Owns how a password is asked for and made. What a verifier is, crypto::verifier knows.
 
 use std::io::{self, IsTerminal, Read, Write};
 

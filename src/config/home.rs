@@ -1,7 +1,11 @@
 //! Whether the proxy's own Region matters: where calls go that nothing in the configuration names a
 //! Region for.
 
-use super::{Config, ConnSpec, Material, Proof, Reference, Remote};
+use super::connection::ConnSpec;
+use super::material::Material;
+use super::settings::Config;
+use super::users::Proof;
+use super::value::{Reference, Remote};
 
 /// How much depends on the proxy's own Region, where `[aws] region` does not say it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

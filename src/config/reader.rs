@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime};
 
 use super::fault::{Fault, Faults};
 use super::file::read_file;
-use super::keys::{NOT_YET, NOT_YET_SUPPORTED};
+use super::keys::{NOT_YET, NOT_YET_SUPPORTED, UnknownKeys};
+use super::material::Material;
 use super::tree::{Data, Node, Place};
 use super::value::{self, Parsed, Reference};
-use super::{Material, UnknownKeys};
 use crate::secret::Secret;
 
 /// The environment.

@@ -1,21 +1,14 @@
 //! `[users.*]`: who may log in, proven by what, to open which connections.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 pub(crate) use self::access::Rights;
 pub use self::access::{Access, Right};
 pub use self::holder::Holder;
 pub(super) use self::odd::warn as warn_of_odd_ones;
 pub(crate) use self::password::MAX_PASSWORDS;
-use self::password::{passwords, path};
 pub(super) use self::per_user::check as check_per_user;
-pub(super) use self::rights::{Groups, Known, groups};
+pub(super) use self::read::users;
+pub(super) use self::rights::{Known, groups};
 pub use self::user::{AnyUser, Method, Password, Proof, StoredPassword, User};
-use super::TlsMode;
-use super::listen::Entrance;
-use super::reader::{Table, Value};
-use super::value;
 
 mod access;
 mod holder;
@@ -23,131 +16,8 @@ mod odd;
 mod password;
 mod patterns;
 mod per_user;
+mod read;
 mod rights;
 mod shared_roles;
 mod user;
-
-/// The name of the entry for any other name.
-const ANY: &str = "*";
-
-/// All users, each entry already taken out of its table; apart from them the one for any other
-/// name.
-pub(super) fn users(
-    entries: &[Value<'_>],
-    known: &Known,
-    groups: &Groups,
-    entrance: Entrance,
-) -> (BTreeMap<String, Arc<User>>, Option<AnyUser>) {
-    let (mut users, mut any) = (BTreeMap::new(), None);
-    for entry in entries {
-        let mut table = entry.table("users.*");
-        let auth = auth(&mut table, entrance);
-        if entry.name == ANY {
-            any = any_user(table, auth, known, groups, entrance.tls());
-            continue;
-        }
-        if let Err(message) = value::user_name(&entry.name) {
-            entry.fault(message);
-        }
-        let proof = match auth {
-            Some(Auth::Password) => table
-                .require("password")
-                .and_then(|value| passwords(&value, &entry.name)),
-            Some(Auth::Certificate) => without_password(&mut table),
-            None => without_fault(&mut table),
-        };
-        let db_user = table.optional("db_user", value::db_user);
-        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, entrance.tls()), db_user) {
-            users.insert(entry.name.clone(), Arc::new(User { db_user, ..user }));
-        }
-    }
-    (users, any)
-}
-
-/// Its users have no rights to a login of their own, and so no `db_user`.
-fn any_user(mut table: Table<'_>, auth: Option<Auth>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<AnyUser> {
-    let (proof, path) = match auth {
-        Some(Auth::Password) => {
-            let path = table.require("password").and_then(|value| path(&value));
-            (path.as_ref().map(|_| Proof::Passwords(Vec::new())), path)
-        }
-        Some(Auth::Certificate) => (without_password(&mut table), None),
-        None => (without_fault(&mut table), None),
-    };
-    if let Some(db_user) = table.take("db_user") {
-        db_user.fault("is one user's: that user needs an entry of its own");
-    }
-    let rights = user(table, proof, known, groups, tls)?;
-    Some(AnyUser { rights: Arc::new(rights), path })
-}
-
-/// What is the same for both.
-fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<User> {
-    let enabled = table
-        .take("enabled")
-        .and_then(|is| is.bool())
-        .unwrap_or(true);
-    let methods = [("auto", Method::Auto), ("scram", Method::Scram), ("cleartext", Method::Cleartext)];
-    let method = table
-        .take("method")
-        .and_then(|method| method.choice(&methods))
-        .unwrap_or(Method::Auto);
-    if method == Method::Cleartext && tls == TlsMode::Disable {
-        table.fault("method", "cleartext is only asked for inside TLS, and listen.tls.mode is disable");
-    }
-    let password_expires = table
-        .take("password_expires")
-        .map_or(Some(None), |at| at.moment().map(Some));
-    let rights = rights::union(&mut table, known, groups);
-    table.finish();
-    Some(User {
-        enabled,
-        proof: proof?,
-        password_expires: password_expires?,
-        method,
-        connections: rights.connections,
-        from: rights.from,
-        max_sessions: rights.max_sessions,
-        db_roles: rights.db_roles,
-        db_user: None,
-    })
-}
-
-/// `users.*.auth`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Auth {
-    Password,
-    Certificate,
-}
-
-/// `None`: it is there and will not do.
-fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
-    let Some(value) = table.take("auth") else { return Some(Auth::Password) };
-    let auth = value.choice(&[("password", Auth::Password), ("cert", Auth::Certificate)])?;
-    match auth {
-        Auth::Certificate if entrance.tls() == TlsMode::Disable => {
-            value.fault("certificates are only shown inside TLS, and listen.tls.mode is disable");
-        }
-        Auth::Certificate if !entrance.asks_for_certificates => {
-            value.fault("needs listen.tls.client_ca, the CA of clients' certificates");
-        }
-        Auth::Certificate | Auth::Password => {}
-    }
-    Some(auth)
-}
-
-/// A certificate proves the user, and nothing else: what goes with passwords has no meaning.
-fn without_password(table: &mut Table<'_>) -> Option<Proof> {
-    for name in ["password", "password_expires", "method"] {
-        if let Some(value) = table.take(name) {
-            value.fault("has no meaning with auth = \"cert\"");
-        }
-    }
-    Some(Proof::Certificate)
-}
-
-/// Behind a fault: what the password is for is not known.
-fn without_fault(table: &mut Table<'_>) -> Option<Proof> {
-    table.take("password");
-    None
-}
+mod widened;

@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Bounds;
+use super::id::ConnId;
 use super::read::{Origin, spec};
-use super::{Bounds, ConnId, ConnSpec};
+use super::spec::ConnSpec;
+use crate::config::fault::Faults;
+use crate::config::keys::UnknownKeys;
 use crate::config::reader::{Doc, dotted};
 use crate::config::tree::{self, ItemValue, Place};
-use crate::config::{Faults, UnknownKeys};
 
 /// lava's documented fields, and the two that its code knows besides
 /// (docs/protocol/connection-spec.md 2). A writer of the table may set no others: most of the

@@ -1,9 +1,9 @@
 //! As whom a spec logs in: a stored password, or IAM credentials for one database user or for each
 //! client.
 
+use super::kind::is_of_another;
 use super::role::Roles;
-use super::target::is_of_another;
-use super::{LoginIdentity, Warehouse};
+use super::spec::{LoginIdentity, Warehouse};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Bounds;
+use super::id::ConnId;
 use super::login::Login;
 use super::role::roles;
+use super::spec::{ConnSpec, Warehouse};
 use super::startup::{application_name, startup_parameters};
 use super::target::target;
-use super::{Bounds, ConnId, ConnSpec, Warehouse};
 use crate::config::reader::{Table, Value};
-use crate::config::{BEFORE_CONN_ID, sections, value};
+use crate::config::value::BEFORE_CONN_ID;
+use crate::config::{sections, value};
 
 /// What a spec's source says in place of its fields.
 pub(super) struct Origin<'a> {
@@ -65,7 +68,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
         .map_or(Some(None), |port| port.port().map(Some));
     let database = database(&mut table, &login);
     let region = table.optional("region", value::region);
-    let roles = roles(&mut table, &login);
+    let roles = roles(&mut table, login.identity);
     login.check(warehouse, roles.as_ref());
     let duration = table.take("password_duration");
     let password_duration =

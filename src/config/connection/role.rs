@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::login::Login;
-use super::{LoginIdentity, RoleHop};
+use super::spec::{LoginIdentity, RoleHop};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 
@@ -27,7 +26,7 @@ pub(super) struct Roles {
 }
 
 /// `None`: a fault was told.
-pub(super) fn roles(table: &mut Table<'_>, login: &Login<'_>) -> Option<Roles> {
+pub(super) fn roles(table: &mut Table<'_>, identity: LoginIdentity) -> Option<Roles> {
     let external_id = table.take("external_id");
     let external = external_id
         .as_ref()
@@ -35,7 +34,7 @@ pub(super) fn roles(table: &mut Table<'_>, login: &Login<'_>) -> Option<Roles> {
     let tags_place = table.take("tags");
     let tags = tags_place
         .as_ref()
-        .map_or(Some(BTreeMap::new()), |tags| self::tags(tags, login.identity));
+        .map_or(Some(BTreeMap::new()), |tags| self::tags(tags, identity));
     let token_place = table.take("web_identity_token_file");
     let token = token_place
         .as_ref()

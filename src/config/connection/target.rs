@@ -1,10 +1,10 @@
 //! Which warehouse a spec means: host, workgroup or cluster, Region.
 
-use super::Warehouse;
+use super::kind::{is_of_another, type_name};
 use super::login::Login;
+use super::spec::Warehouse;
 use crate::config::reader::{Table, Value};
-use crate::config::value::{self, Parsed};
-use crate::config::{Endpoint, endpoint};
+use crate::config::value::{self, Endpoint, Parsed, endpoint};
 
 /// Where the database is, as far as the spec says.
 #[derive(Debug, Default)]
@@ -60,23 +60,6 @@ fn named<'a>(
         return Some(None);
     }
     Some(given.parse(parser))
-}
-
-/// Faults when a key is there whose type is not the spec's. Where the type is at fault, nothing is
-/// said of its keys.
-pub(super) fn is_of_another(given: &Value<'_>, warehouse: Option<Warehouse>, owner: Warehouse) -> bool {
-    let foreign = warehouse.is_some_and(|warehouse| warehouse != owner);
-    if foreign {
-        given.fault(format_args!("is a key of the type {} alone", type_name(owner)));
-    }
-    foreign
-}
-
-fn type_name(warehouse: Warehouse) -> &'static str {
-    match warehouse {
-        Warehouse::Serverless => "redshift-serverless",
-        Warehouse::Provisioned => "redshift",
-    }
 }
 
 /// What the host's name tells. lava's first-label rule, where the host is an endpoint of Redshift;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Listen, TlsMode};
+use super::settings::{Listen, TlsMode};
+use crate::config::connection::{ConnId, ConnSpec};
 use crate::config::reader::Value;
-use crate::config::{ConnId, ConnSpec};
 
 /// How clients come in, before they prove who they are.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{ConnId, ConnSpec, LoginIdentity, Right, User};
+use super::access::Right;
+use super::user::User;
+use crate::config::connection::{ConnId, ConnSpec, LoginIdentity};
 
 /// Who has a name, and with it what rights.
 #[derive(Clone, Debug)]

@@ -1,10 +1,10 @@
 //! What is odd about users and their rights, but allowed: warned of once, at start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::user::{ANY, AnyUser, Password, Proof, User};
 use crate::config::reader::Value;
-use crate::config::{AnyUser, Origin, Password, Proof, User};
 
 /// The keys of verifiers that stand in this project's own README and sample: their password, too,
 /// is known to everybody.
@@ -25,7 +25,7 @@ pub(in crate::config) fn warn(
         .filter(|user| matches!(user.proof, Proof::Passwords(_)));
     let is_by_certificate = any.is_some_and(|any| any.path.is_none());
     for entry in entries {
-        if entry.name == super::ANY && is_by_certificate && with_password.next().is_some() {
+        if entry.name == ANY && is_by_certificate && with_password.next().is_some() {
             entry.warn(
                 "any name is asked for a certificate but those that have a password: everybody can find out which names those are",
             );
@@ -48,38 +48,6 @@ fn has_published(user: &User) -> bool {
         Password::Plain(_) | Password::Remote(_) => false,
     })
 }
-
-/// What one source of rights, the user's entry or a group, says: its name, whether it opens
-/// anything, and from where.
-pub(super) struct Source<'a> {
-    pub(super) name: String,
-    pub(super) opens: bool,
-    pub(super) from: &'a [Origin],
-}
-
-/// The first source whose connections may be opened from where it does not say, since another's
-/// `from` is added to it: both names. A source that names no place opens its connections to the
-/// others' places only.
-pub(super) fn widened(sources: &[Source<'_>]) -> Option<(String, String)> {
-    sources
-        .iter()
-        .filter(|source| source.opens && !source.from.is_empty())
-        .find_map(|source| {
-            let is_new = |origin: &Origin| !source.from.iter().any(|own| covers(own, origin));
-            let other = sources.iter().find(|other| other.from.iter().any(is_new))?;
-            Some((source.name.clone(), other.name.clone()))
-        })
-}
-
-fn covers(own: &Origin, other: &Origin) -> bool {
-    match (own, other) {
-        (Origin::Network(own), Origin::Network(other)) => own.contains(other),
-        (own, other) => own == other,
-    }
-}
-
-/// Pairs that were told already: thousands of users may be in the same two groups.
-pub(in crate::config) type Pairs = BTreeSet<(String, String)>;
 
 #[cfg(test)]
 mod tests {
@@ -118,29 +86,6 @@ mod tests {
             {
                 assert!(line.contains(VERIFIER), "add its key to PUBLISHED: {line}");
             }
-        }
-    }
-
-    #[test]
-    fn another_groups_networks_open_a_groups_connections() {
-        let groups = |a: &str, b: &str| {
-            format!(
-                "[groups.a]\nconnections = [\"x\"]\n{a}\n[groups.b]\n{b}\n\
-                 [users.u]\npassword = \"env:PW\"\ngroups = [\"a\", \"b\"]\n\
-                 [users.v]\npassword = \"env:PW\"\ngroups = [\"a\", \"b\"]\n"
-            )
-        };
-        let part = "opens may be opened from where group";
-        for (a, b, want) in [
-            ("from = [\"10.1.0.0/16\"]", "from = [\"10.2.0.0/16\"]", 1),
-            ("from = [\"10.1.0.0/16\"]", "from = [\"10.2.0.0/16\"]\nconnections = [\"x\"]", 1),
-            ("from = [\"10.0.0.0/8\"]", "from = [\"10.2.0.0/16\"]", 0),
-            ("from = [\"10.1.0.0/16\"]", "from = [\"vpce-0123456789abcdef0\"]", 1),
-            ("from = [\"10.1.0.0/16\"]", "", 0),
-            ("", "from = [\"10.2.0.0/16\"]", 0),
-            ("", "", 0),
-        ] {
-            assert_eq!(told(&groups(a, b), part), want, "{a} {b}: {:?}", warnings(&groups(a, b)));
         }
     }
 }

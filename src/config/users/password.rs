@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::user::{Password, Proof, StoredPassword};
 use crate::config::disguise::{self, BadPassword, Judged};
 use crate::config::file::read_file;
 use crate::config::reader::Value;
 use crate::config::value::{self, Parsed, Reference};
-use crate::config::{Password, Proof, StoredPassword};
 use crate::crypto::Verifier;
 use crate::secret::Secret;
 

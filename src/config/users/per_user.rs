@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::shared_roles;
+use super::holder::Holder;
+use super::shared_roles::{self, ByName, Users};
+use super::user::{ANY, AnyUser, User};
+use crate::config::connection::{ConnId, ConnSpec, LoginIdentity, Warehouse};
 use crate::config::reader::Value;
-use crate::config::{AnyUser, ConnId, ConnSpec, Holder, LoginIdentity, User, Warehouse, value};
+use crate::config::value;
 
-pub(super) type Users = BTreeMap<String, Arc<User>>;
 type Connections = BTreeMap<ConnId, Arc<ConnSpec>>;
-pub(super) type ByName<'s> = BTreeMap<&'s str, &'s ConnSpec>;
 
 /// A session tag's value (STS API, `Tag`), in characters.
 const MAX_ROLES_CHARS: usize = 256;
@@ -46,7 +47,7 @@ pub(in crate::config) fn check(
     // What AWS sees of a user is the name of its session: two users must never have the same.
     let mut sessions = BTreeMap::<String, &str>::new();
     for entry in user_entries {
-        if let Some(any) = any.filter(|_| entry.name == super::ANY) {
+        if let Some(any) = any.filter(|_| entry.name == ANY) {
             check_any(entry, &Holder::any(&any.rights), connections);
         }
         let Some(user) = users.get(&entry.name) else { continue };

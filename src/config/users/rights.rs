@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::access::{Access, Rights};
-use super::odd::{Pairs, Source, widened};
 use super::patterns::Patterns;
+use super::widened::{Pairs, Source, widened};
 use crate::config::reader::{Table, Value};
-use crate::config::value::{self, Glob, Parsed, WILDCARDS};
-use crate::config::{Origin, glob_matches};
+use crate::config::value::{self, Glob, Origin, Parsed, WILDCARDS, glob_matches};
 
 /// Most names that lead nowhere for which the nearest one is looked for: a file that is missing
 /// makes thousands.

@@ -6,9 +6,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::access::Rights;
-use super::per_user::{ByName, Users};
-use crate::config::ConnSpec;
+use super::user::User;
+use crate::config::connection::ConnSpec;
 use crate::config::reader::Value;
+
+/// All users with entries of their own.
+pub(super) type Users = BTreeMap<String, Arc<User>>;
+
+/// Some connections.
+pub(super) type ByName<'s> = BTreeMap<&'s str, &'s ConnSpec>;
 
 /// One fault for each role, told at a connection that does not accept it.
 ///

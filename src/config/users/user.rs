@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::access::{Access, Right};
-use crate::config::{ConnId, Origin, Reference, Remote};
+use crate::config::connection::ConnId;
+use crate::config::value::{Origin, Reference, Remote};
 use crate::crypto::Verifier;
 use crate::secret::Secret;
+
+/// The name of the entry for any other name.
+pub(super) const ANY: &str = "*";
 
 /// One `[users.*]` entry.
 #[derive(Debug)]

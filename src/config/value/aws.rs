@@ -1,9 +1,9 @@
-//! Names as AWS has them: regions, databases, workgroups, roles, parameters, endpoints.
+//! Names as AWS has them: regions, databases, workgroups, roles, parameters.
 
 use std::time::Duration;
 
 use super::Parsed;
-use crate::aws::partition;
+use super::text::visible;
 
 /// `durationSeconds` of GetCredentials: 900–3600 s, cut to whole seconds as lava does.
 pub(crate) fn password_duration(duration: Duration) -> Parsed<Duration> {
@@ -25,7 +25,7 @@ pub(crate) fn region(text: &str) -> Parsed<String> {
 
 /// A database's name, as Redshift has them: 1–127 bytes, of any letters and `$` too.
 pub(crate) fn database(text: &str) -> Parsed<String> {
-    match super::visible(text, 127) {
+    match visible(text, 127) {
         Ok(()) => Ok(text.to_owned()),
         Err(_) => Err("must be 1 to 127 bytes of visible characters".into()),
     }
@@ -129,7 +129,7 @@ pub(crate) fn secret_id(text: &str) -> Parsed<String> {
 
 /// A database user as lava names one: 1–127 bytes, all visible.
 pub(crate) fn warehouse_user(text: &str) -> Parsed<String> {
-    super::visible(text, 127).map(|()| text.to_owned())
+    visible(text, 127).map(|()| text.to_owned())
 }
 
 /// The `DbUser` of a `per-user` login: `[a-z_][a-z0-9_.@-]{0,62}`.
@@ -145,7 +145,7 @@ pub(crate) fn db_user(text: &str) -> Parsed<String> {
 
 /// One of GetClusterCredentials' `DbGroups`: 1–64 characters, in lower case.
 pub(crate) fn db_group(text: &str) -> Parsed<String> {
-    let shape = text.chars().count() <= 64 && text.to_lowercase() == text && super::visible(text, 256).is_ok();
+    let shape = text.chars().count() <= 64 && text.to_lowercase() == text && visible(text, 256).is_ok();
     if shape { Ok(text.to_owned()) } else { Err("must be 1 to 64 visible characters in lower case".into()) }
 }
 
@@ -172,63 +172,6 @@ pub(crate) fn tag_value(text: &str) -> Parsed<String> {
 fn is_tag_text(text: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || "_.:/=+-@".contains(c) || (c.is_whitespace() && !c.is_control());
     text.chars().all(allowed)
-}
-
-/// What a Redshift endpoint's name tells. `None`: some other name, or an address.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Endpoint {
-    /// `WORKGROUP.ACCOUNT.REGION.redshift-serverless[-dev].amazonaws.com`, or what else the
-    /// partition's names end with
-    Serverless {
-        /// The first label, in lower case: DNS does not care, the API does.
-        workgroup: String,
-        /// The third.
-        region: String,
-    },
-    /// `CLUSTER.ID.REGION.redshift.amazonaws.com`, or what else the partition's names end with
-    Provisioned {
-        /// The first label, in lower case.
-        cluster: String,
-        /// The third.
-        region: String,
-    },
-}
-
-impl Endpoint {
-    /// Where it is.
-    pub(crate) fn region(&self) -> &str {
-        match self {
-            Self::Serverless { region, .. } | Self::Provisioned { region, .. } => region,
-        }
-    }
-}
-
-/// Reads a host's name as a Redshift endpoint's. Its end has to be that of its Region's partition.
-pub(crate) fn endpoint(host: &str) -> Option<Endpoint> {
-    let (endpoint, suffix) = shape(host)?;
-    (suffix == partition::dns_suffix(endpoint.region())).then_some(endpoint)
-}
-
-/// What is wrong with a name that would be a Redshift endpoint's, but for its end: no Region of
-/// that name has such.
-pub(crate) fn unknown_suffix(host: &str) -> Option<String> {
-    let (endpoint, suffix) = shape(host)?;
-    let (region, known) = (endpoint.region(), partition::dns_suffix(endpoint.region()));
-    (suffix != known).then(|| format!("ends in {suffix}, which is unknown for {region}: its names end in {known}"))
-}
-
-/// `NAME.ID.REGION.SERVICE`, and what follows.
-fn shape(host: &str) -> Option<(Endpoint, String)> {
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix('.').unwrap_or(&host);
-    let mut labels = host.splitn(5, '.');
-    let (first, _id, region) = (labels.next()?.to_owned(), labels.next()?, labels.next()?.to_owned());
-    let endpoint = match labels.next()? {
-        "redshift-serverless" | "redshift-serverless-dev" => Endpoint::Serverless { workgroup: first, region },
-        "redshift" => Endpoint::Provisioned { cluster: first, region },
-        _ => return None,
-    };
-    Some((endpoint, labels.next()?.to_owned()))
 }
 
 #[cfg(test)]
@@ -363,41 +306,5 @@ mod tests {
             assert_eq!(tag_value(text).is_ok(), ok, "{text:?}");
         }
         assert!(tag_value(&"v".repeat(256)).is_ok() && tag_value(&"v".repeat(257)).is_err());
-    }
-
-    #[test]
-    fn redshift_endpoints_are_read() {
-        let serverless = |workgroup: &str, region: &str| {
-            Some(Endpoint::Serverless { workgroup: workgroup.into(), region: region.into() })
-        };
-        let provisioned = |cluster: &str, region: &str| {
-            Some(Endpoint::Provisioned { cluster: cluster.into(), region: region.into() })
-        };
-        for (host, want) in [
-            ("Wg.123456789012.us-east-1.redshift-serverless.amazonaws.com", serverless("wg", "us-east-1")),
-            ("wg.1.eu-west-1.redshift-serverless-dev.amazonaws.com.", serverless("wg", "eu-west-1")),
-            ("wg.1.cn-north-1.redshift-serverless.amazonaws.com.cn", serverless("wg", "cn-north-1")),
-            ("C1.abc.us-east-1.redshift.amazonaws.com", provisioned("c1", "us-east-1")),
-            ("c1.abc.cn-north-1.redshift.amazonaws.com.cn.", provisioned("c1", "cn-north-1")),
-            ("wg.1.eusc-de-east-1.redshift-serverless.amazonaws.eu", serverless("wg", "eusc-de-east-1")),
-            ("c1.abc.us-iso-east-1.redshift.c2s.ic.gov", provisioned("c1", "us-iso-east-1")),
-            ("c1.abc.us-isob-east-1.redshift.sc2s.sgov.gov", provisioned("c1", "us-isob-east-1")),
-            ("c1.abc.us-east-1.redshift.amazonaws.eu", None),
-            ("c1.abc.cn-north-1.redshift.amazonaws.com", None),
-            ("c1.abc.us-east-1.redshift", None),
-            ("c1.us-east-1.redshift.amazonaws.com", None),
-            ("wg.us-east-1.redshift-serverless.amazonaws.com", None),
-            ("a.wg.1.us-east-1.redshift-serverless.amazonaws.com", None),
-            ("wg.1.us-east-1.redshift-serverless.amazonaws.com.example.com", None),
-            ("localhost", None),
-            ("10.0.0.1", None),
-        ] {
-            assert_eq!(endpoint(host), want, "{host}");
-        }
-        let told = unknown_suffix("wg.1.us-east-1.redshift-serverless.amazonaws.example").unwrap();
-        assert_eq!(told, "ends in amazonaws.example, which is unknown for us-east-1: its names end in amazonaws.com");
-        for host in ["wg.1.us-east-1.redshift-serverless.amazonaws.com", "dw.example.com", "10.0.0.1"] {
-            assert_eq!(unknown_suffix(host), None, "{host}");
-        }
     }
 }

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use rustls::pki_types::ServerName;
 
 use super::Parsed;
-use crate::config::PublicName;
 
 /// `IP:PORT`; IPv6 in brackets.
 pub(crate) fn socket_address(text: &str) -> Parsed<SocketAddr> {
@@ -57,6 +56,15 @@ pub(crate) fn host(text: &str) -> Parsed<String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("must be a DNS name or an IP address, without port or brackets".into()),
     }
+}
+
+/// `listen.public_name`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicName {
+    /// A DNS name or an IP address without brackets.
+    pub host: String,
+    /// `None`: that of the first address.
+    pub port: Option<u16>,
 }
 
 /// `HOST` or `HOST:PORT`; IPv6 in brackets.

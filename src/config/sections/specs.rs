@@ -3,9 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reader::{Table, Value};
-use super::value::{self, Parsed};
-use super::{Bounds, SpecsTable};
+use crate::config::connection::Bounds;
+use crate::config::reader::{Table, Value};
+use crate::config::value::{self, Parsed};
+
+/// `[specs]`: lava's own table as a second source of connections.
+#[derive(Clone, Debug)]
+pub struct SpecsTable {
+    /// Its name.
+    pub dynamodb_table: String,
+    /// How long an item is believed.
+    pub refresh: Duration,
+    /// For items that do not say: `credentials.password_duration`.
+    pub password_duration: Duration,
+    /// What its writers may say.
+    pub bounds: Arc<Bounds>,
+}
 
 /// Endpoints of Redshift, and nothing else that a password could be sent to.
 const HOSTS: [&str; 4] = [
@@ -16,7 +29,7 @@ const HOSTS: [&str; 4] = [
 ];
 
 /// `None`: a fault was told.
-pub(super) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option<SpecsTable> {
+pub(in crate::config) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option<SpecsTable> {
     let dynamodb_table = table
         .require("dynamodb_table")
         .and_then(|name| name.parse(value::dynamodb_table));

@@ -1,0 +1,82 @@
+//! The names of connections.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use crate::config::value;
+
+/// A logical connection name, checked once, so the rest of the code cannot meet a bad one.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ConnId(Box<str>);
+
+impl ConnId {
+    /// 1–63 bytes of visible characters, blanks within allowed; no `*` and `?`, which rights use as
+    /// globs.
+    ///
+    /// # Errors
+    /// `Name`: not such a name. `Glob`: holds `*` or `?`. `Reserved`: `proxy_admin`, the console's.
+    pub fn new(name: &str) -> Result<Self, BadConnId> {
+        value::visible_name(name).map_err(|_why| BadConnId::Name)?;
+        if name.contains(['*', '?']) {
+            return Err(BadConnId::Glob);
+        }
+        if name == "proxy_admin" {
+            return Err(BadConnId::Reserved);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// So that maps are searched with the text a client sent.
+impl Borrow<str> for ConnId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is no conn_id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadConnId {
+    /// Too long, empty, or not all visible.
+    #[error("a conn_id is 1 to 63 bytes of visible characters, with no blanks at its ends")]
+    Name,
+    /// Holds a glob's character.
+    #[error("a conn_id holds no * and no ?")]
+    Glob,
+    /// The console's.
+    #[error("proxy_admin is reserved")]
+    Reserved,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conn_id_is_a_visible_name() {
+        for (name, want) in [
+            ("sales", Ok("sales")),
+            ("Sales Mart", Ok("Sales Mart")),
+            ("", Err(BadConnId::Name)),
+            (" sales", Err(BadConnId::Name)),
+            ("a\0b", Err(BadConnId::Name)),
+            ("fin-*", Err(BadConnId::Glob)),
+            ("proxy_admin", Err(BadConnId::Reserved)),
+        ] {
+            let got = ConnId::new(name);
+            assert_eq!(got.as_ref().map(ConnId::as_str).map_err(|why| *why), want, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Keys that one type of connection has and the other has not.
+
+use super::spec::Warehouse;
+use crate::config::reader::Value;
+
+/// Faults when a key is there whose type is not the spec's. Where the type is at fault, nothing is
+/// said of its keys.
+pub(super) fn is_of_another(given: &Value<'_>, warehouse: Option<Warehouse>, owner: Warehouse) -> bool {
+    let foreign = warehouse.is_some_and(|warehouse| warehouse != owner);
+    if foreign {
+        given.fault(format_args!("is a key of the type {} alone", type_name(owner)));
+    }
+    foreign
+}
+
+pub(super) fn type_name(warehouse: Warehouse) -> &'static str {
+    match warehouse {
+        Warehouse::Serverless => "redshift-serverless",
+        Warehouse::Provisioned => "redshift",
+    }
+}

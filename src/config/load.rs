@@ -1,0 +1,191 @@
+//! From a REF, a file or a text to a configuration, or to everything that is wrong with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::fault::{Fault, Faults};
+use super::keys::UnknownKeys;
+use super::reader::Doc;
+use super::sections::Aws;
+use super::settings::Config;
+use super::tree::{Node, Place};
+use super::value::{Reference, Remote};
+use super::{connection, file, include, listen, sections, users, value};
+use crate::secret::Secret;
+
+/// Reads a configuration that AWS keeps, or says why not.
+pub type FetchRemote<'a> = &'a dyn Fn(&Remote) -> Result<Secret, String>;
+
+/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME`, `ssm:NAME`, `secret:ID[#key]`
+/// for the text itself. Paths in a text that is no file start in the working directory.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load_reference(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    fetch: FetchRemote<'_>,
+    unknown_keys: UnknownKeys,
+) -> Result<Config, Faults> {
+    read_reference(text, env, fetch, &|toml, name, folder| read_text(toml, name, folder, env, unknown_keys))
+}
+
+/// Loads `[aws]` alone of what a REF names, as [`load_reference`]: what is wrong elsewhere does not
+/// matter, as long as all files can be read.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load_aws(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    fetch: FetchRemote<'_>,
+    unknown_keys: UnknownKeys,
+) -> Result<Aws, Faults> {
+    read_reference(text, env, fetch, &|toml, name, folder| {
+        let doc = Doc::new(name, folder, Some(env), unknown_keys);
+        let Some(root) = include::gather(&doc, toml) else { return Err(doc.told().0) };
+        let aws = sections::aws(doc.root(&root).table("aws"));
+        sections::endpoints_of_the_environment(&doc);
+        let of_aws = |key: &str| key == "aws" || key.starts_with("aws.") || key.starts_with("AWS_");
+        let faults = doc.told().0.about(of_aws);
+        if faults.is_empty() { Ok(aws) } else { Err(faults) }
+    })
+}
+
+/// What is read out of a text of this name, whose paths start in this folder.
+type Read<'a, T> = &'a dyn Fn(&str, &Path, &Path) -> Result<T, Faults>;
+
+fn read_reference<T>(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    fetch: FetchRemote<'_>,
+    read: Read<'_, T>,
+) -> Result<T, Faults> {
+    let name = Path::new(text);
+    let parse = |toml: &str| read(toml, name, Path::new(""));
+    match value::reference(text) {
+        Ok(Reference::File(path)) => read(&text_of(&path)?, &path, path.parent().unwrap_or(Path::new(""))),
+        Ok(Reference::Env(variable)) => match env(&variable) {
+            Some(toml) => parse(&toml),
+            None => Err(whole(name, "this environment variable is not set".to_owned())),
+        },
+        Ok(Reference::Remote(remote)) => {
+            // They are about to be called.
+            let doc = Doc::new(name, Path::new(""), Some(env), UnknownKeys::Refuse);
+            sections::endpoints_of_the_environment(&doc);
+            let (faults, _told_again_with_the_rest) = doc.told();
+            if !faults.is_empty() {
+                return Err(faults);
+            }
+            let toml = fetch(&remote).map_err(|why| whole(name, format!("cannot be read: {why}")))?;
+            parse(toml.expose())
+        }
+        Err(why) => Err(whole(name, why.into_owned())),
+    }
+}
+
+/// Loads a file. Paths in it are relative to it; `env` is the environment.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Faults> {
+    parse(&text_of(path)?, path, env, unknown_keys)
+}
+
+fn text_of(path: &Path) -> Result<String, Faults> {
+    file::read_any(path).map_err(|why| whole(path, format!("cannot be read: {why}")))
+}
+
+/// Parses a configuration. `path` is its name in messages, and relative paths start beside it.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn parse(
+    text: &str,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    unknown_keys: UnknownKeys,
+) -> Result<Config, Faults> {
+    read_text(text, path, path.parent().unwrap_or(Path::new("")), env, unknown_keys)
+}
+
+fn read_text(
+    text: &str,
+    name: &Path,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    unknown_keys: UnknownKeys,
+) -> Result<Config, Faults> {
+    let doc = Doc::new(name, folder, Some(env), unknown_keys);
+    let root = include::gather(&doc, text);
+    let config = root.as_ref().map(|root| read(&doc, root));
+    let (faults, warnings) = doc.told();
+    match config {
+        Some(mut config) if faults.is_empty() => {
+            config.warnings = warnings.iter().map(Fault::to_string).collect();
+            Ok(config)
+        }
+        _ => Err(faults),
+    }
+}
+
+fn whole(path: &Path, message: String) -> Faults {
+    // What has lines is no path but the configuration itself, with all that is in it.
+    let file = Some(path.display().to_string()).filter(|path| !path.contains('\n'));
+    let file = file.unwrap_or_else(|| "the configuration".to_owned());
+    Faults::new(vec![(Place::WHOLE, Fault { file, line: None, key: String::new(), message })])
+}
+
+fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
+    let mut root = doc.root(root);
+    let _gathered = root.take("include");
+    let (credentials, password_duration) = sections::credentials(root.table("credentials"));
+    let entries = root.table("connections").names();
+    let user_entries = root.table("users").names();
+    let specs_place = root.take("specs");
+    let specs = specs_place
+        .as_ref()
+        .map(|place| sections::specs(place.table("specs"), password_duration));
+    for (key, is_empty) in [("connections", entries.is_empty() && specs.is_none()), ("users", user_entries.is_empty())]
+    {
+        if is_empty {
+            doc.warn(Place::WHOLE, key, format_args!("there are no {key}: nobody can log in"));
+        }
+    }
+    // Behind a fault any name may be one of the table's.
+    let elsewhere = specs.as_ref().map_or_else(Vec::new, |specs| {
+        specs
+            .as_ref()
+            .map_or_else(|| vec!["*".to_owned()], |specs| specs.bounds.conn_ids.clone())
+    });
+    let known = users::Known::new(entries.iter().map(|entry| entry.name.clone()), elsewhere);
+    let (listen, entrance) = listen::listen(root.table("listen"));
+    sections::endpoints_of_the_environment(doc);
+    let groups = users::groups(&root.table("groups").names(), &known);
+    let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
+    let connections = connection::connections(&entries, password_duration);
+    listen::check_ports(&connections, &entries, &listen, entrance);
+    let mut addresses = listen
+        .addresses
+        .iter()
+        .copied()
+        .chain(connections.values().filter_map(|spec| spec.listen));
+    let is_local = addresses.all(|address| address.ip().is_loopback());
+    users::warn_of_odd_ones(&users, any_user.as_ref(), &user_entries, is_local);
+    users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
+    let config = Config {
+        users,
+        any_user: any_user.map(Arc::new),
+        listen,
+        log: sections::log(root.table("log")),
+        aws: sections::aws(root.table("aws")),
+        upstream: sections::upstream(root.table("upstream")),
+        limits: sections::limits(root.table("limits")),
+        credentials,
+        connections,
+        specs: specs.flatten(),
+        warnings: Vec::new(),
+    };
+    root.finish();
+    config
+}

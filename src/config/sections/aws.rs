@@ -1,0 +1,47 @@
+//! `[aws]`, and what the environment says of the same.
+
+use crate::config::reader::{Doc, Table};
+use crate::config::tree::Place;
+use crate::config::value;
+
+/// `[aws]`
+#[derive(Debug)]
+pub struct Aws {
+    /// `None`: the SDK's chain decides.
+    pub region: Option<String>,
+    /// Replaces the endpoint of every service but those that have an `AWS_ENDPOINT_URL_<SERVICE>`.
+    pub endpoint_url: Option<String>,
+}
+
+/// `[aws]`
+pub(in crate::config) fn aws(mut table: Table<'_>) -> Aws {
+    let region = table
+        .take("region")
+        .and_then(|region| region.parse(value::region));
+    let endpoint = table.take("endpoint_url");
+    if let Some(endpoint) = &endpoint {
+        endpoint.warn("AWS is called at this address, not at its own");
+    }
+    let endpoint_url = endpoint.and_then(|url| url.parse(value::endpoint_url));
+    table.finish();
+    Aws { region, endpoint_url }
+}
+
+/// What the AWS SDK reads by itself is held to the rules of `aws.endpoint_url`.
+pub(in crate::config) fn endpoints_of_the_environment(doc: &Doc<'_>) {
+    // The last two are where a profile of IAM Identity Center has its keys from.
+    let services =
+        ["", "_REDSHIFT_SERVERLESS", "_REDSHIFT", "_SSM", "_STS", "_SECRETS_MANAGER", "_DYNAMODB", "_SSO", "_SSO_OIDC"];
+    for service in services {
+        let name = format!("AWS_ENDPOINT_URL{service}");
+        match doc
+            .env
+            .and_then(|env| env(&name))
+            .map(|url| value::endpoint_url(&url))
+        {
+            None => {}
+            Some(Ok(_)) => doc.warn(Place::WHOLE, &name, "this environment variable has AWS called at another address"),
+            Some(Err(message)) => doc.fault(Place::WHOLE, &name, format_args!("(environment) {message}")),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `[limits]`
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::fields::{count, count_or_off, duration, off_or_a_second, or_off};
+use crate::config::reader::Table;
+use crate::config::value;
+
+/// `[limits]`
+#[derive(Debug)]
+pub struct Limits {
+    /// Authenticated sessions; at least 1.
+    pub max_sessions: usize,
+    /// Clients not yet authenticated; at least 1.
+    pub max_handshakes: usize,
+    /// Those of one address; 0: no cap.
+    pub max_handshakes_per_address: usize,
+    /// Accept to authenticated.
+    pub startup_timeout: Duration,
+    /// No bytes either way, outside a transaction; `None`: off.
+    pub idle_timeout: Option<Duration>,
+    /// Ready to the first idle moment after so long; `None`: off.
+    pub session_lifetime: Option<Duration>,
+    /// On SIGTERM: still accepting for so long.
+    pub drain_delay: Duration,
+    /// Then sessions still busy are closed too.
+    pub drain_timeout: Duration,
+    /// Those that guess.
+    pub bans: BanLimits,
+}
+
+/// `limits.ban_*`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BanLimits {
+    /// Finished wrong proofs of one (address, user) within the window; of one address over all
+    /// users, ten times as many. 0: off.
+    pub after: usize,
+    /// How far apart the first and the last of them may be.
+    pub window: Duration,
+    /// How long the next ones are refused.
+    pub time: Duration,
+    /// Whom nothing is counted of.
+    pub exempt: Vec<IpNet>,
+}
+
+/// `[limits]`
+pub(in crate::config) fn limits(mut table: Table<'_>) -> Limits {
+    let limits = Limits {
+        max_sessions: count(&mut table, "max_sessions", 10_000),
+        max_handshakes: count(&mut table, "max_handshakes", 2_000),
+        max_handshakes_per_address: count_or_off(&mut table, "max_handshakes_per_address", 0, 1_000_000),
+        startup_timeout: duration(&mut table, "startup_timeout", 15, value::positive),
+        idle_timeout: or_off(duration(&mut table, "idle_timeout", 0, off_or_a_second)),
+        session_lifetime: or_off(duration(&mut table, "session_lifetime", 0, off_or_a_second)),
+        drain_delay: duration(&mut table, "drain_delay", 0, Ok),
+        drain_timeout: duration(&mut table, "drain_timeout", 25, Ok),
+        bans: BanLimits {
+            after: count_or_off(&mut table, "ban_after", 10, 1_000),
+            window: duration(&mut table, "ban_window", 60, value::positive),
+            time: duration(&mut table, "ban_time", 300, value::positive),
+            exempt: table
+                .take("ban_exempt")
+                .map(|list| list.texts(value::network))
+                .unwrap_or_default(),
+        },
+    };
+    table.finish();
+    limits
+}

@@ -1,0 +1,56 @@
+//! `[log]`
+
+use crate::config::reader::Table;
+
+/// `[log]`
+#[derive(Debug)]
+pub struct Log {
+    /// How lines are written to stderr.
+    pub format: LogFormat,
+    /// Least severe level written; `RUST_LOG` wins over it.
+    pub level: LogLevel,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `log.level`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `[log]`
+pub(in crate::config) fn log(mut table: Table<'_>) -> Log {
+    let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let format = table
+        .take("format")
+        .and_then(|format| format.choice(&formats))
+        .unwrap_or(LogFormat::Auto);
+    let level = table
+        .take("level")
+        .and_then(|level| level.choice(&levels))
+        .unwrap_or(LogLevel::Info);
+    table.finish();
+    Log { format, level }
+}

@@ -1,0 +1,81 @@
+//! Places of one group that open the connections of another, which may not be meant.
+
+use std::collections::BTreeSet;
+
+use crate::config::value::Origin;
+
+/// What one source of rights, the user's entry or a group, says: its name, whether it opens
+/// anything, and from where.
+pub(super) struct Source<'a> {
+    pub(super) name: String,
+    pub(super) opens: bool,
+    pub(super) from: &'a [Origin],
+}
+
+/// The first source whose connections may be opened from where it does not say, since another's
+/// `from` is added to it: both names. A source that names no place opens its connections to the
+/// others' places only.
+pub(super) fn widened(sources: &[Source<'_>]) -> Option<(String, String)> {
+    sources
+        .iter()
+        .filter(|source| source.opens && !source.from.is_empty())
+        .find_map(|source| {
+            let is_new = |origin: &Origin| !source.from.iter().any(|own| covers(own, origin));
+            let other = sources.iter().find(|other| other.from.iter().any(is_new))?;
+            Some((source.name.clone(), other.name.clone()))
+        })
+}
+
+fn covers(own: &Origin, other: &Origin) -> bool {
+    match (own, other) {
+        (Origin::Network(own), Origin::Network(other)) => own.contains(other),
+        (own, other) => own == other,
+    }
+}
+
+/// Pairs that were told already: thousands of users may be in the same two groups.
+pub(in crate::config) type Pairs = BTreeSet<(String, String)>;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{UnknownKeys, parse};
+
+    fn warnings(text: &str) -> Vec<String> {
+        let env = |name: &str| (name == "PW").then(|| "env-password".to_owned());
+        let connection = "[connections.x]\ntype = \"redshift-serverless\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n";
+        let config = parse(&format!("{text}\n{connection}"), Path::new("p"), &env, UnknownKeys::Refuse);
+        config.unwrap_or_else(|faults| panic!("{faults}")).warnings
+    }
+
+    fn told(text: &str, part: &str) -> usize {
+        warnings(text)
+            .iter()
+            .filter(|warning| warning.contains(part))
+            .count()
+    }
+
+    #[test]
+    fn another_groups_networks_open_a_groups_connections() {
+        let groups = |a: &str, b: &str| {
+            format!(
+                "[groups.a]\nconnections = [\"x\"]\n{a}\n[groups.b]\n{b}\n\
+                 [users.u]\npassword = \"env:PW\"\ngroups = [\"a\", \"b\"]\n\
+                 [users.v]\npassword = \"env:PW\"\ngroups = [\"a\", \"b\"]\n"
+            )
+        };
+        let part = "opens may be opened from where group";
+        for (a, b, want) in [
+            ("from = [\"10.1.0.0/16\"]", "from = [\"10.2.0.0/16\"]", 1),
+            ("from = [\"10.1.0.0/16\"]", "from = [\"10.2.0.0/16\"]\nconnections = [\"x\"]", 1),
+            ("from = [\"10.0.0.0/8\"]", "from = [\"10.2.0.0/16\"]", 0),
+            ("from = [\"10.1.0.0/16\"]", "from = [\"vpce-0123456789abcdef0\"]", 1),
+            ("from = [\"10.1.0.0/16\"]", "", 0),
+            ("", "from = [\"10.2.0.0/16\"]", 0),
+            ("", "", 0),
+        ] {
+            assert_eq!(told(&groups(a, b), part), want, "{a} {b}: {:?}", warnings(&groups(a, b)));
+        }
+    }
+}
