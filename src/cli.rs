@@ -1,184 +1,140 @@
-//! The command line: its grammar, and the commands small enough to live beside it.
-//!
-//! Owns names, defaults and exit codes. `serve` is app's, `hash-password` its own module's.
+//! The command line: arguments → configuration → command → exit code, and nothing else. The
+//! environment of our own is read here.
 
+use std::error::Error;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::io::{Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand};
+use self::args::{CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, ImportLavaArgs, UrlArgs};
+use self::check::Verdict;
+use crate::config::Config;
+use crate::fault::chain;
+use crate::serve;
 
-use self::iam_policy::Principal;
-use self::url::Format;
-use crate::config::{self, Config, Faults, UnknownKeys};
-use crate::crypto::Verifier;
-use crate::references;
-
+pub mod args;
 pub mod check;
+pub mod hash_password;
 pub mod health;
 pub mod iam_policy;
 pub mod import_lava;
 pub mod url;
 
-/// It did not work.
-pub const FAILED: u8 = 1;
-/// The command line is wrong (EX_USAGE of sysexits.h).
-pub const USAGE: u8 = 64;
-/// The configuration is wrong (EX_CONFIG).
-pub const CONFIGURATION: u8 = 78;
+mod connection;
 
-/// Where the configuration usually is.
-const DEFAULT_CONFIG: &str = "proxy.toml";
-
-/// PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials
-#[derive(Debug, Parser)]
-#[command(name = "redshift-iam-proxy", version)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
-pub struct Cli {
-    /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the
-    /// text itself
-    #[arg(long, global = true, value_name = "REF", default_value = DEFAULT_CONFIG)]
-    #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
-    pub config: String,
-
-    /// What becomes of a key in the configuration that this version does not know
-    #[arg(long, global = true, value_enum, default_value_t = UnknownKeys::Refuse)]
-    pub unknown_keys: UnknownKeys,
-
-    /// `serve` when there is none.
-    #[command(subcommand)]
-    pub command: Option<Command>,
+/// Does what the arguments say, the program's name first. The process ends with this code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::from_args(args) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match &cli.command {
+        None | Some(Command::Serve) => with_config(&cli, run),
+        Some(Command::Check(args)) => with_config(&cli, |config| check(&config, args)),
+        Some(Command::IamPolicy(args)) => with_config(&cli, |config| policies(&config, args)),
+        Some(Command::ImportLava(args)) => import(&cli, args),
+        Some(Command::Url(args)) => with_config(&cli, |config| paste(&config, args)),
+        Some(Command::HashPassword(args)) => {
+            let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
+            done(hash.run(&mut stdout(), &mut stderr()))
+        }
+        Some(Command::Healthcheck) => with_config(&cli, |config| done(health::check(&config))),
+    }
 }
 
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the proxy (also with no command)
-    Serve,
-    /// Prove each step of each connection, from the configuration to the login, and explain what
-    /// fails
-    Check(CheckArgs),
-    /// Print the least IAM policies that the configuration needs, and the SQL for its database
-    /// users, as JSON
-    IamPolicy(IamPolicyArgs),
-    /// Print lava's connection specs as [connections.*] for the configuration
-    ImportLava(ImportLavaArgs),
-    /// Print what to paste into a tool to reach a connection through the proxy
-    ///
-    /// On stdout there is one thing to paste, made out of the configuration alone: no call to AWS,
-    /// no connection. What else there is to know is on stderr: where the tool takes the password,
-    /// which is never printed, and the CA. The host is listen.public_name, else the first name in
-    /// the listener's certificate, else localhost.
-    Url(UrlArgs),
-    /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
-    HashPassword(HashPasswordArgs),
-    /// Ask the configured address of this host whether it speaks PostgreSQL; for container health
-    /// checks
-    #[command(hide = true)]
-    Healthcheck,
+fn run(config: Config) -> ExitCode {
+    let Err(error) = serve::serve(config, &environment) else { return ExitCode::SUCCESS };
+    // Signals no longer end the process by themselves: it must not wait for whoever reads stderr.
+    serve::last_words(chain(&error));
+    ExitCode::from(if error.is_configuration() { CONFIGURATION } else { FAILED })
 }
 
-/// Of `check`.
-#[derive(Args, Debug)]
-pub struct CheckArgs {
-    /// Only these, lava's table included; all of the configuration's own when none is given
-    #[arg(value_name = "CONN_ID")]
-    pub conn_ids: Vec<String>,
-
-    /// Also whether this user may open them, and with the user's own login where there is one
-    #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
-
-    /// One document of JSON, at the end
-    #[arg(long)]
-    pub json: bool,
-
-    /// The configuration alone: no call to AWS, no connection
-    #[arg(long, conflicts_with_all = ["user", "json", "no_login"])]
-    pub offline: bool,
-
-    /// Stop after TLS: the warehouse does not wake up
-    #[arg(long)]
-    pub no_login: bool,
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
-/// Of `iam-policy`.
-#[derive(Args, Debug)]
-pub struct IamPolicyArgs {
-    /// Only these; all when none is given
-    #[arg(value_name = "CONN_ID")]
-    pub conn_ids: Vec<String>,
-
-    /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts
-    /// get-caller-identity` prints it
-    #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
-    pub principal: Option<Principal>,
+fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match cli.load(&environment) {
+        Ok(config) => command(config),
+        Err(faults) => {
+            tell(faults);
+            ExitCode::from(CONFIGURATION)
+        }
+    }
 }
 
-/// Of `import-lava`.
-#[derive(Args, Debug)]
-pub struct ImportLavaArgs {
-    /// All of lava's DynamoDB table, by the identity and region that `serve` would use
-    #[arg(long, value_name = "NAME", conflicts_with = "files")]
-    pub table: Option<String>,
-
-    /// JSON: specs, or items as DynamoDB has them, one, many, or a map of them; - is stdin
-    #[arg(value_name = "FILE", required_unless_present = "table")]
-    pub files: Vec<PathBuf>,
+fn check(config: &Config, args: &CheckArgs) -> ExitCode {
+    for warning in &config.warnings {
+        tell(format_args!("warning: {warning}"));
+    }
+    if args.offline {
+        check::ages(config)
+            .iter()
+            .for_each(|aging| tell(format_args!("warning: {aging}")));
+    } else {
+        return match check::live(config, args, &environment, &mut stdout()) {
+            Ok(Verdict::Proved) => ExitCode::SUCCESS,
+            Ok(Verdict::Failed) => ExitCode::from(FAILED),
+            Err(error) => done(Err::<(), _>(error)),
+        };
+    }
+    match check::offline(config, &args.conn_ids) {
+        Ok(told) => done(writeln!(stdout(), "{told}ok")),
+        Err(unknown) => done(Err::<(), _>(unknown)),
+    }
 }
 
-/// Of `url`.
-#[derive(Args, Debug)]
-pub struct UrlArgs {
-    /// The connection: the configuration's, or one that lava's table may have
-    #[arg(value_name = "CONN_ID")]
-    pub conn_id: String,
-
-    /// Who logs in; the only user who may open the connection when not given, or the placeholder
-    /// USER where there are more
-    #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
-
-    /// What the tool takes
-    #[arg(long, value_enum, default_value_t = Format::Psql)]
-    pub format: Format,
+fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
+    for warning in &config.warnings {
+        tell(format_args!("warning: {warning}"));
+    }
+    match iam_policy::document(config, &args.conn_ids, args.principal.as_ref()) {
+        Ok(document) => done(writeln!(stdout(), "{document}")),
+        Err(unknown) => done(Err::<(), _>(unknown)),
+    }
 }
 
-/// Of `hash-password`.
-#[derive(Args, Debug)]
-pub struct HashPasswordArgs {
-    /// Make a random password and print it on stderr
-    #[arg(long)]
-    pub generate: bool,
-
-    /// Use the salt and rounds of this verifier
-    #[arg(long, value_name = "VERIFIER", value_parser = Verifier::parse)]
-    pub like: Option<Verifier>,
+fn paste(config: &Config, args: &UrlArgs) -> ExitCode {
+    for warning in &config.warnings {
+        tell(format_args!("warning: {warning}"));
+    }
+    match url::pasted(config, &args.conn_id, args.user.as_deref(), args.format) {
+        Ok(pasted) => {
+            let printed = done(writeln!(stdout(), "{}", pasted.text));
+            pasted
+                .notes
+                .iter()
+                .for_each(|note| tell(format_args!("note: {note}")));
+            printed
+        }
+        Err(error) => done(Err::<(), _>(error)),
+    }
 }
 
-impl Cli {
-    /// Parses the arguments, the program's name first.
-    ///
-    /// # Errors
-    /// Help, version or a complaint was printed; the process ends with this code.
-    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
-        Self::try_parse_from(args).map_err(|mut why| {
-            // What --like refuses may be a password in the wrong place.
-            if why.kind() == ErrorKind::ValueValidation {
-                why.insert(ContextKind::InvalidValue, ContextValue::String("…".into()));
+fn import(cli: &Cli, args: &ImportLavaArgs) -> ExitCode {
+    let imported = match &args.table {
+        None => import_lava::from_files(&args.files, &mut stdin()),
+        Some(table) => match import_lava::aws_settings(cli, &environment) {
+            Ok(aws) => import_lava::from_table(table, &aws, &environment),
+            Err(faults) => {
+                tell(faults);
+                return ExitCode::from(CONFIGURATION);
             }
-            // With nowhere to print to, the code is all that is left.
-            let _unprinted = why.print();
-            if why.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
-        })
-    }
+        },
+    };
+    let printed = done(stdout().write_all(imported.toml.as_bytes()));
+    imported.notes.iter().for_each(tell);
+    if imported.is_whole { printed } else { ExitCode::from(FAILED) }
+}
 
-    /// Loads the configuration; `env` is the environment.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-        config::load_reference(&self.config, env, &|remote| references::fetch(remote, env), self.unknown_keys)
-    }
+fn done(result: Result<(), impl Error>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    tell(chain(&error));
+    ExitCode::from(FAILED)
+}
+
+/// To stderr, for people; with nobody there to read, the exit code says it.
+fn tell(message: impl Display) {
+    let _unread = writeln!(stderr(), "{message}");
 }

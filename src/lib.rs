@@ -26,7 +26,6 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod fault;
-pub mod hash_password;
 pub mod limits;
 pub mod listener;
 pub mod network;

@@ -2,28 +2,24 @@
 //! configuration alone ([`offline()`]). Tells no secret.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
-pub(super) use self::connection::Connection;
-pub use self::connection::Unknown;
 pub use self::live::{LiveError, Verdict, live};
 use self::open_to::OpenTo;
+use super::connection::Connection;
+pub use super::connection::Unknown;
 use crate::config::{Ca, Config, ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
 
 mod certificate;
-mod connection;
+mod context;
 mod explain;
-mod explain_aws;
-mod explain_profile;
-mod explain_table;
-mod explain_warehouse;
-mod iam;
 mod listener;
 mod live;
 mod observed;
 mod open_to;
 mod password;
 mod report;
+mod request;
+mod step;
 pub(crate) mod steps;
 mod user;
 mod warehouse;
@@ -68,20 +64,6 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
 #[must_use]
 pub fn ages(config: &Config) -> Vec<String> {
     listener::ages(config)
-}
-
-/// The configuration's connections of these names; all when there are none.
-pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<&'a Arc<ConnSpec>>, Unknown> {
-    if conn_ids.is_empty() {
-        return Ok(config.connections.values().collect());
-    }
-    let find = |id: &String| {
-        config
-            .connections
-            .get(id.as_str())
-            .ok_or_else(|| Unknown::new(config, id))
-    };
-    conn_ids.iter().map(find).collect()
 }
 
 /// Only AWS knows more.

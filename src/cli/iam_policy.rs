@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub(super) use self::principal::permission_set;
 pub use self::principal::{BadPrincipal, Principal};
-use super::check::{Unknown, chosen};
+use super::connection::{Unknown, chosen};
 use crate::config::Config;
 use json::Json;
 use needs::Needs;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use self::connection::{Converted, Refused, convert};
 use self::json::Record;
 use self::table::scan;
-use super::{Cli, DEFAULT_CONFIG};
+use super::args::{Cli, DEFAULT_CONFIG};
 use crate::config::{self, Aws, ConnId, Faults};
 use crate::fault::chain;
 use crate::references;

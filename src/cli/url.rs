@@ -5,16 +5,16 @@
 //! take. Calls nothing. No password is printed: each tool has a way of its own to be given one,
 //! which is told.
 
-use thiserror::Error;
-
-pub use self::place::Nameless;
+pub use self::error::{Nameless, UrlError};
 use self::place::Place;
 use self::route::Route;
+use self::target::Target;
 use self::tls::SslMode;
-use super::check::{Connection, Unknown};
+use super::connection::Connection;
 use crate::config::Config;
 
 mod dbt;
+mod error;
 mod jdbc;
 mod libpq;
 mod odbc;
@@ -23,6 +23,7 @@ mod place;
 mod route;
 mod shell;
 mod sqlalchemy;
+mod target;
 mod tls;
 mod user;
 
@@ -52,84 +53,6 @@ pub struct Pasted {
     pub text: String,
     /// What else there is to know, each a line.
     pub notes: Vec<String>,
-}
-
-/// Why there is nothing to paste.
-#[derive(Debug, Error)]
-pub enum UrlError {
-    /// There is no such connection.
-    #[error(transparent)]
-    Connection(#[from] Unknown),
-    /// There is no such user.
-    #[error("there is no user {name:?}{}", did_you_mean(.nearest.as_ref()))]
-    User {
-        /// Who.
-        name: String,
-        /// The one that was probably meant.
-        nearest: Option<String>,
-    },
-    /// `enabled = false`
-    #[error("the user {0:?} is disabled")]
-    DisabledUser(String),
-    /// No right of the user's covers the connection.
-    #[error("the user {user:?} may not open {conn_id:?}")]
-    NoRight {
-        /// Who.
-        user: String,
-        /// What.
-        conn_id: String,
-    },
-    /// Nothing says what clients call the proxy.
-    #[error("{0}: set listen.public_name to the name that clients use")]
-    Nameless(#[from] Nameless),
-    /// `listen.address` has port 0.
-    #[error("listen.address leaves the port open: set listen.public_name with the port that clients use")]
-    Portless,
-}
-
-fn did_you_mean(nearest: Option<&String>) -> String {
-    nearest
-        .map(|name| format!("; did you mean {name:?}?"))
-        .unwrap_or_default()
-}
-
-/// How long a tool has to wait for a login, in seconds: an idle workgroup wakes inside it, for a
-/// minute at times, and the proxy itself gives up after 120 s by default
-/// (`upstream.login_timeout`). Many tools give up earlier by themselves.
-const CONNECT_SECS: u32 = 120;
-
-/// What all forms are made of.
-struct Target<'a> {
-    host: String,
-    port: u16,
-    /// With [`user::PLACEHOLDER`] where it is not known, and with `~CONN_ID` where that selects the
-    /// connection.
-    user: String,
-    /// The real database, wherever it is known.
-    database: &'a str,
-    conn_id: &'a str,
-    mode: SslMode,
-    /// What proves the user; of users that are proved differently, both.
-    takes_password: bool,
-    takes_certificate: bool,
-}
-
-impl Target<'_> {
-    /// As it stands in a URL: IPv6 in brackets.
-    fn authority(&self) -> String {
-        let host = &self.host;
-        if host.contains(':') { format!("[{host}]:{}", self.port) } else { format!("{host}:{}", self.port) }
-    }
-
-    /// How the tool is given what proves the user.
-    fn tell_proof(&self, notes: &mut Vec<String>, password: &str, certificate: &str) {
-        let ways = [(self.takes_password, password), (self.takes_certificate, certificate)];
-        notes.extend(
-            ways.into_iter()
-                .filter(|(is_taken, _)| *is_taken)
-                .map(|(_, way)| way.to_owned()),
-        );
-    }
 }
 
 /// What a tool is given for a connection, and for a user if one is named.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::explain::Explanation;
-use super::steps::Step;
+use super::context::Explanation;
+use super::step::Step;
 use crate::aws::{Base, Calls, StoreReader};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, Material, Reference, Remote};

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
-use super::explain::{CheckError, Context, Explanation, explain};
-use super::steps::{Failed, Step, Tell};
+use super::context::{Context, Explanation};
+use super::explain::{CheckError, explain};
+use super::step::{Failed, Step, Tell};
 use crate::aws::{AwsError, Call, Observer};
 
 /// Sees the calls, and passes them on with their explanation.

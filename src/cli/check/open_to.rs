@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Connection;
+use crate::cli::connection::Connection;
 #[cfg(test)]
 use crate::config::value::work;
 use crate::config::{Config, ConnId, ConnSpec, Holder, Rights};

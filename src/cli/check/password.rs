@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::explain::{CheckError, explain};
-use super::explain_aws;
+use super::explain::{CheckError, causes, explain};
 use super::observed::Watch;
-use super::steps::{Failed, Settings, Step, Tell, Wanted};
-use super::user::Named;
+use super::request::{Named, Settings, Wanted};
+use super::step::{Failed, Step, Tell};
 use crate::aws::{AwsError, StoreReader};
 use crate::config::{Password, Reference};
 use crate::credentials::Logins;
@@ -55,7 +54,7 @@ async fn one(
     let asked = async { by_aws(Box::pin(references.read(from)).await) };
     let (read, mut progress) = watch.step(asked, tell).await?;
     let found = read
-        .map_err(|error| explain_aws::causes(&error))
+        .map_err(|error| causes(&error))
         .and_then(|text| kind(&text));
     let found = found.map(|kind| format!("{kind}, of the user {user:?}"));
     let found = found.map_err(|why| explain(&CheckError::Password(user, why), &watch.context()));
@@ -90,14 +89,12 @@ async fn listed(
 ) -> Result<(), Failed> {
     let asked = async { by_aws(Box::pin(references.list(path)).await) };
     let (read, mut progress) = watch.step(asked, tell).await?;
-    let found = read
-        .map_err(|error| explain_aws::causes(&error))
-        .and_then(|listing| {
-            let text = listing
-                .get(user)
-                .ok_or_else(|| format!("there is no SecureString {path}/{user}"))?;
-            Ok((kind(text)?, listing.len()))
-        });
+    let found = read.map_err(|error| causes(&error)).and_then(|listing| {
+        let text = listing
+            .get(user)
+            .ok_or_else(|| format!("there is no SecureString {path}/{user}"))?;
+        Ok((kind(text)?, listing.len()))
+    });
     match found {
         Ok((kind, users)) => {
             progress.found(format!("{kind}, of the user {user:?}, among {users}"));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::steps::Step;
+use super::step::Step;
 use crate::config::SpecsTable;
 
 /// One connection's steps.
@@ -108,7 +108,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cli::check::explain::Explanation;
+    use crate::cli::check::context::Explanation;
 
     fn proved() -> Vec<Proved> {
         let took = Duration::from_millis(34);

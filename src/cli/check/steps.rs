@@ -2,88 +2,21 @@
 //! console.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::time::Instant;
 
-use super::connection::Connection;
-use super::explain::{CheckError, Context, Explanation, explain};
+use super::context::Context;
+use super::explain::{CheckError, explain, is_unreachable};
 use super::observed::{Recorder, Watch};
-use super::user::Named;
-use super::{explain_aws, password, user, warehouse};
+use super::request::{Settings, Wanted};
+use super::step::{Failed, Step, Tell};
+use super::{password, user, warehouse};
 use crate::aws::{Base, Observer};
+use crate::cli::connection::Connection;
 use crate::clock::Clock;
-use crate::config::{ConnId, ConnSpec, Credentials, LoginIdentity, SpecsTable, Warehouse};
-use crate::credentials::{DEFAULT_PORT, Logins, Opening};
+use crate::config::{ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
+use crate::credentials::{Logins, Opening};
 use crate::spec::{Found, Table};
-use crate::upstream::Routes;
-
-/// One thing that was proved, or not.
-#[derive(Debug)]
-pub(crate) struct Step {
-    /// `config`, `user`, `base identity`, an operation of AWS's, `password file`, `token file`,
-    /// `DNS`, `TCP`, `TLS`, `login`.
-    pub(crate) name: &'static str,
-    /// What it was about; empty where its name says it.
-    pub(crate) subject: String,
-    pub(crate) took: Duration,
-    /// What was found; may be empty.
-    pub(crate) detail: String,
-    /// `None`: proved.
-    pub(crate) fault: Option<Explanation>,
-}
-
-/// Who is told of each step as it ends.
-pub(crate) type Tell<'t> = &'t mut (dyn FnMut(Step) + Send);
-
-/// What the steps are made with.
-pub(crate) struct Settings<'a> {
-    pub(crate) credentials: &'a Credentials,
-    /// For one read of lava's table.
-    pub(crate) table_timeout: Duration,
-    pub(crate) routes: &'a Routes,
-    pub(crate) login_timeout: Duration,
-    pub(crate) clock: &'a Arc<dyn Clock>,
-    /// Where flights to AWS run.
-    pub(crate) control: &'a Handle,
-}
-
-/// What is to be proved.
-pub(crate) struct Wanted<'a> {
-    pub(crate) connection: &'a Connection<'a>,
-    /// Who is asked about.
-    pub(crate) user: Option<Named<'a>>,
-    /// Not beyond TLS.
-    pub(crate) no_login: bool,
-}
-
-/// A step failed, and was told.
-#[derive(Debug)]
-pub(crate) struct Failed;
-
-impl Step {
-    pub(super) fn new(name: &'static str, subject: impl Into<String>) -> Self {
-        let (subject, detail) = (subject.into(), String::new());
-        Self { name, subject, took: Duration::ZERO, detail, fault: None }
-    }
-
-    /// The same, since then.
-    pub(super) fn since(self, began: Instant) -> Self {
-        Self { took: began.elapsed(), ..self }
-    }
-
-    /// The same, with what was found.
-    pub(super) fn found(self, detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), ..self }
-    }
-
-    /// The same, failed.
-    pub(super) fn failed(self, error: &CheckError<'_>, context: &Context) -> Self {
-        Self { fault: Some(explain(error, context)), ..self }
-    }
-}
 
 /// Proves one connection; the first failure is the last step. Bounded by `credentials.timeout` for
 /// each look-up and `upstream.login_timeout` for the rest. `base`: nobody else's, since its keys
@@ -102,7 +35,7 @@ pub(crate) async fn run(
     let forward_proxy = base
         .forward_proxy()
         .map(|(address, variable)| (address.to_owned(), variable));
-    let context = Context { forward_proxy, ..context(wanted.connection) };
+    let context = Context { forward_proxy, ..Context::new(wanted.connection) };
     let recorder = Arc::new(Recorder { events, context: Mutex::new(context) });
     let watched_by: Arc<dyn Observer> = Arc::<Recorder>::clone(&recorder);
     let mut watch = Watch { seen, recorder };
@@ -187,9 +120,7 @@ async fn base_identity(
             watch.context().base = Some(arn.to_owned());
             Ok(())
         }
-        Err((step, error))
-            if spec.is_none_or(|spec| spec.role_hops.is_empty()) && explain_aws::is_unreachable(&error) =>
-        {
+        Err((step, error)) if spec.is_none_or(|spec| spec.role_hops.is_empty()) && is_unreachable(&error) => {
             let why = step.fault.map(|why| why.what).unwrap_or_default();
             tell(Step { detail: format!("not known, and not needed here: {why}"), fault: None, ..step });
             Ok(())
@@ -239,26 +170,6 @@ fn minted(opening: &Opening, clock: &dyn Clock) -> String {
         Some(left) => format!("database user {user}, {} min to live", (left.as_secs() + 30) / 60),
         None => String::new(),
     }
-}
-
-fn context(connection: &Connection<'_>) -> Context {
-    let mut context = Context {
-        conn_id: connection.conn_id().clone(),
-        spec: None,
-        table: connection.table().cloned(),
-        region: None,
-        home: None,
-        base: None,
-        db_user: None,
-        forward_proxy: None,
-        host: String::new(),
-        port: DEFAULT_PORT,
-        database: String::new(),
-    };
-    if let Some(spec) = connection.spec() {
-        context.learn(spec);
-    }
-    context
 }
 
 #[cfg(test)]

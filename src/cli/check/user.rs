@@ -1,27 +1,11 @@
 //! The user asked about: whether it may open a connection, by which rule, and who logs in.
 
-use super::explain::{CheckError, Context};
-use super::steps::{Failed, Step, Tell, Wanted};
-use crate::config::{Config, ConnSpec, Holder, LoginIdentity, Right};
+use super::context::Context;
+use super::explain::CheckError;
+use super::request::{Named, Wanted};
+use super::step::{Failed, Step, Tell};
+use crate::config::{ConnSpec, LoginIdentity, Right};
 use crate::credentials::Owner;
-
-/// A user asked about.
-pub(crate) struct Named<'a> {
-    pub(super) name: &'a str,
-    /// `None`: nobody has the name.
-    pub(super) holder: Option<Holder>,
-    /// Where one of `users."*"` has its password.
-    pub(super) path: Option<&'a str>,
-}
-
-impl<'a> Named<'a> {
-    pub(crate) fn of(config: &'a Config, name: &'a str) -> Self {
-        let holder = config.holder(name);
-        let is_any = holder.as_ref().is_some_and(|holder| !holder.has_entry);
-        let any = config.any_user.as_deref().filter(|_| is_any);
-        Self { name, holder, path: any.and_then(|any| any.path.as_deref()) }
-    }
-}
 
 /// Names come first, as they do for sessions: of a connection that is in the table nothing else is
 /// known.

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::certificate;
-use super::explain::{CheckError, Context};
-use super::steps::{Failed, Settings, Step, Tell, Wanted};
+use super::context::Context;
+use super::explain::CheckError;
+use super::request::{Settings, Wanted};
+use super::step::{Failed, Step, Tell};
 use crate::credentials::Opening;
 use crate::session::{REDIAL_PAUSE, REDIALS};
 use crate::upstream::{Route, Unanswered, UpstreamConn, UpstreamError};

@@ -64,20 +64,20 @@ impl Principal {
     }
 
     /// What policies are attached to, as people name it.
-    pub(in crate::cli) fn arn(&self) -> &str {
+    pub(crate) fn arn(&self) -> &str {
         &self.arn
     }
 
     /// The permission set of IAM Identity Center that this role was made for:
     /// `AWSReservedSSO_SET_0123456789abcdef`, below the path `aws-reserved/sso.amazonaws.com/`.
-    pub(in crate::cli) fn permission_set(&self) -> Option<&str> {
+    pub(crate) fn permission_set(&self) -> Option<&str> {
         permission_set(&self.name).filter(|_| self.kind == Kind::Role)
     }
 
     /// As a trust policy's `Principal` names it. The role of a permission set has another name each
     /// time the set is assigned anew, so that its account is named, and [`Principal::pattern`]
     /// narrows that.
-    pub(in crate::cli) fn trusted(&self) -> String {
+    pub(crate) fn trusted(&self) -> String {
         match self.permission_set() {
             Some(_) => format!("arn:{}:iam::{}:root", self.partition, self.account),
             None => self.arn.clone(),
@@ -87,7 +87,7 @@ impl Principal {
     /// What `aws:PrincipalArn` has to be like beside the account ("Referencing permission sets in
     /// resource policies", IAM Identity Center User Guide): with a Region in the path or without,
     /// and any end of the name.
-    pub(in crate::cli) fn pattern(&self) -> Option<String> {
+    pub(crate) fn pattern(&self) -> Option<String> {
         let (partition, account, set) = (&self.partition, &self.account, self.permission_set()?);
         Some(format!("arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{set}_*"))
     }
@@ -104,7 +104,7 @@ pub(super) fn role_name(arn: &str) -> &str {
 }
 
 /// The permission set in a role's name.
-pub(in crate::cli) fn permission_set(role_name: &str) -> Option<&str> {
+pub(crate) fn permission_set(role_name: &str) -> Option<&str> {
     role_name
         .strip_prefix("AWSReservedSSO_")?
         .rsplit_once('_')

@@ -1,7 +1,7 @@
 //! What dbt takes: a profile for profiles.yml, for dbt-redshift. dbt-postgres would log in as well,
 //! but its SQL is for PostgreSQL: it makes indexes and materialized views as Redshift cannot.
 
-use super::Target;
+use super::target::Target;
 use super::tls::SslMode;
 
 /// The variable that the profile takes the password from; dbt leaves what begins like this out of

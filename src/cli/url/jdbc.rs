@@ -2,8 +2,8 @@
 //! percents, and take `+` for a blank.
 
 use super::percent::encoded;
+use super::target::{CONNECT_SECS, Target};
 use super::tls::{AMAZON_NEEDS_TLS, SslMode, UNVERIFIED};
-use super::{CONNECT_SECS, Target};
 
 /// `jdbc:postgresql://…`
 pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {

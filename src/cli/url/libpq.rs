@@ -2,8 +2,9 @@
 //! (34.15).
 
 use super::percent::encoded;
+use super::shell;
+use super::target::{CONNECT_SECS, Target};
 use super::tls::SslMode;
-use super::{CONNECT_SECS, Target, shell};
 
 /// How whatever uses libpq is given a certificate.
 const CERTIFICATE: &str = "the user's certificate instead of a password: sslcert=FILE and sslkey=FILE (PGSSLCERT and PGSSLKEY, \

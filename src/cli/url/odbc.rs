@@ -4,8 +4,8 @@
 //! which libpq reads as a connection string: names that cannot stand bare go there.
 
 use super::libpq::{roots, value};
+use super::target::{CONNECT_SECS, Target};
 use super::tls::{AMAZON_NEEDS_TLS, SslMode};
-use super::{CONNECT_SECS, Target};
 
 /// `Driver={PostgreSQL Unicode};…`
 pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {

@@ -7,10 +7,9 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use thiserror::Error;
 use x509_parser::extensions::GeneralName;
 
-use super::UrlError;
+use super::error::{Nameless, UrlError};
 use super::tls::SslMode;
 use crate::config::Listen;
 
@@ -20,20 +19,6 @@ pub(super) struct Place {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) notes: Vec<String>,
-}
-
-/// Why nothing says what clients call the proxy.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-pub enum Nameless {
-    /// There is none, and the address is not a loopback address.
-    #[error("there is no certificate to name this proxy, and listen.address does not")]
-    NoCertificate,
-    /// AWS keeps it, and nothing is called here.
-    #[error("listen.tls.cert is kept by AWS, which is not asked here")]
-    Unread,
-    /// Its names are none, or with `*`.
-    #[error("listen.tls.cert has no DNS name that a client could use")]
-    NoName,
 }
 
 /// The name in the certificate wins over the address: it is what clients verify. `own_port`: the

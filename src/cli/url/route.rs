@@ -8,7 +8,8 @@ use rustls::pki_types::ServerName;
 
 use super::place;
 use super::tls::SslMode;
-use super::{Config, Connection};
+use crate::cli::connection::Connection;
+use crate::config::Config;
 
 /// The first that is possible, in the order in which the proxy looks at them.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -2,8 +2,8 @@
 //! Redshift does not have.
 
 use super::percent::{encoded, is_plain_text};
+use super::target::{CONNECT_SECS, Target};
 use super::tls::{SslMode, UNVERIFIED};
-use super::{CONNECT_SECS, Target};
 
 /// `redshift+psycopg2://…`
 pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String {

@@ -1,6 +1,7 @@
 //! Who logs in, and what proves it.
 
-use super::{Connection, UrlError};
+use super::error::UrlError;
+use crate::cli::connection::Connection;
 use crate::config::{Config, Holder, Proof, value};
 
 /// What stands for a user that is not known.

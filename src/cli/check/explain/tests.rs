@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rustls::CertificateError;
 
 use super::*;
-use crate::config::{Bounds, BoundsError, ItemValue, LoginIdentity, UnknownKeys, Warehouse, parse};
+use crate::aws::Call;
+use crate::config::{
+    Bounds, BoundsError, ConnId, ConnSpec, ItemValue, LoginIdentity, RoleHop, UnknownKeys, Warehouse, parse,
+};
 use crate::spec::Found;
 use crate::upstream::ServerError;
 use crate::wire::WireError;

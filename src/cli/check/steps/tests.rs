@@ -2,15 +2,18 @@
 //! but TCP is proved.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use redshift_sandbox::aws::{
     Aws, AwsOptions, Cluster, Fault, Parameter, ParameterKind, RoleRule, SecretValue, Times, WebIdentity, Workgroup,
 };
 use redshift_sandbox::logins;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 
 use super::*;
 use crate::app;
+use crate::cli::check::request::Named;
 use crate::clock::SystemClock;
 use crate::config::{AnyUser, Config, Proof, Reference, Remote, RoleHop, UnknownKeys, parse};
 use crate::network::Network;

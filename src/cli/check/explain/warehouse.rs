@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 
 use rustls::CertificateError;
 
-use super::explain::{Context, Explanation};
-use super::explain_aws::causes;
+use super::aws::causes;
+use crate::cli::check::context::{Context, Explanation};
 use crate::config::{ConnSpec, LoginIdentity, Warehouse};
 use crate::upstream::{ServerError, UpstreamError};
 

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::explain::Context;
 use crate::aws::Call;
+use crate::cli::check::context::{Context, part};
 use crate::cli::iam_policy::Principal;
 use crate::config::SpecsTable;
 
@@ -184,12 +184,4 @@ pub(super) fn principal(caller: &str) -> String {
         Some(set) => format!("the permission set {set} (IAM Identity Center, which alone can change its role)"),
         None => principal.arn().to_owned(),
     }
-}
-
-/// One part of an ARN; `*` where it has none.
-pub(super) fn part(arn: &str, at: usize) -> &str {
-    arn.split(':')
-        .nth(at)
-        .filter(|part| !part.is_empty())
-        .unwrap_or("*")
 }

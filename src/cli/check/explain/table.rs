@@ -1,6 +1,6 @@
 //! What goes wrong with lava's table and what is in it. Its attributes are named, never told.
 
-use super::explain::{Context, Explanation};
+use crate::cli::check::context::{Context, Explanation};
 use crate::config::{BoundsError, SpecsTable};
 use crate::spec::Flaw;
 

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
-use super::explain::{Context, Explanation};
 use super::iam::{self, Denial};
-use super::{explain_profile, explain_table};
+use super::{profile, table};
 use crate::aws::{AwsError, Call, partition};
+use crate::cli::check::context::{Context, Explanation};
 use crate::cli::iam_policy::permission_set;
 use crate::config::{LoginIdentity, SpecsTable};
 use crate::fault;
@@ -25,14 +25,14 @@ pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
         AwsError::Denied { call, code, source } if code == "no credentials" => {
             let text = source.to_string();
             let why = format_args!("{call}: the SDK's chain found no credentials: {}", last_cause(&text));
-            explain_profile::explain(call, &text).unwrap_or_else(|| Explanation::new(why, no_credentials()))
+            profile::explain(call, &text).unwrap_or_else(|| Explanation::new(why, no_credentials()))
         }
         AwsError::Denied { call, code, source } => {
             let text = plain(&source.to_string());
             Explanation::new(what(), refused(call, code, &text, context))
         }
         AwsError::Throttled { call, .. } if let Some(table) = table_of(call, context) => {
-            Explanation::new(what(), explain_table::throttled(table))
+            Explanation::new(what(), table::throttled(table))
         }
         AwsError::Throttled { call, .. } => Explanation::new(
             what(),
@@ -59,7 +59,7 @@ pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
         }
         // Nothing else is waited for that long before the item is read.
         AwsError::Deadline { .. } if context.table.is_some() && context.spec.is_none() => {
-            Explanation::new(what(), explain_table::late(context.region_of(&Call::new("GetItem", ""))))
+            Explanation::new(what(), table::late(context.region_of(&Call::new("GetItem", ""))))
         }
         AwsError::Spec(_) => {
             let id = context.conn_id.as_str();
@@ -70,7 +70,7 @@ pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
             Explanation::new(what(), format_args!("complete {whose}, or the secret that it names"))
         }
         AwsError::Bounds(error) => match &context.table {
-            Some(table) => explain_table::overstepped(error, table),
+            Some(table) => table::overstepped(error, table),
             None => Explanation::new(what(), "this is a fault of the proxy: only the table's items have bounds"),
         },
         AwsError::Deadline { .. } => {
@@ -102,7 +102,7 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
             "the secret access key does not fit its key id: renew the base credentials".to_owned()
         };
     }
-    if let Some(mend) = table_of(call, context).and_then(|table| explain_table::refused(code, table, region)) {
+    if let Some(mend) = table_of(call, context).and_then(|table| table::refused(code, table, region)) {
         return mend;
     }
     match (code, call.operation) {
@@ -299,8 +299,8 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
         "no connection" if has_no_region(text) => {
             Explanation::new(format_args!("{call}: no region is known"), no_region())
         }
-        "no connection" if is_of_provider(text) && explain_profile::explain(call, text).is_some() => {
-            return explain_profile::explain(call, text);
+        "no connection" if is_of_provider(text) && profile::explain(call, text).is_some() => {
+            return profile::explain(call, text);
         }
         "no connection" if is_of_provider(text) => Explanation::new(
             format_args!("{call}: the base credentials cannot be fetched: {}", last_cause(text)),
@@ -354,7 +354,7 @@ fn through_proxy(call: &Call, code: &str, text: &str, (proxy, variable): (&str, 
 }
 
 /// Whether nobody answered, which says nothing of the caller's keys.
-pub(super) fn is_unreachable(error: &AwsError) -> bool {
+pub(crate) fn is_unreachable(error: &AwsError) -> bool {
     match error.root() {
         AwsError::Unavailable { code, .. } => code == "timeout" || code == "no connection",
         AwsError::Deadline { .. } => true,
@@ -456,6 +456,6 @@ fn plain(chain: &str) -> String {
 }
 
 /// The cause of a whole chain, for texts of our own.
-pub(super) fn causes(error: &dyn Error) -> String {
+pub(crate) fn causes(error: &dyn Error) -> String {
     plain(&fault::chain(error))
 }

@@ -30,14 +30,14 @@ pub struct Unknown {
 const MAX_NAMES: usize = 10;
 
 impl Unknown {
-    pub(super) fn new(config: &Config, name: &str) -> Self {
+    pub(crate) fn new(config: &Config, name: &str) -> Self {
         Self { name: name.to_owned(), is_uncovered: false, others: others(config, name) }
     }
 }
 
 impl<'a> Connection<'a> {
     /// The one of this name: the configuration wins, as it does for sessions.
-    pub(in crate::cli) fn named(config: &'a Config, name: &str) -> Result<Self, Unknown> {
+    pub(crate) fn named(config: &'a Config, name: &str) -> Result<Self, Unknown> {
         match (config.connections.get(name), &config.specs, ConnId::new(name)) {
             (Some(spec), _, _) => Ok(Self::Configured(spec)),
             (None, Some(_), Ok(_)) if but_for_case(config, name).is_some() => Err(Unknown::new(config, name)),
@@ -48,7 +48,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Those named; all of the configuration's when none is.
-    pub(super) fn chosen(config: &'a Config, names: &[String]) -> Result<Vec<Self>, Unknown> {
+    pub(crate) fn chosen(config: &'a Config, names: &[String]) -> Result<Vec<Self>, Unknown> {
         if names.is_empty() {
             return Ok(config.connections.values().map(Self::Configured).collect());
         }
@@ -64,7 +64,7 @@ impl<'a> Connection<'a> {
 
     /// The right by which it is open to somebody; of what is in the table no more is known than its
     /// name.
-    pub(in crate::cli) fn right_of<'h>(&self, holder: &'h Holder) -> Option<Right<'h>> {
+    pub(crate) fn right_of<'h>(&self, holder: &'h Holder) -> Option<Right<'h>> {
         match self {
             Self::Configured(spec) => holder.right_to(spec),
             Self::InTable(conn_id, _) => holder.rights.right_to(conn_id),
@@ -72,19 +72,33 @@ impl<'a> Connection<'a> {
     }
 
     /// As far as it is known without asking AWS.
-    pub(in crate::cli) fn spec(&self) -> Option<&'a Arc<ConnSpec>> {
+    pub(crate) fn spec(&self) -> Option<&'a Arc<ConnSpec>> {
         match self {
             Self::Configured(spec) => Some(spec),
             Self::InTable(..) => None,
         }
     }
 
-    pub(super) fn table(&self) -> Option<&'a SpecsTable> {
+    pub(crate) fn table(&self) -> Option<&'a SpecsTable> {
         match self {
             Self::Configured(_) => None,
             Self::InTable(_, specs) => Some(specs),
         }
     }
+}
+
+/// The configuration's connections of these names; all when there are none.
+pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<&'a Arc<ConnSpec>>, Unknown> {
+    if conn_ids.is_empty() {
+        return Ok(config.connections.values().collect());
+    }
+    let find = |id: &String| {
+        config
+            .connections
+            .get(id.as_str())
+            .ok_or_else(|| Unknown::new(config, id))
+    };
+    conn_ids.iter().map(find).collect()
 }
 
 /// What the configuration calls it, in another case: then the table is not asked.

@@ -1,8 +1,8 @@
 //! What is wrong with a profile of the shared files, where nothing else has credentials. The SDK
 //! tells it in its own words, which name features of its build; its types do not come this far.
 
-use super::explain::Explanation;
 use crate::aws::Call;
+use crate::cli::check::context::Explanation;
 
 /// Marks in the SDK's words, what any of them means, and what to do.
 const FAULTS: [(&[&str], &str, &str); 7] = [

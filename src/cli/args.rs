@@ -1,0 +1,176 @@
+//! The grammar of the command line: names, defaults and exit codes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand};
+
+use super::iam_policy::Principal;
+use super::url::Format;
+use crate::config::{self, Config, Faults, UnknownKeys};
+use crate::crypto::Verifier;
+use crate::references;
+
+/// It did not work.
+pub const FAILED: u8 = 1;
+/// The command line is wrong (EX_USAGE of sysexits.h).
+pub const USAGE: u8 = 64;
+/// The configuration is wrong (EX_CONFIG).
+pub const CONFIGURATION: u8 = 78;
+
+/// Where the configuration usually is.
+pub(super) const DEFAULT_CONFIG: &str = "proxy.toml";
+
+/// PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials
+#[derive(Debug, Parser)]
+#[command(name = "redshift-iam-proxy", version)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
+pub struct Cli {
+    /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the
+    /// text itself
+    #[arg(long, global = true, value_name = "REF", default_value = DEFAULT_CONFIG)]
+    #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
+    pub config: String,
+
+    /// What becomes of a key in the configuration that this version does not know
+    #[arg(long, global = true, value_enum, default_value_t = UnknownKeys::Refuse)]
+    pub unknown_keys: UnknownKeys,
+
+    /// `serve` when there is none.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the proxy (also with no command)
+    Serve,
+    /// Prove each step of each connection, from the configuration to the login, and explain what
+    /// fails
+    Check(CheckArgs),
+    /// Print the least IAM policies that the configuration needs, and the SQL for its database
+    /// users, as JSON
+    IamPolicy(IamPolicyArgs),
+    /// Print lava's connection specs as [connections.*] for the configuration
+    ImportLava(ImportLavaArgs),
+    /// Print what to paste into a tool to reach a connection through the proxy
+    ///
+    /// On stdout there is one thing to paste, made out of the configuration alone: no call to AWS,
+    /// no connection. What else there is to know is on stderr: where the tool takes the password,
+    /// which is never printed, and the CA. The host is listen.public_name, else the first name in
+    /// the listener's certificate, else localhost.
+    Url(UrlArgs),
+    /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
+    HashPassword(HashPasswordArgs),
+    /// Ask the configured address of this host whether it speaks PostgreSQL; for container health
+    /// checks
+    #[command(hide = true)]
+    Healthcheck,
+}
+
+/// Of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Only these, lava's table included; all of the configuration's own when none is given
+    #[arg(value_name = "CONN_ID")]
+    pub conn_ids: Vec<String>,
+
+    /// Also whether this user may open them, and with the user's own login where there is one
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// One document of JSON, at the end
+    #[arg(long)]
+    pub json: bool,
+
+    /// The configuration alone: no call to AWS, no connection
+    #[arg(long, conflicts_with_all = ["user", "json", "no_login"])]
+    pub offline: bool,
+
+    /// Stop after TLS: the warehouse does not wake up
+    #[arg(long)]
+    pub no_login: bool,
+}
+
+/// Of `iam-policy`.
+#[derive(Args, Debug)]
+pub struct IamPolicyArgs {
+    /// Only these; all when none is given
+    #[arg(value_name = "CONN_ID")]
+    pub conn_ids: Vec<String>,
+
+    /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts
+    /// get-caller-identity` prints it
+    #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
+    pub principal: Option<Principal>,
+}
+
+/// Of `import-lava`.
+#[derive(Args, Debug)]
+pub struct ImportLavaArgs {
+    /// All of lava's DynamoDB table, by the identity and region that `serve` would use
+    #[arg(long, value_name = "NAME", conflicts_with = "files")]
+    pub table: Option<String>,
+
+    /// JSON: specs, or items as DynamoDB has them, one, many, or a map of them; - is stdin
+    #[arg(value_name = "FILE", required_unless_present = "table")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Of `url`.
+#[derive(Args, Debug)]
+pub struct UrlArgs {
+    /// The connection: the configuration's, or one that lava's table may have
+    #[arg(value_name = "CONN_ID")]
+    pub conn_id: String,
+
+    /// Who logs in; the only user who may open the connection when not given, or the placeholder
+    /// USER where there are more
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// What the tool takes
+    #[arg(long, value_enum, default_value_t = Format::Psql)]
+    pub format: Format,
+}
+
+/// Of `hash-password`.
+#[derive(Args, Debug)]
+pub struct HashPasswordArgs {
+    /// Make a random password and print it on stderr
+    #[arg(long)]
+    pub generate: bool,
+
+    /// Use the salt and rounds of this verifier
+    #[arg(long, value_name = "VERIFIER", value_parser = Verifier::parse)]
+    pub like: Option<Verifier>,
+}
+
+impl Cli {
+    /// Parses the arguments, the program's name first.
+    ///
+    /// # Errors
+    /// Help, version or a complaint was printed; the process ends with this code.
+    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        Self::try_parse_from(args).map_err(|mut why| {
+            // What --like refuses may be a password in the wrong place.
+            if why.kind() == ErrorKind::ValueValidation {
+                why.insert(ContextKind::InvalidValue, ContextValue::String("…".into()));
+            }
+            // With nowhere to print to, the code is all that is left.
+            let _unprinted = why.print();
+            if why.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        })
+    }
+
+    /// Loads the configuration; `env` is the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
+        config::load_reference(&self.config, env, &|remote| references::fetch(remote, env), self.unknown_keys)
+    }
+}

@@ -1,0 +1,154 @@
+//! What a cause alone does not tell, and what is told of a cause.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::aws::{Call, partition};
+use crate::cli::connection::Connection;
+use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
+use crate::credentials::DEFAULT_PORT;
+
+/// What a cause alone does not tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) conn_id: ConnId,
+    /// `None`: its item is not read yet.
+    pub(crate) spec: Option<Arc<ConnSpec>>,
+    /// Where its item is. `None`: the configuration has it.
+    pub(crate) table: Option<SpecsTable>,
+    /// Of the warehouse.
+    pub(crate) region: Option<String>,
+    /// Where roles are taken, and what is stored is read.
+    pub(crate) home: Option<String>,
+    /// The ARN of the base identity, once it is known.
+    pub(crate) base: Option<String>,
+    /// The database user: whom a `per-user` login is asked for, then whom it was given for.
+    pub(crate) db_user: Option<String>,
+    /// The forward proxy that calls of AWS go through, and the environment variable that names it.
+    pub(crate) forward_proxy: Option<(String, &'static str)>,
+    /// Where the warehouse is, once it is known.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) database: String,
+}
+
+/// A cause, for people. Holds no secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Explanation {
+    /// What went wrong: the chain of causes.
+    pub(crate) what: String,
+    /// The smallest thing to do.
+    pub(crate) mend: String,
+}
+
+impl Explanation {
+    pub(super) fn new(what: impl fmt::Display, mend: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), mend: mend.to_string() }
+    }
+}
+
+impl Context {
+    /// What is known of a connection before anything is asked.
+    pub(super) fn new(connection: &Connection<'_>) -> Self {
+        let mut context = Self {
+            conn_id: connection.conn_id().clone(),
+            spec: None,
+            table: connection.table().cloned(),
+            region: None,
+            home: None,
+            base: None,
+            db_user: None,
+            forward_proxy: None,
+            host: String::new(),
+            port: DEFAULT_PORT,
+            database: String::new(),
+        };
+        if let Some(spec) = connection.spec() {
+            context.learn(spec);
+        }
+        context
+    }
+
+    /// What the spec alone tells of the way to the warehouse.
+    pub(super) fn learn(&mut self, spec: &Arc<ConnSpec>) {
+        self.host = spec.host.clone().unwrap_or_default();
+        self.port = spec.port.unwrap_or(DEFAULT_PORT);
+        self.database = spec.database.clone().unwrap_or_default();
+        self.spec = Some(Arc::clone(spec));
+    }
+
+    fn hops(&self) -> &[RoleHop] {
+        self.spec.as_ref().map_or(&[], |spec| &spec.role_hops)
+    }
+
+    /// Who makes a call: the base identity, or the role before.
+    pub(super) fn caller_of(&self, call: &Call) -> String {
+        let hops = self.hops();
+        let base = || {
+            self.base
+                .clone()
+                .unwrap_or_else(|| "the base identity".to_owned())
+        };
+        match call.operation {
+            "AssumeRole" => match hops.iter().position(|hop| hop.role_arn == call.on) {
+                Some(at) if at > 0 => hops
+                    .get(at - 1)
+                    .map_or_else(base, |hop| hop.role_arn.clone()),
+                _ => base(),
+            },
+            "GetItem" | "GetParameter" | "GetParametersByPath" | "GetSecretValue" | "GetCallerIdentity" => base(),
+            _ => hops.last().map_or_else(base, |hop| hop.role_arn.clone()),
+        }
+    }
+
+    /// The account whose things are called for; `*` where that is not known.
+    pub(super) fn account_of(&self, call: &Call) -> String {
+        part(&self.caller_of(call), 4).to_owned()
+    }
+
+    /// The region that a call goes to; `*` where that is not known. What is stored is at home,
+    /// where no ARN says another.
+    pub(super) fn region_of<'a>(&'a self, call: &'a Call) -> &'a str {
+        let told = part(&call.on, 3);
+        let region = match call.operation {
+            "GetParameter" | "GetSecretValue" if call.on.starts_with("arn:") && !told.is_empty() => return told,
+            "GetParameter" | "GetParametersByPath" | "GetSecretValue" | "GetItem" => &self.home,
+            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => &self.home,
+            _ => &self.region,
+        };
+        region.as_deref().unwrap_or("*")
+    }
+
+    /// `aws`, `aws-cn`, …
+    pub(super) fn partition(&self) -> String {
+        let of_roles = self.hops().last().map(|hop| part(&hop.role_arn, 1));
+        match self.region.as_deref() {
+            Some(region) => partition::name(region),
+            None => of_roles.unwrap_or("aws").to_owned(),
+        }
+    }
+
+    /// Whether a role's external id is in this parameter.
+    pub(super) fn is_external_id(&self, parameter: &str) -> bool {
+        self.hops()
+            .iter()
+            .any(|hop| hop.external_id.as_deref() == Some(parameter))
+    }
+
+    /// The name of the parameter that holds the external id of a role.
+    pub(super) fn external_id_of(&self, role_arn: &str) -> Option<&str> {
+        self.hops()
+            .iter()
+            .find(|hop| hop.role_arn == role_arn)?
+            .external_id
+            .as_deref()
+    }
+}
+
+/// One part of an ARN; `*` where it has none.
+pub(super) fn part(arn: &str, at: usize) -> &str {
+    arn.split(':')
+        .nth(at)
+        .filter(|part| !part.is_empty())
+        .unwrap_or("*")
+}
