@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 
-use super::boundary::Dialogue;
+use super::dialogue::Dialogue;
 use super::direction::{AtEnd, Broken, Direction};
 use crate::stream::{Io, Leg, tls};
 

@@ -7,7 +7,7 @@ use tokio::io::DuplexStream;
 use tokio::time::{Instant, advance};
 
 use super::*;
-use crate::relay::linger::LINGER;
+use crate::relay::ending::LINGER;
 
 const QUERY: &[u8] = b"Q\0\0\0\x08abc\0";
 const HALF_A_RESULT: &[u8] = b"D\0\0\0\x06ab";
