@@ -1,6 +1,9 @@
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
+use super::queue::MAX_WAITING;
 use super::*;
 
 /// What a scripted standard error does with one write.
@@ -60,7 +63,11 @@ impl Test {
         let sink = Scripted { script, written: Arc::clone(&written), began, go_on: may_go_on };
         let lines = Lines::default();
         let noted = lines.clone();
-        let tell = move |dropped, total| noted.note(format!("dropped {dropped}, {total} in all\n").as_bytes());
+        let tell = move |dropped, total| {
+            noted
+                .0
+                .note(format!("dropped {dropped}, {total} in all\n").as_bytes())
+        };
         let flush = lines.write_with(sink, tell).unwrap();
         Self { lines, flush, written, began: begins, go_on }
     }
@@ -84,7 +91,7 @@ fn quarter(of: u8) -> Vec<u8> {
 fn lines_are_written_in_their_order_and_flushed_at_the_end() {
     let test = Test::start([]);
     for number in 0..100 {
-        test.lines.push(format!("{number}\n").as_bytes());
+        test.lines.0.push(format!("{number}\n").as_bytes());
     }
     let wanted: String = (0..100).map(|number| format!("{number}\n")).collect();
     assert_eq!(test.end(), wanted);
@@ -93,18 +100,18 @@ fn lines_are_written_in_their_order_and_flushed_at_the_end() {
 #[test]
 fn what_is_not_read_in_time_is_dropped_and_told_where_it_is_missing() {
     let test = Test::start([]);
-    test.lines.push(b"first\n");
+    test.lines.0.push(b"first\n");
     test.began.recv().unwrap();
     // The first write goes on for ever: nobody reads.
     for of in b'a'..b'g' {
-        test.lines.push(&quarter(of));
+        test.lines.0.push(&quarter(of));
     }
     // Nothing overtakes what was dropped.
-    test.lines.push(b"short\n");
-    assert_eq!(test.lines.dropped(), 3);
+    test.lines.0.push(b"short\n");
+    assert_eq!(test.lines.0.dropped(), 3);
     test.go_on.send(()).unwrap();
     test.began.recv().unwrap();
-    test.lines.push(b"later\n");
+    test.lines.0.push(b"later\n");
     let lines = test.lines.clone();
     let written = test.end();
     let starts: Vec<_> = written
@@ -114,13 +121,13 @@ fn what_is_not_read_in_time_is_dropped_and_told_where_it_is_missing() {
     let letters = ["a", "b", "c", "d"].map(|letter| letter.repeat(30));
     let [a, b, c, d] = letters.each_ref().map(String::as_str);
     assert_eq!(starts, ["first", a, b, c, d, "dropped 3, 3 in all", "later"]);
-    assert_eq!(lines.dropped(), 3);
+    assert_eq!(lines.0.dropped(), 3);
 }
 
 #[test]
 fn a_line_that_can_never_fit_is_dropped_and_told() {
     let test = Test::start([]);
-    test.lines.push(&[b'x'; MAX_WAITING + 1]);
+    test.lines.0.push(&[b'x'; MAX_WAITING + 1]);
     assert_eq!(test.end(), "dropped 1, 1 in all\n");
 }
 
@@ -128,19 +135,19 @@ fn a_line_that_can_never_fit_is_dropped_and_told() {
 fn an_error_loses_the_lines_of_its_write_and_no_more() {
     for kind in [ErrorKind::StorageFull, ErrorKind::BrokenPipe, ErrorKind::Other] {
         let test = Test::start([Does::Fails(kind), Does::Takes(8), Does::Fails(kind)]);
-        test.lines.push(b"lost\n");
+        test.lines.0.push(b"lost\n");
         test.began.recv().unwrap();
-        test.lines.push(b"whole\nhalf a line\n");
+        test.lines.0.push(b"whole\nhalf a line\n");
         test.go_on.send(()).unwrap();
         // The write of eight bytes, and the one that fails behind it.
         for _ in 0..2 {
             test.began.recv().unwrap();
             test.go_on.send(()).unwrap();
         }
-        test.lines.push(b"later\n");
+        test.lines.0.push(b"later\n");
         let lines = test.lines.clone();
         assert_eq!(test.end(), "whole\nha\nlater\ndropped 2, 2 in all\n", "{kind}");
-        assert_eq!(lines.dropped(), 2);
+        assert_eq!(lines.0.dropped(), 2);
     }
 }
 
@@ -148,16 +155,16 @@ fn an_error_loses_the_lines_of_its_write_and_no_more() {
 fn a_note_that_is_lost_is_told_again_with_what_is_lost_since() {
     let fails = || Does::Fails(ErrorKind::StorageFull);
     let test = Test::start([fails(), Does::Takes(100), fails()]);
-    test.lines.push(b"lost\n");
+    test.lines.0.push(b"lost\n");
     test.began.recv().unwrap();
-    test.lines.push(b"one\n");
+    test.lines.0.push(b"one\n");
     test.go_on.send(()).unwrap();
     test.began.recv().unwrap();
     // Written with the note of the first, and lost with it.
-    test.lines.push(b"lost too\n");
+    test.lines.0.push(b"lost too\n");
     test.go_on.send(()).unwrap();
     test.began.recv().unwrap();
-    test.lines.push(b"two\n");
+    test.lines.0.push(b"two\n");
     assert_eq!(test.end(), "one\ntwo\ndropped 2, 2 in all\n");
 }
 
@@ -165,16 +172,16 @@ fn a_note_that_is_lost_is_told_again_with_what_is_lost_since() {
 fn a_pipe_that_is_full_and_does_not_block_is_waited_for() {
     let full = || Does::Fails(ErrorKind::WouldBlock);
     let test = Test::start([full(), Does::Takes(3), full(), Does::Fails(ErrorKind::Interrupted)]);
-    test.lines.push(b"a line\n");
+    test.lines.0.push(b"a line\n");
     let lines = test.lines.clone();
     assert_eq!(test.end(), "a line\n");
-    assert_eq!(lines.dropped(), 0);
+    assert_eq!(lines.0.dropped(), 0);
 }
 
 #[test]
 fn the_end_does_not_wait_for_a_reader_that_never_comes() {
     let Test { lines, flush, written, began, go_on } = Test::start([]);
-    lines.push(b"nobody reads this\n");
+    lines.0.push(b"nobody reads this\n");
     began.recv().unwrap();
     drop(flush);
     assert!(written.lock().unwrap().is_empty());

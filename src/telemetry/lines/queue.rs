@@ -1,0 +1,114 @@
+//! The lines that wait for the thread that writes them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of lines that wait. The write under way may hold as many again. It bounds the number of
+/// lines too, for each has at least a time, a level and a target: some 10,000.
+pub(super) const MAX_WAITING: usize = 1024 * 1024;
+
+/// A bounded queue of log lines. All clones share it: the threads that log and the one that writes.
+#[derive(Clone, Default)]
+pub(super) struct Queue(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// The queue is no longer empty, or is closing.
+    changed: Condvar,
+    /// All lines dropped since the start.
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// Written ahead of the rest: how many lines were dropped between what has been written and
+    /// what waits.
+    note: Vec<u8>,
+    /// Whole lines.
+    waiting: Vec<u8>,
+    /// Lines dropped since the writer last took what waits. While there are any, no line is let in,
+    /// so that all that were dropped belong behind those that wait.
+    dropped: u64,
+    is_closing: bool,
+}
+
+/// What the writer takes at a time.
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    /// How many of its bytes are the note.
+    pub(super) note: usize,
+    /// Lines that belong behind it, and were dropped.
+    pub(super) dropped: u64,
+}
+
+impl Queue {
+    /// All lines dropped since the start: for the metric `log_lines_dropped_total`.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Never waits but for another thread's copying of a line.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut state = self.state();
+        let was_empty = state.is_empty();
+        if state.dropped == 0 && state.waiting.len() + line.len() <= MAX_WAITING {
+            state.waiting.extend_from_slice(line);
+        } else {
+            state.dropped += 1;
+            self.count(1);
+        }
+        drop(state);
+        if was_empty {
+            self.0.changed.notify_one();
+        }
+    }
+
+    pub(super) fn note(&self, line: &[u8]) {
+        self.state().note.extend_from_slice(line);
+    }
+
+    /// What waits, once something does. `None`: nothing more will come.
+    pub(super) fn take(&self) -> Option<Batch> {
+        let mut state = self.state();
+        while state.is_empty() {
+            if state.is_closing {
+                return None;
+            }
+            state = self
+                .0
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut bytes, waiting) = (std::mem::take(&mut state.note), std::mem::take(&mut state.waiting));
+        let dropped = std::mem::take(&mut state.dropped);
+        drop(state);
+        let note = bytes.len();
+        if note == 0 {
+            bytes = waiting;
+        } else {
+            bytes.extend_from_slice(&waiting);
+        }
+        Some(Batch { bytes, note, dropped })
+    }
+
+    pub(super) fn close(&self) {
+        self.state().is_closing = true;
+        self.0.changed.notify_one();
+    }
+
+    pub(super) fn count(&self, dropped: u64) {
+        self.0.dropped.fetch_add(dropped, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.note.is_empty() && self.waiting.is_empty() && self.dropped == 0
+    }
+}
