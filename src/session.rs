@@ -12,7 +12,6 @@ use tokio::time::{sleep, timeout};
 use tracing::{Instrument, Level, debug, debug_span, error};
 
 use self::connect::connect;
-pub(crate) use self::connect::{REDIAL_PAUSE, REDIALS};
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
 use self::unproven::Unproven;

@@ -2,9 +2,8 @@
 //! another try.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::log::Facts;
@@ -12,14 +11,9 @@ use super::waiting::Wait;
 use super::{SessionError, Shared};
 use crate::client_auth::Principal;
 use crate::config::ConnSpec;
-use crate::credentials::{CredentialError, DbLogin, Owner};
+use crate::credentials::{CredentialError, Owner};
 use crate::fault::chain;
-use crate::upstream::{OpenError, Route, UpstreamConn, UpstreamError};
-
-/// How often a login that is cut off is dialled again, and the pause before, which doubles: a
-/// workgroup may be waking.
-pub(crate) const REDIALS: u32 = 2;
-pub(crate) const REDIAL_PAUSE: Duration = Duration::from_millis(250);
+use crate::upstream::{OpenError, Route, UpstreamConn};
 
 /// One fresh login if the warehouse refuses the first, one more look-up if it is not where AWS
 /// said. A credential has a deadline of its own; that of the login begins with the first dial.
@@ -48,7 +42,7 @@ pub(super) async fn connect(
         wait.for_warehouse();
         let is_retry = first_dial.is_some();
         let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;
-        let dialled = timeout_at(deadline, dial(&route, &opening.login, &opening.database, parameters)).await;
+        let dialled = timeout_at(deadline, route.open(&opening.login, &opening.database, parameters)).await;
         match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id(), source })? {
             Err(error) if error.is_login_refused() && shared.logins.refused(&opening) && !is_retry => {
                 debug!(error = chain(&error).as_str(), "a login was refused: fetching another one");
@@ -60,25 +54,4 @@ pub(super) async fn connect(
             Ok(upstream) => return Ok((Arc::new(route), upstream)),
         }
     }
-}
-
-/// One login, dialled again where the warehouse cuts it off.
-async fn dial(
-    route: &Route,
-    login: &DbLogin,
-    database: &str,
-    parameters: &[(String, String)],
-) -> Result<UpstreamConn, UpstreamError> {
-    let mut pause = REDIAL_PAUSE;
-    for _ in 0..REDIALS {
-        match route.open(login, database, parameters).await {
-            Err(error) if error.is_reset() => {
-                debug!(error = chain(&error).as_str(), "cut off during login: dialling again");
-            }
-            outcome => return outcome,
-        }
-        sleep(pause).await;
-        pause *= 2;
-    }
-    route.open(login, database, parameters).await
 }

@@ -11,7 +11,8 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, Scr
 use zeroize::Zeroizing;
 
 use super::digest::{DigestRequest, md5};
-use super::{UpstreamError, scram};
+use super::error::UpstreamError;
+use super::scram;
 use crate::credentials::DbLogin;
 use crate::wire::{self, take_cstr};
 

@@ -7,9 +7,10 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::error::UpstreamError;
 use super::forbidden::is_forbidden;
 use super::race::{MAX_ADDRESSES, Unanswered, race};
-use super::{Route, UpstreamError};
+use super::route::Route;
 use crate::stream;
 use crate::wire::{self, Wire, WireError};
 

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
-use super::UpstreamError;
+use super::error::UpstreamError;
 use crate::secret::Secret;
 use crate::wire;
 

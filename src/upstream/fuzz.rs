@@ -3,9 +3,9 @@
 
 use proptest::prelude::*;
 
-use super::ServerError;
 use super::auth::Authentication;
 use super::digest::DigestRequest;
+use super::server_error::ServerError;
 use crate::credentials::DbLogin;
 use crate::secret::Secret;
 use crate::seeded::cases;

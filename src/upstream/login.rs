@@ -6,10 +6,15 @@ use bytes::{BufMut, BytesMut};
 use tracing::{debug, trace};
 
 use super::auth::Authentication;
-use super::{ServerError, UpstreamConn, UpstreamError};
+use super::conn::UpstreamConn;
+use super::dial::Secured;
+use super::error::UpstreamError;
+use super::route::Route;
+use super::server_error::ServerError;
+use super::status;
 use crate::credentials::DbLogin;
 use crate::wire::cancel_key::CancelKey;
-use crate::wire::{self, Frame, MAX_STARTUP_BYTES, Wire, peek_u32, take_cstr};
+use crate::wire::{self, Frame, MAX_STARTUP_BYTES, Wire, peek_u32};
 
 /// Longest message taken during login, in bytes: AWS's ODBC driver takes errors of this size.
 const MAX_MESSAGE: usize = 30_000;
@@ -17,8 +22,33 @@ const MAX_MESSAGE: usize = 30_000;
 /// All that a warehouse may say before it is ready, in bytes.
 const MAX_GREETING: usize = 256 * 1024;
 
+impl Route {
+    /// Dials and logs in, once.
+    pub(super) async fn open_once(
+        &self,
+        login: &DbLogin,
+        database: &str,
+        parameters: &[(String, String)],
+    ) -> Result<UpstreamConn, UpstreamError> {
+        let (address, wire) = self.dial().await?;
+        log_in(wire, (&self.host, address), login, database, parameters).await
+    }
+
+    /// Logs in over a connection that [`Route::secure`] made: the half of [`Route::open`] behind the
+    /// dial.
+    pub(crate) async fn log_in(
+        &self,
+        (address, stream): (SocketAddr, Secured),
+        login: &DbLogin,
+        database: &str,
+        parameters: &[(String, String)],
+    ) -> Result<UpstreamConn, UpstreamError> {
+        log_in(Wire::new(stream), (&self.host, address), login, database, parameters).await
+    }
+}
+
 /// Logs in over a verified connection to the host at that address. The caller sets the deadline.
-pub(super) async fn log_in(
+async fn log_in(
     mut wire: Wire,
     (host, address): (&str, SocketAddr),
     login: &DbLogin,
@@ -86,8 +116,8 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
             return Err(UpstreamError::Protocol("too much said before ReadyForQuery"));
         }
         match (frame.tag(), frame.body()) {
-            (b'S', body) if is_status(body) => {
-                session_id = parameter(body, "session_id").or(session_id);
+            (b'S', body) if status::is_whole(body) => {
+                session_id = status::parameter(body, "session_id").or(session_id);
                 greeting.extend_from_slice(frame.bytes());
             }
             (b'N', [.., 0]) => greeting.extend_from_slice(frame.bytes()),
@@ -98,12 +128,6 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
             _ => return Err(UpstreamError::Protocol("unexpected message before ReadyForQuery")),
         }
     }
-}
-
-/// Whether it is a name and a value, which drivers rely on.
-fn is_status(body: &[u8]) -> bool {
-    let nuls = body.iter().filter(|&&byte| byte == 0).count();
-    nuls == 2 && body.ends_with(&[0]) && !body.starts_with(&[0])
 }
 
 /// The next message that is no error.
@@ -117,13 +141,6 @@ async fn next(wire: &mut Wire) -> Result<Frame, UpstreamError> {
     }
     let error = ServerError::new(&frame);
     Err(if error.is_login_refused() { UpstreamError::LoginRefused(error) } else { UpstreamError::Refused(error) })
-}
-
-/// The value of a ParameterStatus of this name; names differ in case between servers.
-pub(super) fn parameter(mut body: &[u8], wanted: &str) -> Option<String> {
-    let name = take_cstr(&mut body)?;
-    let value = take_cstr(&mut body)?;
-    name.eq_ignore_ascii_case(wanted).then(|| value.to_owned())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use postgres_protocol::authentication::sasl::ScramSha256;
 
-use super::UpstreamError;
+use super::error::UpstreamError;
 use crate::blocking::{Lanes, Unfinished};
 
 /// Most rounds, twenty-four times PostgreSQL's default; in a debug build a second.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::certificate;
 use super::context::Context;
@@ -11,8 +11,7 @@ use super::explain::CheckError;
 use super::request::{Settings, Wanted};
 use super::step::{Failed, Step, Tell};
 use crate::credentials::Opening;
-use crate::session::{REDIAL_PAUSE, REDIALS};
-use crate::upstream::{Route, Unanswered, UpstreamConn, UpstreamError};
+use crate::upstream::{Redials, Route, Unanswered, UpstreamConn, UpstreamError};
 
 /// Of the startup message, so that the warehouse's own lists tell what this session was.
 const PARAMETERS: [(&str, &str); 2] = [("client_encoding", "UTF8"), ("application_name", "redshift-iam-proxy check")];
@@ -81,16 +80,13 @@ async fn prove(
         }
     };
     // As sessions do: a workgroup that wakes may cut logins off.
-    let mut pause = REDIAL_PAUSE;
-    for _ in 0..REDIALS {
+    let mut redials = Redials::default();
+    loop {
         match dial.connect(&addresses, &mut tell).await {
-            Err(Broken { why: Some(why), .. }) if why.is_reset() => {}
+            Err(Broken { why: Some(why), .. }) if redials.take(&why).await => {}
             outcome => return outcome,
         }
-        sleep(pause).await;
-        pause *= 2;
     }
-    dial.connect(&addresses, &mut tell).await
 }
 
 impl Dial<'_> {
