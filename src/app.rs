@@ -5,34 +5,36 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
-use crate::aws::{Base, NoRoots, StoreReader};
+use crate::aws::{Base, StoreReader};
 use crate::cancel::CancelKeys;
-use crate::client_auth::{Accounts, AccountsError};
+use crate::client_auth::Accounts;
 use crate::clock::Clock;
 use crate::config::{Config, ConnId};
 use crate::credentials::Logins;
 use crate::limits::bans::{Ban, Bans};
 use crate::limits::caps::Slots;
 use crate::limits::handshakes::Handshakes;
-use crate::listener::{self, Acceptor, Bound, Ports, Workers};
-use crate::network::{Network, Probes};
+use crate::listener::{self, Acceptor, Workers};
+use crate::network::Network;
 use crate::references::{References, Watch};
 use crate::relay;
 use crate::session::Shared;
-use crate::spec::{Specs, Table};
-use crate::startup::tls::{ServerTls, ServerTlsError, by_the_hour};
+use crate::startup::tls::{ServerTls, by_the_hour};
 use crate::stop::{Phase, Stop};
-use crate::stream::KeepAlive;
 use crate::telemetry::Repeats;
-use crate::upstream::{ClientTls, ClientTlsError, Paths, Routes, Timeouts};
 
+pub use self::error::AppError;
+use self::parts::{keep_alive, listeners};
+pub(crate) use self::parts::{routes, table_timeout};
+
+mod error;
+mod parts;
 mod watched;
 
 /// How long sessions may take to end once they have been told to.
@@ -69,45 +71,6 @@ pub struct Counts {
     pub cancel_keys: usize,
     /// Connections, whatever their state.
     pub tasks: usize,
-}
-
-/// Why the proxy did not start.
-#[derive(Debug, Error)]
-pub enum AppError {
-    /// The listener's certificate.
-    #[error(transparent)]
-    ServerTls(#[from] ServerTlsError),
-    /// The warehouses' roots.
-    #[error("upstream.ca or a connection's ca")]
-    ClientTls(#[from] ClientTlsError),
-    /// Users.
-    #[error(transparent)]
-    Accounts(#[from] AccountsError),
-    /// AWS cannot be verified.
-    #[error(transparent)]
-    NoRoots(#[from] NoRoots),
-    /// An address could not be bound.
-    #[error("cannot listen on {address}")]
-    Bind {
-        /// Which.
-        address: SocketAddr,
-        /// What is wrong.
-        source: std::io::Error,
-    },
-    /// A runtime or a signal handler could not be set up.
-    #[error("cannot set up the process")]
-    Process(#[source] std::io::Error),
-}
-
-impl AppError {
-    /// Whether mending the configuration is the way out.
-    #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        match self {
-            Self::ServerTls(_) | Self::ClientTls(_) => true,
-            Self::Accounts(_) | Self::NoRoots(_) | Self::Bind { .. } | Self::Process(_) => false,
-        }
-    }
 }
 
 impl App {
@@ -150,7 +113,7 @@ impl App {
         let handshakes = Handshakes::new(config.limits.max_handshakes, config.limits.max_handshakes_per_address);
         let shared = Arc::new(Shared {
             routes: routes(&config, network)?,
-            specs: specs(&config, &logins, &clock, &control),
+            specs: parts::specs(&config, &logins, &clock, &control),
             logins,
             tls,
             balancers: config.listen.proxy_protocol_from.clone(),
@@ -291,63 +254,4 @@ impl App {
             warn!(connections = self.acceptor.tasks.len(), "some connections did not end");
         }
     }
-}
-
-/// Every address is bound before a client is accepted on any.
-fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
-    let ports = if config.listen.reuse_port { Ports::Shared } else { Ports::Own };
-    let open = config
-        .listen
-        .addresses
-        .iter()
-        .map(|address| (None, *address));
-    let of_connections = config
-        .connections
-        .values()
-        .filter_map(|spec| Some((Some(Arc::new(spec.id.clone())), spec.listen?)));
-    let bind = |(port_of, address)| match listener::bind(address, ports) {
-        Ok(listener) => Ok(Bound { listener, port_of }),
-        Err(source) => Err(AppError::Bind { address, source }),
-    };
-    open.chain(of_connections).map(bind).collect()
-}
-
-/// For one read of the table: a client waits for it before it is let in, and is to hear why when it
-/// comes to nothing.
-pub(crate) fn table_timeout(config: &Config) -> Duration {
-    config
-        .credentials
-        .timeout
-        .min(config.limits.startup_timeout / 3)
-}
-
-/// The configuration's connections, and the table's if there is one.
-fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
-    let times = (config.credentials.negative_ttl, table_timeout(config));
-    let table = config
-        .specs
-        .as_ref()
-        .map(|of| Table::new(of.clone(), logins.calls(), clock, control, times));
-    Specs::new(config.connections.clone(), table, config.listen.sni_suffix.clone())
-}
-
-/// How warehouses are reached, whichever connection they belong to.
-pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppError> {
-    let of_their_own = config
-        .connections
-        .values()
-        .filter_map(|spec| spec.ca.as_ref());
-    let tls = ClientTls::new(of_their_own.chain([&config.upstream.ca]))?;
-    let timeouts = Arc::new(Timeouts {
-        connect: config.upstream.connect_timeout,
-        tls: config.upstream.tls_timeout,
-        keepalive: keep_alive(config, network.probes),
-    });
-    let paths = Paths::new(Arc::clone(&network.look_up));
-    Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts, paths })
-}
-
-/// How vanished peers are noticed, on both sides.
-fn keep_alive(config: &Config, probes: Probes) -> KeepAlive {
-    KeepAlive { idle: config.upstream.keepalive, probes }
 }

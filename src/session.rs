@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument, Level, debug, debug_span, error};
@@ -14,25 +13,25 @@ use tracing::{Instrument, Level, debug, debug_span, error};
 use self::connect::connect;
 pub(crate) use self::error::SessionError;
 use self::log::Facts;
+pub(crate) use self::shared::Shared;
 use self::unproven::Unproven;
 use self::waiting::{Wait, attended};
-use crate::cancel::{CancelKeys, CancelTarget, Registered};
-use crate::client_auth::{self, Accounts, AuthError, Principal};
+use crate::cancel::{CancelTarget, Registered};
+use crate::client_auth::{self, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
-use crate::credentials::Logins;
-use crate::limits::bans::{Bans, Ended};
-use crate::limits::caps::{Slot, Slots};
+use crate::limits::bans::Ended;
+use crate::limits::caps::Slot;
 use crate::limits::handshakes::Handshake;
-use crate::relay::{self, Legs, Limits};
+use crate::relay::{self, Legs};
 use crate::session_id::SessionId;
-use crate::spec::{self, Specs};
+use crate::spec;
 use crate::startup::request::SentUser;
-use crate::startup::{self, Accepted, Client, Peer, proxy_protocol, tls::ServerTls};
+use crate::startup::{self, Accepted, Client, Peer, proxy_protocol};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
-use crate::telemetry::{Kind, Repeats, Verdict};
+use crate::telemetry::{Kind, Verdict};
 use crate::upstream::parameters::{self, Passed};
-use crate::upstream::{Asker, Routes, UpstreamConn};
+use crate::upstream::{Asker, UpstreamConn};
 use crate::wire::Wire;
 use crate::wire::cancel_key::CancelKey;
 
@@ -40,30 +39,12 @@ mod connect;
 mod error;
 mod greeting;
 mod log;
+mod shared;
 mod unproven;
 mod waiting;
 
 /// How long a connection that has not said what it wants is kept when we shut down.
 const SILENT_GRACE: Duration = Duration::from_secs(1);
-
-/// What every session shares.
-pub(crate) struct Shared {
-    pub(crate) tls: ServerTls,
-    /// Whose PROXY headers are believed.
-    pub(crate) balancers: Vec<IpNet>,
-    pub(crate) accounts: Accounts,
-    pub(crate) specs: Specs,
-    pub(crate) routes: Routes,
-    pub(crate) logins: Arc<Logins>,
-    pub(crate) slots: Arc<Slots>,
-    pub(crate) bans: Bans,
-    pub(crate) cancels: Arc<CancelKeys>,
-    pub(crate) repeats: Arc<Repeats>,
-    pub(crate) stop: Stop,
-    pub(crate) limits: Limits,
-    pub(crate) startup_timeout: Duration,
-    pub(crate) login_timeout: Duration,
-}
 
 /// A connection just accepted.
 pub(crate) struct Arrival {

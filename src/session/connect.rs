@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+use super::error::SessionError;
 use super::log::Facts;
+use super::shared::Shared;
 use super::waiting::Wait;
-use super::{SessionError, Shared};
 use crate::client_auth::Principal;
 use crate::config::ConnSpec;
 use crate::credentials::{CredentialError, Owner};

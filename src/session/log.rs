@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 use tracing::{Level, debug, error, info, warn};
 
-use super::SessionError;
+use super::error::SessionError;
 use crate::cancel::Cancelled;
 use crate::client_auth::AuthError;
 use crate::fault::{Fault, Kind, chain};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::SessionError;
+use super::error::SessionError;
 use crate::limits::handshakes::Handshake;
 
 pub(super) struct Unproven {

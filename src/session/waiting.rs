@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::{sleep, timeout};
 
-use super::SessionError;
+use super::error::SessionError;
 use crate::wire::Wire;
 use crate::wire::notice::Notice;
 

@@ -1,11 +1,6 @@
 //! Which connection a client means.
 
-use std::sync::Arc;
-
-use super::catalog::only;
-use super::{HasRoom, SpecError, Specs};
-use crate::client_auth::Principal;
-use crate::config::{ConnId, ConnSpec};
+use crate::config::ConnId;
 
 /// How a client says which connection it wants; the first that applies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,55 +38,6 @@ impl<'a> Asked<'a> {
             Self::Port(conn_id) => conn_id.as_str(),
             Self::ServerName(name) | Self::User(name) | Self::Database(name) => name,
         }
-    }
-}
-
-impl Specs {
-    /// The connection that is meant, if the principal may open it; as [`Specs::permitted`].
-    pub(super) async fn meant(
-        &self,
-        principal: &Principal,
-        asked: Asked<'_>,
-        has_room: HasRoom<'_>,
-    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        match asked {
-            // Ports are the configuration's own.
-            Asked::Port(conn_id) => {
-                let spec = self
-                    .file
-                    .get(conn_id.as_str())
-                    .filter(|spec| principal.holder.may_open(spec));
-                Ok(spec.map(Arc::clone))
-            }
-            Asked::ServerName(name) => self.by_server_name(principal, name, has_room).await,
-            Asked::User(name) => self.named(principal, name, has_room).await,
-            Asked::Database(name) => {
-                let named = self.named(principal, name, has_room).await?;
-                // One that the user may not open is as one that does not exist: behind either the
-                // name may still be a database's.
-                Ok(named.or_else(|| only(self.file.of_database(name), principal).map(Arc::clone)))
-            }
-        }
-    }
-
-    /// The file's first, without case; of several the one written so. Only a name that the file
-    /// does not have in any case is asked of the table, in lower case.
-    async fn by_server_name(
-        &self,
-        principal: &Principal,
-        name: &str,
-        has_room: HasRoom<'_>,
-    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        let of_file = self.file.but_for_case(name);
-        if of_file.is_empty() {
-            return self.of_table(principal, name, has_room).await;
-        }
-        let written_so = of_file
-            .iter()
-            .find(|spec| spec.id.as_str() == name && principal.holder.may_open(spec));
-        Ok(written_so
-            .or_else(|| only(of_file, principal))
-            .map(Arc::clone))
     }
 }
 

@@ -12,9 +12,9 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tracing::{debug, info};
 
-use super::SpecError;
+use super::error::SpecError;
 use super::item::{Fingerprint, Found, MISSING_BELIEVED, attributes};
-use super::strangers::Strangers;
+use super::unknown_names::UnknownNames;
 use crate::aws::{AwsError, Call, Calls};
 use crate::cache::{Cache, Fetch, Freshness, Policy};
 use crate::clock::Clock;
@@ -28,12 +28,12 @@ const STALE_FOR: Duration = Duration::from_secs(900);
 const CAP: usize = 10_000;
 
 /// The table as sessions see it.
-pub(crate) struct Table {
+pub(crate) struct SpecTable {
     name: String,
     bounds: Arc<Bounds>,
     items: Arc<Cache<ConnId, Found>>,
     reader: Arc<Reader>,
-    strangers: Strangers,
+    unknown_names: UnknownNames,
 }
 
 /// What a read item is, if it is there.
@@ -60,7 +60,7 @@ struct Reader {
     seen: Mutex<HashMap<ConnId, Option<Fingerprint>>>,
 }
 
-impl Table {
+impl SpecTable {
     /// An empty cache whose reads run on `control`. `timeout`: for one read, its retries included;
     /// a client waits for it before it is let in.
     pub(crate) fn new(
@@ -93,7 +93,7 @@ impl Table {
         let reader = Arc::new(Reader { items, settings, clock: Arc::clone(clock), seen: Mutex::default() });
         let source = Arc::clone(&reader);
         let items = Cache::new(source, Arc::clone(clock), control.clone(), policy, Jitter::random());
-        Self { name, bounds, items, reader, strangers: Strangers::default() }
+        Self { name, bounds, items, reader, unknown_names: UnknownNames::default() }
     }
 
     /// Whether the table is asked for this name at all.
@@ -115,7 +115,7 @@ impl Table {
     /// # Errors
     /// `Unread`, `Unusable`.
     pub(super) async fn find(&self, user: &str, conn_id: &ConnId) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        if !self.reader.knows(conn_id) && self.strangers.are_spent(user, self.reader.clock.now()) {
+        if !self.reader.knows(conn_id) && self.unknown_names.are_spent(user, self.reader.clock.now()) {
             return Ok(None);
         }
         let unread = |source| SpecError::Unread { conn_id: conn_id.to_string(), source };
@@ -123,7 +123,7 @@ impl Table {
             Found::Spec(spec) => Ok(Some(Arc::clone(spec))),
             Found::Missing { unpaid, .. } => {
                 if unpaid.swap(false, Ordering::Relaxed) {
-                    self.strangers.charge(user, self.reader.clock.now());
+                    self.unknown_names.charge(user, self.reader.clock.now());
                 }
                 Ok(None)
             }

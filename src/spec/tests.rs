@@ -1,18 +1,23 @@
 //! Both sources over a table that does as it is told, on paused clocks.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
+use super::asked::Asked;
 use super::table::{Item, Items};
 use super::*;
-use crate::aws::Call;
+use crate::aws::{AwsError, Call};
+use crate::client_auth::Principal;
 use crate::clock::{Clock, TokioClock};
-use crate::config::{self, Bounds, ItemValue, SpecsTable, UnknownKeys, connection_from_item};
+use crate::config::{self, Bounds, ConnId, ConnSpec, ItemValue, SpecsTable, UnknownKeys, connection_from_item};
+use crate::fault::{Fault, Kind};
+use crate::wire::refusal::Refusal;
 
 /// What the table holds, whether it answers, and what it was asked for.
 #[derive(Default)]
@@ -77,7 +82,7 @@ impl Rig {
             bounds: Arc::clone(&bounds),
         };
         let times = (secs(10), secs(5));
-        let table = Table::over(Box::new(Arc::clone(&fake)), settings, &clock, &Handle::current(), times);
+        let table = SpecTable::over(Box::new(Arc::clone(&fake)), settings, &clock, &Handle::current(), times);
         Self { fake, specs: Specs::new(file, Some(table), None) }
     }
 

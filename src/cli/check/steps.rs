@@ -16,7 +16,7 @@ use crate::cli::connection::Connection;
 use crate::clock::Clock;
 use crate::config::{ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
 use crate::credentials::{Logins, Opening};
-use crate::spec::{Found, Table};
+use crate::spec::{Found, SpecTable};
 
 /// Proves one connection; the first failure is the last step. Bounded by `credentials.timeout` for
 /// each look-up and `upstream.login_timeout` for the rest. `base`: nobody else's, since its keys
@@ -55,7 +55,8 @@ pub(crate) async fn run(
         Connection::Configured(spec) => Arc::clone(spec),
         Connection::InTable(conn_id, specs) => {
             let times = (settings.credentials.negative_ttl, settings.table_timeout);
-            let table = Table::new(SpecsTable::clone(specs), logins.calls(), settings.clock, settings.control, times);
+            let table =
+                SpecTable::new(SpecsTable::clone(specs), logins.calls(), settings.clock, settings.control, times);
             let spec = item(&table, (conn_id, specs), &logins, &mut watch, tell).await?;
             user::is_let_in(wanted, &spec, &watch.context(), tell)?;
             spec
@@ -80,7 +81,7 @@ pub(crate) async fn run(
 
 /// The spec of a connection that is in lava's table.
 async fn item(
-    table: &Table,
+    table: &SpecTable,
     (conn_id, specs): (&ConnId, &SpecsTable),
     logins: &Logins,
     watch: &mut Watch,

@@ -13,9 +13,9 @@ const AT_ONCE: u32 = 20;
 /// When each user will have paid for the names that turned out missing; users that owe nothing are
 /// forgotten.
 #[derive(Default)]
-pub(super) struct Strangers(Mutex<HashMap<String, SystemTime>>);
+pub(super) struct UnknownNames(Mutex<HashMap<String, SystemTime>>);
 
-impl Strangers {
+impl UnknownNames {
     /// Whether a user may ask for no name that is not known to be there.
     pub(super) fn are_spent(&self, user: &str, now: SystemTime) -> bool {
         let owed = self

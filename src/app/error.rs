@@ -1,0 +1,49 @@
+//! Why the proxy did not start.
+
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+use crate::aws::NoRoots;
+use crate::client_auth::AccountsError;
+use crate::startup::tls::ServerTlsError;
+use crate::upstream::ClientTlsError;
+
+/// Why the proxy did not start.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// The listener's certificate.
+    #[error(transparent)]
+    ServerTls(#[from] ServerTlsError),
+    /// The warehouses' roots.
+    #[error("upstream.ca or a connection's ca")]
+    ClientTls(#[from] ClientTlsError),
+    /// Users.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    /// AWS cannot be verified.
+    #[error(transparent)]
+    NoRoots(#[from] NoRoots),
+    /// An address could not be bound.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// A runtime or a signal handler could not be set up.
+    #[error("cannot set up the process")]
+    Process(#[source] std::io::Error),
+}
+
+impl AppError {
+    /// Whether mending the configuration is the way out.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::ServerTls(_) | Self::ClientTls(_) => true,
+            Self::Accounts(_) | Self::NoRoots(_) | Self::Bind { .. } | Self::Process(_) => false,
+        }
+    }
+}
