@@ -22,7 +22,6 @@ mod route;
 mod scram;
 mod server_error;
 mod status;
-mod target;
 mod tls;
 
 pub(crate) use self::application_name::Asker;
@@ -32,5 +31,4 @@ pub(crate) use self::race::Unanswered;
 pub(crate) use self::redial::Redials;
 pub(crate) use self::route::{Paths, Route, Routes, Timeouts};
 pub(crate) use self::server_error::ServerError;
-pub(crate) use self::target::Target;
 pub(crate) use self::tls::{ClientTls, ClientTlsError};

@@ -7,19 +7,22 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::mint::{FOUND_BELIEVED, FoundAt, Minter, Wanted};
+use super::DEFAULT_PORT;
+use super::base::{BASE_BELIEVED, BaseKey, CallerArn, WhoAmI};
+use super::endpoint::{FOUND_BELIEVED, FoundAt, Wanted};
+use super::login::{DbLogin, Owner};
+use super::mint::Minter;
+use super::opening::{LoginSource, Opening, WarehouseAddr};
 use super::order::Order;
 use super::plan::{LoginPlan, Plan, StoredPassword};
-use super::roles::{BASE_BELIEVED, BaseKey, CallerArn, Roles, WhoAmI};
+use super::roles::Roles;
 use super::secret_fields::{BadSecret, Fields};
-use super::{DEFAULT_PORT, DbLogin, Owner};
 use crate::aws::{AwsError, BELIEVED, Base, Calls, Observer, StoreReader, Stored, StoredAt};
 use crate::cache::{Cache, Fetch, Freshness, Perishable, Policy};
 use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
 use crate::jitter::Jitter;
 use crate::secret::Secret;
-use crate::upstream::Target;
 
 /// How long a value goes on being used while it cannot be read again.
 const STALE_FOR: Duration = Duration::from_secs(3600);
@@ -40,22 +43,6 @@ pub(crate) struct Logins {
     base: Arc<Cache<BaseKey, CallerArn>>,
     found: Arc<Cache<Wanted, FoundAt>>,
     minted: Arc<Cache<Order, DbLogin>>,
-}
-
-/// What a session dials, and as whom.
-pub(crate) struct Opening {
-    pub(crate) target: Target,
-    pub(crate) database: String,
-    pub(crate) login: Arc<DbLogin>,
-    origin: Origin,
-    /// What AWS said of the place, where nobody else did.
-    found: Option<(Wanted, Arc<FoundAt>)>,
-}
-
-/// What to ask again when the warehouse refuses the login.
-enum Origin {
-    Minted(Order),
-    Stored(StoredAt, Arc<Stored>),
 }
 
 impl Logins {
@@ -152,9 +139,9 @@ impl Logins {
         if let Some(bounds) = &spec.bounds {
             bounds.check_host(&host).map_err(AwsError::from)?;
         }
-        let (login, origin) = match plan.login {
+        let (login, source) = match plan.login {
             LoginPlan::Stored { user, password, place, stored } => {
-                (Arc::new(DbLogin { user, password, expires_at: None }), Origin::Stored(place, stored))
+                (Arc::new(DbLogin { user, password, expires_at: None }), LoginSource::Stored(place, stored))
             }
             LoginPlan::Minted(order) => {
                 let login = self
@@ -165,7 +152,7 @@ impl Logins {
                         Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
                         None => error,
                     })?;
-                (login, Origin::Minted(order))
+                (login, LoginSource::Minted(order))
             }
         };
         let server_name = spec
@@ -174,21 +161,27 @@ impl Logins {
             .unwrap_or(&host)
             .trim_end_matches('.')
             .to_owned();
-        Ok(Opening { target: Target { host, port, server_name }, database: plan.database, login, origin, found })
+        Ok(Opening {
+            addr: WarehouseAddr { host, port, server_name },
+            database: plan.database,
+            login,
+            source,
+            endpoint: found,
+        })
     }
 
     /// The warehouse refused this login: whether another one is worth asking for.
     pub(crate) fn refused(&self, opening: &Opening) -> bool {
-        match &opening.origin {
-            Origin::Minted(order) => self.minted.refused(order, &opening.login),
-            Origin::Stored(place, stored) => self.stored.refused(place, stored),
+        match &opening.source {
+            LoginSource::Minted(order) => self.minted.refused(order, &opening.login),
+            LoginSource::Stored(place, stored) => self.stored.refused(place, stored),
         }
     }
 
     /// The warehouse is not where AWS said it was: whether it is worth asking again.
     pub(crate) fn moved(&self, opening: &Opening) -> bool {
         opening
-            .found
+            .endpoint
             .as_ref()
             .is_some_and(|(wanted, found)| self.found.refused(wanted, found))
     }

@@ -2,7 +2,6 @@
 //! that the spec says.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use aws_sdk_redshift::operation::describe_clusters::DescribeClustersOutput;
 use aws_sdk_redshift::operation::get_cluster_credentials::GetClusterCredentialsOutput;
@@ -14,60 +13,18 @@ use aws_sdk_sts::primitives::DateTime;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::DbLogin;
+use super::endpoint::{FoundAt, Wanted, WarehouseName};
+use super::login::DbLogin;
 use super::order::{Chain, LoginCall, Order};
 use super::roles::{Identity, SessionKey, under_session};
-use crate::aws::{AwsError, Call, Calls};
-use crate::cache::{Cache, Fetch, Perishable};
+use crate::aws::{AwsError, Calls};
+use crate::cache::{Cache, Fetch};
 use crate::secret::Secret;
 
 /// Mints logins and finds warehouses.
 pub(crate) struct Minter {
     pub(crate) calls: Arc<Calls>,
     pub(crate) sessions: Arc<Cache<SessionKey, Identity>>,
-}
-
-/// What to look an endpoint up by: the key of their cache.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Wanted {
-    pub(crate) caller: Chain,
-    pub(crate) region: Option<String>,
-    pub(crate) name: WarehouseName,
-}
-
-/// A warehouse's name at AWS.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum WarehouseName {
-    /// `workgroupName`
-    Workgroup(String),
-    /// `ClusterIdentifier`
-    Cluster(String),
-}
-
-/// Where a warehouse is, as AWS says.
-#[derive(Debug)]
-pub(crate) struct FoundAt {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-}
-
-impl WarehouseName {
-    /// The call that finds it.
-    fn call(&self) -> Call {
-        match self {
-            Self::Workgroup(name) => Call::new("GetWorkgroup", name),
-            Self::Cluster(name) => Call::new("DescribeClusters", name),
-        }
-    }
-}
-
-/// How long an endpoint is believed.
-pub(crate) const FOUND_BELIEVED: Duration = Duration::from_secs(600);
-
-impl Perishable for FoundAt {
-    fn expires_at(&self) -> Option<SystemTime> {
-        None
-    }
 }
 
 impl Minter {

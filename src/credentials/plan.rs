@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::Owner;
-use super::mint::WarehouseName;
+use super::endpoint::WarehouseName;
+use super::login::Owner;
 use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME};
 use super::secret_fields::Fields;
 use crate::aws::{AwsError, Stored, StoredAt};

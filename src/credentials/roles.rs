@@ -1,9 +1,8 @@
 //! The identities that calls are made under: role sessions, each taken under the one before, shared
 //! by all who need it.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, OnceLock, Weak};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::SystemTime;
 
 use aws_sdk_sts::config::Credentials;
 use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
@@ -13,20 +12,17 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::base::{BASE_BELIEVED, BaseKey, CallerArn, is_session_of};
 use super::order::{Chain, Hop};
+use super::token::token;
 use crate::aws::{AwsError, Call, Calls, Stored, StoredAt};
-use crate::blocking::Lanes;
 use crate::cache::{Cache, Fetch, Perishable};
 use crate::clock::Clock;
-use crate::config::read_regular;
 use crate::secret::Secret;
 
 /// Life of a role session, the least there is: it is used for few calls, and a chained one may not
 /// live over an hour.
 const SESSION_SECS: i32 = 900;
-
-/// Longest web identity token, in bytes (STS API reference, `WebIdentityToken`).
-const MAX_TOKEN_BYTES: usize = 20_000;
 
 /// What a role session stands on: the key of their cache.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -45,19 +41,6 @@ pub(crate) enum Identity {
     Session(Credentials),
 }
 
-/// Who is asked for: the key of the cache of the base identity's ARN.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct BaseKey {
-    /// Of STS.
-    pub(crate) region: Option<String>,
-    /// Which base identity.
-    pub(crate) base: u64,
-}
-
-/// Who the base identity is.
-#[derive(Debug)]
-pub(crate) struct CallerArn(String);
-
 /// Takes role sessions.
 pub(crate) struct Roles {
     calls: Arc<Calls>,
@@ -67,9 +50,6 @@ pub(crate) struct Roles {
     /// Where the sessions before are found: the cache that this fills.
     sessions: OnceLock<Weak<Cache<SessionKey, Identity>>>,
 }
-
-/// Finds out who the base identity is.
-pub(crate) struct WhoAmI(pub(crate) Arc<Calls>);
 
 impl SessionKey {
     /// `region`: where to call STS, where the base has no region of its own.
@@ -102,12 +82,6 @@ impl Perishable for Identity {
             Self::Base { until } => Some(*until),
             Self::Session(keys) => keys.expiry(),
         }
-    }
-}
-
-impl Perishable for CallerArn {
-    fn expires_at(&self) -> Option<SystemTime> {
-        None
     }
 }
 
@@ -197,7 +171,7 @@ impl Roles {
             .get(&BaseKey { region: region.map(str::to_owned), base })
             .await
             .map_err(AwsError::Needed)?;
-        Ok(is_session_of(&base.0, &hop.role_arn))
+        Ok(is_session_of(base.as_str(), &hop.role_arn))
     }
 
     async fn external_id(&self, name: &str, region: Option<&str>) -> Result<Secret, AwsError> {
@@ -308,66 +282,12 @@ impl Fetch<SessionKey, Identity> for Roles {
     }
 }
 
-impl Fetch<BaseKey, CallerArn> for WhoAmI {
-    fn fetch<'a>(&'a self, key: &'a BaseKey) -> BoxFuture<'a, Result<CallerArn, AwsError>> {
-        async move {
-            let call = who_am_i();
-            let region = key.region.as_deref();
-            let clients = self.0.clients(region);
-            let send = || clients.sts().get_caller_identity().send();
-            let read = |answer: aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput| {
-                answer.arn.map(CallerArn).ok_or("the answer has no ARN")
-            };
-            self.0.make(&call, (None, region), None, send, read).await
-        }
-        .boxed()
-    }
-
-    fn name(&self, _key: &BaseKey) -> String {
-        who_am_i().to_string()
-    }
-}
-
-fn who_am_i() -> Call {
-    Call::new("GetCallerIdentity", "")
-}
-
-impl CallerArn {
-    /// As GetCallerIdentity tells it.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 fn session(session: Option<aws_sdk_sts::types::Credentials>) -> Result<Identity, &'static str> {
     let session = session.ok_or("the answer has no credentials")?;
     let expires_at = SystemTime::try_from(session.expiration).map_err(|_range| "an expiration out of range")?;
     let token = Some(session.session_token);
     let keys = Credentials::new(session.access_key_id, session.secret_access_key, token, Some(expires_at), "role");
     Ok(Identity::Session(keys))
-}
-
-/// Reads of token files: one of a file at a time, on threads of their own. One on a mount that
-/// hangs never ends.
-static TOKEN_FILES: LazyLock<Lanes<PathBuf>> = LazyLock::new(|| Lanes::new("token-file", 1, 16));
-
-/// A token file, less the blanks at its ends; read anew for each session, since it rotates. The
-/// caller sets the deadline.
-async fn token(file: &Path) -> std::io::Result<Secret> {
-    let path = file.to_owned();
-    let text = TOKEN_FILES
-        .run(path.clone(), move || read_regular(&path))
-        .await
-        .map_err(std::io::Error::other)??;
-    let text = zeroize::Zeroizing::new(text);
-    if text.len() > MAX_TOKEN_BYTES {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "longer than 20000 bytes"));
-    }
-    let token = text.trim();
-    if token.len() < 4 {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "holds no token"));
-    }
-    Ok(Secret::new(token.to_owned()))
 }
 
 /// `ExternalId` of AssumeRole: 2–1224 of these (STS API reference). Checked here, since STS's
@@ -379,30 +299,16 @@ fn is_external_id(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte))
 }
 
-/// Whether `caller` (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`) is a session of the role. The
-/// path of a role is not in its sessions' ARNs; names are unique without it.
-fn is_session_of(caller: &str, role_arn: &str) -> bool {
-    let name = |arn: &str, kind: &str| -> Option<(String, String, String)> {
-        let mut parts = arn.splitn(6, ':').skip(1);
-        let (partition, _service, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let rest = parts.next()?.strip_prefix(kind)?;
-        let name = if kind == "role/" { rest.rsplit('/').next()? } else { rest.split('/').next()? };
-        Some((partition.to_owned(), account.to_owned(), name.to_owned()))
-    };
-    let role = name(role_arn, "role/");
-    role.is_some() && name(caller, "assumed-role/") == role
-}
-
-/// How long it is believed who the base identity is.
-pub(crate) const BASE_BELIEVED: Duration = Duration::from_secs(300);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::aws::{Base, StoreReader};
     use crate::cache::{Freshness, Policy};
     use crate::clock::SystemClock;
     use crate::config::Aws;
+    use crate::credentials::base::WhoAmI;
     use crate::jitter::Jitter;
 
     #[test]
@@ -412,23 +318,6 @@ mod tests {
         for bad in ["", "a", "with space", "new\nline", "ü1", &"x".repeat(1225)] {
             assert!(!is_external_id(bad), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_session_is_known_by_partition_account_and_name() {
-        let caller = "arn:aws:sts::123456789012:assumed-role/etl/eks-pod-1";
-        for (role, want) in [
-            ("arn:aws:iam::123456789012:role/etl", true),
-            ("arn:aws:iam::123456789012:role/service/path/etl", true),
-            ("arn:aws:iam::123456789012:role/etl/other", false),
-            ("arn:aws:iam::210987654321:role/etl", false),
-            ("arn:aws-cn:iam::123456789012:role/etl", false),
-            ("arn:aws:iam::123456789012:role/eks-pod-1", false),
-        ] {
-            assert_eq!(is_session_of(caller, role), want, "{role}");
-        }
-        assert!(!is_session_of("arn:aws:iam::123456789012:user/etl", "arn:aws:iam::123456789012:role/etl"));
-        assert!(!is_session_of("", "arn:aws:iam::123456789012:user/etl"));
     }
 
     /// The role of the second hop may trust the base identity too, and is not to be had that way.
@@ -459,22 +348,5 @@ mod tests {
         };
         let key = SessionKey::new(&Chain::under(vec![hop("hub"), hop("inner")], 0), None);
         assert!(matches!(roles.take(&key).await, Err(AwsError::Lost)));
-    }
-
-    #[tokio::test]
-    async fn a_token_is_read_whole_or_not_at_all() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("token");
-        assert_eq!(token(&file).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
-        for (text, want) in [("a.b.c\n", Some("a.b.c")), (" a.b.c ", Some("a.b.c")), ("", None), (" \n", None)] {
-            std::fs::write(&file, text).unwrap();
-            assert_eq!(token(&file).await.ok().as_ref().map(Secret::expose), want, "{text:?}");
-        }
-        std::fs::write(&file, "x".repeat(20_000)).unwrap();
-        assert!(token(&file).await.is_ok());
-        std::fs::write(&file, "x".repeat(20_001)).unwrap();
-        assert!(token(&file).await.is_err());
-        std::fs::write(&file, [0xff, 0xfe, 0xff, 0xfe]).unwrap();
-        assert!(token(&file).await.is_err());
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn connect(
         facts.logs_in_as(&opening.login.user);
         let route = shared
             .routes
-            .to(opening.target.clone(), spec.ca.as_ref())
+            .to(opening.addr.clone(), spec.ca.as_ref())
             .map_err(failed)?;
         wait.for_warehouse();
         let is_retry = first_dial.is_some();

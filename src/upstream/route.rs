@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::error::UpstreamError;
 use super::race::Avoided;
-use super::target::Target;
 use super::tls::ClientTls;
 use crate::config::Ca;
+use crate::credentials::WarehouseAddr;
 use crate::network::LookUp;
 use crate::resolver::{Resolver, WAREHOUSES};
 use crate::stream::KeepAlive;
@@ -52,12 +52,12 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// The way to a target. `ca`: the connection's own, one that `tls` was made for.
+    /// The way to a warehouse. `ca`: the connection's own, one that `tls` was made for.
     ///
     /// # Errors
     /// `ServerName`, `Roots`.
-    pub(crate) fn to(&self, target: Target, ca: Option<&Ca>) -> Result<Route, UpstreamError> {
-        let Target { host, port, server_name } = target;
+    pub(crate) fn to(&self, addr: WarehouseAddr, ca: Option<&Ca>) -> Result<Route, UpstreamError> {
+        let WarehouseAddr { host, port, server_name } = addr;
         let tls = self
             .tls
             .get(ca.unwrap_or(&self.ca))

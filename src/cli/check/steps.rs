@@ -70,8 +70,8 @@ pub(crate) async fn run(
     progress.end(tell);
     let context = {
         let mut context = watch.context();
-        context.host.clone_from(&opening.target.host);
-        context.port = opening.target.port;
+        context.host.clone_from(&opening.addr.host);
+        context.port = opening.addr.port;
         context.database.clone_from(&opening.database);
         context.db_user = Some(opening.login.user.clone());
         context.clone()

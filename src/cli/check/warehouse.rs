@@ -60,9 +60,9 @@ async fn prove(
     let ca = context.spec.as_ref().and_then(|spec| spec.ca.as_ref());
     let route = settings
         .routes
-        .to(opening.target.clone(), ca)
+        .to(opening.addr.clone(), ca)
         .map_err(|why| {
-            let step = Step::new("TLS", opening.target.server_name.as_str());
+            let step = Step::new("TLS", opening.addr.server_name.as_str());
             Broken { step, why: Some(why) }
         })?;
     let deadline = Instant::now() + settings.login_timeout;

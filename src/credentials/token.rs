@@ -1,0 +1,56 @@
+//! The file of a web identity's token.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use crate::blocking::Lanes;
+use crate::config::read_regular;
+use crate::secret::Secret;
+
+/// Longest web identity token, in bytes (STS API reference, `WebIdentityToken`).
+const MAX_TOKEN_BYTES: usize = 20_000;
+
+/// Reads of token files: one of a file at a time, on threads of their own. One on a mount that
+/// hangs never ends.
+static TOKEN_FILES: LazyLock<Lanes<PathBuf>> = LazyLock::new(|| Lanes::new("token-file", 1, 16));
+
+/// A token file, less the blanks at its ends; read anew for each session, since it rotates. The
+/// caller sets the deadline.
+pub(super) async fn token(file: &Path) -> std::io::Result<Secret> {
+    let path = file.to_owned();
+    let text = TOKEN_FILES
+        .run(path.clone(), move || read_regular(&path))
+        .await
+        .map_err(std::io::Error::other)??;
+    let text = zeroize::Zeroizing::new(text);
+    if text.len() > MAX_TOKEN_BYTES {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "longer than 20000 bytes"));
+    }
+    let token = text.trim();
+    if token.len() < 4 {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "holds no token"));
+    }
+    Ok(Secret::new(token.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_is_read_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        assert_eq!(token(&file).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        for (text, want) in [("a.b.c\n", Some("a.b.c")), (" a.b.c ", Some("a.b.c")), ("", None), (" \n", None)] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(token(&file).await.ok().as_ref().map(Secret::expose), want, "{text:?}");
+        }
+        std::fs::write(&file, "x".repeat(20_000)).unwrap();
+        assert!(token(&file).await.is_ok());
+        std::fs::write(&file, "x".repeat(20_001)).unwrap();
+        assert!(token(&file).await.is_err());
+        std::fs::write(&file, [0xff, 0xfe, 0xff, 0xfe]).unwrap();
+        assert!(token(&file).await.is_err());
+    }
+}
