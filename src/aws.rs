@@ -1,6 +1,7 @@
 //! Everything about calling AWS: where its keys come from, one set of clients for each region, and
 //! the one way in that every call takes.
 
+mod arn;
 mod call;
 mod clients;
 mod code;
@@ -9,6 +10,7 @@ mod failure;
 mod forward_proxy;
 pub(crate) mod gate;
 mod identity;
+mod operation;
 pub(crate) mod partition;
 mod region;
 mod skew;
@@ -16,8 +18,11 @@ mod sources;
 mod store;
 mod words;
 
+pub(crate) use self::arn::Arn;
 pub(crate) use self::call::{Calls, Observer};
 pub(crate) use self::clients::require_roots;
 pub use self::clients::{Base, NoRoots};
+pub(crate) use self::code::Code;
 pub(crate) use self::error::{AwsError, Call};
+pub(crate) use self::operation::Operation;
 pub(crate) use self::store::{BELIEVED, StoreReader, Stored, StoredAt};

@@ -1,6 +1,8 @@
 //! Every call to AWS goes through here: named, bounded, tried again where that helps, and told to
 //! who watches.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +35,12 @@ pub(crate) trait Observer: Send + Sync {
 
     /// What else there is to know: of the call made last, or of one that was not needed.
     fn noted(&self, _call: &Call, _what: &str) {}
+
+    /// A web identity token was read from its file, which took that long, or could not be.
+    fn token_read(&self, _file: &Path, _took: Duration, _outcome: Result<(), &io::Error>) {}
+
+    /// This machine's clock is not AWS's; `what` says by how much.
+    fn clock_is_off(&self, _what: &str) {}
 }
 
 /// How AWS is called.
@@ -116,7 +124,9 @@ impl Calls {
         let answered = self.gate.call(&place, attempt).await;
         let outcome =
             answered.and_then(|answer| read(answer).map_err(|what| AwsError::Unusable { call: call.clone(), what }));
-        self.tell(call, since, outcome.as_ref().err());
+        if let Some(observer) = observer {
+            observer.called(call, since.elapsed(), outcome.as_ref().map(|_| ()));
+        }
         outcome
     }
 
@@ -137,7 +147,9 @@ impl Calls {
             if skew.secs() != 0 && skew.is_news() {
                 let off = skew::told(skew.secs());
                 warn!("this machine's clock is {off} AWS's: AWS's is used, and this machine's has to be set (NTP)");
-                self.note(&Call::new("clock", ""), &format!("{off} AWS's, which is used instead: set it (NTP)"));
+                if let Some(observer) = &self.observer {
+                    observer.clock_is_off(&format!("{off} AWS's, which is used instead: set it (NTP)"));
+                }
             }
             return true;
         }
@@ -149,14 +161,14 @@ impl Calls {
         self.base.skew().correct(clock)
     }
 
-    /// Also of a step that calls nobody.
-    pub(crate) fn tell(&self, call: &Call, since: Instant, error: Option<&AwsError>) {
+    /// Reports a read of a web identity token's file, which is no call, to the observer.
+    pub(crate) fn report_token_read(&self, file: &Path, since: Instant, outcome: Result<(), &io::Error>) {
         if let Some(observer) = &self.observer {
-            observer.called(call, since.elapsed(), error.map_or(Ok(()), Err));
+            observer.token_read(file, since.elapsed(), outcome);
         }
     }
 
-    /// Tells what an answer alone does not.
+    /// Reports to the observer what an answer alone does not tell.
     pub(crate) fn note(&self, call: &Call, what: &str) {
         if let Some(observer) = &self.observer {
             observer.noted(call, what);

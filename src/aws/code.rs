@@ -1,7 +1,10 @@
-//! AWS's error codes by what they mean: the SDK's types do not tell.
+//! Why calls fail, in a word each, and AWS's own codes by what they mean: the SDK's types do not
+//! tell.
 //!
 //! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless
 //! models ThrottlingException as non-throttling (docs/protocol/aws-api.md 0 and 1).
+
+use std::fmt;
 
 /// Codes that say "slower": what standard retry mode takes for throttling.
 const THROTTLING: &[&str] = &[
@@ -59,7 +62,6 @@ const KEY: &[&str] = &[
 /// Codes that refuse the time of a request, or the account: neither do these say anything about
 /// what was asked for. To ask again with the same clock and account would not help.
 const CALLER: &[&str] = &[
-    NO_CREDENTIALS,
     "NotSignedUp",
     "OptInRequired",
     "RegionDisabledException",
@@ -69,25 +71,74 @@ const CALLER: &[&str] = &[
     "SubscriptionRequiredException",
 ];
 
-/// Where AWS would have a code: the SDK's chain has no credentials, or is set up wrongly.
-pub(super) const NO_CREDENTIALS: &str = "no credentials";
-
-/// Whether it is about who asks, and not about what was asked for.
-pub(super) fn is_of_caller(code: &str) -> bool {
-    CALLER.contains(&code) || is_of_key(code)
+/// Why a call failed, in a word: the code of AWS's answer, or what kept an answer from coming.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Code {
+    /// AWS answered with this code.
+    Aws(String),
+    /// The SDK's chain has no credentials to sign the request with, or is set up wrongly.
+    NoCredentials,
+    /// No connection could be made, or it broke before the answer.
+    NoConnection,
+    /// The answer did not come in time.
+    Timeout,
+    /// Something answered in a way that AWS does not.
+    Unreadable,
+    /// The SDK could not build the request.
+    Unbuilt,
 }
 
-/// Whether the access key was refused: another one may be had by now.
+impl Code {
+    /// The code that AWS itself answered with.
+    pub(crate) fn aws(&self) -> Option<&str> {
+        match self {
+            Self::Aws(code) => Some(code),
+            Self::NoCredentials | Self::NoConnection | Self::Timeout | Self::Unreadable | Self::Unbuilt => None,
+        }
+    }
+
+    /// Whether the failure is about the keys, the clock or the account that a request was signed
+    /// for, and says nothing about what was asked for.
+    pub(super) fn is_of_caller(&self) -> bool {
+        match self {
+            Self::Aws(code) => CALLER.contains(&code.as_str()) || is_of_key(code),
+            Self::NoCredentials => true,
+            Self::NoConnection | Self::Timeout | Self::Unreadable | Self::Unbuilt => false,
+        }
+    }
+}
+
+/// AWS's own code.
+impl<C: Into<String>> From<C> for Code {
+    fn from(code: C) -> Self {
+        Self::Aws(code.into())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aws(code) => code,
+            Self::NoCredentials => "no credentials",
+            Self::NoConnection => "no connection",
+            Self::Timeout => "timeout",
+            Self::Unreadable => "unreadable answer",
+            Self::Unbuilt => "request",
+        })
+    }
+}
+
+/// Whether AWS refused the access key: another one may be had by now.
 pub(super) fn is_of_key(code: &str) -> bool {
     KEY.contains(&code)
 }
 
-/// Whether calls have to become fewer.
+/// Whether AWS says that calls have to become fewer.
 pub(super) fn is_throttling(code: &str) -> bool {
     THROTTLING.contains(&code)
 }
 
-/// Whether AWS says "not now".
+/// Whether AWS says that it cannot answer now.
 pub(super) fn is_transient(code: &str) -> bool {
     TRANSIENT.contains(&code)
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::code::is_of_caller;
+use super::code::Code;
+use super::operation::Operation;
 use crate::config::BoundsError;
 use crate::fault::Kind;
 use crate::wire::refusal::Refusal;
@@ -16,7 +17,7 @@ use crate::wire::refusal::Refusal;
 /// A call to AWS as logs and `check` name it: what is called, and on what. Never a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Call {
-    pub(crate) operation: &'static str,
+    pub(crate) operation: Operation,
     /// A parameter, a secret, a role, a workgroup, a cluster; empty where there is nothing to name.
     pub(crate) on: String,
     /// Where it was asked, once that is known: what is not there may be elsewhere.
@@ -24,7 +25,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(operation: &'static str, on: &str) -> Self {
+    pub(crate) fn new(operation: Operation, on: &str) -> Self {
         Self { operation, on: on.to_owned(), region: None }
     }
 
@@ -35,7 +36,7 @@ impl Call {
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation)?;
+        self.operation.fmt(f)?;
         if !self.on.is_empty() {
             write!(f, " {}", self.on)?;
         }
@@ -50,13 +51,13 @@ impl fmt::Display for Call {
 pub(crate) enum AwsError {
     /// AWS refused for good: a right, a name or a value is wrong.
     #[error("{call} was refused ({code})")]
-    Denied { call: Call, code: String, source: Box<dyn Error + Send + Sync> },
+    Denied { call: Call, code: Code, source: Box<dyn Error + Send + Sync> },
     /// AWS said "slower".
     #[error("{call} was throttled ({code})")]
-    Throttled { call: Call, code: String, source: Box<dyn Error + Send + Sync> },
+    Throttled { call: Call, code: Code, source: Box<dyn Error + Send + Sync> },
     /// Unreachable or failing: another time it may do.
     #[error("{call} failed ({code})")]
-    Unavailable { call: Call, code: String, source: Box<dyn Error + Send + Sync> },
+    Unavailable { call: Call, code: Code, source: Box<dyn Error + Send + Sync> },
     /// An answer, or a stored value, that cannot be used.
     #[error("{call}: {what}")]
     Unusable { call: Call, what: &'static str },
@@ -124,7 +125,7 @@ impl AwsError {
     /// Final, and about what was asked for: what was fetched before is not to be used either. An
     /// AWS that does not know any more who asks has said nothing about that.
     pub(crate) fn revokes(&self) -> bool {
-        self.is_final() && !self.code().is_some_and(is_of_caller)
+        self.is_final() && !self.code().is_some_and(Code::is_of_caller)
     }
 
     /// The same, told with what of the spec led to it.
@@ -155,8 +156,8 @@ impl AwsError {
         }
     }
 
-    /// The code that AWS answered with.
-    pub(crate) fn code(&self) -> Option<&str> {
+    /// Why the call failed, in a word. `None`: it is no call that failed.
+    pub(crate) fn code(&self) -> Option<&Code> {
         match self.root() {
             Self::Denied { code, .. } | Self::Throttled { code, .. } | Self::Unavailable { code, .. } => Some(code),
             _ => None,
@@ -187,7 +188,7 @@ mod tests {
     fn who_is_not_known_any_more_has_lost_nothing() {
         let denied = |code: &str| {
             let source = Box::new(fmt::Error);
-            AwsError::Denied { call: Call::new("GetParameter", "/x"), code: code.into(), source }
+            AwsError::Denied { call: Call::new(Operation::GetParameter, "/x"), code: code.into(), source }
         };
         for code in ["AccessDenied", "AccessDeniedException", "ParameterNotFound", "ResourceNotFoundException"] {
             assert_eq!((denied(code).is_final(), denied(code).revokes()), (true, true), "{code}");

@@ -8,7 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
-use super::code::{NO_CREDENTIALS, is_throttling, is_transient};
+use super::code::{Code, is_throttling, is_transient};
 use super::error::{AwsError, Call};
 use super::words::told;
 
@@ -34,12 +34,12 @@ where
         .as_service_error()
         .map(|error| (error.code(), error.message()));
     let code = match (&answered, error) {
-        (Some((Some(code), _)), _) => (*code).to_owned(),
-        (_, SdkError::TimeoutError(_)) => "timeout".into(),
-        (_, SdkError::DispatchFailure(_)) if has_no_credentials(error) => NO_CREDENTIALS.into(),
-        (_, SdkError::DispatchFailure(_)) => "no connection".into(),
-        (_, SdkError::ConstructionFailure(_)) => "request".into(),
-        _ => "unreadable answer".into(),
+        (Some((Some(code), _)), _) => Code::from(*code),
+        (_, SdkError::TimeoutError(_)) => Code::Timeout,
+        (_, SdkError::DispatchFailure(_)) if has_no_credentials(error) => Code::NoCredentials,
+        (_, SdkError::DispatchFailure(_)) => Code::NoConnection,
+        (_, SdkError::ConstructionFailure(_)) => Code::Unbuilt,
+        _ => Code::Unreadable,
     };
     let text = match answered {
         Some((_, message)) => message.unwrap_or("no message").to_owned(),
@@ -53,14 +53,16 @@ where
     let is_server_fault = error
         .raw_response()
         .is_some_and(|response| response.status().is_server_error());
-    let is_refused =
-        answered.is_some_and(|(code, _)| code.is_some_and(|code| !is_throttling(code) && !is_transient(code)));
-    let is_final =
-        is_refused && !is_server_fault || matches!(error, SdkError::ConstructionFailure(_)) || code == NO_CREDENTIALS;
+    let is_throttled = code.aws().is_some_and(is_throttling);
+    let is_final = match &code {
+        Code::Aws(code) => !is_server_fault && !is_throttled && !is_transient(code),
+        Code::NoCredentials | Code::Unbuilt => true,
+        Code::NoConnection | Code::Timeout | Code::Unreadable => false,
+    };
     let call = call.clone();
     if is_final {
         AwsError::Denied { call, code, source }
-    } else if is_throttling(&code) {
+    } else if is_throttled {
         AwsError::Throttled { call, code, source }
     } else {
         AwsError::Unavailable { call, code, source }
@@ -132,6 +134,7 @@ mod tests {
     use aws_sdk_redshiftserverless::operation::get_credentials::GetCredentialsError;
 
     use super::*;
+    use crate::aws::operation::Operation;
     use crate::fault;
 
     fn answer(code: &str, message: &str) -> AwsError {
@@ -142,7 +145,7 @@ mod tests {
     fn answer_with(status: u16, meta: ErrorMetadata) -> AwsError {
         let response = HttpResponse::new(status.try_into().unwrap(), "".into());
         let error = SdkError::service_error(GetCredentialsError::generic(meta), response);
-        class(&Call::new("GetCredentials", "wg"), &error, Some("s3cret"))
+        class(&Call::new(Operation::GetCredentials, "wg"), &error, Some("s3cret"))
     }
 
     #[test]
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_not_quoted() {
         let told = |error: SdkError<GetCredentialsError, HttpResponse>| {
-            fault::chain(&class(&Call::new("GetCredentials", "wg"), &error, None))
+            fault::chain(&class(&Call::new(Operation::GetCredentials, "wg"), &error, None))
         };
         let body = || HttpResponse::new(200.try_into().unwrap(), "planted".into());
         let read = told(SdkError::response_error("unexpected token 'p', planted", body()));

@@ -10,8 +10,10 @@ use aws_sdk_ssm::types::ParameterType;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::arn::Arn;
 use super::call::Calls;
 use super::error::{AwsError, Call};
+use super::operation::Operation;
 use crate::cache::{Fetch, Perishable};
 use crate::secret::Secret;
 
@@ -70,19 +72,18 @@ impl StoredAt {
     /// The call that reads it.
     pub(crate) fn call(&self) -> Call {
         match self {
-            Self::Parameter { name, .. } => Call::new("GetParameter", name),
-            Self::Secret { id, .. } => Call::new("GetSecretValue", id),
+            Self::Parameter { name, .. } => Call::new(Operation::GetParameter, name),
+            Self::Secret { id, .. } => Call::new(Operation::GetSecretValue, id),
         }
     }
 }
 
-/// `arn:PARTITION:SERVICE:REGION:ACCOUNT:…`
+/// Where a name is read: in its ARN's Region, else in `otherwise`.
 fn region_of(name: &str, otherwise: Option<&str>) -> Option<String> {
-    let arn = name
-        .strip_prefix("arn:")
-        .and_then(|arn| arn.split(':').nth(2))
+    let own = Arn::parse(name)
+        .map(|arn| arn.region)
         .filter(|region| !region.is_empty());
-    arn.or(otherwise).map(str::to_owned)
+    own.or(otherwise).map(str::to_owned)
 }
 
 impl StoreReader {
@@ -140,7 +141,7 @@ impl StoreReader {
     /// # Errors
     /// What AWS says, or `Unusable`.
     pub(crate) async fn page(&self, path: &str, from: Option<&str>) -> Result<Page, AwsError> {
-        let call = Call::new("GetParametersByPath", path);
+        let call = Call::new(Operation::GetParametersByPath, path);
         let clients = self.0.clients(None);
         let send = || {
             let page = clients

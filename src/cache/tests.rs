@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::entry::Outcome;
 use super::{Cache, Fetch, Freshness, Perishable, Policy};
-use crate::aws::{AwsError, Call};
+use crate::aws::{AwsError, Call, Operation};
 use crate::clock::{Clock, TokioClock};
 use crate::jitter::Jitter;
 
@@ -116,11 +116,19 @@ impl Drop for Landing<'_> {
 }
 
 fn denied() -> AwsError {
-    AwsError::Denied { call: Call::new("x", ""), code: "AccessDenied".into(), source: Box::new(std::fmt::Error) }
+    AwsError::Denied {
+        call: Call::new(Operation::GetItem, "x"),
+        code: "AccessDenied".into(),
+        source: Box::new(std::fmt::Error),
+    }
 }
 
 fn throttled() -> AwsError {
-    AwsError::Throttled { call: Call::new("x", ""), code: "Throttling".into(), source: Box::new(std::fmt::Error) }
+    AwsError::Throttled {
+        call: Call::new(Operation::GetItem, "x"),
+        code: "Throttling".into(),
+        source: Box::new(std::fmt::Error),
+    }
 }
 
 struct Rig {

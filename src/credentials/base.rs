@@ -7,7 +7,7 @@ use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::aws::{AwsError, Call, Calls};
+use crate::aws::{Arn, AwsError, Call, Calls, Operation};
 use crate::cache::{Fetch, Perishable};
 
 /// How long it is believed who the base identity is.
@@ -54,7 +54,7 @@ impl Fetch<BaseKey, CallerArn> for WhoAmI {
 }
 
 fn who_am_i() -> Call {
-    Call::new("GetCallerIdentity", "")
+    Call::new(Operation::GetCallerIdentity, "")
 }
 
 impl CallerArn {
@@ -64,38 +64,10 @@ impl CallerArn {
     }
 }
 
-/// Whether `caller` (`arn:P:sts::ACCOUNT:assumed-role/NAME/SESSION`) is a session of the role. The
-/// path of a role is not in its sessions' ARNs; names are unique without it.
+/// Whether the caller is a session of the role.
 pub(super) fn is_session_of(caller: &str, role_arn: &str) -> bool {
-    let name = |arn: &str, kind: &str| -> Option<(String, String, String)> {
-        let mut parts = arn.splitn(6, ':').skip(1);
-        let (partition, _service, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let rest = parts.next()?.strip_prefix(kind)?;
-        let name = if kind == "role/" { rest.rsplit('/').next()? } else { rest.split('/').next()? };
-        Some((partition.to_owned(), account.to_owned(), name.to_owned()))
-    };
-    let role = name(role_arn, "role/");
-    role.is_some() && name(caller, "assumed-role/") == role
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_is_known_by_partition_account_and_name() {
-        let caller = "arn:aws:sts::123456789012:assumed-role/etl/eks-pod-1";
-        for (role, want) in [
-            ("arn:aws:iam::123456789012:role/etl", true),
-            ("arn:aws:iam::123456789012:role/service/path/etl", true),
-            ("arn:aws:iam::123456789012:role/etl/other", false),
-            ("arn:aws:iam::210987654321:role/etl", false),
-            ("arn:aws-cn:iam::123456789012:role/etl", false),
-            ("arn:aws:iam::123456789012:role/eks-pod-1", false),
-        ] {
-            assert_eq!(is_session_of(caller, role), want, "{role}");
-        }
-        assert!(!is_session_of("arn:aws:iam::123456789012:user/etl", "arn:aws:iam::123456789012:role/etl"));
-        assert!(!is_session_of("", "arn:aws:iam::123456789012:user/etl"));
+    match (Arn::parse(caller), Arn::parse(role_arn)) {
+        (Some(caller), Some(role)) => caller.is_session_of(&role),
+        _ => false,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::order::Chain;
-use crate::aws::Call;
+use crate::aws::{Call, Operation};
 use crate::cache::Perishable;
 
 /// What to look an endpoint up by: the key of their cache.
@@ -34,8 +34,8 @@ impl WarehouseName {
     /// The call that finds it.
     pub(super) fn call(&self) -> Call {
         match self {
-            Self::Workgroup(name) => Call::new("GetWorkgroup", name),
-            Self::Cluster(name) => Call::new("DescribeClusters", name),
+            Self::Workgroup(name) => Call::new(Operation::GetWorkgroup, name),
+            Self::Cluster(name) => Call::new(Operation::DescribeClusters, name),
         }
     }
 }

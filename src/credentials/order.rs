@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::aws::Call;
+use crate::aws::{Arn, Call, Operation};
 
 /// What CloudTrail shows as the caller's session, where it is nobody's in particular.
 pub(crate) const ROLE_SESSION_NAME: &str = "redshift-iam-proxy";
@@ -38,9 +38,9 @@ impl LoginCall {
     /// As logs name it.
     pub(crate) fn call(&self) -> Call {
         match self {
-            Self::Workgroup { workgroup, .. } => Call::new("GetCredentials", workgroup),
-            Self::Cluster { cluster_id, .. } => Call::new("GetClusterCredentials", cluster_id),
-            Self::ClusterByIam { cluster_id, .. } => Call::new("GetClusterCredentialsWithIAM", cluster_id),
+            Self::Workgroup { workgroup, .. } => Call::new(Operation::GetCredentials, workgroup),
+            Self::Cluster { cluster_id, .. } => Call::new(Operation::GetClusterCredentials, cluster_id),
+            Self::ClusterByIam { cluster_id, .. } => Call::new(Operation::GetClusterCredentialsWithIam, cluster_id),
         }
     }
 }
@@ -95,7 +95,7 @@ impl Chain {
 impl Hop {
     /// The role's.
     pub(crate) fn account(&self) -> Option<&str> {
-        self.role_arn.split(':').nth(4)
+        Arn::parse(&self.role_arn).map(|arn| arn.account)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::base::{BASE_BELIEVED, BaseKey, CallerArn, is_session_of};
 use super::order::{Chain, Hop};
 use super::token::token;
-use crate::aws::{AwsError, Call, Calls, Stored, StoredAt};
+use crate::aws::{AwsError, Call, Calls, Code, Operation, Stored, StoredAt};
 use crate::cache::{Cache, Fetch, Perishable};
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -61,7 +61,8 @@ impl SessionKey {
 impl Hop {
     /// The call that takes it.
     fn call(&self) -> Call {
-        let operation = if self.token_file.is_some() { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
+        let operation =
+            if self.token_file.is_some() { Operation::AssumeRoleWithWebIdentity } else { Operation::AssumeRole };
         Call::new(operation, &self.role_arn)
     }
 }
@@ -107,15 +108,14 @@ impl Roles {
         let region = key.region.as_deref();
         if let Some(file) = &hop.token_file {
             let since = Instant::now();
-            let token = token(file)
-                .await
-                .map_err(|source| AwsError::TokenFile { path: file.clone(), source });
+            let token = token(file).await;
             self.calls
-                .tell(&Call::new("token file", &file.display().to_string()), since, token.as_ref().err());
-            return self.by_web_identity(hop, &token?, region).await;
+                .report_token_read(file, since, token.as_ref().map(|_| ()));
+            let token = token.map_err(|source| AwsError::TokenFile { path: file.clone(), source })?;
+            return self.by_web_identity(hop, &token, region).await;
         }
         if before.hops.is_empty() && self.is_base(hop, region, before.base).await? {
-            let call = Call::new("AssumeRole", &hop.role_arn);
+            let call = Call::new(Operation::AssumeRole, &hop.role_arn);
             self.calls
                 .note(&call, "skipped: the base identity already is this role");
             return Ok(base());
@@ -259,7 +259,12 @@ where
     F: Future<Output = Result<T, AwsError>>,
 {
     let identity = sessions.get(key).await.map_err(AwsError::Needed)?;
-    let has_run_out = |error: &AwsError| error.code().is_some_and(|code| EXPIRED.contains(&code));
+    let has_run_out = |error: &AwsError| {
+        error
+            .code()
+            .and_then(Code::aws)
+            .is_some_and(|code| EXPIRED.contains(&code))
+    };
     match ask(identity.keys().cloned()).await {
         Err(error) if has_run_out(&error) && sessions.refused(key, &identity) => {
             let identity = sessions.get(key).await.map_err(AwsError::Needed)?;

@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::error::SpecError;
 use super::item::{Fingerprint, Found, MISSING_BELIEVED, attributes};
 use super::unknown_names::UnknownNames;
-use crate::aws::{AwsError, Call, Calls};
+use crate::aws::{AwsError, Call, Calls, Operation};
 use crate::cache::{Cache, Fetch, Freshness, Policy};
 use crate::clock::Clock;
 use crate::config::{Bounds, ConnId, ConnSpec, ItemValue, SpecsTable};
@@ -139,7 +139,7 @@ impl SpecTable {
 impl Items for Dynamo {
     fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, AwsError>> {
         async move {
-            let call = Call::new("GetItem", &format!("{}: {conn_id}", self.table));
+            let call = Call::new(Operation::GetItem, &format!("{}: {conn_id}", self.table));
             let clients = self.calls.clients(None);
             let key = AttributeValue::S(conn_id.to_string());
             let send = || {

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::asked::Asked;
 use super::table::{Item, Items};
 use super::*;
-use crate::aws::{AwsError, Call};
+use crate::aws::{AwsError, Call, Operation};
 use crate::client_auth::Principal;
 use crate::clock::{Clock, TokioClock};
 use crate::config::{self, Bounds, ConnId, ConnSpec, ItemValue, SpecsTable, UnknownKeys, connection_from_item};
@@ -39,12 +39,12 @@ impl Items for Arc<Fake> {
 
 fn throttled() -> AwsError {
     let source = Box::new(std::fmt::Error);
-    AwsError::Throttled { call: Call::new("GetItem", "t"), code: "Throttling".into(), source }
+    AwsError::Throttled { call: Call::new(Operation::GetItem, "t"), code: "Throttling".into(), source }
 }
 
 fn denied() -> AwsError {
     let source = Box::new(std::fmt::Error);
-    AwsError::Denied { call: Call::new("GetItem", "t"), code: "AccessDenied".into(), source }
+    AwsError::Denied { call: Call::new(Operation::GetItem, "t"), code: "AccessDenied".into(), source }
 }
 
 struct Rig {

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{Gate, QuotaKey};
-use crate::aws::{AwsError, Call};
+use crate::aws::{AwsError, Call, Operation};
 use crate::jitter::Jitter;
 
 const fn secs(secs: u64) -> Duration {
@@ -35,16 +35,24 @@ async fn call(gate: &Gate, failures: impl IntoIterator<Item = AwsError>) -> (Res
 }
 
 fn denied() -> AwsError {
-    AwsError::Denied { call: Call::new("x", ""), code: "AccessDenied".into(), source: Box::new(std::fmt::Error) }
+    AwsError::Denied {
+        call: Call::new(Operation::GetItem, "x"),
+        code: "AccessDenied".into(),
+        source: Box::new(std::fmt::Error),
+    }
 }
 
 fn throttled() -> AwsError {
-    AwsError::Throttled { call: Call::new("x", ""), code: "Throttling".into(), source: Box::new(std::fmt::Error) }
+    AwsError::Throttled {
+        call: Call::new(Operation::GetItem, "x"),
+        code: "Throttling".into(),
+        source: Box::new(std::fmt::Error),
+    }
 }
 
 fn failing() -> AwsError {
     AwsError::Unavailable {
-        call: Call::new("x", ""),
+        call: Call::new(Operation::GetItem, "x"),
         code: "InternalFailure".into(),
         source: Box::new(std::fmt::Error),
     }

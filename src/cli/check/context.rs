@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::aws::{Call, partition};
+use crate::aws::{Arn, Call, Operation, partition};
 use crate::cli::connection::Connection;
 use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
 use crate::credentials::DEFAULT_PORT;
@@ -90,38 +90,65 @@ impl Context {
                 .unwrap_or_else(|| "the base identity".to_owned())
         };
         match call.operation {
-            "AssumeRole" => match hops.iter().position(|hop| hop.role_arn == call.on) {
+            Operation::AssumeRole => match hops.iter().position(|hop| hop.role_arn == call.on) {
                 Some(at) if at > 0 => hops
                     .get(at - 1)
                     .map_or_else(base, |hop| hop.role_arn.clone()),
                 _ => base(),
             },
-            "GetItem" | "GetParameter" | "GetParametersByPath" | "GetSecretValue" | "GetCallerIdentity" => base(),
-            _ => hops.last().map_or_else(base, |hop| hop.role_arn.clone()),
+            Operation::GetItem
+            | Operation::Scan
+            | Operation::GetParameter
+            | Operation::GetParametersByPath
+            | Operation::GetSecretValue
+            | Operation::GetCallerIdentity => base(),
+            Operation::AssumeRoleWithWebIdentity
+            | Operation::GetCredentials
+            | Operation::GetWorkgroup
+            | Operation::GetClusterCredentials
+            | Operation::GetClusterCredentialsWithIam
+            | Operation::DescribeClusters => hops.last().map_or_else(base, |hop| hop.role_arn.clone()),
         }
     }
 
     /// The account whose things are called for; `*` where that is not known.
     pub(super) fn account_of(&self, call: &Call) -> String {
-        part(&self.caller_of(call), 4).to_owned()
+        Arn::parse(&self.caller_of(call))
+            .map_or("*", |arn| or_any(arn.account))
+            .to_owned()
     }
 
     /// The region that a call goes to; `*` where that is not known. What is stored is at home,
     /// where no ARN says another.
     pub(super) fn region_of<'a>(&'a self, call: &'a Call) -> &'a str {
-        let told = part(&call.on, 3);
         let region = match call.operation {
-            "GetParameter" | "GetSecretValue" if call.on.starts_with("arn:") && !told.is_empty() => return told,
-            "GetParameter" | "GetParametersByPath" | "GetSecretValue" | "GetItem" => &self.home,
-            "AssumeRole" | "AssumeRoleWithWebIdentity" | "GetCallerIdentity" => &self.home,
-            _ => &self.region,
+            Operation::GetParameter | Operation::GetSecretValue if let Some(arn) = Arn::parse(&call.on) => {
+                return or_any(arn.region);
+            }
+            Operation::GetParameter
+            | Operation::GetParametersByPath
+            | Operation::GetSecretValue
+            | Operation::GetItem
+            | Operation::Scan
+            | Operation::AssumeRole
+            | Operation::AssumeRoleWithWebIdentity
+            | Operation::GetCallerIdentity => &self.home,
+            Operation::GetCredentials
+            | Operation::GetWorkgroup
+            | Operation::GetClusterCredentials
+            | Operation::GetClusterCredentialsWithIam
+            | Operation::DescribeClusters => &self.region,
         };
         region.as_deref().unwrap_or("*")
     }
 
     /// `aws`, `aws-cn`, …
     pub(super) fn partition(&self) -> String {
-        let of_roles = self.hops().last().map(|hop| part(&hop.role_arn, 1));
+        let of_roles = self
+            .hops()
+            .last()
+            .and_then(|hop| Arn::parse(&hop.role_arn))
+            .map(|arn| or_any(arn.partition));
         match self.region.as_deref() {
             Some(region) => partition::name(region),
             None => of_roles.unwrap_or("aws").to_owned(),
@@ -145,10 +172,7 @@ impl Context {
     }
 }
 
-/// One part of an ARN; `*` where it has none.
-pub(super) fn part(arn: &str, at: usize) -> &str {
-    arn.split(':')
-        .nth(at)
-        .filter(|part| !part.is_empty())
-        .unwrap_or("*")
+/// A part of an ARN as policies have it: `*` where it is empty.
+fn or_any(part: &str) -> &str {
+    if part.is_empty() { "*" } else { part }
 }

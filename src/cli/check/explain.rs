@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(super) use self::aws::{causes, is_unreachable};
+pub(super) use self::aws::{causes, is_unreachable, token_unread};
 use super::context::{Context, Explanation};
 use crate::aws::AwsError;
 use crate::config::{BEFORE_CONN_ID, SpecsTable};

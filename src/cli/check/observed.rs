@@ -1,5 +1,7 @@
 //! Calls to AWS as steps: what is seen of them, in the order in which they end.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,9 +10,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
 use super::context::{Context, Explanation};
-use super::explain::{CheckError, explain};
+use super::explain::{CheckError, explain, token_unread};
 use super::step::{Failed, Step, Tell};
-use crate::aws::{AwsError, Call, Observer};
+use crate::aws::{AwsError, Call, Observer, Operation};
 
 /// Sees the calls, and passes them on with their explanation.
 pub(crate) struct Recorder {
@@ -24,6 +26,8 @@ pub(super) enum Event {
     Failing(Explanation),
     Called { call: Call, took: Duration, fault: Option<Explanation> },
     Noted(Call, String),
+    TokenRead { file: PathBuf, took: Duration, fault: Option<Explanation> },
+    ClockIsOff(String),
 }
 
 /// What is seen of the calls, and what is known by now.
@@ -105,12 +109,21 @@ impl Observer for Recorder {
     fn noted(&self, call: &Call, what: &str) {
         self.send(Event::Noted(call.clone(), what.to_owned()));
     }
+
+    fn token_read(&self, file: &Path, took: Duration, outcome: Result<(), &io::Error>) {
+        let fault = outcome.err().map(|error| token_unread(file, error));
+        self.send(Event::TokenRead { file: file.to_owned(), took, fault });
+    }
+
+    fn clock_is_off(&self, what: &str) {
+        self.send(Event::ClockIsOff(what.to_owned()));
+    }
 }
 
 /// The calls so far. The last one is held back, since what becomes of it may be told later.
 #[derive(Default)]
 pub(super) struct Progress {
-    held: Option<(Call, Step)>,
+    held: Option<(Option<Call>, Step)>,
     /// The call under way, since when, and what its last attempt came to.
     pending: Option<(Call, Instant, Option<Explanation>)>,
 }
@@ -135,22 +148,37 @@ impl Progress {
                 self.pending = None;
                 let took = took + before.map_or(Duration::ZERO, |(_, step)| step.took);
                 let step = Step { took, fault, ..step(&call) };
-                self.held = Some((call, step));
+                self.held = Some((Some(call), step));
             }
             Event::Noted(call, what) => match &mut self.held {
-                Some((held, step)) if *held == call => step.detail = what,
+                Some((Some(held), step)) if *held == call => step.detail = what,
                 _ => {
                     self.end(tell);
                     let step = step(&call).found(what);
-                    self.held = Some((call, step));
+                    self.held = Some((Some(call), step));
                 }
             },
+            Event::TokenRead { file, took, fault } => {
+                self.end(tell);
+                self.pending = None;
+                let step = Step::new("token file", &*file.to_string_lossy());
+                self.held = Some((None, Step { took, fault, ..step }));
+            }
+            Event::ClockIsOff(what) => {
+                self.end(tell);
+                self.held = Some((None, Step::new("clock", "").found(what)));
+            }
         }
     }
 
     /// A listing is one step, however many calls it takes.
     fn is_next_page(&self, call: &Call) -> bool {
-        call.operation == "GetParametersByPath" && self.held.as_ref().is_some_and(|(held, _)| held == call)
+        let is_held = || {
+            self.held
+                .as_ref()
+                .is_some_and(|(held, _)| held.as_ref() == Some(call))
+        };
+        call.operation == Operation::GetParametersByPath && is_held()
     }
 
     /// What the last call found.
@@ -162,11 +190,11 @@ impl Progress {
 
     /// The same, if it was the one that mints.
     pub(super) fn minted(&mut self, detail: &str) {
-        const MINT: [&str; 3] = ["GetCredentials", "GetClusterCredentials", "GetClusterCredentialsWithIAM"];
         if self
             .held
             .as_ref()
-            .is_some_and(|(call, _)| MINT.contains(&call.operation))
+            .and_then(|(call, _)| call.as_ref())
+            .is_some_and(|call| call.operation.is_login())
         {
             self.found(detail.to_owned());
         }
@@ -196,7 +224,7 @@ impl Progress {
         }
         // The value that the call brought will not do.
         if let AwsError::Unusable { call, .. } = error
-            && let Some((_, step)) = self.held.take_if(|(held, _)| held == call)
+            && let Some((_, step)) = self.held.take_if(|(held, _)| held.as_ref() == Some(call))
         {
             return Step { fault: Some(why), ..step };
         }
@@ -214,7 +242,7 @@ impl Progress {
 }
 
 fn step(call: &Call) -> Step {
-    let name = if call.operation == "GetCallerIdentity" { "base identity" } else { call.operation };
+    let name = if call.operation == Operation::GetCallerIdentity { "base identity" } else { call.operation.name() };
     Step::new(name, call.on.as_str())
 }
 
@@ -244,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_made_again_under_a_new_session_is_one_step() {
-        let (role, login) = (Call::new("AssumeRole", "r"), Call::new("GetCredentials", "w"));
+        let (role, login) = (Call::new(Operation::AssumeRole, "r"), Call::new(Operation::GetCredentials, "w"));
         let events = [
             Event::Calling(role.clone()),
             called(&role, None),
@@ -262,14 +290,14 @@ mod tests {
 
     #[test]
     fn the_pages_of_a_listing_are_one_step() {
-        let page = Call::new("GetParametersByPath", "/users");
+        let page = Call::new(Operation::GetParametersByPath, "/users");
         let events = (0..3).flat_map(|_| [Event::Calling(page.clone()), called(&page, None)]);
         assert_eq!(told(events), [("GetParametersByPath", String::new())]);
     }
 
     #[test]
     fn a_note_is_of_the_call_before_or_a_step_of_its_own() {
-        let (secret, role) = (Call::new("GetSecretValue", "s"), Call::new("AssumeRole", "r"));
+        let (secret, role) = (Call::new(Operation::GetSecretValue, "s"), Call::new(Operation::AssumeRole, "r"));
         let events =
             [called(&secret, None), Event::Noted(secret, "no password".into()), Event::Noted(role, "skipped".into())];
         assert_eq!(told(events), [("GetSecretValue", "no password".to_owned()), ("AssumeRole", "skipped".to_owned())]);

@@ -11,7 +11,7 @@ use super::observed::{Recorder, Watch};
 use super::request::{Settings, Wanted};
 use super::step::{Failed, Step, Tell};
 use super::{password, user, warehouse};
-use crate::aws::{Base, Observer};
+use crate::aws::{Arn, Base, Observer};
 use crate::cli::connection::Connection;
 use crate::clock::Clock;
 use crate::config::{ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
@@ -115,7 +115,7 @@ async fn base_identity(
     match watch.wait(logins.base_identity(spec), tell).await {
         Ok((caller, mut progress)) => {
             let arn = caller.as_str();
-            let account = arn.split(':').nth(4).unwrap_or_default();
+            let account = Arn::parse(arn).map_or("", |arn| arn.account);
             progress.found(format!("{arn}, account {account}, out of the SDK's credential chain"));
             progress.end(tell);
             watch.context().base = Some(arn.to_owned());

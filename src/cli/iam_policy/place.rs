@@ -1,6 +1,6 @@
 //! Where things are: partition, Region, account, and the ARNs made of them.
 
-use crate::aws::partition;
+use crate::aws::{Arn, partition};
 use crate::config;
 
 /// Stands for the proxy's own account, where nothing tells it.
@@ -31,9 +31,9 @@ impl Place {
         format!("{service}.{}.{suffix}", self.region)
     }
 
-    /// The place an ARN names: an owner's own where it says another.
-    pub(super) fn of_arn(&self, [_, partition, _, region, account, _]: [&str; 6]) -> Self {
-        Self { partition: partition.to_owned(), region: region.to_owned(), account: account.to_owned() }
+    /// The place that an ARN names.
+    pub(super) fn of_arn(arn: Arn<'_>) -> Self {
+        Self { partition: arn.partition.to_owned(), region: arn.region.to_owned(), account: arn.account.to_owned() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who the proxy is towards AWS, and what an ARN of a role tells.
 
 use super::place::PROXY_ACCOUNT;
+use crate::aws::Arn;
 
 /// An identity that can be named in a trust policy: the ARN of a role or a user, its parts checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,13 +36,13 @@ impl Principal {
     /// # Errors
     /// It is nothing of these.
     pub fn parse(text: &str) -> Result<Self, BadPrincipal> {
-        let [arn, partition, service, region, account, resource] = parts(text).ok_or(BadPrincipal)?;
+        let Arn { partition, service, region, account, resource } = Arn::parse(text).ok_or(BadPrincipal)?;
         let account_known = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         let named = |text: &str| {
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
         };
-        if arn != "arn" || !region.is_empty() || !account_known || !named(resource) || !is_partition(partition) {
+        if !region.is_empty() || !account_known || !named(resource) || !is_partition(partition) {
             return Err(BadPrincipal);
         }
         let (kind, path) = resource.split_once('/').ok_or(BadPrincipal)?;
@@ -113,19 +114,12 @@ pub(crate) fn permission_set(role_name: &str) -> Option<&str> {
 
 /// The account of an ARN.
 pub(super) fn account_of(arn: &str) -> &str {
-    parts(arn).map_or(PROXY_ACCOUNT, |[_, _, _, _, account, _]| account)
+    Arn::parse(arn).map_or(PROXY_ACCOUNT, |arn| arn.account)
 }
 
 /// The partition of an ARN.
 pub(super) fn partition_of(arn: &str) -> Option<&str> {
-    parts(arn).map(|[_, partition, ..]| partition)
-}
-
-/// An ARN's six parts.
-pub(super) fn parts(arn: &str) -> Option<[&str; 6]> {
-    let mut parts = arn.splitn(6, ':');
-    let mut part = || parts.next();
-    Some([part()?, part()?, part()?, part()?, part()?, part()?])
+    Arn::parse(arn).map(|arn| arn.partition)
 }
 
 fn is_partition(text: &str) -> bool {

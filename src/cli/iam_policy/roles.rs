@@ -6,6 +6,7 @@ use super::needs::{Caller, Needs};
 use super::place::literal;
 use super::policy::{Condition, Policy};
 use super::principal::{Kind, Principal};
+use crate::aws::Operation;
 use crate::config::value::session_name;
 use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
 use crate::credentials::DB_ROLES;
@@ -25,7 +26,7 @@ pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
         if by_token {
             let trust = with_names(claims(), &sessions);
             needs.role(&hop.role_arn).trust.trust_federated(
-                "sts:AssumeRoleWithWebIdentity",
+                Operation::AssumeRoleWithWebIdentity.action(),
                 &format!("{PROVIDER}-ARN"),
                 trust,
             );
@@ -60,11 +61,11 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
     }
     needs
         .permissions(caller)
-        .allow("sts:AssumeRole", role, Condition::none());
+        .allow(Operation::AssumeRole.action(), role, Condition::none());
     needs
         .role(role)
         .trust
-        .trust("sts:AssumeRole", trusted.clone(), condition);
+        .trust(Operation::AssumeRole.action(), trusted.clone(), condition);
     for tags in &sessions.tags {
         let condition = only(tags);
         needs
@@ -239,12 +240,14 @@ pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
     let tags = ["RedshiftDbUser", DB_ROLES, "RedshiftDbGroups"];
     let tags = Condition::none().and("ForAllValues:StringNotEqualsIgnoreCase", "aws:TagKeys", tags);
     let trusted = needs.trusted(&Caller::Proxy);
-    needs.proxy.allow("sts:AssumeRole", glob, Condition::none());
+    needs
+        .proxy
+        .allow(Operation::AssumeRole.action(), glob, Condition::none());
     needs.proxy.allow("sts:TagSession", glob, tags.clone());
     let narrowed = |condition| narrowed(needs, &Caller::Proxy, condition);
     let (any, tags) = (narrowed(Condition::none()), narrowed(tags));
     let trust: &mut Policy = &mut needs.role(glob).trust;
-    trust.trust("sts:AssumeRole", trusted.clone(), any);
+    trust.trust(Operation::AssumeRole.action(), trusted.clone(), any);
     trust.trust("sts:TagSession", trusted, tags);
     needs.note(format!(
         "{glob} is a bound of [specs] roles: its policies are for each role of the table's items; \

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::needs::Needs;
 use super::place::Place;
 use super::policy::Condition;
-use super::principal::parts;
 use super::warehouse;
+use crate::aws::{Arn, Operation};
 use crate::config::{Config, ConnSpec, Reference, Remote};
 
 /// One thing kept in AWS.
@@ -89,10 +89,10 @@ pub(super) fn read_prefix(needs: &mut Needs<'_>, prefix: &Prefix<'_>) {
     let mut keys = Keys::default();
     needs
         .proxy
-        .allow("ssm:GetParameter", parameters.clone(), Condition::none());
+        .allow(Operation::GetParameter.action(), parameters.clone(), Condition::none());
     needs
         .proxy
-        .allow("secretsmanager:GetSecretValue", secrets.clone(), Condition::none());
+        .allow(Operation::GetSecretValue.action(), secrets.clone(), Condition::none());
     keys.add(home.clone(), Store::Parameters, Match::Glob, parameters);
     keys.add(home, Store::Secrets, Match::Glob, secrets);
     keys.allow(needs);
@@ -108,7 +108,7 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
             let arn = place.arn("ssm", &without_selector(&resource));
             needs
                 .proxy
-                .allow("ssm:GetParameter", arn.clone(), Condition::none());
+                .allow(Operation::GetParameter.action(), arn.clone(), Condition::none());
             keys.add(place, Store::Parameters, Match::Exact, arn);
         }
         Stored::ParametersUnder(path) => {
@@ -121,10 +121,10 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
             // The path is compared as it was asked for, with a slash at its end or without.
             needs
                 .proxy
-                .allow("ssm:GetParametersByPath", format!("{arn}/"), Condition::none());
+                .allow(Operation::GetParametersByPath.action(), format!("{arn}/"), Condition::none());
             needs
                 .proxy
-                .allow("ssm:GetParametersByPath", arn, Condition::none());
+                .allow(Operation::GetParametersByPath.action(), arn, Condition::none());
             keys.add(place, Store::Parameters, Match::Glob, under);
         }
         Stored::Secret(name) => {
@@ -140,7 +140,7 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
             let arn = place.arn("secretsmanager", &format!("{resource}{end}"));
             needs
                 .proxy
-                .allow("secretsmanager:GetSecretValue", arn.clone(), Condition::none());
+                .allow(Operation::GetSecretValue.action(), arn.clone(), Condition::none());
             keys.add(place, Store::Secrets, matched, arn);
         }
     }
@@ -155,9 +155,9 @@ fn has_suffix(resource: &str) -> bool {
 
 /// Where a name or an ARN is, and the resource's part of its ARN.
 fn located(home: Place, name: &str, resource: impl Fn(&str) -> String) -> (Place, String) {
-    match parts(name) {
-        Some(arn @ [_, _, _, _, _, own]) if name.starts_with("arn:") => (home.of_arn(arn), own.to_owned()),
-        _ => (home, resource(name)),
+    match Arn::parse(name) {
+        Some(arn) => (Place::of_arn(arn), arn.resource.to_owned()),
+        None => (home, resource(name)),
     }
 }
 

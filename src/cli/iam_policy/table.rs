@@ -6,6 +6,7 @@ use super::policy::Condition;
 use super::principal::account_of;
 use super::roles::assume_any;
 use super::stored::{Prefix, read_prefix};
+use crate::aws::Operation;
 use crate::config::SpecsTable;
 
 /// What the proxy needs for whatever the table's items may say.
@@ -15,14 +16,14 @@ pub(super) fn table(needs: &mut Needs<'_>, specs: &SpecsTable) {
     let rows = Condition::none().and("ForAllValues:StringLike", "dynamodb:LeadingKeys", &specs.bounds.conn_ids);
     // Without any key the condition would hold of every row.
     let rows = rows.and("Null", "dynamodb:LeadingKeys", ["false"]);
-    needs.proxy.allow("dynamodb:GetItem", arn, rows);
+    needs.proxy.allow(Operation::GetItem.action(), arn, rows);
     read_prefix(needs, &Prefix(&specs.bounds.parameter_prefix));
     for role in &specs.bounds.roles {
         assume_any(needs, role);
         let place = Place { account: account_of(role).to_owned(), ..home.clone() };
         let arn = place.arn("redshift-serverless", "workgroup/*");
         needs.permissions(&Caller::Role(role.clone())).allow(
-            "redshift-serverless:GetCredentials",
+            Operation::GetCredentials.action(),
             arn,
             Condition::none(),
         );

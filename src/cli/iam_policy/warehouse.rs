@@ -8,6 +8,7 @@ use super::policy::Condition;
 use super::principal::{Kind, role_name};
 use super::roles::users;
 use super::sql::Created;
+use crate::aws::Operation;
 use crate::config::{self, ConnSpec, LoginIdentity, Warehouse};
 
 /// Stands for the role that the proxy itself is, where `--principal` does not say.
@@ -63,10 +64,11 @@ fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Plac
         return;
     }
     let (action, arn) = match spec.warehouse {
-        Warehouse::Serverless => ("redshift-serverless:GetWorkgroup", workgroup_arn(needs, spec, place)),
-        Warehouse::Provisioned => {
-            ("redshift:DescribeClusters", place.arn("redshift", &format!("cluster:{}", cluster_id(needs, spec))))
-        }
+        Warehouse::Serverless => (Operation::GetWorkgroup.action(), workgroup_arn(needs, spec, place)),
+        Warehouse::Provisioned => (
+            Operation::DescribeClusters.action(),
+            place.arn("redshift", &format!("cluster:{}", cluster_id(needs, spec))),
+        ),
     };
     needs
         .permissions(caller)
@@ -108,7 +110,7 @@ fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Pl
     let (name, arn) = (workgroup_name(spec), workgroup_arn(needs, spec, place));
     needs
         .permissions(caller)
-        .allow("redshift-serverless:GetCredentials", arn, Condition::none());
+        .allow(Operation::GetCredentials.action(), arn, Condition::none());
     let warehouse = format!("workgroup {name} in {}", place.region);
     let (user, database) = (iam_user(needs, caller), database(needs, spec));
     needs
@@ -138,7 +140,7 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
         let arn = place.arn("redshift", &format!("dbname:{id}/{}", literal(&database)));
         needs
             .permissions(caller)
-            .allow("redshift:GetClusterCredentialsWithIAM", arn, Condition::none());
+            .allow(Operation::GetClusterCredentialsWithIam.action(), arn, Condition::none());
         let user = iam_user(needs, caller);
         needs
             .sql
@@ -263,7 +265,7 @@ impl Logins {
                     let arn = place.arn("redshift", &resource);
                     needs
                         .permissions(&caller)
-                        .allow("redshift:GetClusterCredentials", arn, condition.clone());
+                        .allow(Operation::GetClusterCredentials.action(), arn, condition.clone());
                 }
             }
         }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::aws::{self, AwsError, Base, Call, Calls, NoRoots};
+use crate::aws::{self, AwsError, Base, Call, Calls, NoRoots, Operation};
 use crate::config::{Aws, HomeRegion, ItemValue};
 use crate::spec::attributes;
 
@@ -83,6 +83,6 @@ async fn page(table: &str, calls: &Calls, start: Key) -> Result<(Vec<HashMap<Str
         Ok((answer.items.unwrap_or_default(), next))
     };
     calls
-        .make(&Call::new("Scan", table), (None, None), None, send, read)
+        .make(&Call::new(Operation::Scan, table), (None, None), None, send, read)
         .await
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Parsed;
 use super::text::visible;
+use crate::aws::Arn;
 
 /// `durationSeconds` of GetCredentials: 900–3600 s, cut to whole seconds as lava does.
 pub(crate) fn password_duration(duration: Duration) -> Parsed<Duration> {
@@ -55,15 +56,14 @@ pub(crate) fn workgroup(text: &str) -> Parsed<String> {
 /// `arn:aws…:iam::ACCOUNT:role/[PATH/]NAME`
 pub(crate) fn role_arn(text: &str) -> Parsed<String> {
     const EXPECTED: &str = "must be the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME";
-    let mut parts = text.splitn(6, ':');
-    let mut part = || parts.next().unwrap_or_default();
-    let (arn, partition, service, region, account, resource) = (part(), part(), part(), part(), part(), part());
-    let partition = partition == "aws"
-        || partition
+    let arn = Arn::parse(text).ok_or(EXPECTED)?;
+    let is_partition = arn.partition == "aws"
+        || arn
+            .partition
             .strip_prefix("aws-")
             .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
-    let account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-    let role = resource.strip_prefix("role/").is_some_and(|path| {
+    let is_account = arn.account.len() == 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
+    let is_role = arn.resource.strip_prefix("role/").is_some_and(|path| {
         let name = path.rsplit('/').next().unwrap_or_default();
         (1..=64).contains(&name.len())
             && path.len() <= 576
@@ -71,7 +71,7 @@ pub(crate) fn role_arn(text: &str) -> Parsed<String> {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
     });
-    let shape = arn == "arn" && partition && service == "iam" && region.is_empty() && account && role;
+    let shape = is_partition && arn.service == "iam" && arn.region.is_empty() && is_account && is_role;
     if shape { Ok(text.to_owned()) } else { Err(EXPECTED.into()) }
 }
 
@@ -102,8 +102,8 @@ pub(crate) fn parameter_name(text: &str) -> Parsed<String> {
 /// The NAME of the SSM parameter that holds a password: a path or an ARN, so that a password is not
 /// taken for one.
 pub(crate) fn parameter(text: &str) -> Parsed<String> {
-    let arn = text.starts_with("arn:") && text.contains(":ssm:") && text.contains(":parameter/");
-    let shape = is_parameter(text) && (text.starts_with('/') || arn);
+    let is_arn = Arn::parse(text).is_some_and(|arn| arn.service == "ssm" && arn.resource.starts_with("parameter/"));
+    let shape = is_parameter(text) && (text.starts_with('/') || is_arn);
     let expected =
         "must be the name (\"/...\") or ARN of an SSM parameter that holds the password, not a password itself";
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }

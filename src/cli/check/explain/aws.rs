@@ -1,11 +1,13 @@
 //! What goes wrong on AWS's side.
 
 use std::error::Error;
-use std::io::ErrorKind;
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use super::iam::{self, Denial};
 use super::{profile, table};
-use crate::aws::{AwsError, Call, partition};
+use crate::aws::{AwsError, Call, Code, Operation, partition};
 use crate::cli::check::context::{Context, Explanation};
 use crate::cli::iam_policy::permission_set;
 use crate::config::{LoginIdentity, SpecsTable};
@@ -22,14 +24,20 @@ const SIGNATURE: &[&str] =
 pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
     let what = || plain(&fault::chain(error));
     match error {
-        AwsError::Denied { call, code, source } if code == "no credentials" => {
+        AwsError::Denied { call, code: Code::NoCredentials, source } => {
             let text = source.to_string();
             let why = format_args!("{call}: the SDK's chain found no credentials: {}", last_cause(&text));
             profile::explain(call, &text).unwrap_or_else(|| Explanation::new(why, no_credentials()))
         }
         AwsError::Denied { call, code, source } => {
             let text = plain(&source.to_string());
-            Explanation::new(what(), refused(call, code, &text, context))
+            let fix = match code {
+                Code::Aws(code) => refused(call, code, &text, context),
+                _ if has_no_region(&text) => no_region(),
+                _ if is_of_provider(&text) => no_credentials(),
+                _ => incorrect(call, code),
+            };
+            Explanation::new(what(), fix)
         }
         AwsError::Throttled { call, .. } if let Some(table) = table_of(call, context) => {
             Explanation::new(what(), table::throttled(table))
@@ -46,20 +54,10 @@ pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
         AwsError::Unavailable { call, code, source } => unavailable(call, code, &source.to_string(), context)
             .unwrap_or_else(|| Explanation::new(what(), away(call, code, context))),
         AwsError::Unusable { call, what: why } => Explanation::new(what(), unusable(call, why, context)),
-        AwsError::TokenFile { path, source } => {
-            let path = path.display();
-            Explanation::new(
-                what(),
-                match source.kind() {
-                    ErrorKind::NotFound => format!("mount the token at {path}, or correct web_identity_token_file"),
-                    ErrorKind::PermissionDenied => format!("let the user of the proxy read {path}"),
-                    _ => format!("have a web identity token (a JWT, and nothing else) written to {path}"),
-                },
-            )
-        }
+        AwsError::TokenFile { path, source } => Explanation::new(what(), token_file(path, source.kind())),
         // Nothing else is waited for that long before the item is read.
         AwsError::Deadline { .. } if context.table.is_some() && context.spec.is_none() => {
-            Explanation::new(what(), table::late(context.region_of(&Call::new("GetItem", ""))))
+            Explanation::new(what(), table::late(context.region_of(&Call::new(Operation::GetItem, ""))))
         }
         AwsError::Spec(_) => {
             let id = context.conn_id.as_str();
@@ -82,7 +80,7 @@ pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
     }
 }
 
-/// A final refusal.
+/// What to do about a final refusal by AWS.
 fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     let (on, region) = (&call.on, context.region_of(call));
     if DENIED.contains(&code) {
@@ -94,7 +92,7 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
                 .iter()
                 .any(|mark| text.contains(mark));
         if text.contains("scoped to a valid region") {
-            return format!("{} takes no signatures for {region}: correct region", service(call));
+            return format!("{} takes no signatures for {region}: correct region", call.operation.service());
         }
         return if is_of_time {
             "set the clock of this machine: NTP (AWS bears with five minutes)".to_owned()
@@ -111,12 +109,12 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
              --value …; or correct the name",
             if context.is_external_id(on) { "the external id" } else { "the password" }
         ),
-        ("ResourceNotFoundException", "GetSecretValue") => {
+        ("ResourceNotFoundException", Operation::GetSecretValue) => {
             let is_specs = context.spec.as_ref().is_some_and(|spec| spec.secret_id.as_ref() == Some(on));
             let key = if is_specs { "secret_id" } else { "the user's password" };
             format!("create the secret {on} in {region}, or correct {key}")
         }
-        ("InvalidRequestException", "GetSecretValue") => {
+        ("InvalidRequestException", Operation::GetSecretValue) => {
             format!(
                 "a secret marked for deletion: aws secretsmanager restore-secret --region {region} --secret-id {on}"
             )
@@ -153,9 +151,9 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
               here and AWS takes headers away"
             .to_owned(),
         ("OptInRequired" | "SubscriptionRequiredException", _) => {
-            format!("the account of the base credentials may not use {}: activate it, or its Region", service(call))
+            format!("the account of the base credentials may not use {}: activate it, or its Region", call.operation.service())
         }
-        ("ExpiredToken" | "ExpiredTokenException", "AssumeRoleWithWebIdentity") => {
+        ("ExpiredToken" | "ExpiredTokenException", Operation::AssumeRoleWithWebIdentity) => {
             "the token in web_identity_token_file has expired: see to it that who writes it renews it".to_owned()
         }
         ("ExpiredToken" | "ExpiredTokenException", _) => {
@@ -165,10 +163,13 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
         ("PackedPolicyTooLarge" | "PackedPolicyTooLargeException", _) => {
             packed(context)
         }
-        ("request", _) if has_no_region(text) => no_region(),
-        ("request", _) if is_of_provider(text) => no_credentials(),
-        _ => format!("correct what {} was asked for: {code} in its API reference", call.operation),
+        _ => incorrect(call, code),
     }
+}
+
+/// What to do where nothing is known of a code.
+fn incorrect(call: &Call, code: impl Display) -> String {
+    format!("correct what {} was asked for: {code} in its API reference", call.operation)
 }
 
 /// All session tags together are too long: those asked for here, and those that the caller's own
@@ -221,23 +222,23 @@ fn denied(call: &Call, text: &str, context: &Context) -> String {
         return format!("add to the {policy} that bounds {}: {statement}", iam::principal(&caller));
     }
     match call.operation {
-        "AssumeRoleWithWebIdentity" => format!(
+        Operation::AssumeRoleWithWebIdentity => format!(
             "add to the trust policy of {}: {}; sub and aud have to be the token's",
             call.on,
             iam::trust_web_identity(&call.on)
         ),
-        "AssumeRole" if permission_set(call.on.rsplit('/').next().unwrap_or_default()).is_some() => {
+        Operation::AssumeRole if permission_set(call.on.rsplit('/').next().unwrap_or_default()).is_some() => {
             format!(
                 "name another role: {} is IAM Identity Center's, whose sessions it alone hands out; or, where the base \
              identity is to be a session of it, leave role_arn (and tags) out",
                 call.on
             )
         }
-        "AssumeRole" => {
+        Operation::AssumeRole => {
             let action = Denial::read(text)
                 .action
                 .filter(|action| action.starts_with("sts:"))
-                .unwrap_or("sts:AssumeRole");
+                .unwrap_or(Operation::AssumeRole.action());
             let external_id = context.external_id_of(&call.on);
             let otherwise = match external_id {
                 Some(name) => format!(
@@ -264,13 +265,28 @@ fn table_of<'c>(call: &Call, context: &'c Context) -> Option<&'c SpecsTable> {
     context
         .table
         .as_ref()
-        .filter(|_| call.operation == "GetItem")
+        .filter(|_| call.operation == Operation::GetItem)
 }
 
 /// The value may be read, but not with its key: SSM and Secrets Manager each have words of their
 /// own for it.
 fn is_of_kms(call: &Call, text: &str) -> bool {
-    matches!(call.operation, "GetItem" | "GetParameter" | "GetParametersByPath" | "GetSecretValue")
+    let is_stored = match call.operation {
+        Operation::GetItem
+        | Operation::Scan
+        | Operation::GetParameter
+        | Operation::GetParametersByPath
+        | Operation::GetSecretValue => true,
+        Operation::AssumeRole
+        | Operation::AssumeRoleWithWebIdentity
+        | Operation::DescribeClusters
+        | Operation::GetCallerIdentity
+        | Operation::GetClusterCredentials
+        | Operation::GetClusterCredentialsWithIam
+        | Operation::GetCredentials
+        | Operation::GetWorkgroup => false,
+    };
+    is_stored
         && ["kms:Decrypt", "KMS", "ciphertext refers to"]
             .iter()
             .any(|mark| text.contains(mark))
@@ -293,27 +309,27 @@ fn outer_policy(text: &str) -> Option<&'static str> {
 }
 
 /// What does not come from AWS itself. `None`: AWS is away.
-fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option<Explanation> {
-    let (service, region) = (service(call), context.region_of(call));
+fn unavailable(call: &Call, code: &Code, text: &str, context: &Context) -> Option<Explanation> {
+    let (service, region) = (call.operation.service(), context.region_of(call));
     Some(match code {
-        "no connection" if has_no_region(text) => {
+        Code::NoConnection if has_no_region(text) => {
             Explanation::new(format_args!("{call}: no region is known"), no_region())
         }
-        "no connection" if is_of_provider(text) && profile::explain(call, text).is_some() => {
+        Code::NoConnection if is_of_provider(text) && profile::explain(call, text).is_some() => {
             return profile::explain(call, text);
         }
-        "no connection" if is_of_provider(text) => Explanation::new(
+        Code::NoConnection if is_of_provider(text) => Explanation::new(
             format_args!("{call}: the base credentials cannot be fetched: {}", last_cause(text)),
             "see whoever hands them out: the metadata service of the container or the instance, the EKS Pod Identity \
              Agent, or STS",
         ),
-        "no connection" | "timeout" if let Some((proxy, variable)) = &context.forward_proxy => {
+        Code::NoConnection | Code::Timeout if let Some((proxy, variable)) = &context.forward_proxy => {
             through_proxy(call, code, text, (proxy, variable), region)
         }
-        "no connection" | "timeout" => {
+        Code::NoConnection | Code::Timeout => {
             let domain = partition::dns_suffix(region);
             let cause = last_cause(text);
-            let cause = if code == "timeout" { "no answer in time" } else { cause };
+            let cause = if *code == Code::Timeout { "no answer in time" } else { cause };
             Explanation::new(
                 format_args!("{call}: {service} cannot be reached in {region}: {cause}"),
                 format_args!(
@@ -323,17 +339,33 @@ fn unavailable(call: &Call, code: &str, text: &str, context: &Context) -> Option
                 ),
             )
         }
-        "unreadable answer" => Explanation::new(
+        Code::Unreadable => Explanation::new(
             format_args!("{call}: what answered is not {service}"),
             "see who answers in its place: aws.endpoint_url, AWS_ENDPOINT_URL_* or an HTTP proxy",
         ),
-        _ => return None,
+        Code::Aws(_) | Code::NoCredentials | Code::Unbuilt => return None,
     })
 }
 
+/// Explains a web identity token that was not read.
+pub(crate) fn token_unread(path: &Path, error: &io::Error) -> Explanation {
+    let what = format!("web_identity_token_file {}: {}", path.display(), fault::chain(error));
+    Explanation::new(plain(&what), token_file(path, error.kind()))
+}
+
+/// What to do about a web identity token that cannot be read from its file.
+fn token_file(path: &Path, kind: ErrorKind) -> String {
+    let path = path.display();
+    match kind {
+        ErrorKind::NotFound => format!("mount the token at {path}, or correct web_identity_token_file"),
+        ErrorKind::PermissionDenied => format!("let the user of the proxy read {path}"),
+        _ => format!("have a web identity token (a JWT, and nothing else) written to {path}"),
+    }
+}
+
 /// A call that went through a forward proxy, or would have but for NO_PROXY.
-fn through_proxy(call: &Call, code: &str, text: &str, (proxy, variable): (&str, &str), region: &str) -> Explanation {
-    let service = service(call);
+fn through_proxy(call: &Call, code: &Code, text: &str, (proxy, variable): (&str, &str), region: &str) -> Explanation {
+    let service = call.operation.service();
     if text.contains("proxy authorization required") {
         return Explanation::new(
             format_args!("{call}: the forward proxy {proxy} wants a user and a password (407)"),
@@ -343,7 +375,7 @@ fn through_proxy(call: &Call, code: &str, text: &str, (proxy, variable): (&str, 
             ),
         );
     }
-    let cause = if code == "timeout" { "no answer in time" } else { last_cause(text) };
+    let cause = if *code == Code::Timeout { "no answer in time" } else { last_cause(text) };
     Explanation::new(
         format_args!("{call}: {service} cannot be reached in {region} through the forward proxy {proxy}: {cause}"),
         format_args!(
@@ -356,14 +388,14 @@ fn through_proxy(call: &Call, code: &str, text: &str, (proxy, variable): (&str, 
 /// Whether nobody answered, which says nothing of the caller's keys.
 pub(crate) fn is_unreachable(error: &AwsError) -> bool {
     match error.root() {
-        AwsError::Unavailable { code, .. } => code == "timeout" || code == "no connection",
+        AwsError::Unavailable { code, .. } => matches!(code, Code::Timeout | Code::NoConnection),
         AwsError::Deadline { .. } => true,
         _ => false,
     }
 }
 
-fn away(call: &Call, code: &str, context: &Context) -> String {
-    let (service, region) = (service(call), context.region_of(call));
+fn away(call: &Call, code: &Code, context: &Context) -> String {
+    let (service, region) = (call.operation.service(), context.region_of(call));
     format!("AWS fails ({code}): try again, and see {service} in {region} at health.aws.amazon.com")
 }
 
@@ -372,29 +404,29 @@ fn unusable(call: &Call, why: &str, context: &Context) -> String {
     let (on, region) = (&call.on, context.region_of(call));
     let has = |mark: &str| why.contains(mark);
     match call.operation {
-        "GetParameter" if has("plain String") => format!(
+        Operation::GetParameter if has("plain String") => format!(
             "store it anew: aws ssm delete-parameter --region {region} --name {on}, then put-parameter --type \
              SecureString with the same name"
         ),
-        "GetParameter" if has("external id") => format!(
+        Operation::GetParameter if has("external id") => format!(
             "store the external id that the trust policy names, without quotes or a newline: aws ssm put-parameter \
              --region {region} --overwrite --type SecureString --name {on} --value …"
         ),
-        "GetParameter" => format!(
+        Operation::GetParameter => format!(
             "store the password: aws ssm put-parameter --region {region} --overwrite --type SecureString --name {on} \
              --value …"
         ),
-        "GetSecretValue" if has("binary") => {
+        Operation::GetSecretValue if has("binary") => {
             format!(
                 "store it as text: aws secretsmanager put-secret-value --region {region} --secret-id {on} \
                  --secret-string …"
             )
         }
-        "GetSecretValue" if has("not JSON") || has("not a JSON object") => format!(
+        Operation::GetSecretValue if has("not JSON") || has("not a JSON object") => format!(
             "store a JSON object in {on}, as Secrets Manager's own rotation does: {{\"username\":…,\"password\":…}}"
         ),
-        "GetSecretValue" => format!("correct that field of the secret {on}"),
-        "GetWorkgroup" | "DescribeClusters" => {
+        Operation::GetSecretValue => format!("correct that field of the secret {on}"),
+        Operation::GetWorkgroup | Operation::DescribeClusters => {
             format!("wait until {on} is available (or resume it), or give host and port")
         }
         _ => format!("what answers {} is not AWS, or a newer one than this version knows", call.operation),
@@ -420,18 +452,6 @@ fn is_of_provider(text: &str) -> bool {
 
 fn has_no_region(text: &str) -> bool {
     text.to_lowercase().contains("region must be set") || text.contains("Missing Region")
-}
-
-/// The service that a call goes to, as endpoints are named.
-fn service(call: &Call) -> &'static str {
-    match call.operation {
-        "GetItem" => "dynamodb",
-        "GetParameter" | "GetParametersByPath" => "ssm",
-        "GetSecretValue" => "secretsmanager",
-        "GetCredentials" | "GetWorkgroup" => "redshift-serverless",
-        "GetClusterCredentials" | "GetClusterCredentialsWithIAM" | "DescribeClusters" => "redshift",
-        _ => "sts",
-    }
 }
 
 /// The innermost cause of the SDK's chain.

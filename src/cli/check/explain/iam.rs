@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::aws::Call;
-use crate::cli::check::context::{Context, part};
+use crate::aws::{Arn, Call, Operation};
+use crate::cli::check::context::Context;
 use crate::cli::iam_policy::Principal;
 use crate::config::SpecsTable;
 
@@ -32,7 +32,7 @@ impl<'t> Denial<'t> {
 /// The statement that `call` lacks, for the policy of who makes it.
 pub(super) fn missing(call: &Call, text: &str, context: &Context) -> String {
     let denial = Denial::read(text);
-    let (action, resources) = needed(call, context);
+    let (action, resources) = (call.operation.action(), resources(call, context));
     // AWS knows better what cannot be seen from here: a workgroup's UUID, a key, a second action.
     let resources = match denial {
         Denial { resource: Some(named), action: told }
@@ -46,7 +46,7 @@ pub(super) fn missing(call: &Call, text: &str, context: &Context) -> String {
     let rows = context
         .table
         .as_ref()
-        .filter(|_| action == "dynamodb:GetItem")
+        .filter(|_| action == Operation::GetItem.action())
         .map(rows);
     allow_where(action, &resources, rows)
 }
@@ -83,10 +83,10 @@ pub(super) fn trust(action: &str, caller: &str, external_id: Option<&str>) -> St
 
 /// The same for a web identity.
 pub(super) fn trust_web_identity(role_arn: &str) -> String {
-    let (partition, account) = (part(role_arn, 1), part(role_arn, 4));
+    let (partition, account) = Arn::parse(role_arn).map_or(("*", "*"), |arn| (arn.partition, arn.account));
     json!({
         "Effect": "Allow",
-        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Action": Operation::AssumeRoleWithWebIdentity.action(),
         "Principal": { "Federated": format!("arn:{partition}:iam::{account}:oidc-provider/<issuer>") },
         "Condition": { "StringEquals": { "<issuer>:sub": "<the token's sub>", "<issuer>:aud": "sts.amazonaws.com" } },
     })
@@ -121,17 +121,18 @@ fn one_or_list(texts: &[String]) -> Value {
     }
 }
 
-/// Whether [`needed`] knows the whole resource.
+/// Whether [`resources`] knows the whole of them.
 fn is_exact(call: &Call) -> bool {
-    !matches!(call.operation, "GetCredentials" | "GetWorkgroup")
+    !matches!(call.operation, Operation::GetCredentials | Operation::GetWorkgroup)
 }
 
-/// Action and resources of a call.
-fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
+/// The resources that a call's action is needed on.
+fn resources(call: &Call, context: &Context) -> Vec<String> {
     let (partition, on) = (context.partition(), call.on.as_str());
     let (region, account) = (context.region_of(call), context.account_of(call));
-    let arn = |service: &str, rest: String| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
-    let stored = |service: &str, rest: String| if on.starts_with("arn:") { on.to_owned() } else { arn(service, rest) };
+    let service = call.operation.service();
+    let arn = |rest: String| format!("arn:{partition}:{service}:{region}:{account}:{rest}");
+    let stored = |rest: String| if on.starts_with("arn:") { on.to_owned() } else { arn(rest) };
     let spec = context.spec.as_deref();
     let database = spec
         .and_then(|spec| spec.database.as_deref())
@@ -141,38 +142,27 @@ fn needed(call: &Call, context: &Context) -> (&'static str, Vec<String>) {
         .as_deref()
         .or(spec.and_then(|spec| spec.user.as_deref()))
         .unwrap_or("*");
-    let dbname = || arn("redshift", format!("dbname:{on}/{database}"));
+    let dbname = || arn(format!("dbname:{on}/{database}"));
     match call.operation {
-        "GetItem" => {
+        Operation::GetItem | Operation::Scan => {
             let name = context
                 .table
                 .as_ref()
                 .map_or("*", |table| &table.dynamodb_table);
-            ("dynamodb:GetItem", vec![arn("dynamodb", format!("table/{name}"))])
+            vec![arn(format!("table/{name}"))]
         }
-        "GetParameter" => {
+        Operation::GetParameter => {
             let slash = if on.starts_with('/') { "" } else { "/" };
-            ("ssm:GetParameter", vec![stored("ssm", format!("parameter{slash}{on}"))])
+            vec![stored(format!("parameter{slash}{on}"))]
         }
-        "GetParametersByPath" => ("ssm:GetParametersByPath", vec![arn("ssm", format!("parameter{on}"))]),
-        "GetSecretValue" => {
-            ("secretsmanager:GetSecretValue", vec![stored("secretsmanager", format!("secret:{on}-??????"))])
-        }
-        "AssumeRole" => ("sts:AssumeRole", vec![on.to_owned()]),
-        "GetCredentials" => {
-            ("redshift-serverless:GetCredentials", vec![arn("redshift-serverless", "workgroup/*".to_owned())])
-        }
-        "GetWorkgroup" => {
-            ("redshift-serverless:GetWorkgroup", vec![arn("redshift-serverless", "workgroup/*".to_owned())])
-        }
-        "GetClusterCredentials" => {
-            let dbuser = arn("redshift", format!("dbuser:{on}/{user}"));
-            ("redshift:GetClusterCredentials", vec![dbuser, dbname()])
-        }
-        "GetClusterCredentialsWithIAM" => ("redshift:GetClusterCredentialsWithIAM", vec![dbname()]),
-        "DescribeClusters" => ("redshift:DescribeClusters", vec![arn("redshift", format!("cluster:{on}"))]),
-        "GetCallerIdentity" => ("sts:GetCallerIdentity", vec!["*".to_owned()]),
-        _ => ("*", vec!["*".to_owned()]),
+        Operation::GetParametersByPath => vec![arn(format!("parameter{on}"))],
+        Operation::GetSecretValue => vec![stored(format!("secret:{on}-??????"))],
+        Operation::AssumeRole | Operation::AssumeRoleWithWebIdentity => vec![on.to_owned()],
+        Operation::GetCredentials | Operation::GetWorkgroup => vec![arn("workgroup/*".to_owned())],
+        Operation::GetClusterCredentials => vec![arn(format!("dbuser:{on}/{user}")), dbname()],
+        Operation::GetClusterCredentialsWithIam => vec![dbname()],
+        Operation::DescribeClusters => vec![arn(format!("cluster:{on}"))],
+        Operation::GetCallerIdentity => vec!["*".to_owned()],
     }
 }
 

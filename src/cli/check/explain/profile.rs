@@ -58,10 +58,11 @@ pub(super) fn explain(call: &Call, text: &str) -> Option<Explanation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Operation;
 
     #[test]
     fn what_the_sdk_says_of_a_profile_becomes_what_to_do() {
-        let call = Call::new("GetCallerIdentity", "");
+        let call = Call::new(Operation::GetCallerIdentity, "");
         for (text, want) in [
             (
                 "the credentials provider was not properly configured: ProfileFile provider could not be built: This \

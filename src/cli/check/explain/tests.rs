@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::CertificateError;
 
 use super::*;
-use crate::aws::Call;
+use crate::aws::{Call, Code, Operation};
 use crate::config::{
     Bounds, BoundsError, ConnId, ConnSpec, ItemValue, LoginIdentity, RoleHop, UnknownKeys, Warehouse, parse,
 };
@@ -48,15 +48,15 @@ fn with(change: impl FnOnce(&mut ConnSpec)) -> Context {
     context
 }
 
-fn denied(operation: &'static str, on: &str, code: &str, text: &str) -> AwsError {
+fn denied(operation: Operation, on: &str, code: impl Into<Code>, text: &str) -> AwsError {
     AwsError::Denied { call: Call::new(operation, on), code: code.into(), source: text.into() }
 }
 
-fn away(operation: &'static str, on: &str, code: &str, text: &str) -> AwsError {
+fn away(operation: Operation, on: &str, code: impl Into<Code>, text: &str) -> AwsError {
     AwsError::Unavailable { call: Call::new(operation, on), code: code.into(), source: text.into() }
 }
 
-fn unusable(operation: &'static str, on: &str, what: &'static str) -> AwsError {
+fn unusable(operation: Operation, on: &str, what: &'static str) -> AwsError {
     AwsError::Unusable { call: Call::new(operation, on), what }
 }
 
@@ -66,7 +66,7 @@ fn explained(error: &CheckError<'_>, context: &Context) -> Explanation {
 
 #[test]
 fn whose_session_tags_are_too_long_is_told() {
-    let packed = denied("AssumeRole", ROLE, "PackedPolicyTooLarge", "no");
+    let packed = denied(Operation::AssumeRole, ROLE, "PackedPolicyTooLarge", "no");
     let tagged = || with(|spec| spec.tags = [("team".to_owned(), "bi".to_owned())].into());
     let pod = Some("arn:aws:sts::111111111111:assumed-role/pod/eks-c-p-5f0c6d1e".to_owned());
     let (own, pods) = ("fewer or shorter tags and db_roles", "EKS Pod Identity puts six");
@@ -85,7 +85,8 @@ fn whose_session_tags_are_too_long_is_told() {
 fn a_role_of_identity_center_is_told_by_its_permission_set() {
     let caller = "arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_Data_0123456789abcdef/me@example.com";
     let context = Context { base: Some(caller.into()), ..with(|spec| spec.role_hops.truncate(1)) };
-    let refused = denied("AssumeRole", ROLE, "AccessDenied", "User is not authorized to perform: sts:AssumeRole");
+    let refused =
+        denied(Operation::AssumeRole, ROLE, "AccessDenied", "User is not authorized to perform: sts:AssumeRole");
     let mend = explained(&CheckError::Aws(&refused), &context).mend;
     for part in [
         "the permission set Data (IAM Identity Center",
@@ -95,7 +96,7 @@ fn a_role_of_identity_center_is_told_by_its_permission_set() {
         assert!(mend.contains(part), "{mend}");
     }
     let role = "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Data_0123456789abcdef";
-    let mend = explained(&CheckError::Aws(&denied("AssumeRole", role, "AccessDenied", "no")), &context).mend;
+    let mend = explained(&CheckError::Aws(&denied(Operation::AssumeRole, role, "AccessDenied", "no")), &context).mend;
     assert!(mend.contains("whose sessions it alone hands out"), "{mend}");
 }
 
@@ -104,13 +105,13 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
     let read = |path: &str, kind: ErrorKind| AwsError::TokenFile { path: path.into(), source: kind.into() };
     let rows = [
         (
-            denied("GetParameter", "/x/id", "AccessDeniedException", "no"),
+            denied(Operation::GetParameter, "/x/id", "AccessDeniedException", "no"),
             "/x/id was refused",
             "\"arn:aws:ssm:us-east-1:111111111111:parameter/x/id\"",
         ),
         (
             denied(
-                "GetParameter",
+                Operation::GetParameter,
                 "/x/id",
                 "AccessDeniedException",
                 "User: arn:aws:sts::111111111111:assumed-role/task/i-1 is not authorized to perform: kms:Decrypt on \
@@ -122,7 +123,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         ),
         (
             denied(
-                "GetSecretValue",
+                Operation::GetSecretValue,
                 "prod/x",
                 "AccessDeniedException",
                 "is not authorized to perform: secretsmanager:GetSecretValue on resource: prod/x",
@@ -131,13 +132,13 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "\"arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/x-??????\"",
         ),
         (
-            denied("GetSecretValue", "prod/x", "AccessDeniedException", "Access to KMS is not allowed"),
+            denied(Operation::GetSecretValue, "prod/x", "AccessDeniedException", "Access to KMS is not allowed"),
             "KMS",
             "\"Resource\":\"<the ARN of that key>\"",
         ),
         (
             denied(
-                "AssumeRole",
+                Operation::AssumeRole,
                 ROLE,
                 "AccessDenied",
                 "because no VPC endpoint policy allows the sts:AssumeRole action",
@@ -146,7 +147,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "add to the VPC endpoint policy that bounds arn:aws:iam::111111111111:role/task: {\"Action\"",
         ),
         (
-            denied("AssumeRole", ROLE, "AccessDenied", "no"),
+            denied(Operation::AssumeRole, ROLE, "AccessDenied", "no"),
             "AssumeRole",
             "the trust policy of arn:aws:iam::123456789012:role/rs01: {\"Action\":\"sts:AssumeRole\",\"Condition\":\
                  {\"StringEquals\":{\"sts:ExternalId\":\"<the value of /x/id>\"}},\"Effect\":\"Allow\",\"Principal\":\
@@ -154,7 +155,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         ),
         (
             denied(
-                "AssumeRole",
+                Operation::AssumeRole,
                 ROLE,
                 "AccessDenied",
                 "is not authorized to perform: sts:TagSession on resource: arn:aws:iam::123456789012:role/rs01",
@@ -164,19 +165,23 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                  rs01\"}",
         ),
         (
-            denied("AssumeRole", ROLE, "AccessDenied", "with an explicit deny in a service control policy"),
+            denied(Operation::AssumeRole, ROLE, "AccessDenied", "with an explicit deny in a service control policy"),
             "explicit deny",
             "wins over every Allow",
         ),
-        (denied("AssumeRole", ROLE, "RegionDisabledException", "no"), "RegionDisabled", "activate STS for us-east-1"),
         (
-            denied("AssumeRole", ROLE, "PackedPolicyTooLarge", "no"),
+            denied(Operation::AssumeRole, ROLE, "RegionDisabledException", "no"),
+            "RegionDisabled",
+            "activate STS for us-east-1",
+        ),
+        (
+            denied(Operation::AssumeRole, ROLE, "PackedPolicyTooLarge", "no"),
             "PackedPolicy",
             "EKS Pod Identity puts six transitive tags",
         ),
         (
             denied(
-                "AssumeRoleWithWebIdentity",
+                Operation::AssumeRoleWithWebIdentity,
                 ROLE,
                 "AccessDenied",
                 "Not authorized to perform sts:AssumeRoleWithWebIdentity",
@@ -185,19 +190,28 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "\"Federated\":\"arn:aws:iam::123456789012:oidc-provider/<issuer>\"",
         ),
         (
-            denied("AssumeRoleWithWebIdentity", ROLE, "InvalidIdentityToken", "No OpenIDConnect provider found"),
+            denied(
+                Operation::AssumeRoleWithWebIdentity,
+                ROLE,
+                "InvalidIdentityToken",
+                "No OpenIDConnect provider found",
+            ),
             "OpenIDConnect",
             "IAM OIDC provider of the role's account",
         ),
-        (denied("AssumeRoleWithWebIdentity", ROLE, "IDPRejectedClaim", "no"), "IDPRejected", "have a new one issued"),
         (
-            denied("AssumeRoleWithWebIdentity", ROLE, "ExpiredTokenException", "Token expired"),
+            denied(Operation::AssumeRoleWithWebIdentity, ROLE, "IDPRejectedClaim", "no"),
+            "IDPRejected",
+            "have a new one issued",
+        ),
+        (
+            denied(Operation::AssumeRoleWithWebIdentity, ROLE, "ExpiredTokenException", "Token expired"),
             "Token expired",
             "who writes it renews it",
         ),
         (
             denied(
-                "GetCredentials",
+                Operation::GetCredentials,
                 "wg1",
                 "AccessDeniedException",
                 "is not authorized to perform: redshift-serverless:GetCredentials on resource: arn:aws:\
@@ -209,23 +223,23 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                  012:workgroup/uuid\"}",
         ),
         (
-            denied("GetCredentials", "wg1", "ResourceNotFoundException", "no"),
+            denied(Operation::GetCredentials, "wg1", "ResourceNotFoundException", "no"),
             "NotFound",
             "no workgroup wg1 in eu-west-1",
         ),
         (
-            denied("GetCredentials", "wg1", "ValidationException", "no"),
+            denied(Operation::GetCredentials, "wg1", "ValidationException", "no"),
             "Validation",
             "correct what GetCredentials was asked for",
         ),
         (
-            denied("GetWorkgroup", "wg1", "AccessDeniedException", "no"),
+            denied(Operation::GetWorkgroup, "wg1", "AccessDeniedException", "no"),
             "GetWorkgroup",
             "redshift-serverless:GetWorkgroup",
         ),
         (
             denied(
-                "GetClusterCredentials",
+                Operation::GetClusterCredentials,
                 "dw1",
                 "AccessDenied",
                 "is not authorized to perform: redshift:GetClusterCredentials on resource: arn:aws:redshift:\
@@ -237,7 +251,7 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         ),
         (
             denied(
-                "GetClusterCredentials",
+                Operation::GetClusterCredentials,
                 "dw1",
                 "AccessDenied",
                 "is not authorized to perform: redshift:JoinGroup on resource: arn:aws:redshift:eu-west-1:\
@@ -248,51 +262,61 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
                  123456789012:dbgroup:dw1/readers\"",
         ),
         (
-            denied("GetClusterCredentialsWithIAM", "dw1", "AccessDenied", "no"),
+            denied(Operation::GetClusterCredentialsWithIam, "dw1", "AccessDenied", "no"),
             "WithIAM",
             "\"Action\":\"redshift:GetClusterCredentialsWithIAM\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:\
                  redshift:eu-west-1:123456789012:dbname:dw1/dev\"",
         ),
         (
-            denied("DescribeClusters", "dw1", "AccessDenied", "no"),
+            denied(Operation::DescribeClusters, "dw1", "AccessDenied", "no"),
             "DescribeClusters",
             "arn:aws:redshift:eu-west-1:123456789012:cluster:dw1",
         ),
         (
-            denied("DescribeClusters", "dw1", "ClusterNotFound", "no"),
+            denied(Operation::DescribeClusters, "dw1", "ClusterNotFound", "no"),
             "ClusterNotFound",
             "no cluster dw1 in \
              eu-west-1",
         ),
         (
-            denied("GetParameter", "/x/id", "ParameterNotFound", "no message"),
+            denied(Operation::GetParameter, "/x/id", "ParameterNotFound", "no message"),
             "(ParameterNotFound)",
             "put-parameter --region us-east-1 --type SecureString --name /x/id",
         ),
-        (denied("GetParameter", "/x/id", "InvalidKeyId", "no"), "InvalidKeyId", "the KMS key of /x/id"),
+        (denied(Operation::GetParameter, "/x/id", "InvalidKeyId", "no"), "InvalidKeyId", "the KMS key of /x/id"),
         (
-            denied("GetSecretValue", "prod/x", "ResourceNotFoundException", "no"),
+            denied(Operation::GetSecretValue, "prod/x", "ResourceNotFoundException", "no"),
             "NotFound",
             "create the secret prod/x in us-east-1",
         ),
         (
-            denied("GetSecretValue", "prod/x", "InvalidRequestException", "marked for deletion"),
+            denied(Operation::GetSecretValue, "prod/x", "InvalidRequestException", "marked for deletion"),
             "deletion",
             "restore-secret",
         ),
         (
-            denied("GetCallerIdentity", "", "SignatureDoesNotMatch", "Signature expired: x is now earlier than y"),
+            denied(
+                Operation::GetCallerIdentity,
+                "",
+                "SignatureDoesNotMatch",
+                "Signature expired: x is now earlier than y",
+            ),
             "expired",
             "NTP",
         ),
         (
-            denied("GetCallerIdentity", "", "SignatureDoesNotMatch", "does not match the signature you provided"),
+            denied(
+                Operation::GetCallerIdentity,
+                "",
+                "SignatureDoesNotMatch",
+                "does not match the signature you provided",
+            ),
             "does not match",
             "does not fit its key id",
         ),
         (
             denied(
-                "GetCredentials",
+                Operation::GetCredentials,
                 "wg1",
                 "InvalidSignatureException",
                 "Credential should be scoped to a valid region, not 'eu-west-1'. ",
@@ -301,26 +325,26 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "takes no signatures for eu-west-1",
         ),
         (
-            denied("GetCallerIdentity", "", "InvalidClientTokenId", "no"),
+            denied(Operation::GetCallerIdentity, "", "InvalidClientTokenId", "no"),
             "InvalidClientTokenId",
             "the base access key is unknown",
         ),
         (
-            denied("GetParameter", "/x/id", "request", "A region must be set when sending requests"),
+            denied(Operation::GetParameter, "/x/id", Code::Unbuilt, "A region must be set when sending requests"),
             "request",
             "set aws.region",
         ),
         (
-            denied("GetCallerIdentity", "", "ExpiredToken", "expired"),
+            denied(Operation::GetCallerIdentity, "", "ExpiredToken", "expired"),
             "ExpiredToken",
             "the base credentials have \
              expired",
         ),
         (
             denied(
-                "GetCallerIdentity",
+                Operation::GetCallerIdentity,
                 "",
-                "no credentials",
+                Code::NoCredentials,
                 "dispatch failure: other: the credential provider was not enabled: no providers in chain provided \
                      credentials",
             ),
@@ -329,9 +353,9 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         ),
         (
             away(
-                "GetCallerIdentity",
+                Operation::GetCallerIdentity,
                 "",
-                "no connection",
+                Code::NoConnection,
                 "dispatch failure: other: an error occurred while loading credentials: 503",
             ),
             "cannot be fetched: 503",
@@ -339,28 +363,32 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         ),
         (
             away(
-                "GetCredentials",
+                Operation::GetCredentials,
                 "wg1",
-                "no connection",
+                Code::NoConnection,
                 "dispatch failure: io error: client error (Connect): dns error: failed to lookup",
             ),
             "redshift-serverless cannot be reached in eu-west-1: failed to lookup",
             "com.amazonaws.eu-west-1.redshift-serverless",
         ),
         (
-            away("GetParameter", "/x/id", "timeout", "error trying to connect: HTTP connect timeout"),
+            away(Operation::GetParameter, "/x/id", Code::Timeout, "error trying to connect: HTTP connect timeout"),
             "no answer in time",
             "com.amazonaws.us-east-1.ssm",
         ),
         (
-            away("GetParameter", "/x/id", "unreadable answer", "unhandled"),
+            away(Operation::GetParameter, "/x/id", Code::Unreadable, "unhandled"),
             "what answered is not ssm",
             "AWS_ENDPOINT_URL_*",
         ),
-        (away("GetCredentials", "wg1", "InternalServerException", "no"), "InternalServer", "health.aws.amazon.com"),
+        (
+            away(Operation::GetCredentials, "wg1", "InternalServerException", "no"),
+            "InternalServer",
+            "health.aws.amazon.com",
+        ),
         (
             AwsError::Throttled {
-                call: Call::new("GetCredentials", "wg1"),
+                call: Call::new(Operation::GetCredentials, "wg1"),
                 code: "ThrottlingException".into(),
                 source: "Rate exceeded".into(),
             },
@@ -368,25 +396,37 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
             "wait a minute",
         ),
         (
-            unusable("GetParameter", "/x/pw", "the parameter is a plain String: a password has to be a SecureString"),
+            unusable(
+                Operation::GetParameter,
+                "/x/pw",
+                "the parameter is a plain String: a password has to be a SecureString",
+            ),
             "plain String",
             "delete-parameter",
         ),
         (
-            unusable("GetParameter", "/x/id", "the parameter's value is no external id (2-1224)"),
+            unusable(Operation::GetParameter, "/x/id", "the parameter's value is no external id (2-1224)"),
             "no external id",
             "without quotes or a newline",
         ),
-        (unusable("GetParameter", "/x/pw", "the parameter holds no password"), "no password", "store the password"),
-        (unusable("GetSecretValue", "prod/x", "the secret is binary, not text"), "binary", "--secret-string"),
-        (unusable("GetSecretValue", "prod/x", "the secret is not JSON"), "not JSON", "store a JSON object"),
-        (unusable("GetSecretValue", "prod/x", "the secret's port is no port"), "no port", "correct that field"),
         (
-            unusable("GetWorkgroup", "wg1", "the workgroup has no endpoint (yet)"),
+            unusable(Operation::GetParameter, "/x/pw", "the parameter holds no password"),
+            "no password",
+            "store the password",
+        ),
+        (unusable(Operation::GetSecretValue, "prod/x", "the secret is binary, not text"), "binary", "--secret-string"),
+        (unusable(Operation::GetSecretValue, "prod/x", "the secret is not JSON"), "not JSON", "store a JSON object"),
+        (
+            unusable(Operation::GetSecretValue, "prod/x", "the secret's port is no port"),
+            "no port",
+            "correct that field",
+        ),
+        (
+            unusable(Operation::GetWorkgroup, "wg1", "the workgroup has no endpoint (yet)"),
             "no endpoint",
             "wait until wg1 is available",
         ),
-        (unusable("AssumeRole", ROLE, "the answer has no credentials"), "no credentials", "is not AWS"),
+        (unusable(Operation::AssumeRole, ROLE, "the answer has no credentials"), "no credentials", "is not AWS"),
         (read("/t/a", ErrorKind::NotFound), "web_identity_token_file /t/a", "mount the token at /t/a"),
         (read("/t/b", ErrorKind::PermissionDenied), "permission denied", "let the user of the proxy read /t/b"),
         (read("/t/c", ErrorKind::InvalidData), "/t/c", "and nothing else"),
@@ -449,7 +489,7 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
     let code = "ProvisionedThroughputExceededException";
     let of_aws = [
         (
-            denied("GetItem", on, "AccessDeniedException", "no"),
+            denied(Operation::GetItem, on, "AccessDeniedException", "no"),
             "was refused",
             "add to the policy of arn:aws:iam::111111111111:role/task: {\"Action\":\"dynamodb:GetItem\",\"Condition\":{\
              \"ForAllValues:StringLike\":{\"dynamodb:LeadingKeys\":[\"bi-*\",\"sales\"]},\"Null\":{\"dynamodb:LeadingKeys\
@@ -458,7 +498,7 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
         ),
         (
             denied(
-                "GetItem",
+                Operation::GetItem,
                 on,
                 "AccessDeniedException",
                 "is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:111111111111:key/k",
@@ -467,18 +507,22 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
             "\"Action\":\"kms:Decrypt\",\"Effect\":\"Allow\",\"Resource\":\"arn:aws:kms:us-east-1:111111111111:key/k\"",
         ),
         (
-            denied("GetItem", on, "ResourceNotFoundException", "no"),
+            denied(Operation::GetItem, on, "ResourceNotFoundException", "no"),
             "NotFound",
             "there is no table lava.prod.connections in us-east-1: correct specs.dynamodb_table, aws.region",
         ),
-        (denied("GetItem", on, "ValidationException", "key element"), "Validation", "has to be conn_id, a string"),
         (
-            AwsError::Throttled { call: Call::new("GetItem", on), code: code.into(), source: "no".into() },
+            denied(Operation::GetItem, on, "ValidationException", "key element"),
+            "Validation",
+            "has to be conn_id, a string",
+        ),
+        (
+            AwsError::Throttled { call: Call::new(Operation::GetItem, on), code: code.into(), source: "no".into() },
             code,
             "give lava.prod.connections more read capacity",
         ),
         (
-            away("GetItem", on, "timeout", "HTTP connect timeout"),
+            away(Operation::GetItem, on, Code::Timeout, "HTTP connect timeout"),
             "dynamodb cannot be reached in us-east-1",
             "com.amazonaws.us-east-1.dynamodb",
         ),
@@ -538,7 +582,7 @@ fn a_hop_is_taken_by_the_role_before() {
         vec![RoleHop { role_arn: HUB.into(), external_id: None }, RoleHop { role_arn: ROLE.into(), external_id: None }]
     };
     let context = with(|spec| spec.role_hops = hops());
-    let first = explained(&CheckError::Aws(&denied("AssumeRole", HUB, "AccessDenied", "no")), &context);
+    let first = explained(&CheckError::Aws(&denied(Operation::AssumeRole, HUB, "AccessDenied", "no")), &context);
     assert!(
         first
             .mend
@@ -551,7 +595,7 @@ fn a_hop_is_taken_by_the_role_before() {
             .contains("a missing external id gives the same answer"),
         "{first:?}"
     );
-    let second = explained(&CheckError::Aws(&denied("AssumeRole", ROLE, "AccessDenied", "no")), &context);
+    let second = explained(&CheckError::Aws(&denied(Operation::AssumeRole, ROLE, "AccessDenied", "no")), &context);
     assert!(second.mend.contains(&format!("\"AWS\":\"{HUB}\"")), "{second:?}");
 }
 
@@ -562,12 +606,12 @@ fn what_is_stored_is_at_home_or_where_its_arn_says() {
         spec.secret_id = Some("prod/x".into());
     });
     for (operation, on, region) in [
-        ("GetParameter", "/x/pw", "us-east-1"),
-        ("GetParameter", "/x/id", "us-east-1"),
-        ("GetSecretValue", "prod/x", "us-east-1"),
-        ("GetParameter", "arn:aws:ssm:eu-north-1:123456789012:parameter/x", "eu-north-1"),
-        ("GetSecretValue", "arn:aws:secretsmanager:eu-north-1:123456789012:secret:x-AbCdEf", "eu-north-1"),
-        ("GetWorkgroup", "wg1", "eu-west-1"),
+        (Operation::GetParameter, "/x/pw", "us-east-1"),
+        (Operation::GetParameter, "/x/id", "us-east-1"),
+        (Operation::GetSecretValue, "prod/x", "us-east-1"),
+        (Operation::GetParameter, "arn:aws:ssm:eu-north-1:123456789012:parameter/x", "eu-north-1"),
+        (Operation::GetSecretValue, "arn:aws:secretsmanager:eu-north-1:123456789012:secret:x-AbCdEf", "eu-north-1"),
+        (Operation::GetWorkgroup, "wg1", "eu-west-1"),
     ] {
         assert_eq!(context.region_of(&Call::new(operation, on)), region, "{operation} {on}");
     }
@@ -577,14 +621,15 @@ fn what_is_stored_is_at_home_or_where_its_arn_says() {
 fn statements_are_of_the_partition_that_they_are_for() {
     let mut context = context();
     (context.region, context.home) = (Some("cn-north-1".into()), Some("cn-north-1".into()));
-    let error = denied("GetParameter", "arn:aws-cn:ssm:cn-north-1:1:parameter/x", "AccessDeniedException", "no");
+    let error =
+        denied(Operation::GetParameter, "arn:aws-cn:ssm:cn-north-1:1:parameter/x", "AccessDeniedException", "no");
     let said = explained(&CheckError::Aws(&error), &context);
     assert!(
         said.mend
             .contains("\"arn:aws-cn:ssm:cn-north-1:1:parameter/x\""),
         "{said:?}"
     );
-    let error = denied("GetParameter", "x", "AccessDeniedException", "no");
+    let error = denied(Operation::GetParameter, "x", "AccessDeniedException", "no");
     let said = explained(&CheckError::Aws(&error), &context);
     assert!(
         said.mend
