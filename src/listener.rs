@@ -169,7 +169,7 @@ impl Acceptor {
 }
 
 fn tell_of(repeats: &Repeats, event: &'static str, client: Option<IpAddr>, error: &io::Error) {
-    let kind = Kind { level: Level::WARN, event, class: "", client, conn_id: String::new() };
+    let kind = Kind { level: Level::WARN, event, class: "", client, conn_id: None };
     if let Verdict::Write(left_out) = repeats.judge(kind) {
         let client_addr = client.map(|client| client.to_canonical().to_string());
         warn!(error = error.to_string().as_str(), client_addr, left_out, "{event}");

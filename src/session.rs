@@ -24,7 +24,7 @@ use crate::limits::caps::Slot;
 use crate::limits::handshakes::Handshake;
 use crate::relay::{self, Legs};
 use crate::session_id::SessionId;
-use crate::spec;
+use crate::spec::{self, Named};
 use crate::startup::request::SentUser;
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol};
 use crate::stop::{Phase, Stop};
@@ -86,7 +86,7 @@ pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handsh
         .instrument(span);
     if served.await.is_err() {
         const EVENT: &str = "internal error: a session panicked";
-        let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: Some(address), conn_id: String::new() };
+        let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: Some(address), conn_id: None };
         if let Verdict::Write(left_out) = shared.repeats.judge(kind) {
             error!(session = id.as_str(), client_addr = address.to_string().as_str(), left_out, "{EVENT}");
         }
@@ -209,15 +209,15 @@ async fn admit(
         .specs
         .asked(port_of, server_name, user.conn_id(), client.startup.database());
     let max_of_user = principal.holder.rights.max_sessions;
-    let has_room = || shared.slots.room(&principal.user, max_of_user);
-    let spec = shared.specs.permitted(&principal, asked, &has_room).await; // names before any look-up
-    if let Some(conn_id) = spec
-        .as_ref()
-        .map_or_else(|error| error.conn_id(), |spec| Some(spec.id.as_str()))
-    {
-        facts.opens(conn_id);
-    }
-    let spec = spec?;
+    let spec = match shared.specs.named(&principal, asked)? {
+        Named::Known(spec) => spec,
+        Named::InTable(look_up) => {
+            // No look-up for a client that has no room for a session, whatever the spec says.
+            shared.slots.room(&principal.user, max_of_user)?;
+            shared.specs.look_up(&principal, look_up).await?
+        }
+    };
+    facts.opens(&spec.id);
     let slot = shared.slots.take(&spec, &principal.user, max_of_user)?;
     spec::enabled(&spec)?;
     client

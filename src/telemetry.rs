@@ -109,7 +109,7 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
 /// while the program ran is left out: it may quote a secret.
 fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
     const EVENT: &str = "internal error: a panic";
-    let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: String::new() };
+    let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: None };
     let Verdict::Write(left_out) = repeats.judge(kind) else { return };
     let place = panic
         .location()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::aws::AwsError;
+use crate::config::ConnId;
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
@@ -13,7 +14,7 @@ use crate::wire::refusal::Refusal;
 #[derive(Debug, Error)]
 #[error("connection {conn_id}: no credential")]
 pub(crate) struct CredentialError {
-    pub(crate) conn_id: String,
+    pub(crate) conn_id: ConnId,
     pub(crate) source: Arc<AwsError>,
 }
 
@@ -23,7 +24,7 @@ impl Fault for CredentialError {
     }
 
     fn refusal(&self) -> Option<Refusal> {
-        Some(self.source.refusal(&self.conn_id))
+        Some(self.source.refusal(self.conn_id.as_str()))
     }
 }
 
@@ -36,7 +37,7 @@ mod tests {
     #[test]
     fn a_lost_flight_is_our_fault_and_a_deadline_is_nobodys() {
         let told = |error| {
-            let error = CredentialError { conn_id: "x".into(), source: Arc::new(error) };
+            let error = CredentialError { conn_id: ConnId::new("x").unwrap(), source: Arc::new(error) };
             (error.kind(), error.refusal())
         };
         assert_eq!(told(AwsError::Lost), (Kind::Internal, Some(Refusal::internal())));

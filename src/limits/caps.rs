@@ -38,7 +38,7 @@ pub(crate) enum SlotError {
     #[error("{0} sessions, the cap of the proxy (limits.max_sessions)")]
     Proxy(usize),
     #[error("{max} sessions on {conn_id}, the cap of the connection (max_sessions)")]
-    Connection { conn_id: String, max: usize },
+    Connection { conn_id: ConnId, max: usize },
     #[error("{max} sessions of this user, its cap or its groups' (max_sessions)")]
     User { user: String, max: usize },
 }
@@ -76,7 +76,7 @@ impl Slots {
             .get(&spec.id)
             .is_some_and(|on| *on >= spec.max_sessions)
         {
-            return Err(SlotError::Connection { conn_id: spec.id.as_str().to_owned(), max: spec.max_sessions });
+            return Err(SlotError::Connection { conn_id: spec.id.clone(), max: spec.max_sessions });
         }
         taken.of_user(user, max_of_user)?;
         let of: Arc<str> = user.into();

@@ -27,14 +27,13 @@ pub(super) async fn connect(
     facts: &mut Facts,
     wait: &Wait,
 ) -> Result<(Arc<Route>, UpstreamConn), SessionError> {
-    let conn_id = || spec.id.as_str().to_owned();
-    let failed = |source| OpenError { conn_id: conn_id(), source };
+    let failed = |source| OpenError { conn_id: spec.id.clone(), source };
     let owner = Owner::new(&principal.user, &principal.holder.rights);
     let mut first_dial = None;
     loop {
         wait.for_credential();
         let opening = shared.logins.open(spec, owner).await;
-        let opening = opening.map_err(|source| CredentialError { conn_id: conn_id(), source })?;
+        let opening = opening.map_err(|source| CredentialError { conn_id: spec.id.clone(), source })?;
         facts.logs_in_as(&opening.login.user);
         let route = shared
             .routes
@@ -44,7 +43,7 @@ pub(super) async fn connect(
         let is_retry = first_dial.is_some();
         let deadline = *first_dial.get_or_insert_with(Instant::now) + shared.login_timeout;
         let dialled = timeout_at(deadline, route.open(&opening.login, &opening.database, parameters)).await;
-        match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: conn_id(), source })? {
+        match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: spec.id.clone(), source })? {
             Err(error) if error.is_login_refused() && shared.logins.refused(&opening) && !is_retry => {
                 debug!(error = chain(&error).as_str(), "a login was refused: fetching another one");
             }

@@ -5,6 +5,7 @@ use thiserror::Error;
 use tokio::time::error::Elapsed;
 
 use crate::client_auth::{AuthError, Reason};
+use crate::config::ConnId;
 use crate::credentials::CredentialError;
 use crate::fault::{Fault, Kind};
 use crate::limits::bans::Banned;
@@ -48,7 +49,7 @@ pub(crate) enum SessionError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error("connection {conn_id}: not ready within the login timeout")]
-    LoginTimeout { conn_id: String, source: Elapsed },
+    LoginTimeout { conn_id: ConnId, source: Elapsed },
     #[error("the client is gone before the warehouse was ready")]
     ClientGone(#[source] WireError),
     #[error("the proxy is shutting down")]
@@ -66,6 +67,26 @@ impl SessionError {
             return Some(as_sent.clone());
         }
         self.refusal().map(|refusal| refusal.encode(id))
+    }
+
+    /// The connection that the client asked for and may open, where the error is about one.
+    pub(super) fn conn_id(&self) -> Option<&ConnId> {
+        if let Self::Spec(error) = self { error.conn_id() } else { None }
+    }
+
+    /// The error of the stage that failed. It says itself how it is classed, and what the client
+    /// reads. `None`: the session itself refused the client, or its startup failed, of which the
+    /// client reads nothing.
+    fn inner(&self) -> Option<&dyn Fault> {
+        match self {
+            Self::Auth(error) => Some(error),
+            Self::Banned(error) => Some(error),
+            Self::Spec(error) => Some(error),
+            Self::Slot(error) => Some(error),
+            Self::Credential(error) => Some(error),
+            Self::Open(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// What sort of error it is: those of one sort stand for each other in the log. The SQLSTATE,
@@ -87,44 +108,24 @@ impl SessionError {
 impl Fault for SessionError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Startup(_)
-            | Self::StartupTimeout(_)
-            | Self::CrowdedOut
-            | Self::Version(..)
-            | Self::UserMissing
-            | Self::TlsRequired
-            | Self::Address(_)
-            | Self::Replication
-            | Self::ClientGone(_)
-            | Self::ShuttingDown => Kind::Client,
-            Self::Auth(error) => error.kind(),
-            Self::Banned(error) => error.kind(),
-            Self::Spec(error) => error.kind(),
-            Self::Slot(error) => error.kind(),
-            Self::Credential(error) => error.kind(),
-            Self::Open(error) => error.kind(),
             Self::LoginTimeout { .. } => Kind::Unavailable,
             Self::Randomness => Kind::Internal,
+            _ => self.inner().map_or(Kind::Client, Fault::kind),
         }
     }
 
     fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::Startup(_) | Self::StartupTimeout(_) | Self::CrowdedOut | Self::ClientGone(_) => None,
+            Self::StartupTimeout(_) | Self::CrowdedOut | Self::ClientGone(_) => None,
             Self::Version(major, minor) => Some(Refusal::unsupported_protocol(*major, *minor)),
             Self::UserMissing => Some(Refusal::user_missing()),
             Self::TlsRequired => Some(Refusal::tls_required()),
-            Self::Auth(error) => error.refusal(),
-            Self::Banned(error) => error.refusal(),
             Self::Address(_) => Some(Refusal::address_not_allowed()),
             Self::Replication => Some(Refusal::replication()),
-            Self::Spec(error) => error.refusal(),
-            Self::Slot(error) => error.refusal(),
-            Self::Credential(error) => error.refusal(),
-            Self::Open(error) => error.refusal(),
-            Self::LoginTimeout { conn_id, .. } => Some(Refusal::not_now(conn_id)),
+            Self::LoginTimeout { conn_id, .. } => Some(Refusal::not_now(conn_id.as_str())),
             Self::ShuttingDown => Some(Refusal::shutting_down()),
             Self::Randomness => Some(Refusal::internal()),
+            _ => self.inner()?.refusal(),
         }
     }
 }

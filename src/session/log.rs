@@ -12,6 +12,7 @@ use tracing::{Level, debug, error, info, warn};
 use super::error::SessionError;
 use crate::cancel::Cancelled;
 use crate::client_auth::AuthError;
+use crate::config::ConnId;
 use crate::fault::{Fault, Kind, chain};
 use crate::relay::{End, RelayError, Relayed};
 use crate::session_id::SessionId;
@@ -32,7 +33,7 @@ pub(super) struct Facts {
     accepted: Instant,
     started: Instant,
     user: String,
-    conn_id: String,
+    conn_id: Option<ConnId>,
     db_user: String,
     application_name: String,
     /// Its startup message is like a health check's.
@@ -48,7 +49,7 @@ macro_rules! event {
             session = $facts.session.as_str(),
             client_addr = $facts.client_addr.as_str(),
             user = $facts.user.as_str(),
-            conn_id = $facts.conn_id.as_str(),
+            conn_id = $facts.conn_id.as_ref().map_or("", ConnId::as_str),
             db_user = $facts.db_user.as_str(),
             application_name = $facts.application_name.as_str(),
             upstream_pid = $facts.upstream_pid,
@@ -70,7 +71,7 @@ impl Facts {
             accepted: now,
             started: now,
             user: String::new(),
-            conn_id: String::new(),
+            conn_id: None,
             db_user: String::new(),
             application_name: String::new(),
             is_of_health_check: false,
@@ -115,8 +116,8 @@ impl Facts {
         user.clone_into(&mut self.user);
     }
 
-    pub(super) fn opens(&mut self, conn_id: &str) {
-        conn_id.clone_into(&mut self.conn_id);
+    pub(super) fn opens(&mut self, conn_id: &ConnId) {
+        self.conn_id = Some(conn_id.clone());
     }
 
     pub(super) fn logs_in_as(&mut self, db_user: &str) {
@@ -125,7 +126,10 @@ impl Facts {
 
     /// `login refused`, at the level of who must act; what is no login at all is nobody's business.
     /// Of many that are refused alike, one line a second is above `debug`.
-    pub(super) fn refused(&self, error: &SessionError, repeats: &Repeats) {
+    pub(super) fn refused(&mut self, error: &SessionError, repeats: &Repeats) {
+        if let Some(conn_id) = error.conn_id() {
+            self.opens(conn_id);
+        }
         let reason = chain(error);
         let reason = reason.as_str();
         let level = match error.kind() {

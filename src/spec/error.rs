@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use super::item::Flaw;
 use crate::aws::AwsError;
+use crate::config::ConnId;
 use crate::fault::{Fault, Kind};
-use crate::limits::caps::SlotError;
 use crate::wire::refusal::Refusal;
 
 /// Why a connection is not opened.
@@ -15,28 +15,25 @@ use crate::wire::refusal::Refusal;
 pub(crate) enum SpecError {
     /// Unknown or not permitted: the client reads the same of both.
     #[error("connection {:?} does not exist or the user has no right to it", clip(asked))]
-    NotYours { asked: String, may_open: Vec<String> },
+    NotYours { asked: String, may_open: Vec<ConnId> },
     /// Switched off.
     #[error("connection {0} is disabled")]
-    Disabled(String),
+    Disabled(ConnId),
     /// The table could not be read.
     #[error("connection {conn_id}: no spec")]
-    Unread { conn_id: String, source: Arc<AwsError> },
-    /// No session could be opened on it, whatever its spec: it was not looked up.
-    #[error(transparent)]
-    Full(SlotError),
+    Unread { conn_id: ConnId, source: Arc<AwsError> },
     /// The table's item will not do.
     #[error("connection {conn_id}: its item in {table} cannot be used")]
-    Unusable { conn_id: String, table: String, source: Flaw },
+    Unusable { conn_id: ConnId, table: String, source: Flaw },
 }
 
 impl SpecError {
     /// Of a connection that the user may open, as far as names go: what is another's is not told as
     /// if it were one.
-    pub(crate) fn conn_id(&self) -> Option<&str> {
+    pub(crate) fn conn_id(&self) -> Option<&ConnId> {
         match self {
             Self::Unread { conn_id, .. } | Self::Unusable { conn_id, .. } | Self::Disabled(conn_id) => Some(conn_id),
-            Self::NotYours { .. } | Self::Full(_) => None,
+            Self::NotYours { .. } => None,
         }
     }
 }
@@ -50,7 +47,6 @@ impl Fault for SpecError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotYours { .. } | Self::Disabled(_) => Kind::Client,
-            Self::Full(source) => source.kind(),
             Self::Unread { source, .. } => source.kind(),
             Self::Unusable { .. } => Kind::Operator,
         }
@@ -59,12 +55,11 @@ impl Fault for SpecError {
     fn refusal(&self) -> Option<Refusal> {
         Some(match self {
             Self::NotYours { asked, may_open } => {
-                Refusal::not_yours(asked, &may_open.iter().map(String::as_str).collect::<Vec<_>>())
+                Refusal::not_yours(asked, &may_open.iter().map(ConnId::as_str).collect::<Vec<_>>())
             }
-            Self::Disabled(conn_id) => Refusal::disabled(conn_id),
-            Self::Full(source) => return source.refusal(),
-            Self::Unread { conn_id, source } => source.refusal(conn_id),
-            Self::Unusable { conn_id, .. } => Refusal::not_available(conn_id),
+            Self::Disabled(conn_id) => Refusal::disabled(conn_id.as_str()),
+            Self::Unread { conn_id, source } => source.refusal(conn_id.as_str()),
+            Self::Unusable { conn_id, .. } => Refusal::not_available(conn_id.as_str()),
         })
     }
 }

@@ -27,8 +27,8 @@ pub(crate) enum Found {
     /// An item that will not do.
     Unusable(Flaw),
     /// No item. Unlike the others it is not believed for longer while the table cannot be read.
-    /// `unpaid`: the call that told so is nobody's yet.
-    Missing { until: SystemTime, unpaid: AtomicBool },
+    /// `uncharged`: no user has been charged yet for the look-up that found this missing.
+    Missing { until: SystemTime, uncharged: AtomicBool },
 }
 
 /// What is wrong with an item.

@@ -9,7 +9,6 @@ use super::error::SpecError;
 use super::table::SpecTable;
 use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
-use crate::limits::caps::SlotError;
 use crate::wire::refusal::HINT_NAMES;
 
 /// All specs by conn_id.
@@ -20,8 +19,22 @@ pub(crate) struct Specs {
     sni_suffix: Option<String>,
 }
 
-/// Whether there is room for one more session, before it is known on which connection.
-pub(crate) type HasRoom<'a> = &'a (dyn Fn() -> Result<(), SlotError> + Sync);
+/// A connection that a client means, as far as names alone tell.
+pub(crate) enum Named {
+    /// The configuration has the connection, and the principal may open it.
+    Known(Arc<ConnSpec>),
+    /// The configuration has no connection of this name, but lava's table may have it:
+    /// [`Specs::look_up`] tells.
+    InTable(LookUp),
+}
+
+/// A name that is to be looked up in lava's table. The principal's rights cover the name.
+pub(crate) struct LookUp {
+    conn_id: ConnId,
+    /// The configuration's connection that is opened where the table has no item of this name: the
+    /// client may have meant the real database.
+    by_database: Option<Arc<ConnSpec>>,
+}
 
 impl Specs {
     /// `table`: the second source, if there is one. `sni_suffix`: in lower case.
@@ -49,109 +62,98 @@ impl Specs {
         Asked::new(port, label, behind_user, database)
     }
 
-    /// The connection that a client means, if its rights cover it. Names come first: the table is
-    /// asked of none that the user could not open, nor of any that is the configuration's but for
-    /// case, nor without end for names that nobody has, nor where the user has no room for a
-    /// session (`has_room`). Cancel safe.
+    /// The connection that a client means, if its rights cover the name. Only names are compared:
+    /// lava's table is not asked here, and never for a name that the user could not open, nor for
+    /// one that differs from a name of the configuration's by case alone.
     ///
     /// # Errors
-    /// [`SpecError::NotYours`]; of the table also `Full`, `Unread` and `Unusable`.
-    pub(crate) async fn permitted(
-        &self,
-        principal: &Principal,
-        asked: Asked<'_>,
-        has_room: HasRoom<'_>,
-    ) -> Result<Arc<ConnSpec>, SpecError> {
-        let meant = self.meant(principal, asked, has_room).await?;
-        meant.ok_or_else(|| SpecError::NotYours {
-            asked: asked.name().to_owned(),
-            // The configuration's own: what is in the table is not known.
-            may_open: self
+    /// [`SpecError::NotYours`].
+    pub(crate) fn named(&self, principal: &Principal, asked: Asked<'_>) -> Result<Named, SpecError> {
+        let named = match asked {
+            // Only the configuration's connections have ports.
+            Asked::Port(conn_id) => self
                 .file
-                .open_to(principal, HINT_NAMES)
-                .into_iter()
-                .map(ConnId::to_string)
-                .collect(),
-        })
+                .get(conn_id.as_str())
+                .filter(|spec| principal.holder.may_open(spec))
+                .map(|spec| Named::Known(Arc::clone(spec))),
+            Asked::ServerName(name) => self.by_server_name(principal, name),
+            Asked::User(name) => self.by_name(principal, name),
+            Asked::Database(name) => self.by_name_or_database(principal, name),
+        };
+        named.ok_or_else(|| self.not_yours(principal, asked.name()))
     }
 
-    /// The connection of this very name, if the principal may open it.
-    async fn named(
-        &self,
-        principal: &Principal,
-        name: &str,
-        has_room: HasRoom<'_>,
-    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+    /// Reads the spec of a name from lava's table. A user that has asked for too many unknown names
+    /// is answered without a call. Cancel safe.
+    ///
+    /// # Errors
+    /// `NotYours`, `Unread` and `Unusable` of [`SpecError`].
+    pub(crate) async fn look_up(&self, principal: &Principal, look_up: LookUp) -> Result<Arc<ConnSpec>, SpecError> {
+        let LookUp { conn_id, by_database } = look_up;
+        let found = match &self.table {
+            Some(table) => table.find(&principal.user, &conn_id).await?,
+            None => None,
+        };
+        found
+            .filter(|spec| principal.holder.may_open(spec))
+            .or(by_database)
+            .ok_or_else(|| self.not_yours(principal, conn_id.as_str()))
+    }
+
+    /// The connection of exactly this name.
+    fn by_name(&self, principal: &Principal, name: &str) -> Option<Named> {
         match self.file.get(name) {
-            Some(spec) => Ok(principal.holder.may_open(spec).then(|| Arc::clone(spec))),
-            // Whoever writes the table shall not answer for a name that looks like one of the
-            // file's.
-            None if !self.file.but_for_case(name).is_empty() => Ok(None),
-            None => self.of_table(principal, name, has_room).await,
+            Some(spec) => principal
+                .holder
+                .may_open(spec)
+                .then(|| Named::Known(Arc::clone(spec))),
+            // An item of the table must not pass for a connection of the configuration's that has
+            // nearly the same name.
+            None if !self.file.but_for_case(name).is_empty() => None,
+            None => self.in_table(principal, name),
         }
     }
 
-    /// The table's item of this very name, if there is a table and the principal may open it.
-    async fn of_table(
-        &self,
-        principal: &Principal,
-        name: &str,
-        has_room: HasRoom<'_>,
-    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        let (Some(table), Ok(conn_id)) = (&self.table, ConnId::new(name)) else { return Ok(None) };
-        if !table.covers(&conn_id) || !principal.holder.rights.may_open(&conn_id) {
-            return Ok(None);
-        }
-        has_room().map_err(SpecError::Full)?;
-        let found = table.find(&principal.user, &conn_id).await?;
-        Ok(found.filter(|spec| principal.holder.may_open(spec)))
-    }
-
-    /// The connection that is meant, if the principal may open it; as [`Specs::permitted`].
-    pub(super) async fn meant(
-        &self,
-        principal: &Principal,
-        asked: Asked<'_>,
-        has_room: HasRoom<'_>,
-    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        match asked {
-            // Ports are the configuration's own.
-            Asked::Port(conn_id) => {
-                let spec = self
-                    .file
-                    .get(conn_id.as_str())
-                    .filter(|spec| principal.holder.may_open(spec));
-                Ok(spec.map(Arc::clone))
-            }
-            Asked::ServerName(name) => self.by_server_name(principal, name, has_room).await,
-            Asked::User(name) => self.named(principal, name, has_room).await,
-            Asked::Database(name) => {
-                let named = self.named(principal, name, has_room).await?;
-                // One that the user may not open is as one that does not exist: behind either the
-                // name may still be a database's.
-                Ok(named.or_else(|| only(self.file.of_database(name), principal).map(Arc::clone)))
-            }
+    /// The connection of exactly this name, or else the one with this real database. A connection
+    /// that the user may not open counts like one that does not exist: the name may still be a
+    /// database's.
+    fn by_name_or_database(&self, principal: &Principal, name: &str) -> Option<Named> {
+        let by_database = || only(self.file.of_database(name), principal).map(Arc::clone);
+        match self.by_name(principal, name) {
+            Some(Named::InTable(look_up)) => Some(Named::InTable(LookUp { by_database: by_database(), ..look_up })),
+            Some(known) => Some(known),
+            None => by_database().map(Named::Known),
         }
     }
 
-    /// The file's first, without case; of several the one written so. Only a name that the file
-    /// does not have in any case is asked of the table, in lower case.
-    async fn by_server_name(
-        &self,
-        principal: &Principal,
-        name: &str,
-        has_room: HasRoom<'_>,
-    ) -> Result<Option<Arc<ConnSpec>>, SpecError> {
+    /// The connection of a name in lower case: the configuration's first, whatever the case of its
+    /// letters; of several, the one in lower case. Only a name that the configuration does not have
+    /// in any case may be the table's.
+    fn by_server_name(&self, principal: &Principal, name: &str) -> Option<Named> {
         let of_file = self.file.but_for_case(name);
         if of_file.is_empty() {
-            return self.of_table(principal, name, has_room).await;
+            return self.in_table(principal, name);
         }
-        let written_so = of_file
+        let in_lower_case = of_file
             .iter()
             .find(|spec| spec.id.as_str() == name && principal.holder.may_open(spec));
-        Ok(written_so
+        in_lower_case
             .or_else(|| only(of_file, principal))
-            .map(Arc::clone))
+            .map(|spec| Named::Known(Arc::clone(spec)))
+    }
+
+    /// The look-up of this name, if there is a table that may have it and the principal may open
+    /// it.
+    fn in_table(&self, principal: &Principal, name: &str) -> Option<Named> {
+        let conn_id = ConnId::new(name).ok()?;
+        let is_covered = self.table.as_ref()?.covers(&conn_id) && principal.holder.rights.may_open(&conn_id);
+        is_covered.then_some(Named::InTable(LookUp { conn_id, by_database: None }))
+    }
+
+    /// The hint names connections of the configuration's only: what the table has is not known.
+    fn not_yours(&self, principal: &Principal, asked: &str) -> SpecError {
+        let may_open = self.file.open_to(principal, HINT_NAMES);
+        SpecError::NotYours { asked: asked.to_owned(), may_open: may_open.into_iter().cloned().collect() }
     }
 }
 
@@ -160,5 +162,5 @@ impl Specs {
 /// # Errors
 /// [`SpecError::Disabled`].
 pub(crate) fn enabled(spec: &ConnSpec) -> Result<(), SpecError> {
-    if spec.enabled { Ok(()) } else { Err(SpecError::Disabled(spec.id.as_str().to_owned())) }
+    if spec.enabled { Ok(()) } else { Err(SpecError::Disabled(spec.id.clone())) }
 }

@@ -115,23 +115,25 @@ impl SpecTable {
     /// # Errors
     /// `Unread`, `Unusable`.
     pub(super) async fn find(&self, user: &str, conn_id: &ConnId) -> Result<Option<Arc<ConnSpec>>, SpecError> {
-        if !self.reader.knows(conn_id) && self.unknown_names.are_spent(user, self.reader.clock.now()) {
+        if !self.reader.knows(conn_id)
+            && self
+                .unknown_names
+                .is_over_quota(user, self.reader.clock.now())
+        {
             return Ok(None);
         }
-        let unread = |source| SpecError::Unread { conn_id: conn_id.to_string(), source };
+        let unread = |source| SpecError::Unread { conn_id: conn_id.clone(), source };
         match &*self.read(conn_id).await.map_err(unread)? {
             Found::Spec(spec) => Ok(Some(Arc::clone(spec))),
-            Found::Missing { unpaid, .. } => {
-                if unpaid.swap(false, Ordering::Relaxed) {
+            Found::Missing { uncharged, .. } => {
+                if uncharged.swap(false, Ordering::Relaxed) {
                     self.unknown_names.charge(user, self.reader.clock.now());
                 }
                 Ok(None)
             }
-            Found::Unusable(flaw) => Err(SpecError::Unusable {
-                conn_id: conn_id.to_string(),
-                table: self.name.clone(),
-                source: flaw.clone(),
-            }),
+            Found::Unusable(flaw) => {
+                Err(SpecError::Unusable { conn_id: conn_id.clone(), table: self.name.clone(), source: flaw.clone() })
+            }
         }
     }
 }
@@ -165,7 +167,7 @@ impl Reader {
             Some(item) => Found::read(&self.settings, conn_id, item),
             None => {
                 let until = self.clock.now() + MISSING_BELIEVED;
-                Found::Missing { until, unpaid: AtomicBool::new(true) }
+                Found::Missing { until, uncharged: AtomicBool::new(true) }
             }
         })
     }

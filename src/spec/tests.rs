@@ -111,18 +111,12 @@ impl Rig {
     }
 
     async fn open(&self, conn_id: &str) -> Result<Arc<ConnSpec>, SpecError> {
-        self.specs
-            .permitted(&principal(&["*"]), Asked::Database(conn_id), &|| Ok(()))
-            .await
+        permitted(&self.specs, &principal(&["*"]), Asked::Database(conn_id)).await
     }
 
     /// The database of the connection that is found.
     async fn leads_to(&self, rights: &[&str], asked: Asked<'_>) -> Option<String> {
-        match self
-            .specs
-            .permitted(&principal(rights), asked, &|| Ok(()))
-            .await
-        {
+        match permitted(&self.specs, &principal(rights), asked).await {
             Ok(spec) => spec.database.clone(),
             Err(SpecError::NotYours { .. }) => None,
             Err(other) => panic!("{other}"),
@@ -132,6 +126,14 @@ impl Rig {
     /// The database that a name leads to.
     async fn database(&self, conn_id: &str) -> String {
         self.open(conn_id).await.unwrap().database.clone().unwrap()
+    }
+}
+
+/// The connection that a client means, looked up where its name alone does not tell.
+async fn permitted(specs: &Specs, principal: &Principal, asked: Asked<'_>) -> Result<Arc<ConnSpec>, SpecError> {
+    match specs.named(principal, asked)? {
+        Named::Known(spec) => Ok(spec),
+        Named::InTable(look_up) => specs.look_up(principal, look_up).await,
     }
 }
 
@@ -207,10 +209,7 @@ async fn names_outside_the_rights_or_the_tables_globs_or_in_the_configuration_ar
     assert!(rig.open("fin-x").await.is_err());
     let some = principal(&["bi-public", "own"]);
     for name in ["bi-secret", "bi-own", "bi-*", "bi-\0", "", "proxy_admin"] {
-        let found = rig
-            .specs
-            .permitted(&some, Asked::Database(name), &|| Ok(()))
-            .await;
+        let found = permitted(&rig.specs, &some, Asked::Database(name)).await;
         assert!(matches!(found, Err(SpecError::NotYours { .. })), "{name:?}");
     }
     assert!(rig.open(&format!("bi-{}", "x".repeat(100))).await.is_err());
@@ -284,8 +283,7 @@ async fn a_user_asks_for_so_many_names_that_nobody_has() {
     }
     assert_eq!(rig.calls(), 21);
     let other = Principal { user: "bob".into(), ..principal(&["*"]) };
-    rig.specs
-        .permitted(&other, Asked::Database("bi-20"), &|| Ok(()))
+    permitted(&rig.specs, &other, Asked::Database("bi-20"))
         .await
         .unwrap_err();
     assert_eq!(rig.calls(), 22, "each has its own");
@@ -308,7 +306,7 @@ async fn hints_name_nothing_of_the_table() {
     rig.put("bi-x", item("one"));
     rig.open("bi-x").await.unwrap();
     let Err(SpecError::NotYours { may_open, .. }) = rig.open("bi-y").await else { panic!() };
-    assert_eq!(may_open, ["bi-own", "own"]);
+    assert_eq!(may_open.iter().map(ConnId::as_str).collect::<Vec<_>>(), ["bi-own", "own"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -378,7 +376,7 @@ async fn a_missing_enabled_is_false() {
 
 /// The conn_id that is found.
 async fn found(specs: &Specs, rights: &[&str], asked: Asked<'_>) -> Option<String> {
-    match specs.permitted(&principal(rights), asked, &|| Ok(())).await {
+    match permitted(specs, &principal(rights), asked).await {
         Ok(spec) => Some(spec.id.to_string()),
         Err(SpecError::NotYours { asked: told, .. }) => {
             assert_eq!(told, asked.name());
@@ -436,8 +434,7 @@ async fn case_counts_in_the_name_of_a_real_database_as_it_does_in_postgresql() {
         Some("dw")
     );
     for name in ["ANALYTICS", "Analytics", "DW"] {
-        let refused = specs
-            .permitted(&principal(&["*"]), Asked::Database(name), &|| Ok(()))
+        let refused = permitted(&specs, &principal(&["*"]), Asked::Database(name))
             .await
             .unwrap_err();
         assert_eq!(answer(&refused), Refusal::not_yours(name, &["dw"]));
@@ -511,8 +508,7 @@ async fn an_unknown_name_costs_a_look_at_each_connection_at_most() {
         // All have this one: two that the user may open are enough to know.
         (Asked::Database("dev"), 10),
     ] {
-        let permitted = specs.permitted(&principal, asked, &|| Ok(()));
-        let (steps, refused) = config::value::work::of(|| permitted.now_or_never().expect("nothing is waited for"));
+        let (steps, refused) = config::value::work::of(|| specs.named(&principal, asked));
         let Err(SpecError::NotYours { may_open, .. }) = refused else { panic!("{asked:?}") };
         assert_eq!(may_open.len(), want, "{asked:?}");
         // Two globs that begin with a wildcard are compared with each of 1,000.

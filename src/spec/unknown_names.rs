@@ -1,39 +1,37 @@
-//! Names that nobody has: a user may ask the table for so many a minute.
+//! How often a user may ask lava's table for names that are not there.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// What one missing name costs its user.
+use parking_lot::Mutex;
+
+/// The time that a user pays for one look-up of an unknown name.
 const EACH: Duration = Duration::from_secs(3);
 
-/// How many may be asked for at once.
+/// The number of unknown names that a user may look up at once.
 const AT_ONCE: u32 = 20;
 
-/// When each user will have paid for the names that turned out missing; users that owe nothing are
-/// forgotten.
+/// Each user's debt for look-ups of unknown names: the time at which it will be paid. The table of
+/// one [`SpecTable`](super::SpecTable) holds it for all sessions. Its lock guards the whole map for
+/// a few steps; users without debt are forgotten.
 #[derive(Default)]
 pub(super) struct UnknownNames(Mutex<HashMap<String, SystemTime>>);
 
 impl UnknownNames {
-    /// Whether a user may ask for no name that is not known to be there.
-    pub(super) fn are_spent(&self, user: &str, now: SystemTime) -> bool {
-        let owed = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(user)
-            .copied();
-        owed.and_then(|until| until.duration_since(now).ok())
+    /// True when this user has used up its look-ups of unknown names.
+    pub(super) fn is_over_quota(&self, user: &str, now: SystemTime) -> bool {
+        let paid_at = self.0.lock().get(user).copied();
+        paid_at
+            .and_then(|paid_at| paid_at.duration_since(now).ok())
             .is_some_and(|owed| owed > EACH * (AT_ONCE - 1))
     }
 
-    /// A call of this user's found nothing. What many calls at once found missing is paid for in
-    /// full.
+    /// Charges a user for one look-up that found nothing. Each of many look-ups at once is charged
+    /// in full.
     pub(super) fn charge(&self, user: &str, now: SystemTime) {
-        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        owed.retain(|_, until| *until > now);
-        let until = owed.entry(user.to_owned()).or_insert(now);
-        *until += EACH;
+        let mut owed = self.0.lock();
+        owed.retain(|_, paid_at| *paid_at > now);
+        let paid_at = owed.entry(user.to_owned()).or_insert(now);
+        *paid_at += EACH;
     }
 }

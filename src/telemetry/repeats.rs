@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{Level, error, info, warn};
 
 use crate::address::neighbourhood;
+use crate::config::ConnId;
 
 /// How long one line stands for all others of its kind.
 const SPAN: Duration = Duration::from_secs(1);
@@ -36,8 +37,9 @@ pub(crate) struct Kind {
     pub(crate) class: &'static str,
     /// In IPv6 its /64 counts. `None`: it is about no single address.
     pub(crate) client: Option<IpAddr>,
-    /// The connection, where a proven client asked for one that it may open; else empty.
-    pub(crate) conn_id: String,
+    /// The connection that a proven client asked for and may open. `None`: it is not known yet, or
+    /// the line is about no connection.
+    pub(crate) conn_id: Option<ConnId>,
 }
 
 /// Whether a line is written.
@@ -62,7 +64,7 @@ struct Seen {
 
 impl Kind {
     fn most(&self) -> u32 {
-        if self.conn_id.is_empty() { 1 } else { OF_PROVEN }
+        if self.conn_id.is_some() { OF_PROVEN } else { 1 }
     }
 }
 
@@ -73,7 +75,7 @@ impl Repeats {
         let now = Instant::now();
         let mut seen = self.seen();
         if seen.len() >= MAX_KINDS && !seen.contains_key(&kind) {
-            (kind.client, kind.conn_id) = (None, String::new());
+            (kind.client, kind.conn_id) = (None, None);
         }
         let most = kind.most();
         let last = seen
@@ -129,7 +131,7 @@ fn tell(kinds: Vec<(Kind, u64)>) {
     macro_rules! line {
         ($level:ident, $kind:ident, $left_out:ident) => {{
             let client_addr = $kind.client.map(|client| client.to_string());
-            let (class, conn_id) = ($kind.class, $kind.conn_id.as_str());
+            let (class, conn_id) = ($kind.class, $kind.conn_id.as_ref().map_or("", ConnId::as_str));
             $level!(of = $kind.event, class, client_addr, conn_id, left_out = $left_out, "lines left out");
         }};
     }
@@ -150,7 +152,7 @@ mod tests {
 
     fn kind(class: &'static str, client: &str) -> Kind {
         let client = Some(client.parse().unwrap());
-        Kind { level: Level::INFO, event: "login refused", class, client, conn_id: String::new() }
+        Kind { level: Level::INFO, event: "login refused", class, client, conn_id: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,7 +177,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_proven_clients_ten_lines_are_written() {
         let repeats = Repeats::default();
-        let judge = || repeats.judge(Kind { conn_id: "sales".to_owned(), ..kind("08004", "10.0.0.1") });
+        let judge = || repeats.judge(Kind { conn_id: ConnId::new("sales").ok(), ..kind("08004", "10.0.0.1") });
         for _ in 0..OF_PROVEN {
             assert_eq!(judge(), Verdict::Write(None));
         }
@@ -189,7 +191,7 @@ mod tests {
         let repeats = Repeats::default();
         let level = Kind { level: Level::WARN, ..kind("28P01", "10.0.0.1") };
         let event = Kind { event: "cancel forwarded", ..kind("28P01", "10.0.0.1") };
-        let conn_id = Kind { conn_id: "sales".to_owned(), ..kind("28P01", "10.0.0.1") };
+        let conn_id = Kind { conn_id: ConnId::new("sales").ok(), ..kind("28P01", "10.0.0.1") };
         for other in [
             kind("28P01", "10.0.0.1"),
             kind("28000", "10.0.0.1"),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::server_error::ServerError;
+use crate::config::ConnId;
 use crate::fault::{Fault, Kind};
 use crate::wire::WireError;
 use crate::wire::refusal::Refusal;
@@ -74,7 +75,7 @@ impl UpstreamError {
 #[derive(Debug, Error)]
 #[error("connection {conn_id}: no session")]
 pub(crate) struct OpenError {
-    pub(crate) conn_id: String,
+    pub(crate) conn_id: ConnId,
     pub(crate) source: UpstreamError,
 }
 
@@ -90,8 +91,10 @@ impl Fault for OpenError {
     fn refusal(&self) -> Option<Refusal> {
         Some(match &self.source {
             UpstreamError::Roots => Refusal::internal(),
-            UpstreamError::Certificate { .. } => Refusal::bad_certificate(&self.conn_id),
-            UpstreamError::LoginRefused(_) | UpstreamError::Authentication(_) => Refusal::not_available(&self.conn_id),
+            UpstreamError::Certificate { .. } => Refusal::bad_certificate(self.conn_id.as_str()),
+            UpstreamError::LoginRefused(_) | UpstreamError::Authentication(_) => {
+                Refusal::not_available(self.conn_id.as_str())
+            }
             // A refusal that can be read is passed on as sent; this one cannot.
             UpstreamError::Refused(_)
             | UpstreamError::Resolve { .. }
@@ -101,7 +104,7 @@ impl Fault for OpenError {
             | UpstreamError::TlsRefused { .. }
             | UpstreamError::Tls { .. }
             | UpstreamError::Closed(_)
-            | UpstreamError::Protocol(_) => Refusal::unreachable(&self.conn_id),
+            | UpstreamError::Protocol(_) => Refusal::unreachable(self.conn_id.as_str()),
         })
     }
 }

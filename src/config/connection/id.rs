@@ -2,12 +2,14 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::config::value;
 
-/// A logical connection name, checked once, so the rest of the code cannot meet a bad one.
+/// The logical name of a connection, checked once, so that the rest of the code cannot meet a bad one.
+/// A clone shares the text.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ConnId(Box<str>);
+pub struct ConnId(Arc<str>);
 
 impl ConnId {
     /// 1–63 bytes of visible characters, blanks within allowed; no `*` and `?`, which rights use as
