@@ -6,6 +6,7 @@ use rustls::crypto::CryptoProvider;
 
 pub use self::verifier::Verifier;
 
+pub(crate) mod derive;
 pub mod verifier;
 
 /// Makes the provider that all TLS settings of the proxy are built with: AWS-LC.

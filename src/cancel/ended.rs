@@ -56,7 +56,7 @@ impl EndedKeys {
     }
 
     fn fingerprint(&self, key: &CancelKey) -> u64 {
-        self.hash.hash_one((key.pid, key.secret()))
+        self.hash.hash_one(key)
     }
 
     /// The memory, without the keys of sessions that ended too long ago.

@@ -1,11 +1,9 @@
 //! What one user's passwords are checked against, be they told or proved: no network, no clock.
 
-use aws_lc_rs::digest;
-
 use crate::config::MAX_PASSWORDS;
 use crate::crypto::Verifier;
-use crate::crypto::verifier::hmac_sha256;
-use crate::secret::{Secret, same};
+use crate::crypto::derive::hmac_sha256;
+use crate::secret::{Secret, SecretBytes};
 
 /// One salt and one count of rounds, for one derivation serves all of a user's passwords.
 #[derive(Clone)]
@@ -19,14 +17,15 @@ pub(super) struct Verifiers {
 /// What is kept of one password.
 #[derive(Clone)]
 pub(super) struct Keys {
-    /// H(ClientKey)
-    pub(super) stored: [u8; 32],
-    pub(super) server: [u8; 32],
+    /// H(ClientKey): what a client's proof leads to.
+    pub(super) stored: SecretBytes<[u8; 32]>,
+    /// The key by which the proxy proves that it knows the verifier.
+    pub(super) server: SecretBytes<[u8; 32]>,
 }
 
 impl From<&Verifier> for Keys {
     fn from(verifier: &Verifier) -> Self {
-        Self { stored: verifier.stored_key, server: verifier.server_key }
+        Self { stored: verifier.stored_key.clone(), server: verifier.server_key.clone() }
     }
 }
 
@@ -39,24 +38,19 @@ impl Verifiers {
     /// Which password this is. As slow as its rounds: not for an async thread.
     pub(super) fn slot_of_password(&self, password: &Secret) -> Option<usize> {
         let derived = Verifier::derive(password, &self.salt, self.iterations);
-        self.slot(|keys| same(&derived.stored_key, &keys.stored))
+        self.slot(|keys| derived.stored_key == keys.stored)
     }
 
     /// Which password a ClientProof was made with (RFC 5802 section 3).
-    pub(super) fn slot_of_proof(&self, auth_message: &[u8], proof: &[u8; 32]) -> Option<usize> {
+    pub(super) fn slot_of_proof(&self, auth_message: &[u8], proof: &SecretBytes<[u8; 32]>) -> Option<usize> {
         self.slot(|keys| {
             let signature = hmac_sha256(&keys.stored, auth_message);
-            let mut client_key = *proof;
-            client_key
-                .iter_mut()
-                .zip(signature)
-                .for_each(|(byte, mask)| *byte ^= mask);
-            same(digest::digest(&digest::SHA256, &client_key).as_ref(), &keys.stored)
+            proof.clone().xor(&signature).sha256() == keys.stored
         })
     }
 
     /// ServerSignature: shows that we have the keys of that slot.
-    pub(super) fn server_signature(&self, slot: usize, auth_message: &[u8]) -> Option<[u8; 32]> {
+    pub(super) fn server_signature(&self, slot: usize, auth_message: &[u8]) -> Option<SecretBytes<[u8; 32]>> {
         self.slots
             .get(slot)
             .map(|keys| hmac_sha256(&keys.server, auth_message))

@@ -3,16 +3,14 @@
 //! Owns PostgreSQL's text of them (`pg_authid.rolpassword`, scram-common.c) and how they are made.
 //! The exchange that uses them is client_auth's.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 
-use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
 
-use crate::secret::{Secret, same};
+use super::derive;
+use crate::secret::{Secret, SecretBytes};
 
 /// A password's SCRAM-SHA-256 verifier. `Debug` shows the iterations only: who has the rest can
 /// guess at the password, and with `server_key` play the server.
@@ -23,9 +21,9 @@ pub struct Verifier {
     /// 1–64 bytes.
     pub salt: Vec<u8>,
     /// H(ClientKey)
-    pub stored_key: [u8; 32],
+    pub stored_key: SecretBytes<[u8; 32]>,
     /// HMAC(SaltedPassword, "Server Key")
-    pub server_key: [u8; 32],
+    pub server_key: SecretBytes<[u8; 32]>,
 }
 
 impl Verifier {
@@ -54,6 +52,7 @@ impl Verifier {
                 .decode(text)
                 .ok()
                 .and_then(|key| key.try_into().ok())
+                .map(SecretBytes::<[u8; 32]>::new)
                 .ok_or(BadVerifier::Key)
         };
         Ok(Self { iterations, salt, stored_key: key(stored_key)?, server_key: key(server_key)? })
@@ -64,32 +63,24 @@ impl Verifier {
     /// Slow on purpose: not for an async thread.
     #[must_use]
     pub fn derive(password: &Secret, salt: &[u8], iterations: u32) -> Self {
-        let prepared = match stringprep::saslprep(password.expose()) {
-            Ok(prepared) if !prepared.is_empty() => prepared,
-            Ok(_) | Err(_) => Cow::Borrowed(password.expose()),
-        };
-        let prepared = Zeroizing::new(prepared.into_owned());
         let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-        let mut salted = Zeroizing::new([0; 32]);
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, prepared.as_bytes(), salted.as_mut());
-        let client_key = Zeroizing::new(hmac_sha256(salted.as_ref(), b"Client Key"));
-        let stored_key = sized(digest::digest(&digest::SHA256, client_key.as_ref()).as_ref());
-        let server_key = hmac_sha256(salted.as_ref(), b"Server Key");
-        Self { iterations: rounds.get(), salt: salt.to_vec(), stored_key, server_key }
+        let derive::Keys { stored, server } = derive::keys(password, salt, rounds);
+        Self { iterations: rounds.get(), salt: salt.to_vec(), stored_key: stored, server_key: server }
     }
 
     /// Whether this is the password's verifier. As slow as `derive`; compares in constant time.
     #[must_use]
     pub fn matches(&self, password: &Secret) -> bool {
         let derived = Self::derive(password, &self.salt, self.iterations);
-        same(&derived.stored_key, &self.stored_key)
+        derived.stored_key == self.stored_key
     }
 }
 
 /// In PostgreSQL's text; it is as secret as the keys.
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [salt, stored, server] = [&self.salt[..], &self.stored_key, &self.server_key].map(|b| STANDARD.encode(b));
+        let (salt, stored, server) =
+            (STANDARD.encode(&self.salt), self.stored_key.to_base64(), self.server_key.to_base64());
         write!(f, "{PREFIX}{}:{salt}${stored}:{server}", self.iterations)
     }
 }
@@ -131,17 +122,6 @@ const PREFIX: &str = "SCRAM-SHA-256$";
 /// A second or so of a core; what comes from a file should not be able to ask for more.
 const MAX_ITERATIONS: u32 = 1_000_000;
 
-pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    sized(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref())
-}
-
-/// SHA-256 yields 32 bytes, always.
-pub(crate) fn sized(sum: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.iter_mut().zip(sum).for_each(|(to, from)| *to = *from);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,14 +137,14 @@ mod tests {
         let verifier = Verifier::derive(&secret("pencil"), &salt, 4096);
         let message = b"n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
             s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
-        let server = hmac_sha256(&verifier.server_key, message);
-        assert_eq!(STANDARD.encode(server), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        let server = derive::hmac_sha256(&verifier.server_key, message);
+        assert_eq!(server.to_base64(), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
         let proof = STANDARD
             .decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
             .unwrap();
-        let signature = hmac_sha256(&verifier.stored_key, message);
-        let client_key: Vec<u8> = proof.iter().zip(signature).map(|(p, s)| p ^ s).collect();
-        assert_eq!(digest::digest(&digest::SHA256, &client_key).as_ref(), verifier.stored_key);
+        let proof = SecretBytes::<[u8; 32]>::new(proof.try_into().unwrap());
+        let signature = derive::hmac_sha256(&verifier.stored_key, message);
+        assert_eq!(proof.xor(&signature).sha256(), verifier.stored_key);
     }
 
     /// As made by PostgreSQL's own rule: SASLprep, else the raw bytes. U+00A0 becomes a blank,

@@ -25,6 +25,7 @@ use tracing::warn;
 use crate::address::{is_in, neighbourhood};
 use crate::config::BanLimits;
 use crate::fault::{Fault, Kind};
+use crate::secret::SecretBytes;
 use crate::wire::refusal::Refusal;
 
 /// Wrong proofs remembered.
@@ -90,13 +91,13 @@ pub(crate) enum Ended {
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     /// An HMAC of the name under a key of the proxy's own.
-    tag: [u8; 32],
+    tag: SecretBytes<[u8; 32]>,
     /// For people: the name, or a few digits of a hash where nobody has it.
     shown: Arc<str>,
 }
 
 impl Counted {
-    pub(crate) fn new(tag: [u8; 32], shown: &str) -> Self {
+    pub(crate) fn new(tag: SecretBytes<[u8; 32]>, shown: &str) -> Self {
         Self { tag, shown: shown.into() }
     }
 }

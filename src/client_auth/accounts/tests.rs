@@ -88,7 +88,7 @@ async fn shown(accounts: &Accounts, name: &str, password: &str) -> Result<usize,
 async fn replicas_agree_on_what_a_stranger_sees() {
     let (one, two) = (accounts([]).await, accounts([]).await);
     let (a, b) = (one.find("stranger").verifiers, two.find("stranger").verifiers);
-    assert_eq!((&a.salt, a.iterations, a.slots[0].stored), (&b.salt, b.iterations, b.slots[0].stored));
+    assert_eq!((&a.salt, a.iterations, &a.slots[0].stored), (&b.salt, b.iterations, &b.slots[0].stored));
     assert_eq!((a.salt.len(), a.iterations), (SALT_BYTES, ITERATIONS));
     assert_ne!(a.salt, one.find("another").verifiers.salt);
     assert_ne!(a.slots[0].stored, a.slots[1].stored);

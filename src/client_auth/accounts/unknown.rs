@@ -8,7 +8,8 @@ use aws_lc_rs::hmac;
 
 use crate::client_auth::verifiers::{Keys, Verifiers};
 use crate::config::MAX_PASSWORDS;
-use crate::crypto::verifier::{SALT_BYTES, sized};
+use crate::crypto::verifier::SALT_BYTES;
+use crate::secret::SecretBytes;
 
 /// All of it is an HMAC of the name, so that it never changes and replicas agree.
 pub(super) struct Fakes {
@@ -33,23 +34,25 @@ impl Fakes {
     }
 
     pub(super) fn salt(&self, name: &str) -> Vec<u8> {
-        self.tag(b"salt", name)
-            .into_iter()
-            .take(SALT_BYTES)
-            .collect()
+        let tag = self.sign(b"salt", name);
+        tag.as_ref().iter().take(SALT_BYTES).copied().collect()
     }
 
     /// What stands for a name where that must not be had.
-    pub(super) fn pseudonym(&self, name: &str) -> [u8; 32] {
+    pub(super) fn pseudonym(&self, name: &str) -> SecretBytes<[u8; 32]> {
         self.tag(b"pseudonym", name)
     }
 
-    fn tag(&self, purpose: &[u8], name: &str) -> [u8; 32] {
+    fn tag(&self, purpose: &[u8], name: &str) -> SecretBytes<[u8; 32]> {
+        SecretBytes::of(self.sign(purpose, name).as_ref())
+    }
+
+    fn sign(&self, purpose: &[u8], name: &str) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(purpose);
         context.update(&[0]);
         context.update(name.as_bytes());
-        sized(context.sign().as_ref())
+        context.sign()
     }
 }
 

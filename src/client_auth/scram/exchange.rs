@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::client_auth::Reason;
 use crate::client_auth::verifiers::Verifiers;
-use crate::secret::same;
+use crate::secret::SecretBytes;
 
 /// The mechanisms' names (RFC 7677).
 const SCRAM: &str = "SCRAM-SHA-256";
@@ -112,13 +112,14 @@ impl Challenged {
     /// Takes client-final-message. Whatever is wrong with it, it proves nothing.
     pub(super) fn last(self, message: &[u8], verifiers: &Verifiers) -> Result<Proven, Reason> {
         let last = Last::parse(message).ok_or(Reason::Malformed)?;
-        if !same(last.nonce.as_bytes(), self.nonce.as_bytes()) {
+        // Nonce and binding are no secrets: both have gone over the wire.
+        if last.nonce != self.nonce {
             return Err(Reason::OtherExchange);
         }
         let auth_message = format!("{},{},{}", self.client_first_bare, self.server_first, last.unproven);
         let auth_message = auth_message.as_bytes();
         let slot = verifiers.slot_of_proof(auth_message, &last.proof);
-        if !same(last.binding.as_bytes(), self.binding.as_bytes()) {
+        if last.binding != self.binding {
             // The proof covers the binding as the client sees it: a right one says that the client
             // knows the password.
             return Err(if slot.is_some() { Reason::OtherChannel } else { Reason::OtherExchange });
@@ -127,7 +128,7 @@ impl Challenged {
         let signature = verifiers
             .server_signature(slot, auth_message)
             .ok_or(Reason::WrongPassword)?;
-        Ok(Proven { slot, server_final: format!("v={}", STANDARD.encode(signature)) })
+        Ok(Proven { slot, server_final: format!("v={}", signature.to_base64()) })
     }
 }
 
@@ -187,7 +188,7 @@ struct Last<'m> {
     nonce: &'m str,
     /// All of it but the proof.
     unproven: &'m str,
-    proof: [u8; 32],
+    proof: SecretBytes<[u8; 32]>,
 }
 
 impl<'m> Last<'m> {
@@ -197,7 +198,7 @@ impl<'m> Last<'m> {
         let mut attributes = unproven.split(',');
         let binding = attributes.next()?.strip_prefix("c=")?;
         let nonce = attributes.next()?.strip_prefix("r=")?;
-        let proof = STANDARD.decode(proof).ok()?.try_into().ok()?;
+        let proof = SecretBytes::new(STANDARD.decode(proof).ok()?.try_into().ok()?);
         attributes
             .all(is_passed_over)
             .then_some(Self { binding, nonce, unproven, proof })

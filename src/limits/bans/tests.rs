@@ -21,7 +21,7 @@ fn user(name: &str) -> Counted {
     tag.iter_mut()
         .zip(name.bytes())
         .for_each(|(to, from)| *to = from);
-    Counted::new(tag, name)
+    Counted::new(SecretBytes::new(tag), name)
 }
 
 fn fail(bans: &Bans, from: &str, name: &str, times: usize) {
@@ -281,7 +281,7 @@ async fn beyond_the_bound_a_ban_of_an_address_lasts_its_time() {
 #[tokio::test(start_paused = true)]
 async fn names_are_told_apart_by_all_of_them() {
     let (bans, alias) = (bans(), "unknown-bf227a79");
-    let [one, other] = [[1; 32], [2; 32]].map(|tag| Counted::new(tag, alias));
+    let [one, other] = [[1; 32], [2; 32]].map(|tag| Counted::new(SecretBytes::new(tag), alias));
     for _ in 0..3 {
         bans.failed(ip("10.0.0.1"), &one);
     }
