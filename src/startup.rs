@@ -15,7 +15,7 @@ pub(crate) use self::peer::Peer;
 use self::request::{Packet, StartupParams};
 use self::tls::Shown;
 use crate::stream;
-use crate::stream::tls::{Server, Tls};
+use crate::stream::tls::ServerSide;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::{Wire, WireError};
 
@@ -138,7 +138,7 @@ struct Bare {
 
 /// Inside TLS.
 struct Encrypted {
-    stream: Box<Tls<Server>>,
+    stream: Box<ServerSide>,
     session: TlsSession,
 }
 

@@ -15,7 +15,7 @@ use crate::stream;
 use crate::wire::{self, Wire, WireError};
 
 /// A connection to the server that is meant.
-pub(crate) type Secured = Box<stream::tls::Tls<stream::tls::Client>>;
+pub(crate) type Secured = Box<stream::tls::ClientSide>;
 
 impl Route {
     /// The first address that answers. DNS and TCP share one deadline, `upstream.connect_timeout`.
