@@ -202,12 +202,11 @@ impl Bare {
     /// The TLS handshake, and what it tells.
     async fn encrypt(self) -> Result<Encrypted, StartupError> {
         let Self { socket, shown } = self;
-        let (config, hello) = shown.config();
-        let stream = stream::tls::accept(socket, &config)
+        let stream::tls::Accepted { stream, server_name } = stream::tls::accept(socket, &shown.config)
             .await
             .map_err(StartupError::of_handshake)?;
         let session = TlsSession {
-            server_name: hello.server_name(),
+            server_name,
             certificate: stream
                 .client_certificates()
                 .first()

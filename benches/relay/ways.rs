@@ -2,6 +2,8 @@
 //! differ in: from received ciphertext to plaintext in a scratch buffer. A: its buffered
 //! connection. B, which the proxy goes: the unbuffered one.
 
+#![expect(clippy::disallowed_types, reason = "it measures what the unbuffered API is worth")]
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 

@@ -61,7 +61,7 @@ impl Session {
         (upstream, upstream_tls): (TcpStream, Option<Arc<ClientConfig>>),
     ) -> io::Result<Self> {
         let mut client: Leg = match client_tls {
-            Some(config) => tls::accept(client, &config).await?,
+            Some(config) => tls::accept(client, &config).await?.stream,
             None => Box::new(Io(client)),
         };
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;

@@ -148,6 +148,7 @@ async fn exchange(case: &Case) -> (Relayed, Vec<u8>, Vec<u8>) {
             stream::tls::accept(our_client_side, &server_config)
                 .await
                 .unwrap()
+                .stream
         } else {
             Box::new(Io(our_client_side))
         };
@@ -200,7 +201,7 @@ async fn session() -> (Legs, tokio_rustls::client::TlsStream<TcpStream>, tokio_r
         stream::tls::connect(our_upstream_side, &client_config, name()),
         TlsAcceptor::from(server_config.clone()).accept(upstream),
     );
-    let (client_leg, upstream_leg) = (client_leg.unwrap(), upstream_leg.unwrap());
+    let (client_leg, upstream_leg) = (client_leg.unwrap().stream, upstream_leg.unwrap());
     let legs = Legs { client: (client_leg, BytesMut::new()), upstream: (upstream_leg, BytesMut::new()) };
     (legs, client.unwrap(), upstream.unwrap())
 }

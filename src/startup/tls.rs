@@ -1,10 +1,10 @@
 //! TLS towards clients: the listener's settings and its side of the handshake.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{self, ServerConfig};
 use thiserror::Error;
 
@@ -55,8 +55,7 @@ pub(crate) struct ServerTls {
 
 /// One certificate, and all that goes with it.
 pub(super) struct Shown {
-    config: ServerConfig,
-    certificate: Arc<CertifiedKey>,
+    pub(super) config: ServerConfig,
     /// Whose certificates clients may show.
     clients: Option<Clients>,
     /// The hash of the certificate that channels are bound to; see [`super::TlsSession`].
@@ -66,7 +65,7 @@ pub(super) struct Shown {
 /// What a handshake is made of.
 #[derive(Clone)]
 struct Parts {
-    certificate: Arc<CertifiedKey>,
+    certificate: CertifiedKey,
     /// `None`: clients are not asked for certificates.
     clients: Option<Clients>,
     channel_binding: ChannelBinding,
@@ -135,7 +134,7 @@ impl ServerTls {
         let required = listen.tls == TlsMode::Require;
         let clients = listen.clients.as_ref().map(Clients::new).transpose()?;
         let channel_binding = listen.channel_binding;
-        let parts = Parts { certificate: Arc::new(pair), clients, channel_binding };
+        let parts = Parts { certificate: pair, clients, channel_binding };
         let shown = match listen.tls {
             TlsMode::Disable => None,
             TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(&parts)?))),
@@ -184,7 +183,7 @@ impl ServerTls {
         let mut new = parts.clone();
         match (renewed, &mut new.clients) {
             (Renewed::Identity(cert, key), _) => {
-                new.certificate = Arc::new(Identity::read(cert, key)?.pair);
+                new.certificate = Identity::read(cert, key)?.pair;
             }
             (Renewed::ClientCa(pem), Some(clients)) => clients.trust(pem)?,
             (Renewed::ClientCrl(pem), Some(clients)) => clients.revoke(pem)?,
@@ -214,14 +213,15 @@ impl Shown {
             Some(clients) => config.with_client_cert_verifier(clients.verifier()?),
             None => config.with_no_client_auth(),
         };
-        let mut config = config.with_cert_resolver(Arc::new(Hello::new(Arc::clone(certificate))));
+        // Whatever name a client asks for: an unknown one breaks no handshake.
+        let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate.clone())));
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Clients of a database keep their connections: tickets would be work and memory for
         // nothing.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.max_fragment_size = Some(RECORD_BYTES + RECORD_HEADER_BYTES);
-        Ok(Self { config, certificate: Arc::clone(certificate), clients: clients.clone(), end_point })
+        Ok(Self { config, clients: clients.clone(), end_point })
     }
 
     /// Whether a CA that may vouch for what the client has shown is held to some names. `false`
@@ -230,45 +230,6 @@ impl Shown {
         self.clients
             .as_ref()
             .is_some_and(|clients| clients.is_constrained(shown))
-    }
-
-    /// The server's side of a handshake, and who listens for the name in it: rustls's unbuffered
-    /// connection does not tell the name itself, but shows it to its resolver. A copy of the
-    /// settings is a few reference counts.
-    pub(super) fn config(&self) -> (Arc<ServerConfig>, Arc<Hello>) {
-        let hello = Arc::new(Hello::new(Arc::clone(&self.certificate)));
-        let mut config = self.config.clone();
-        config.cert_resolver = Arc::clone(&hello) as _;
-        (Arc::new(config), hello)
-    }
-}
-
-/// One client's ClientHello.
-#[derive(Debug)]
-pub(super) struct Hello {
-    certificate: Arc<CertifiedKey>,
-    server_name: OnceLock<String>,
-}
-
-impl Hello {
-    fn new(certificate: Arc<CertifiedKey>) -> Self {
-        Self { certificate, server_name: OnceLock::new() }
-    }
-
-    /// The server name that was asked for (SNI), in lower case.
-    pub(super) fn server_name(&self) -> Option<String> {
-        self.server_name.get().cloned()
-    }
-}
-
-impl ResolvesServerCert for Hello {
-    /// Whatever the name is: an unknown one breaks no handshake.
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        if let Some(name) = hello.server_name() {
-            // A second ClientHello, after a retry, has the same one (RFC 8446 section 4.1.2).
-            let _same = self.server_name.set(name.to_ascii_lowercase());
-        }
-        Some(Arc::clone(&self.certificate))
     }
 }
 

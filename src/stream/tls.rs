@@ -3,6 +3,11 @@
 //! An idle session holds no buffer: ciphertext is received into scratch and decrypted there,
 //! plaintext is encrypted into scratch and sent from there; only half a record, or what the peer
 //! does not take, is kept. All cryptography, KeyUpdate and TLS 1.2 are rustls's.
+//!
+//! The unbuffered API ends with rustls 0.23 (docs/architecture.md). Nothing outside of this folder
+//! names it: what the others get is a [`Stream`](super::Stream).
+
+#![expect(clippy::disallowed_types, reason = "the one place that knows how rustls is driven")]
 
 use std::io;
 use std::sync::Arc;
@@ -12,10 +17,12 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 
 use self::codec::invalid;
+use self::server_name::NameListener;
 use self::session::Tls;
 use self::side::{Client, Server};
 
 mod codec;
+mod server_name;
 mod session;
 mod side;
 
@@ -24,6 +31,13 @@ pub(crate) type ServerSide = Tls<Server>;
 
 /// A TLS session in which we are the client, past its handshake.
 pub(crate) type ClientSide = Tls<Client>;
+
+/// A client that has completed its handshake.
+pub(crate) struct Accepted {
+    pub(crate) stream: Box<ServerSide>,
+    /// The server name that it asked for (SNI), in lower case.
+    pub(crate) server_name: Option<String>,
+}
 
 /// Verifies the server as `name` and completes the handshake. The caller sets the deadline.
 ///
@@ -37,12 +51,14 @@ pub(crate) async fn connect(
     Tls::handshake(socket, Client::new(Arc::clone(config), name).map_err(invalid)?).await
 }
 
-/// The server's side of the same.
+/// Serves a client's handshake. The caller sets the deadline.
 ///
 /// # Errors
 /// As [`connect`].
-pub(crate) async fn accept(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Box<ServerSide>> {
-    Tls::handshake(socket, Server::new(Arc::clone(config)).map_err(invalid)?).await
+pub(crate) async fn accept(socket: TcpStream, config: &ServerConfig) -> io::Result<Accepted> {
+    let (config, listener) = NameListener::put_into(config);
+    let stream = Tls::handshake(socket, Server::new(Arc::new(config)).map_err(invalid)?).await?;
+    Ok(Accepted { stream, server_name: listener.name() })
 }
 
 impl ServerSide {

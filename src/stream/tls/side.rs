@@ -2,8 +2,8 @@
 
 use rustls::unbuffered::UnbufferedStatus;
 
-pub(crate) use rustls::client::UnbufferedClientConnection as Client;
-pub(crate) use rustls::server::UnbufferedServerConnection as Server;
+pub(super) use rustls::client::UnbufferedClientConnection as Client;
+pub(super) use rustls::server::UnbufferedServerConnection as Server;
 
 /// Client or server.
 pub(crate) trait Side: Send {
@@ -18,7 +18,11 @@ pub(crate) trait Side: Send {
     /// `UnbufferedConnectionCommon::process_tls_records`.
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
+    /// Whether application data cannot be sent or received yet.
     fn is_handshaking(&self) -> bool;
+
+    /// Whether rustls has something to send by itself: a part of the handshake, an alert.
+    fn wants_write(&self) -> bool;
 }
 
 impl Side for Client {
@@ -34,6 +38,10 @@ impl Side for Client {
     fn is_handshaking(&self) -> bool {
         (**self).is_handshaking()
     }
+
+    fn wants_write(&self) -> bool {
+        (**self).wants_write()
+    }
 }
 
 impl Side for Server {
@@ -48,5 +56,9 @@ impl Side for Server {
 
     fn is_handshaking(&self) -> bool {
         (**self).is_handshaking()
+    }
+
+    fn wants_write(&self) -> bool {
+        (**self).wants_write()
     }
 }
