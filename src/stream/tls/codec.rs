@@ -92,12 +92,10 @@ impl<S: Side> Codec<S> {
                     // is shown what it has not used, since it may hold places in that; and not
                     // asked beyond the alert, or it would judge that again.
                     let rest = incoming.get_mut(used..).unwrap_or_default();
-                    let mut is_said = false;
-                    while !is_said && let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state {
-                        let before = self.unsent.bytes().len();
-                        is_said = encode(data, &mut self.unsent).is_err()
-                            || self.unsent.bytes().get(before..).is_some_and(is_alert);
-                    }
+                    while self.side.wants_write()
+                        && let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(rest).state
+                        && encode(data, &mut self.unsent).is_ok()
+                    {}
                     // And is not to be asked again: it would see the same record, and say the same.
                     (self.ended, self.closed) = (true, true);
                     return Err(error);
@@ -116,12 +114,6 @@ fn encode<D>(mut data: EncodeTlsData<'_, D>, unsent: &mut Backlog) -> io::Result
     data.encode(unsent.grow(size.required_size))
         .map(drop)
         .map_err(io::Error::other)
-}
-
-/// Of a record by itself: by its type or, encrypted by TLS 1.3, by its length (level, description,
-/// type, tag). Nothing else that rustls says of its own accord is as short.
-fn is_alert(record: &[u8]) -> bool {
-    matches!(record, [21, ..] | [23, _, _, 0, 19, ..])
 }
 
 /// Nothing to write.
