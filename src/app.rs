@@ -89,7 +89,7 @@ impl App {
     /// See [`AppError`]; nothing is left running.
     pub async fn start_on(
         network: &Network,
-        mut config: Config,
+        config: Config,
         base: Base,
         workers: Workers,
         clock: Arc<dyn Clock>,
@@ -99,8 +99,8 @@ impl App {
         // A gate of their own: logins do not queue up behind them.
         let patience = config.credentials.timeout;
         let references = References::new(Arc::new(StoreReader(Arc::new(logins.calls().apart(patience)))), patience);
-        references.listener(&mut config.listen).await;
-        let tls = ServerTls::new(&config.listen, Arc::clone(&clock))?;
+        let pem = parts::listener_pem(&config.listen, &references).await;
+        let tls = ServerTls::new(&config.listen, &pem, Arc::clone(&clock))?;
         tls.tell_of_age(true);
         let any = config.any_user.as_deref();
         let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(&clock)).await?;
@@ -130,7 +130,7 @@ impl App {
         let telling = AbortOnDropHandle::new(tokio::spawn(async move { repeats.tell_in_time().await }));
         let certificates = Arc::clone(&shared);
         let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || certificates.tls.tell_of_age(false))));
-        let watch = Watch::new(references, watched::all(&config, &shared));
+        let watch = Watch::new(references, watched::all(&config, &pem, &shared));
         let (first, read) = oneshot::channel();
         let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
         // At most one read's patience: a user whose password has not been read by then is refused

@@ -21,6 +21,7 @@ pub mod iam_policy;
 pub mod import_lava;
 pub mod url;
 
+mod bootstrap;
 mod connection;
 
 /// Does what the arguments say, the program's name first. The process ends with this code.

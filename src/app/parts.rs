@@ -1,5 +1,6 @@
 //! Single parts of the proxy, each built from the configuration.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,14 @@ use tokio::runtime::Handle;
 
 use super::error::AppError;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Listen, Material};
 use crate::credentials::Logins;
 use crate::listener::{self, Bound, Ports};
 use crate::network::{Network, Probes};
+use crate::references::References;
+use crate::secret::Secret;
 use crate::spec::{SpecTable, Specs};
+use crate::startup::tls::ListenerPem;
 use crate::stream::KeepAlive;
 use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
 
@@ -41,6 +45,19 @@ pub(crate) fn table_timeout(config: &Config) -> Duration {
         .credentials
         .timeout
         .min(config.limits.startup_timeout / 3)
+}
+
+/// The texts that the listener's TLS is made of. Without them nothing can be served, so that those
+/// that AWS keeps are waited for.
+pub(super) async fn listener_pem(listen: &Listen, references: &References) -> ListenerPem {
+    let read = async |key: &'static str, material: &Material| -> Result<Secret, Infallible> {
+        match &material.text {
+            Some(text) => Ok(text.clone()),
+            None => Ok(references.wait_for(key, &material.from).await),
+        }
+    };
+    let Ok(pem) = ListenerPem::read(listen, read).await;
+    pem
 }
 
 /// The configuration's connections, and the table's if there is one.

@@ -8,30 +8,33 @@ use crate::config::{AnyUser, Config, Material, Password, Proof, Reference, User}
 use crate::references::{BadValue, Listing, Watched};
 use crate::secret::Secret;
 use crate::session::Shared;
-use crate::startup::tls::Renewed;
+use crate::startup::tls::{IdentityPem, ListenerPem, Renewed};
 
 /// Each, and what becomes of its new values.
-pub(super) fn all(config: &Config, shared: &Arc<Shared>) -> Vec<Watched> {
+pub(super) fn all(config: &Config, pem: &ListenerPem, shared: &Arc<Shared>) -> Vec<Watched> {
     let users = config
         .users
         .iter()
         .flat_map(|(name, user)| passwords(name, user, shared));
     let any = config.any_user.iter().filter_map(|any| listed(any, shared));
-    let identity = config.listen.identity.as_ref().and_then(|identity| {
-        of_listener("listen.tls", &[&identity.cert, &identity.key], shared, |values| match values {
+    let listen = &config.listen;
+    let identity = listen.identity.as_ref().zip(pem.identity.as_ref());
+    let identity = identity.and_then(|(identity, IdentityPem { cert, key })| {
+        let texts = [(&identity.cert, cert), (&identity.key, key)];
+        of_listener("listen.tls", &texts, shared, |values| match values {
             [cert, key] => Some(Renewed::Identity(cert, key)),
             _ => None,
         })
     });
-    let clients = config.listen.clients.as_ref();
-    let ca = clients.map(|clients| &clients.ca).and_then(|ca| {
-        of_listener("listen.tls.client_ca", &[ca], shared, |values| values.first().map(Renewed::ClientCa))
+    let clients = listen.clients.as_ref().zip(pem.clients.as_ref());
+    let ca = clients.and_then(|(clients, pem)| {
+        let texts = [(&clients.ca, &pem.ca)];
+        of_listener("listen.tls.client_ca", &texts, shared, |values| values.first().map(Renewed::ClientCa))
     });
-    let crl = clients
-        .and_then(|clients| clients.crl.as_ref())
-        .and_then(|crl| {
-            of_listener("listen.tls.client_crl", &[crl], shared, |values| values.first().map(Renewed::ClientCrl))
-        });
+    let crl = clients.and_then(|(clients, pem)| {
+        let texts = [(clients.crl.as_ref()?, pem.crl.as_ref()?)];
+        of_listener("listen.tls.client_crl", &texts, shared, |values| values.first().map(Renewed::ClientCrl))
+    });
     users
         .chain(any)
         .chain(identity)
@@ -98,19 +101,22 @@ fn forgive(shared: &Shared, users: &[String]) {
 /// change.
 fn of_listener(
     key: &str,
-    texts: &[&Material],
+    texts: &[(&Material, &Secret)],
     shared: &Arc<Shared>,
     part: fn(&[Secret]) -> Option<Renewed<'_>>,
 ) -> Option<Watched> {
-    if !texts.iter().all(|material| material.from.may_change()) {
+    if !texts.iter().all(|(material, _)| material.from.may_change()) {
         return None;
     }
-    let from = texts.iter().map(|material| material.from.clone()).collect();
-    let known = texts.iter().map(|material| material.text.clone()).collect();
+    let from = texts
+        .iter()
+        .map(|(material, _)| material.from.clone())
+        .collect();
+    let known = texts.iter().map(|(_, text)| (*text).clone()).collect();
     let shared = Arc::clone(shared);
     let take = move |values: Vec<Secret>| {
         let renewed = part(&values).map_or(Ok(()), |part| shared.tls.renew(&part));
         std::future::ready(renewed.map_err(BadValue::from))
     };
-    Some(Watched::new(key.to_owned(), from, known, take))
+    Some(Watched::new(key.to_owned(), from, Some(known), take))
 }

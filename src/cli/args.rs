@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+use super::bootstrap;
 use super::iam_policy::Principal;
 use super::url::Format;
 use crate::config::{self, Config, Faults, UnknownKeys};
 use crate::crypto::Verifier;
-use crate::references;
 
 /// It did not work.
 pub const FAILED: u8 = 1;
@@ -171,6 +171,6 @@ impl Cli {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-        config::load_reference(&self.config, env, &|remote| references::fetch(remote, env), self.unknown_keys)
+        config::load_reference(&self.config, env, &|remote| bootstrap::fetch(remote, env), self.unknown_keys)
     }
 }

@@ -14,9 +14,9 @@ use self::connection::{Converted, Refused, convert};
 use self::json::Record;
 use self::table::scan;
 use super::args::{Cli, DEFAULT_CONFIG};
+use super::bootstrap;
 use crate::config::{self, Aws, ConnId, Faults};
 use crate::fault::chain;
-use crate::references;
 
 mod connection;
 mod json;
@@ -74,7 +74,7 @@ pub fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<A
     if cli.config == DEFAULT_CONFIG && !Path::new(DEFAULT_CONFIG).exists() {
         return Ok(Aws { region: None, endpoint_url: None });
     }
-    config::load_aws(&cli.config, env, &|remote| references::fetch(remote, env), cli.unknown_keys)
+    config::load_aws(&cli.config, env, &|remote| bootstrap::fetch(remote, env), cli.unknown_keys)
 }
 
 /// Longest text read, in bytes: a page of a scan is 1 MiB.

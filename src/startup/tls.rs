@@ -12,9 +12,10 @@ use self::ages::Told;
 pub(crate) use self::ages::{Aging, Of, by_the_hour};
 use self::clients::{Clients, ClientsError};
 use self::end_point::end_point;
+pub(crate) use self::pem::{IdentityPem, ListenerPem};
 use crate::clock::Clock;
 use crate::config::value::{Term, of_certificate};
-use crate::config::{BadIdentity, CertifiedIdentity, ChannelBinding, Identity, Listen, Material, TlsMode};
+use crate::config::{BadIdentity, CertifiedIdentity, ChannelBinding, Identity, Listen, TlsMode};
 use crate::crypto::provider;
 use crate::secret::Secret;
 
@@ -22,6 +23,7 @@ mod ages;
 mod clients;
 mod constraints;
 mod end_point;
+mod pem;
 
 /// First byte of a TLS handshake record (RFC 8446 section 5.1): what direct TLS begins with.
 pub(super) const HANDSHAKE_RECORD: u8 = 0x16;
@@ -99,9 +101,6 @@ pub(crate) enum Renewed<'a> {
 /// of.
 #[derive(Debug, Error)]
 pub enum ServerTlsError {
-    /// It has not been read.
-    #[error("listen.tls: certificate or key not read")]
-    Unread,
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Identity(#[from] BadIdentity),
@@ -122,17 +121,14 @@ impl ServerTls {
     ///
     /// # Errors
     /// See [`ServerTlsError`].
-    pub(crate) fn new(listen: &Listen, clock: Arc<dyn Clock>) -> Result<Self, ServerTlsError> {
-        let CertifiedIdentity { pair, key } = match &listen.identity {
-            Some(Identity { cert: Material { text: Some(cert), .. }, key: Material { text: Some(key), .. } }) => {
-                Identity::read(cert, key)?
-            }
-            Some(_) => return Err(ServerTlsError::Unread),
+    pub(crate) fn new(listen: &Listen, pem: &ListenerPem, clock: Arc<dyn Clock>) -> Result<Self, ServerTlsError> {
+        let CertifiedIdentity { pair, key } = match &pem.identity {
+            Some(IdentityPem { cert, key }) => Identity::read(cert, key)?,
             None => self_signed()?,
         };
         let salt_key = salt_key(key.secret_der());
         let required = listen.tls == TlsMode::Require;
-        let clients = listen.clients.as_ref().map(Clients::new).transpose()?;
+        let clients = pem.clients.as_ref().map(Clients::new).transpose()?;
         let channel_binding = listen.channel_binding;
         let parts = Parts { certificate: pair, clients, channel_binding };
         let shown = match listen.tls {

@@ -3,54 +3,54 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::context::Explanation;
-use super::step::Step;
+use super::step::{Failed, Step};
 use crate::aws::{Base, Calls, StoreReader};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Listen, Material, Reference, Remote};
+use crate::config::{Config, Material, Reference, Remote};
 use crate::fault::chain;
 use crate::references::References;
-use crate::startup::tls::{Aging, ServerTls};
+use crate::startup::tls::{Aging, ListenerPem, ServerTls};
 
 /// Its steps; none where all of it stands in files and variables, which were read with the
 /// configuration, and nothing of it is about to end.
 pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<Step> {
-    let (mut listen, mut steps) = (config.listen.clone(), Vec::new());
-    let unread: Vec<_> = materials(&mut listen)
-        .into_iter()
-        .filter(|(_, material)| material.text.is_none())
-        .collect();
-    if !unread.is_empty() {
-        let base = Base::from_environment(&config.aws, config.home_region(), env).await;
-        let patience = config.credentials.timeout;
-        let store = StoreReader(Arc::new(Calls::new(base, patience, None)));
-        let references = References::new(Arc::new(store), patience);
-        for (key, material) in unread {
-            let began = Instant::now();
-            let read = references.read(&material.from).await;
-            let step = Step::new(key, told(&material.from)).since(began);
-            match read {
-                Ok(text) => {
-                    material.text = Some(text);
-                    steps.push(step);
-                }
-                Err(error) => {
-                    let why = Explanation::new(
-                        chain(&error),
-                        "serve waits until this can be read: correct the reference, or let the base identity read it \
-                         (see iam-policy)",
-                    );
-                    steps.push(Step { fault: Some(why), ..step });
-                    return steps;
-                }
+    let mut steps = Vec::new();
+    let mut references = None;
+    let read = async |key: &'static str, material: &Material| {
+        if let Some(text) = &material.text {
+            return Ok(text.clone());
+        }
+        let references = match &references {
+            Some(references) => references,
+            None => references.insert(reader(config, env).await),
+        };
+        let began = Instant::now();
+        let read = references.read(&material.from).await;
+        let step = Step::new(key, told(&material.from)).since(began);
+        match read {
+            Ok(text) => {
+                steps.push(step);
+                Ok(text)
+            }
+            Err(error) => {
+                let why = Explanation::new(
+                    chain(&error),
+                    "serve waits until this can be read: correct the reference, or let the base identity read it \
+                     (see iam-policy)",
+                );
+                steps.push(Step { fault: Some(why), ..step });
+                Err(Failed)
             }
         }
-    }
+    };
+    let Ok(pem) = ListenerPem::read(&config.listen, read).await else { return steps };
     let began = Instant::now();
     let step = |name| Step::new(name, "").since(began);
-    match ServerTls::new(&listen, Arc::new(SystemClock)) {
+    match ServerTls::new(&config.listen, &pem, Arc::new(SystemClock)) {
         Err(error) => {
             let why = Explanation::new(chain(&error), "serve ends with exit code 78 here: store it anew as it says");
             steps.push(Step { fault: Some(why), ..step("listen.tls") });
@@ -70,7 +70,9 @@ pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -
 pub(super) fn ages(config: &Config) -> Vec<String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // What AWS keeps was not read, and is not read here.
-    let aging = ServerTls::new(&config.listen, clock)
+    let known = async |_key: &'static str, material: &Material| material.text.clone().ok_or(());
+    let Some(Ok(pem)) = ListenerPem::read(&config.listen, known).now_or_never() else { return Vec::new() };
+    let aging = ServerTls::new(&config.listen, &pem, clock)
         .map(|tls| tls.aging())
         .unwrap_or_default();
     aging
@@ -87,17 +89,12 @@ fn aged(aging: &Aging, step: Step) -> Step {
     step.found(aging.to_string())
 }
 
-fn materials(listen: &mut Listen) -> Vec<(&'static str, &mut Material)> {
-    let identity = listen.identity.iter_mut();
-    let identity = identity.flat_map(|pair| [("listen.tls.cert", &mut pair.cert), ("listen.tls.key", &mut pair.key)]);
-    let clients = listen.clients.iter_mut().flat_map(|clients| {
-        let crl = clients
-            .crl
-            .iter_mut()
-            .map(|crl| ("listen.tls.client_crl", crl));
-        std::iter::once(("listen.tls.client_ca", &mut clients.ca)).chain(crl)
-    });
-    identity.chain(clients).collect()
+/// Reads what AWS keeps, as the base identity.
+async fn reader(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> References {
+    let base = Base::from_environment(&config.aws, config.home_region(), env).await;
+    let timeout = config.credentials.timeout;
+    let store = StoreReader(Arc::new(Calls::new(base, timeout, None)));
+    References::new(Arc::new(store), timeout)
 }
 
 /// As it stands in the file.

@@ -15,8 +15,9 @@ use thiserror::Error;
 
 use super::ages::Of;
 use super::constraints::is_constrained;
+use super::pem::ClientCaPem;
+use crate::config::BadPem;
 use crate::config::value::{Term, crls, of_crl, roots, terms};
-use crate::config::{BadPem, ClientCa, Material};
 use crate::crypto::provider;
 use crate::secret::Secret;
 
@@ -33,9 +34,6 @@ pub(super) struct Clients {
 /// Clients' certificates could not be verified.
 #[derive(Debug, Error)]
 pub enum ClientsError {
-    /// It has not been read.
-    #[error("listen.tls.client_ca or client_crl: not read")]
-    Unread,
     /// The CA bundle cannot be used.
     #[error("listen.tls.client_ca: {0}")]
     Ca(BadPem),
@@ -50,12 +48,11 @@ pub enum ClientsError {
 impl Clients {
     /// # Errors
     /// See [`ClientsError`].
-    pub(super) fn new(from: &ClientCa) -> Result<Self, ClientsError> {
-        let text = |material: &Material| material.text.clone().ok_or(ClientsError::Unread);
+    pub(super) fn new(from: &ClientCaPem) -> Result<Self, ClientsError> {
         let mut clients = Self { roots: Arc::new(RootCertStore::empty()), of_roots: Vec::new(), revoked: None };
-        clients.trust(&text(&from.ca)?)?;
+        clients.trust(&from.ca)?;
         if let Some(crl) = &from.crl {
-            clients.revoke(&text(crl)?)?;
+            clients.revoke(crl)?;
         }
         Ok(clients)
     }

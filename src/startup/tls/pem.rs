@@ -1,0 +1,55 @@
+//! The texts that the listener's TLS is made of.
+
+use crate::config::{Listen, Material};
+use crate::secret::Secret;
+
+/// The texts that `[listen.tls]` refers to, all of them read.
+pub(crate) struct ListenerPem {
+    /// The certificate chain and its key. `None`: there are none, and one is made for loopback
+    /// names.
+    pub(crate) identity: Option<IdentityPem>,
+    /// What clients' certificates are verified by. `None`: clients are not asked for any.
+    pub(crate) clients: Option<ClientCaPem>,
+}
+
+/// The certificate chain, and the key that belongs to it.
+pub(crate) struct IdentityPem {
+    pub(crate) cert: Secret,
+    pub(crate) key: Secret,
+}
+
+/// The CA bundle of clients, and the revocation lists where there are any.
+pub(crate) struct ClientCaPem {
+    pub(crate) ca: Secret,
+    pub(crate) crl: Option<Secret>,
+}
+
+impl ListenerPem {
+    /// Collects the texts. `read` is asked for each in turn, with its key in the configuration.
+    ///
+    /// # Errors
+    /// The first error of `read`.
+    pub(crate) async fn read<E>(
+        listen: &Listen,
+        mut read: impl AsyncFnMut(&'static str, &Material) -> Result<Secret, E>,
+    ) -> Result<Self, E> {
+        let identity = match &listen.identity {
+            Some(identity) => Some(IdentityPem {
+                cert: read("listen.tls.cert", &identity.cert).await?,
+                key: read("listen.tls.key", &identity.key).await?,
+            }),
+            None => None,
+        };
+        let clients = match &listen.clients {
+            Some(clients) => Some(ClientCaPem {
+                ca: read("listen.tls.client_ca", &clients.ca).await?,
+                crl: match &clients.crl {
+                    Some(crl) => Some(read("listen.tls.client_crl", crl).await?),
+                    None => None,
+                },
+            }),
+            None => None,
+        };
+        Ok(Self { identity, clients })
+    }
+}
