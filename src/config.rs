@@ -5,8 +5,8 @@
 
 pub(crate) use self::connection::MAX_APPLICATION_NAME;
 pub use self::connection::{
-    Bounds, BoundsError, ConnId, ConnSpec, LoginIdentity, NameTemplate, Piece, RoleHop, StartupPolicy, Warehouse,
-    connection_from_item,
+    Bounds, BoundsError, Cluster, ConnId, ConnSpec, LoginAs, LoginFrom, NameTemplate, Piece, RoleHop, Roles,
+    StartupPolicy, Target, Workgroup, connection_from_item,
 };
 pub use self::disguise::BadPassword;
 pub(crate) use self::disguise::{of_a_secret, warehouse_password, without_newline};

@@ -7,7 +7,7 @@ pub use self::live::{LiveError, Verdict, live};
 use self::open_to::OpenTo;
 use super::connection::Connection;
 pub use super::connection::Unknown;
-use crate::config::{Ca, Config, ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
+use crate::config::{Ca, Config, ConnId, ConnSpec, LoginAs, LoginFrom, SpecsTable, Target};
 
 mod certificate;
 mod context;
@@ -108,66 +108,85 @@ fn address(spec: &ConnSpec) -> String {
     };
     match &spec.host {
         Some(host) if host.contains(':') => format!("[{host}]:{}", spec.port.unwrap_or(5439)),
-        Some(host) if spec.port.is_none() && spec.secret_id.is_some() => format!("{host}, port out of the secret"),
+        Some(host) if spec.port.is_none() && spec.login.secret_id().is_some() => {
+            format!("{host}, port out of the secret")
+        }
         Some(host) => format!("{host}:{}", spec.port.unwrap_or(5439)),
-        None if spec.secret_id.is_some() => format!("out of the secret{}", port()),
-        None => match spec.warehouse {
-            Warehouse::Serverless => format!("where GetWorkgroup says{}", port()),
-            Warehouse::Provisioned => format!("where DescribeClusters says{}", port()),
+        None if spec.login.secret_id().is_some() => format!("out of the secret{}", port()),
+        None => match spec.target {
+            Target::Workgroup(_) => format!("where GetWorkgroup says{}", port()),
+            Target::Cluster(_) => format!("where DescribeClusters says{}", port()),
         },
     }
 }
 
 /// Precedence: the spec's stored password, the secret's, IAM credentials.
 fn credentials(config: &Config, spec: &ConnSpec) -> String {
-    let user = spec.user.as_deref().unwrap_or("out of the secret");
-    if let Some(password) = &spec.password {
-        return format!("the password in SSM parameter {password}, user {user}");
-    }
-    match &spec.secret_id {
-        Some(secret) => format!("the password in secret {secret}, where it has one; else {}", iam(config, spec)),
-        None => iam(config, spec),
+    match &spec.login {
+        LoginFrom::Parameter { name, user, .. } => {
+            format!("the password in SSM parameter {name}, user {}", user.as_deref().unwrap_or("out of the secret"))
+        }
+        LoginFrom::Secret { id, login_as } => {
+            format!("the password in secret {id}, where it has one; else {}", iam(config, spec, login_as))
+        }
+        LoginFrom::Iam(login_as) => iam(config, spec, login_as),
     }
 }
 
-fn iam(config: &Config, spec: &ConnSpec) -> String {
+fn iam(config: &Config, spec: &ConnSpec, login_as: &LoginAs) -> String {
     let region = spec
         .region
         .as_deref()
         .or(config.aws.region.as_deref())
         .unwrap_or("the SDK's");
-    let of = match spec.warehouse {
-        Warehouse::Serverless => format!("workgroup {}", spec.workgroup.as_deref().unwrap_or("of the host")),
-        Warehouse::Provisioned => format!("cluster {}", spec.cluster_id.as_deref().unwrap_or("of the host")),
+    let what = match &spec.target {
+        Target::Workgroup(workgroup) => {
+            let own = match login_as {
+                LoginAs::Shared { .. } => "",
+                LoginAs::PerUser => ", a session for each user",
+            };
+            format!("workgroup {}{own}", workgroup.name.as_deref().unwrap_or("of the host"))
+        }
+        Target::Cluster(cluster) => {
+            let login = match login_as {
+                LoginAs::Shared { user: Some(user) } => format!(", database user {user}"),
+                LoginAs::Shared { user: None } => String::new(),
+                LoginAs::PerUser => ", a database user for each user".to_owned(),
+            };
+            let made = if cluster.auto_create { ", made when missing" } else { "" };
+            let groups = if cluster.db_groups.is_empty() {
+                String::new()
+            } else {
+                format!(", in {}", cluster.db_groups.join(", "))
+            };
+            format!("cluster {}{login}{made}{groups}", cluster.id.as_deref().unwrap_or("of the host"))
+        }
     };
-    let login = match (spec.warehouse, spec.identity, &spec.user) {
-        (Warehouse::Serverless, LoginIdentity::PerUser, _) => ", a session for each user".to_owned(),
-        (Warehouse::Provisioned, LoginIdentity::PerUser, _) => ", a database user for each user".to_owned(),
-        (Warehouse::Provisioned, LoginIdentity::Shared, Some(user)) => format!(", database user {user}"),
-        (Warehouse::Serverless | Warehouse::Provisioned, LoginIdentity::Shared, _) => String::new(),
-    };
-    let made = if spec.auto_create { ", made when missing" } else { "" };
-    let groups = if spec.db_groups.is_empty() { String::new() } else { format!(", in {}", spec.db_groups.join(", ")) };
-    format!("{of}{login}{made}{groups}, Region {region}, for {} s", spec.password_duration.as_secs())
+    format!("{what}, Region {region}, for {} s", spec.password_duration.as_secs())
 }
 
 /// A line for each hop; the keys of tags, and never an external id.
 fn write_roles(out: &mut String, spec: &ConnSpec) -> std::fmt::Result {
-    if spec.role_hops.is_empty() {
+    if spec.roles.hops.is_empty() {
         return writeln!(out, "  role:        none, the base identity's own");
     }
-    let last = spec.role_hops.len() - 1;
-    for (at, hop) in spec.role_hops.iter().enumerate() {
+    let last = spec.roles.hops.len() - 1;
+    for (at, hop) in spec.roles.hops.iter().enumerate() {
         let label = if at == 0 { "role:" } else { "  then:" };
         write!(out, "  {label:<12} {}", hop.role_arn)?;
-        if let Some(token) = spec.web_identity_token_file.as_ref().filter(|_| at == 0) {
+        if let Some(token) = spec
+            .roles
+            .web_identity_token_file
+            .as_ref()
+            .filter(|_| at == 0)
+        {
             write!(out, ", by the web identity in {}", token.display())?;
         }
         if hop.external_id.is_some() {
             out.write_str(", with an external id out of SSM")?;
         }
-        if at == last && !spec.tags.is_empty() {
-            let keys: Vec<_> = spec.tags.keys().map(String::as_str).collect();
+        if at == last && !spec.roles.tags.is_empty() {
+            let keys: Vec<_> = spec.roles.tags.keys().map(String::as_str).collect();
             write!(out, ", with session tags {}", keys.join(", "))?;
         }
         writeln!(out)?;

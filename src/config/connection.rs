@@ -4,7 +4,7 @@ pub use self::bounds::{Bounds, BoundsError};
 pub use self::id::{BadConnId, ConnId};
 pub use self::item::connection_from_item;
 pub(super) use self::read::connections;
-pub use self::spec::{ConnSpec, LoginIdentity, RoleHop, Warehouse};
+pub use self::spec::{Cluster, ConnSpec, LoginAs, LoginFrom, RoleHop, Roles, Target, Workgroup};
 pub(crate) use self::startup::MAX_APPLICATION_NAME;
 #[cfg(test)]
 pub(crate) use self::startup::{NEVER_PASSED, OURS};

@@ -80,11 +80,12 @@ fn is_at_home(reference: &Reference) -> bool {
 /// What a connection has AWS keep.
 fn stored_names(spec: &ConnSpec) -> impl Iterator<Item = &str> {
     let ids = spec
-        .role_hops
+        .roles
+        .hops
         .iter()
         .filter_map(|hop| hop.external_id.as_deref());
-    ids.chain(spec.password.as_deref())
-        .chain(spec.secret_id.as_deref())
+    ids.chain(spec.login.parameter())
+        .chain(spec.login.secret_id())
 }
 
 /// An ARN names its Region.

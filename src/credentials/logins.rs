@@ -148,7 +148,7 @@ impl Logins {
                     .minted
                     .get(&order)
                     .await
-                    .map_err(|error| match &spec.secret_id {
+                    .map_err(|error| match spec.login.secret_id() {
                         Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
                         None => error,
                     })?;
@@ -193,12 +193,12 @@ impl Logins {
         }
         // What is stored is where the proxy is, not where the warehouse is.
         let region = self.calls.home(spec.region.as_deref());
-        let mut password = match &spec.password {
+        let mut password = match spec.login.parameter() {
             Some(name) => Some(self.password(StoredAt::parameter(name, region)).await?),
             None => None,
         };
         let mut fields = Fields::default();
-        if let Some(id) = &spec.secret_id {
+        if let Some(id) = spec.login.secret_id() {
             let place = StoredAt::secret(id, region);
             let stored = self.stored.get(&place).await?;
             let unusable = |BadSecret(what)| AwsError::Unusable { call: place.call(), what };

@@ -10,7 +10,7 @@ use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME};
 use super::secret_fields::Fields;
 use crate::aws::{AwsError, Stored, StoredAt};
 use crate::config::value::session_name;
-use crate::config::{self, ConnSpec, Endpoint, LoginIdentity, Warehouse};
+use crate::config::{self, Cluster, ConnSpec, Endpoint, Target, Workgroup};
 use crate::secret::Secret;
 
 /// What is known of a connection before anything is looked up or minted for it.
@@ -56,7 +56,7 @@ impl Plan {
     ) -> Result<Self, AwsError> {
         let wrong = |what: &str| AwsError::Spec(what.to_owned());
         let host = spec.host.clone().or(secret.host);
-        let lacks = |what: &str, key: &str, more: &str| match &spec.secret_id {
+        let lacks = |what: &str, key: &str, more: &str| match spec.login.secret_id() {
             Some(id) => AwsError::Spec(format!("{what}: the secret {id} has no {key}{more}")),
             None => AwsError::Spec(what.to_owned()),
         };
@@ -68,20 +68,17 @@ impl Plan {
                 ": set database beside it",
             )
         })?;
-        let user = spec.user.clone().or(secret.user);
+        let user = spec.login.user().map(str::to_owned).or(secret.user);
         let endpoint = host.as_deref().and_then(config::endpoint);
         let region = spec.region.clone().or_else(|| {
             endpoint
                 .as_ref()
                 .map(|endpoint| endpoint.region().to_owned())
         });
-        let name = name(spec, endpoint);
-        let lookup = match spec.warehouse {
-            Warehouse::Serverless => "workgroup",
-            Warehouse::Provisioned => "cluster_id",
-        };
+        let name = name(&spec.target, endpoint.as_ref());
+        let lookup = spec.target.name_key();
         let caller = chain(spec, owner, base);
-        let per_user = spec.identity == LoginIdentity::PerUser;
+        let per_user = spec.is_per_user();
         let login = match password {
             Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
             Some(StoredPassword { password, place, stored }) => LoginPlan::Stored {
@@ -114,40 +111,35 @@ impl Plan {
                 &format!(": set host or {lookup} beside it"),
             ));
         }
+        let name = name.map(|name| match spec.target {
+            Target::Workgroup(_) => WarehouseName::Workgroup(name),
+            Target::Cluster(_) => WarehouseName::Cluster(name),
+        });
         Ok(Self { host, port: spec.port.or(secret.port), database, name, region, caller, login })
     }
 }
 
-/// lava's first-label rule, where the host is an endpoint's name of the spec's kind.
-fn name(spec: &ConnSpec, endpoint: Option<Endpoint>) -> Option<WarehouseName> {
-    match spec.warehouse {
-        Warehouse::Serverless => spec
-            .workgroup
-            .clone()
-            .or(match endpoint {
-                Some(Endpoint::Serverless { workgroup, .. }) => Some(workgroup),
-                Some(Endpoint::Provisioned { .. }) | None => None,
-            })
-            .map(WarehouseName::Workgroup),
-        Warehouse::Provisioned => spec
-            .cluster_id
-            .clone()
-            .or(match endpoint {
-                Some(Endpoint::Provisioned { cluster, .. }) => Some(cluster),
-                Some(Endpoint::Serverless { .. }) | None => None,
-            })
-            .map(WarehouseName::Cluster),
+/// What the spec calls its workgroup or cluster; else lava's first-label rule, where the host is an
+/// endpoint's name of the spec's kind.
+fn name(target: &Target, endpoint: Option<&Endpoint>) -> Option<String> {
+    match (target, endpoint) {
+        (
+            Target::Workgroup(Workgroup { name: Some(name), .. }) | Target::Cluster(Cluster { id: Some(name), .. }),
+            _,
+        )
+        | (Target::Workgroup(_), Some(Endpoint::Serverless { workgroup: name, .. }))
+        | (Target::Cluster(_), Some(Endpoint::Provisioned { cluster: name, .. })) => Some(name.clone()),
+        (Target::Workgroup(_) | Target::Cluster(_), _) => None,
     }
 }
 
 fn call(
     spec: &ConnSpec,
     owner: Owner<'_>,
-    (name, host): (Option<WarehouseName>, Option<&str>),
+    (name, host): (Option<String>, Option<&str>),
     database: String,
     user: Option<String>,
 ) -> Result<LoginCall, AwsError> {
-    let per_user = spec.identity == LoginIdentity::PerUser;
     if config::value::iam_database(&database).is_err() {
         return Err(AwsError::Spec(
             "AWS gives no credentials for a database of this name (1 to 64 characters: a letter or _, then letters, digits and \
@@ -155,47 +147,45 @@ fn call(
                 .to_owned(),
         ));
     }
-    Ok(match name {
-        Some(WarehouseName::Workgroup(workgroup)) => LoginCall::Workgroup { workgroup, database },
-        Some(WarehouseName::Cluster(cluster_id)) => {
-            let user = if per_user { Some(own_user(spec, owner)?) } else { user };
-            if let Some(user) = user.as_ref().filter(|_| spec.bounds.is_some()) {
-                not_denied(spec, user, "deny_db_users forbids an item of the table a login as this user")?;
-            }
-            match user {
-                Some(user) => {
-                    let (auto_create, groups) = (spec.auto_create, spec.db_groups.clone());
-                    LoginCall::Cluster { cluster_id, database, user, auto_create, groups }
-                }
-                None => LoginCall::ClusterByIam { cluster_id, database },
-            }
-        }
-        None => {
-            let key = match spec.warehouse {
-                Warehouse::Serverless => "workgroup",
-                Warehouse::Provisioned => "cluster_id",
-            };
-            let why = host
-                .and_then(config::value::unknown_suffix)
-                .unwrap_or_else(|| "is no Redshift name".to_owned());
-            return Err(AwsError::Spec(format!("the host {why}: {key} is needed")));
-        }
+    let Some(name) = name else {
+        let why = host
+            .and_then(config::value::unknown_suffix)
+            .unwrap_or_else(|| "is no Redshift name".to_owned());
+        return Err(AwsError::Spec(format!("the host {why}: {} is needed", spec.target.name_key())));
+    };
+    let cluster = match &spec.target {
+        Target::Workgroup(_) => return Ok(LoginCall::Workgroup { workgroup: name, database }),
+        Target::Cluster(cluster) => cluster,
+    };
+    let user = if spec.is_per_user() { Some(own_user(cluster, owner)?) } else { user };
+    if let Some(user) = user.as_ref().filter(|_| spec.bounds.is_some()) {
+        not_denied(cluster, user, "deny_db_users forbids an item of the table a login as this user")?;
+    }
+    Ok(match user {
+        Some(user) => LoginCall::Cluster {
+            cluster_id: name,
+            database,
+            user,
+            auto_create: cluster.auto_create,
+            groups: cluster.db_groups.clone(),
+        },
+        None => LoginCall::ClusterByIam { cluster_id: name, database },
     })
 }
 
 /// The `DbUser` of a `per-user` login. Configuration has checked it for every user it knows.
-fn own_user(spec: &ConnSpec, owner: Owner<'_>) -> Result<String, AwsError> {
+fn own_user(cluster: &Cluster, owner: Owner<'_>) -> Result<String, AwsError> {
     let user = owner.db_user;
     if config::value::db_user(user).is_err() {
         return Err(AwsError::Spec("the user's name is no DbUser; users.*.db_user can give another".to_owned()));
     }
-    not_denied(spec, user, "deny_db_users forbids a login as this user")?;
+    not_denied(cluster, user, "deny_db_users forbids a login as this user")?;
     Ok(user.to_owned())
 }
 
 /// Redshift folds a `DbUser`'s case.
-fn not_denied(spec: &ConnSpec, user: &str, otherwise: &str) -> Result<(), AwsError> {
-    let is_denied = spec
+fn not_denied(cluster: &Cluster, user: &str, otherwise: &str) -> Result<(), AwsError> {
+    let is_denied = cluster
         .deny_db_users
         .iter()
         .any(|denied| denied.eq_ignore_ascii_case(user));
@@ -204,19 +194,23 @@ fn not_denied(spec: &ConnSpec, user: &str, otherwise: &str) -> Result<(), AwsErr
 
 /// The spec's roles; tags, and what is a user's own, belong to the last one.
 fn chain(spec: &ConnSpec, owner: Owner<'_>, base: u64) -> Chain {
-    let is_own = spec.identity == LoginIdentity::PerUser && spec.warehouse == Warehouse::Serverless;
-    let last = spec.role_hops.len().saturating_sub(1);
-    let hops = spec.role_hops.iter().enumerate().map(|(at, hop)| {
+    let is_own = spec.is_per_user() && matches!(spec.target, Target::Workgroup(_));
+    let last = spec.roles.hops.len().saturating_sub(1);
+    let hops = spec.roles.hops.iter().enumerate().map(|(at, hop)| {
         let mut taken = Hop {
             role_arn: hop.role_arn.clone(),
             external_id: hop.external_id.clone(),
             session_name: ROLE_SESSION_NAME.to_owned(),
             tags: Vec::new(),
-            token_file: spec.web_identity_token_file.clone().filter(|_| at == 0),
+            token_file: spec
+                .roles
+                .web_identity_token_file
+                .clone()
+                .filter(|_| at == 0),
             owner: None,
         };
         if at == last {
-            let mut tags = spec.tags.clone();
+            let mut tags = spec.roles.tags.clone();
             if is_own {
                 taken.session_name = session_name(owner.name);
                 taken.owner = Some(owner.name.to_owned());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::config::{self, ConnSpec, LoginIdentity, Warehouse, value};
+use crate::config::{self, ConnSpec, LoginAs, LoginFrom, Target, value};
 use crate::secret::{Secret, SecretJson};
 
 /// The fields of a secret that mean something here.
@@ -57,7 +57,7 @@ impl Fields {
             .map_err(BadSecret)?;
         // What AWS is asked for has to be of AWS's form.
         let database_name =
-            if password.is_some() || spec.password.is_some() { value::database } else { value::iam_database };
+            if password.is_some() || spec.login.parameter().is_some() { value::database } else { value::iam_database };
         Ok(Self {
             user: checked(user, |user| value::warehouse_user(&user).ok(), "the secret's username is no user's name")?,
             password,
@@ -72,14 +72,24 @@ impl Fields {
 /// Leaves what the spec lacks, and a user only where one logs in by name.
 fn drop_unused(json: &mut SecretJson, spec: &ConnSpec) {
     let given = json.object().and_then(|object| object.get("password"));
-    let has_password = spec.password.is_some() || given.is_some_and(|value| !value.is_null());
-    let named = spec.warehouse == Warehouse::Provisioned && spec.identity == LoginIdentity::Shared;
+    let has_password = given.is_some_and(|value| !value.is_null());
+    let (is_user_used, is_password_used) = match &spec.login {
+        LoginFrom::Parameter { user, .. } => (user.is_none(), false),
+        LoginFrom::Iam(login_as) | LoginFrom::Secret { login_as, .. } => {
+            let logs_in_by_name = match (login_as, &spec.target) {
+                (LoginAs::Shared { user: Some(_) }, _) => false,
+                (LoginAs::Shared { user: None }, Target::Cluster(_)) => true,
+                (LoginAs::Shared { user: None }, Target::Workgroup(_)) | (LoginAs::PerUser, _) => has_password,
+            };
+            (logs_in_by_name, true)
+        }
+    };
     for (key, is_used) in [
         ("host", spec.host.is_none()),
         ("port", spec.port.is_none()),
         ("dbname", spec.database.is_none()),
-        ("username", spec.user.is_none() && (has_password || named)),
-        ("password", spec.password.is_none()),
+        ("username", is_user_used),
+        ("password", is_password_used),
     ] {
         if !is_used {
             json.remove(key);

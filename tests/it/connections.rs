@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, Config, ConnId, ConnSpec, Faults, LoginIdentity, NameTemplate, RoleHop, StartupPolicy, UnknownKeys, Warehouse,
+    self, Cluster, Config, ConnId, ConnSpec, Faults, LoginAs, LoginFrom, NameTemplate, RoleHop, Roles, StartupPolicy,
+    Target, UnknownKeys, Workgroup,
 };
 
 const WORKGROUP: &str = "Analytics.123456789012.ap-southeast-2.redshift-serverless.amazonaws.com";
@@ -66,28 +67,17 @@ fn one_fault(lines: &str, want: &str) {
 fn a_serverless_spec_has_the_defaults_of_the_contract() {
     let want = ConnSpec {
         id: ConnId::new("sales").unwrap(),
-        warehouse: Warehouse::Serverless,
+        target: Target::Workgroup(Workgroup { name: Some("analytics".to_owned()), shared_user_roles: false }),
+        login: LoginFrom::Iam(LoginAs::Shared { user: None }),
+        roles: Roles { hops: Vec::new(), web_identity_token_file: None, tags: BTreeMap::new() },
         enabled: true,
         description: None,
         owner: None,
         host: Some(WORKGROUP.to_owned()),
         port: None,
         database: Some("dev".to_owned()),
-        user: None,
-        password: None,
-        secret_id: None,
-        workgroup: Some("analytics".to_owned()),
-        cluster_id: None,
         region: Some("ap-southeast-2".to_owned()),
-        role_hops: Vec::new(),
-        web_identity_token_file: None,
-        tags: BTreeMap::new(),
-        auto_create: false,
-        db_groups: Vec::new(),
         password_duration: Duration::from_secs(900),
-        identity: LoginIdentity::Shared,
-        shared_user_roles: false,
-        deny_db_users: ["awsuser", "admin", "rdsdb"].map(str::to_owned).to_vec(),
         tls_server_name: None,
         ca: None,
         listen: None,
@@ -158,9 +148,11 @@ fn startup_parameters_are_taken() {
 #[test]
 fn a_provisioned_spec_has_the_defaults_of_the_contract() {
     let spec = spec(&provisioned(""));
-    assert_eq!(spec.warehouse, Warehouse::Provisioned);
-    assert_eq!((spec.cluster_id.as_deref(), spec.workgroup), (Some("dw1"), None));
-    assert_eq!((spec.region.as_deref(), spec.max_sessions, spec.user), (Some("us-east-1"), 450, None));
+    let deny_db_users = ["awsuser", "admin", "rdsdb"].map(str::to_owned).to_vec();
+    let cluster = Cluster { id: Some("dw1".to_owned()), auto_create: false, db_groups: Vec::new(), deny_db_users };
+    assert_eq!(spec.target, Target::Cluster(cluster));
+    assert_eq!((spec.region.as_deref(), spec.max_sessions), (Some("us-east-1"), 450));
+    assert_eq!(spec.login, LoginFrom::Iam(LoginAs::Shared { user: None }));
 }
 
 #[test]
@@ -168,28 +160,34 @@ fn every_field_is_taken() {
     let taken = spec(&serverless(&format!(
         "conn_id = \"sales\"\nenabled = false\nport = \"5440\"\nworkgroup = \"other\"\nregion = \"eu-west-1\"\n\
          role_arn = \"{ROLE}\"\nexternal_id = \"/x/id\"\ntags = {{ team = \"bi\", \"cost center\" = \"\" }}\n\
-         password_duration = \"30m\"\nidentity = \"per-user\"\nshared_user_roles = true\ndeny_db_users = [\"root\"]\n\
+         password_duration = \"30m\"\nidentity = \"per-user\"\nshared_user_roles = true\n\
          tls_server_name = \"nlb.example.com\"\nca = \"system\"\nmax_sessions = 7\ndescription = \"Sales mart\"\n\
          owner = \"me\""
     )));
     assert_eq!((taken.enabled, taken.port, taken.max_sessions), (false, Some(5440), 7));
-    assert_eq!((taken.workgroup.as_deref(), taken.region.as_deref()), (Some("other"), Some("eu-west-1")));
-    assert_eq!(taken.role_hops, [RoleHop { role_arn: ROLE.to_owned(), external_id: Some("/x/id".to_owned()) }]);
-    assert_eq!(taken.tags.get("team").map(String::as_str), Some("bi"));
-    assert_eq!((taken.identity, taken.shared_user_roles), (LoginIdentity::PerUser, true));
-    assert_eq!((taken.deny_db_users, taken.ca), (vec!["root".to_owned()], Some(config::Ca::System)));
+    let workgroup = Workgroup { name: Some("other".to_owned()), shared_user_roles: true };
+    assert_eq!((taken.target, taken.region.as_deref()), (Target::Workgroup(workgroup), Some("eu-west-1")));
+    assert_eq!(taken.roles.hops, [RoleHop { role_arn: ROLE.to_owned(), external_id: Some("/x/id".to_owned()) }]);
+    assert_eq!(taken.roles.tags.get("team").map(String::as_str), Some("bi"));
+    assert_eq!((taken.login, taken.ca), (LoginFrom::Iam(LoginAs::PerUser), Some(config::Ca::System)));
     assert_eq!(taken.tls_server_name.as_deref(), Some("nlb.example.com"));
     assert_eq!((taken.description.as_deref(), taken.owner.as_deref()), (Some("Sales mart"), Some("me")));
     assert_eq!(taken.password_duration, Duration::from_secs(1800));
 
-    let more = "cluster_id = \"other\"\nuser = \"adam\"\nauto_create = true\ndb_groups = [\"readers\", \"b\"]";
+    let more = "cluster_id = \"other\"\nuser = \"adam\"\nauto_create = true\ndb_groups = [\"readers\", \"b\"]\n\
+                deny_db_users = [\"root\"]";
     let taken = spec(&provisioned(more));
-    assert_eq!((taken.cluster_id.as_deref(), taken.user.as_deref()), (Some("other"), Some("adam")));
-    assert_eq!((taken.auto_create, taken.db_groups), (true, vec!["readers".to_owned(), "b".to_owned()]));
+    let cluster = Cluster {
+        id: Some("other".to_owned()),
+        auto_create: true,
+        db_groups: vec!["readers".to_owned(), "b".to_owned()],
+        deny_db_users: vec!["root".to_owned()],
+    };
+    assert_eq!((taken.target, taken.login.user()), (Target::Cluster(cluster), Some("adam")));
 
     let stored = spec(&provisioned("user = \"report\"\npassword = \"/lava/prod/pw\"\nsecret_id = \"prod/x\""));
-    assert_eq!((stored.user.as_deref(), stored.password.as_deref()), (Some("report"), Some("/lava/prod/pw")));
-    assert_eq!(stored.secret_id.as_deref(), Some("prod/x"));
+    assert_eq!((stored.login.user(), stored.login.parameter()), (Some("report"), Some("/lava/prod/pw")));
+    assert_eq!(stored.login.secret_id(), Some("prod/x"));
 }
 
 #[test]
@@ -233,7 +231,8 @@ fn what_something_else_supplies_may_be_missing() {
         let (spec, warnings) = load(&lines);
         assert!(warnings.is_empty(), "{lines}\n{warnings:?}");
         assert_eq!(spec.host.is_some(), lines.contains("host = "), "{lines}");
-        assert_eq!(spec.workgroup.is_some(), lines.contains("workgroup = "), "{lines}");
+        let named = matches!(&spec.target, Target::Workgroup(workgroup) if workgroup.name.is_some());
+        assert_eq!(named, lines.contains("workgroup = "), "{lines}");
     }
 }
 
@@ -382,8 +381,8 @@ fn roles_are_assumed_one_after_the_other() {
         ),
         (format!("role_arn = [{{ role_arn = \"{ROLE}\", external_id = \"/a\" }}]"), vec![hop(ROLE, Some("/a"))]),
     ] {
-        assert_eq!(spec(&serverless(&more)).role_hops, want, "{more}");
-        assert_eq!(spec(&provisioned(&more)).role_hops, want, "{more}");
+        assert_eq!(spec(&serverless(&more)).roles.hops, want, "{more}");
+        assert_eq!(spec(&provisioned(&more)).roles.hops, want, "{more}");
     }
     for (more, want) in [
         ("role_arn = \"rs01\"".to_owned(), "5: role_arn: must be the ARN of a role"),
@@ -436,10 +435,10 @@ fn a_web_identity_begins_the_chain() {
          tags = {{ a = \"b\" }}"
     );
     let chained = spec(&serverless(&more));
-    assert_eq!(chained.web_identity_token_file, Some(PathBuf::from("etc/run/token")), "relative to the file");
-    assert_eq!(chained.role_hops[1].external_id.as_deref(), Some("/x"));
+    assert_eq!(chained.roles.web_identity_token_file, Some(PathBuf::from("etc/run/token")), "relative to the file");
+    assert_eq!(chained.roles.hops[1].external_id.as_deref(), Some("/x"));
     let more = format!("web_identity_token_file = \"/run/token\"\nrole_arn = \"{ROLE}\"");
-    assert_eq!(spec(&serverless(&more)).web_identity_token_file, Some(PathBuf::from("/run/token")));
+    assert_eq!(spec(&serverless(&more)).roles.web_identity_token_file, Some(PathBuf::from("/run/token")));
 }
 
 #[test]
@@ -454,7 +453,7 @@ fn tags_are_those_that_sts_takes() {
                 .join(", ")
         )
     };
-    assert_eq!(spec(&with(&many(50))).tags.len(), 50);
+    assert_eq!(spec(&with(&many(50))).roles.tags.len(), 50);
     for (tags, want) in [
         (many(51), "6: tags: must be at most 50 tags"),
         ("1".to_owned(), "6: tags: must be a table, not integer"),
@@ -470,7 +469,13 @@ fn tags_are_those_that_sts_takes() {
     let per_user = |tags: &str| format!("{}\nidentity = \"per-user\"", with(tags));
     one_fault(&per_user("{ redshiftdbroles = \"a\" }"), "6: tags.redshiftdbroles: is set by identity");
     one_fault(&per_user(&many(50)), "6: tags: must be at most 49 tags");
-    assert_eq!(spec(&with("{ RedshiftDbRoles = \"a:b\" }")).tags.len(), 1);
+    assert_eq!(
+        spec(&with("{ RedshiftDbRoles = \"a:b\" }"))
+            .roles
+            .tags
+            .len(),
+        1
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use redshift_iam_proxy::cli::iam_policy::{Principal, document};
-use redshift_iam_proxy::config::{self, Config, UnknownKeys};
+use redshift_iam_proxy::config::{self, Config, LoginAs, LoginFrom, Target, UnknownKeys};
 
 /// A configuration, and who the proxy is in it.
 const SET_UPS: [(&str, &str); 6] = [
@@ -173,11 +173,15 @@ fn connections_can_be_chosen_and_unknown_ones_are_told() {
     assert!(both.contains("dynamodb:GetItem"));
 }
 
+fn by_parameter(name: String) -> LoginFrom {
+    LoginFrom::Parameter { name, user: None, secret_id: None }
+}
+
 #[test]
 fn a_role_behind_a_stored_password_is_not_assumed() {
     let mut config = configured("lava");
     let mut spec = (*config.connections["bi-analytics"]).clone();
-    spec.password = Some("/lava/prod/password".to_owned());
+    spec.login = by_parameter("/lava/prod/password".to_owned());
     spec.host = Some("dw.example.com".to_owned());
     config.connections = [(spec.id.clone(), spec.into())].into();
     let text = printed(&config, &[], None);
@@ -232,7 +236,10 @@ fn what_is_a_users_own_follows_the_rules_of_sessions() {
     let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
     let mut config = config::parse(&text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
     let mut cluster = (*config.connections["dw"]).clone();
-    cluster.deny_db_users = vec!["Bob".to_owned()];
+    match &mut cluster.target {
+        Target::Cluster(cluster) => cluster.deny_db_users = vec!["Bob".to_owned()],
+        Target::Workgroup(_) => panic!("{cluster:?}"),
+    }
     config
         .connections
         .insert(cluster.id.clone(), cluster.into());
@@ -258,7 +265,8 @@ fn users_and_databases_that_all_go_together_share_a_statement() {
     {
         let mut spec = (*etl).clone();
         spec.id = config::ConnId::new(&format!("c{at}")).unwrap();
-        (spec.user, spec.database) = (Some(user.to_owned()), Some(database.to_owned()));
+        spec.login = LoginFrom::Iam(LoginAs::Shared { user: Some(user.to_owned()) });
+        spec.database = Some(database.to_owned());
         config.connections.insert(spec.id.clone(), spec.into());
     }
     let statements = |config: &Config| {
@@ -278,7 +286,7 @@ fn a_large_policy_gets_a_note() {
     for at in 0..150 {
         let mut spec = (*spec).clone();
         spec.id = config::ConnId::new(&format!("c{at}")).unwrap();
-        spec.password = Some(format!("/a/parameter/of/connection/{at}"));
+        spec.login = by_parameter(format!("/a/parameter/of/connection/{at}"));
         config.connections.insert(spec.id.clone(), spec.into());
     }
     assert!(printed(&config, &[], None).contains("over the 6144 of a managed policy"));
@@ -288,7 +296,7 @@ fn a_large_policy_gets_a_note() {
 fn a_proxy_that_is_the_role_assumes_nothing() {
     let mut config = configured("eks");
     let mut own = (*config.connections["own"]).clone();
-    own.tags.clear();
+    own.roles.tags.clear();
     config.connections = [(own.id.clone(), own.into())].into();
     let (_, principal) = SET_UPS[3];
     let text = printed(&config, &[], Some(principal));

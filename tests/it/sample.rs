@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::client_ca::ClientCa;
-use redshift_iam_proxy::config::{self, Ca, Config, Password, Proof, TlsMode, UnknownKeys};
+use redshift_iam_proxy::config::{self, Ca, Config, Password, Proof, Target, TlsMode, UnknownKeys};
 use redshift_iam_proxy::secret::Secret;
 use tempfile::TempDir;
 
@@ -46,9 +46,10 @@ fn the_sample_loads() {
     assert_eq!(config.aws.endpoint_url.as_deref(), Some("http://127.0.0.1:4566"));
     assert!(matches!(&config.upstream.ca, Ca::File { path, .. } if path.ends_with("target/demo/ca.crt")));
     let sales = &config.connections["sales"];
-    let place = (sales.host.as_deref(), sales.port, sales.workgroup.as_deref());
+    let Target::Workgroup(workgroup) = &sales.target else { panic!("{sales:?}") };
+    let place = (sales.host.as_deref(), sales.port, workgroup.name.as_deref());
     assert_eq!(place, (Some("localhost"), Some(5441), Some("analytics")));
-    let [role] = &sales.role_hops[..] else { panic!("one role") };
+    let [role] = &sales.roles.hops[..] else { panic!("one role") };
     assert_eq!(role.role_arn, "arn:aws:iam::123456789012:role/rs01");
     assert_eq!(role.external_id.as_deref(), Some("/lava/demo/rs01-external-id"));
     let demo = &config.users["demo"];

@@ -78,7 +78,7 @@ impl Context {
     }
 
     fn hops(&self) -> &[RoleHop] {
-        self.spec.as_ref().map_or(&[], |spec| &spec.role_hops)
+        self.spec.as_ref().map_or(&[], |spec| &spec.roles.hops)
     }
 
     /// Who makes a call: the base identity, or the role before.

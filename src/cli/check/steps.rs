@@ -14,7 +14,7 @@ use super::{password, user, warehouse};
 use crate::aws::{Arn, Base, Observer};
 use crate::cli::connection::Connection;
 use crate::clock::Clock;
-use crate::config::{ConnId, ConnSpec, LoginIdentity, SpecsTable, Warehouse};
+use crate::config::{ConnId, ConnSpec, LoginFrom, SpecsTable};
 use crate::credentials::{Logins, Opening};
 use crate::spec::{Found, SpecTable};
 
@@ -62,7 +62,7 @@ pub(crate) async fn run(
             spec
         }
     };
-    if spec.identity == LoginIdentity::PerUser {
+    if spec.is_per_user() {
         watch.context().db_user = Some(owner.db_user.to_owned());
     }
     let (opening, mut progress) = watch.step(logins.open(&spec, owner), tell).await?;
@@ -121,7 +121,7 @@ async fn base_identity(
             watch.context().base = Some(arn.to_owned());
             Ok(())
         }
-        Err((step, error)) if spec.is_none_or(|spec| spec.role_hops.is_empty()) && is_unreachable(&error) => {
+        Err((step, error)) if spec.is_none_or(|spec| spec.roles.hops.is_empty()) && is_unreachable(&error) => {
             let why = step.fault.map(|why| why.what).unwrap_or_default();
             tell(Step { detail: format!("not known, and not needed here: {why}"), fault: None, ..step });
             Ok(())
@@ -143,10 +143,7 @@ fn config(connection: &Connection<'_>, context: &Context) -> Step {
 
 /// What a spec is, in a few words.
 fn kind(spec: &ConnSpec, context: &Context) -> String {
-    let kind = match spec.warehouse {
-        Warehouse::Serverless => "redshift-serverless",
-        Warehouse::Provisioned => "redshift",
-    };
+    let kind = spec.target.type_name();
     let region = context.region.as_deref().unwrap_or("not known yet");
     let disabled = if spec.enabled { "" } else { ", disabled: clients are refused" };
     format!("{kind}, region {region}{disabled}")
@@ -154,10 +151,9 @@ fn kind(spec: &ConnSpec, context: &Context) -> String {
 
 /// Whether anything is asked of AWS in the base identity's name: a first hop by token is not.
 fn needs_base(spec: &ConnSpec) -> bool {
-    spec.web_identity_token_file.is_none()
-        || spec.password.is_some()
-        || spec.secret_id.is_some()
-        || spec.role_hops.iter().any(|hop| hop.external_id.is_some())
+    spec.roles.web_identity_token_file.is_none()
+        || !matches!(spec.login, LoginFrom::Iam(_))
+        || spec.roles.hops.iter().any(|hop| hop.external_id.is_some())
 }
 
 fn minted(opening: &Opening, clock: &dyn Clock) -> String {

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::explain::CheckError;
 use super::request::{Named, Wanted};
 use super::step::{Failed, Step, Tell};
-use crate::config::{ConnSpec, LoginIdentity, Right};
+use crate::config::{ConnSpec, Right};
 use crate::credentials::Owner;
 
 /// Names come first, as they do for sessions: of a connection that is in the table nothing else is
@@ -17,7 +17,7 @@ pub(super) fn may_open<'a>(wanted: &'a Wanted<'_>, context: &Context, tell: Tell
     };
     let spec = wanted.connection.spec();
     let Some(Named { name, holder, .. }) = &wanted.user else {
-        if spec.is_some_and(|spec| spec.identity == LoginIdentity::PerUser) {
+        if spec.is_some_and(|spec| spec.is_per_user()) {
             return fail(step(""), CheckError::NeedsUser);
         }
         return Ok(Owner::default());

@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::principal::{Principal, partition_of};
 use super::sql::Sql;
 use crate::aws::partition;
-use crate::config::{Config, ConnSpec};
+use crate::config::{Config, ConnSpec, LoginFrom};
 
 /// Stands for the proxy in trust policies, where `--principal` does not say who it is.
 const PROXY_PRINCIPAL: &str = "PROXY-PRINCIPAL-ARN";
@@ -126,7 +126,7 @@ impl<'a> Needs<'a> {
         let region = region_of(spec)
             .or_else(|| self.config.aws.region.clone())
             .unwrap_or_else(|| REGION.to_owned());
-        let role = spec.role_hops.last().map(|hop| hop.role_arn.as_str());
+        let role = spec.roles.hops.last().map(|hop| hop.role_arn.as_str());
         let told = spec
             .host
             .as_deref()
@@ -155,7 +155,7 @@ impl<'a> Needs<'a> {
             .config
             .connections
             .values()
-            .flat_map(|spec| &spec.role_hops);
+            .flat_map(|spec| &spec.roles.hops);
         let by_role = || {
             roles
                 .filter_map(|hop| partition_of(&hop.role_arn))
@@ -226,7 +226,10 @@ impl<'a> Needs<'a> {
 
 /// A session's ARN has lost its role's path, which the configuration may tell.
 fn with_path(principal: &Principal, config: &Config) -> Principal {
-    let mut hops = config.connections.values().flat_map(|spec| &spec.role_hops);
+    let mut hops = config
+        .connections
+        .values()
+        .flat_map(|spec| &spec.roles.hops);
     match hops.find(|hop| principal.path_unknown && principal.is_role(&hop.role_arn)) {
         Some(hop) => Principal { arn: hop.role_arn.clone(), path_unknown: false, ..principal.clone() },
         None => principal.clone(),
@@ -247,7 +250,7 @@ pub(super) fn region_of(spec: &ConnSpec) -> Option<String> {
 /// Credentials for a workgroup are asked for from within its account: without a role that is the
 /// proxy's own.
 fn own_account(config: &Config) -> Option<String> {
-    let own = |spec: &ConnSpec| spec.role_hops.is_empty() && spec.password.is_none() && spec.secret_id.is_none();
+    let own = |spec: &ConnSpec| spec.roles.hops.is_empty() && matches!(spec.login, LoginFrom::Iam(_));
     let hosts = config
         .connections
         .values()

@@ -8,7 +8,7 @@ use super::policy::{Condition, Policy};
 use super::principal::{Kind, Principal};
 use crate::aws::Operation;
 use crate::config::value::session_name;
-use crate::config::{Config, ConnSpec, LoginIdentity, User, Warehouse};
+use crate::config::{Config, ConnSpec, Target, User};
 use crate::credentials::DB_ROLES;
 
 /// The keys that a trust policy knows an identity provider's claims by begin with its name, and
@@ -18,10 +18,10 @@ const PROVIDER: &str = "WEB-IDENTITY-PROVIDER";
 /// Walks the chain of roles; who calls the warehouse's API is who comes out of it.
 pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
     let mut caller = Caller::Proxy;
-    for (at, hop) in spec.role_hops.iter().enumerate() {
+    for (at, hop) in spec.roles.hops.iter().enumerate() {
         let session = needs.session_of(&hop.role_arn);
-        let by_token = at == 0 && spec.web_identity_token_file.is_some();
-        let last = at + 1 == spec.role_hops.len();
+        let by_token = at == 0 && spec.roles.web_identity_token_file.is_some();
+        let last = at + 1 == spec.roles.hops.len();
         let sessions = if last { Sessions::of(spec, needs.config) } else { Sessions::default() };
         if by_token {
             let trust = with_names(claims(), &sessions);
@@ -183,13 +183,14 @@ struct Sessions {
 impl Sessions {
     fn of(spec: &ConnSpec, config: &Config) -> Self {
         let own: BTreeMap<_, _> = spec
+            .roles
             .tags
             .iter()
             .map(|(key, value)| (key.clone(), BTreeSet::from([value.clone()])))
             .collect();
-        let by_token = spec.role_hops.len() == 1 && spec.web_identity_token_file.is_some();
+        let by_token = spec.roles.hops.len() == 1 && spec.roles.web_identity_token_file.is_some();
         // On a cluster it is the DbUser that is the user's own.
-        if spec.identity == LoginIdentity::Shared || spec.warehouse == Warehouse::Provisioned {
+        if !spec.is_per_user() || matches!(spec.target, Target::Cluster(_)) {
             let tags = if own.is_empty() || by_token { Vec::new() } else { vec![own] };
             return Self { tags, names: None, per_user: false };
         }

@@ -31,16 +31,19 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Opti
     for spec in chosen {
         // A web identity is asked for no external id. With a stored password and a host no role is
         // assumed at all.
-        let by_token = usize::from(spec.web_identity_token_file.is_some());
-        let hops = if warehouse::needs_no_role(spec) { &[] } else { spec.role_hops.as_slice() };
+        let by_token = usize::from(spec.roles.web_identity_token_file.is_some());
+        let hops = if warehouse::needs_no_role(spec) { &[] } else { spec.roles.hops.as_slice() };
         let external_ids = hops
             .iter()
             .skip(by_token)
             .filter_map(|hop| hop.external_id.clone());
         let parameters = external_ids
-            .chain(spec.password.clone())
+            .chain(spec.login.parameter().map(str::to_owned))
             .map(Stored::Parameter);
-        let secret = spec.secret_id.clone().map(Stored::Secret);
+        let secret = spec
+            .login
+            .secret_id()
+            .map(|id| Stored::Secret(id.to_owned()));
         all.extend(
             parameters
                 .chain(secret)

@@ -9,7 +9,7 @@ use super::principal::{Kind, role_name};
 use super::roles::users;
 use super::sql::Created;
 use crate::aws::Operation;
-use crate::config::{self, ConnSpec, LoginIdentity, Warehouse};
+use crate::config::{self, Cluster, ConnSpec, LoginAs, LoginFrom, Target, Workgroup};
 
 /// Stands for the role that the proxy itself is, where `--principal` does not say.
 const PROXY_ROLE: &str = "PROXY-ROLE-NAME";
@@ -29,32 +29,37 @@ struct Login {
 /// With a stored password nobody is asked for another, and a host of the spec's own is not looked
 /// up.
 pub(super) fn needs_no_role(spec: &ConnSpec) -> bool {
-    spec.password.is_some() && spec.host.is_some()
+    spec.login.parameter().is_some() && spec.host.is_some()
 }
 
 /// What `caller` calls to log in to the spec's warehouse with IAM credentials, where it has no
 /// password, and to find it.
 pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller) {
     let place = needs.place_of(spec);
-    if spec.password.is_some() {
-        if spec.secret_id.is_some() {
-            needs.note(format!("If the secret of {} holds a host, no role is assumed for it.", spec.id));
+    let login_as = match &spec.login {
+        LoginFrom::Parameter { secret_id, .. } => {
+            if secret_id.is_some() {
+                needs.note(format!("If the secret of {} holds a host, no role is assumed for it.", spec.id));
+            }
+            return look_up(needs, spec, caller, &place);
         }
-        return look_up(needs, spec, caller, &place);
-    }
-    if spec.secret_id.is_some() {
-        needs.note(format!(
-            "If the secret of {} holds a password, no credentials are asked of IAM for it, and their statements and \
-                SQL can go; if it holds no host, the host is looked up, which needs GetWorkgroup or \
-                DescribeClusters as well.",
-            spec.id
-        ));
-    } else {
-        look_up(needs, spec, caller, &place);
-    }
-    match spec.warehouse {
-        Warehouse::Serverless => workgroup(needs, spec, caller, &place),
-        Warehouse::Provisioned => cluster(needs, logins, spec, caller, place),
+        LoginFrom::Secret { login_as, .. } => {
+            needs.note(format!(
+                "If the secret of {} holds a password, no credentials are asked of IAM for it, and their statements \
+                    and SQL can go; if it holds no host, the host is looked up, which needs GetWorkgroup or \
+                    DescribeClusters as well.",
+                spec.id
+            ));
+            login_as
+        }
+        LoginFrom::Iam(login_as) => {
+            look_up(needs, spec, caller, &place);
+            login_as
+        }
+    };
+    match &spec.target {
+        Target::Workgroup(target) => workgroup(needs, (spec, target, login_as), caller, &place),
+        Target::Cluster(target) => cluster(needs, logins, (spec, target, login_as), caller, place),
     }
 }
 
@@ -63,27 +68,28 @@ fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Plac
     if spec.host.is_some() {
         return;
     }
-    let (action, arn) = match spec.warehouse {
-        Warehouse::Serverless => (Operation::GetWorkgroup.action(), workgroup_arn(needs, spec, place)),
-        Warehouse::Provisioned => (
-            Operation::DescribeClusters.action(),
-            place.arn("redshift", &format!("cluster:{}", cluster_id(needs, spec))),
-        ),
+    let (operation, arn) = match &spec.target {
+        Target::Workgroup(workgroup) => (Operation::GetWorkgroup, workgroup_arn(needs, (spec, workgroup), place)),
+        Target::Cluster(cluster) => {
+            let id = cluster_id(needs, (spec, cluster));
+            (Operation::DescribeClusters, place.arn("redshift", &format!("cluster:{id}")))
+        }
     };
     needs
         .permissions(caller)
-        .allow(action, arn, Condition::none());
+        .allow(operation.action(), arn, Condition::none());
 }
 
-fn workgroup_name(spec: &ConnSpec) -> String {
-    spec.workgroup
+fn workgroup_name((spec, workgroup): (&ConnSpec, &Workgroup)) -> String {
+    workgroup
+        .name
         .clone()
         .or_else(|| first_label(spec))
         .unwrap_or_else(|| connection(spec))
 }
 
-fn workgroup_arn(needs: &mut Needs<'_>, spec: &ConnSpec, place: &Place) -> String {
-    let name = workgroup_name(spec);
+fn workgroup_arn(needs: &mut Needs<'_>, of: (&ConnSpec, &Workgroup), place: &Place) -> String {
+    let name = workgroup_name(of);
     let uuid = format!("WORKGROUP-UUID-OF-{name}");
     needs.note(format!(
         "{uuid} stands for the workgroup's id, which is not its name: aws redshift-serverless \
@@ -93,8 +99,9 @@ fn workgroup_arn(needs: &mut Needs<'_>, spec: &ConnSpec, place: &Place) -> Strin
     place.arn("redshift-serverless", &format!("workgroup/{uuid}"))
 }
 
-fn cluster_id(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
-    spec.cluster_id
+fn cluster_id(needs: &mut Needs<'_>, (spec, cluster): (&ConnSpec, &Cluster)) -> String {
+    cluster
+        .id
         .clone()
         .or_else(|| first_label(spec))
         .unwrap_or_else(|| {
@@ -106,8 +113,14 @@ fn cluster_id(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
         })
 }
 
-fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Place) {
-    let (name, arn) = (workgroup_name(spec), workgroup_arn(needs, spec, place));
+fn workgroup(
+    needs: &mut Needs<'_>,
+    (spec, workgroup, login_as): (&ConnSpec, &Workgroup, &LoginAs),
+    caller: &Caller,
+    place: &Place,
+) {
+    let of = (spec, workgroup);
+    let (name, arn) = (workgroup_name(of), workgroup_arn(needs, of, place));
     needs
         .permissions(caller)
         .allow(Operation::GetCredentials.action(), arn, Condition::none());
@@ -116,7 +129,7 @@ fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Pl
     needs
         .sql
         .user(&warehouse, &user, &database, Created::ByHand);
-    if spec.identity == LoginIdentity::PerUser {
+    if *login_as == LoginAs::PerUser {
         let config = needs.config;
         let roles: BTreeSet<_> = users(spec, config)
             .flat_map(|(_, user)| &user.db_roles)
@@ -132,11 +145,17 @@ fn workgroup(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Pl
     }
 }
 
-fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller, place: Place) {
-    let id = cluster_id(needs, spec);
+fn cluster(
+    needs: &mut Needs<'_>,
+    logins: &mut Logins,
+    (spec, cluster, login_as): (&ConnSpec, &Cluster, &LoginAs),
+    caller: &Caller,
+    place: Place,
+) {
+    let id = cluster_id(needs, (spec, cluster));
     let warehouse = format!("cluster {id} in {}", place.region);
     let database = database(needs, spec);
-    let Some(db_users) = db_users(needs, spec) else {
+    let Some(db_users) = db_users(needs, (spec, cluster, login_as)) else {
         let arn = place.arn("redshift", &format!("dbname:{id}/{}", literal(&database)));
         needs
             .permissions(caller)
@@ -148,23 +167,23 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
         return;
     };
     for user in &db_users {
-        let created = if spec.auto_create { Created::AtLogin } else { Created::ByHand };
+        let created = if cluster.auto_create { Created::AtLogin } else { Created::ByHand };
         needs.sql.user(&warehouse, user, &database, created);
-        if spec.auto_create {
+        if cluster.auto_create {
             let arn = place.arn("redshift", &format!("dbuser:{id}/{}", literal(user)));
             needs
                 .permissions(caller)
                 .allow("redshift:CreateClusterUser", arn, Condition::none());
         }
     }
-    for group in &spec.db_groups {
+    for group in &cluster.db_groups {
         needs.sql.group(&warehouse, group);
         let arn = place.arn("redshift", &format!("dbgroup:{id}/{}", literal(group)));
         needs
             .permissions(caller)
             .allow("redshift:JoinGroup", arn, Condition::none());
     }
-    let groups: BTreeSet<_> = spec.db_groups.iter().cloned().collect();
+    let groups: BTreeSet<_> = cluster.db_groups.iter().cloned().collect();
     let made = db_users
         .into_iter()
         .map(|user| Login { user, database: database.clone(), groups: groups.clone() });
@@ -177,19 +196,26 @@ fn cluster(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: 
 
 /// The `DbUser`s of GetClusterCredentials; `None`: the caller's own, by
 /// GetClusterCredentialsWithIAM.
-fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> {
-    if spec.identity == LoginIdentity::PerUser {
-        let names = users(spec, needs.config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
-        // No other name is asked for.
-        let is_denied = |name: &str| {
-            spec.deny_db_users
-                .iter()
-                .any(|denied| denied.eq_ignore_ascii_case(name))
-        };
-        let allowed = names.filter(|name| config::value::db_user(name).is_ok() && !is_denied(name));
-        return Some(allowed.cloned().collect());
-    }
-    match (&spec.user, &spec.secret_id) {
+fn db_users(
+    needs: &mut Needs<'_>,
+    (spec, cluster, login_as): (&ConnSpec, &Cluster, &LoginAs),
+) -> Option<BTreeSet<String>> {
+    let user = match login_as {
+        LoginAs::Shared { user } => user,
+        LoginAs::PerUser => {
+            let names = users(spec, needs.config).map(|(name, user)| user.db_user.as_ref().unwrap_or(name));
+            // No other name is asked for.
+            let is_denied = |name: &str| {
+                cluster
+                    .deny_db_users
+                    .iter()
+                    .any(|denied| denied.eq_ignore_ascii_case(name))
+            };
+            let allowed = names.filter(|name| config::value::db_user(name).is_ok() && !is_denied(name));
+            return Some(allowed.cloned().collect());
+        }
+    };
+    match (user, spec.login.secret_id()) {
         (Some(user), _) => Some(BTreeSet::from([user.clone()])),
         (None, Some(_)) => {
             let placeholder = format!("USER-IN-SECRET-OF-{}", connection(spec));
@@ -201,10 +227,10 @@ fn db_users(needs: &mut Needs<'_>, spec: &ConnSpec) -> Option<BTreeSet<String>> 
 }
 
 fn database(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
-    match &spec.database {
-        Some(database) => database.clone(),
-        None if spec.warehouse == Warehouse::Serverless => "(named by the secret)".to_owned(),
-        None => {
+    match (&spec.database, &spec.target) {
+        (Some(database), _) => database.clone(),
+        (None, Target::Workgroup(_)) => "(named by the secret)".to_owned(),
+        (None, Target::Cluster(_)) => {
             let placeholder = format!("DATABASE-IN-SECRET-OF-{}", connection(spec));
             needs.note(format!("{placeholder} stands for the secret's dbname."));
             placeholder

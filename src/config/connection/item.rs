@@ -117,7 +117,7 @@ fn is_redshifts(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LoginIdentity, RoleHop, Warehouse};
+    use crate::config::{LoginAs, LoginFrom, RoleHop, Target, Workgroup};
 
     fn text(text: &str) -> ItemValue {
         ItemValue::Text(text.to_owned())
@@ -176,15 +176,16 @@ mod tests {
     #[test]
     fn an_item_of_lavas_is_a_spec() {
         let spec = read(&item()).unwrap();
-        assert_eq!((spec.id.as_str(), spec.warehouse, spec.enabled), ("bi-analytics", Warehouse::Serverless, true));
+        assert_eq!((spec.id.as_str(), spec.enabled), ("bi-analytics", true));
         assert_eq!((spec.port, spec.database.as_deref()), (Some(5439), Some("dev")));
-        assert_eq!((spec.workgroup.as_deref(), spec.region.as_deref()), (Some("analytics"), Some("ap-southeast-2")));
+        let workgroup = Workgroup { name: Some("analytics".to_owned()), shared_user_roles: false };
+        assert_eq!((spec.target, spec.region.as_deref()), (Target::Workgroup(workgroup), Some("ap-southeast-2")));
         let hop = RoleHop {
             role_arn: "arn:aws:iam::123456789012:role/rs01".to_owned(),
             external_id: Some("/lava/prod/rs01/external-id".to_owned()),
         };
-        assert_eq!((spec.role_hops, spec.password_duration), (vec![hop], Duration::from_secs(3600)));
-        assert_eq!((spec.identity, spec.max_sessions), (LoginIdentity::Shared, 1900));
+        assert_eq!((spec.roles.hops, spec.password_duration), (vec![hop], Duration::from_secs(3600)));
+        assert_eq!((spec.login, spec.max_sessions), (LoginFrom::Iam(LoginAs::Shared { user: None }), 1900));
         assert_eq!(spec.bounds, Some(bounds()));
         assert_eq!(spec.owner.as_deref(), Some("data-platform@example.com"));
     }
@@ -195,12 +196,8 @@ mod tests {
         assert_eq!(without("port").unwrap().port, None);
         assert_eq!(without("password_duration").unwrap().password_duration, Duration::from_secs(900));
         assert_eq!(with(&[("port", text("5440"))]).unwrap().port, Some(5440));
-        assert_eq!(
-            with(&[("type", text("Redshift-Serverless"))])
-                .unwrap()
-                .warehouse,
-            Warehouse::Serverless
-        );
+        let upper = with(&[("type", text("Redshift-Serverless"))]).unwrap();
+        assert_eq!(upper.target.type_name(), "redshift-serverless");
         let number = |text: &str| ItemValue::Number(text.to_owned());
         for (value, secs) in
             [(number("1200"), 1200), (text("1200"), 1200), (number("1200.5"), 1200), (text(" 20 m "), 1200)]
@@ -216,7 +213,7 @@ mod tests {
         assert_eq!(with(&[x.clone(), ("X-b", ItemValue::Other("B"))]), read(&item()));
         let tags = ItemValue::Map(BTreeMap::from([("team".to_owned(), text("bi"))]));
         let spec = with(&[("tags", tags), ("region", text("eu-west-1"))]).unwrap();
-        assert_eq!((spec.tags.len(), spec.region.as_deref()), (1, Some("eu-west-1")));
+        assert_eq!((spec.roles.tags.len(), spec.region.as_deref()), (1, Some("eu-west-1")));
     }
 
     #[test]

@@ -1,7 +1,25 @@
-//! Keys that one type of connection has and the other has not.
+//! The words of `type` and `identity`, and the keys that one type of connection has and the other
+//! has not.
 
-use super::spec::Warehouse;
 use crate::config::reader::Value;
+
+/// `connections.*.type`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Warehouse {
+    /// `redshift-serverless`: a workgroup.
+    Serverless,
+    /// `redshift`: a provisioned cluster.
+    Provisioned,
+}
+
+/// `connections.*.identity`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Identity {
+    /// One login for all users.
+    Shared,
+    /// One login for each user.
+    PerUser,
+}
 
 /// Faults when a key is there whose type is not the spec's. Where the type is at fault, nothing is
 /// said of its keys.

@@ -1,24 +1,29 @@
 //! As whom a spec logs in: a stored password, or IAM credentials for one database user or for each
 //! client.
 
-use super::kind::is_of_another;
-use super::role::Roles;
-use super::spec::{LoginIdentity, Warehouse};
+use super::kind::{Identity, Warehouse, is_of_another};
+use super::spec::{LoginAs, LoginFrom, Roles};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 
 /// The fields that say who logs in. A field is the value it has where it is missing also behind a
 /// fault of its own.
-pub(super) struct Login<'a> {
-    pub(super) user: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) secret_id: Option<String>,
-    pub(super) identity: LoginIdentity,
-    pub(super) auto_create: bool,
-    pub(super) db_groups: Vec<String>,
+pub(super) struct LoginFields<'a> {
+    user: Option<String>,
+    password: Option<String>,
+    secret_id: Option<String>,
+    pub(super) identity: Identity,
+    auto_create: bool,
+    db_groups: Vec<String>,
     places: Places<'a>,
     /// No field of these has a fault.
     is_sound: bool,
+}
+
+/// What a provisioned cluster does for the users that log in.
+pub(super) struct ClusterUsers {
+    pub(super) auto_create: bool,
+    pub(super) db_groups: Vec<String>,
 }
 
 #[derive(Default)]
@@ -31,7 +36,7 @@ struct Places<'a> {
     of_user: Option<Value<'a>>,
 }
 
-impl<'a> Login<'a> {
+impl<'a> LoginFields<'a> {
     pub(super) fn read(table: &mut Table<'a>, warehouse: Option<Warehouse>) -> Self {
         let mut take = |name| table.take(name);
         let mut places = Places {
@@ -41,7 +46,7 @@ impl<'a> Login<'a> {
             identity: take("identity"),
             of_user: None,
         };
-        let words = [("shared", LoginIdentity::Shared), ("per-user", LoginIdentity::PerUser)];
+        let words = [("shared", Identity::Shared), ("per-user", Identity::PerUser)];
         let user = parsed(places.user.as_ref(), |place| place.parse(value::warehouse_user));
         let password = parsed(places.password.as_ref(), |place| place.parse(value::parameter));
         let secret_id = parsed(places.secret_id.as_ref(), |place| place.parse(value::secret_id));
@@ -78,7 +83,7 @@ impl<'a> Login<'a> {
             user: user.flatten().filter(|_| !overwritten),
             password: password.flatten(),
             secret_id: secret_id.flatten(),
-            identity: identity.flatten().unwrap_or(LoginIdentity::Shared),
+            identity: identity.flatten().unwrap_or(Identity::Shared),
             auto_create: auto_create.flatten().unwrap_or(false),
             db_groups: db_groups.flatten().unwrap_or_default(),
             places,
@@ -108,7 +113,7 @@ impl<'a> Login<'a> {
             password.fault("needs user beside it, or a secret_id that has one");
             self.is_sound = false;
         }
-        let per_user = self.identity == LoginIdentity::PerUser;
+        let per_user = self.identity == Identity::PerUser;
         if let Some(place) = self
             .places
             .of_user
@@ -146,9 +151,19 @@ impl<'a> Login<'a> {
         }
     }
 
-    /// `None`: a fault was told.
-    pub(super) fn sound(self) -> Option<Self> {
-        self.is_sound.then_some(self)
+    /// What the fields say together. `None`: a fault was reported.
+    pub(super) fn sound(self) -> Option<(LoginFrom, ClusterUsers)> {
+        let Self { user, password, secret_id, identity, auto_create, db_groups, is_sound, .. } = self;
+        let login_as = |user| match identity {
+            Identity::Shared => LoginAs::Shared { user },
+            Identity::PerUser => LoginAs::PerUser,
+        };
+        let login = match (password, secret_id) {
+            (Some(name), secret_id) => LoginFrom::Parameter { name, user, secret_id },
+            (None, Some(id)) => LoginFrom::Secret { id, login_as: login_as(user) },
+            (None, None) => LoginFrom::Iam(login_as(user)),
+        };
+        is_sound.then_some((login, ClusterUsers { auto_create, db_groups }))
     }
 }
 

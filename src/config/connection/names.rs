@@ -1,7 +1,7 @@
 //! Holds the names in a spec to the bounds of its writer.
 
 use super::bounds::{Bounds, BoundsError};
-use super::spec::ConnSpec;
+use super::spec::{ConnSpec, LoginFrom};
 use crate::config::value::glob_matches;
 
 impl Bounds {
@@ -10,10 +10,10 @@ impl Bounds {
     /// # Errors
     /// `Role`, `Parameter`, `Secret`; `BaseIdentity` where no stored password can be meant.
     pub fn check_names(&self, spec: &ConnSpec) -> Result<(), BoundsError> {
-        if spec.password.is_none() && spec.secret_id.is_none() {
-            self.check_caller(!spec.role_hops.is_empty())?;
+        if let LoginFrom::Iam(_) = spec.login {
+            self.check_caller(!spec.roles.hops.is_empty())?;
         }
-        for hop in &spec.role_hops {
+        for hop in &spec.roles.hops {
             if !self
                 .roles
                 .iter()
@@ -23,16 +23,17 @@ impl Bounds {
             }
         }
         let external_ids = spec
-            .role_hops
+            .roles
+            .hops
             .iter()
-            .filter_map(|hop| hop.external_id.as_ref());
+            .filter_map(|hop| hop.external_id.as_deref());
         let named = external_ids.map(|name| ("external_id", name));
-        for (key, name) in named.chain(spec.password.iter().map(|name| ("password", name))) {
+        for (key, name) in named.chain(spec.login.parameter().map(|name| ("password", name))) {
             if !name.starts_with(&self.parameter_prefix) {
                 return Err(BoundsError::Parameter { key });
             }
         }
-        match &spec.secret_id {
+        match spec.login.secret_id() {
             Some(name) if !name.starts_with(&self.parameter_prefix) => Err(BoundsError::Secret),
             _ => Ok(()),
         }

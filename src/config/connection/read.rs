@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::id::ConnId;
-use super::login::Login;
+use super::kind::Warehouse;
+use super::login::LoginFields;
 use super::role::roles;
-use super::spec::{ConnSpec, Warehouse};
+use super::spec::{Cluster, ConnSpec, Target, Workgroup};
 use super::startup::{application_name, startup_parameters};
-use super::target::target;
+use super::target::located;
 use crate::config::reader::{Table, Value};
 use crate::config::value::BEFORE_CONN_ID;
 use crate::config::{sections, value};
@@ -61,8 +62,8 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     let enabled = table
         .take("enabled")
         .map_or(Some(origin.enabled), |is| is.bool());
-    let mut login = Login::read(&mut table, warehouse);
-    let target = target(&mut table, warehouse, &login);
+    let mut login = LoginFields::read(&mut table, warehouse);
+    let located = located(&mut table, warehouse, &login);
     let port = table
         .take("port")
         .map_or(Some(None), |port| port.port().map(Some));
@@ -94,31 +95,30 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     without_effect(&mut table);
     table.finish();
 
-    let (warehouse, login, target, roles) = (warehouse?, login.sound()?, target?, roles?);
+    let (warehouse, (login, cluster_users), located, roles) = (warehouse?, login.sound()?, located?, roles?);
+    let shared_user_roles = shared_user_roles?;
+    let target = match warehouse {
+        Warehouse::Serverless => Target::Workgroup(Workgroup { name: located.name, shared_user_roles }),
+        Warehouse::Provisioned => Target::Cluster(Cluster {
+            id: located.name,
+            auto_create: cluster_users.auto_create,
+            db_groups: cluster_users.db_groups,
+            deny_db_users: denied.unwrap_or_else(|| DENY_DB_USERS.map(str::to_owned).to_vec()),
+        }),
+    };
     Some(ConnSpec {
         id: id?.clone(),
-        warehouse,
+        target,
+        login,
+        roles,
         enabled: enabled?,
         description: description?,
         owner: owner?,
-        host: target.host,
+        host: located.host,
         port: port?,
         database: database?,
-        user: login.user,
-        password: login.password,
-        secret_id: login.secret_id,
-        workgroup: target.workgroup,
-        cluster_id: target.cluster_id,
-        region: region?.or(target.region),
-        role_hops: roles.hops,
-        web_identity_token_file: roles.web_identity_token_file,
-        tags: roles.tags,
-        auto_create: login.auto_create,
-        db_groups: login.db_groups,
+        region: region?.or(located.region),
         password_duration: password_duration?,
-        identity: login.identity,
-        shared_user_roles: shared_user_roles?,
-        deny_db_users: denied.unwrap_or_else(|| DENY_DB_USERS.map(str::to_owned).to_vec()),
         tls_server_name: tls_server_name?,
         ca: ca?,
         listen: listen?,
@@ -149,7 +149,7 @@ fn warehouse(text: &str) -> value::Parsed<Warehouse> {
 }
 
 /// `None`: a fault was told. `Some(None)`: the secret has it.
-fn database(table: &mut Table<'_>, login: &Login<'_>) -> Option<Option<String>> {
+fn database(table: &mut Table<'_>, login: &LoginFields<'_>) -> Option<Option<String>> {
     // A stored password logs in to any; whether a secret has one is not known yet.
     let name = if login.is_iam() { value::iam_database } else { value::database };
     if login.has_secret() {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::spec::{LoginIdentity, RoleHop};
+use super::kind::Identity;
+use super::spec::{RoleHop, Roles};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 
@@ -17,16 +18,8 @@ const MAX_TAGS: usize = 50;
 /// The tag that a `per-user` login has of its own.
 const ROLES_TAG: &str = "RedshiftDbRoles";
 
-/// Roles, token, tags.
-#[derive(Debug, Default)]
-pub(super) struct Roles {
-    pub(super) hops: Vec<RoleHop>,
-    pub(super) web_identity_token_file: Option<PathBuf>,
-    pub(super) tags: BTreeMap<String, String>,
-}
-
 /// `None`: a fault was told.
-pub(super) fn roles(table: &mut Table<'_>, identity: LoginIdentity) -> Option<Roles> {
+pub(super) fn roles(table: &mut Table<'_>, identity: Identity) -> Option<Roles> {
     let external_id = table.take("external_id");
     let external = external_id
         .as_ref()
@@ -127,10 +120,10 @@ fn token_file(place: &Value<'_>) -> Option<PathBuf> {
 }
 
 /// Text by text; keys that differ by case alone are one to STS.
-fn tags(place: &Value<'_>, identity: LoginIdentity) -> Option<BTreeMap<String, String>> {
+fn tags(place: &Value<'_>, identity: Identity) -> Option<BTreeMap<String, String>> {
     let mut table = place.table("connections.*.tags");
     let given = table.names();
-    let own = usize::from(identity == LoginIdentity::PerUser);
+    let own = usize::from(identity == Identity::PerUser);
     if given.len() + own > MAX_TAGS {
         place.fault(format_args!("must be at most {} tags", MAX_TAGS - own));
         return None;

@@ -1,27 +1,26 @@
 //! Which warehouse a spec means: host, workgroup or cluster, Region.
 
-use super::kind::{is_of_another, type_name};
-use super::login::Login;
-use super::spec::Warehouse;
+use super::kind::{Warehouse, is_of_another, type_name};
+use super::login::LoginFields;
 use crate::config::reader::{Table, Value};
 use crate::config::value::{self, Endpoint, Parsed, endpoint};
 
 /// Where the database is, as far as the spec says.
-#[derive(Debug, Default)]
-pub(super) struct Target {
+#[derive(Debug)]
+pub(super) struct Located {
     pub(super) host: Option<String>,
-    pub(super) workgroup: Option<String>,
-    pub(super) cluster_id: Option<String>,
+    /// The workgroup's or the cluster's.
+    pub(super) name: Option<String>,
     /// The one in the host's name.
     pub(super) region: Option<String>,
 }
 
-/// `None`: a fault was told.
-pub(super) fn target(table: &mut Table<'_>, warehouse: Option<Warehouse>, login: &Login<'_>) -> Option<Target> {
+/// Reads `host`, `workgroup` and `cluster_id`. `None`: a fault was reported.
+pub(super) fn located(table: &mut Table<'_>, warehouse: Option<Warehouse>, login: &LoginFields<'_>) -> Option<Located> {
     let host_place = table.take("host");
     let workgroup = named(table, "workgroup", warehouse, Warehouse::Serverless, value::workgroup);
     let cluster_id = named(table, "cluster_id", warehouse, Warehouse::Provisioned, value::cluster_id);
-    let is_named = workgroup.is_some() || cluster_id.is_some();
+    let is_named = workgroup != Named::Missing || cluster_id != Named::Missing;
     let host = host_place
         .as_ref()
         .map(|place| place.parse(value::warehouse_host));
@@ -35,51 +34,62 @@ pub(super) fn target(table: &mut Table<'_>, warehouse: Option<Warehouse>, login:
         None => None,
     };
     let warehouse = warehouse?;
-    let mut target = Target {
-        workgroup: workgroup.map_or(Some(None), |name| name.map(Some))?,
-        cluster_id: cluster_id.map_or(Some(None), |name| name.map(Some))?,
-        ..Target::default()
+    // One of them is missing: the name that the other type has was refused.
+    let name = match (workgroup, cluster_id) {
+        (Named::Unusable, _) | (_, Named::Unusable) => return None,
+        (Named::Missing, Named::Missing) => None,
+        (Named::Is(name), _) | (_, Named::Is(name)) => Some(name),
     };
+    let mut located = Located { host: None, name, region: None };
     if let (Some(host), Some(place)) = (&host, &host_place) {
-        learn(&mut target, table, (host, place), warehouse, login)?;
+        learn(&mut located, table, (host, place), warehouse, login)?;
     }
-    target.host = host;
-    Some(target)
+    located.host = host;
+    Some(located)
 }
 
-/// A name that only one type has. `Some(None)`: it will not do.
+/// The name of a workgroup or cluster, as the spec gives it.
+#[derive(Debug, Eq, PartialEq)]
+enum Named {
+    Missing,
+    /// It is there, and a fault was reported.
+    Unusable,
+    Is(String),
+}
+
+/// Reads a name that only one type has.
 fn named<'a>(
     table: &mut Table<'a>,
     key: &'static str,
     warehouse: Option<Warehouse>,
     owner: Warehouse,
     parser: fn(&str) -> Parsed<String>,
-) -> Option<Option<String>> {
-    let given = table.take(key)?;
+) -> Named {
+    let Some(given) = table.take(key) else { return Named::Missing };
     if is_of_another(&given, warehouse, owner) {
-        return Some(None);
+        return Named::Unusable;
     }
-    Some(given.parse(parser))
+    given.parse(parser).map_or(Named::Unusable, Named::Is)
 }
 
 /// What the host's name tells. lava's first-label rule, where the host is an endpoint of Redshift;
 /// elsewhere a guess would only show at the first login, as "not found".
 fn learn(
-    target: &mut Target,
+    located: &mut Located,
     table: &Table<'_>,
     (host, place): (&str, &Value<'_>),
     warehouse: Warehouse,
-    login: &Login<'_>,
+    login: &LoginFields<'_>,
 ) -> Option<()> {
-    let (slot, key, check): (_, _, fn(&str) -> Parsed<String>) = match warehouse {
-        Warehouse::Serverless => (&mut target.workgroup, "workgroup", value::workgroup),
-        Warehouse::Provisioned => (&mut target.cluster_id, "cluster_id", value::cluster_id),
+    let (key, check): (_, fn(&str) -> Parsed<String>) = match warehouse {
+        Warehouse::Serverless => ("workgroup", value::workgroup),
+        Warehouse::Provisioned => ("cluster_id", value::cluster_id),
     };
     let (guess, of, region) = match endpoint(host) {
         Some(Endpoint::Serverless { workgroup, region }) => (workgroup, Warehouse::Serverless, region),
         Some(Endpoint::Provisioned { cluster, region }) => (cluster, Warehouse::Provisioned, region),
         None => {
-            if slot.is_none() && login.is_iam() {
+            if located.name.is_none() && login.is_iam() {
                 match value::unknown_suffix(host) {
                     Some(why) => place.fault(why),
                     None => table.fault(key, format_args!("{key} is required for a host that is no Redshift name")),
@@ -89,11 +99,11 @@ fn learn(
             return Some(());
         }
     };
-    target.region = Some(region);
+    located.region = Some(region);
     if of != warehouse {
         // With a stored password either type reaches either. GetClusterCredentials knows workgroups
         // under names of their own, which cluster_id can give.
-        let by_name = warehouse == Warehouse::Provisioned && slot.is_some();
+        let by_name = warehouse == Warehouse::Provisioned && located.name.is_some();
         if login.is_iam() && !by_name {
             let what = match of {
                 Warehouse::Serverless => "a workgroup",
@@ -105,14 +115,14 @@ fn learn(
         }
         return Some(());
     }
-    if slot.is_some() {
+    if located.name.is_some() {
         return Some(());
     }
     if guess.contains("-endpoint-") && login.may_be_iam() {
         place.warn(format_args!("looks like a VPC endpoint's name; \"{guess}\" is taken for the {key}"));
     }
     match check(&guess) {
-        Ok(name) => *slot = Some(name),
+        Ok(name) => located.name = Some(name),
         Err(_) if !login.is_iam() => {}
         Err(why) => {
             place.fault(format_args!("its first label is no {key}, which {why}"));

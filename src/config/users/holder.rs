@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::access::Right;
 use super::user::User;
-use crate::config::connection::{ConnId, ConnSpec, LoginIdentity};
+use crate::config::connection::{ConnId, ConnSpec};
 
 /// Who has a name, and with it what rights.
 #[derive(Clone, Debug)]
@@ -55,6 +55,6 @@ impl Holder {
 
     /// Whether a right counts there.
     fn is_for(&self, spec: &ConnSpec) -> bool {
-        self.has_entry || spec.identity == LoginIdentity::Shared
+        self.has_entry || !spec.is_per_user()
     }
 }

@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::holder::Holder;
-use super::shared_roles::{self, ByName, Users};
+use super::shared_roles::{self, Users, Workgroups};
 use super::user::{ANY, AnyUser, User};
-use crate::config::connection::{ConnId, ConnSpec, LoginIdentity, Warehouse};
+use crate::config::connection::{Cluster, ConnId, ConnSpec, Target};
 use crate::config::reader::Value;
 use crate::config::value;
 
 type Connections = BTreeMap<ConnId, Arc<ConnSpec>>;
+/// Clusters by the names of their connections.
+type Clusters<'s> = BTreeMap<&'s str, &'s Cluster>;
 
 /// A session tag's value (STS API, `Tag`), in characters.
 const MAX_ROLES_CHARS: usize = 256;
@@ -29,19 +31,20 @@ pub(in crate::config) fn check(
     connections: &Connections,
     connection_entries: &[Value<'_>],
 ) {
-    let of = |warehouse: Warehouse| -> ByName<'_> {
-        let per_user = connections
-            .values()
-            .filter(|spec| spec.identity == LoginIdentity::PerUser);
-        per_user
-            .filter(|spec| spec.warehouse == warehouse)
-            .map(|spec| (spec.id.as_str(), &**spec))
-            .collect()
-    };
-    let (workgroups, clusters) = (of(Warehouse::Serverless), of(Warehouse::Provisioned));
+    let (mut workgroups, mut clusters) = (Workgroups::new(), Clusters::new());
+    for spec in connections.values().filter(|spec| spec.is_per_user()) {
+        match &spec.target {
+            Target::Workgroup(workgroup) => {
+                workgroups.insert(spec.id.as_str(), (spec, workgroup));
+            }
+            Target::Cluster(cluster) => {
+                clusters.insert(spec.id.as_str(), cluster);
+            }
+        }
+    }
     let denied = clusters
         .values()
-        .flat_map(|spec| &spec.deny_db_users)
+        .flat_map(|cluster| &cluster.deny_db_users)
         .map(|name| name.to_ascii_lowercase());
     let denied: HashSet<_> = denied.collect();
     // What AWS sees of a user is the name of its session: two users must never have the same.
@@ -51,7 +54,7 @@ pub(in crate::config) fn check(
             check_any(entry, &Holder::any(&any.rights), connections);
         }
         let Some(user) = users.get(&entry.name) else { continue };
-        check_roles(entry, user, [&workgroups, &clusters]);
+        check_roles(entry, user, &workgroups, &clusters);
         let db_user = user.db_user.as_ref().unwrap_or(&entry.name);
         if value::db_user(db_user).is_err() || denied.contains(&db_user.to_ascii_lowercase()) {
             check_db_user(entry, user, db_user, &clusters);
@@ -95,12 +98,11 @@ fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
     }
 }
 
-fn check_roles(entry: &Value<'_>, user: &User, per_user: [&ByName<'_>; 2]) {
+fn check_roles(entry: &Value<'_>, user: &User, workgroups: &Workgroups<'_>, clusters: &Clusters<'_>) {
     let roles_chars = user.db_roles.join(":").chars().count();
     let opens_any = || {
-        per_user
-            .iter()
-            .any(|map| !user.connections.first_of(map, 1, |_| true).is_empty())
+        let opens = &user.connections;
+        !opens.first_of(workgroups, 1, |_| true).is_empty() || !opens.first_of(clusters, 1, |_| true).is_empty()
     };
     if roles_chars > MAX_ROLES_CHARS && opens_any() {
         entry.fault(format_args!("its db_roles, joined by \":\", are longer than {MAX_ROLES_CHARS} characters"));
@@ -108,21 +110,22 @@ fn check_roles(entry: &Value<'_>, user: &User, per_user: [&ByName<'_>; 2]) {
 }
 
 /// A user whose name will not do for some cluster: a fault for each of those that it may open.
-fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &ByName<'_>) {
+fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &Clusters<'_>) {
     // Where db_user will not do, that has been told.
     let is_no_name = user
         .db_user
         .is_none()
         .then(|| value::db_user(db_user).err())
         .flatten();
-    let denies = |spec: &ConnSpec| {
-        spec.deny_db_users
+    let denies = |cluster: &Cluster| {
+        cluster
+            .deny_db_users
             .iter()
             .any(|denied| denied.eq_ignore_ascii_case(db_user))
     };
     let wrong = user
         .connections
-        .first_of(clusters, MAX_TOLD + 1, |spec| is_no_name.is_some() || denies(spec));
+        .first_of(clusters, MAX_TOLD + 1, |cluster| is_no_name.is_some() || denies(cluster));
     for id in wrong.iter().take(MAX_TOLD) {
         match &is_no_name {
             Some(why) => entry.fault(format_args!(

@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use super::access::Rights;
 use super::user::User;
-use crate::config::connection::ConnSpec;
+use crate::config::connection::{ConnSpec, Workgroup};
 use crate::config::reader::Value;
 
 /// All users with entries of their own.
 pub(super) type Users = BTreeMap<String, Arc<User>>;
 
-/// Some connections.
-pub(super) type ByName<'s> = BTreeMap<&'s str, &'s ConnSpec>;
+/// Workgroups by the names of their connections.
+pub(super) type Workgroups<'s> = BTreeMap<&'s str, (&'s ConnSpec, &'s Workgroup)>;
 
 /// One fault for each role, told at a connection that does not accept it.
 ///
 /// Who may open a connection is not listed: of the users who share a list of rights it is enough to
 /// know the first one, and the first one with other database roles.
-pub(super) fn check(users: &Users, workgroups: &ByName<'_>, entries: &[Value<'_>]) {
+pub(super) fn check(users: &Users, workgroups: &Workgroups<'_>, entries: &[Value<'_>]) {
     if workgroups.is_empty() {
         return;
     }
@@ -30,21 +30,23 @@ pub(super) fn check(users: &Users, workgroups: &ByName<'_>, entries: &[Value<'_>
             by_spec.entry(id).or_default().merge(seen);
         }
     }
-    let mut by_role = BTreeMap::<&str, Vec<(&ConnSpec, Seen<'_>)>>::new();
+    let mut by_role = BTreeMap::<&str, Vec<(&ConnSpec, &Workgroup, Seen<'_>)>>::new();
     for (id, seen) in by_spec {
-        let Some(spec) = workgroups.get(id) else { continue };
-        let Some(role) = spec.role_hops.last() else { continue };
+        let Some((spec, workgroup)) = workgroups.get(id) else { continue };
+        let Some(role) = spec.roles.hops.last() else { continue };
         by_role
             .entry(&role.role_arn)
             .or_default()
-            .push((spec, seen));
+            .push((spec, workgroup, seen));
     }
     for (role, logins) in by_role {
-        let mut strict = logins.iter().filter(|(spec, _)| !spec.shared_user_roles);
-        let Some((spec, one)) = strict.find_map(|(spec, seen)| Some((spec, seen.first?))) else { continue };
+        let mut strict = logins
+            .iter()
+            .filter(|(_, workgroup, _)| !workgroup.shared_user_roles);
+        let Some((spec, one)) = strict.find_map(|(spec, _, seen)| Some((spec, seen.first?))) else { continue };
         let Some(other) = logins
             .iter()
-            .find_map(|(_, seen)| seen.first_unlike(one.roles))
+            .find_map(|(_, _, seen)| seen.first_unlike(one.roles))
         else {
             continue;
         };

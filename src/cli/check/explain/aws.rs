@@ -10,7 +10,7 @@ use super::{profile, table};
 use crate::aws::{AwsError, Call, Code, Operation, partition};
 use crate::cli::check::context::{Context, Explanation};
 use crate::cli::iam_policy::permission_set;
-use crate::config::{LoginIdentity, SpecsTable};
+use crate::config::SpecsTable;
 use crate::fault;
 
 /// Codes of "no policy allows it".
@@ -110,7 +110,7 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
             if context.is_external_id(on) { "the external id" } else { "the password" }
         ),
         ("ResourceNotFoundException", Operation::GetSecretValue) => {
-            let is_specs = context.spec.as_ref().is_some_and(|spec| spec.secret_id.as_ref() == Some(on));
+            let is_specs = context.spec.as_ref().is_some_and(|spec| spec.login.secret_id() == Some(on));
             let key = if is_specs { "secret_id" } else { "the user's password" };
             format!("create the secret {on} in {region}, or correct {key}")
         }
@@ -178,7 +178,7 @@ fn packed(context: &Context) -> String {
     let has_tags = context
         .spec
         .as_ref()
-        .is_some_and(|spec| !spec.tags.is_empty() || spec.identity == LoginIdentity::PerUser);
+        .is_some_and(|spec| !spec.roles.tags.is_empty() || spec.is_per_user());
     // Session names of EKS Pod Identity: eks-CLUSTER-POD-UUID.
     let base = context.base.as_deref().unwrap_or_default();
     let is_pod = base.contains(":assumed-role/")

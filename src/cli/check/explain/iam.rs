@@ -140,7 +140,7 @@ fn resources(call: &Call, context: &Context) -> Vec<String> {
     let user = context
         .db_user
         .as_deref()
-        .or(spec.and_then(|spec| spec.user.as_deref()))
+        .or(spec.and_then(|spec| spec.login.user()))
         .unwrap_or("*");
     let dbname = || arn(format!("dbname:{on}/{database}"));
     match call.operation {

@@ -10,7 +10,7 @@ use rustls::CertificateError;
 use super::*;
 use crate::aws::{Call, Code, Operation};
 use crate::config::{
-    Bounds, BoundsError, ConnId, ConnSpec, ItemValue, LoginIdentity, RoleHop, UnknownKeys, Warehouse, parse,
+    Bounds, BoundsError, Cluster, ConnId, ConnSpec, ItemValue, LoginAs, LoginFrom, RoleHop, Target, UnknownKeys, parse,
 };
 use crate::spec::Found;
 use crate::upstream::ServerError;
@@ -67,7 +67,7 @@ fn explained(error: &CheckError<'_>, context: &Context) -> Explanation {
 #[test]
 fn whose_session_tags_are_too_long_is_told() {
     let packed = denied(Operation::AssumeRole, ROLE, "PackedPolicyTooLarge", "no");
-    let tagged = || with(|spec| spec.tags = [("team".to_owned(), "bi".to_owned())].into());
+    let tagged = || with(|spec| spec.roles.tags = [("team".to_owned(), "bi".to_owned())].into());
     let pod = Some("arn:aws:sts::111111111111:assumed-role/pod/eks-c-p-5f0c6d1e".to_owned());
     let (own, pods) = ("fewer or shorter tags and db_roles", "EKS Pod Identity puts six");
     for (context, want) in [
@@ -84,7 +84,7 @@ fn whose_session_tags_are_too_long_is_told() {
 #[test]
 fn a_role_of_identity_center_is_told_by_its_permission_set() {
     let caller = "arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_Data_0123456789abcdef/me@example.com";
-    let context = Context { base: Some(caller.into()), ..with(|spec| spec.role_hops.truncate(1)) };
+    let context = Context { base: Some(caller.into()), ..with(|spec| spec.roles.hops.truncate(1)) };
     let refused =
         denied(Operation::AssumeRole, ROLE, "AccessDenied", "User is not authorized to perform: sts:AssumeRole");
     let mend = explained(&CheckError::Aws(&refused), &context).mend;
@@ -581,7 +581,7 @@ fn a_hop_is_taken_by_the_role_before() {
     let hops = || {
         vec![RoleHop { role_arn: HUB.into(), external_id: None }, RoleHop { role_arn: ROLE.into(), external_id: None }]
     };
-    let context = with(|spec| spec.role_hops = hops());
+    let context = with(|spec| spec.roles.hops = hops());
     let first = explained(&CheckError::Aws(&denied(Operation::AssumeRole, HUB, "AccessDenied", "no")), &context);
     assert!(
         first
@@ -602,8 +602,7 @@ fn a_hop_is_taken_by_the_role_before() {
 #[test]
 fn what_is_stored_is_at_home_or_where_its_arn_says() {
     let context = with(|spec| {
-        spec.password = Some("/x/pw".into());
-        spec.secret_id = Some("prod/x".into());
+        spec.login = LoginFrom::Parameter { name: "/x/pw".into(), user: None, secret_id: Some("prod/x".into()) };
     });
     for (operation, on, region) in [
         (Operation::GetParameter, "/x/pw", "us-east-1"),
@@ -704,7 +703,8 @@ fn a_refused_login_is_mended_where_its_user_comes_from() {
         "{said:?}"
     );
     let mut own = with(|spec| {
-        (spec.warehouse, spec.identity) = (Warehouse::Provisioned, LoginIdentity::PerUser);
+        let cluster = Cluster { id: None, auto_create: false, db_groups: Vec::new(), deny_db_users: Vec::new() };
+        (spec.target, spec.login) = (Target::Cluster(cluster), LoginFrom::Iam(LoginAs::PerUser));
     });
     own.db_user = Some("IAM:adam".into());
     let said = explained(&CheckError::Warehouse(&refused), &own);

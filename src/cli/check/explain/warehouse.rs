@@ -6,7 +6,7 @@ use rustls::CertificateError;
 
 use super::aws::causes;
 use crate::cli::check::context::{Context, Explanation};
-use crate::config::{ConnSpec, LoginIdentity, Warehouse};
+use crate::config::{ConnSpec, Target};
 use crate::upstream::{ServerError, UpstreamError};
 
 /// Explains one error.
@@ -111,8 +111,8 @@ fn not_let_in(error: &ServerError, context: &Context) -> String {
         );
     }
     let is_asked_for = |spec: &ConnSpec| {
-        let is_named = spec.user.is_some() || spec.identity == LoginIdentity::PerUser;
-        spec.warehouse == Warehouse::Provisioned && is_named
+        let is_named = spec.login.user().is_some() || spec.is_per_user();
+        matches!(spec.target, Target::Cluster(_)) && is_named
     };
     if context.spec.as_deref().is_some_and(is_asked_for) {
         // GetClusterCredentials says `IAM:adam` of the database user adam, whether there is one or

@@ -15,7 +15,7 @@ use super::*;
 use crate::app;
 use crate::cli::check::request::Named;
 use crate::clock::SystemClock;
-use crate::config::{AnyUser, Config, Proof, Reference, Remote, RoleHop, UnknownKeys, parse};
+use crate::config::{self, AnyUser, Config, LoginAs, Proof, Reference, Remote, RoleHop, Target, UnknownKeys, parse};
 use crate::network::Network;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
@@ -117,6 +117,15 @@ fn sendable<F: Future + Send>(future: F) -> F {
 
 /// Names and subjects of AWS's steps, where only TCP failed.
 #[track_caller]
+fn secret(id: &str) -> LoginFrom {
+    LoginFrom::Secret { id: id.to_owned(), login_as: LoginAs::Shared { user: None } }
+}
+
+fn cluster(id: &str) -> Target {
+    let id = Some(id.to_owned());
+    Target::Cluster(config::Cluster { id, auto_create: false, db_groups: Vec::new(), deny_db_users: Vec::new() })
+}
+
 fn proved(steps: &[Step]) -> Vec<String> {
     let last = steps.last().unwrap();
     assert!(
@@ -188,7 +197,7 @@ async fn each_hop_is_a_step() {
     let hops = |role: &str, id: Option<&str>| RoleHop { role_arn: role.into(), external_id: id.map(str::to_owned) };
     let id = Some("/lava/demo/rs01-external-id");
     let steps = scene
-        .steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)])
+        .steps(None, |spec| spec.roles.hops = vec![hops(HUB, None), hops(ROLE, id)])
         .await;
     let assumed = [format!("AssumeRole {HUB}"), format!("AssumeRole {ROLE}")];
     let want = ["base identity", ID, &assumed[0], &assumed[1], "GetCredentials analytics"];
@@ -197,7 +206,7 @@ async fn each_hop_is_a_step() {
         .aws
         .put_role(HUB, RoleRule { callers: Some(Vec::new()), ..RoleRule::default() });
     let steps = scene
-        .steps(None, |spec| spec.role_hops = vec![hops(HUB, None), hops(ROLE, id)])
+        .steps(None, |spec| spec.roles.hops = vec![hops(HUB, None), hops(ROLE, id)])
         .await;
     assert_failed(&steps, "AssumeRole", "hub in ap-southeast-2 was refused", "set external_id");
 }
@@ -207,7 +216,7 @@ async fn session_tags_that_may_not_be_given_are_told() {
     let scene = Scene::start().await;
     scene.aws.put_role(ROLE, RoleRule::default());
     let steps = scene
-        .steps(None, |spec| spec.tags = [("team".to_owned(), "bi".to_owned())].into())
+        .steps(None, |spec| spec.roles.tags = [("team".to_owned(), "bi".to_owned())].into())
         .await;
     assert_failed(&steps, "AssumeRole", "sts:TagSession", "\"Action\":\"sts:TagSession\"");
 }
@@ -218,8 +227,8 @@ async fn a_first_hop_by_token_needs_no_base_identity() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("token");
     let by_token = |spec: &mut ConnSpec| {
-        spec.web_identity_token_file = Some(file.clone());
-        spec.role_hops = vec![RoleHop { role_arn: ROLE.into(), external_id: None }];
+        spec.roles.web_identity_token_file = Some(file.clone());
+        spec.roles.hops = vec![RoleHop { role_arn: ROLE.into(), external_id: None }];
     };
     assert_failed(&scene.steps(None, by_token).await, "token file", "No such file", "mount the token");
     std::fs::write(&file, PLANTED).unwrap();
@@ -248,16 +257,12 @@ async fn a_first_hop_by_token_needs_no_base_identity() {
 #[tokio::test]
 async fn a_secret_without_a_password_leads_to_iam_and_says_so() {
     let scene = Scene::start().await;
-    let steps = scene
-        .steps(None, |spec| spec.secret_id = Some("open".into()))
-        .await;
+    let steps = scene.steps(None, |spec| spec.login = secret("open")).await;
     let assumed = format!("AssumeRole {ROLE}");
     let want = ["base identity", "GetSecretValue open", ID, &assumed, "GetCredentials analytics"];
     assert_eq!(proved(&steps), want);
     assert_eq!(steps[2].detail, "it holds no password: IAM credentials are asked for");
-    let steps = scene
-        .steps(None, |spec| spec.secret_id = Some("whole".into()))
-        .await;
+    let steps = scene.steps(None, |spec| spec.login = secret("whole")).await;
     assert_eq!(proved(&steps), ["base identity", "GetSecretValue whole"]);
     assert_eq!(steps[2].detail, "");
 }
@@ -270,21 +275,19 @@ async fn a_stored_value_that_will_not_do_fails_its_own_look_up_once() {
         ("binary", "the secret is binary", "--secret-string"),
         ("missing", "ResourceNotFoundException", "create the secret missing in ap-southeast-2"),
     ] {
-        let steps = scene
-            .steps(None, |spec| spec.secret_id = Some(id.into()))
-            .await;
+        let steps = scene.steps(None, |spec| spec.login = secret(id)).await;
         assert_failed(&steps, "GetSecretValue", what, mend);
         assert_eq!(steps.len(), 3, "{steps:?}");
     }
-    let password = |name: &'static str| {
-        move |spec: &mut ConnSpec| (spec.password, spec.user) = (Some(name.to_owned()), Some("adam".to_owned()))
-    };
+    let parameter = |name: &str, user| LoginFrom::Parameter { name: name.to_owned(), user, secret_id: None };
+    let password =
+        |name: &'static str| move |spec: &mut ConnSpec| spec.login = parameter(name, Some("adam".to_owned()));
     let steps = scene.steps(None, password("/plain")).await;
     assert_failed(&steps, "GetParameter", "a plain String", "delete-parameter --region ap-southeast-2 --name /plain");
     assert_eq!(steps.len(), 3, "{steps:?}");
     assert_eq!(proved(&scene.steps(None, password("/secure")).await), ["base identity", "GetParameter /secure"]);
     let steps = scene
-        .steps(None, |spec| spec.password = Some("/secure".into()))
+        .steps(None, |spec| spec.login = parameter("/secure", None))
         .await;
     assert_failed(&steps, "spec", "there is a password but no user", "complete connections.\"sales\"");
 }
@@ -298,8 +301,8 @@ async fn a_warehouse_is_looked_up_where_no_host_is_given() {
     assert_eq!(proved(&scene.steps(None, without).await), want);
     let provisioned = |spec: &mut ConnSpec| {
         without(spec);
-        (spec.warehouse, spec.cluster_id) = (Warehouse::Provisioned, Some("dw1".to_owned()));
-        spec.user = Some("adam".to_owned());
+        spec.target = cluster("dw1");
+        spec.login = LoginFrom::Iam(LoginAs::Shared { user: Some("adam".to_owned()) });
     };
     let steps = scene.steps(None, provisioned).await;
     let want = ["base identity", ID, &assumed, "DescribeClusters dw1", "GetClusterCredentials dw1"];
@@ -307,7 +310,7 @@ async fn a_warehouse_is_looked_up_where_no_host_is_given() {
     assert_eq!(steps[5].detail, "database user IAM:adam, 15 min to live");
     let lost = |spec: &mut ConnSpec| {
         provisioned(spec);
-        spec.cluster_id = Some("dw2".to_owned());
+        spec.target = cluster("dw2");
     };
     let steps = scene.steps(None, lost).await;
     assert_failed(&steps, "DescribeClusters", "ClusterNotFound", "no cluster dw2 in ap-southeast-2");
@@ -316,7 +319,7 @@ async fn a_warehouse_is_looked_up_where_no_host_is_given() {
 #[tokio::test]
 async fn a_login_of_each_users_own_needs_a_user() {
     let scene = Scene::start().await;
-    let per_user = |spec: &mut ConnSpec| spec.identity = LoginIdentity::PerUser;
+    let per_user = |spec: &mut ConnSpec| spec.login = LoginFrom::Iam(LoginAs::PerUser);
     let steps = scene.steps(None, per_user).await;
     assert_failed(&steps, "user", "per-user", "give --user");
     assert_eq!((steps.len(), scene.aws.journal().len()), (2, 0));
@@ -353,7 +356,7 @@ async fn a_user_without_an_entry_is_looked_for_below_the_path() {
     let steps = scene.steps(Some("bad"), |_| {}).await;
     assert_failed(&steps, "GetParametersByPath", "the password of \"bad\": what it refers to", mend);
     let steps = scene
-        .steps(Some("u10"), |spec| spec.identity = LoginIdentity::PerUser)
+        .steps(Some("u10"), |spec| spec.login = LoginFrom::Iam(LoginAs::PerUser))
         .await;
     assert_failed(&steps, "user", "", "add \"sales\" to users.\"u10\".connections");
     scene
