@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConnId};
 use crate::credentials::Logins;
 use crate::limits::bans::{Ban, Bans};
-use crate::limits::caps::Slots;
+use crate::limits::caps::Caps;
 use crate::limits::handshakes::Handshakes;
 use crate::listener::{self, Acceptor, Workers};
 use crate::network::Network;
@@ -118,7 +118,7 @@ impl App {
             tls,
             balancers: config.listen.proxy_protocol_from.clone(),
             accounts,
-            slots: Slots::new(config.limits.max_sessions),
+            caps: Caps::new(config.limits.max_sessions),
             bans: Bans::new(&config.limits.bans),
             cancels: Arc::new(CancelKeys::new(&config.limits.bans.exempt)),
             repeats: Arc::clone(&repeats),
@@ -189,8 +189,8 @@ impl App {
     pub fn counts(&self) -> Counts {
         let shared = &self.acceptor.shared;
         Counts {
-            handshakes: self.acceptor.handshakes.taken(),
-            sessions: shared.slots.taken(),
+            handshakes: self.acceptor.handshakes.count(),
+            sessions: shared.caps.sessions(),
             cancel_keys: shared.cancels.len(),
             tasks: self.acceptor.tasks.len(),
         }

@@ -152,9 +152,9 @@ impl Acceptor {
         let Ok(socket) = prepared else { return };
         let Some(worker) = self.workers.next() else { return };
         let handshake = if proxy_protocol::is_balancer(address, &self.shared.balancers) {
-            self.handshakes.take_behind(address.ip())
+            self.handshakes.acquire_behind_balancer(address.ip())
         } else {
-            self.handshakes.take(address.ip())
+            self.handshakes.acquire(address.ip())
         };
         let (shared, port_of) = (Arc::clone(&self.shared), port_of.cloned());
         let session = async move {

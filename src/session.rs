@@ -20,8 +20,8 @@ use crate::cancel::{CancelTarget, Registered};
 use crate::client_auth::{self, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
 use crate::limits::bans::Ended;
-use crate::limits::caps::Slot;
-use crate::limits::handshakes::Handshake;
+use crate::limits::caps::SessionPermit;
+use crate::limits::handshakes::HandshakePermit;
 use crate::relay::{self, Legs};
 use crate::session_id::SessionId;
 use crate::spec::{self, Named};
@@ -59,7 +59,7 @@ pub(crate) struct Arrival {
 struct Admitted {
     principal: Principal,
     spec: Arc<ConnSpec>,
-    slot: Slot,
+    permit: SessionPermit,
 }
 
 /// A session that is ready for queries.
@@ -71,12 +71,12 @@ struct Ready {
 /// What is given back when the session ends, on whatever path.
 struct Held {
     cancel: Option<Registered>,
-    _slot: Slot,
+    _permit: SessionPermit,
 }
 
 /// Serves one client from accept to close. `handshake` is its place among those not yet
 /// authenticated.
-pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handshake) {
+pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: HandshakePermit) {
     let address = arrival.address.ip().to_canonical();
     let id = SessionId::random();
     // Joins the debug lines of one session; its events carry the id themselves.
@@ -93,7 +93,7 @@ pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handsh
     }
 }
 
-async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Handshake) {
+async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: HandshakePermit) {
     let mut facts = Facts::new(id, arrival.address.ip());
     // Boxed, since a session spends its life in the relay and is not to carry the room for a login
     // through it.
@@ -108,7 +108,7 @@ async fn serve(shared: &Shared, arrival: Arrival, id: SessionId, handshake: Hand
 
 /// From accept to ReadyForQuery. `None`: it was refused, or was a cancel request, and has been
 /// dealt with.
-async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake: Handshake) -> Option<Ready> {
+async fn log_in(shared: &Shared, arrival: Arrival, facts: &mut Facts, handshake: HandshakePermit) -> Option<Ready> {
     let unproven = Unproven::new(handshake, shared.startup_timeout);
     let Arrival { socket, address, port_of } = arrival;
     let accepted = accept(shared, socket, address, facts, &unproven);
@@ -213,19 +213,19 @@ async fn admit(
         Named::Known(spec) => spec,
         Named::InTable(look_up) => {
             // No look-up for a client that has no room for a session, whatever the spec says.
-            shared.slots.room(&principal.user, max_of_user)?;
+            shared.caps.check_user(&principal.user, max_of_user)?;
             shared.specs.look_up(&principal, look_up).await?
         }
     };
     facts.opens(&spec.id);
-    let slot = shared.slots.take(&spec, &principal.user, max_of_user)?;
+    let permit = shared.caps.acquire(&spec, &principal.user, max_of_user)?;
     spec::enabled(&spec)?;
     client
         .wire
         .send_bytes(greeting::AUTHENTICATION_OK)
         .await
         .map_err(SessionError::ClientGone)?;
-    Ok(Admitted { principal, spec, slot })
+    Ok(Admitted { principal, spec, permit })
 }
 
 /// The proof, unless its client has guessed too often, from a place that the user may come from.
@@ -260,7 +260,7 @@ async fn open(
     admitted: Admitted,
     facts: &mut Facts,
 ) -> Result<(UpstreamConn, Held), SessionError> {
-    let Admitted { principal, spec, slot } = admitted;
+    let Admitted { principal, spec, permit } = admitted;
     let conn_id = spec.id.as_str();
     debug!(user = principal.user.as_str(), conn_id, "opening");
     let (client_addr, session_id) = (facts.client_addr(), facts.session());
@@ -287,7 +287,7 @@ async fn open(
     greeted
         .map_err(SessionError::StartupTimeout)?
         .map_err(SessionError::ClientGone)?;
-    Ok((upstream, Held { cancel, _slot: slot }))
+    Ok((upstream, Held { cancel, _permit: permit }))
 }
 
 /// Tells the client the one reason, if it is owed any.

@@ -1,126 +1,131 @@
-//! How many sessions there are, in all, on each connection and of each user, and the caps on all
-//! three.
+//! The caps on sessions: in all, on each connection and of each user.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::config::{ConnId, ConnSpec};
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
-/// Counts of live sessions. Shared by all sessions.
-pub(crate) struct Slots {
+/// The counts of live sessions, and the cap of the proxy. One is shared by all sessions; each holds
+/// a [`SessionPermit`] from its login to its end.
+pub(crate) struct Caps {
     max_sessions: usize,
-    taken: Mutex<Taken>,
+    /// The lock is held for one look at the counts, or one change of them.
+    counts: Mutex<Counts>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct Counts {
     all: usize,
-    on: HashMap<ConnId, usize>,
-    /// By name: those that share an entry of the configuration do not share a cap.
-    of: HashMap<Arc<str>, usize>,
+    by_connection: HashMap<ConnId, usize>,
+    /// The users' names are counted, not their entries of the configuration: users of one entry
+    /// have a cap each.
+    by_user: HashMap<Arc<str>, usize>,
 }
 
-/// One session's place; given back by drop.
-pub(crate) struct Slot {
-    slots: Arc<Slots>,
-    on: ConnId,
-    of: Arc<str>,
+/// The right of one session to be there. Dropping it makes room for another.
+pub(crate) struct SessionPermit {
+    caps: Arc<Caps>,
+    conn_id: ConnId,
+    user: Arc<str>,
 }
 
-/// No place left.
+/// A cap on sessions is reached.
 #[derive(Debug, Error)]
-pub(crate) enum SlotError {
+pub(crate) enum CapError {
+    /// The proxy has as many sessions as `limits.max_sessions` allows.
     #[error("{0} sessions, the cap of the proxy (limits.max_sessions)")]
     Proxy(usize),
+    /// The connection has as many sessions as its own `max_sessions` allows.
     #[error("{max} sessions on {conn_id}, the cap of the connection (max_sessions)")]
     Connection { conn_id: ConnId, max: usize },
+    /// The user has as many sessions as its `max_sessions`, or that of its groups, allows.
     #[error("{max} sessions of this user, its cap or its groups' (max_sessions)")]
     User { user: String, max: usize },
 }
 
-impl Slots {
+impl Caps {
+    /// Starts with no session. The caps of connections and users come with each request.
     pub(crate) fn new(max_sessions: usize) -> Arc<Self> {
-        Arc::new(Self { max_sessions, taken: Mutex::default() })
+        Arc::new(Self { max_sessions, counts: Mutex::default() })
     }
 
-    /// Whether `user` may have one more session, wherever: what can be said before it is known on
-    /// which connection.
+    /// Checks whether `user` may have one more session, on whatever connection: what can be said
+    /// before the connection is known.
     ///
     /// # Errors
-    /// The cap of the proxy, or of the user.
-    pub(crate) fn room(&self, user: &str, max_of_user: Option<usize>) -> Result<(), SlotError> {
-        let taken = self.lock();
-        self.has_room(&taken)?;
-        taken.of_user(user, max_of_user)
+    /// The cap of the proxy or of the user is reached.
+    pub(crate) fn check_user(&self, user: &str, max_of_user: Option<usize>) -> Result<(), CapError> {
+        let counts = self.counts.lock();
+        self.check_proxy(&counts)?;
+        counts.check_user(user, max_of_user)
     }
 
-    /// A place for a session of `user` on `spec`. The wider cap is told where several are reached.
+    /// Permits one more session of `user` on `spec`.
     ///
     /// # Errors
-    /// Which cap is reached.
-    pub(crate) fn take(
+    /// A cap is reached; of several, the error names the widest.
+    pub(crate) fn acquire(
         self: &Arc<Self>,
         spec: &ConnSpec,
         user: &str,
         max_of_user: Option<usize>,
-    ) -> Result<Slot, SlotError> {
-        let mut taken = self.lock();
-        self.has_room(&taken)?;
-        if taken
-            .on
-            .get(&spec.id)
-            .is_some_and(|on| *on >= spec.max_sessions)
-        {
-            return Err(SlotError::Connection { conn_id: spec.id.clone(), max: spec.max_sessions });
-        }
-        taken.of_user(user, max_of_user)?;
-        let of: Arc<str> = user.into();
-        taken.all += 1;
-        *taken.on.entry(spec.id.clone()).or_default() += 1;
-        *taken.of.entry(Arc::clone(&of)).or_default() += 1;
-        Ok(Slot { slots: Arc::clone(self), on: spec.id.clone(), of })
+    ) -> Result<SessionPermit, CapError> {
+        let mut counts = self.counts.lock();
+        self.check_proxy(&counts)?;
+        counts.check_connection(spec)?;
+        counts.check_user(user, max_of_user)?;
+        let user: Arc<str> = user.into();
+        counts.all += 1;
+        *counts.by_connection.entry(spec.id.clone()).or_default() += 1;
+        *counts.by_user.entry(Arc::clone(&user)).or_default() += 1;
+        Ok(SessionPermit { caps: Arc::clone(self), conn_id: spec.id.clone(), user })
     }
 
-    fn has_room(&self, taken: &Taken) -> Result<(), SlotError> {
-        if taken.all >= self.max_sessions { Err(SlotError::Proxy(self.max_sessions)) } else { Ok(()) }
+    fn check_proxy(&self, counts: &Counts) -> Result<(), CapError> {
+        if counts.all >= self.max_sessions { Err(CapError::Proxy(self.max_sessions)) } else { Ok(()) }
     }
 
-    /// Sessions now.
-    pub(crate) fn taken(&self) -> usize {
-        self.lock().all
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts the sessions that hold a permit now.
+    pub(crate) fn sessions(&self) -> usize {
+        self.counts.lock().all
     }
 }
 
-impl Taken {
-    fn of_user(&self, user: &str, max_of_user: Option<usize>) -> Result<(), SlotError> {
-        match (max_of_user, self.of.get(user)) {
-            (Some(max), Some(of)) if *of >= max => Err(SlotError::User { user: user.to_owned(), max }),
+impl Counts {
+    fn check_connection(&self, spec: &ConnSpec) -> Result<(), CapError> {
+        let max = spec.max_sessions;
+        match self.by_connection.get(&spec.id) {
+            Some(count) if *count >= max => Err(CapError::Connection { conn_id: spec.id.clone(), max }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_user(&self, user: &str, max_of_user: Option<usize>) -> Result<(), CapError> {
+        match (max_of_user, self.by_user.get(user)) {
+            (Some(max), Some(count)) if *count >= max => Err(CapError::User { user: user.to_owned(), max }),
             _ => Ok(()),
         }
     }
 }
 
-impl Drop for Slot {
+impl Drop for SessionPermit {
     fn drop(&mut self) {
-        let mut taken = self.slots.lock();
-        taken.all = taken.all.saturating_sub(1);
-        give_back(&mut taken.on, &self.on);
-        give_back(&mut taken.of, &self.of);
+        let mut counts = self.caps.counts.lock();
+        counts.all = counts.all.saturating_sub(1);
+        count_down(&mut counts.by_connection, &self.conn_id);
+        count_down(&mut counts.by_user, &self.user);
     }
 }
 
-/// Connections of lava's table come and go, and so do users by certificate and by path: only those
-/// with sessions are remembered.
-fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+/// Forgets a key whose last session has ended: connections of lava's table come and go, and so do
+/// users by certificate and by path.
+fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(1);
         if *count == 0 {
@@ -129,7 +134,7 @@ fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     }
 }
 
-impl Fault for SlotError {
+impl Fault for CapError {
     fn kind(&self) -> Kind {
         Kind::Operator
     }

@@ -1,171 +1,173 @@
-//! Clients that are not yet authenticated: how many there may be, and who makes room.
+//! Clients that are not yet authenticated: how many there may be, and which of them makes room.
 //!
-//! When all places are taken, one is taken back from somebody. Connections that have said nothing
-//! yet give way before those that have finished their TLS handshake, unless the silent ones hold no
-//! more than a quarter of the places: a new client is silent too, and must not lose its place to
-//! the very next one. Of those that may give way, the busiest address loses its oldest connection
-//! if it has more than a fiftieth of the places; otherwise the oldest of all goes, so that a crowd
-//! of which each member has one place cannot push out an address with a few logins at once.
+//! When all permits are taken, one is revoked. Connections that have said nothing yet give way
+//! before those that have finished their TLS handshake, unless the silent ones hold no more than a
+//! quarter of the permits: a new client is silent too, and must not lose its permit to the very next
+//! one. Of those that may give way, the busiest address loses its oldest connection if it has more
+//! than a fiftieth of the permits; otherwise the oldest of all goes, so that a crowd of which each
+//! member has one permit cannot push out an address with a few logins at once.
 //!
-//! An address that has as many places as one may have makes room by its own oldest. In IPv6 an
-//! address stands for its /64. Each step takes time by the logarithm of the number of places.
+//! An address that has as many permits as one may have makes room by its own oldest. In IPv6 an
+//! address stands for its /64. Each step takes time by the logarithm of the number of permits.
 //! Nothing is logged while the lock is held.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::address::neighbourhood;
 
-/// Between two warnings that all places are taken.
+/// The shortest time between two warnings that all permits are taken.
 const WARN_PAUSE: Duration = Duration::from_secs(10);
 
-/// The share of all places that an address may hold before it counts as busy: one part of this
+/// The share of all permits that an address may hold before it counts as busy: one part of this
 /// many.
 const BUSY_PART: usize = 50;
 
-/// The share of all places below which silent connections are not the first to give way: one part
+/// The share of all permits below which silent connections are not the first to give way: one part
 /// of this many.
 const SILENT_PART: usize = 4;
 
-/// The places. Shared by the listener and all handshakes.
+/// The permits for connections that are not logged in yet. One is shared by the listener, which
+/// gives a [`HandshakePermit`] to each connection, and by all those permits.
 pub(crate) struct Handshakes {
     max: usize,
-    /// The most places that one address may hold. `None`: as many as there are.
-    max_of_address: Option<usize>,
-    /// Taken three or four times in a login, by all workers; held for a few steps of O(log n).
-    places: Mutex<Places>,
+    /// The most permits that one address may hold. `None`: as many as there are.
+    max_per_address: Option<usize>,
+    /// Every worker takes this lock three or four times in a login, each time for a few steps of
+    /// O(log n).
+    permits: Mutex<Permits>,
 }
 
 #[derive(Default)]
-struct Places {
+struct Permits {
     next: u64,
-    /// Every connection that has a place, by its number; the oldest has the smallest.
-    holders: HashMap<u64, Holder>,
+    /// Every connection that has a permit, by its number; the oldest has the smallest.
+    holders: HashMap<u64, Permit>,
     all: Group,
     /// Those of `all` that have not finished their TLS handshake, nor sent a startup message in
     /// clear.
     silent: Group,
-    /// When it was last told that all places are taken.
-    told: Option<Instant>,
+    /// When the last warning said that all permits are taken.
+    warned_at: Option<Instant>,
 }
 
-struct Holder {
-    home: Home,
-    given_up: CancellationToken,
+/// The permit of one connection as it is kept here.
+struct Permit {
+    counted_for: AddressKey,
+    /// Cancelled when the permit is revoked.
+    revoked: CancellationToken,
 }
 
 /// Connections among which one can be chosen to give way, by age and by how many their address has.
 #[derive(Default)]
 struct Group {
-    by_age: BTreeMap<u64, Home>,
-    of: HashMap<Home, BTreeSet<u64>>,
-    /// The busiest address last; of two that are as busy, the one with the oldest connection.
-    by_number: BTreeSet<Rank>,
+    by_age: BTreeMap<u64, AddressKey>,
+    by_address: HashMap<AddressKey, BTreeSet<u64>>,
+    /// The busiest address is last; of two that are as busy, the one with the oldest connection.
+    by_rank: BTreeSet<Rank>,
 }
 
-type Rank = (usize, Reverse<u64>, Home);
+/// How many connections an address has, its oldest one, and the address.
+type Rank = (usize, Reverse<u64>, AddressKey);
 
-/// The address that a place is counted for.
+/// The address that a connection is counted for; in IPv6 its /64.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-enum Home {
-    Address(IpAddr),
-    /// A client of this balancer, whose PROXY header has not come yet.
-    Behind(IpAddr),
+enum AddressKey {
+    Client(IpAddr),
+    /// The connection came through this balancer, and its PROXY header has not come yet.
+    Balancer(IpAddr),
 }
 
-/// One place; given back by drop.
-pub(crate) struct Handshake {
+/// The right of one connection to stay while it is not logged in, until it is revoked for another.
+/// Dropping it makes room.
+pub(crate) struct HandshakePermit {
     handshakes: Arc<Handshakes>,
     number: u64,
-    given_up: CancellationToken,
+    revoked: CancellationToken,
 }
 
 impl Handshakes {
-    /// `max_of_address`: 0 = off.
-    pub(crate) fn new(max: usize, max_of_address: usize) -> Arc<Self> {
-        let max_of_address = Some(max_of_address).filter(|max| *max > 0);
-        Arc::new(Self { max, max_of_address, places: Mutex::default() })
+    /// Starts with no connection. `max_per_address`: 0 = no cap.
+    pub(crate) fn new(max: usize, max_per_address: usize) -> Arc<Self> {
+        let max_per_address = Some(max_per_address).filter(|max| *max > 0);
+        Arc::new(Self { max, max_per_address, permits: Mutex::default() })
     }
 
-    /// A place for a connection from `from`; somebody else's, if all are taken.
-    pub(crate) fn take(self: &Arc<Self>, from: IpAddr) -> Handshake {
-        self.place(Home::Address(neighbourhood(from)))
+    /// Permits a connection from this address; where all permits are taken, another's is revoked.
+    pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr) -> HandshakePermit {
+        self.permit(AddressKey::Client(neighbourhood(from)))
     }
 
-    /// The same for one from a balancer that will say whose it is ([`Handshake::moved`]); until
-    /// then no address's cap counts it.
-    pub(crate) fn take_behind(self: &Arc<Self>, balancer: IpAddr) -> Handshake {
-        self.place(Home::Behind(neighbourhood(balancer)))
+    /// Permits a connection from a balancer that will say whose it is
+    /// ([`HandshakePermit::count_for`]); until then no address's cap counts it.
+    pub(crate) fn acquire_behind_balancer(self: &Arc<Self>, balancer: IpAddr) -> HandshakePermit {
+        self.permit(AddressKey::Balancer(neighbourhood(balancer)))
     }
 
-    fn place(self: &Arc<Self>, home: Home) -> Handshake {
-        let given_up = CancellationToken::new();
-        let mut places = self.lock();
-        let is_full = places.holders.len() >= self.max;
-        let is_told = is_full && places.is_to_be_told();
-        if is_full && let Some(number) = places.first_to_go(self.max) {
-            places.give_up(number);
+    fn permit(self: &Arc<Self>, address: AddressKey) -> HandshakePermit {
+        let revoked = CancellationToken::new();
+        let mut permits = self.permits.lock();
+        let is_full = permits.holders.len() >= self.max;
+        let is_warning_due = is_full && permits.is_warning_due();
+        if is_full && let Some(number) = permits.first_to_go(self.max) {
+            permits.revoke(number);
         }
-        let number = places.next;
-        places.next += 1;
-        places.add(number, Holder { home, given_up: given_up.clone() });
-        self.bound(&mut places, home, number);
-        drop(places);
-        if is_told {
+        let number = permits.next;
+        permits.next += 1;
+        permits.add(number, Permit { counted_for: address, revoked: revoked.clone() });
+        self.enforce_cap_of_address(&mut permits, address, number);
+        drop(permits);
+        if is_warning_due {
             warn!(max = self.max, "limits.max_handshakes is reached: clients that are not logged in make room");
         }
-        Handshake { handshakes: Arc::clone(self), number, given_up }
+        HandshakePermit { handshakes: Arc::clone(self), number, revoked }
     }
 
-    /// Handshakes under way.
-    pub(crate) fn taken(&self) -> usize {
-        self.lock().holders.len()
+    /// Counts the connections that have a permit now.
+    pub(crate) fn count(&self) -> usize {
+        self.permits.lock().holders.len()
     }
 
-    /// Takes a place back from an address that has more than one may have: from its oldest silent
-    /// connection, or its oldest of all where none is silent but the one that has just come,
-    /// `newest`.
-    fn bound(&self, places: &mut Places, home: Home, newest: u64) {
-        let Home::Address(_) = home else { return };
+    /// Revokes a permit of an address that has more than one may have: that of its oldest silent
+    /// connection, or of its oldest of all where none is silent but `newest`, which has just come.
+    fn enforce_cap_of_address(&self, permits: &mut Permits, address: AddressKey, newest: u64) {
+        let AddressKey::Client(_) = address else { return };
         if self
-            .max_of_address
-            .is_none_or(|max| places.all.number_of(home) <= max)
+            .max_per_address
+            .is_none_or(|max| permits.all.count_of(address) <= max)
         {
             return;
         }
-        let silent = places
+        let silent = permits
             .silent
-            .oldest_of(home)
+            .oldest_of(address)
             .filter(|number| *number != newest);
-        if let Some(number) = silent.or_else(|| places.all.oldest_of(home)) {
-            places.give_up(number);
+        if let Some(number) = silent.or_else(|| permits.all.oldest_of(address)) {
+            permits.revoke(number);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Places {
-    /// Whether it is time again to tell that all places are taken, which may be so for thousands in
-    /// a second.
-    fn is_to_be_told(&mut self) -> bool {
-        let is_due = self.told.is_none_or(|at| at.elapsed() >= WARN_PAUSE);
+impl Permits {
+    /// Whether the last warning that all permits are taken is long enough ago: thousands of
+    /// connections may find so in a second.
+    fn is_warning_due(&mut self) -> bool {
+        let is_due = self.warned_at.is_none_or(|at| at.elapsed() >= WARN_PAUSE);
         if is_due {
-            self.told = Some(Instant::now());
+            self.warned_at = Some(Instant::now());
         }
         is_due
     }
 
-    /// The connection that makes room when all `max` places are taken; see the module.
+    /// The connection that makes room when all `max` permits are taken; see the module.
     fn first_to_go(&self, max: usize) -> Option<u64> {
         let is_silent_first = self.silent.by_age.len() > max / SILENT_PART;
         let group = if is_silent_first { &self.silent } else { &self.all };
@@ -174,127 +176,129 @@ impl Places {
             .or_else(|| group.oldest())
     }
 
-    fn give_up(&mut self, number: u64) {
-        if let Some(holder) = self.remove(number) {
-            holder.given_up.cancel();
+    fn revoke(&mut self, number: u64) {
+        if let Some(permit) = self.remove(number) {
+            permit.revoked.cancel();
         }
     }
 
-    fn add(&mut self, number: u64, holder: Holder) {
-        self.all.add(number, holder.home);
-        self.silent.add(number, holder.home);
-        self.holders.insert(number, holder);
+    fn add(&mut self, number: u64, permit: Permit) {
+        self.all.add(number, permit.counted_for);
+        self.silent.add(number, permit.counted_for);
+        self.holders.insert(number, permit);
     }
 
-    /// `None`: it was given up.
-    fn remove(&mut self, number: u64) -> Option<Holder> {
+    /// Forgets a connection. `None`: its permit was revoked before.
+    fn remove(&mut self, number: u64) -> Option<Permit> {
         self.all.remove(number);
         self.silent.remove(number);
         self.holders.remove(&number)
     }
 
     /// Counts a connection for another address, with the age and progress that it has.
-    fn move_to(&mut self, number: u64, home: Home) {
+    fn count_for(&mut self, number: u64, address: AddressKey) {
         for group in [&mut self.all, &mut self.silent] {
             if group.remove(number) {
-                group.add(number, home);
+                group.add(number, address);
             }
         }
-        if let Some(holder) = self.holders.get_mut(&number) {
-            holder.home = home;
+        if let Some(permit) = self.holders.get_mut(&number) {
+            permit.counted_for = address;
         }
     }
 }
 
 impl Group {
-    fn number_of(&self, home: Home) -> usize {
-        self.of.get(&home).map_or(0, BTreeSet::len)
+    fn count_of(&self, address: AddressKey) -> usize {
+        self.by_address.get(&address).map_or(0, BTreeSet::len)
     }
 
     fn oldest(&self) -> Option<u64> {
         self.by_age.keys().next().copied()
     }
 
-    fn oldest_of(&self, home: Home) -> Option<u64> {
-        self.of.get(&home)?.first().copied()
+    fn oldest_of(&self, address: AddressKey) -> Option<u64> {
+        self.by_address.get(&address)?.first().copied()
     }
 
     /// The oldest connection of the address that has most of them, if it has more than `share`.
     fn oldest_of_busiest(&self, share: usize) -> Option<u64> {
         let (_, Reverse(oldest), _) = self
-            .by_number
+            .by_rank
             .last()
-            .filter(|(number, ..)| *number > share.max(1))?;
+            .filter(|(count, ..)| *count > share.max(1))?;
         Some(*oldest)
     }
 
-    fn add(&mut self, number: u64, home: Home) {
-        self.by_age.insert(number, home);
-        self.change(home, |of_home| of_home.insert(number));
+    fn add(&mut self, number: u64, address: AddressKey) {
+        self.by_age.insert(number, address);
+        self.change(address, |numbers| numbers.insert(number));
     }
 
-    /// Whether it was here.
+    /// Takes a connection out, and says whether it was here.
     fn remove(&mut self, number: u64) -> bool {
-        let Some(home) = self.by_age.remove(&number) else { return false };
-        self.change(home, |of_home| of_home.remove(&number));
+        let Some(address) = self.by_age.remove(&number) else { return false };
+        self.change(address, |numbers| numbers.remove(&number));
         true
     }
 
-    /// Changes what an address has, and keeps its rank right.
-    fn change(&mut self, home: Home, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
-        let of_home = self.of.entry(home).or_default();
-        if let Some(rank) = rank(home, of_home) {
-            self.by_number.remove(&rank);
+    /// Changes which connections an address has, and keeps its rank right.
+    fn change(&mut self, address: AddressKey, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
+        let numbers = self.by_address.entry(address).or_default();
+        if let Some(rank) = rank(address, numbers) {
+            self.by_rank.remove(&rank);
         }
-        change(of_home);
-        match rank(home, of_home) {
+        change(numbers);
+        match rank(address, numbers) {
             Some(rank) => {
-                self.by_number.insert(rank);
+                self.by_rank.insert(rank);
             }
             None => {
-                self.of.remove(&home);
+                self.by_address.remove(&address);
             }
         }
     }
 }
 
-fn rank(home: Home, of_home: &BTreeSet<u64>) -> Option<Rank> {
-    Some((of_home.len(), Reverse(*of_home.first()?), home))
+fn rank(address: AddressKey, numbers: &BTreeSet<u64>) -> Option<Rank> {
+    Some((numbers.len(), Reverse(*numbers.first()?), address))
 }
 
-impl Handshake {
-    /// Resolves when the place has been given to another connection.
-    pub(crate) async fn given_up(&self) {
-        self.given_up.cancelled().await;
+impl HandshakePermit {
+    /// Resolves when the permit has been revoked in favour of another connection. Cancel safe.
+    pub(crate) async fn revoked(&self) {
+        self.revoked.cancelled().await;
     }
 
-    /// The connection is from elsewhere: it counts there from now on.
-    pub(crate) fn moved(&self, to: IpAddr) {
-        let to = Home::Address(neighbourhood(to));
-        let mut places = self.handshakes.lock();
-        // One that was given up has no place anywhere; one that no balancer speaks for stays where
-        // it is.
-        if places
+    /// Counts the connection for another address than its socket's from now on: a PROXY header has
+    /// named it.
+    pub(crate) fn count_for(&self, address: IpAddr) {
+        let address = AddressKey::Client(neighbourhood(address));
+        let mut permits = self.handshakes.permits.lock();
+        // One that was revoked is counted nowhere; one that no balancer speaks for stays where it
+        // is.
+        if permits
             .holders
             .get(&self.number)
-            .is_none_or(|holder| holder.home == to)
+            .is_none_or(|permit| permit.counted_for == address)
         {
             return;
         }
-        places.move_to(self.number, to);
-        self.handshakes.bound(&mut places, to, self.number);
+        permits.count_for(self.number, address);
+        self.handshakes
+            .enforce_cap_of_address(&mut permits, address, self.number);
     }
 
-    /// The client has finished its TLS handshake, or has sent a whole startup message in clear:
-    /// from now on it gives way after those that have said nothing.
-    pub(crate) fn has_spoken(&self) {
-        self.handshakes.lock().silent.remove(self.number);
+    /// Marks that the client has finished its TLS handshake, or has sent a whole startup message in
+    /// clear: from now on it gives way after those that have said nothing.
+    pub(crate) fn mark_spoken(&self) {
+        self.handshakes.permits.lock().silent.remove(self.number);
     }
 }
 
-impl Drop for Handshake {
+impl Drop for HandshakePermit {
     fn drop(&mut self) {
-        self.handshakes.lock().remove(self.number);
+        self.handshakes.permits.lock().remove(self.number);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::ConnId;
 use crate::credentials::CredentialError;
 use crate::fault::{Fault, Kind};
 use crate::limits::bans::Banned;
-use crate::limits::caps::SlotError;
+use crate::limits::caps::CapError;
 use crate::session_id::SessionId;
 use crate::spec::SpecError;
 use crate::startup::StartupError;
@@ -43,7 +43,7 @@ pub(crate) enum SessionError {
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error(transparent)]
-    Slot(#[from] SlotError),
+    Cap(#[from] CapError),
     #[error(transparent)]
     Credential(#[from] CredentialError),
     #[error(transparent)]
@@ -82,7 +82,7 @@ impl SessionError {
             Self::Auth(error) => Some(error),
             Self::Banned(error) => Some(error),
             Self::Spec(error) => Some(error),
-            Self::Slot(error) => Some(error),
+            Self::Cap(error) => Some(error),
             Self::Credential(error) => Some(error),
             Self::Open(error) => Some(error),
             _ => None,

@@ -9,7 +9,7 @@ use crate::cancel::CancelKeys;
 use crate::client_auth::Accounts;
 use crate::credentials::Logins;
 use crate::limits::bans::Bans;
-use crate::limits::caps::Slots;
+use crate::limits::caps::Caps;
 use crate::relay::Limits;
 use crate::spec::Specs;
 use crate::startup::tls::ServerTls;
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) specs: Specs,
     pub(crate) routes: Routes,
     pub(crate) logins: Arc<Logins>,
-    pub(crate) slots: Arc<Slots>,
+    pub(crate) caps: Arc<Caps>,
     pub(crate) bans: Bans,
     pub(crate) cancels: Arc<CancelKeys>,
     pub(crate) repeats: Arc<Repeats>,

@@ -6,33 +6,33 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::SessionError;
-use crate::limits::handshakes::Handshake;
+use crate::limits::handshakes::HandshakePermit;
 
 pub(super) struct Unproven {
-    place: Handshake,
+    permit: HandshakePermit,
     deadline: Instant,
 }
 
 impl Unproven {
     /// From now on.
-    pub(super) fn new(place: Handshake, patience: Duration) -> Self {
-        Self { place, deadline: Instant::now() + patience }
+    pub(super) fn new(permit: HandshakePermit, patience: Duration) -> Self {
+        Self { permit, deadline: Instant::now() + patience }
     }
 
     /// It is from elsewhere than its socket.
     pub(super) fn moved(&self, to: IpAddr) {
-        self.place.moved(to);
+        self.permit.count_for(to);
     }
 
     /// It has finished its TLS handshake, or has sent a whole startup message: it gives way after
     /// those that are silent.
     pub(super) fn has_spoken(&self) {
-        self.place.has_spoken();
+        self.permit.mark_spoken();
     }
 
     /// Resolves when its place has been given to another.
     pub(super) async fn given_up(&self) {
-        self.place.given_up().await;
+        self.permit.revoked().await;
     }
 
     /// Bounds a step.
@@ -45,7 +45,7 @@ impl Unproven {
                 Ok(outcome) => outcome.map_err(Into::into),
                 Err(elapsed) => Err(SessionError::StartupTimeout(elapsed)),
             },
-            () = self.place.given_up() => Err(SessionError::CrowdedOut),
+            () = self.permit.revoked() => Err(SessionError::CrowdedOut),
         }
     }
 }

@@ -3,28 +3,28 @@ use super::*;
 const BUSY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const QUIET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
-fn is_out(handshake: &Handshake) -> bool {
-    handshake.given_up.is_cancelled()
+fn is_out(permit: &HandshakePermit) -> bool {
+    permit.revoked.is_cancelled()
 }
 
 fn assert_empty(handshakes: &Handshakes) {
-    let places = handshakes.lock();
-    assert!(places.holders.is_empty());
-    for group in [&places.all, &places.silent] {
-        assert_eq!((group.by_age.len(), group.of.len(), group.by_number.len()), (0, 0, 0));
+    let permits = handshakes.permits.lock();
+    assert!(permits.holders.is_empty());
+    for group in [&permits.all, &permits.silent] {
+        assert_eq!((group.by_age.len(), group.by_address.len(), group.by_rank.len()), (0, 0, 0));
     }
 }
 
 #[test]
 fn the_oldest_of_the_busiest_address_makes_room() {
     let handshakes = Handshakes::new(3, 0);
-    let quiet_one = handshakes.take(QUIET);
-    let first = handshakes.take(BUSY);
-    let second = handshakes.take(BUSY);
-    let third = handshakes.take(BUSY);
+    let quiet_one = handshakes.acquire(QUIET);
+    let first = handshakes.acquire(BUSY);
+    let second = handshakes.acquire(BUSY);
+    let third = handshakes.acquire(BUSY);
     assert!(is_out(&first));
     assert!(![&quiet_one, &second, &third].into_iter().any(is_out));
-    assert_eq!(handshakes.taken(), 3);
+    assert_eq!(handshakes.count(), 3);
     drop((quiet_one, first, second, third));
     assert_empty(&handshakes);
 }
@@ -32,7 +32,7 @@ fn the_oldest_of_the_busiest_address_makes_room() {
 #[test]
 fn of_addresses_that_are_as_busy_the_oldest_makes_room() {
     let handshakes = Handshakes::new(3, 0);
-    let of = |host| handshakes.take(IpAddr::from([10, 0, 1, host]));
+    let of = |host| handshakes.acquire(IpAddr::from([10, 0, 1, host]));
     let (nine, one, five) = (of(9), of(1), of(5));
     let next = of(3);
     assert!(is_out(&nine) && !is_out(&one) && !is_out(&five));
@@ -43,38 +43,40 @@ fn of_addresses_that_are_as_busy_the_oldest_makes_room() {
 #[test]
 fn an_address_makes_room_for_itself() {
     let handshakes = Handshakes::new(100, 2);
-    let quiet_one = handshakes.take(QUIET);
-    let places: Vec<_> = (0..3).map(|_| handshakes.take(BUSY)).collect();
-    assert_eq!(places.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
+    let quiet_one = handshakes.acquire(QUIET);
+    let permits: Vec<_> = (0..3).map(|_| handshakes.acquire(BUSY)).collect();
+    assert_eq!(permits.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
     assert!(!is_out(&quiet_one));
     let of_network: Vec<_> = (0..3)
-        .map(|host| handshakes.take(format!("2001:db8::{host}").parse().unwrap()))
+        .map(|host| handshakes.acquire(format!("2001:db8::{host}").parse().unwrap()))
         .collect();
     assert_eq!(of_network.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
-    assert_eq!(handshakes.taken(), 5);
-    drop((quiet_one, places, of_network));
+    assert_eq!(handshakes.count(), 5);
+    drop((quiet_one, permits, of_network));
     assert_empty(&handshakes);
 }
 
 #[test]
-fn a_place_behind_a_balancer_counts_where_its_client_is() {
+fn a_connection_behind_a_balancer_counts_for_its_clients_address() {
     let handshakes = Handshakes::new(100, 2);
     let balancer = IpAddr::from([10, 0, 0, 3]);
-    let behind: Vec<_> = (0..4).map(|_| handshakes.take_behind(balancer)).collect();
+    let behind: Vec<_> = (0..4)
+        .map(|_| handshakes.acquire_behind_balancer(balancer))
+        .collect();
     assert!(!behind.iter().any(is_out), "a balancer is no client");
-    let young = handshakes.take(BUSY);
-    behind[1].moved(BUSY);
+    let young = handshakes.acquire(BUSY);
+    behind[1].count_for(BUSY);
     assert!(!is_out(&behind[1]));
-    behind[0].moved(BUSY);
+    behind[0].count_for(BUSY);
     assert!(is_out(&behind[0]), "the oldest of all three");
-    behind[2].moved(QUIET);
+    behind[2].count_for(QUIET);
     assert!(
         ![&behind[1], &behind[2], &behind[3], &young]
             .into_iter()
             .any(is_out)
     );
-    behind[0].moved(QUIET);
-    assert_eq!(handshakes.taken(), 4);
+    behind[0].count_for(QUIET);
+    assert_eq!(handshakes.count(), 4);
     drop((behind, young));
     assert_empty(&handshakes);
 }
@@ -84,9 +86,9 @@ fn a_place_behind_a_balancer_counts_where_its_client_is() {
 fn a_crowd_with_one_place_each_does_not_push_out_an_address_with_a_few_logins() {
     let handshakes = Handshakes::new(2_000, 0);
     let of = |n: u32| IpAddr::from((0x0b00_0000 + n).to_be_bytes());
-    let crowd: Vec<_> = (0..1_992).map(|n| handshakes.take(of(n))).collect();
-    let honest: Vec<_> = (0..8).map(|_| handshakes.take(QUIET)).collect();
-    let newcomers: Vec<_> = (2_000..3_992).map(|n| handshakes.take(of(n))).collect();
+    let crowd: Vec<_> = (0..1_992).map(|n| handshakes.acquire(of(n))).collect();
+    let honest: Vec<_> = (0..8).map(|_| handshakes.acquire(QUIET)).collect();
+    let newcomers: Vec<_> = (2_000..3_992).map(|n| handshakes.acquire(of(n))).collect();
     assert!(crowd.iter().all(is_out), "each newcomer took the place of the oldest");
     assert!(!honest.iter().any(is_out));
     drop((crowd, honest, newcomers));
@@ -94,13 +96,15 @@ fn a_crowd_with_one_place_each_does_not_push_out_an_address_with_a_few_logins() 
 }
 
 #[test]
-fn an_address_is_busy_above_a_fiftieth_of_the_places() {
+fn an_address_is_busy_above_a_fiftieth_of_the_permits() {
     for (busy, goes) in [(40, false), (41, true)] {
         let handshakes = Handshakes::new(2_000, 0);
         let of = |n: u32| IpAddr::from((0x0b00_0000 + n).to_be_bytes());
-        let crowd: Vec<_> = (0..2_000 - busy).map(|n| handshakes.take(of(n))).collect();
-        let of_busy: Vec<_> = (0..busy).map(|_| handshakes.take(BUSY)).collect();
-        let _newcomer = handshakes.take(QUIET);
+        let crowd: Vec<_> = (0..2_000 - busy)
+            .map(|n| handshakes.acquire(of(n)))
+            .collect();
+        let of_busy: Vec<_> = (0..busy).map(|_| handshakes.acquire(BUSY)).collect();
+        let _newcomer = handshakes.acquire(QUIET);
         assert_eq!((is_out(&of_busy[0]), is_out(&crowd[0])), (goes, !goes), "{busy}");
     }
 }
@@ -108,12 +112,12 @@ fn an_address_is_busy_above_a_fiftieth_of_the_places() {
 #[test]
 fn a_client_that_has_spoken_outranks_those_that_have_said_nothing() {
     let handshakes = Handshakes::new(100, 0);
-    let of = |n: u8| handshakes.take(IpAddr::from([10, 0, 1, n]));
+    let of = |n: u8| handshakes.acquire(IpAddr::from([10, 0, 1, n]));
     let oldest = of(0);
-    oldest.has_spoken();
+    oldest.mark_spoken();
     // Two of an address are more than a fiftieth, and yet not the first to go.
-    let busy: Vec<_> = (0..2).map(|_| handshakes.take(BUSY)).collect();
-    busy.iter().for_each(Handshake::has_spoken);
+    let busy: Vec<_> = (0..2).map(|_| handshakes.acquire(BUSY)).collect();
+    busy.iter().for_each(HandshakePermit::mark_spoken);
     let silent: Vec<_> = (1..98).map(of).collect();
     let newcomers: Vec<_> = (100..197).map(of).collect();
     assert!(silent.iter().all(is_out));
@@ -127,11 +131,11 @@ fn a_client_that_has_spoken_outranks_those_that_have_said_nothing() {
 #[test]
 fn silent_clients_keep_a_quarter_of_the_places() {
     let handshakes = Handshakes::new(100, 0);
-    let of = |n: u8| handshakes.take(IpAddr::from([10, 0, 1, n]));
+    let of = |n: u8| handshakes.acquire(IpAddr::from([10, 0, 1, n]));
     let spoken: Vec<_> = (0..100).map(of).collect();
-    spoken.iter().for_each(Handshake::has_spoken);
+    spoken.iter().for_each(HandshakePermit::mark_spoken);
     let silent: Vec<_> = (100..126).map(of).collect();
-    assert_eq!(spoken.iter().filter(|handshake| is_out(handshake)).count(), 26, "the oldest of all");
+    assert_eq!(spoken.iter().filter(|permit| is_out(permit)).count(), 26, "the oldest of all");
     assert!(!silent.iter().any(is_out));
     let _next = of(200);
     assert!(is_out(&silent[0]), "26 are more than a quarter");
@@ -140,15 +144,15 @@ fn silent_clients_keep_a_quarter_of_the_places() {
 #[test]
 fn an_address_makes_room_for_itself_by_a_silent_one_first() {
     let handshakes = Handshakes::new(100, 2);
-    let spoken = handshakes.take(BUSY);
-    spoken.has_spoken();
-    let silent = handshakes.take(BUSY);
-    let last = handshakes.take(BUSY);
+    let spoken = handshakes.acquire(BUSY);
+    spoken.mark_spoken();
+    let silent = handshakes.acquire(BUSY);
+    let last = handshakes.acquire(BUSY);
     assert!(is_out(&silent) && !is_out(&spoken));
     drop(last);
-    let next = handshakes.take(BUSY);
-    next.has_spoken();
-    let newest = handshakes.take(BUSY);
+    let next = handshakes.acquire(BUSY);
+    next.mark_spoken();
+    let newest = handshakes.acquire(BUSY);
     assert!(is_out(&spoken) && !is_out(&next) && !is_out(&newest), "the newest does not go for being silent still");
 }
 
@@ -156,14 +160,14 @@ fn an_address_makes_room_for_itself_by_a_silent_one_first() {
 fn progress_moves_with_its_connection() {
     let handshakes = Handshakes::new(4, 0);
     let balancer = IpAddr::from([10, 0, 0, 3]);
-    let (one, other) = (handshakes.take_behind(balancer), handshakes.take_behind(balancer));
-    one.has_spoken();
-    one.moved(BUSY);
-    other.moved(QUIET);
+    let (one, other) = (handshakes.acquire_behind_balancer(balancer), handshakes.acquire_behind_balancer(balancer));
+    one.mark_spoken();
+    one.count_for(BUSY);
+    other.count_for(QUIET);
     let _more: Vec<_> = (4..7)
-        .map(|n| handshakes.take(IpAddr::from([10, 0, 0, n])))
+        .map(|n| handshakes.acquire(IpAddr::from([10, 0, 0, n])))
         .collect();
     assert!(is_out(&other) && !is_out(&one));
-    other.has_spoken();
-    assert_eq!(handshakes.taken(), 4);
+    other.mark_spoken();
+    assert_eq!(handshakes.count(), 4);
 }
