@@ -1,4 +1,4 @@
-//! Configuration: proxy.toml, parsed, validated and typed, with all faults reported together.
+//! Configuration: proxy.toml, parsed, validated and typed, with all problems reported together.
 //!
 //! Owns the meaning, default and range of every key. Does not own the live parts built from it: no
 //! TLS settings, no AWS client, no file but those that the keys name.
@@ -10,7 +10,6 @@ pub use self::connection::{
 };
 pub use self::disguise::BadPassword;
 pub(crate) use self::disguise::{of_a_secret, warehouse_password, without_newline};
-pub use self::fault::{Fault, Faults};
 pub use self::file::read_file;
 pub(crate) use self::file::read_regular;
 pub use self::home::HomeRegion;
@@ -19,17 +18,17 @@ pub(crate) use self::listen::CertifiedIdentity;
 pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, TlsMode};
 pub use self::load::{FetchRemote, load, load_aws, load_reference, parse};
 pub use self::material::Material;
+pub use self::problem::{Problem, Problems};
 pub use self::sections::{Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream};
 pub use self::settings::Config;
 pub use self::tree::ItemValue;
 pub use self::users::{Access, AnyUser, Holder, Method, Password, Proof, Right, StoredPassword, User};
 pub(crate) use self::users::{MAX_PASSWORDS, Rights};
+pub use self::value::{AllowedFrom, BadPem, PublicName, Reference, Remote};
 pub(crate) use self::value::{BEFORE_CONN_ID, Endpoint, endpoint};
-pub use self::value::{BadPem, Origin, PublicName, Reference, Remote};
 
 pub mod connection;
 mod disguise;
-mod fault;
 mod file;
 mod home;
 mod include;
@@ -39,6 +38,7 @@ mod load;
 #[cfg(test)]
 pub(crate) mod many;
 mod material;
+mod problem;
 mod reader;
 mod sections;
 mod settings;

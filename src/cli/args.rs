@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use super::bootstrap;
 use super::iam_policy::Principal;
 use super::url::Format;
-use crate::config::{self, Config, Faults, UnknownKeys};
+use crate::config::{self, Config, Problems, UnknownKeys};
 use crate::crypto::Verifier;
 
 /// It did not work.
@@ -170,7 +170,7 @@ impl Cli {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
+    pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
         config::load_reference(&self.config, env, &|remote| bootstrap::fetch(remote, env), self.unknown_keys)
     }
 }

@@ -15,7 +15,7 @@ use self::json::Record;
 use self::table::scan;
 use super::args::{Cli, DEFAULT_CONFIG};
 use super::bootstrap;
-use crate::config::{self, Aws, ConnId, Faults};
+use crate::config::{self, Aws, ConnId, Problems};
 use crate::fault::chain;
 
 mod connection;
@@ -70,7 +70,7 @@ pub fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -
 ///
 /// # Errors
 /// Everything that is wrong with `[aws]`.
-pub fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<Aws, Faults> {
+pub fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<Aws, Problems> {
     if cli.config == DEFAULT_CONFIG && !Path::new(DEFAULT_CONFIG).exists() {
         return Ok(Aws { region: None, endpoint_url: None });
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::file::read_file;
-use super::reader::{Doc, Value};
-use super::tree::{self, Data, Node, Place};
+use super::reader::{Doc, Table, Value};
+use super::tree::{self, Data, Location, Node};
 
 /// A pattern that matches more is taken for a mistake.
 const MAX_FILES: usize = 100;
@@ -14,7 +14,7 @@ const MAX_FILES: usize = 100;
 /// parsed; what the others say is then not judged, since it may be about what is missing.
 pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
     let mut root = parsed(doc, text, 0)?;
-    // Each is read, so that the faults of all are told.
+    // Each is read, so that the problems of all are told.
     let included: Vec<_> = paths(doc, &root)?
         .into_iter()
         .map(|path| included(doc, path))
@@ -25,22 +25,22 @@ pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
 
 fn parsed(doc: &Doc<'_>, text: &str, file: usize) -> Option<Node> {
     tree::from_toml(text, file)
-        .map_err(|(place, message)| doc.fault(place, "", message))
+        .map_err(|(location, message)| doc.report(location, "", message))
         .ok()
 }
 
-/// One more file, without its own `include`, which is a fault.
+/// One more file, without its own `include`, which is a problem.
 fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
     let text = read_file(&path);
     let file = doc.add(path);
-    let whole = Place { file, line: None };
+    let whole = Location { file, line: None };
     let text = text
-        .map_err(|why| doc.fault(whole, "", format_args!("cannot be read: {why}")))
+        .map_err(|why| doc.report(whole, "", format_args!("cannot be read: {why}")))
         .ok()?;
     let mut node = parsed(doc, &text, file)?;
     if let Data::Table(entries) = &mut node.data {
         for (_, include) in entries.extract_if(.., |(name, _)| name == "include") {
-            doc.fault(include.place, "include", "an included file includes no others");
+            doc.report(include.location, "include", "an included file includes no others");
         }
     }
     Some(node)
@@ -50,7 +50,7 @@ fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
 /// an index, since thousands of users may come in a hundred files.
 fn merge(doc: &Doc<'_>, into: &mut Node, more: Vec<Node>, key: &str) {
     let Data::Table(entries) = &mut into.data else { return };
-    let mut places: HashMap<String, usize> = entries
+    let mut indexes: HashMap<String, usize> = entries
         .iter()
         .enumerate()
         .map(|(at, (name, _))| (name.clone(), at))
@@ -60,20 +60,20 @@ fn merge(doc: &Doc<'_>, into: &mut Node, more: Vec<Node>, key: &str) {
         .into_iter()
         .filter_map(|node| if let Data::Table(more) = node.data { Some(more) } else { None });
     for (name, node) in more.flatten() {
-        let place = places.get(&name).copied();
-        let there = place.and_then(|at| entries.get(at).map(|(_, there)| (at, there)));
+        let there = indexes.get(&name).copied();
+        let there = there.and_then(|at| entries.get(at).map(|(_, there)| (at, there)));
         match there {
             None => {
-                places.insert(name.clone(), entries.len());
+                indexes.insert(name.clone(), entries.len());
                 entries.push((name, node));
             }
             Some((at, there)) if matches!((&there.data, &node.data), (Data::Table(_), Data::Table(_))) => {
                 within.entry(at).or_default().push(node);
             }
             Some((_, there)) => {
-                let (file, line) = (doc.file(there.place), there.place.line.unwrap_or(1));
+                let (file, line) = (doc.file(there.location), there.location.line.unwrap_or(1));
                 let key = super::reader::dotted(key, &name);
-                doc.fault(node.place, &key, format_args!("is already in {}:{line}", file.display()));
+                doc.report(node.location, &key, format_args!("is already in {}:{line}", file.display()));
             }
         }
     }
@@ -85,19 +85,19 @@ fn merge(doc: &Doc<'_>, into: &mut Node, more: Vec<Node>, key: &str) {
     }
 }
 
-/// What the first file's `include` names, sorted. `None`: a fault was told.
+/// What the first file's `include` names, sorted. `None`: a problem was reported.
 fn paths(doc: &Doc<'_>, root: &Node) -> Option<BTreeSet<PathBuf>> {
-    let Some(include) = doc.root(root).take("include") else { return Some(BTreeSet::new()) };
+    let Some(include) = Table::root(doc, root).take("include") else { return Some(BTreeSet::new()) };
     let mut paths = BTreeSet::new();
     for pattern in include.list()? {
         paths.extend(matched(&pattern)?);
         if paths.len() > MAX_FILES {
-            pattern.fault(format_args!("more than {MAX_FILES} files are included"));
+            pattern.report(format_args!("more than {MAX_FILES} files are included"));
             return None;
         }
     }
     // A pattern may well cover the file that it stands in.
-    let first = std::fs::canonicalize(doc.file(Place::WHOLE)).ok();
+    let first = std::fs::canonicalize(doc.file(Location::WHOLE)).ok();
     paths.retain(|path| first.is_none() || std::fs::canonicalize(path).ok() != first);
     Some(paths)
 }
@@ -106,12 +106,12 @@ fn paths(doc: &Doc<'_>, root: &Node) -> Option<BTreeSet<PathBuf>> {
 fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
     let text = pattern.text()?;
     if text.is_empty() {
-        pattern.fault("must not be empty");
+        pattern.report("must not be empty");
         return None;
     }
     let beside = pattern.beside(Path::new(""));
     let Some(beside) = beside.to_str() else {
-        pattern.fault("the name of this file's directory is not UTF-8");
+        pattern.report("the name of this file's directory is not UTF-8");
         return None;
     };
     // The directory stands for itself, whatever characters are in it.
@@ -120,14 +120,14 @@ fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
         glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
     let found = glob::glob_with(&full.to_string_lossy(), options);
     let found = found
-        .map_err(|why| pattern.fault(format_args!("is no pattern: {}", why.msg)))
+        .map_err(|why| pattern.report(format_args!("is no pattern: {}", why.msg)))
         .ok()?;
     let found = found.take(MAX_FILES + 2).collect::<Result<Vec<_>, _>>();
     let found = found
-        .map_err(|why| pattern.fault(format_args!("cannot be searched: {why}")))
+        .map_err(|why| pattern.report(format_args!("cannot be searched: {why}")))
         .ok()?;
     if found.is_empty() && !text.contains(['*', '?', '[']) {
-        pattern.fault("there is no such file");
+        pattern.report("there is no such file");
         return None;
     }
     Some(found)

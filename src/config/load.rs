@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::fault::{Fault, Faults};
 use super::keys::UnknownKeys;
-use super::reader::Doc;
+use super::problem::{Problem, Problems};
+use super::reader::{Doc, Table};
 use super::sections::Aws;
 use super::settings::Config;
-use super::tree::{Node, Place};
+use super::tree::{Location, Node};
 use super::value::{Reference, Remote};
 use super::{connection, file, include, listen, sections, users, value};
 use crate::secret::Secret;
@@ -26,7 +26,7 @@ pub fn load_reference(
     env: &dyn Fn(&str) -> Option<String>,
     fetch: FetchRemote<'_>,
     unknown_keys: UnknownKeys,
-) -> Result<Config, Faults> {
+) -> Result<Config, Problems> {
     read_reference(text, env, fetch, &|toml, name, folder| read_text(toml, name, folder, env, unknown_keys))
 }
 
@@ -40,27 +40,27 @@ pub fn load_aws(
     env: &dyn Fn(&str) -> Option<String>,
     fetch: FetchRemote<'_>,
     unknown_keys: UnknownKeys,
-) -> Result<Aws, Faults> {
+) -> Result<Aws, Problems> {
     read_reference(text, env, fetch, &|toml, name, folder| {
         let doc = Doc::new(name, folder, Some(env), unknown_keys);
         let Some(root) = include::gather(&doc, toml) else { return Err(doc.told().0) };
-        let aws = sections::aws(doc.root(&root).table("aws"));
+        let aws = sections::aws(Table::root(&doc, &root).table("aws"));
         sections::endpoints_of_the_environment(&doc);
         let of_aws = |key: &str| key == "aws" || key.starts_with("aws.") || key.starts_with("AWS_");
-        let faults = doc.told().0.about(of_aws);
-        if faults.is_empty() { Ok(aws) } else { Err(faults) }
+        let problems = doc.told().0.about(of_aws);
+        if problems.is_empty() { Ok(aws) } else { Err(problems) }
     })
 }
 
 /// What is read out of a text of this name, whose paths start in this folder.
-type Read<'a, T> = &'a dyn Fn(&str, &Path, &Path) -> Result<T, Faults>;
+type Read<'a, T> = &'a dyn Fn(&str, &Path, &Path) -> Result<T, Problems>;
 
 fn read_reference<T>(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
     fetch: FetchRemote<'_>,
     read: Read<'_, T>,
-) -> Result<T, Faults> {
+) -> Result<T, Problems> {
     let name = Path::new(text);
     let parse = |toml: &str| read(toml, name, Path::new(""));
     match value::reference(text) {
@@ -73,9 +73,9 @@ fn read_reference<T>(
             // They are about to be called.
             let doc = Doc::new(name, Path::new(""), Some(env), UnknownKeys::Refuse);
             sections::endpoints_of_the_environment(&doc);
-            let (faults, _told_again_with_the_rest) = doc.told();
-            if !faults.is_empty() {
-                return Err(faults);
+            let (problems, _told_again_with_the_rest) = doc.told();
+            if !problems.is_empty() {
+                return Err(problems);
             }
             let toml = fetch(&remote).map_err(|why| whole(name, format!("cannot be read: {why}")))?;
             parse(toml.expose())
@@ -88,11 +88,11 @@ fn read_reference<T>(
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Faults> {
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Problems> {
     parse(&text_of(path)?, path, env, unknown_keys)
 }
 
-fn text_of(path: &Path) -> Result<String, Faults> {
+fn text_of(path: &Path) -> Result<String, Problems> {
     file::read_any(path).map_err(|why| whole(path, format!("cannot be read: {why}")))
 }
 
@@ -105,7 +105,7 @@ pub fn parse(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     unknown_keys: UnknownKeys,
-) -> Result<Config, Faults> {
+) -> Result<Config, Problems> {
     read_text(text, path, path.parent().unwrap_or(Path::new("")), env, unknown_keys)
 }
 
@@ -115,29 +115,29 @@ fn read_text(
     folder: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     unknown_keys: UnknownKeys,
-) -> Result<Config, Faults> {
+) -> Result<Config, Problems> {
     let doc = Doc::new(name, folder, Some(env), unknown_keys);
     let root = include::gather(&doc, text);
     let config = root.as_ref().map(|root| read(&doc, root));
-    let (faults, warnings) = doc.told();
+    let (problems, warnings) = doc.told();
     match config {
-        Some(mut config) if faults.is_empty() => {
-            config.warnings = warnings.iter().map(Fault::to_string).collect();
+        Some(mut config) if problems.is_empty() => {
+            config.warnings = warnings.iter().map(Problem::to_string).collect();
             Ok(config)
         }
-        _ => Err(faults),
+        _ => Err(problems),
     }
 }
 
-fn whole(path: &Path, message: String) -> Faults {
+fn whole(path: &Path, message: String) -> Problems {
     // What has lines is no path but the configuration itself, with all that is in it.
     let file = Some(path.display().to_string()).filter(|path| !path.contains('\n'));
     let file = file.unwrap_or_else(|| "the configuration".to_owned());
-    Faults::new(vec![(Place::WHOLE, Fault { file, line: None, key: String::new(), message })])
+    Problems::new(vec![(Location::WHOLE, Problem { file, line: None, key: String::new(), message })])
 }
 
 fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
-    let mut root = doc.root(root);
+    let mut root = Table::root(doc, root);
     let _gathered = root.take("include");
     let (credentials, password_duration) = sections::credentials(root.table("credentials"));
     let entries = root.table("connections").names();
@@ -149,10 +149,10 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     for (key, is_empty) in [("connections", entries.is_empty() && specs.is_none()), ("users", user_entries.is_empty())]
     {
         if is_empty {
-            doc.warn(Place::WHOLE, key, format_args!("there are no {key}: nobody can log in"));
+            doc.warn(Location::WHOLE, key, format_args!("there are no {key}: nobody can log in"));
         }
     }
-    // Behind a fault any name may be one of the table's.
+    // Behind a problem any name may be one of the table's.
     let elsewhere = specs.as_ref().map_or_else(Vec::new, |specs| {
         specs
             .as_ref()

@@ -1,5 +1,5 @@
 //! The fixed tables of proxy.toml but `[listen]`: meaning, default and range of each key. Behind a
-//! fault, reading goes on with the default.
+//! problem, reading goes on with the default.
 
 pub use self::aws::Aws;
 pub(super) use self::aws::{aws, endpoints_of_the_environment};

@@ -32,7 +32,7 @@ pub struct Config {
     pub users: BTreeMap<String, Arc<User>>,
     /// `[users."*"]`: whoever has none. `None`: they are strangers.
     pub any_user: Option<Arc<AnyUser>>,
-    /// What is odd but no fault, each as `FILE:LINE: KEY: what`; to be logged once at start.
+    /// What is odd but no problem, each as `FILE:LINE: KEY: what`; to be logged once at start.
     pub warnings: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
-//! What a configuration is made of, whatever it was written in: values with their places, out of
+//! What a configuration is made of, whatever it was written in: values with their locations, out of
 //! TOML or out of an item.
 //!
-//! Owns the tree, places, and how files become one. Knows no key.
+//! Owns the tree, locations, and how files become one. Knows no key.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,22 @@ use toml::value::Datetime;
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// Which of the document's files.
     pub(super) file: usize,
     /// From 1. `None`: the whole, or what has no lines.
     pub(super) line: Option<usize>,
 }
 
-impl Place {
+impl Location {
     /// The first file as a whole.
     pub(super) const WHOLE: Self = Self { file: 0, line: None };
 }
 
-/// A value and its place.
+/// A value and its location.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) data: Data,
 }
 
@@ -79,8 +79,8 @@ pub enum ItemValue {
     Other(&'static str),
 }
 
-/// Parses a file. The fault never shows the line, which may hold a secret.
-pub(super) fn from_toml(text: &str, file: usize) -> Result<Node, (Place, String)> {
+/// Parses a file. The problem never shows the line, which may hold a secret.
+pub(super) fn from_toml(text: &str, file: usize) -> Result<Node, (Location, String)> {
     let lines = Lines {
         file,
         ends: text
@@ -91,10 +91,10 @@ pub(super) fn from_toml(text: &str, file: usize) -> Result<Node, (Place, String)
             .collect(),
     };
     match DeTable::parse(text) {
-        Ok(table) => Ok(Node { place: Place { file, line: Some(1) }, data: lines.table(table.get_ref()) }),
+        Ok(table) => Ok(Node { location: Location { file, line: Some(1) }, data: lines.table(table.get_ref()) }),
         Err(why) => {
-            let line = why.span().and_then(|span| lines.place(span.start).line);
-            Err((Place { file, line }, why.message().replace('\n', ", ")))
+            let line = why.span().and_then(|span| lines.location(span.start).line);
+            Err((Location { file, line }, why.message().replace('\n', ", ")))
         }
     }
 }
@@ -106,15 +106,15 @@ struct Lines {
 }
 
 impl Lines {
-    fn place(&self, offset: usize) -> Place {
-        Place { file: self.file, line: Some(self.ends.partition_point(|end| *end < offset) + 1) }
+    fn location(&self, offset: usize) -> Location {
+        Location { file: self.file, line: Some(self.ends.partition_point(|end| *end < offset) + 1) }
     }
 
     fn table(&self, table: &DeTable<'_>) -> Data {
         let entries = table.iter().map(|(name, value)| {
             // A table stands where its name does, any other value where it begins itself.
             let at = if value.get_ref().is_table() { name.span().start } else { value.span().start };
-            (name.get_ref().to_string(), Node { place: self.place(at), data: self.data(value) })
+            (name.get_ref().to_string(), Node { location: self.location(at), data: self.data(value) })
         });
         Data::Table(entries.collect())
     }
@@ -130,7 +130,8 @@ impl Lines {
             DeValue::Boolean(is) => Data::Bool(*is),
             DeValue::Datetime(at) => Data::Datetime(*at),
             DeValue::Array(array) => {
-                let node = |value: &Spanned<_>| Node { place: self.place(value.span().start), data: self.data(value) };
+                let node =
+                    |value: &Spanned<_>| Node { location: self.location(value.span().start), data: self.data(value) };
                 Data::List(array.iter().map(node).collect())
             }
             DeValue::Table(table) => self.table(table),
@@ -140,7 +141,7 @@ impl Lines {
 
 /// The tree of an item, which has no lines.
 pub(super) fn from_item<'i>(fields: impl IntoIterator<Item = (&'i String, &'i ItemValue)>) -> Node {
-    Node { place: Place::WHOLE, data: item_table(fields) }
+    Node { location: Location::WHOLE, data: item_table(fields) }
 }
 
 fn item_table<'i>(fields: impl IntoIterator<Item = (&'i String, &'i ItemValue)>) -> Data {
@@ -164,5 +165,5 @@ fn item_node(value: &ItemValue) -> Node {
         ItemValue::List(list) => Data::List(list.iter().map(item_node).collect()),
         ItemValue::Other(name) => Data::Other(name),
     };
-    Node { place: Place::WHOLE, data }
+    Node { location: Location::WHOLE, data }
 }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
 
 use crate::cache::Perishable;
-use crate::config::{BoundsError, ConnId, ConnSpec, Faults, ItemValue, SpecsTable, connection_from_item};
+use crate::config::{BoundsError, ConnId, ConnSpec, ItemValue, Problems, SpecsTable, connection_from_item};
 
 /// How long it is believed that there is no item, so that one just made is soon found.
 pub(super) const MISSING_BELIEVED: Duration = Duration::from_secs(10);
@@ -88,7 +88,7 @@ impl Perishable for Found {
 }
 
 impl Told {
-    fn new(faults: &Faults) -> Self {
+    fn new(faults: &Problems) -> Self {
         let each = faults
             .iter()
             .map(|fault| format!("{}: {}", fault.key, fault.message));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, BadPassword, BanLimits, Ca, Config, Faults, Identity, LogFormat, LogLevel, Method, Password, Proof,
+    self, BadPassword, BanLimits, Ca, Config, Identity, LogFormat, LogLevel, Method, Password, Problems, Proof,
     Reference, Remote, StoredPassword, UnknownKeys,
 };
 use redshift_iam_proxy::crypto::Verifier;
@@ -18,7 +18,7 @@ fn faults(text: &str) -> Vec<String> {
     told(&parse(text).unwrap_err())
 }
 
-fn told(faults: &Faults) -> Vec<String> {
+fn told(faults: &Problems) -> Vec<String> {
     let lines = faults.to_string();
     lines
         .lines()
@@ -30,7 +30,7 @@ fn told(faults: &Faults) -> Vec<String> {
         .collect()
 }
 
-fn parse(text: &str) -> Result<Config, Faults> {
+fn parse(text: &str) -> Result<Config, Problems> {
     config::parse(text, Path::new("proxy.toml"), &env, UnknownKeys::Refuse)
 }
 

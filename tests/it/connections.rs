@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, Cluster, Config, ConnId, ConnSpec, Faults, LoginAs, LoginFrom, NameTemplate, RoleHop, Roles, StartupPolicy,
+    self, Cluster, Config, ConnId, ConnSpec, LoginAs, LoginFrom, NameTemplate, Problems, RoleHop, Roles, StartupPolicy,
     Target, UnknownKeys, Workgroup,
 };
 
@@ -14,7 +14,7 @@ const CLUSTER: &str = "DW1.abc123xyz.us-east-1.redshift.amazonaws.com";
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 const OTHER_ROLE: &str = "arn:aws:iam::210987654321:role/hop";
 
-fn parse(text: &str) -> Result<Config, Faults> {
+fn parse(text: &str) -> Result<Config, Problems> {
     config::parse(text, Path::new("etc/proxy.toml"), &|_| None, UnknownKeys::Refuse)
 }
 
@@ -44,10 +44,10 @@ fn provisioned(more: &str) -> String {
     format!("type = \"redshift\"\nhost = \"{CLUSTER}\"\ndatabase = \"dev\"\n{more}")
 }
 
-/// Faults, `LINE: KEY: …` with the table's name cut off.
+/// Problems, `LINE: KEY: …` with the table's name cut off.
 fn faults(lines: &str) -> Vec<String> {
     let faults = parse(&format!("[connections.sales]\n{lines}\n")).expect_err(lines);
-    let cut = |fault: &config::Fault| {
+    let cut = |fault: &config::Problem| {
         let key = fault
             .key
             .strip_prefix("connections.sales")

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::{Setup, World};
 use redshift_iam_proxy::config::{
-    self, Bounds, Config, ConnId, ConnSpec, Faults, ItemValue, UnknownKeys, connection_from_item,
+    self, Bounds, Config, ConnId, ConnSpec, ItemValue, Problems, UnknownKeys, connection_from_item,
 };
 use redshift_sandbox::aws::{Fault, Times};
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ fn item(plain: &Value) -> Value {
 }
 
 /// What the table's item would be to the proxy, as if nothing bounded it.
-fn from_item(plain: &Value) -> Result<ConnSpec, Faults> {
+fn from_item(plain: &Value) -> Result<ConnSpec, Problems> {
     let bounds = Arc::new(Bounds {
         conn_ids: vec![],
         roles: vec![],

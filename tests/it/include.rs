@@ -4,11 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use redshift_iam_proxy::config::{self, Config, Faults, Password, Proof, UnknownKeys};
+use redshift_iam_proxy::config::{self, Config, Password, Problems, Proof, UnknownKeys};
 use tempfile::TempDir;
 
 /// Files by path; the first is loaded.
-fn load(files: &[(&str, &str)]) -> (TempDir, Result<Config, Faults>) {
+fn load(files: &[(&str, &str)]) -> (TempDir, Result<Config, Problems>) {
     let dir = TempDir::new().unwrap();
     for (path, text) in files {
         let path = dir.path().join(path);
@@ -23,7 +23,7 @@ fn loaded(files: &[(&str, &str)]) -> Config {
     load(files).1.unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// Faults, the directory cut out of them.
+/// Problems, the directory cut out of them.
 fn faults(files: &[(&str, &str)]) -> Vec<String> {
     let (dir, loaded) = load(files);
     let faults = loaded

@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use redshift_iam_proxy::config::{self, Config, ConnId, Faults, UnknownKeys, User};
+use redshift_iam_proxy::config::{self, Config, ConnId, Problems, UnknownKeys, User};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
 
-fn parse(text: &str) -> Result<Config, Faults> {
+fn parse(text: &str) -> Result<Config, Problems> {
     let env = |name: &str| (name == "PW").then(|| "planted".to_owned());
     config::parse(text, Path::new("p"), &env, UnknownKeys::Refuse)
 }
@@ -17,7 +17,7 @@ fn load(text: &str) -> Config {
     parse(text).unwrap_or_else(|faults| panic!("{text}\n{faults}"))
 }
 
-/// Faults, each without the file's name.
+/// Problems, each without the file's name.
 fn faults(text: &str) -> Vec<String> {
     let faults = parse(text).expect_err(text).to_string();
     faults

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::id::ConnId;
-use super::read::{Origin, spec};
+use super::read::{Defaults, spec};
 use super::spec::ConnSpec;
-use crate::config::fault::Faults;
 use crate::config::keys::UnknownKeys;
-use crate::config::reader::{Doc, dotted};
-use crate::config::tree::{self, ItemValue, Place};
+use crate::config::problem::Problems;
+use crate::config::reader::{Doc, Table, dotted};
+use crate::config::tree::{self, ItemValue, Location};
 
 /// lava's documented fields, and the two that its code knows besides
 /// (docs/protocol/connection-spec.md 2). A writer of the table may set no others: most of the
@@ -52,14 +52,14 @@ pub fn connection_from_item(
     item: &BTreeMap<String, ItemValue>,
     bounds: &Arc<Bounds>,
     password_duration: Duration,
-) -> Result<ConnSpec, Faults> {
+) -> Result<ConnSpec, Problems> {
     let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), Path::new(""), None, UnknownKeys::Refuse);
     let strangers = item
         .keys()
         .filter(|name| !FIELDS.contains(&name.as_str()) && !is_ignored(name));
     for name in strangers.take(MAX_TOLD) {
-        doc.fault(
-            Place::WHOLE,
+        doc.report(
+            Location::WHOLE,
             &dotted("", name),
             "is no field of lava's: only those, region and tags may be set here",
         );
@@ -68,10 +68,10 @@ pub fn connection_from_item(
         item.iter()
             .filter(|(name, value)| is_lavas(&doc, name, value)),
     );
-    let origin = Origin { enabled: false, password_duration, bounds: Some(bounds) };
-    let spec = spec(Some(conn_id), doc.root(&node), &origin);
-    let (faults, _warnings) = doc.told();
-    spec.filter(|_| faults.is_empty()).ok_or(faults)
+    let defaults = Defaults { enabled: false, password_duration, bounds: Some(bounds) };
+    let spec = spec(Some(conn_id), Table::root(&doc, &node), &defaults);
+    let (problems, _warnings) = doc.told();
+    spec.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
 /// A table's writer shall not fill the log.
@@ -82,20 +82,20 @@ fn is_ignored(name: &str) -> bool {
     name.starts_with("x-") || name.starts_with("X-")
 }
 
-/// Whether a field is to be read; faults when it may not be so here.
+/// Whether a field is to be read; problems when it may not be so here.
 fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
     match value {
         ItemValue::List(_) | ItemValue::Map(_) if name == "role_arn" => {
-            doc.fault(Place::WHOLE, name, "must be a string here");
+            doc.report(Location::WHOLE, name, "must be a string here");
             return false;
         }
         ItemValue::Map(tags) if name == "tags" => {
             if let Some(key) = tags.keys().find(|key| !is_plain(key)) {
                 let why = "the keys of tags are ASCII here, without blanks at their ends";
-                doc.fault(Place::WHOLE, &dotted("tags", key), why);
+                doc.report(Location::WHOLE, &dotted("tags", key), why);
             } else if let Some(key) = tags.keys().find(|key| is_redshifts(key)) {
                 let why = "tags that begin with RedshiftDb may not be set here";
-                doc.fault(Place::WHOLE, &dotted("tags", key), why);
+                doc.report(Location::WHOLE, &dotted("tags", key), why);
             }
         }
         _ => {}
@@ -157,7 +157,7 @@ mod tests {
     fn read(item: &BTreeMap<String, ItemValue>) -> Result<ConnSpec, String> {
         let id = ConnId::new("bi-analytics").unwrap();
         let read = connection_from_item("lava.prod.connections", &id, item, &bounds(), Duration::from_secs(900));
-        read.map_err(|faults| faults.to_string())
+        read.map_err(|problems| problems.to_string())
     }
 
     fn with(changes: &[(&str, ItemValue)]) -> Result<ConnSpec, String> {

@@ -21,12 +21,12 @@ pub(super) enum Identity {
     PerUser,
 }
 
-/// Faults when a key is there whose type is not the spec's. Where the type is at fault, nothing is
+/// Reports a problem when a key is there whose type is not the spec's. Where the type is at problem, nothing is
 /// said of its keys.
 pub(super) fn is_of_another(given: &Value<'_>, warehouse: Option<Warehouse>, owner: Warehouse) -> bool {
     let foreign = warehouse.is_some_and(|warehouse| warehouse != owner);
     if foreign {
-        given.fault(format_args!("is a key of the type {} alone", type_name(owner)));
+        given.report(format_args!("is a key of the type {} alone", type_name(owner)));
     }
     foreign
 }

@@ -7,7 +7,7 @@ use crate::config::reader::{Table, Value};
 use crate::config::value;
 
 /// The fields that say who logs in. A field is the value it has where it is missing also behind a
-/// fault of its own.
+/// problem of its own.
 pub(super) struct LoginFields<'a> {
     user: Option<String>,
     password: Option<String>,
@@ -16,7 +16,7 @@ pub(super) struct LoginFields<'a> {
     auto_create: bool,
     db_groups: Vec<String>,
     places: Places<'a>,
-    /// No field of these has a fault.
+    /// No field of these has a problem.
     is_sound: bool,
 }
 
@@ -110,7 +110,7 @@ impl<'a> LoginFields<'a> {
     pub(super) fn check(&mut self, warehouse: Option<Warehouse>, roles: Option<&Roles>) {
         let may_have_user = self.places.user.is_some() || self.has_secret();
         if let Some(password) = self.places.password.as_ref().filter(|_| !may_have_user) {
-            password.fault("needs user beside it, or a secret_id that has one");
+            password.report("needs user beside it, or a secret_id that has one");
             self.is_sound = false;
         }
         let per_user = self.identity == Identity::PerUser;
@@ -120,12 +120,12 @@ impl<'a> LoginFields<'a> {
             .as_ref()
             .filter(|_| !may_have_user && !per_user)
         {
-            place.fault("needs user, or identity = \"per-user\"");
+            place.report("needs user, or identity = \"per-user\"");
             self.is_sound = false;
         }
         if per_user && let Some(why) = self.against_per_user(warehouse, roles) {
             if let Some(place) = &self.places.identity {
-                place.fault(why);
+                place.report(why);
             }
             self.is_sound = false;
         }
@@ -151,7 +151,7 @@ impl<'a> LoginFields<'a> {
         }
     }
 
-    /// What the fields say together. `None`: a fault was reported.
+    /// What the fields say together. `None`: a problem was reported.
     pub(super) fn sound(self) -> Option<(LoginFrom, ClusterUsers)> {
         let Self { user, password, secret_id, identity, auto_create, db_groups, is_sound, .. } = self;
         let login_as = |user| match identity {
@@ -167,7 +167,7 @@ impl<'a> LoginFields<'a> {
     }
 }
 
-/// `None`: a fault was told. `Some(None)`: missing.
+/// `None`: a problem was reported. `Some(None)`: missing.
 fn parsed<'a, T>(place: Option<&Value<'a>>, read: impl Fn(&Value<'a>) -> Option<T>) -> Option<Option<T>> {
     match place {
         Some(place) => read(place).map(Some),

@@ -17,8 +17,8 @@ use crate::config::reader::{Table, Value};
 use crate::config::value::BEFORE_CONN_ID;
 use crate::config::{sections, value};
 
-/// What a spec's source says in place of its fields.
-pub(super) struct Origin<'a> {
+/// The values of fields that a spec lacks, which depend on where it was written.
+pub(super) struct Defaults<'a> {
     /// Where `enabled` is missing.
     pub(super) enabled: bool,
     /// Where `password_duration` is missing.
@@ -31,37 +31,37 @@ pub(in crate::config) fn connections(
     entries: &[Value<'_>],
     password_duration: Duration,
 ) -> BTreeMap<ConnId, Arc<ConnSpec>> {
-    let origin = Origin { enabled: true, password_duration, bounds: None };
+    let defaults = Defaults { enabled: true, password_duration, bounds: None };
     let mut specs = BTreeMap::new();
     for entry in entries {
         let id = ConnId::new(&entry.name)
-            .map_err(|why| entry.fault(why))
+            .map_err(|why| entry.report(why))
             .ok();
         if entry.name.contains(BEFORE_CONN_ID) {
             entry
                 .warn("holds \"~\": no user name can select it (USER~CONN_ID), only the database or a port of its own");
         }
-        if let Some(spec) = spec(id.as_ref(), entry.table("connections.*"), &origin) {
+        if let Some(spec) = spec(id.as_ref(), entry.table("connections.*"), &defaults) {
             specs.insert(spec.id.clone(), Arc::new(spec));
         }
     }
     specs
 }
 
-/// `None`: at least one fault was told.
-pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_>) -> Option<ConnSpec> {
+/// `None`: at least one problem was reported.
+pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, defaults: &Defaults<'_>) -> Option<ConnSpec> {
     let named = table.take("conn_id");
     if let Some(named) = named.filter(|value| {
         value
             .text()
             .is_some_and(|name| Some(&*name) != id.map(ConnId::as_str))
     }) {
-        named.fault("must be the name of the connection, or left out");
+        named.report("must be the name of the connection, or left out");
     }
     let warehouse = table.require("type").and_then(|kind| kind.parse(warehouse));
     let enabled = table
         .take("enabled")
-        .map_or(Some(origin.enabled), |is| is.bool());
+        .map_or(Some(defaults.enabled), |is| is.bool());
     let mut login = LoginFields::read(&mut table, warehouse);
     let located = located(&mut table, warehouse, &login);
     let port = table
@@ -73,7 +73,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
     login.check(warehouse, roles.as_ref());
     let duration = table.take("password_duration");
     let password_duration =
-        duration.map_or(Some(origin.password_duration), |given| given.duration(value::password_duration));
+        duration.map_or(Some(defaults.password_duration), |given| given.duration(value::password_duration));
     let shared_user_roles = table
         .take("shared_user_roles")
         .map_or(Some(false), |is| is.bool());
@@ -125,7 +125,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, origin: &Origin<'_
         max_sessions: max_sessions?,
         application_name: application_name?,
         startup_parameters: startup_parameters?,
-        bounds: origin.bounds.cloned(),
+        bounds: defaults.bounds.cloned(),
     })
 }
 
@@ -148,7 +148,7 @@ fn warehouse(text: &str) -> value::Parsed<Warehouse> {
     }
 }
 
-/// `None`: a fault was told. `Some(None)`: the secret has it.
+/// `None`: a problem was reported. `Some(None)`: the secret has it.
 fn database(table: &mut Table<'_>, login: &LoginFields<'_>) -> Option<Option<String>> {
     // A stored password logs in to any; whether a secret has one is not known yet.
     let name = if login.is_iam() { value::iam_database } else { value::database };

@@ -18,7 +18,7 @@ const MAX_TAGS: usize = 50;
 /// The tag that a `per-user` login has of its own.
 const ROLES_TAG: &str = "RedshiftDbRoles";
 
-/// `None`: a fault was told.
+/// `None`: a problem was reported.
 pub(super) fn roles(table: &mut Table<'_>, identity: Identity) -> Option<Roles> {
     let external_id = table.take("external_id");
     let external = external_id
@@ -38,7 +38,7 @@ pub(super) fn roles(table: &mut Table<'_>, identity: Identity) -> Option<Roles> 
 
     let Some(last) = hops.last_mut() else {
         if let Some(place) = &token_place {
-            place.fault("needs role_arn beside it");
+            place.report("needs role_arn beside it");
             return None;
         }
         for place in [&external_id, &tags_place].into_iter().flatten() {
@@ -48,7 +48,7 @@ pub(super) fn roles(table: &mut Table<'_>, identity: Identity) -> Option<Roles> 
     };
     if external.is_some() {
         if let (Some(_), Some(place)) = (&last.external_id, &external_id) {
-            place.fault("the last role has an external_id of its own");
+            place.report("the last role has an external_id of its own");
             return None;
         }
         last.external_id = external;
@@ -71,11 +71,11 @@ fn token_takes_none(
         .first()
         .is_some_and(|first| first.external_id.is_some())
     {
-        role?.fault("its first role is assumed with a web identity, which takes no external_id");
+        role?.report("its first role is assumed with a web identity, which takes no external_id");
         fine = None;
     }
     if hops.len() == 1 && !tags.is_empty() {
-        tags_place?.fault("the only role is assumed with a web identity, which takes no tags");
+        tags_place?.report("the only role is assumed with a web identity, which takes no tags");
         fine = None;
     }
     fine
@@ -89,7 +89,7 @@ fn hops(place: &Value<'_>) -> Option<Vec<RoleHop>> {
     }
     let list = place.list()?;
     if !(1..=MAX_HOPS).contains(&list.len()) {
-        place.fault(format_args!("must hold 1 to {MAX_HOPS} roles"));
+        place.report(format_args!("must hold 1 to {MAX_HOPS} roles"));
         return None;
     }
     let hops: Vec<_> = list.iter().filter_map(hop).collect();
@@ -125,20 +125,20 @@ fn tags(place: &Value<'_>, identity: Identity) -> Option<BTreeMap<String, String
     let given = table.names();
     let own = usize::from(identity == Identity::PerUser);
     if given.len() + own > MAX_TAGS {
-        place.fault(format_args!("must be at most {} tags", MAX_TAGS - own));
+        place.report(format_args!("must be at most {} tags", MAX_TAGS - own));
         return None;
     }
     let (mut tags, count) = (BTreeMap::<String, String>::new(), given.len());
     for tag in given {
         if let Err(why) = value::tag_key(&tag.name) {
-            tag.fault(why);
+            tag.report(why);
         } else if own > 0 && tag.name.eq_ignore_ascii_case(ROLES_TAG) {
-            tag.fault("is set by identity = \"per-user\", from the user's db_roles");
+            tag.report("is set by identity = \"per-user\", from the user's db_roles");
         } else if tags
             .keys()
             .any(|key| key.to_lowercase() == tag.name.to_lowercase())
         {
-            tag.fault("another tag has this key, but for case");
+            tag.report("another tag has this key, but for case");
         } else if let Some(text) = tag.parse(value::tag_value) {
             tags.insert(tag.name, text);
         }

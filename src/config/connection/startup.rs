@@ -154,14 +154,14 @@ impl StartupPolicy {
     }
 }
 
-/// `None`: a fault was told.
+/// `None`: a problem was reported.
 pub(super) fn application_name(table: &mut Table<'_>) -> Option<NameTemplate> {
     table
         .take("application_name")
         .map_or(Some(NameTemplate::default()), |name| name.parse(NameTemplate::parse))
 }
 
-/// `None`: a fault was told.
+/// `None`: a problem was reported.
 pub(super) fn startup_parameters(table: &mut Table<'_>) -> Option<StartupPolicy> {
     let Some(place) = table.take("startup_parameters") else { return Some(StartupPolicy::default()) };
     let mut table = place.table("connections.*.startup_parameters");
@@ -180,7 +180,7 @@ pub(super) fn startup_parameters(table: &mut Table<'_>) -> Option<StartupPolicy>
 fn dropped(names: &Value<'_>) -> Option<Vec<String>> {
     let list = names.list()?;
     if list.len() > MAX_NAMES {
-        names.fault(format_args!("must be at most {MAX_NAMES} names"));
+        names.report(format_args!("must be at most {MAX_NAMES} names"));
         return None;
     }
     let names: Vec<_> = list
@@ -201,18 +201,18 @@ fn droppable(name: &str) -> Parsed<String> {
 fn set(place: &Value<'_>) -> Option<Vec<(String, String)>> {
     let given = place.table("connections.*.startup_parameters.set").names();
     if given.len() > MAX_NAMES {
-        place.fault(format_args!("must be at most {MAX_NAMES} parameters"));
+        place.report(format_args!("must be at most {MAX_NAMES} parameters"));
         return None;
     }
     let (mut all, count) = (Vec::<(String, String)>::new(), given.len());
     for value in given {
         if let Err(why) = settable(&value.name) {
-            value.fault(why);
+            value.report(why);
         } else if all
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case(&value.name))
         {
-            value.fault("another parameter has this name, but for case");
+            value.report("another parameter has this name, but for case");
         } else if let Some(text) = value.parse(parameter_value) {
             all.push((value.name, text));
         }
@@ -222,7 +222,7 @@ fn set(place: &Value<'_>) -> Option<Vec<(String, String)>> {
         .map(|(name, value)| name.len() + value.len() + 2)
         .sum();
     if bytes > MAX_SET {
-        place.fault(format_args!("must be at most {MAX_SET} bytes together"));
+        place.report(format_args!("must be at most {MAX_SET} bytes together"));
         return None;
     }
     (place.is_table() && all.len() == count).then_some(all)

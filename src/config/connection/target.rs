@@ -15,7 +15,7 @@ pub(super) struct Located {
     pub(super) region: Option<String>,
 }
 
-/// Reads `host`, `workgroup` and `cluster_id`. `None`: a fault was reported.
+/// Reads `host`, `workgroup` and `cluster_id`. `None`: a problem was reported.
 pub(super) fn located(table: &mut Table<'_>, warehouse: Option<Warehouse>, login: &LoginFields<'_>) -> Option<Located> {
     let host_place = table.take("host");
     let workgroup = named(table, "workgroup", warehouse, Warehouse::Serverless, value::workgroup);
@@ -26,7 +26,7 @@ pub(super) fn located(table: &mut Table<'_>, warehouse: Option<Warehouse>, login
         .map(|place| place.parse(value::warehouse_host));
     if host.is_none() && !is_named && !login.has_secret() {
         let name = if warehouse == Some(Warehouse::Provisioned) { "cluster_id" } else { "workgroup" };
-        table.fault("host", format_args!("required: without it, {name} or secret_id has to say where"));
+        table.report("host", format_args!("required: without it, {name} or secret_id has to say where"));
         return None;
     }
     let host = match host {
@@ -52,7 +52,7 @@ pub(super) fn located(table: &mut Table<'_>, warehouse: Option<Warehouse>, login
 #[derive(Debug, Eq, PartialEq)]
 enum Named {
     Missing,
-    /// It is there, and a fault was reported.
+    /// It is there, and a problem was reported.
     Unusable,
     Is(String),
 }
@@ -91,8 +91,8 @@ fn learn(
         None => {
             if located.name.is_none() && login.is_iam() {
                 match value::unknown_suffix(host) {
-                    Some(why) => place.fault(why),
-                    None => table.fault(key, format_args!("{key} is required for a host that is no Redshift name")),
+                    Some(why) => place.report(why),
+                    None => table.report(key, format_args!("{key} is required for a host that is no Redshift name")),
                 }
                 return None;
             }
@@ -110,7 +110,7 @@ fn learn(
                 Warehouse::Provisioned => "a provisioned cluster",
             };
             let kind = type_name(warehouse);
-            place.fault(format_args!("is {what}'s name, which the type {kind} has no IAM credentials for"));
+            place.report(format_args!("is {what}'s name, which the type {kind} has no IAM credentials for"));
             return None;
         }
         return Some(());
@@ -125,7 +125,7 @@ fn learn(
         Ok(name) => located.name = Some(name),
         Err(_) if !login.is_iam() => {}
         Err(why) => {
-            place.fault(format_args!("its first label is no {key}, which {why}"));
+            place.report(format_args!("its first label is no {key}, which {why}"));
             return None;
         }
     }

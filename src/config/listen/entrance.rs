@@ -11,7 +11,7 @@ use crate::config::reader::Value;
 /// How clients come in, before they prove who they are.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct Entrance {
-    /// `None`: a fault. Then nothing is said about what it would have needed.
+    /// `None`: a problem. Then nothing is said about what it would have needed.
     pub(super) mode: Option<TlsMode>,
     pub(super) has_identity: bool,
     /// For one of `listen.tls.client_ca`.
@@ -19,18 +19,18 @@ pub(in crate::config) struct Entrance {
 }
 
 impl Entrance {
-    /// The mode; behind a fault the default.
+    /// The mode; behind a problem the default.
     pub(in crate::config) fn tls(&self) -> TlsMode {
         self.mode.unwrap_or(TlsMode::Require)
     }
 
-    /// Faults where clients elsewhere would be served with a certificate that nobody can verify;
+    /// Reports a problem where clients elsewhere would be served with a certificate that nobody can verify;
     /// warns where without TLS.
     pub(super) fn check(&self, address: SocketAddr, place: &Value<'_>) {
         match self.mode {
             _ if address.ip().is_loopback() => {}
             Some(TlsMode::Disable) => place.warn("clients are served without TLS on an address that is not loopback"),
-            Some(TlsMode::Require | TlsMode::Prefer) if !self.has_identity => place.fault(format_args!(
+            Some(TlsMode::Require | TlsMode::Prefer) if !self.has_identity => place.report(format_args!(
                 "{address} is not a loopback address: it needs listen.tls.cert and listen.tls.key"
             )),
             Some(TlsMode::Require | TlsMode::Prefer) | None => {}
@@ -38,7 +38,7 @@ impl Entrance {
     }
 }
 
-/// `connections.*.listen`, of connections without faults, told at their entries.
+/// `connections.*.listen`, of connections without problems, told at their entries.
 pub(in crate::config) fn check_ports(
     connections: &BTreeMap<ConnId, Arc<ConnSpec>>,
     entries: &[Value<'_>],
@@ -57,7 +57,7 @@ pub(in crate::config) fn check_ports(
             continue;
         };
         if !taken.insert(address) && address.port() != 0 {
-            place.fault(format_args!("{address} is another listener's"));
+            place.report(format_args!("{address} is another listener's"));
         }
         entrance.check(address, &place);
     }

@@ -10,7 +10,7 @@ use super::settings::{ChannelBinding, Listen, TlsMode};
 use crate::config::reader::{Table, Value};
 use crate::config::value::{self, BadPem, Parsed, Reference};
 
-/// `[listen]`, and what other tables are held to by it. Behind a fault, reading goes on with the
+/// `[listen]`, and what other tables are held to by it. Behind a problem, reading goes on with the
 /// default.
 pub(in crate::config) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let places = addresses(&mut table);
@@ -78,7 +78,7 @@ pub(in crate::config) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
 /// `listen.tls.client_ca` and `client_crl`.
 fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
     if let (None, Some(crl)) = (&ca, &crl) {
-        crl.fault("needs listen.tls.client_ca beside it");
+        crl.report("needs listen.tls.client_ca beside it");
         return None;
     }
     let ca = ca?.referenced(|pem| checked(value::roots(pem)));
@@ -92,20 +92,20 @@ fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> 
     let Some(given) = table.take("address") else { return default() };
     let each = if given.is_list() { given.list().unwrap_or_default() } else { vec![given.clone()] };
     if each.is_empty() {
-        given.fault("must hold at least one address");
+        given.report("must hold at least one address");
     }
     let mut places: Vec<(SocketAddr, Option<Value<'a>>)> = Vec::new();
     for place in each {
         let Some(address) = place.parse(value::socket_address) else { continue };
         if address.port() != 0 && places.iter().any(|(other, _)| *other == address) {
-            place.fault(format_args!("{address} is here twice"));
+            place.report(format_args!("{address} is here twice"));
         }
         places.push((address, Some(place)));
     }
     places
 }
 
-/// As a fault of the key that refers to the text.
+/// As a problem of the key that refers to the text.
 fn checked<T>(read: Result<T, BadPem>) -> Parsed<()> {
     read.map(drop).map_err(|why| why.to_string().into())
 }
@@ -125,16 +125,16 @@ fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity>
             if let (Some(cert_pem), Some(key_pem)) = (&cert.text, &key_material.text)
                 && let Err(BadIdentity::Cert(why) | BadIdentity::Key(why)) = Identity::check(cert_pem, key_pem)
             {
-                key.fault(why);
+                key.report(why);
             }
             Some(Identity { cert, key: key_material })
         }
         (Some(cert), None) => {
-            cert.fault("needs listen.tls.key beside it");
+            cert.report("needs listen.tls.key beside it");
             None
         }
         (None, Some(key)) => {
-            key.fault("needs listen.tls.cert beside it");
+            key.report("needs listen.tls.cert beside it");
             None
         }
         (None, None) => None,

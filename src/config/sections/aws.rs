@@ -1,7 +1,7 @@
 //! `[aws]`, and what the environment says of the same.
 
 use crate::config::reader::{Doc, Table};
-use crate::config::tree::Place;
+use crate::config::tree::Location;
 use crate::config::value;
 
 /// `[aws]`
@@ -40,8 +40,10 @@ pub(in crate::config) fn endpoints_of_the_environment(doc: &Doc<'_>) {
             .map(|url| value::endpoint_url(&url))
         {
             None => {}
-            Some(Ok(_)) => doc.warn(Place::WHOLE, &name, "this environment variable has AWS called at another address"),
-            Some(Err(message)) => doc.fault(Place::WHOLE, &name, format_args!("(environment) {message}")),
+            Some(Ok(_)) => {
+                doc.warn(Location::WHOLE, &name, "this environment variable has AWS called at another address")
+            }
+            Some(Err(message)) => doc.report(Location::WHOLE, &name, format_args!("(environment) {message}")),
         }
     }
 }

@@ -35,19 +35,19 @@ pub(in crate::config) fn ca(value: &Value<'_>) -> Option<Ca> {
     let path = match value.parse(value::reference)? {
         Reference::File(path) => value.beside(&path),
         Reference::Env(_) | Reference::Remote(_) => {
-            value.fault("must be \"aws\", \"system\" or a file");
+            value.report("must be \"aws\", \"system\" or a file");
             return None;
         }
     };
     let pem = match read_file(&path) {
         Ok(pem) => pem,
         Err(why) => {
-            value.fault(format_args!("cannot read {}: {why}", path.display()));
+            value.report(format_args!("cannot read {}: {why}", path.display()));
             return None;
         }
     };
     if let Err(message) = value::roots(&pem) {
-        value.fault(format_args!("{}: {message}", path.display()));
+        value.report(format_args!("{}: {message}", path.display()));
         return None;
     }
     warn_of_anchors(value, &path.display().to_string(), &pem);

@@ -1,4 +1,4 @@
-//! Counts and durations that have a default, which also stands in behind a fault.
+//! Counts and durations that have a default, which also stands in behind a problem.
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ const HOSTS: [&str; 4] = [
     "*.redshift.amazonaws.com.cn",
 ];
 
-/// `None`: a fault was told.
+/// `None`: a problem was reported.
 pub(in crate::config) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option<SpecsTable> {
     let dynamodb_table = table
         .require("dynamodb_table")

@@ -63,7 +63,9 @@ mod tests {
         let env = |name: &str| (name == "PW").then(|| "env-password".to_owned());
         let connection = "[connections.x]\ntype = \"redshift-serverless\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n";
         let config = parse(&format!("{text}\n{connection}"), Path::new("p"), &env, UnknownKeys::Refuse);
-        config.unwrap_or_else(|faults| panic!("{faults}")).warnings
+        config
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .warnings
     }
 
     fn told(text: &str, part: &str) -> usize {

@@ -37,7 +37,7 @@ const USER: &str = "{user}";
 pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
     let values = if value.is_list() { value.list()? } else { vec![value.clone()] };
     if !(1..=MAX_PASSWORDS).contains(&values.len()) {
-        value.fault("must be one password, or two while rotating");
+        value.report("must be one password, or two while rotating");
         return None;
     }
     let stored: Vec<_> = values.iter().map(|value| password(value, user)).collect();
@@ -49,7 +49,7 @@ pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
         && (&one.salt, one.iterations) != (&other.salt, other.iterations)
     {
         // A client is told one salt and one count before it proves either.
-        value.fault(
+        value.report(
             "the two verifiers must have the same salt and iterations: make the new one with hash-password --like OLD",
         );
         return None;
@@ -61,7 +61,7 @@ pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
 pub(super) fn path(value: &Value<'_>) -> Option<String> {
     const EXPECTED: &str = "must be \"ssm:/PATH/{user}\", a path below which each user has a parameter of its name";
     if value.is_list() {
-        value.fault(EXPECTED);
+        value.report(EXPECTED);
         return None;
     }
     value.parse(|text| {
@@ -86,7 +86,7 @@ fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
             return Some(StoredPassword { password: Password::Verifier(verifier), from: None });
         }
         Some(Err(why)) => {
-            value.fault(why);
+            value.report(why);
             return None;
         }
     }
@@ -102,7 +102,7 @@ fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
     match Password::from_stored(&Secret::new(stored)) {
         Ok(password) => Some(StoredPassword { password, from: Some(from) }),
         Err(why) => {
-            value.fault(why);
+            value.report(why);
             None
         }
     }
@@ -130,7 +130,7 @@ fn from_file(value: &Value<'_>, path: &Path, is_bare: bool) -> Option<String> {
             let kind = why.kind();
             match kind {
                 ErrorKind::NotFound | ErrorKind::InvalidFilename if is_bare => {
-                    value.fault(
+                    value.report(
                         "no such file, and not a SCRAM-SHA-256 verifier: a password itself never stands here; put in the \
                          verifier that hash-password makes of it, or where it is kept (file:, env:, ssm: or secret:)",
                     );
@@ -140,7 +140,7 @@ fn from_file(value: &Value<'_>, path: &Path, is_bare: bool) -> Option<String> {
                     let why = why
                         .get_ref()
                         .map_or_else(|| kind.to_string(), ToString::to_string);
-                    value.fault(format_args!("cannot read the file ({why})"));
+                    value.report(format_args!("cannot read the file ({why})"));
                 }
             }
             None

@@ -74,7 +74,7 @@ pub(in crate::config) fn check(
             && opens(user)
             && users.get(other).is_some_and(|other| opens(other))
         {
-            entry.fault(format_args!(
+            entry.report(format_args!(
                 "its role session would have the same name as that of user \"{}\": one of the two needs another name",
                 other.escape_debug()
             ));
@@ -91,7 +91,7 @@ fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
         .values()
         .filter(|spec| own(&spec.id) && !any.may_open(spec))
     {
-        entry.fault(format_args!(
+        entry.report(format_args!(
             "connection \"{}\" has identity = \"per-user\": its users need entries of their own",
             spec.id
         ));
@@ -105,11 +105,11 @@ fn check_roles(entry: &Value<'_>, user: &User, workgroups: &Workgroups<'_>, clus
         !opens.first_of(workgroups, 1, |_| true).is_empty() || !opens.first_of(clusters, 1, |_| true).is_empty()
     };
     if roles_chars > MAX_ROLES_CHARS && opens_any() {
-        entry.fault(format_args!("its db_roles, joined by \":\", are longer than {MAX_ROLES_CHARS} characters"));
+        entry.report(format_args!("its db_roles, joined by \":\", are longer than {MAX_ROLES_CHARS} characters"));
     }
 }
 
-/// A user whose name will not do for some cluster: a fault for each of those that it may open.
+/// A user whose name will not do for some cluster: a problem for each of those that it may open.
 fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &Clusters<'_>) {
     // Where db_user will not do, that has been told.
     let is_no_name = user
@@ -128,16 +128,16 @@ fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &Clust
         .first_of(clusters, MAX_TOLD + 1, |cluster| is_no_name.is_some() || denies(cluster));
     for id in wrong.iter().take(MAX_TOLD) {
         match &is_no_name {
-            Some(why) => entry.fault(format_args!(
+            Some(why) => entry.report(format_args!(
                 "its name is to be a database user of connection \"{id}\", which {why}; or set db_user"
             )),
-            None => entry.fault(format_args!(
+            None => entry.report(format_args!(
                 "database user \"{}\" is in deny_db_users of connection \"{id}\"",
                 db_user.escape_debug()
             )),
         }
     }
     if wrong.len() > MAX_TOLD {
-        entry.fault("the same is wrong with more of its connections");
+        entry.report("the same is wrong with more of its connections");
     }
 }

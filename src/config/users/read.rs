@@ -27,7 +27,7 @@ pub(in crate::config) fn users(
             continue;
         }
         if let Err(message) = value::user_name(&entry.name) {
-            entry.fault(message);
+            entry.report(message);
         }
         let proof = match auth {
             Some(Auth::Password) => table
@@ -55,7 +55,7 @@ fn any_user(mut table: Table<'_>, auth: Option<Auth>, known: &Known, groups: &Gr
         None => (without_fault(&mut table), None),
     };
     if let Some(db_user) = table.take("db_user") {
-        db_user.fault("is one user's: that user needs an entry of its own");
+        db_user.report("is one user's: that user needs an entry of its own");
     }
     let rights = user(table, proof, known, groups, tls)?;
     Some(AnyUser { rights: Arc::new(rights), path })
@@ -73,7 +73,7 @@ fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Grou
         .and_then(|method| method.choice(&methods))
         .unwrap_or(Method::Auto);
     if method == Method::Cleartext && tls == TlsMode::Disable {
-        table.fault("method", "cleartext is only asked for inside TLS, and listen.tls.mode is disable");
+        table.report("method", "cleartext is only asked for inside TLS, and listen.tls.mode is disable");
     }
     let password_expires = table
         .take("password_expires")
@@ -106,10 +106,10 @@ fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
     let auth = value.choice(&[("password", Auth::Password), ("cert", Auth::Certificate)])?;
     match auth {
         Auth::Certificate if entrance.tls() == TlsMode::Disable => {
-            value.fault("certificates are only shown inside TLS, and listen.tls.mode is disable");
+            value.report("certificates are only shown inside TLS, and listen.tls.mode is disable");
         }
         Auth::Certificate if !entrance.asks_for_certificates => {
-            value.fault("needs listen.tls.client_ca, the CA of clients' certificates");
+            value.report("needs listen.tls.client_ca, the CA of clients' certificates");
         }
         Auth::Certificate | Auth::Password => {}
     }
@@ -120,13 +120,13 @@ fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
 fn without_password(table: &mut Table<'_>) -> Option<Proof> {
     for name in ["password", "password_expires", "method"] {
         if let Some(value) = table.take(name) {
-            value.fault("has no meaning with auth = \"cert\"");
+            value.report("has no meaning with auth = \"cert\"");
         }
     }
     Some(Proof::Certificate)
 }
 
-/// Behind a fault: what the password is for is not known.
+/// Behind a problem: what the password is for is not known.
 fn without_fault(table: &mut Table<'_>) -> Option<Proof> {
     table.take("password");
     None

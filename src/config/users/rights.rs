@@ -9,7 +9,7 @@ use super::access::{Access, Rights};
 use super::patterns::Patterns;
 use super::widened::{Pairs, Source, widened};
 use crate::config::reader::{Table, Value};
-use crate::config::value::{self, Glob, Origin, Parsed, WILDCARDS, glob_matches};
+use crate::config::value::{self, AllowedFrom, Glob, Parsed, WILDCARDS, glob_matches};
 
 /// Most names that lead nowhere for which the nearest one is looked for: a file that is missing
 /// makes thousands.
@@ -17,7 +17,7 @@ const MAX_SUGGESTIONS: usize = 50;
 
 /// Which connections there are, or may be.
 pub(in crate::config) struct Known {
-    /// Every name under `[connections]`, so that a fault there makes no second one here.
+    /// Every name under `[connections]`, so that a problem there makes no second one here.
     names: BTreeSet<String>,
     /// Globs of those that the table of `[specs]` may hold.
     elsewhere: Vec<String>,
@@ -83,7 +83,7 @@ struct Group {
 #[derive(Debug)]
 struct Said {
     connections: Vec<String>,
-    from: Vec<Origin>,
+    from: Vec<AllowedFrom>,
     max_sessions: Option<usize>,
     db_roles: Vec<String>,
 }
@@ -92,18 +92,18 @@ struct Said {
 pub(super) struct Union {
     pub(super) connections: Access,
     /// Every place named anywhere: a group that names none adds none.
-    pub(super) from: Vec<Origin>,
+    pub(super) from: Vec<AllowedFrom>,
     pub(super) max_sessions: Option<usize>,
     pub(super) db_roles: Vec<String>,
 }
 
-/// Each entry already taken out of its table. A group with a fault is there, with the rest of what
+/// Each entry already taken out of its table. A group with a problem is there, with the rest of what
 /// it has.
 pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups {
     let mut groups = Groups::default();
     for entry in entries {
         if let Err(message) = value::visible_name(&entry.name) {
-            entry.fault(message);
+            entry.report(message);
         }
         let mut table = entry.table("groups.*");
         let said = said(&mut table, known);
@@ -143,7 +143,7 @@ pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Un
     for place in named {
         let Some(name) = place.text() else { continue };
         let Some(Group { rights, said }) = groups.by_name.get(&name) else {
-            place.fault(known.nowhere("group", &name, groups.by_name.keys().map(String::as_str)));
+            place.report(known.nowhere("group", &name, groups.by_name.keys().map(String::as_str)));
             continue;
         };
         if !seen.insert(name.clone()) {
@@ -186,7 +186,7 @@ fn said(table: &mut Table<'_>, known: &Known) -> Said {
         connections: opens,
         from: table
             .take("from")
-            .map(|from| from.texts(value::origin))
+            .map(|from| from.texts(value::allowed_from))
             .unwrap_or_default(),
         max_sessions: table.take("max_sessions").and_then(|count| count.count()),
         db_roles: table
@@ -216,7 +216,7 @@ fn opened(value: &Value<'_>, known: &Known) -> Option<String> {
     {
         return Some(pattern);
     }
-    value.fault(known.nowhere("connection", &pattern, known.names.iter().map(String::as_str)));
+    value.report(known.nowhere("connection", &pattern, known.names.iter().map(String::as_str)));
     None
 }
 

@@ -1,6 +1,6 @@
 //! Users of one role on Serverless. One role is one `IAMR:` user, whoever logs in, and whether the
 //! roles of one session show in another is not documented: so different `db_roles` over one role
-//! are a fault, unless they are accepted.
+//! are a problem, unless they are accepted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) type Users = BTreeMap<String, Arc<User>>;
 /// Workgroups by the names of their connections.
 pub(super) type Workgroups<'s> = BTreeMap<&'s str, (&'s ConnSpec, &'s Workgroup)>;
 
-/// One fault for each role, told at a connection that does not accept it.
+/// One problem for each role, told at a connection that does not accept it.
 ///
 /// Who may open a connection is not listed: of the users who share a list of rights it is enough to
 /// know the first one, and the first one with other database roles.
@@ -54,7 +54,7 @@ pub(super) fn check(users: &Users, workgroups: &Workgroups<'_>, entries: &[Value
             continue;
         };
         let [one, other] = [one, other].map(|login| login.user.escape_debug());
-        entry.fault(format_args!(
+        entry.report(format_args!(
             "users \"{one}\" and \"{other}\" have different db_roles, but {role} makes them one database user; \
              shared_user_roles = true accepts that"
         ));

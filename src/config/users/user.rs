@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::access::{Access, Right};
 use crate::config::connection::ConnId;
-use crate::config::value::{Origin, Reference, Remote};
+use crate::config::value::{AllowedFrom, Reference, Remote};
 use crate::crypto::Verifier;
 use crate::secret::Secret;
 
@@ -27,7 +27,7 @@ pub struct User {
     /// What the user may open: its own rights and its groups'.
     pub connections: Access,
     /// Where the user may come from: its own places and its groups'. None at all: anywhere.
-    pub from: Vec<Origin>,
+    pub from: Vec<AllowedFrom>,
     /// Sessions of this user in this process, at least 1: its own cap, else the largest of its
     /// groups'.
     pub max_sessions: Option<usize>,
@@ -70,7 +70,7 @@ impl User {
             || self
                 .from
                 .iter()
-                .any(|origin| origin.covers(address, vpc_endpoint))
+                .any(|allowed| allowed.covers(address, vpc_endpoint))
     }
 }
 

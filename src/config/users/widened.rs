@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::value::Origin;
+use crate::config::value::AllowedFrom;
 
 /// What one source of rights, the user's entry or a group, says: its name, whether it opens
 /// anything, and from where.
 pub(super) struct Source<'a> {
     pub(super) name: String,
     pub(super) opens: bool,
-    pub(super) from: &'a [Origin],
+    pub(super) from: &'a [AllowedFrom],
 }
 
 /// The first source whose connections may be opened from where it does not say, since another's
@@ -20,15 +20,15 @@ pub(super) fn widened(sources: &[Source<'_>]) -> Option<(String, String)> {
         .iter()
         .filter(|source| source.opens && !source.from.is_empty())
         .find_map(|source| {
-            let is_new = |origin: &Origin| !source.from.iter().any(|own| covers(own, origin));
+            let is_new = |allowed: &AllowedFrom| !source.from.iter().any(|own| covers(own, allowed));
             let other = sources.iter().find(|other| other.from.iter().any(is_new))?;
             Some((source.name.clone(), other.name.clone()))
         })
 }
 
-fn covers(own: &Origin, other: &Origin) -> bool {
+fn covers(own: &AllowedFrom, other: &AllowedFrom) -> bool {
     match (own, other) {
-        (Origin::Network(own), Origin::Network(other)) => own.contains(other),
+        (AllowedFrom::Network(own), AllowedFrom::Network(other)) => own.contains(other),
         (own, other) => own == other,
     }
 }
@@ -46,7 +46,9 @@ mod tests {
         let env = |name: &str| (name == "PW").then(|| "env-password".to_owned());
         let connection = "[connections.x]\ntype = \"redshift-serverless\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n";
         let config = parse(&format!("{text}\n{connection}"), Path::new("p"), &env, UnknownKeys::Refuse);
-        config.unwrap_or_else(|faults| panic!("{faults}")).warnings
+        config
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .warnings
     }
 
     fn told(text: &str, part: &str) -> usize {

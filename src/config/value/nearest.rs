@@ -15,31 +15,11 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein's distance, where two neighbours in the wrong order are one edit (optimal string
-/// alignment).
+/// Levenshtein's distance, where two neighbours in the wrong order are one edit.
 fn edits(a: &str, b: &str) -> usize {
     #[cfg(test)]
     super::work::compared();
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let at = |row: &[usize], n: usize| row.get(n).copied().unwrap_or(usize::MAX / 2);
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let left = at(&next, j) + 1;
-            let mut least = left
-                .min(at(&row, j + 1) + 1)
-                .min(at(&row, j) + usize::from(x != y));
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
-            if swapped {
-                least = least.min(at(&before, j - 1) + 1);
-            }
-            next.push(least);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    at(&row, b.len())
+    strsim::osa_distance(a, b)
 }
 
 #[cfg(test)]

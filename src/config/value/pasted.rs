@@ -5,7 +5,7 @@ use rustls::pki_types::ServerName;
 
 use super::{Parsed, host, port};
 
-/// A DNS name or an IP address. Where the text is an endpoint or a URL, the fault says which part
+/// A DNS name or an IP address. Where the text is an endpoint or a URL, the problem says which part
 /// of it goes where, without repeating any: there may be a password in it.
 pub(crate) fn warehouse_host(text: &str) -> Parsed<String> {
     host(text).map_err(|otherwise| Pasted::read(text).map_or(otherwise, |pasted| pasted.advice().into()))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Parsed;
-use super::aws::{is_parameter, secret_id};
+use super::stored_name::{is_parameter, secret_id};
 use super::text::visible;
 
 /// Where a value is kept, when it is not in the file itself.

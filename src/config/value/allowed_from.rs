@@ -11,14 +11,14 @@ use crate::address::is_in;
 
 /// One element of `from`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Origin {
+pub enum AllowedFrom {
     /// A network, in CIDR; a single address is one of its full length.
     Network(IpNet),
     /// `vpce-…`: the VPC endpoint that an AWS load balancer names in a PROXY v2 header.
     VpcEndpoint(String),
 }
 
-impl Origin {
+impl AllowedFrom {
     /// Whether a client at this address, that came through this endpoint, comes from here.
     #[must_use]
     pub fn covers(&self, address: IpAddr, vpc_endpoint: Option<&str>) -> bool {
@@ -29,7 +29,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for AllowedFrom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network(network) => network.fmt(f),
@@ -57,11 +57,11 @@ pub(crate) fn network(text: &str) -> Parsed<IpNet> {
 }
 
 /// A network or a VPC endpoint.
-pub(crate) fn origin(text: &str) -> Parsed<Origin> {
+pub(crate) fn allowed_from(text: &str) -> Parsed<AllowedFrom> {
     if text.starts_with(VPC_ENDPOINT) {
-        vpc_endpoint(text).map(Origin::VpcEndpoint)
+        vpc_endpoint(text).map(AllowedFrom::VpcEndpoint)
     } else {
-        network(text).map(Origin::Network)
+        network(text).map(AllowedFrom::Network)
     }
 }
 
@@ -105,17 +105,17 @@ mod tests {
             ("vpce-0123456789abcdef01", false),
             ("", false),
         ] {
-            assert_eq!(origin(text).is_ok(), ok, "{text:?}");
+            assert_eq!(allowed_from(text).is_ok(), ok, "{text:?}");
         }
     }
 
     #[test]
     fn an_address_is_covered_in_its_canonical_form() {
-        let from = origin("10.1.0.0/16").unwrap();
+        let from = allowed_from("10.1.0.0/16").unwrap();
         assert!(from.covers("10.1.2.3".parse().unwrap(), None));
         assert!(from.covers("::ffff:10.1.2.3".parse().unwrap(), None));
         assert!(!from.covers("10.2.0.1".parse().unwrap(), Some("vpce-01234567")));
-        let endpoint = origin("vpce-01234567").unwrap();
+        let endpoint = allowed_from("vpce-01234567").unwrap();
         assert!(endpoint.covers("10.2.0.1".parse().unwrap(), Some("vpce-01234567")));
         assert!(!endpoint.covers("10.2.0.1".parse().unwrap(), None));
     }

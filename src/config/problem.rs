@@ -1,19 +1,19 @@
-//! What is wrong with a configuration: every fault of a load, told at once.
+//! What is wrong with a configuration: every problem of a load, told at once.
 
 use std::fmt;
 
-use super::tree::Place;
+use super::tree::Location;
 
 /// Everything wrong with one configuration; at least one. `Display` writes one per line, in the
 /// order of files and lines.
 #[derive(Debug)]
-pub struct Faults(Vec<Fault>);
+pub struct Problems(Vec<Problem>);
 
-impl Faults {
-    /// `faults` in any order; they are sorted by place.
-    pub(super) fn new(mut faults: Vec<(Place, Fault)>) -> Self {
-        faults.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
-        Self(faults.into_iter().map(|(_, fault)| fault).collect())
+impl Problems {
+    /// `problems` in any order; they are sorted by location.
+    pub(super) fn new(mut problems: Vec<(Location, Problem)>) -> Self {
+        problems.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
+        Self(problems.into_iter().map(|(_, problem)| problem).collect())
     }
 
     /// Those about some keys.
@@ -21,7 +21,7 @@ impl Faults {
         Self(
             self.0
                 .into_iter()
-                .filter(|fault| is_meant(&fault.key))
+                .filter(|problem| is_meant(&problem.key))
                 .collect(),
         )
     }
@@ -32,29 +32,29 @@ impl Faults {
     }
 
     /// In the order of files and lines.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, fault) in self.0.iter().enumerate() {
+        for (at, problem) in self.0.iter().enumerate() {
             if at > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{fault}")?;
+            write!(f, "{problem}")?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for Problems {}
 
-/// One fault or warning: `FILE:LINE: KEY: what is wrong`. The text never holds the value of a
+/// One problem or warning: `FILE:LINE: KEY: what is wrong`. The text never holds the value of a
 /// secret.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct Problem {
     /// As the caller named it.
     pub file: String,
     /// From 1; `None` where the whole file is meant.
@@ -65,7 +65,7 @@ pub struct Fault {
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {

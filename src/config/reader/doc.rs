@@ -1,0 +1,78 @@
+//! A configuration while it is read: its files, and the problems and warnings found so far.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use crate::config::keys::UnknownKeys;
+use crate::config::problem::{Problem, Problems};
+use crate::config::tree::Location;
+
+/// The environment.
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A configuration while it is read; collects what is wrong with it.
+pub(in crate::config) struct Doc<'a> {
+    /// The first is what the caller gave; those it includes are behind it.
+    files: RefCell<Vec<PathBuf>>,
+    /// Where relative paths in the first one start.
+    pub(super) folder: PathBuf,
+    /// `None`: what `${` begins is no variable, but text.
+    pub(in crate::config) env: Option<Env<'a>>,
+    pub(super) unknown_keys: UnknownKeys,
+    problems: RefCell<Vec<(Location, Problem)>>,
+    warnings: RefCell<Vec<(Location, Problem)>>,
+}
+
+impl<'a> Doc<'a> {
+    /// `path`: its first file as the caller named it. Paths in it start in `folder`.
+    pub(in crate::config) fn new(path: &Path, folder: &Path, env: Option<Env<'a>>, unknown_keys: UnknownKeys) -> Self {
+        let files = RefCell::new(vec![path.to_owned()]);
+        Self {
+            files,
+            folder: folder.to_owned(),
+            env,
+            unknown_keys,
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// Problems and warnings, each in the order of files and lines.
+    pub(in crate::config) fn told(self) -> (Problems, Problems) {
+        (Problems::new(self.problems.into_inner()), Problems::new(self.warnings.into_inner()))
+    }
+
+    /// One more file; its number.
+    pub(in crate::config) fn add(&self, path: PathBuf) -> usize {
+        let mut files = self.files.borrow_mut();
+        files.push(path);
+        files.len() - 1
+    }
+
+    pub(in crate::config) fn report(&self, location: Location, key: &str, message: impl Display) {
+        self.problems
+            .borrow_mut()
+            .push((location, self.note(location, key, &message)));
+    }
+
+    pub(in crate::config) fn warn(&self, location: Location, key: &str, message: impl Display) {
+        self.warnings
+            .borrow_mut()
+            .push((location, self.note(location, key, &message)));
+    }
+
+    fn note(&self, location: Location, key: &str, message: &dyn Display) -> Problem {
+        let (key, message) = (key.to_owned(), message.to_string());
+        Problem { file: self.file(location).display().to_string(), line: location.line, key, message }
+    }
+
+    /// The file of a location, as it was named.
+    pub(in crate::config) fn file(&self, location: Location) -> PathBuf {
+        self.files
+            .borrow()
+            .get(location.file)
+            .cloned()
+            .unwrap_or_default()
+    }
+}
