@@ -82,7 +82,7 @@ fn is_ignored(name: &str) -> bool {
     name.starts_with("x-") || name.starts_with("X-")
 }
 
-/// Whether a field is to be read; problems when it may not be so here.
+/// Whether a field is to be read; reports a problem when it may not be so here.
 fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
     match value {
         ItemValue::List(_) | ItemValue::Map(_) if name == "role_arn" => {

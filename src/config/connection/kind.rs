@@ -21,7 +21,7 @@ pub(super) enum Identity {
     PerUser,
 }
 
-/// Reports a problem when a key is there whose type is not the spec's. Where the type is at problem, nothing is
+/// Reports a problem when a key is there whose type is not the spec's. Where the type is at fault, nothing is
 /// said of its keys.
 pub(super) fn is_of_another(given: &Value<'_>, warehouse: Option<Warehouse>, owner: Warehouse) -> bool {
     let foreign = warehouse.is_some_and(|warehouse| warehouse != owner);

@@ -124,14 +124,14 @@ impl<'a> Table<'a> {
     }
 }
 
-/// One value, with its location. Each reader problems and yields `None` when the value will not do.
+/// One value, with its location. Each reader reports a problem and yields `None` when the value will not do.
 #[derive(Clone)]
 pub(in crate::config) struct Value<'a> {
     pub(super) doc: &'a Doc<'a>,
     /// The last part of the key, as it is.
     pub(in crate::config) name: String,
     key: String,
-    /// The key with `*` in location of names.
+    /// The key with `*` in place of names.
     pattern: String,
     pub(super) node: &'a Node,
 }
@@ -199,7 +199,7 @@ impl<'a> Value<'a> {
         matches!(self.node.data, Data::Table(_))
     }
 
-    /// A table; problems and is empty when it is something else. `pattern`: the key with `*` in location
+    /// A table; reports a problem and is empty when it is something else. `pattern`: the key with `*` in place
     /// of names.
     pub(in crate::config) fn table(&self, pattern: &str) -> Table<'a> {
         let broken = !self.is_table();
