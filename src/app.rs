@@ -119,7 +119,7 @@ impl App {
             balancers: config.listen.proxy_protocol_from.clone(),
             accounts,
             caps: Caps::new(config.limits.max_sessions),
-            bans: Bans::new(&config.limits.bans),
+            bans: Bans::new(config.limits.bans.clone()),
             cancels: Arc::new(CancelKeys::new(&config.limits.bans.exempt)),
             repeats: Arc::clone(&repeats),
             stop: Stop::default(),

@@ -14,7 +14,7 @@ pub(crate) use self::accounts::{Accounts, AccountsError};
 use crate::blocking::Unfinished;
 use crate::config::{Holder, Method, User};
 use crate::fault::{Fault, Kind};
-use crate::limits::bans::Trial;
+use crate::limits::bans::Attempt;
 use crate::startup::Client;
 use crate::startup::request::SentUser;
 use crate::wire::refusal::Refusal;
@@ -140,13 +140,13 @@ pub(crate) async fn verify(
     client: &mut Client,
     accounts: &Accounts,
     user: &SentUser,
-    trial: &Trial<'_>,
+    attempt: &Attempt<'_>,
 ) -> Result<Principal, AuthError> {
     if let Some(holder) = accounts.certified(user.name()) {
         return certified(client, user, holder);
     }
     let account = accounts.find(user.name());
-    let shown = prove(client, accounts, &account, trial).await?;
+    let shown = prove(client, accounts, &account, attempt).await?;
     let principal = judge(user, account, shown)?;
     debug!(user = principal.user.as_str(), slot = principal.slot, "proved");
     Ok(principal)
@@ -157,13 +157,13 @@ async fn prove(
     client: &mut Client,
     accounts: &Accounts,
     account: &Account,
-    trial: &Trial<'_>,
+    attempt: &Attempt<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     let exchange = asked_as(account.method, client);
     debug!(?exchange, encrypted = client.tls.is_some(), "asking for a proof");
     match exchange {
-        Exchange::Scram => scram::prove(client, &account.verifiers, trial).await,
-        Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts, trial).await,
+        Exchange::Scram => scram::prove(client, &account.verifiers, attempt).await,
+        Exchange::Cleartext if client.tls.is_some() => password::prove(client, account, accounts, attempt).await,
         Exchange::Cleartext => Err(AuthError::CleartextWithoutTls),
     }
 }

@@ -19,7 +19,7 @@ use self::waiting::{Wait, attended};
 use crate::cancel::{CancelTarget, Registered};
 use crate::client_auth::{self, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
-use crate::limits::bans::Ended;
+use crate::limits::bans::Outcome;
 use crate::limits::caps::SessionPermit;
 use crate::limits::handshakes::HandshakePermit;
 use crate::relay::{self, Legs};
@@ -238,12 +238,12 @@ async fn proven(
 ) -> Result<Principal, SessionError> {
     let address = client.peer.address.ip();
     let counted_as = shared.accounts.counted_as(user.name(), known_as);
-    let trial = shared.bans.trial(address, &counted_as)?;
-    let verified = client_auth::verify(client, &shared.accounts, user, &trial).await;
-    trial.end(match &verified {
-        Ok(_) => Ended::Right,
-        Err(AuthError::Failed { is_guess: true, .. }) => Ended::Wrong,
-        Err(_) => Ended::Uncounted,
+    let attempt = shared.bans.start_attempt(address, &counted_as)?;
+    let verified = client_auth::verify(client, &shared.accounts, user, &attempt).await;
+    attempt.finish(match &verified {
+        Ok(_) => Outcome::Right,
+        Err(AuthError::Failed { is_guess: true, .. }) => Outcome::Wrong,
+        Err(_) => Outcome::Uncounted,
     })?;
     let principal = verified?;
     let is_there = principal

@@ -20,7 +20,7 @@ use crate::blocking::Unfinished;
 use crate::clock::Clock;
 use crate::config::{AnyUser, BEFORE_CONN_ID, Holder, Method, Password, Proof, User};
 use crate::crypto::verifier::{ITERATIONS, SALT_BYTES};
-use crate::limits::bans::Counted;
+use crate::limits::bans::CountedUser;
 use crate::references::Listing;
 use crate::secret::Secret;
 
@@ -171,8 +171,8 @@ impl Accounts {
     }
 
     /// What the name is counted as by bans.
-    pub(crate) fn counted_as(&self, name: &str, known_as: &str) -> Counted {
-        Counted::new(self.derivations.fakes.pseudonym(name), known_as)
+    pub(crate) fn counted_as(&self, name: &str, known_as: &str) -> CountedUser {
+        CountedUser::new(self.derivations.fakes.pseudonym(name), known_as)
     }
 
     /// Whether somebody has this name. Of `users."*"` by certificate nobody has one before it is

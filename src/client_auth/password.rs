@@ -4,7 +4,7 @@ use pgwire::messages::startup::Authentication;
 
 use super::accounts::{Account, Accounts};
 use super::{AuthError, Reason, answer};
-use crate::limits::bans::Trial;
+use crate::limits::bans::Attempt;
 use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;
@@ -16,7 +16,7 @@ pub(super) async fn prove(
     client: &mut Client,
     account: &Account,
     accounts: &Accounts,
-    trial: &Trial<'_>,
+    attempt: &Attempt<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     client.wire.send(&Authentication::CleartextPassword).await?;
     let frame = answer(client).await?;
@@ -26,7 +26,7 @@ pub(super) async fn prove(
         _ => return Err(AuthError::Protocol("a PasswordMessage")),
     };
     drop(frame);
-    if !trial.is_open() {
+    if !attempt.is_allowed() {
         return Ok(Err(Reason::Withheld));
     }
     let slot = accounts

@@ -9,7 +9,7 @@ use pgwire::messages::startup::Authentication;
 use self::exchange::{Mechanism, Offer};
 use super::verifiers::Verifiers;
 use super::{AuthError, Reason, answer};
-use crate::limits::bans::Trial;
+use crate::limits::bans::Attempt;
 use crate::startup::Client;
 use crate::wire::{self, Frame, WireError, take_cstr};
 
@@ -22,7 +22,7 @@ const NONCE_BYTES: usize = 18;
 pub(super) async fn prove(
     client: &mut Client,
     verifiers: &Verifiers,
-    trial: &Trial<'_>,
+    attempt: &Attempt<'_>,
 ) -> Result<Result<usize, Reason>, AuthError> {
     let offer = Offer::new(client.tls.as_ref().and_then(|tls| tls.end_point.clone()));
     client
@@ -44,7 +44,7 @@ pub(super) async fn prove(
         Ok(proven) => proven,
         Err(reason) => return Ok(Err(reason)),
     };
-    if !trial.is_open() {
+    if !attempt.is_allowed() {
         return Ok(Err(Reason::Withheld));
     }
     client

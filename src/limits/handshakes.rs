@@ -11,8 +11,7 @@
 //! address stands for its /64. Each step takes time by the logarithm of the number of permits.
 //! Nothing is logged while the lock is held.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use self::group::{AddressKey, Group};
 use crate::address::neighbourhood;
+
+mod group;
 
 /// The shortest time between two warnings that all permits are taken.
 const WARN_PAUSE: Duration = Duration::from_secs(10);
@@ -64,26 +66,6 @@ struct Permit {
     counted_for: AddressKey,
     /// Cancelled when the permit is revoked.
     revoked: CancellationToken,
-}
-
-/// Connections among which one can be chosen to give way, by age and by how many their address has.
-#[derive(Default)]
-struct Group {
-    by_age: BTreeMap<u64, AddressKey>,
-    by_address: HashMap<AddressKey, BTreeSet<u64>>,
-    /// The busiest address is last; of two that are as busy, the one with the oldest connection.
-    by_rank: BTreeSet<Rank>,
-}
-
-/// How many connections an address has, its oldest one, and the address.
-type Rank = (usize, Reverse<u64>, AddressKey);
-
-/// The address that a connection is counted for; in IPv6 its /64.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-enum AddressKey {
-    Client(IpAddr),
-    /// The connection came through this balancer, and its PROXY header has not come yet.
-    Balancer(IpAddr),
 }
 
 /// The right of one connection to stay while it is not logged in, until it is revoked for another.
@@ -206,62 +188,6 @@ impl Permits {
             permit.counted_for = address;
         }
     }
-}
-
-impl Group {
-    fn count_of(&self, address: AddressKey) -> usize {
-        self.by_address.get(&address).map_or(0, BTreeSet::len)
-    }
-
-    fn oldest(&self) -> Option<u64> {
-        self.by_age.keys().next().copied()
-    }
-
-    fn oldest_of(&self, address: AddressKey) -> Option<u64> {
-        self.by_address.get(&address)?.first().copied()
-    }
-
-    /// The oldest connection of the address that has most of them, if it has more than `share`.
-    fn oldest_of_busiest(&self, share: usize) -> Option<u64> {
-        let (_, Reverse(oldest), _) = self
-            .by_rank
-            .last()
-            .filter(|(count, ..)| *count > share.max(1))?;
-        Some(*oldest)
-    }
-
-    fn add(&mut self, number: u64, address: AddressKey) {
-        self.by_age.insert(number, address);
-        self.change(address, |numbers| numbers.insert(number));
-    }
-
-    /// Takes a connection out, and says whether it was here.
-    fn remove(&mut self, number: u64) -> bool {
-        let Some(address) = self.by_age.remove(&number) else { return false };
-        self.change(address, |numbers| numbers.remove(&number));
-        true
-    }
-
-    /// Changes which connections an address has, and keeps its rank right.
-    fn change(&mut self, address: AddressKey, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
-        let numbers = self.by_address.entry(address).or_default();
-        if let Some(rank) = rank(address, numbers) {
-            self.by_rank.remove(&rank);
-        }
-        change(numbers);
-        match rank(address, numbers) {
-            Some(rank) => {
-                self.by_rank.insert(rank);
-            }
-            None => {
-                self.by_address.remove(&address);
-            }
-        }
-    }
-}
-
-fn rank(address: AddressKey, numbers: &BTreeSet<u64>) -> Option<Rank> {
-    Some((numbers.len(), Reverse(*numbers.first()?), address))
 }
 
 impl HandshakePermit {

@@ -2,13 +2,15 @@
 
 use tokio::time::advance;
 
+use super::memory::{MAX_BANS, MAX_FAILURES, MAX_GROUNDS};
 use super::*;
+use crate::secret::SecretBytes;
 
 const SEC: Duration = Duration::from_secs(1);
 
 fn bans() -> Bans {
     let exempt = vec!["10.9.0.0/16".parse().unwrap()];
-    Bans::new(&BanLimits { after: 3, window: 60 * SEC, time: 300 * SEC, exempt })
+    Bans::new(BanLimits { after: 3, window: 60 * SEC, time: 300 * SEC, exempt })
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -16,22 +18,22 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// A name that somebody has.
-fn user(name: &str) -> Counted {
+fn user(name: &str) -> CountedUser {
     let mut tag = [0; 32];
     tag.iter_mut()
         .zip(name.bytes())
         .for_each(|(to, from)| *to = from);
-    Counted::new(SecretBytes::new(tag), name)
+    CountedUser::new(SecretBytes::new(tag), name)
 }
 
 fn fail(bans: &Bans, from: &str, name: &str, times: usize) {
     for _ in 0..times {
-        bans.failed(ip(from), &user(name));
+        bans.record_failure(ip(from), &user(name));
     }
 }
 
 fn is_banned(bans: &Bans, from: &str, name: &str) -> bool {
-    bans.judge(ip(from), &user(name)).is_err()
+    bans.check(ip(from), &user(name)).is_err()
 }
 
 fn forgive(bans: &Bans, names: &[&str]) {
@@ -55,26 +57,34 @@ async fn a_pair_is_banned_for_a_time_and_then_forgotten() {
     assert!(!is_banned(&bans, "10.0.0.1", "b") && !is_banned(&bans, "10.0.0.2", "a"));
     assert_eq!(bans.list(), [Ban { address: ip("10.0.0.1"), user: Some("a".into()), left: 300 * SEC }]);
     advance(299 * SEC).await;
-    assert_eq!(bans.judge(ip("::ffff:10.0.0.1"), &user("a")), Err(Banned { left: SEC }));
+    assert_eq!(bans.check(ip("::ffff:10.0.0.1"), &user("a")), Err(Banned { left: SEC }));
     advance(SEC).await;
     assert!(!is_banned(&bans, "10.0.0.1", "a"));
     assert_empty(&bans);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trial_counts_by_its_end_unless_a_ban_began_meanwhile() {
+async fn an_attempt_counts_by_its_outcome_unless_a_ban_began_meanwhile() {
     let bans = bans();
     let a = user("a");
-    let trial = || bans.trial(ip("10.0.0.1"), &a);
-    let late = [Ended::Right, Ended::Wrong].map(|how| (trial().unwrap(), how));
-    for how in [Ended::Uncounted, Ended::Wrong, Ended::Wrong, Ended::Right, Ended::Wrong, Ended::Wrong, Ended::Wrong] {
-        trial().unwrap().end(how).unwrap();
+    let attempt = || bans.start_attempt(ip("10.0.0.1"), &a);
+    let late = [Outcome::Right, Outcome::Wrong].map(|outcome| (attempt().unwrap(), outcome));
+    for outcome in [
+        Outcome::Uncounted,
+        Outcome::Wrong,
+        Outcome::Wrong,
+        Outcome::Right,
+        Outcome::Wrong,
+        Outcome::Wrong,
+        Outcome::Wrong,
+    ] {
+        attempt().unwrap().finish(outcome).unwrap();
     }
     let banned = Banned { left: 300 * SEC };
-    assert_eq!(trial().err(), Some(banned));
-    for (trial, how) in late {
-        assert!(!trial.is_open());
-        assert_eq!(trial.end(how), Err(banned));
+    assert_eq!(attempt().err(), Some(banned));
+    for (attempt, outcome) in late {
+        assert!(!attempt.is_allowed());
+        assert_eq!(attempt.finish(outcome), Err(banned));
     }
     let (_, memory) = bans.memory();
     assert_eq!(memory.failures.len(), 5, "what came too late is not among them");
@@ -113,7 +123,7 @@ async fn a_success_forgives_its_own_user_alone() {
     for other in 0..14 {
         fail(&bans, "10.0.0.1", &format!("u{other}"), 2);
         fail(&bans, "10.0.0.1", "own", 1);
-        bans.succeeded(ip("10.0.0.1"), &user("own"));
+        bans.record_success(ip("10.0.0.1"), &user("own"));
     }
     assert!(!is_banned(&bans, "10.0.0.1", "own") && !is_banned(&bans, "10.0.0.1", "u0"));
     fail(&bans, "10.0.0.1", "own", 2);
@@ -126,7 +136,7 @@ async fn a_success_forgives_its_own_user_alone() {
 async fn what_was_forgiven_ages_apart_from_what_came_after() {
     let bans = bans();
     fail(&bans, "10.0.0.1", "a", 2);
-    bans.succeeded(ip("10.0.0.1"), &user("a"));
+    bans.record_success(ip("10.0.0.1"), &user("a"));
     advance(30 * SEC).await;
     fail(&bans, "10.0.0.1", "a", 2);
     advance(30 * SEC).await;
@@ -162,7 +172,7 @@ async fn exempt_networks_and_an_end_before_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_counted_when_it_is_off() {
-    let bans = Bans::new(&BanLimits { after: 0, window: SEC, time: SEC, exempt: Vec::new() });
+    let bans = Bans::new(BanLimits { after: 0, window: SEC, time: SEC, exempt: Vec::new() });
     fail(&bans, "10.0.0.1", "a", 1000);
     assert!(!is_banned(&bans, "10.0.0.1", "a"));
     assert_empty(&bans);
@@ -176,7 +186,7 @@ async fn memory_is_bounded_and_a_flood_of_failures_ends_no_ban() {
     for n in 0..flood {
         // 29 of each address: none is banned by itself.
         let address = IpAddr::from(u32::try_from(0x0b00_0000 + n / 29).unwrap().to_be_bytes());
-        bans.failed(address, &user(&format!("u{n}")));
+        bans.record_failure(address, &user(&format!("u{n}")));
     }
     assert!(is_banned(&bans, "10.0.0.1", "a"));
     let (_, memory) = bans.memory();
@@ -193,10 +203,10 @@ async fn memory_is_bounded_and_a_flood_of_failures_ends_no_ban() {
 /// Issue 11, A4: right passwords that waited for our own queue until `startup_timeout` were counted
 /// as wrong.
 #[tokio::test(start_paused = true)]
-async fn a_trial_that_is_dropped_counts_for_nothing() {
+async fn an_attempt_that_is_dropped_counts_for_nothing() {
     let (bans, a) = (bans(), user("a"));
     for _ in 0..10 {
-        drop(bans.trial(ip("10.0.0.1"), &a).unwrap());
+        drop(bans.start_attempt(ip("10.0.0.1"), &a).unwrap());
     }
     assert_empty(&bans);
 }
@@ -279,12 +289,12 @@ async fn beyond_the_bound_a_ban_of_an_address_lasts_its_time() {
 /// Names that look alike where nobody has them: a ban of one must not tell whether somebody has the
 /// other.
 #[tokio::test(start_paused = true)]
-async fn names_are_told_apart_by_all_of_them() {
+async fn names_that_are_shown_alike_are_banned_apart() {
     let (bans, alias) = (bans(), "unknown-bf227a79");
-    let [one, other] = [[1; 32], [2; 32]].map(|tag| Counted::new(SecretBytes::new(tag), alias));
+    let [one, other] = [[1; 32], [2; 32]].map(|tag| CountedUser::new(SecretBytes::new(tag), alias));
     for _ in 0..3 {
-        bans.failed(ip("10.0.0.1"), &one);
+        bans.record_failure(ip("10.0.0.1"), &one);
     }
-    assert!(bans.judge(ip("10.0.0.1"), &one).is_err());
-    assert!(bans.judge(ip("10.0.0.1"), &other).is_ok());
+    assert!(bans.check(ip("10.0.0.1"), &one).is_err());
+    assert!(bans.check(ip("10.0.0.1"), &other).is_ok());
 }
