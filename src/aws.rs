@@ -12,11 +12,11 @@ pub(crate) mod gate;
 mod identity;
 mod operation;
 pub(crate) mod partition;
+mod redact;
 mod region;
 mod skew;
 mod sources;
 mod store;
-mod words;
 
 pub(crate) use self::arn::Arn;
 pub(crate) use self::call::{Calls, Observer};

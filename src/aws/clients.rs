@@ -18,7 +18,7 @@ use super::forward_proxy::{self, ForwardProxy};
 use super::identity::Identity;
 use super::region;
 use super::skew::Skew;
-use super::sources::{Caller, Sources};
+use super::sources::{PrincipalLookup, Sources};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Aws, HomeRegion};
 
@@ -84,12 +84,12 @@ impl Base {
             .region(region);
         let loader = loader.token_provider(NoToken);
         let base = Self::load(loader.no_credentials(), aws, env).await;
-        let caller = Caller {
+        let principals = PrincipalLookup {
             config: base.config.clone(),
             endpoint_url: base.endpoints.sts.clone(),
-            otherwise: Arc::clone(&base.called),
+            called: Arc::clone(&base.called),
         };
-        let sources = Sources::new(forward_proxy::http_client(proxy.as_ref()), caller, env);
+        let sources = Sources::new(forward_proxy::http_client(proxy.as_ref()), principals, env);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let identity = Identity::new(Box::new(sources), base.skew.correct(&clock));
         let keys = SharedCredentialsProvider::new(identity.clone());

@@ -10,7 +10,7 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
 use super::code::{Code, is_throttling, is_transient};
 use super::error::{AwsError, Call};
-use super::words::told;
+use super::redact::redacted;
 
 /// An error answer's own words, without anything that the request carried.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
     if let Some(response) = error.raw_response() {
         return format!("HTTP {}, with a body that is no answer of this API", response.status().as_u16());
     }
-    told(error)
+    redacted(error)
 }
 
 /// A text without what looks like a web identity token: the SDK may have sent one that it read

@@ -124,7 +124,7 @@ fn ahead(date: &str, now: SystemTime) -> Option<i64> {
 }
 
 /// A difference as people say it, to the next minute: a `Date` is not exact.
-pub(crate) fn told(secs: i64) -> String {
+pub(crate) fn describe(secs: i64) -> String {
     let (minutes, side) = ((secs.unsigned_abs() + 30) / 60, if secs < 0 { "ahead of" } else { "behind" });
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes} min {side}"),
@@ -180,6 +180,9 @@ mod tests {
             assert_eq!(clock.now(), at(14_400));
             assert!(skew.explains("SignatureDoesNotMatch"), "some client of the SDK's may not know yet");
         }
-        assert_eq!([told(-3_599), told(300), told(-11_100)], ["1 h ahead of", "5 min behind", "3 h 5 min ahead of"]);
+        assert_eq!(
+            [describe(-3_599), describe(300), describe(-11_100)],
+            ["1 h ahead of", "5 min behind", "3 h 5 min ahead of"]
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The SDK's words about calls without an answer and about keys that it did not find, less what
-//! they may quote.
+//! The SDK's own words about calls that failed and keys that it did not find, without what they
+//! quote.
 
 use std::env::VarError;
 use std::error::Error;
@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 
-/// Where the SDK begins to quote what a `credential_process` wrote to its standard error: `set -x`
-/// writes keys there.
+/// The mark behind which the SDK quotes what a `credential_process` wrote to its standard error,
+/// where `set -x` writes keys.
 const QUOTED: &str = "Stderr:";
 
-/// An error and its causes in one line. The SDK's words about a body that it cannot read quote the
-/// body, and its words about a variable, a document or a program that failed quote those: of such
-/// causes we say what they are, and nothing that they say.
-pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
-    let mut told = Vec::<String>::new();
+/// Writes an error and its causes in one line, without secrets.
+///
+/// The SDK's words about a body that it cannot read quote the body, and its words about a variable,
+/// a document or a program that failed quote those. Such causes are named here, and not quoted.
+pub(super) fn redacted(error: &(dyn Error + 'static)) -> String {
+    let mut causes = Vec::<String>::new();
     for cause in std::iter::successors(Some(error), |&cause| cause.source()) {
         let text = cause.to_string();
         let ours = if cause.is::<VarError>() {
@@ -29,27 +30,28 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
         };
         let is_last = ours.is_some();
         let text = ours.unwrap_or(text);
-        if told.last() != Some(&text) {
-            told.push(text);
+        if causes.last() != Some(&text) {
+            causes.push(text);
         }
         if is_last {
             break;
         }
     }
-    told.join(": ")
+    causes.join(": ")
 }
 
-/// The error of one load, for all who waited for it.
+/// The error of one load, shared by all who waited for it.
 #[derive(Clone, Debug)]
-pub(super) struct Again(Arc<CredentialsError>);
+pub(super) struct SharedError(Arc<CredentialsError>);
 
-impl Again {
+impl SharedError {
+    /// Shares an error.
     pub(super) fn new(error: CredentialsError) -> Self {
         Self(Arc::new(error))
     }
 
-    /// One of the same kind, with the same words and causes.
-    pub(super) fn error(&self) -> CredentialsError {
+    /// Makes an error of the same kind, with the same words and causes.
+    pub(super) fn to_error(&self) -> CredentialsError {
         match &*self.0 {
             CredentialsError::CredentialsNotLoaded(_) => CredentialsError::not_loaded(self.clone()),
             CredentialsError::InvalidConfiguration(_) => CredentialsError::invalid_configuration(self.clone()),
@@ -61,13 +63,13 @@ impl Again {
     }
 }
 
-impl fmt::Display for Again {
+impl fmt::Display for SharedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Error for Again {
+impl Error for SharedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
     }
@@ -78,25 +80,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_credential_process_wrote_is_not_told() {
+    fn what_a_credential_process_wrote_to_stderr_is_redacted() {
         let text =
             "Error retrieving credentials: external process exited with code exit status: 1. Stderr: + echo planted";
         let inner = CredentialsError::provider_error(text);
         let error = CredentialsError::provider_error(inner);
-        for error in [Again::new(error).error(), CredentialsError::provider_error(text)] {
-            let told = told(&error);
+        for error in [SharedError::new(error).to_error(), CredentialsError::provider_error(text)] {
+            let told = redacted(&error);
             assert!(!told.contains("planted") && told.contains("exited with code exit status: 1"), "{told}");
         }
     }
 
     #[test]
     fn an_error_that_many_wait_for_keeps_its_kind_and_its_causes() {
-        let again = Again::new(CredentialsError::invalid_configuration("a profile that is not there"));
-        let error = again.error();
+        let again = SharedError::new(CredentialsError::invalid_configuration("a profile that is not there"));
+        let error = again.to_error();
         assert!(matches!(error, CredentialsError::InvalidConfiguration(_)));
-        assert!(told(&error).ends_with("a profile that is not there"));
+        assert!(redacted(&error).ends_with("a profile that is not there"));
         assert!(matches!(
-            Again::new(CredentialsError::not_loaded("none")).error(),
+            SharedError::new(CredentialsError::not_loaded("none")).to_error(),
             CredentialsError::CredentialsNotLoaded(_)
         ));
     }
