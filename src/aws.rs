@@ -2,9 +2,11 @@
 //! the one way in that every call takes.
 
 mod arn;
+mod base;
 mod call;
 mod clients;
 mod code;
+mod endpoints;
 mod error;
 mod failure;
 mod forward_proxy;
@@ -19,9 +21,9 @@ mod sources;
 mod store;
 
 pub(crate) use self::arn::Arn;
+pub(crate) use self::base::require_roots;
+pub use self::base::{Base, NoRoots};
 pub(crate) use self::call::{Calls, Observer};
-pub(crate) use self::clients::require_roots;
-pub use self::clients::{Base, NoRoots};
 pub(crate) use self::code::Code;
 pub(crate) use self::error::{AwsError, Call};
 pub(crate) use self::operation::Operation;

@@ -11,7 +11,8 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::clients::{Base, Clients};
+use super::base::Base;
+use super::clients::Clients;
 use super::code::is_of_key;
 use super::error::{AwsError, Call};
 use super::failure::{class, timeouts};
