@@ -98,7 +98,8 @@ impl App {
         let logins = Logins::new(base, &config.credentials, &clock, &control, None);
         // A gate of their own: logins do not queue up behind them.
         let patience = config.credentials.timeout;
-        let references = References::new(Arc::new(StoreReader(Arc::new(logins.calls().apart(patience)))), patience);
+        let references =
+            References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(patience)))), patience);
         let pem = parts::listener_pem(&config.listen, &references).await;
         let tls = ServerTls::new(&config.listen, &pem, Arc::clone(&clock))?;
         tls.tell_of_age(true);

@@ -24,8 +24,8 @@ use super::sources::{PrincipalLookup, Sources};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Aws, HomeRegion};
 
-/// The most Regions whose clients are kept: more than AWS has, fewer than a writer of specs can make
-/// up.
+/// The most Regions whose clients are kept: more than AWS has, fewer than a writer of specs can
+/// make up.
 const MAX_REGIONS: usize = 64;
 
 /// The system has no CA certificates. The AWS SDK would panic at its first call.
@@ -59,9 +59,9 @@ pub struct Base {
 }
 
 impl Base {
-    /// Takes keys where the SDK's default chain finds them, and a forward proxy from the environment
-    /// where there is one. This calls no API, but asks the metadata service for the Region where
-    /// `home` needs it.
+    /// Takes keys where the SDK's default chain finds them, and a forward proxy from the
+    /// environment where there is one. This calls no API, but asks the metadata service for the
+    /// Region where `home` needs it.
     pub async fn from_environment(aws: &Aws, home: HomeRegion, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let proxy = ForwardProxy::of(env);
         let client = forward_proxy::http_client(proxy.as_ref());
@@ -132,7 +132,8 @@ impl Base {
         }
         let made = Arc::new(Clients::new(config.build(), Arc::clone(&self.endpoints), self.skew.clone()));
         if self.clients.len() >= MAX_REGIONS {
-            // The clients of the base's own Region stay. Others are made again when they are needed.
+            // The clients of the base's own Region stay. Others are made again when they are
+            // needed.
             self.clients.retain(|region, _| region.is_none());
         }
         Arc::clone(&self.clients.entry(region).or_insert(made))
@@ -143,8 +144,8 @@ impl Base {
         self.identity.as_ref().map_or(0, Identity::generation)
     }
 
-    /// The number of the base identity. It changes once the keys are, or may be, another identity's;
-    /// whatever was fetched under the one before must not be used any more.
+    /// The number of the base identity. It changes once the keys are, or may be, another
+    /// identity's; whatever was fetched under the one before must not be used any more.
     pub(crate) fn identity_number(&self) -> u64 {
         self.identity.as_ref().map_or(0, Identity::number)
     }
@@ -154,8 +155,8 @@ impl Base {
         &self.skew
     }
 
-    /// Loads the keys again, since AWS has refused those of generation `seen`. The answer is whether
-    /// there are others now.
+    /// Loads the keys again, since AWS has refused those of generation `seen`. The answer is
+    /// whether there are others now.
     pub(crate) async fn renew(&self, seen: u64) -> bool {
         match &self.identity {
             Some(identity) => identity.renew(seen).await,

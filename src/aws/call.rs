@@ -1,5 +1,5 @@
-//! Every call to AWS goes through here: named, bounded, tried again where that helps, and told to
-//! who watches.
+//! The one way to AWS: every call is named, bounded, tried again where that helps, and reported to
+//! an observer.
 
 use std::io;
 use std::path::Path;
@@ -15,26 +15,26 @@ use super::base::Base;
 use super::clients::Clients;
 use super::code::is_of_key;
 use super::error::{AwsError, Call};
-use super::failure::{class, timeouts};
+use super::failure::{classify, timeouts};
 use super::gate::{Gate, QuotaKey};
 use super::skew;
 use crate::clock::Clock;
 use crate::jitter::Jitter;
 use crate::secret::Secret;
 
-/// Sees each call: `check` does.
+/// Observes each call. `check` does, to report them as steps; `serve` has none.
 pub(crate) trait Observer: Send + Sync {
-    /// It begins.
+    /// A call begins.
     fn calling(&self, _call: &Call) {}
 
-    /// An attempt failed; there may be another.
+    /// An attempt of the call failed. Another may follow.
     fn failing(&self, _call: &Call, _error: &AwsError) {}
 
-    /// It is over. `took` is the call's whole time, its retries included. One that its flight's
-    /// deadline cuts off is never over.
+    /// A call is over. `took` is the time of all its attempts. A call that the deadline of its
+    /// flight cuts off is never reported here.
     fn called(&self, call: &Call, took: Duration, outcome: Result<(), &AwsError>);
 
-    /// What else there is to know: of the call made last, or of one that was not needed.
+    /// There is more to know of the call made last, or of one that was not needed.
     fn noted(&self, _call: &Call, _what: &str) {}
 
     /// A web identity token was read from its file, which took that long, or could not be.
@@ -44,7 +44,8 @@ pub(crate) trait Observer: Send + Sync {
     fn clock_is_off(&self, _what: &str) {}
 }
 
-/// How AWS is called.
+/// Makes every call to AWS: bounded in number and time, tried again where that helps, and reported
+/// to an observer. All who call share it.
 pub(crate) struct Calls {
     base: Arc<Base>,
     gate: Gate,
@@ -52,41 +53,48 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// `flight` bounds each attempt, and all attempts of one call.
+    /// Makes calls by `base`. `flight` is the deadline of the flights that call, from which those
+    /// of a call and of its attempts are derived.
     pub(crate) fn new(base: Base, flight: Duration, observer: Option<Arc<dyn Observer>>) -> Self {
         let base = Arc::new(base.with_timeouts(timeouts(flight)));
         Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
     }
 
-    /// The same with a way in of its own: what is slow or throttled here holds up nothing there.
-    pub(crate) fn apart(&self, flight: Duration) -> Self {
+    /// The same with a gate of its own, so that calls that are slow or throttled here hold up no
+    /// calls there.
+    pub(crate) fn with_own_gate(&self, flight: Duration) -> Self {
         let gate = Gate::new(Jitter::random(), flight / 4 * 3);
         Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone() }
     }
 
-    /// The clients of a region (default: the base's own).
+    /// The clients of a Region. `None`: the base's own Region.
     pub(crate) fn clients(&self, region: Option<&str>) -> Arc<Clients> {
         self.base.clients(region)
     }
 
-    /// The base's own region, or `otherwise` where it has none.
+    /// The Region to call in: `None`, which is the base's own, or `otherwise` where it has none.
     pub(crate) fn home<'r>(&self, otherwise: Option<&'r str>) -> Option<&'r str> {
         self.base.home(otherwise)
     }
 
-    /// As [`Base::identity_number`].
+    /// The number of the base identity, as [`Base::identity_number`] gives it.
     pub(crate) fn identity_number(&self) -> u64 {
         self.base.identity_number()
     }
 
-    /// The name of the region that [`Calls::clients`] means, where one is known.
+    /// The name of the Region that [`Calls::clients`] calls in, where one is known.
     pub(crate) fn region_name<'r>(&'r self, region: Option<&'r str>) -> Option<&'r str> {
         self.base.region_name(region)
     }
 
-    /// Makes one call, and takes what is needed from the answer. `account`, `region`: whose quota
-    /// it spends. `hidden`: a secret in the request, which an answer may quote. `read` says what is
-    /// wrong with an answer that will not do.
+    /// Makes one call, and reads what is needed from the answer.
+    ///
+    /// `account` and `region` say whose quota the call spends. `hidden` is a secret in the request,
+    /// which is taken out of what the answer says. `read` says what is wrong with an answer that
+    /// cannot be used.
+    ///
+    /// # Errors
+    /// The error of the last attempt, or [`AwsError::Unusable`].
     pub(crate) async fn make<T, U, E, F>(
         &self,
         call: &Call,
@@ -99,16 +107,16 @@ impl Calls {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let place =
+        let quota =
             QuotaKey { account: account.map(str::to_owned), region: self.base.region_name(region).map(str::to_owned) };
         let since = Instant::now();
-        let named = &call.within(place.region.as_deref());
+        let named = &call.within(quota.region.as_deref());
         let observer = self.observer.as_deref();
         if let Some(observer) = observer {
             observer.calling(call);
         }
         let failed = move |error| {
-            let error = class(named, &error, hidden.map(Secret::expose));
+            let error = classify(named, &error, hidden.map(Secret::expose));
             if let Some(observer) = observer {
                 observer.failing(call, &error);
             }
@@ -118,11 +126,11 @@ impl Calls {
         let attempt = || async move {
             let keys = self.base.generation();
             match send().await {
-                Err(error) if self.may_do_at_once(&error, keys).await => send().await.map_err(failed),
+                Err(error) if self.may_succeed_now(&error, keys).await => send().await.map_err(failed),
                 sent => sent.map_err(failed),
             }
         };
-        let answered = self.gate.call(&place, attempt).await;
+        let answered = self.gate.call(&quota, attempt).await;
         let outcome =
             answered.and_then(|answer| read(answer).map_err(|what| AwsError::Unusable { call: call.clone(), what }));
         if let Some(observer) = observer {
@@ -131,9 +139,10 @@ impl Calls {
         outcome
     }
 
-    /// Whether AWS refused what is other by now: the keys of the base identity, those of generation
-    /// `keys`, which it has read again, or a clock, which the SDK has corrected.
-    async fn may_do_at_once<E>(&self, error: &SdkError<E, HttpResponse>, keys: u64) -> bool
+    /// Whether a refused call may succeed if it is made again at once: because AWS refused the keys
+    /// of generation `keys` and others were loaded since, or refused the time of a signature and
+    /// the SDK has learned AWS's.
+    async fn may_succeed_now<E>(&self, error: &SdkError<E, HttpResponse>, keys: u64) -> bool
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -157,7 +166,7 @@ impl Calls {
         is_of_key(code) && self.base.renew(keys).await
     }
 
-    /// This machine's clock, with what AWS's answers have told of it.
+    /// A clock corrected by what AWS's answers have told of it.
     pub(crate) fn correct(&self, clock: &Arc<dyn Clock>) -> Arc<dyn Clock> {
         self.base.skew().correct(clock)
     }

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-/// Codes that say "slower": what standard retry mode takes for throttling.
+/// Codes by which AWS asks for fewer calls (the throttling codes of the SDKs' standard retry mode).
 const THROTTLING: &[&str] = &[
     "Throttling",
     "ThrottlingException",
@@ -24,7 +24,7 @@ const THROTTLING: &[&str] = &[
     "EC2ThrottledException",
 ];
 
-/// Codes that say "not now" (the SDKs' standard retry mode, and AWS's common errors).
+/// Codes by which AWS fails for now (the SDKs' standard retry mode, and AWS's common errors).
 const TRANSIENT: &[&str] = &[
     "RequestTimeout",
     "RequestTimeoutException",
@@ -59,8 +59,8 @@ const KEY: &[&str] = &[
     "UnrecognizedClientException",
 ];
 
-/// Codes that refuse the time of a request, or the account: neither do these say anything about
-/// what was asked for. To ask again with the same clock and account would not help.
+/// Codes by which AWS refuses the time of a request, or the account. They say nothing about what
+/// was asked for either, and the same clock and account would be refused again.
 const CALLER: &[&str] = &[
     "NotSignedUp",
     "OptInRequired",

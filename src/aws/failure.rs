@@ -1,4 +1,5 @@
-//! Classing what AWS answers, and its words less what they may quote.
+//! Turns failed calls into errors: by AWS's code, and with AWS's words but for the secrets that
+//! they may quote.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +13,7 @@ use super::code::{Code, is_throttling, is_transient};
 use super::error::{AwsError, Call};
 use super::redact::redacted;
 
-/// An error answer's own words, without anything that the request carried.
+/// The words of an error answer, without secrets that the request carried.
 #[derive(Debug)]
 struct Words(String);
 
@@ -24,9 +25,9 @@ impl fmt::Display for Words {
 
 impl Error for Words {}
 
-/// Classes a failed call. `hidden` is a secret that the request carried: a validation error would
-/// quote it.
-pub(super) fn class<E>(call: &Call, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> AwsError
+/// Turns a failed call into an error. `hidden` is a secret in the request, which a validation error
+/// would quote.
+pub(super) fn classify<E>(call: &Call, error: &SdkError<E, HttpResponse>, hidden: Option<&str>) -> AwsError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -69,7 +70,7 @@ where
     }
 }
 
-/// Why there is no answer.
+/// Says why there is no answer.
 fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
     if let Some(response) = error.raw_response() {
         return format!("HTTP {}, with a body that is no answer of this API", response.status().as_u16());
@@ -77,8 +78,8 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
     redacted(error)
 }
 
-/// A text without what looks like a web identity token: the SDK may have sent one that it read
-/// itself.
+/// Takes out of a text whatever looks like a web identity token. The SDK may have sent one that it
+/// read itself.
 fn without_tokens(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
     let words = text.split_inclusive(|c: char| !is_part(c));
@@ -88,8 +89,8 @@ fn without_tokens(text: &str) -> String {
         .collect()
 }
 
-/// AWS's words without the canonical request, which quotes signed headers, the session token among
-/// them (IAM User Guide, SignatureDoesNotMatch); and no more of them than a log line holds.
+/// Cuts AWS's words before the canonical request, which quotes signed headers with the session
+/// token among them (IAM User Guide, SignatureDoesNotMatch), and to what a log line holds.
 fn clip(text: &str) -> String {
     const LONGEST: usize = 1000;
     let end = ["The Canonical String", "The String-to-Sign"]
@@ -106,8 +107,8 @@ fn clip(text: &str) -> String {
     }
 }
 
-/// Nobody hands out credentials here. A provider that fails, or is away, is another matter: another
-/// time it may do.
+/// Whether the SDK found no source of credentials at all, or one that is set up wrongly. A source
+/// that fails for now does not count.
 fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| error.source()).any(|error| {
         matches!(
@@ -117,7 +118,8 @@ fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Bounds of one call; the flight has its own deadline over all.
+/// The deadlines of one call and its attempts. The flight has a deadline of its own over all of
+/// them.
 pub(super) fn timeouts(flight: std::time::Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(flight / 4)
@@ -145,7 +147,7 @@ mod tests {
     fn answer_with(status: u16, meta: ErrorMetadata) -> AwsError {
         let response = HttpResponse::new(status.try_into().unwrap(), "".into());
         let error = SdkError::service_error(GetCredentialsError::generic(meta), response);
-        class(&Call::new(Operation::GetCredentials, "wg"), &error, Some("s3cret"))
+        classify(&Call::new(Operation::GetCredentials, "wg"), &error, Some("s3cret"))
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canonical_request_and_endless_words_are_not_told() {
+    fn the_canonical_request_is_cut_off_and_long_words_are_shortened() {
         let said = "The request signature does not match. Check your key.\n\nThe Canonical String for this request should \
                     have been\n'POST\n/\n\nx-amz-security-token:planted\n'\n\nThe String-to-Sign should have been\n'x'";
         let told = fault::chain(&answer("SignatureDoesNotMatch", said));
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_not_quoted() {
         let told = |error: SdkError<GetCredentialsError, HttpResponse>| {
-            fault::chain(&class(&Call::new(Operation::GetCredentials, "wg"), &error, None))
+            fault::chain(&classify(&Call::new(Operation::GetCredentials, "wg"), &error, None))
         };
         let body = || HttpResponse::new(200.try_into().unwrap(), "planted".into());
         let read = told(SdkError::response_error("unexpected token 'p', planted", body()));

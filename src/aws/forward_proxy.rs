@@ -1,9 +1,8 @@
-//! The HTTP client of all calls to AWS, and which of them a forward proxy of the environment's may
-//! see.
+//! The HTTP client of all calls to AWS, and the forward proxy that the environment may name for it.
 //!
-//! Only `https` goes through one, inside a CONNECT tunnel. What is asked by plain http is a
-//! metadata service, the agent of a container or an endpoint on loopback: it holds tokens and
-//! secret keys in clear, and is never another machine's.
+//! Only `https` goes through the forward proxy, inside a CONNECT tunnel. Plain http goes to a
+//! metadata service, the agent of a container or an endpoint on loopback. It carries tokens and
+//! secret keys in clear, and never goes through another machine.
 
 use std::fmt;
 
@@ -25,21 +24,22 @@ const NEVER: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fe80::/10,fd00:ec2
 /// The forward proxy that the environment names.
 #[derive(Clone)]
 pub(super) struct ForwardProxy {
-    /// As `check` and logs name it: no user, no password.
+    /// Its address as `check` and logs show it, without user and password.
     pub(super) address: String,
-    /// Which variable names it.
+    /// The variable that names it.
     pub(super) variable: &'static str,
     config: ProxyConfig,
 }
 
 impl ForwardProxy {
-    /// `None`: there is none, or it is none that can be used, which is told.
+    /// Reads the environment. `None`: it names no forward proxy, or one that cannot be used, which
+    /// is logged.
     pub(super) fn of(env: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
         let set = |name: &str| env(name).filter(|value| !value.trim().is_empty());
         let (variable, url) = NAMES.iter().find_map(|name| Some((*name, set(name)?)))?;
         // As curl does.
         let url = if url.contains("://") { url } else { format!("http://{url}") };
-        // The error would say no more than that, and might quote a password.
+        // The error says no more than this, and might quote a password.
         let Ok(config) = ProxyConfig::https(url.trim()) else {
             warn!("{variable} is not used: it has to be the URL of an HTTP proxy, http://[USER:PASSWORD@]HOST:PORT");
             return None;
@@ -50,7 +50,7 @@ impl ForwardProxy {
     }
 }
 
-/// Leaves out what may hold a password.
+/// Leaves out the settings, which may hold a password.
 impl fmt::Debug for ForwardProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ForwardProxy")
@@ -59,7 +59,7 @@ impl fmt::Debug for ForwardProxy {
     }
 }
 
-/// The client. Its connections belong to the runtime that calls.
+/// Makes an HTTP client. Its connections belong to the runtime that calls.
 pub(super) fn http_client(proxy: Option<&ForwardProxy>) -> SharedHttpClient {
     let config = proxy.map_or_else(ProxyConfig::disabled, |proxy| proxy.config.clone());
     Builder::new().build_with_connector_fn(move |settings, components| {

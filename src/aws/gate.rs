@@ -1,5 +1,5 @@
-//! The way that every call of AWS takes: so many at a time to one account in one region, and again
-//! what failed for now.
+//! The gate that every call to AWS passes: a few calls at a time to one account in one Region, and
+//! those that fail for now are tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,71 +16,73 @@ use crate::jitter::Jitter;
 #[cfg(test)]
 mod tests;
 
-/// Calls in flight to one place, those that pause between two tries included.
+/// The most calls under way for one quota, those that pause between two tries included.
 const PERMITS: usize = 8;
 
-/// QuotaKeys remembered; those with a call in flight or waiting stay beyond it.
-const PLACES: usize = 1024;
+/// The most quotas that are remembered. Those with a call under way or waiting are kept beyond it.
+const MAX_QUOTAS: usize = 1024;
 
-/// Longest pause before the second try; it doubles with each.
+/// The longest pause before the second try. It doubles with each try.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Longest pause of all.
+/// The longest pause of all.
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Tries of a call that fails for now without being throttled.
+/// How often a call is tried that fails for now without being throttled.
 const TRIES: u32 = 3;
 
-/// What AWS counts calls by. `None`: the base identity's own.
+/// The quota of AWS's that a call spends. `None`: the base identity's own account or Region.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct QuotaKey {
     pub(crate) account: Option<String>,
     pub(crate) region: Option<String>,
 }
 
-/// All ways in. First come, first served, at each place.
+/// Bounds and retries the calls to AWS. Calls of one quota take turns in the order in which they
+/// came. All who call share it.
 pub(crate) struct Gate {
-    places: DashMap<QuotaKey, Arc<Lane>>,
+    lanes: DashMap<QuotaKey, Arc<Lane>>,
     jitter: Jitter,
-    /// How long a call that is throttled is tried again, counted from its turn on. Less than its
-    /// caller waits, so that the caller hears of it.
-    patience: Duration,
+    /// How long a throttled call is tried again, counted from its turn on. It is less than its
+    /// caller waits, so that the caller learns of the throttling.
+    max_wait: Duration,
 }
 
-/// The way in at one place. Both are fair.
+/// The calls of one quota. Both of its locks serve in the order of arrival.
 struct Lane {
     permits: Semaphore,
-    /// Held by the one throttled call that is tried again: by turns, they would take the next
-    /// chance from each other, and those with long pauses would lose it to those with short ones.
-    again: Mutex<()>,
+    /// Held by the one throttled call that is tried again. If all were, those with short pauses
+    /// would always come before those with long ones.
+    retrying: Mutex<()>,
 }
 
 impl Gate {
-    pub(crate) fn new(jitter: Jitter, patience: Duration) -> Self {
-        Self { places: DashMap::new(), jitter, patience }
+    /// A gate that nothing has passed. `max_wait` is how long a throttled call is tried again.
+    pub(crate) fn new(jitter: Jitter, max_wait: Duration) -> Self {
+        Self { lanes: DashMap::new(), jitter, max_wait }
     }
 
-    /// Calls when it is this call's turn. What is throttled is tried while patience lasts; what
-    /// fails for now, thrice. It keeps its turn while it pauses: a place that throttles gets
-    /// slower, and is not stormed. Cancel safe.
+    /// Makes a call once it is its turn. A throttled call is tried for `max_wait`, one that fails
+    /// for now three times. The call keeps its turn while it pauses, so that a quota that is used
+    /// up gets fewer calls. Dropping the future at any time gives the turn back.
     ///
     /// # Errors
-    /// That of the last attempt.
-    pub(crate) async fn call<T, F>(&self, place: &QuotaKey, attempt: impl Fn() -> F) -> Result<T, AwsError>
+    /// The error of the last attempt.
+    pub(crate) async fn call<T, F>(&self, quota: &QuotaKey, attempt: impl Fn() -> F) -> Result<T, AwsError>
     where
         F: Future<Output = Result<T, AwsError>>,
     {
-        let lane = self.lane(place);
-        // Nothing closes it.
+        let lane = self.lane(quota);
+        // The semaphore is never closed.
         let _turn = lane.permits.acquire().await;
-        let (mut longest, mut failures, mut again) = (FIRST_PAUSE, 0, None);
-        let give_up = Instant::now() + self.patience;
+        let (mut longest, mut failures, mut retrying) = (FIRST_PAUSE, 0, None);
+        let give_up = Instant::now() + self.max_wait;
         loop {
             let error = match attempt().await {
                 Err(error) if error.is_throttled() => {
-                    if again.is_none() {
-                        let Ok(turn) = timeout_at(give_up, lane.again.lock()).await else { return Err(error) };
-                        again = Some(turn);
+                    if retrying.is_none() {
+                        let Ok(turn) = timeout_at(give_up, lane.retrying.lock()).await else { return Err(error) };
+                        retrying = Some(turn);
                     }
                     if Instant::now() >= give_up {
                         return Err(error);
@@ -94,34 +96,34 @@ impl Gate {
                 outcome => return outcome,
             };
             let mut pause = self.jitter.up_to(longest);
-            if again.is_some() {
-                // The last try is at the end of its patience, not behind its caller's.
+            if retrying.is_some() {
+                // The last try is at the end of `max_wait`, and not later than its caller waits.
                 pause = pause.min(give_up.saturating_duration_since(Instant::now()));
             }
-            debug!(?place, error = fault::chain(&error).as_str(), ?pause, "a call failed: once more");
+            debug!(place = ?quota, error = fault::chain(&error).as_str(), ?pause, "a call failed: once more");
             sleep(pause).await;
             longest = (longest * 2).min(LAST_PAUSE);
         }
     }
 
     #[cfg(test)]
-    fn knows(&self, place: &QuotaKey) -> bool {
-        self.places.contains_key(place)
+    fn knows(&self, quota: &QuotaKey) -> bool {
+        self.lanes.contains_key(quota)
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.places.len()
+        self.lanes.len()
     }
 
-    fn lane(&self, place: &QuotaKey) -> Arc<Lane> {
-        if let Some(lane) = self.places.get(place) {
+    fn lane(&self, quota: &QuotaKey) -> Arc<Lane> {
+        if let Some(lane) = self.lanes.get(quota) {
             return Arc::clone(&lane);
         }
-        if self.places.len() >= PLACES {
-            self.places.retain(|_, lane| Arc::strong_count(lane) > 1);
+        if self.lanes.len() >= MAX_QUOTAS {
+            self.lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
         }
-        let lane = || Arc::new(Lane { permits: Semaphore::new(PERMITS), again: Mutex::new(()) });
-        Arc::clone(&self.places.entry(place.clone()).or_insert_with(lane))
+        let lane = || Arc::new(Lane { permits: Semaphore::new(PERMITS), retrying: Mutex::new(()) });
+        Arc::clone(&self.lanes.entry(quota.clone()).or_insert_with(lane))
     }
 }

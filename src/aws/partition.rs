@@ -1,29 +1,28 @@
 //! Which partition of AWS a Region is in, and the DNS names that its services end with.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::LazyLock;
 
 use aws_sdk_redshiftserverless::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use futures_util::FutureExt;
+use parking_lot::RwLock;
 
-/// The suffix of each Region that was asked for: the configuration names a host for each of
-/// thousands of connections.
+/// The suffix of each Region that was asked for, since a configuration may name the hosts of
+/// thousands of connections. The lock is held for one look-up or insertion.
 static SUFFIXES: LazyLock<RwLock<HashMap<String, String>>> = LazyLock::new(RwLock::default);
 
-/// Regions that are remembered: more than AWS has, fewer than a writer of specs can make up.
+/// The most Regions that are remembered: more than AWS has, fewer than a writer of specs can make
+/// up.
 const MAX_REGIONS: usize = 256;
 
-/// What follows `SERVICE.REGION.` in the names of a Region's services, `amazonaws.com` or another.
-/// The SDK's own data says so; a Region that it does not know is in `aws`.
+/// The DNS suffix that follows `SERVICE.REGION.` in the names of a Region's services,
+/// `amazonaws.com` or another, by the SDK's own data. A Region that the SDK does not know is taken
+/// to be in `aws`.
 pub(crate) fn dns_suffix(region: &str) -> String {
-    let known = SUFFIXES
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(region)
-        .cloned();
+    let known = SUFFIXES.read().get(region).cloned();
     known.unwrap_or_else(|| {
         let suffix = resolve(region).unwrap_or_else(|| "amazonaws.com".to_owned());
-        let mut suffixes = SUFFIXES.write().unwrap_or_else(PoisonError::into_inner);
+        let mut suffixes = SUFFIXES.write();
         if suffixes.len() < MAX_REGIONS {
             suffixes.insert(region.to_owned(), suffix.clone());
         }
@@ -31,10 +30,11 @@ pub(crate) fn dns_suffix(region: &str) -> String {
     })
 }
 
-/// Out of the name of a service's endpoint: the data behind the SDK's rules is private.
+/// Cuts the suffix out of the name of a service's endpoint, since the data behind the SDK's rules
+/// is private.
 fn resolve(region: &str) -> Option<String> {
     let params = Params::builder().region(region).build().ok()?;
-    // The rules ask nobody, so that the answer is there at once.
+    // The rules make no call, so that the answer is there at once.
     let endpoint = DefaultResolver::new()
         .resolve_endpoint(&params)
         .now_or_never()?
@@ -47,8 +47,8 @@ fn resolve(region: &str) -> Option<String> {
     )
 }
 
-/// The partition, as ARNs name it. Its name is in that of the Region ("Partitions", AWS Fault
-/// Isolation Boundaries).
+/// The name of a Region's partition in ARNs. The name of the Region says it ("Partitions", AWS
+/// Fault Isolation Boundaries).
 pub(crate) fn name(region: &str) -> String {
     let mut labels = region.split('-');
     match (labels.next(), labels.next()) {

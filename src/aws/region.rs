@@ -1,5 +1,5 @@
-//! The proxy's own Region: where roles are taken and stored values read, where nothing else names a
-//! Region.
+//! The proxy's own Region, in which roles are assumed and stored values are read unless something
+//! else names a Region.
 
 use std::path::Path;
 
@@ -13,9 +13,9 @@ use tracing::{info, warn};
 
 use crate::config::{Aws, HomeRegion};
 
-/// In the order of the SDK's chain: what is configured, the environment, the profile, the instance.
-/// The instance's metadata service is asked only where that can matter: elsewhere it is nobody's,
-/// and each start would wait for it.
+/// Finds the Region in the order of the SDK's chain: configuration, environment, profile, instance.
+/// The metadata service of an instance is asked only where that can matter. Elsewhere there is
+/// none, and each start would wait for it.
 pub(super) async fn find(aws: &Aws, home: HomeRegion, config: &ProviderConfig) -> Option<Region> {
     if let Some(region) = &aws.region {
         return Some(Region::new(region.clone()));
@@ -48,7 +48,7 @@ pub(super) async fn find(aws: &Aws, home: HomeRegion, config: &ProviderConfig) -
 }
 
 /// Whether this machine is an EC2 instance, by what its firmware says ("Detect whether a host is an
-/// EC2 instance", Amazon EC2 User Guide): that asks nobody.
+/// EC2 instance", Amazon EC2 User Guide). This makes no call.
 fn is_instance() -> bool {
     let says = |name: &str, mark: &str| {
         let text = std::fs::read_to_string(Path::new("/sys/devices/virtual/dmi/id").join(name));

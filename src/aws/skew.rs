@@ -1,6 +1,6 @@
-//! How far this machine's clock is from AWS's: taken from the `Date` of every answer, and corrected
-//! for in what is compared with expiries. Signatures are corrected by the SDK, which learns the
-//! same way, client by client.
+//! How far this machine's clock is from AWS's, by the `Date` of every answer. Times that are
+//! compared with expiries are corrected by it. The SDK corrects signatures itself, as each of its
+//! clients learns the difference in the same way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -13,8 +13,8 @@ use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
 
 use crate::clock::{Clock, SystemClock};
 
-/// Codes by which AWS refuses a signature for its time, besides others: the `Date` of the answer
-/// tells which it is.
+/// Codes by which AWS refuses a signature for its time. Some are used for other reasons too; the
+/// `Date` of the answer tells which it is.
 const OF_TIME: [&str; 7] = [
     "AuthFailure",
     "InvalidSignature",
@@ -25,11 +25,11 @@ const OF_TIME: [&str; 7] = [
     "SignatureDoesNotMatch",
 ];
 
-/// A clock that is less far off is not what AWS refuses a signature for: it takes them within five
-/// minutes.
+/// The least difference that counts. AWS accepts signatures within five minutes, so that a clock
+/// that is less far off is not the reason of a refusal.
 const LEAST_SECS: u64 = 240;
 
-/// What is known of the difference, for all that is compared with AWS's time.
+/// The difference as far as it is known. All clients and clocks share it, and clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Skew(Arc<Known>);
 
@@ -37,47 +37,47 @@ pub(crate) struct Skew(Arc<Known>);
 struct Known {
     /// How many seconds AWS's clock is ahead.
     secs: AtomicI64,
-    /// It was off at some time: some client of the SDK's may still sign by that.
+    /// The clock was off at some time, and some client of the SDK may still sign by that.
     was_off: AtomicBool,
-    /// That it is off has been told.
-    was_told: AtomicBool,
+    /// It was reported that the clock is off.
+    is_reported: AtomicBool,
 }
 
-/// The machine's clock with what it is off by.
+/// A clock that adds the difference to this machine's.
 struct Corrected {
     clock: Arc<dyn Clock>,
     skew: Skew,
 }
 
 impl Skew {
-    /// Takes it from an answer's `Date`, which came at `now`. A clock that has been set is right
-    /// again.
+    /// Learns the difference from the `Date` of an answer that came at `now`. Once somebody has set
+    /// the clock, there is none.
     fn see(&self, date: &str, now: SystemTime) {
         let Some(secs) = ahead(date, now) else { return };
         self.0.secs.store(secs, Ordering::Relaxed);
         match secs {
-            0 => self.0.was_told.store(false, Ordering::Relaxed),
+            0 => self.0.is_reported.store(false, Ordering::Relaxed),
             _ => self.0.was_off.store(true, Ordering::Relaxed),
         }
     }
 
-    /// How many seconds AWS's clock is ahead, if it is far.
+    /// How many seconds AWS's clock is ahead of this machine's. Zero where the difference is small.
     pub(crate) fn secs(&self) -> i64 {
         self.0.secs.load(Ordering::Relaxed)
     }
 
-    /// Whether a call that was refused by this code may do at once: by then its client signs by the
-    /// time of the answer.
+    /// Whether a call that was refused by this code may succeed at once, since its client signs by
+    /// the time of that answer now.
     pub(crate) fn explains(&self, code: &str) -> bool {
         self.0.was_off.load(Ordering::Relaxed) && OF_TIME.contains(&code)
     }
 
-    /// Whether nobody has been told yet that it is off. Once.
+    /// Whether it has not been reported yet that the clock is off. The answer is `true` once.
     pub(crate) fn is_news(&self) -> bool {
-        !self.0.was_told.swap(true, Ordering::Relaxed)
+        !self.0.is_reported.swap(true, Ordering::Relaxed)
     }
 
-    /// The clock as AWS has it, as far as is known by then.
+    /// A clock that tells AWS's time, as far as the difference is known when it is read.
     pub(crate) fn correct(&self, clock: &Arc<dyn Clock>) -> Arc<dyn Clock> {
         Arc::new(Corrected { clock: Arc::clone(clock), skew: self.clone() })
     }
@@ -95,7 +95,7 @@ impl Intercept for Skew {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.response().headers();
-        // One that comes out of a cache has an old date.
+        // An answer out of a cache has an old date.
         if let Some(date) = headers.get("date").filter(|_| headers.get("age").is_none()) {
             self.see(date, SystemClock.now());
         }
@@ -112,8 +112,8 @@ impl Clock for Corrected {
     }
 }
 
-/// How many seconds an HTTP date is ahead of `now`; none, if that is not far. `None`: it is no
-/// date.
+/// How many seconds an HTTP date is ahead of `now`, or zero where that is not far. `None`: the text
+/// is no date.
 fn ahead(date: &str, now: SystemTime) -> Option<i64> {
     let there = SystemTime::try_from(DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?).ok()?;
     let secs = match there.duration_since(now) {
@@ -123,7 +123,7 @@ fn ahead(date: &str, now: SystemTime) -> Option<i64> {
     Some(if secs.unsigned_abs() > LEAST_SECS { secs } else { 0 })
 }
 
-/// A difference as people say it, to the next minute: a `Date` is not exact.
+/// Writes a difference for people, to the next minute, since a `Date` is not exact.
 pub(crate) fn describe(secs: i64) -> String {
     let (minutes, side) = ((secs.unsigned_abs() + 30) / 60, if secs < 0 { "ahead of" } else { "behind" });
     match (minutes / 60, minutes % 60) {

@@ -70,7 +70,7 @@ impl SpecTable {
         control: &Handle,
         (negative_ttl, timeout): (Duration, Duration),
     ) -> Self {
-        let items = Dynamo { calls: calls.apart(timeout), table: settings.dynamodb_table.clone() };
+        let items = Dynamo { calls: calls.with_own_gate(timeout), table: settings.dynamodb_table.clone() };
         Self::over(Box::new(items), settings, clock, control, (negative_ttl, timeout))
     }
 
