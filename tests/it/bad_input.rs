@@ -38,8 +38,8 @@ struct Told {
     conn_id: String,
     /// Without the connection's name.
     cause: String,
-    /// Why and how to mend it, as `check` says. Empty: as another row.
-    mend: String,
+    /// Why and how to fix it, as `check` says. Empty: as another row.
+    fix: String,
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn log_in_to_all(world: &World, rows: &[Row], env: &[(&str, &str)]) -> Vec
     assert_no_secret(world, &log);
     rows.iter()
         .zip(checked)
-        .map(|(row, mend)| Told { mend, ..told(row, &log) })
+        .map(|(row, fix)| Told { fix, ..told(row, &log) })
         .collect()
 }
 
@@ -162,15 +162,15 @@ async fn check(world: &World, row: &Row, env: &[(&str, &str)]) -> String {
     let document: Value = serde_json::from_str(&document).expect(&errors);
     let steps = document["connections"][0]["steps"].as_array().unwrap();
     let failed = steps.iter().find(|step| step["ok"] == false).unwrap();
-    let told = format!("{} {}", failed["why"].as_str().unwrap(), failed["mend"].as_str().unwrap());
+    let told = format!("{} {}", failed["why"].as_str().unwrap(), failed["fix"].as_str().unwrap());
     let all = steps
         .iter()
         .filter_map(|step| step["detail"].as_str())
         .chain([&*told])
         .collect::<Vec<_>>()
         .join("\n");
-    assert!(all.contains(row.mend), "{}: no {:?} in {all}", row.conn_id, row.mend);
-    if row.mend.is_empty() { String::new() } else { told }
+    assert!(all.contains(row.fix), "{}: no {:?} in {all}", row.conn_id, row.fix);
+    if row.fix.is_empty() { String::new() } else { told }
 }
 
 /// The one line of a row.
@@ -190,12 +190,12 @@ fn told(row: &Row, log: &str) -> Told {
     for name in row.names {
         assert!(cause.contains(name), "{}: no {name:?} in {cause:?}", row.conn_id);
     }
-    Told { conn_id: row.conn_id.to_owned(), cause: cause.to_owned(), mend: String::new() }
+    Told { conn_id: row.conn_id.to_owned(), cause: cause.to_owned(), fix: String::new() }
 }
 
 /// Also where the same thing is called by another name: what is left must differ.
 fn assert_told_apart(all: &[Told]) {
-    let texts: [fn(&Told) -> &str; 2] = [|told| &told.cause, |told| &told.mend];
+    let texts: [fn(&Told) -> &str; 2] = [|told| &told.cause, |told| &told.fix];
     for text in texts {
         let mut seen = BTreeMap::new();
         for told in all.iter().filter(|told| !text(told).is_empty()) {

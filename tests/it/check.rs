@@ -1,4 +1,4 @@
-//! `check` by the real binary: each step proved, the first failure explained with its mend, and no
+//! `check` by the real binary: each step proved, the first failure explained with its fix, and no
 //! secret told.
 
 use std::process::Stdio;
@@ -75,7 +75,7 @@ async fn check_as(world: &World, args: &[&str], env: &[(&str, &str)]) -> Told {
 /// Wherever a secret may stand.
 const PLANTED: &str = "planted-external-id-77d1";
 
-/// The only connection's failed step: its name, `why` and `mend`.
+/// The only connection's failed step: its name, `why` and `fix`.
 #[track_caller]
 fn failed(told: &Told) -> (String, String, String) {
     assert_eq!(told.code, Some(1), "{}", told.all());
@@ -90,15 +90,15 @@ fn failed(told: &Told) -> (String, String, String) {
         .clone();
     assert_eq!((&connection["ok"], &connection["failed_step"]), (&Value::Bool(false), &last["step"]));
     let text = |key: &str| last[key].as_str().unwrap().to_owned();
-    (text("step"), text("why"), text("mend"))
+    (text("step"), text("why"), text("fix"))
 }
 
 #[track_caller]
-fn assert_failed(told: &Told, step: &str, why: &str, mend: &str) {
+fn assert_failed(told: &Told, step: &str, why: &str, fix: &str) {
     let found = failed(told);
     assert_eq!(found.0, step, "{}", told.all());
     assert!(found.1.contains(why), "{why}\n{}", told.all());
-    assert!(found.2.contains(mend), "{mend}\n{}", told.all());
+    assert!(found.2.contains(fix), "{fix}\n{}", told.all());
 }
 
 fn names(connection: &Value) -> Vec<&str> {
@@ -158,7 +158,7 @@ async fn each_connection_is_proved_anew_and_told_in_one_document() {
     assert_eq!((names(lost), names(sales)), (STEPS[..5].to_vec(), STEPS.to_vec()));
     assert_eq!(world.sandbox.aws.calls("GetParameter"), 2);
     assert!(
-        lost["steps"][4]["mend"]
+        lost["steps"][4]["fix"]
             .as_str()
             .unwrap()
             .contains("there is no workgroup lost in ap-southeast-2")
@@ -203,14 +203,14 @@ async fn a_user_is_told_by_which_right_it_may_open_a_connection() {
         "{}",
         told.all()
     );
-    for (user, conn_id, why, mend) in [
+    for (user, conn_id, why, fix) in [
         ("guest", "sales", "no right of \"guest\"", "add \"sales\" to users.\"guest\".connections"),
         ("leaver", "sales", "the user \"leaver\" is disabled", "set users.\"leaver\".enabled = true"),
         ("stranger", "sales", "there is no user \"stranger\"", "add [users.\"stranger\"]"),
         ("demo", "asleep", "the connection is disabled", "set connections.\"asleep\".enabled = true"),
     ] {
         let before = world.sandbox.aws.journal().len();
-        assert_failed(&check(&world, &["--json", "--user", user, conn_id]).await, "user", why, mend);
+        assert_failed(&check(&world, &["--json", "--user", user, conn_id]).await, "user", why, fix);
         assert_eq!(world.sandbox.aws.journal().len(), before, "no call for {user}");
     }
     // Without a user it is proved before it is enabled.
@@ -297,13 +297,13 @@ async fn stored_values_that_will_not_do_are_explained_and_not_told() {
         .aws
         .put_secret("text", SecretValue::Text(PLANTED.to_owned()));
     world.sandbox.aws.put_parameter("/good", PLANTED);
-    for (conn_id, step, why, mend) in [
+    for (conn_id, step, why, fix) in [
         ("secret", "GetSecretValue", "the secret is not JSON", "store a JSON object in text"),
         ("token", "AssumeRoleWithWebIdentity", "InvalidIdentityToken", "IAM OIDC provider"),
         ("good", "login", "28000", "the stored password is that of \"adam\""),
         ("lost", "GetParameter", "ParameterNotFound", "--name /lost"),
     ] {
-        assert_failed(&check(&world, &["--json", conn_id]).await, step, why, mend);
+        assert_failed(&check(&world, &["--json", conn_id]).await, step, why, fix);
         assert_eq!(check(&world, &[conn_id]).await.code, Some(1), "{conn_id}, for people");
     }
 }
@@ -441,7 +441,7 @@ async fn a_base_identity_that_is_the_role_already_assumes_nothing_and_says_so() 
 async fn an_aws_that_is_busy_broken_or_away_is_told_apart() {
     let world = world("[credentials]\ntimeout = \"2s\"\n").await;
     let aws = &world.sandbox.aws;
-    for (operation, fault, why, mend) in [
+    for (operation, fault, why, fix) in [
         ("AssumeRole", Fault::Throttle, "was throttled (Throttling)", "wait a minute"),
         ("GetCredentials", Fault::InternalError, "failed (InternalServerException)", "AWS fails"),
         ("GetParameter", Fault::Garbage, "what answered is not ssm", "AWS_ENDPOINT_URL_*"),
@@ -455,7 +455,7 @@ async fn an_aws_that_is_busy_broken_or_away_is_told_apart() {
     ] {
         aws.fault(operation, fault, Times::Always);
         let step = if operation == "GetCallerIdentity" { "base identity" } else { operation };
-        assert_failed(&check(&world, &["--json"]).await, step, why, mend);
+        assert_failed(&check(&world, &["--json"]).await, step, why, fix);
         aws.clear_faults();
     }
     // Once is no failure.
@@ -473,7 +473,7 @@ async fn an_aws_that_is_busy_broken_or_away_is_told_apart() {
 async fn a_forward_proxy_that_stands_in_the_way_is_told() {
     let setup = Setup { aws: Some("https://sandbox.aws.example".into()), ..Setup::default() };
     let world = World::start(&setup).await;
-    for (answer, why, mend) in [
+    for (answer, why, fix) in [
         (
             "407 Proxy Authentication Required",
             "wants a user and a password (407)",
@@ -485,7 +485,7 @@ async fn a_forward_proxy_that_stands_in_the_way_is_told() {
         let url = format!("http://user:{PLANTED}@127.0.0.1:{}", forward.port);
         let env =
             [("HTTPS_PROXY", &*url), ("AWS_ACCESS_KEY_ID", &*world.keys.0), ("AWS_SECRET_ACCESS_KEY", &*world.keys.1)];
-        assert_failed(&check_as(&world, &["--json"], &env).await, "base identity", why, mend);
+        assert_failed(&check_as(&world, &["--json"], &env).await, "base identity", why, fix);
     }
 }
 
@@ -522,7 +522,7 @@ async fn the_way_to_the_warehouse_is_told_apart() {
         + &connection("roots", &[("ca", "\"aws\"")])
         + &connection("database", &[("database", "\"nope\"")]);
     let world = world(config).await;
-    for (conn_id, step, why, mend) in [
+    for (conn_id, step, why, fix) in [
         ("closed", "TCP", "Connection refused", &*format!("refused = port: nothing listens on {closed}")),
         ("nowhere", "DNS", "cannot resolve nowhere.invalid", "correct host"),
         ("metadata", "DNS", "no address that may be dialled", "leads to an address that no warehouse has"),
@@ -530,12 +530,12 @@ async fn the_way_to_the_warehouse_is_told_apart() {
         ("roots", "TLS", "UnknownIssuer", "set upstream.ca"),
         ("database", "login", "3D000", "correct database: there is no \"nope\""),
     ] {
-        assert_failed(&check(&world, &["--json", conn_id]).await, step, why, mend);
+        assert_failed(&check(&world, &["--json", conn_id]).await, step, why, fix);
     }
     let warehouse = &world.sandbox.warehouse;
     warehouse.refuse_logins(1);
-    let mend = "CREATE USER \"IAMR:rs01\" PASSWORD DISABLE";
-    assert_failed(&check(&world, &["--json", "sales"]).await, "login", "refused the login: 28000", mend);
+    let fix = "CREATE USER \"IAMR:rs01\" PASSWORD DISABLE";
+    assert_failed(&check(&world, &["--json", "sales"]).await, "login", "refused the login: 28000", fix);
     warehouse.login_error(1, "28000", "user \"IAMR:rs01\" does not exist");
     assert_failed(
         &check(&world, &["--json", "sales"]).await,
@@ -660,7 +660,7 @@ async fn an_item_that_will_not_do_or_is_not_there_is_a_failed_step() {
     let world = world_with_item(json!({})).await;
     let told = check(&world, &["--json", "bi-y"]).await;
     assert_failed(&told, "GetItem", "there is no item \"bi-y\" in lava.demo", "a missing enabled is false");
-    for (attributes, why, mend) in [
+    for (attributes, why, fix) in [
         (json!({"port": {"S": PLANTED}}), "port: must be", "correct these attributes of the item \"bi-x\""),
         (json!({"ca": {"S": PLANTED}}), "ca: is no field of lava's", "correct these attributes"),
         (
@@ -673,7 +673,7 @@ async fn an_item_that_will_not_do_or_is_not_there_is_a_failed_step() {
         (json!({"host": {"S": PLANTED}}), "specs.hosts", "have host be one of localhost"),
     ] {
         put(&world, attributes);
-        assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", why, mend);
+        assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", why, fix);
     }
     // What the secret says is known, and out of bounds, only at the login.
     put(&world, json!({"secret_id": {"S": "/lava/demo/s"}}));
@@ -700,12 +700,12 @@ async fn a_table_that_cannot_be_read_is_explained() {
     let world = world_with_item(json!({})).await;
     let aws = &world.sandbox.aws;
     aws.fault("GetItem", Fault::Deny, Times::Always);
-    let mend = concat!(
+    let fix = concat!(
         r#"add to the policy of arn:aws:iam::123456789012:user/proxy: {"Action":"dynamodb:GetItem","Condition":"#,
         r#"{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"bi-*"},"Null":{"dynamodb:LeadingKeys":"false"}},"#,
         r#""Effect":"Allow","Resource":"arn:aws:dynamodb:ap-southeast-2:123456789012:table/lava.demo.connections"}"#
     );
-    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "was refused (AccessDenied", mend);
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "was refused (AccessDenied", fix);
     aws.clear_faults();
     aws.fault("GetItem", Fault::Throttle, Times::Always);
     assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "was throttled", "more read capacity");
@@ -713,12 +713,12 @@ async fn a_table_that_cannot_be_read_is_explained() {
     aws.fault("GetItem", Fault::Hang, Times::Always);
     let mut world = world;
     world.edit("[specs]\n", "[limits]\nstartup_timeout = \"3s\"\n[specs]\n");
-    let mend = "a way to dynamodb in ap-southeast-2";
-    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "no answer within 1s", mend);
+    let fix = "a way to dynamodb in ap-southeast-2";
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "no answer within 1s", fix);
     world.sandbox.aws.clear_faults();
     world.edit(TABLE, "lava.other");
-    let mend = "there is no table lava.other in ap-southeast-2: correct specs.dynamodb_table";
-    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "ResourceNotFoundException", mend);
+    let fix = "there is no table lava.other in ap-southeast-2: correct specs.dynamodb_table";
+    assert_failed(&check(&world, &["--json", "bi-x"]).await, "GetItem", "ResourceNotFoundException", fix);
 }
 
 #[tokio::test]

@@ -315,7 +315,7 @@ async fn what_will_not_load_is_printed_as_a_comment_with_its_causes() {
         ran.toml
     );
     for line in [
-        "# Not imported until this is mended:",
+        "# Not imported until this is fixed:",
         "# workgroup: workgroup is required for a host that is no Redshift name",
         "# [connections.bi]",
         "# host = \"dw.example.com\"",

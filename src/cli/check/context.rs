@@ -38,12 +38,12 @@ pub(crate) struct Explanation {
     /// What went wrong: the chain of causes.
     pub(crate) what: String,
     /// The smallest thing to do.
-    pub(crate) mend: String,
+    pub(crate) fix: String,
 }
 
 impl Explanation {
-    pub(super) fn new(what: impl fmt::Display, mend: impl fmt::Display) -> Self {
-        Self { what: what.to_string(), mend: mend.to_string() }
+    pub(super) fn new(what: impl fmt::Display, fix: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), fix: fix.to_string() }
     }
 }
 

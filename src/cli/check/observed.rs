@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     fn why(what: &str) -> Explanation {
-        Explanation { what: what.to_owned(), mend: String::new() }
+        Explanation { what: what.to_owned(), fix: String::new() }
     }
 
     fn called(call: &Call, fault: Option<Explanation>) -> Event {

@@ -32,7 +32,7 @@ pub(super) fn line(step: &Step) -> String {
     // Writing to a String cannot fail.
     let _ = write!(line, "  {} ms", step.took.as_millis());
     if let Some(why) = &step.fault {
-        let _ = write!(line, "\n          why:  {}\n          mend: {}", visible(&why.what), visible(&why.mend));
+        let _ = write!(line, "\n          why:  {}\n          fix:  {}", visible(&why.what), visible(&why.fix));
     }
     line
 }
@@ -92,7 +92,7 @@ fn member(step: &Step) -> Value {
         "ms": u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
         "detail": step.detail,
         "why": step.fault.as_ref().map(|why| &why.what),
-        "mend": step.fault.as_ref().map(|why| &why.mend),
+        "fix": step.fault.as_ref().map(|why| &why.fix),
     })
 }
 
@@ -113,7 +113,7 @@ mod tests {
     fn proved() -> Vec<Proved> {
         let took = Duration::from_millis(34);
         let ok = Step { took, ..Step::new("AssumeRole", "arn:x") };
-        let fault = Some(Explanation { what: "re\u{1b}fused".to_owned(), mend: "correct port".to_owned() });
+        let fault = Some(Explanation { what: "re\u{1b}fused".to_owned(), fix: "correct port".to_owned() });
         let failed = Step { took, fault, ..Step::new("TCP", "h:1") };
         let config = Step::new("config", "").found("redshift");
         vec![
@@ -135,7 +135,7 @@ mod tests {
             [
                 "  ok      config: redshift  0 ms",
                 "  ok      AssumeRole arn:x  34 ms",
-                "  failed  TCP h:1  34 ms\n          why:  re fused\n          mend: correct port",
+                "  failed  TCP h:1  34 ms\n          why:  re fused\n          fix:  correct port",
             ]
         );
         assert_eq!(summary(all.iter()), "failed: sales (TCP)");
@@ -155,8 +155,8 @@ mod tests {
         assert_eq!((&fine["conn_id"], &fine["ok"], &fine["failed_step"]), (&json!("fine"), &json!(true), &Value::Null));
         assert_eq!((&sales["ok"], &sales["failed_step"]), (&json!(false), &json!("TCP")));
         let want = json!({ "step": "AssumeRole", "subject": "arn:x", "ok": true, "ms": 34, "detail": "", "why": null,
-            "mend": null });
+            "fix": null });
         assert_eq!(sales["steps"][0], want);
-        assert_eq!((&sales["steps"][1]["mend"], &sales["steps"][1]["ok"]), (&json!("correct port"), &json!(false)));
+        assert_eq!((&sales["steps"][1]["fix"], &sales["steps"][1]["ok"]), (&json!("correct port"), &json!(false)));
     }
 }

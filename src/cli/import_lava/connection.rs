@@ -261,7 +261,7 @@ impl Draft {
         let mut toml = String::new();
         // Writing to a string does not fail.
         if !faults.is_empty() {
-            let _infallible = writeln!(toml, "# Not imported until this is mended:");
+            let _infallible = writeln!(toml, "# Not imported until this is fixed:");
         }
         for comment in faults.iter().chain(&self.comments) {
             let _infallible = writeln!(toml, "# {comment}");

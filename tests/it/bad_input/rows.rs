@@ -20,7 +20,7 @@ pub(crate) struct Row {
     pub(crate) names: &'static [&'static str],
     /// What `check` says of it. Empty: what it proves first is wrong for the same cause as in
     /// another row.
-    pub(crate) mend: &'static str,
+    pub(crate) fix: &'static str,
 }
 
 /// Denied, or wrong: somebody has to change something.
@@ -92,8 +92,8 @@ fn fault(aws: &Aws, operation: &str, fault: Fault) {
 }
 
 macro_rules! row {
-    ($conn_id:literal, $keys:expr, $prepare:expr, $sqlstate:expr, $names:expr, $mend:literal) => {
-        Row { conn_id: $conn_id, keys: $keys, prepare: $prepare, sqlstate: $sqlstate, names: &$names, mend: $mend }
+    ($conn_id:literal, $keys:expr, $prepare:expr, $sqlstate:expr, $names:expr, $fix:literal) => {
+        Row { conn_id: $conn_id, keys: $keys, prepare: $prepare, sqlstate: $sqlstate, names: &$names, fix: $fix }
     };
 }
 

@@ -100,8 +100,8 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
             "the secret access key does not fit its key id: renew the base credentials".to_owned()
         };
     }
-    if let Some(mend) = table_of(call, context).and_then(|table| table::refused(code, table, region)) {
-        return mend;
+    if let Some(fix) = table_of(call, context).and_then(|table| table::refused(code, table, region)) {
+        return fix;
     }
     match (code, call.operation) {
         ("ParameterNotFound" | "ParameterVersionNotFound", _) => format!(

@@ -49,10 +49,10 @@ const FAULTS: [(&[&str], &str, &str); 7] = [
 
 /// `None`: it is not about a profile.
 pub(super) fn explain(call: &Call, text: &str) -> Option<Explanation> {
-    let (_, what, mend) = FAULTS
+    let (_, what, fix) = FAULTS
         .iter()
         .find(|(marks, ..)| marks.iter().any(|mark| text.contains(mark)))?;
-    Some(Explanation::new(format_args!("{call}: no base credentials: {what}"), mend))
+    Some(Explanation::new(format_args!("{call}: no base credentials: {what}"), fix))
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
             ),
         ] {
             let told = explain(&call, text).unwrap();
-            assert!(told.mend.contains(want), "{told:?}");
+            assert!(told.fix.contains(want), "{told:?}");
             assert!(!told.what.contains("feature") && !told.what.contains("planted"), "{told:?}");
         }
         assert_eq!(explain(&call, "the credential provider was not enabled: neither the environment has any"), None);

@@ -1,4 +1,4 @@
-//! One row for each cause: what is said of it, and that no two are given the same mend.
+//! One row for each cause: what is said of it, and that no two are given the same fix.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -76,8 +76,8 @@ fn whose_session_tags_are_too_long_is_told() {
         (Context { base: pod.clone(), ..context() }, (false, true)),
         (Context { base: pod, ..tagged() }, (true, true)),
     ] {
-        let mend = explained(&CheckError::Aws(&packed), &context).mend;
-        assert_eq!((mend.contains(own), mend.contains(pods)), want, "{mend}");
+        let fix = explained(&CheckError::Aws(&packed), &context).fix;
+        assert_eq!((fix.contains(own), fix.contains(pods)), want, "{fix}");
     }
 }
 
@@ -87,21 +87,21 @@ fn a_role_of_identity_center_is_told_by_its_permission_set() {
     let context = Context { base: Some(caller.into()), ..with(|spec| spec.roles.hops.truncate(1)) };
     let refused =
         denied(Operation::AssumeRole, ROLE, "AccessDenied", "User is not authorized to perform: sts:AssumeRole");
-    let mend = explained(&CheckError::Aws(&refused), &context).mend;
+    let fix = explained(&CheckError::Aws(&refused), &context).fix;
     for part in [
         "the permission set Data (IAM Identity Center",
         "\"AWS\":\"arn:aws:iam::111111111111:root\"",
         "aws-reserved/sso.amazonaws.com*/AWSReservedSSO_Data_*",
     ] {
-        assert!(mend.contains(part), "{mend}");
+        assert!(fix.contains(part), "{fix}");
     }
     let role = "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Data_0123456789abcdef";
-    let mend = explained(&CheckError::Aws(&denied(Operation::AssumeRole, role, "AccessDenied", "no")), &context).mend;
-    assert!(mend.contains("whose sessions it alone hands out"), "{mend}");
+    let fix = explained(&CheckError::Aws(&denied(Operation::AssumeRole, role, "AccessDenied", "no")), &context).fix;
+    assert!(fix.contains("whose sessions it alone hands out"), "{fix}");
 }
 
 #[test]
-fn every_cause_on_awss_side_has_a_mend_of_its_own() {
+fn every_cause_on_awss_side_has_a_fix_of_its_own() {
     let read = |path: &str, kind: ErrorKind| AwsError::TokenFile { path: path.into(), source: kind.into() };
     let rows = [
         (
@@ -439,12 +439,12 @@ fn every_cause_on_awss_side_has_a_mend_of_its_own() {
         (AwsError::Lost, "lost", "a fault of the proxy"),
     ];
     let context = context();
-    let mut mends = BTreeSet::new();
-    for (error, what, mend) in &rows {
+    let mut fixes = BTreeSet::new();
+    for (error, what, fix) in &rows {
         let told = explained(&CheckError::Aws(error), &context);
         assert!(told.what.contains(what), "{what}\n{told:?}");
-        assert!(told.mend.contains(mend), "{mend}\n{told:?}");
-        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+        assert!(told.fix.contains(fix), "{fix}\n{told:?}");
+        assert!(fixes.insert(told.fix.clone()), "said of another too: {told:?}");
         assert!(!format!("{told:?}").contains("dispatch failure"), "{told:?}");
     }
 }
@@ -482,7 +482,7 @@ fn flaw(name: &str, value: ItemValue, table: &SpecsTable) -> Flaw {
 }
 
 #[test]
-fn every_cause_of_the_tables_has_a_mend_of_its_own() {
+fn every_cause_of_the_tables_has_a_fix_of_its_own() {
     let context = of_table();
     let table = context.table.as_ref().unwrap();
     let on = "lava.prod.connections: bi-x";
@@ -550,15 +550,15 @@ fn every_cause_of_the_tables_has_a_mend_of_its_own() {
         (CheckError::BadItem(table, &attribute), "database: must be a string, not boolean", "correct these attributes"),
         (CheckError::Disabled, "is disabled", "set enabled = true in the item \"bi-x\" of lava.prod.connections"),
     ];
-    let mut mends = BTreeSet::new();
+    let mut fixes = BTreeSet::new();
     let of_aws = of_aws
         .iter()
-        .map(|(error, what, mend)| (CheckError::Aws(error), *what, *mend));
-    for (error, what, mend) in of_aws.chain(of_items) {
+        .map(|(error, what, fix)| (CheckError::Aws(error), *what, *fix));
+    for (error, what, fix) in of_aws.chain(of_items) {
         let told = explained(&error, &context);
         assert!(told.what.contains(what), "{what}\n{told:?}");
-        assert!(told.mend.contains(mend), "{mend}\n{told:?}");
-        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+        assert!(told.fix.contains(fix), "{fix}\n{told:?}");
+        assert!(fixes.insert(told.fix.clone()), "said of another too: {told:?}");
         assert!(!format!("{told:?}").contains(PLANTED), "{told:?}");
     }
     let told = explained(&CheckError::BadItem(table, &stranger), &context);
@@ -585,18 +585,18 @@ fn a_hop_is_taken_by_the_role_before() {
     let first = explained(&CheckError::Aws(&denied(Operation::AssumeRole, HUB, "AccessDenied", "no")), &context);
     assert!(
         first
-            .mend
+            .fix
             .contains("\"AWS\":\"arn:aws:iam::111111111111:role/task\""),
         "{first:?}"
     );
     assert!(
         first
-            .mend
+            .fix
             .contains("a missing external id gives the same answer"),
         "{first:?}"
     );
     let second = explained(&CheckError::Aws(&denied(Operation::AssumeRole, ROLE, "AccessDenied", "no")), &context);
-    assert!(second.mend.contains(&format!("\"AWS\":\"{HUB}\"")), "{second:?}");
+    assert!(second.fix.contains(&format!("\"AWS\":\"{HUB}\"")), "{second:?}");
 }
 
 #[test]
@@ -624,21 +624,21 @@ fn statements_are_of_the_partition_that_they_are_for() {
         denied(Operation::GetParameter, "arn:aws-cn:ssm:cn-north-1:1:parameter/x", "AccessDeniedException", "no");
     let said = explained(&CheckError::Aws(&error), &context);
     assert!(
-        said.mend
+        said.fix
             .contains("\"arn:aws-cn:ssm:cn-north-1:1:parameter/x\""),
         "{said:?}"
     );
     let error = denied(Operation::GetParameter, "x", "AccessDeniedException", "no");
     let said = explained(&CheckError::Aws(&error), &context);
     assert!(
-        said.mend
+        said.fix
             .contains("\"arn:aws-cn:ssm:cn-north-1:111111111111:parameter/x\""),
         "{said:?}"
     );
 }
 
 #[test]
-fn every_cause_on_the_way_to_the_warehouse_has_a_mend_of_its_own() {
+fn every_cause_on_the_way_to_the_warehouse_has_a_fix_of_its_own() {
     let address: SocketAddr = "10.0.0.1:5439".parse().unwrap();
     let connect = |kind: ErrorKind| UpstreamError::Connect { address, source: kind.into() };
     let resolve = |kind: ErrorKind| UpstreamError::Resolve { host: "wg.example.com".into(), source: kind.into() };
@@ -681,27 +681,23 @@ fn every_cause_on_the_way_to_the_warehouse_has_a_mend_of_its_own() {
         (UpstreamError::Protocol("no"), "it is no Redshift endpoint"),
     ];
     let context = context();
-    let mut mends = BTreeSet::new();
-    for (error, mend) in &rows {
+    let mut fixes = BTreeSet::new();
+    for (error, fix) in &rows {
         let told = explained(&CheckError::Warehouse(error), &context);
-        assert!(told.mend.contains(mend), "{mend}\n{told:?}");
-        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+        assert!(told.fix.contains(fix), "{fix}\n{told:?}");
+        assert!(fixes.insert(told.fix.clone()), "said of another too: {told:?}");
     }
     let late = explained(&CheckError::LoginTimeout(Duration::from_secs(120)), &context);
-    assert!(late.what.contains("within 120 s") && late.mend.contains("upstream.login_timeout"), "{late:?}");
+    assert!(late.what.contains("within 120 s") && late.fix.contains("upstream.login_timeout"), "{late:?}");
 }
 
 #[test]
-fn a_refused_login_is_mended_where_its_user_comes_from() {
+fn a_refused_login_is_fixed_where_its_user_comes_from() {
     let refused = UpstreamError::LoginRefused(ServerError::of("28000", "password authentication failed"));
     let mut stored = context();
     stored.db_user = Some("adam".into());
     let said = explained(&CheckError::Warehouse(&refused), &stored);
-    assert!(
-        said.mend
-            .contains("the stored password is that of \"adam\""),
-        "{said:?}"
-    );
+    assert!(said.fix.contains("the stored password is that of \"adam\""), "{said:?}");
     let mut own = with(|spec| {
         let cluster = Cluster { id: None, auto_create: false, db_groups: Vec::new(), deny_db_users: Vec::new() };
         (spec.target, spec.login) = (Target::Cluster(cluster), LoginFrom::Iam(LoginAs::PerUser));
@@ -709,17 +705,17 @@ fn a_refused_login_is_mended_where_its_user_comes_from() {
     own.db_user = Some("IAM:adam".into());
     let said = explained(&CheckError::Warehouse(&refused), &own);
     assert!(
-        said.mend
+        said.fix
             .contains("CREATE USER \"adam\" PASSWORD DISABLE, or set auto_create"),
         "{said:?}"
     );
 }
 
 #[test]
-fn every_cause_in_the_configuration_has_a_mend_of_its_own() {
+fn every_cause_in_the_configuration_has_a_fix_of_its_own() {
     let context = context();
-    let mut mends = BTreeSet::new();
-    for (error, mend) in [
+    let mut fixes = BTreeSet::new();
+    for (error, fix) in [
         (CheckError::UnknownUser("ann"), "add [users.\"ann\"]"),
         (CheckError::UnknownUser("ann~sales"), "give the user alone, \"ann\""),
         (CheckError::DisabledUser("ann"), "set users.\"ann\".enabled = true"),
@@ -728,7 +724,7 @@ fn every_cause_in_the_configuration_has_a_mend_of_its_own() {
         (CheckError::NeedsUser, "give --user"),
     ] {
         let told = explained(&error, &context);
-        assert!(told.mend.contains(mend), "{told:?}");
-        assert!(mends.insert(told.mend.clone()), "said of another too: {told:?}");
+        assert!(told.fix.contains(fix), "{told:?}");
+        assert!(fixes.insert(told.fix.clone()), "said of another too: {told:?}");
     }
 }

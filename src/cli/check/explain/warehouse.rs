@@ -11,10 +11,10 @@ use crate::upstream::{ServerError, UpstreamError};
 
 /// Explains one error.
 pub(super) fn explain(error: &UpstreamError, context: &Context) -> Explanation {
-    Explanation::new(causes(error), mend(error, context))
+    Explanation::new(causes(error), fix(error, context))
 }
 
-fn mend(error: &UpstreamError, context: &Context) -> String {
+fn fix(error: &UpstreamError, context: &Context) -> String {
     let Context { host, port, .. } = context;
     match error {
         UpstreamError::Resolve { source, .. } if source.kind() == ErrorKind::TimedOut => {

@@ -134,7 +134,7 @@ fn proved(steps: &[Step]) -> Vec<String> {
                 .fault
                 .as_ref()
                 .unwrap()
-                .mend
+                .fix
                 .starts_with("refused = port"),
         "{steps:?}"
     );
@@ -149,12 +149,12 @@ fn proved(steps: &[Step]) -> Vec<String> {
         .collect()
 }
 
-/// The last step: its name, what, and mend.
+/// The last step: its name, what, and fix.
 #[track_caller]
-fn assert_failed(steps: &[Step], name: &str, what: &str, mend: &str) {
+fn assert_failed(steps: &[Step], name: &str, what: &str, fix: &str) {
     let last = steps.last().unwrap();
     let why = last.fault.as_ref().unwrap();
-    assert!(last.name == name && why.what.contains(what) && why.mend.contains(mend), "{last:?}");
+    assert!(last.name == name && why.what.contains(what) && why.fix.contains(fix), "{last:?}");
 }
 
 /// It looked like a step that had gone well in 10,001 ms.
@@ -270,13 +270,13 @@ async fn a_secret_without_a_password_leads_to_iam_and_says_so() {
 #[tokio::test]
 async fn a_stored_value_that_will_not_do_fails_its_own_look_up_once() {
     let scene = Scene::start().await;
-    for (id, what, mend) in [
+    for (id, what, fix) in [
         ("text", "the secret is not JSON", "store a JSON object in text"),
         ("binary", "the secret is binary", "--secret-string"),
         ("missing", "ResourceNotFoundException", "create the secret missing in ap-southeast-2"),
     ] {
         let steps = scene.steps(None, |spec| spec.login = secret(id)).await;
-        assert_failed(&steps, "GetSecretValue", what, mend);
+        assert_failed(&steps, "GetSecretValue", what, fix);
         assert_eq!(steps.len(), 3, "{steps:?}");
     }
     let parameter = |name: &str, user| LoginFrom::Parameter { name: name.to_owned(), user, secret_id: None };
@@ -350,11 +350,11 @@ async fn a_user_without_an_entry_is_looked_for_below_the_path() {
         .collect();
     assert_eq!(listings.len(), 1, "two pages are one step: {steps:?}");
     assert_eq!((&*listings[0].subject, &*listings[0].detail), ("/users", "a password, of the user \"u10\", among 12"));
-    let mend = "is refused until /users/";
+    let fix = "is refused until /users/";
     let steps = scene.steps(Some("eve"), |_| {}).await;
-    assert_failed(&steps, "GetParametersByPath", "there is no SecureString /users/eve", mend);
+    assert_failed(&steps, "GetParametersByPath", "there is no SecureString /users/eve", fix);
     let steps = scene.steps(Some("bad"), |_| {}).await;
-    assert_failed(&steps, "GetParametersByPath", "the password of \"bad\": what it refers to", mend);
+    assert_failed(&steps, "GetParametersByPath", "the password of \"bad\": what it refers to", fix);
     let steps = scene
         .steps(Some("u10"), |spec| spec.login = LoginFrom::Iam(LoginAs::PerUser))
         .await;
@@ -394,7 +394,7 @@ async fn what_a_users_password_refers_to_is_read_and_told_by_its_kind_alone() {
     scene.aws.put_parameter("/broken", "SCRAM-SHA-256$nonsense");
     scene.aws.put_parameter("/empty", "\n");
     let refused = "every login of \"ann\" is refused until users.\"ann\".password leads to a password";
-    for (from, name, what, mend) in [
+    for (from, name, what, fix) in [
         (parameter("/nope"), "GetParameter", "ParameterNotFound", "create it, with the password as its value"),
         (secret("nope", None), "GetSecretValue", "ResourceNotFound", "or correct the user's password"),
         (secret("whole", Some("pw")), "GetSecretValue", "not a JSON object with a string \"pw\"", refused),
@@ -404,7 +404,7 @@ async fn what_a_users_password_refers_to_is_read_and_told_by_its_kind_alone() {
         (Reference::File(dir.path().join("none")), "password file", "cannot read", refused),
     ] {
         scene.password_from(from);
-        assert_failed(&scene.steps(Some("ann"), |_| {}).await, name, what, mend);
+        assert_failed(&scene.steps(Some("ann"), |_| {}).await, name, what, fix);
     }
     // Nobody's password is asked for where nobody is asked about.
     assert_eq!(scene.steps(None, |_| {}).await.last().unwrap().name, "TCP");
