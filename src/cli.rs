@@ -66,13 +66,9 @@ fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode 
 }
 
 fn check(config: &Config, args: &CheckArgs) -> ExitCode {
-    for warning in &config.warnings {
-        tell(format_args!("warning: {warning}"));
-    }
+    warn(&config.warnings);
     if args.offline {
-        check::ages(config)
-            .iter()
-            .for_each(|aging| tell(format_args!("warning: {aging}")));
+        warn(&check::ages(config));
     } else {
         return match check::live(config, args, &environment, &mut stdout()) {
             Ok(Verdict::Proved) => ExitCode::SUCCESS,
@@ -87,9 +83,7 @@ fn check(config: &Config, args: &CheckArgs) -> ExitCode {
 }
 
 fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
-    for warning in &config.warnings {
-        tell(format_args!("warning: {warning}"));
-    }
+    warn(&config.warnings);
     match iam_policy::document(config, &args.conn_ids, args.principal.as_ref()) {
         Ok(document) => done(writeln!(stdout(), "{document}")),
         Err(unknown) => done(Err::<(), _>(unknown)),
@@ -97,9 +91,7 @@ fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
 }
 
 fn paste(config: &Config, args: &UrlArgs) -> ExitCode {
-    for warning in &config.warnings {
-        tell(format_args!("warning: {warning}"));
-    }
+    warn(&config.warnings);
     match url::pasted(config, &args.conn_id, args.user.as_deref(), args.format) {
         Ok(pasted) => {
             let printed = done(writeln!(stdout(), "{}", pasted.text));
@@ -133,6 +125,12 @@ fn done(result: Result<(), impl Error>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     tell(chain(&error));
     ExitCode::from(FAILED)
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tell(format_args!("warning: {warning}"));
+    }
 }
 
 /// To stderr, for people; with nobody there to read, the exit code says it.

@@ -8,6 +8,7 @@ use self::open_to::OpenTo;
 use super::connection::Connection;
 pub use super::connection::Unknown;
 use crate::config::{Ca, Config, ConnId, ConnSpec, LoginAs, LoginFrom, SpecsTable, Target};
+use crate::credentials::DEFAULT_PORT;
 
 mod certificate;
 mod context;
@@ -107,11 +108,11 @@ fn address(spec: &ConnSpec) -> String {
             .map_or_else(String::new, |port| format!(", port {port}"))
     };
     match &spec.host {
-        Some(host) if host.contains(':') => format!("[{host}]:{}", spec.port.unwrap_or(5439)),
+        Some(host) if host.contains(':') => format!("[{host}]:{}", spec.port.unwrap_or(DEFAULT_PORT)),
         Some(host) if spec.port.is_none() && spec.login.secret_id().is_some() => {
             format!("{host}, port out of the secret")
         }
-        Some(host) => format!("{host}:{}", spec.port.unwrap_or(5439)),
+        Some(host) => format!("{host}:{}", spec.port.unwrap_or(DEFAULT_PORT)),
         None if spec.login.secret_id().is_some() => format!("out of the secret{}", port()),
         None => match spec.target {
             Target::Workgroup(_) => format!("where GetWorkgroup says{}", port()),

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::config::Config;
 use crate::startup::proxy_protocol;
+use crate::wire::{self, SSL_REQUEST};
 
 /// Asks the first address, as a client does who wants TLS, and leaves at the answer.
 ///
@@ -45,9 +46,6 @@ pub enum Unhealthy {
 /// For the connection, and again for the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// PostgreSQL, message formats: SSLRequest; its length, and 80877103.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-
 /// Where a listener on every address is met from here.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -58,6 +56,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// What a client sends that wants TLS.
+fn ssl_request() -> Vec<u8> {
+    wire::packet(&SSL_REQUEST.to_be_bytes())
+}
+
 fn ask(address: SocketAddr, balancers: &[IpNet]) -> Result<(), Unhealthy> {
     let answer = || -> io::Result<u8> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -66,7 +69,7 @@ fn ask(address: SocketAddr, balancers: &[IpNet]) -> Result<(), Unhealthy> {
         // Where the balancers' header is owed, we owe it too: as one that speaks for itself.
         let is_balancer = proxy_protocol::is_balancer(stream.local_addr()?, balancers);
         let header = if is_balancer { &proxy_protocol::LOCAL[..] } else { &[] };
-        stream.write_all(&[header, &SSL_REQUEST].concat())?;
+        stream.write_all(&[header, &ssl_request()].concat())?;
         let mut answer = [0];
         stream.read_exact(&mut answer)?;
         Ok(u8::from_be_bytes(answer))
@@ -93,9 +96,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = vec![0; header.len() + SSL_REQUEST.len()];
+            let mut request = vec![0; header.len() + ssl_request().len()];
             stream.read_exact(&mut request).unwrap();
-            assert_eq!(request, [header, &SSL_REQUEST].concat());
+            assert_eq!(request, [header, &ssl_request()].concat());
             stream.write_all(answer).unwrap();
         });
         address

@@ -1,7 +1,7 @@
 //! What SQLAlchemy takes, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what
 //! Redshift does not have.
 
-use super::percent::{encoded, is_plain_text};
+use super::percent::encoded;
 use super::target::{CONNECT_SECS, Target};
 use super::tls::{SslMode, UNVERIFIED};
 
@@ -21,10 +21,11 @@ pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String
         ),
     }
     // In the path SQLAlchemy before 2.1 decodes no percents; in the query all do.
-    let (path, query) = if is_plain_text(target.database) {
-        (target.database, String::new())
+    let database = encoded(target.database);
+    let (path, query) = if database == target.database {
+        (database, String::new())
     } else {
-        ("", format!("dbname={}&", encoded(target.database)))
+        (String::new(), format!("dbname={database}&"))
     };
     // With a file of roots, and the dialect brings one, libpq verifies under `require` too.
     let roots = if target.mode == SslMode::Require { "&sslrootcert=none" } else { "" };
