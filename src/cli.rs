@@ -13,13 +13,13 @@ use crate::config::Config;
 use crate::fault::chain;
 use crate::serve;
 
-pub mod args;
-pub mod check;
-pub mod hash_password;
-pub mod health;
+mod args;
+mod check;
+mod hash_password;
+mod health;
 pub mod iam_policy;
-pub mod import_lava;
-pub mod url;
+mod import_lava;
+mod url;
 
 mod bootstrap;
 mod connection;

@@ -30,7 +30,6 @@ pub mod limits;
 pub mod listener;
 pub mod network;
 pub mod secret;
-pub mod serve;
 
 mod address;
 mod blocking;
@@ -46,6 +45,7 @@ mod relay;
 mod resolver;
 #[cfg(test)]
 mod seeded;
+mod serve;
 mod session;
 mod session_id;
 mod spec;

@@ -15,13 +15,13 @@ use crate::config::Config;
 use crate::listener::Workers;
 use crate::{core_files, nofile, telemetry};
 
-pub use crate::telemetry::last_words;
+pub(crate) use crate::telemetry::last_words;
 
 /// Runs the proxy until SIGTERM or SIGINT has drained it.
 ///
 /// # Errors
 /// It did not start; see [`AppError`].
-pub fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
+pub(crate) fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
     let _flush = telemetry::start(&config.log, env("RUST_LOG").as_deref()).map_err(AppError::Process)?;
     for warning in &config.warnings {
         warn!("{warning}");

@@ -128,7 +128,7 @@ fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
 
 /// Writes to stderr what people are to read when the process ends, unless nobody reads: then it
 /// gives up after [`LAST_WORDS`], and the exit code says it.
-pub fn last_words(message: String) {
+pub(crate) fn last_words(message: String) {
     let (writing, written) = channel::<()>();
     // A thread, for a write to a pipe that is full cannot be stopped; it ends with the process.
     let _ = thread::Builder::new().spawn(move || {

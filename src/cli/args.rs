@@ -14,11 +14,11 @@ use crate::config::{self, Config, Problems, UnknownKeys};
 use crate::crypto::Verifier;
 
 /// It did not work.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The command line is wrong (EX_USAGE of sysexits.h).
-pub const USAGE: u8 = 64;
+pub(crate) const USAGE: u8 = 64;
 /// The configuration is wrong (EX_CONFIG).
-pub const CONFIGURATION: u8 = 78;
+pub(crate) const CONFIGURATION: u8 = 78;
 
 /// Where the configuration usually is.
 pub(super) const DEFAULT_CONFIG: &str = "proxy.toml";
@@ -27,25 +27,25 @@ pub(super) const DEFAULT_CONFIG: &str = "proxy.toml";
 #[derive(Debug, Parser)]
 #[command(name = "redshift-iam-proxy", version)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 64 usage, 78 configuration.")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The configuration: a path or file:PATH; or env:NAME, ssm:NAME or secret:ID[#key] for the
     /// text itself
     #[arg(long, global = true, value_name = "REF", default_value = DEFAULT_CONFIG)]
     #[arg(env = "REDSHIFT_IAM_PROXY_CONFIG", hide_env_values = true)]
-    pub config: String,
+    pub(crate) config: String,
 
     /// What becomes of a key in the configuration that this version does not know
     #[arg(long, global = true, value_enum, default_value_t = UnknownKeys::Refuse)]
-    pub unknown_keys: UnknownKeys,
+    pub(crate) unknown_keys: UnknownKeys,
 
     /// `serve` when there is none.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the proxy (also with no command)
     Serve,
     /// Prove each step of each connection, from the configuration to the login, and explain what
@@ -73,80 +73,80 @@ pub enum Command {
 
 /// Of `check`.
 #[derive(Args, Debug)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Only these, lava's table included; all of the configuration's own when none is given
     #[arg(value_name = "CONN_ID")]
-    pub conn_ids: Vec<String>,
+    pub(crate) conn_ids: Vec<String>,
 
     /// Also whether this user may open them, and with the user's own login where there is one
     #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
 
     /// One document of JSON, at the end
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 
     /// The configuration alone: no call to AWS, no connection
     #[arg(long, conflicts_with_all = ["user", "json", "no_login"])]
-    pub offline: bool,
+    pub(crate) offline: bool,
 
     /// Stop after TLS: the warehouse does not wake up
     #[arg(long)]
-    pub no_login: bool,
+    pub(crate) no_login: bool,
 }
 
 /// Of `iam-policy`.
 #[derive(Args, Debug)]
-pub struct IamPolicyArgs {
+pub(crate) struct IamPolicyArgs {
     /// Only these; all when none is given
     #[arg(value_name = "CONN_ID")]
-    pub conn_ids: Vec<String>,
+    pub(crate) conn_ids: Vec<String>,
 
     /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts
     /// get-caller-identity` prints it
     #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
-    pub principal: Option<Principal>,
+    pub(crate) principal: Option<Principal>,
 }
 
 /// Of `import-lava`.
 #[derive(Args, Debug)]
-pub struct ImportLavaArgs {
+pub(crate) struct ImportLavaArgs {
     /// All of lava's DynamoDB table, by the identity and region that `serve` would use
     #[arg(long, value_name = "NAME", conflicts_with = "files")]
-    pub table: Option<String>,
+    pub(crate) table: Option<String>,
 
     /// JSON: specs, or items as DynamoDB has them, one, many, or a map of them; - is stdin
     #[arg(value_name = "FILE", required_unless_present = "table")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Of `url`.
 #[derive(Args, Debug)]
-pub struct UrlArgs {
+pub(crate) struct UrlArgs {
     /// The connection: the configuration's, or one that lava's table may have
     #[arg(value_name = "CONN_ID")]
-    pub conn_id: String,
+    pub(crate) conn_id: String,
 
     /// Who logs in; the only user who may open the connection when not given, or the placeholder
     /// USER where there are more
     #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
 
     /// What the tool takes
     #[arg(long, value_enum, default_value_t = Format::Psql)]
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 /// Of `hash-password`.
 #[derive(Args, Debug)]
-pub struct HashPasswordArgs {
+pub(crate) struct HashPasswordArgs {
     /// Make a random password and print it on stderr
     #[arg(long)]
-    pub generate: bool,
+    pub(crate) generate: bool,
 
     /// Use the salt and rounds of this verifier
     #[arg(long, value_name = "VERIFIER", value_parser = Verifier::parse)]
-    pub like: Option<Verifier>,
+    pub(crate) like: Option<Verifier>,
 }
 
 impl Cli {
@@ -154,7 +154,7 @@ impl Cli {
     ///
     /// # Errors
     /// Help, version or a complaint was printed; the process ends with this code.
-    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+    pub(crate) fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         Self::try_parse_from(args).map_err(|mut why| {
             // What --like refuses may be a password in the wrong place.
             if why.kind() == ErrorKind::ValueValidation {
@@ -170,7 +170,7 @@ impl Cli {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    pub(crate) fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
         config::load_reference(&self.config, env, &|remote| bootstrap::fetch(remote, env), self.unknown_keys)
     }
 }

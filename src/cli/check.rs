@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-pub use self::live::{LiveError, Verdict, live};
+pub(crate) use self::live::{Verdict, live};
 use self::open_to::OpenTo;
 use super::connection::Connection;
-pub use super::connection::Unknown;
+pub(crate) use super::connection::Unknown;
 use crate::config::{Ca, Config, ConnId, ConnSpec, LoginAs, LoginFrom, SpecsTable, Target};
 use crate::credentials::DEFAULT_PORT;
 
@@ -30,7 +30,7 @@ mod warehouse;
 ///
 /// # Errors
 /// [`Unknown`].
-pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
+pub(crate) fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
     let mut out = String::new();
     // Writing to a string does not fail.
     if conn_ids.is_empty() {
@@ -63,7 +63,7 @@ pub fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> 
 /// What of the listener's TLS has ended, is about to, or has not begun: one line each, out of what
 /// stands in files and variables.
 #[must_use]
-pub fn ages(config: &Config) -> Vec<String> {
+pub(crate) fn ages(config: &Config) -> Vec<String> {
     listener::ages(config)
 }
 

@@ -14,12 +14,12 @@ use crate::secret::Secret;
 
 /// What to make a verifier of, and like what.
 #[derive(Debug)]
-pub struct HashPassword {
+pub(crate) struct HashPassword {
     /// Make a password instead of asking for one.
-    pub generate: bool,
+    pub(crate) generate: bool,
     /// Take salt and rounds from this one: two verifiers of a user need the same while the password
     /// is rotated.
-    pub like: Option<Verifier>,
+    pub(crate) like: Option<Verifier>,
 }
 
 impl HashPassword {
@@ -28,7 +28,7 @@ impl HashPassword {
     ///
     /// # Errors
     /// See `HashError`; nothing was written to `out` then, but for `Io`.
-    pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), HashError> {
+    pub(crate) fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), HashError> {
         let stdin = io::stdin();
         let password = if self.generate {
             generate()?
@@ -69,7 +69,7 @@ impl HashPassword {
 
 /// Why there is no verifier.
 #[derive(Debug, thiserror::Error)]
-pub enum HashError {
+pub(crate) enum HashError {
     /// Nothing was typed or piped.
     #[error("an empty password is refused")]
     Empty,

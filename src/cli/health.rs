@@ -14,7 +14,7 @@ use crate::wire::{self, SSL_REQUEST};
 ///
 /// # Errors
 /// `Unreachable`: no connection, or no answer in time. `Stranger`: something else listens there.
-pub fn check(config: &Config) -> Result<(), Unhealthy> {
+pub(crate) fn check(config: &Config) -> Result<(), Unhealthy> {
     let address = config
         .listen
         .addresses
@@ -26,7 +26,7 @@ pub fn check(config: &Config) -> Result<(), Unhealthy> {
 
 /// Why the proxy is not well.
 #[derive(Debug, thiserror::Error)]
-pub enum Unhealthy {
+pub(crate) enum Unhealthy {
     /// Nothing is configured to listen.
     #[error("there is no address to ask")]
     Nowhere,

@@ -25,18 +25,18 @@ mod toml;
 
 /// What came of an import.
 #[derive(Debug)]
-pub struct Imported {
+pub(crate) struct Imported {
     /// For the configuration; the same for the same specs, whatever their order.
-    pub toml: String,
+    pub(crate) toml: String,
     /// For whoever imports, one line each.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Nothing of a type that the proxy serves was left behind.
-    pub is_whole: bool,
+    pub(crate) is_whole: bool,
 }
 
 /// Imports what files hold; `-` is `stdin`.
 #[must_use]
-pub fn from_files(files: &[PathBuf], stdin: &mut dyn Read) -> Imported {
+pub(crate) fn from_files(files: &[PathBuf], stdin: &mut dyn Read) -> Imported {
     let (mut records, mut problems) = (Vec::new(), Vec::new());
     for file in files {
         let name = file.display().to_string().escape_debug().to_string();
@@ -55,7 +55,7 @@ pub fn from_files(files: &[PathBuf], stdin: &mut dyn Read) -> Imported {
 
 /// Imports all that a table of lava's holds.
 #[must_use]
-pub fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Imported {
+pub(crate) fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Imported {
     match scan(name, aws, env) {
         Ok(items) => {
             let record = |fields| Record { place: name.to_owned(), name: None, fields };
@@ -70,7 +70,7 @@ pub fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -
 ///
 /// # Errors
 /// Everything that is wrong with `[aws]`.
-pub fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<Aws, Problems> {
+pub(crate) fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<Aws, Problems> {
     if cli.config == DEFAULT_CONFIG && !Path::new(DEFAULT_CONFIG).exists() {
         return Ok(Aws { region: None, endpoint_url: None });
     }

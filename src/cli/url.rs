@@ -5,7 +5,7 @@
 //! take. Calls nothing. No password is printed: each tool has a way of its own to be given one,
 //! which is told.
 
-pub use self::error::{Nameless, UrlError};
+pub(crate) use self::error::UrlError;
 use self::place::Place;
 use self::route::Route;
 use self::target::Target;
@@ -29,7 +29,7 @@ mod user;
 
 /// `--format`
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// A command line
     Psql,
     /// postgresql://…, for libpq and most drivers
@@ -48,18 +48,18 @@ pub enum Format {
 
 /// What is printed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pasted {
+pub(crate) struct Pasted {
     /// One thing to paste, without a newline at its end.
-    pub text: String,
+    pub(crate) text: String,
     /// What else there is to know, each a line.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// What a tool is given for a connection, and for a user if one is named.
 ///
 /// # Errors
 /// See [`UrlError`].
-pub fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format) -> Result<Pasted, UrlError> {
+pub(crate) fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format) -> Result<Pasted, UrlError> {
     let connection = Connection::named(config, conn_id)?;
     let who = user::who(config, &connection, user)?;
     let mode = SslMode::of(&config.listen);

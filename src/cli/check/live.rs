@@ -22,7 +22,7 @@ use crate::upstream::Routes;
 
 /// Why nothing could be proved.
 #[derive(Debug, Error)]
-pub enum LiveError {
+pub(crate) enum LiveError {
     /// There is no connection of that name.
     #[error(transparent)]
     Unknown(#[from] Unknown),
@@ -36,7 +36,7 @@ pub enum LiveError {
 
 /// Whether all was proved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Each step of each connection.
     Proved,
     /// A step failed, and was told.
@@ -48,7 +48,7 @@ pub enum Verdict {
 ///
 /// # Errors
 /// See [`LiveError`]. A step that fails is no error.
-pub fn live(
+pub(crate) fn live(
     config: &Config,
     args: &CheckArgs,
     env: &dyn Fn(&str) -> Option<String>,

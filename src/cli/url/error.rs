@@ -6,7 +6,7 @@ use crate::cli::connection::Unknown;
 
 /// Why there is nothing to paste.
 #[derive(Debug, Error)]
-pub enum UrlError {
+pub(crate) enum UrlError {
     /// There is no such connection.
     #[error(transparent)]
     Connection(#[from] Unknown),
@@ -39,7 +39,7 @@ pub enum UrlError {
 
 /// Why nothing says what clients call the proxy.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-pub enum Nameless {
+pub(crate) enum Nameless {
     /// There is none, and the address is not a loopback address.
     #[error("there is no certificate to name this proxy, and listen.address does not")]
     NoCertificate,
