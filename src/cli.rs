@@ -8,7 +8,7 @@ use std::io::{Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use self::args::{CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, ImportLavaArgs, UrlArgs};
-use self::check::Verdict;
+use self::check::CheckOutcome;
 use crate::config::Config;
 use crate::fault::chain;
 use crate::serve;
@@ -71,8 +71,8 @@ fn check(config: &Config, args: &CheckArgs) -> ExitCode {
         warn(&check::ages(config));
     } else {
         return match check::live(config, args, &environment, &mut stdout()) {
-            Ok(Verdict::Proved) => ExitCode::SUCCESS,
-            Ok(Verdict::Failed) => ExitCode::from(FAILED),
+            Ok(CheckOutcome::Proved) => ExitCode::SUCCESS,
+            Ok(CheckOutcome::Failed) => ExitCode::from(FAILED),
             Err(error) => done(Err::<(), _>(error)),
         };
     }
@@ -92,7 +92,7 @@ fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
 
 fn paste(config: &Config, args: &UrlArgs) -> ExitCode {
     warn(&config.warnings);
-    match url::pasted(config, &args.conn_id, args.user.as_deref(), args.format) {
+    match url::snippet(config, &args.conn_id, args.user.as_deref(), args.format) {
         Ok(pasted) => {
             let printed = done(writeln!(stdout(), "{}", pasted.text));
             pasted

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use super::bootstrap;
-use super::iam_policy::Principal;
+use super::iam_policy::IamPrincipal;
 use super::url::Format;
 use crate::config::{self, Config, Problems, UnknownKeys};
 use crate::crypto::Verifier;
@@ -104,8 +104,8 @@ pub(crate) struct IamPolicyArgs {
 
     /// Who the proxy is: the ARN of its role or user, or of its session as `aws sts
     /// get-caller-identity` prints it
-    #[arg(long, value_name = "ARN", value_parser = Principal::parse)]
-    pub(crate) principal: Option<Principal>,
+    #[arg(long, value_name = "ARN", value_parser = IamPrincipal::parse)]
+    pub(crate) principal: Option<IamPrincipal>,
 }
 
 /// Of `import-lava`.

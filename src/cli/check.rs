@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-pub(crate) use self::live::{Verdict, live};
+pub(crate) use self::live::{CheckOutcome, live};
 use self::open_to::OpenTo;
 use super::connection::Connection;
-pub(crate) use super::connection::Unknown;
+pub(crate) use super::connection::UnknownConnection;
 use crate::config::{Ca, Config, ConnId, ConnSpec, LoginAs, LoginFrom, SpecsTable, Target};
 use crate::credentials::DEFAULT_PORT;
 
@@ -18,10 +18,10 @@ mod live;
 mod observed;
 mod open_to;
 mod password;
+pub(crate) mod prove;
 mod report;
 mod request;
 mod step;
-pub(crate) mod steps;
 mod user;
 mod warehouse;
 
@@ -29,8 +29,8 @@ mod warehouse;
 /// first of its users.
 ///
 /// # Errors
-/// [`Unknown`].
-pub(crate) fn offline(config: &Config, conn_ids: &[String]) -> Result<String, Unknown> {
+/// [`UnknownConnection`].
+pub(crate) fn offline(config: &Config, conn_ids: &[String]) -> Result<String, UnknownConnection> {
     let mut out = String::new();
     // Writing to a string does not fail.
     if conn_ids.is_empty() {

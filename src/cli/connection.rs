@@ -18,7 +18,7 @@ pub(crate) enum Connection<'a> {
 /// that is asked for it.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no connection {name:?}{}{others}", if *.is_uncovered { ", and specs.conn_ids does not cover it" } else { "" })]
-pub struct Unknown {
+pub struct UnknownConnection {
     name: String,
     /// There is a table, whose bounds are why it is not asked.
     is_uncovered: bool,
@@ -29,7 +29,7 @@ pub struct Unknown {
 /// Most names that are told where none is near.
 const MAX_NAMES: usize = 10;
 
-impl Unknown {
+impl UnknownConnection {
     pub(crate) fn new(config: &Config, name: &str) -> Self {
         Self { name: name.to_owned(), is_uncovered: false, others: others(config, name) }
     }
@@ -37,18 +37,20 @@ impl Unknown {
 
 impl<'a> Connection<'a> {
     /// The one of this name: the configuration wins, as it does for sessions.
-    pub(crate) fn named(config: &'a Config, name: &str) -> Result<Self, Unknown> {
+    pub(crate) fn named(config: &'a Config, name: &str) -> Result<Self, UnknownConnection> {
         match (config.connections.get(name), &config.specs, ConnId::new(name)) {
             (Some(spec), _, _) => Ok(Self::Configured(spec)),
-            (None, Some(_), Ok(_)) if but_for_case(config, name).is_some() => Err(Unknown::new(config, name)),
+            (None, Some(_), Ok(_)) if but_for_case(config, name).is_some() => Err(UnknownConnection::new(config, name)),
             (None, Some(specs), Ok(conn_id)) if specs.bounds.cover(&conn_id) => Ok(Self::InTable(conn_id, specs)),
-            (None, Some(_), Ok(_)) => Err(Unknown { is_uncovered: true, ..Unknown::new(config, name) }),
-            (None, _, _) => Err(Unknown::new(config, name)),
+            (None, Some(_), Ok(_)) => {
+                Err(UnknownConnection { is_uncovered: true, ..UnknownConnection::new(config, name) })
+            }
+            (None, _, _) => Err(UnknownConnection::new(config, name)),
         }
     }
 
     /// Those named; all of the configuration's when none is.
-    pub(crate) fn chosen(config: &'a Config, names: &[String]) -> Result<Vec<Self>, Unknown> {
+    pub(crate) fn chosen(config: &'a Config, names: &[String]) -> Result<Vec<Self>, UnknownConnection> {
         if names.is_empty() {
             return Ok(config.connections.values().map(Self::Configured).collect());
         }
@@ -88,7 +90,7 @@ impl<'a> Connection<'a> {
 }
 
 /// The configuration's connections of these names; all when there are none.
-pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<&'a Arc<ConnSpec>>, Unknown> {
+pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<&'a Arc<ConnSpec>>, UnknownConnection> {
     if conn_ids.is_empty() {
         return Ok(config.connections.values().collect());
     }
@@ -96,7 +98,7 @@ pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<
         config
             .connections
             .get(id.as_str())
-            .ok_or_else(|| Unknown::new(config, id))
+            .ok_or_else(|| UnknownConnection::new(config, id))
     };
     conn_ids.iter().map(find).collect()
 }

@@ -9,19 +9,19 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(super) use self::principal::permission_set;
-pub use self::principal::{BadPrincipal, Principal};
-use super::connection::{Unknown, chosen};
+pub use self::principal::{BadPrincipal, IamPrincipal};
+use super::connection::{UnknownConnection, chosen};
 use crate::config::Config;
 use json::Json;
 use needs::Needs;
-use warehouse::Logins;
+use warehouse::ClusterLogins;
 
 mod json;
 mod needs;
-mod place;
 mod policy;
 mod principal;
 mod roles;
+mod scope;
 mod sql;
 mod stored;
 mod table;
@@ -45,14 +45,18 @@ impl fmt::Display for Document {
 /// empty. `principal`: who the proxy is.
 ///
 /// # Errors
-/// `Unknown`: the configuration has no connection of that name.
-pub fn document(config: &Config, conn_ids: &[String], principal: Option<&Principal>) -> Result<Document, Unknown> {
+/// `UnknownConnection`: the configuration has no connection of that name.
+pub fn document(
+    config: &Config,
+    conn_ids: &[String],
+    principal: Option<&IamPrincipal>,
+) -> Result<Document, UnknownConnection> {
     let specs: Vec<_> = chosen(config, conn_ids)?
         .into_iter()
         .map(Arc::clone)
         .collect();
     let mut needs = Needs::new(config, principal);
-    let mut logins = Logins::default();
+    let mut logins = ClusterLogins::default();
     stored::read(&mut needs, &specs);
     for spec in specs.iter().filter(|spec| !warehouse::needs_no_role(spec)) {
         let caller = roles::chain(&mut needs, spec);

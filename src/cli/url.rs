@@ -5,25 +5,25 @@
 //! take. Calls nothing. No password is printed: each tool has a way of its own to be given one,
 //! which is told.
 
+use self::address::ProxyAddress;
 pub(crate) use self::error::UrlError;
-use self::place::Place;
-use self::route::Route;
-use self::target::Target;
+use self::params::ConnParams;
+use self::selector::ConnSelector;
 use self::tls::SslMode;
 use super::connection::Connection;
 use crate::config::Config;
 
+mod address;
 mod dbt;
 mod error;
 mod jdbc;
 mod libpq;
 mod odbc;
+mod params;
 mod percent;
-mod place;
-mod route;
+mod selector;
 mod shell;
 mod sqlalchemy;
-mod target;
 mod tls;
 mod user;
 
@@ -48,7 +48,7 @@ pub(crate) enum Format {
 
 /// What is printed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Pasted {
+pub(crate) struct Snippet {
     /// One thing to paste, without a newline at its end.
     pub(crate) text: String,
     /// What else there is to know, each a line.
@@ -59,43 +59,45 @@ pub(crate) struct Pasted {
 ///
 /// # Errors
 /// See [`UrlError`].
-pub(crate) fn pasted(config: &Config, conn_id: &str, user: Option<&str>, format: Format) -> Result<Pasted, UrlError> {
+pub(crate) fn snippet(config: &Config, conn_id: &str, user: Option<&str>, format: Format) -> Result<Snippet, UrlError> {
     let connection = Connection::named(config, conn_id)?;
     let who = user::who(config, &connection, user)?;
     let mode = SslMode::of(&config.listen);
-    let route = Route::of(config, &connection, mode);
-    let Place { host, port, mut notes } = match &route {
-        Route::ServerName(host) => place::named(&config.listen, host)?,
-        Route::Port(_) | Route::User | Route::Database => place::place(&config.listen, route.port())?,
+    let selector = ConnSelector::of(config, &connection, mode);
+    let ProxyAddress { host, port, mut notes } = match &selector {
+        ConnSelector::ServerName(host) => address::named(&config.listen, host)?,
+        ConnSelector::Port(_) | ConnSelector::User | ConnSelector::Database => {
+            address::place(&config.listen, selector.port())?
+        }
     };
-    notes.extend(place::unnamed_in_certificate(&config.listen, &host, mode));
+    notes.extend(address::unnamed_in_certificate(&config.listen, &host, mode));
     notes.extend(mode.note());
     notes.extend(who.note(conn_id));
-    notes.extend(route.notes(&connection, who.name()));
+    notes.extend(selector.notes(&connection, who.name()));
     if connection.spec().is_some_and(|spec| !spec.enabled) {
         notes
             .push(format!("{conn_id:?} is disabled: logins are refused until connections.{conn_id:?}.enabled is true"));
     }
-    let target = Target {
+    let params = ConnParams {
         host,
         port,
-        user: route.user(who.name(), conn_id),
-        database: route.database(&connection),
+        user: selector.user(who.name(), conn_id),
+        database: selector.database(&connection),
         conn_id,
         mode,
         takes_password: who.takes_password(),
         takes_certificate: who.takes_certificate(),
     };
     let text = match format {
-        Format::Psql => libpq::psql(&target, &mut notes),
-        Format::Uri => libpq::uri(&target, &mut notes),
-        Format::Env => libpq::env(&target, &mut notes),
-        Format::Jdbc => jdbc::jdbc(&target, &mut notes),
-        Format::Odbc => odbc::odbc(&target, &mut notes),
-        Format::Sqlalchemy => sqlalchemy::sqlalchemy(&target, &mut notes),
-        Format::Dbt => dbt::dbt(&target, &mut notes),
+        Format::Psql => libpq::psql(&params, &mut notes),
+        Format::Uri => libpq::uri(&params, &mut notes),
+        Format::Env => libpq::env(&params, &mut notes),
+        Format::Jdbc => jdbc::jdbc(&params, &mut notes),
+        Format::Odbc => odbc::odbc(&params, &mut notes),
+        Format::Sqlalchemy => sqlalchemy::sqlalchemy(&params, &mut notes),
+        Format::Dbt => dbt::dbt(&params, &mut notes),
     };
-    Ok(Pasted { text, notes })
+    Ok(Snippet { text, notes })
 }
 
 #[cfg(test)]

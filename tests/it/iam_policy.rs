@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use redshift_iam_proxy::cli::iam_policy::{Principal, document};
+use redshift_iam_proxy::cli::iam_policy::{IamPrincipal, document};
 use redshift_iam_proxy::config::{self, Config, LoginAs, LoginFrom, Target, UnknownKeys};
 
 /// A configuration, and who the proxy is in it.
@@ -29,7 +29,7 @@ fn golden(name: &str, extension: &str) -> PathBuf {
 
 fn printed(config: &Config, conn_ids: &[&str], principal: Option<&str>) -> String {
     let conn_ids: Vec<_> = conn_ids.iter().map(|id| (*id).to_owned()).collect();
-    let principal = principal.map(|arn| Principal::parse(arn).unwrap());
+    let principal = principal.map(|arn| IamPrincipal::parse(arn).unwrap());
     format!("{}\n", document(config, &conn_ids, principal.as_ref()).unwrap())
 }
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::context::Explanation;
-use super::step::{Failed, Step};
+use super::step::{CheckStep, StepFailed};
 use crate::aws::{Base, Calls, StoreReader};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Material, Reference, Remote};
@@ -17,7 +17,7 @@ use crate::startup::tls::{Aging, ListenerPem, ServerTls};
 
 /// Its steps; none where all of it stands in files and variables, which were read with the
 /// configuration, and nothing of it is about to end.
-pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<Step> {
+pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<CheckStep> {
     let mut steps = Vec::new();
     let mut references = None;
     let read = async |key: &'static str, material: &Material| {
@@ -30,7 +30,7 @@ pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -
         };
         let began = Instant::now();
         let read = references.read(&material.from).await;
-        let step = Step::new(key, told(&material.from)).since(began);
+        let step = CheckStep::new(key, told(&material.from)).since(began);
         match read {
             Ok(text) => {
                 steps.push(step);
@@ -42,18 +42,18 @@ pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -
                     "serve waits until this can be read: correct the reference, or let the base identity read it \
                      (see iam-policy)",
                 );
-                steps.push(Step { fault: Some(why), ..step });
-                Err(Failed)
+                steps.push(CheckStep { failure: Some(why), ..step });
+                Err(StepFailed)
             }
         }
     };
     let Ok(pem) = ListenerPem::read(&config.listen, read).await else { return steps };
     let began = Instant::now();
-    let step = |name| Step::new(name, "").since(began);
+    let step = |name| CheckStep::new(name, "").since(began);
     match ServerTls::new(&config.listen, &pem, Arc::new(SystemClock)) {
         Err(error) => {
             let why = Explanation::new(chain(&error), "serve ends with exit code 78 here: store it anew as it says");
-            steps.push(Step { fault: Some(why), ..step("listen.tls") });
+            steps.push(CheckStep { failure: Some(why), ..step("listen.tls") });
         }
         Ok(tls) => {
             let aging = tls.aging();
@@ -81,10 +81,10 @@ pub(super) fn ages(config: &Config) -> Vec<String> {
         .collect()
 }
 
-fn aged(aging: &Aging, step: Step) -> Step {
+fn aged(aging: &Aging, step: CheckStep) -> CheckStep {
     if aging.breaks_logins() {
-        let fault = Some(Explanation::new(aging, format_args!("store a newer one at {}", aging.key())));
-        return Step { fault, ..step };
+        let failure = Some(Explanation::new(aging, format_args!("store a newer one at {}", aging.key())));
+        return CheckStep { failure, ..step };
     }
     step.found(aging.to_string())
 }

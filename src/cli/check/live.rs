@@ -7,14 +7,14 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Handle};
 
 use super::listener;
-use super::report::{self, Proved};
-use super::request::{Named, Settings, Wanted};
-use super::step::Step;
-use super::steps;
+use super::prove;
+use super::report::{self, CheckedConnection};
+use super::request::{AskedUser, CheckRequest, CheckSettings};
+use super::step::CheckStep;
 use crate::app::{self, AppError};
 use crate::aws::{self, Base};
 use crate::cli::args::CheckArgs;
-use crate::cli::connection::{Connection, Unknown};
+use crate::cli::connection::{Connection, UnknownConnection};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::network::Network;
@@ -25,7 +25,7 @@ use crate::upstream::Routes;
 pub(crate) enum LiveError {
     /// There is no connection of that name.
     #[error(transparent)]
-    Unknown(#[from] Unknown),
+    Unknown(#[from] UnknownConnection),
     /// What the proxy itself could not be built from.
     #[error(transparent)]
     App(#[from] AppError),
@@ -36,7 +36,7 @@ pub(crate) enum LiveError {
 
 /// Whether all was proved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Verdict {
+pub(crate) enum CheckOutcome {
     /// Each step of each connection.
     Proved,
     /// A step failed, and was told.
@@ -53,7 +53,7 @@ pub(crate) fn live(
     args: &CheckArgs,
     env: &dyn Fn(&str) -> Option<String>,
     out: &mut (dyn Write + Send),
-) -> Result<Verdict, LiveError> {
+) -> Result<CheckOutcome, LiveError> {
     let chosen = Connection::chosen(config, &args.conn_ids)?;
     let routes = app::routes(config, &Network::default())?;
     aws::require_roots().map_err(AppError::from)?;
@@ -62,7 +62,7 @@ pub(crate) fn live(
         .build()
         .map_err(AppError::Process)?;
     let proved = runtime.block_on(async {
-        let listener = Proved { conn_id: "listen.tls".to_owned(), steps: listener::run(config, env).await };
+        let listener = CheckedConnection { conn_id: "listen.tls".to_owned(), steps: listener::run(config, env).await };
         let listener = Some(listener).filter(|listener| !listener.steps.is_empty());
         if let Some(listener) = listener.as_ref().filter(|_| !args.json) {
             writeln!(out, "{}", listener.conn_id)?;
@@ -75,7 +75,7 @@ pub(crate) fn live(
     });
     // A name look-up cannot be stopped, and is not waited for.
     runtime.shutdown_background();
-    let (listener, proved): (Option<Proved>, _) = proved.map_err(|error: LiveError| error)?;
+    let (listener, proved): (Option<CheckedConnection>, _) = proved.map_err(|error: LiveError| error)?;
     let left_out = config.specs.as_ref().filter(|_| args.conn_ids.is_empty());
     if args.json {
         writeln!(out, "{:#}", report::document(&proved, listener.as_ref(), left_out))?;
@@ -90,7 +90,7 @@ pub(crate) fn live(
         .iter()
         .chain(&proved)
         .any(|proved| proved.failed_step().is_some());
-    Ok(if is_failed { Verdict::Failed } else { Verdict::Proved })
+    Ok(if is_failed { CheckOutcome::Failed } else { CheckOutcome::Proved })
 }
 
 async fn prove(
@@ -100,9 +100,9 @@ async fn prove(
     args: &CheckArgs,
     env: &dyn Fn(&str) -> Option<String>,
     out: &mut (dyn Write + Send),
-) -> Result<Vec<Proved>, LiveError> {
+) -> Result<Vec<CheckedConnection>, LiveError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = Settings {
+    let settings = CheckSettings {
         credentials: &config.credentials,
         table_timeout: app::table_timeout(config),
         routes,
@@ -113,23 +113,23 @@ async fn prove(
     let mut all = Vec::new();
     for connection in chosen {
         let conn_id = connection.conn_id().as_str().to_owned();
-        let user = args.user.as_deref().map(|name| Named::of(config, name));
-        let wanted = Wanted { connection, user, no_login: args.no_login };
+        let user = args.user.as_deref().map(|name| AskedUser::of(config, name));
+        let request = CheckRequest { connection, user, no_login: args.no_login };
         let base = Base::from_environment(&config.aws, config.home_region(), env).await;
         let (mut steps, mut written) = (Vec::new(), Ok(()));
         if !args.json {
             writeln!(out, "{conn_id}")?;
         }
-        let mut tell = |step: Step| {
+        let mut on_step = |step: CheckStep| {
             if !args.json && written.is_ok() {
                 written = writeln!(out, "{}", report::line(&step)).and_then(|()| out.flush());
             }
             steps.push(step);
         };
         // The failed step is among them.
-        let _told = steps::run(base, &settings, &wanted, &mut tell).await;
+        let _told = prove::run(base, &settings, &request, &mut on_step).await;
         written?;
-        all.push(Proved { conn_id, steps });
+        all.push(CheckedConnection { conn_id, steps });
     }
     Ok(all)
 }

@@ -11,32 +11,32 @@ use tokio::time::Instant;
 
 use super::context::{Context, Explanation};
 use super::explain::{CheckError, explain, token_unread};
-use super::step::{Failed, Step, Tell};
+use super::step::{CheckStep, OnStep, StepFailed};
 use crate::aws::{AwsError, Call, Observer, Operation};
 
 /// Sees the calls, and passes them on with their explanation.
-pub(crate) struct Recorder {
-    pub(super) events: UnboundedSender<Event>,
+pub(crate) struct CallRecorder {
+    pub(super) events: UnboundedSender<CallEvent>,
     pub(super) context: Mutex<Context>,
 }
 
 /// What became of a call.
-pub(super) enum Event {
+pub(super) enum CallEvent {
     Calling(Call),
     Failing(Explanation),
-    Called { call: Call, took: Duration, fault: Option<Explanation> },
+    Called { call: Call, took: Duration, failure: Option<Explanation> },
     Noted(Call, String),
-    TokenRead { file: PathBuf, took: Duration, fault: Option<Explanation> },
+    TokenRead { file: PathBuf, took: Duration, failure: Option<Explanation> },
     ClockIsOff(String),
 }
 
 /// What is seen of the calls, and what is known by now.
-pub(super) struct Watch {
-    pub(super) seen: UnboundedReceiver<Event>,
-    pub(super) recorder: Arc<Recorder>,
+pub(super) struct CallFeed {
+    pub(super) seen: UnboundedReceiver<CallEvent>,
+    pub(super) recorder: Arc<CallRecorder>,
 }
 
-impl Watch {
+impl CallFeed {
     pub(super) fn context(&self) -> MutexGuard<'_, Context> {
         self.recorder.context()
     }
@@ -45,11 +45,11 @@ impl Watch {
     pub(super) async fn step<T>(
         &mut self,
         asked: impl Future<Output = Result<T, Arc<AwsError>>>,
-        tell: Tell<'_>,
-    ) -> Result<(T, Progress), Failed> {
-        self.wait(asked, tell).await.map_err(|(step, _error)| {
-            tell(step);
-            Failed
+        on_step: OnStep<'_>,
+    ) -> Result<(T, CallSteps), StepFailed> {
+        self.wait(asked, on_step).await.map_err(|(step, _error)| {
+            on_step(step);
+            StepFailed
         })
     }
 
@@ -57,27 +57,27 @@ impl Watch {
     pub(super) async fn wait<T>(
         &mut self,
         asked: impl Future<Output = Result<T, Arc<AwsError>>>,
-        tell: Tell<'_>,
-    ) -> Result<(T, Progress), (Step, Arc<AwsError>)> {
-        let (mut asked, mut progress) = (pin!(asked), Progress::default());
+        on_step: OnStep<'_>,
+    ) -> Result<(T, CallSteps), (CheckStep, Arc<AwsError>)> {
+        let (mut asked, mut calls) = (pin!(asked), CallSteps::default());
         let outcome = loop {
             tokio::select! {
                 biased;
-                Some(event) = self.seen.recv() => progress.take(event, tell),
+                Some(event) = self.seen.recv() => calls.take(event, on_step),
                 outcome = &mut asked => break outcome,
             }
         };
         while let Ok(event) = self.seen.try_recv() {
-            progress.take(event, tell);
+            calls.take(event, on_step);
         }
         match outcome {
-            Ok(found) => Ok((found, progress)),
-            Err(error) => Err((progress.failed(error.root(), &self.context(), tell), error)),
+            Ok(found) => Ok((found, calls)),
+            Err(error) => Err((calls.failed(error.root(), &self.context(), on_step), error)),
         }
     }
 }
 
-impl Recorder {
+impl CallRecorder {
     fn context(&self) -> MutexGuard<'_, Context> {
         self.context.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,87 +86,87 @@ impl Recorder {
         explain(&CheckError::Aws(error), &self.context())
     }
 
-    fn send(&self, event: Event) {
+    fn send(&self, event: CallEvent) {
         // Nobody listens any more where a flight outlives the check.
         let _ = self.events.send(event);
     }
 }
 
-impl Observer for Recorder {
+impl Observer for CallRecorder {
     fn calling(&self, call: &Call) {
-        self.send(Event::Calling(call.clone()));
+        self.send(CallEvent::Calling(call.clone()));
     }
 
     fn failing(&self, _call: &Call, error: &AwsError) {
-        self.send(Event::Failing(self.explain(error)));
+        self.send(CallEvent::Failing(self.explain(error)));
     }
 
     fn called(&self, call: &Call, took: Duration, outcome: Result<(), &AwsError>) {
-        let fault = outcome.err().map(|error| self.explain(error));
-        self.send(Event::Called { call: call.clone(), took, fault });
+        let failure = outcome.err().map(|error| self.explain(error));
+        self.send(CallEvent::Called { call: call.clone(), took, failure });
     }
 
     fn noted(&self, call: &Call, what: &str) {
-        self.send(Event::Noted(call.clone(), what.to_owned()));
+        self.send(CallEvent::Noted(call.clone(), what.to_owned()));
     }
 
     fn token_read(&self, file: &Path, took: Duration, outcome: Result<(), &io::Error>) {
-        let fault = outcome.err().map(|error| token_unread(file, error));
-        self.send(Event::TokenRead { file: file.to_owned(), took, fault });
+        let failure = outcome.err().map(|error| token_unread(file, error));
+        self.send(CallEvent::TokenRead { file: file.to_owned(), took, failure });
     }
 
     fn clock_is_off(&self, what: &str) {
-        self.send(Event::ClockIsOff(what.to_owned()));
+        self.send(CallEvent::ClockIsOff(what.to_owned()));
     }
 }
 
 /// The calls so far. The last one is held back, since what becomes of it may be told later.
 #[derive(Default)]
-pub(super) struct Progress {
-    held: Option<(Option<Call>, Step)>,
+pub(super) struct CallSteps {
+    held: Option<(Option<Call>, CheckStep)>,
     /// The call under way, since when, and what its last attempt came to.
     pending: Option<(Call, Instant, Option<Explanation>)>,
 }
 
-impl Progress {
-    pub(super) fn take(&mut self, event: Event, tell: Tell<'_>) {
+impl CallSteps {
+    pub(super) fn take(&mut self, event: CallEvent, on_step: OnStep<'_>) {
         match event {
-            Event::Calling(call) => {
+            CallEvent::Calling(call) => {
                 if !self.is_next_page(&call) {
-                    self.end(tell);
+                    self.end(on_step);
                 }
                 self.pending = Some((call, Instant::now(), None));
             }
-            Event::Failing(why) => {
+            CallEvent::Failing(why) => {
                 if let Some((_, _, last)) = &mut self.pending {
                     *last = Some(why);
                 }
             }
-            Event::Called { call, took, fault } => {
+            CallEvent::Called { call, took, failure } => {
                 let before = if self.is_next_page(&call) { self.held.take() } else { None };
-                self.end(tell);
+                self.end(on_step);
                 self.pending = None;
                 let took = took + before.map_or(Duration::ZERO, |(_, step)| step.took);
-                let step = Step { took, fault, ..step(&call) };
+                let step = CheckStep { took, failure, ..step(&call) };
                 self.held = Some((Some(call), step));
             }
-            Event::Noted(call, what) => match &mut self.held {
+            CallEvent::Noted(call, what) => match &mut self.held {
                 Some((Some(held), step)) if *held == call => step.detail = what,
                 _ => {
-                    self.end(tell);
+                    self.end(on_step);
                     let step = step(&call).found(what);
                     self.held = Some((Some(call), step));
                 }
             },
-            Event::TokenRead { file, took, fault } => {
-                self.end(tell);
+            CallEvent::TokenRead { file, took, failure } => {
+                self.end(on_step);
                 self.pending = None;
-                let step = Step::new("token file", &*file.to_string_lossy());
-                self.held = Some((None, Step { took, fault, ..step }));
+                let step = CheckStep::new("token file", &*file.to_string_lossy());
+                self.held = Some((None, CheckStep { took, failure, ..step }));
             }
-            Event::ClockIsOff(what) => {
-                self.end(tell);
-                self.held = Some((None, Step::new("clock", "").found(what)));
+            CallEvent::ClockIsOff(what) => {
+                self.end(on_step);
+                self.held = Some((None, CheckStep::new("clock", "").found(what)));
             }
         }
     }
@@ -202,48 +202,50 @@ impl Progress {
 
     /// Tells what was held back. A failure that did not end the flight (the call was made again
     /// under a new session) is no step.
-    pub(super) fn end(&mut self, tell: Tell<'_>) {
-        if let Some((_, step)) = self.held.take().filter(|(_, step)| step.fault.is_none()) {
-            tell(step);
+    pub(super) fn end(&mut self, on_step: OnStep<'_>) {
+        if let Some((_, step)) = self.held.take().filter(|(_, step)| step.failure.is_none()) {
+            on_step(step);
         }
     }
 
     /// Tells the last call as failed: what it brought will not do.
-    pub(super) fn unusable(self, why: Explanation, tell: Tell<'_>) {
+    pub(super) fn unusable(self, why: Explanation, on_step: OnStep<'_>) {
         let step = self
             .held
-            .map_or_else(|| Step::new("spec", ""), |(_, step)| step);
-        tell(Step { fault: Some(why), ..step });
+            .map_or_else(|| CheckStep::new("spec", ""), |(_, step)| step);
+        on_step(CheckStep { failure: Some(why), ..step });
     }
 
     /// The failed step, once all before it are told.
-    pub(super) fn failed(mut self, error: &AwsError, context: &Context, tell: Tell<'_>) -> Step {
+    pub(super) fn failed(mut self, error: &AwsError, context: &Context, on_step: OnStep<'_>) -> CheckStep {
         let why = explain(&CheckError::Aws(error), context);
-        if let Some((_, step)) = self.held.take_if(|(_, step)| step.fault.is_some()) {
+        if let Some((_, step)) = self.held.take_if(|(_, step)| step.failure.is_some()) {
             return step;
         }
         // The value that the call brought will not do.
         if let AwsError::Unusable { call, .. } = error
             && let Some((_, step)) = self.held.take_if(|(held, _)| held.as_ref() == Some(call))
         {
-            return Step { fault: Some(why), ..step };
+            return CheckStep { failure: Some(why), ..step };
         }
-        self.end(tell);
+        self.end(on_step);
         match (error, self.pending.take()) {
             // Cut off by the deadline of its flight: its last attempt says more.
             (AwsError::Deadline { .. }, Some((call, since, last))) => {
-                Step { fault: Some(last.unwrap_or(why)), ..step(&call).since(since) }
+                CheckStep { failure: Some(last.unwrap_or(why)), ..step(&call).since(since) }
             }
-            (AwsError::Unusable { call, .. }, _) => Step { fault: Some(why), ..step(call) },
-            (AwsError::Spec(_) | AwsError::Bounds(_), _) => Step { fault: Some(why), ..Step::new("spec", "") },
-            _ => Step { fault: Some(why), ..Step::new("credentials", "") },
+            (AwsError::Unusable { call, .. }, _) => CheckStep { failure: Some(why), ..step(call) },
+            (AwsError::Spec(_) | AwsError::Bounds(_), _) => {
+                CheckStep { failure: Some(why), ..CheckStep::new("spec", "") }
+            }
+            _ => CheckStep { failure: Some(why), ..CheckStep::new("credentials", "") },
         }
     }
 }
 
-fn step(call: &Call) -> Step {
+fn step(call: &Call) -> CheckStep {
     let name = if call.operation == Operation::GetCallerIdentity { "base identity" } else { call.operation.name() };
-    Step::new(name, call.on.as_str())
+    CheckStep::new(name, call.on.as_str())
 }
 
 #[cfg(test)]
@@ -254,19 +256,19 @@ mod tests {
         Explanation { what: what.to_owned(), fix: String::new() }
     }
 
-    fn called(call: &Call, fault: Option<Explanation>) -> Event {
-        Event::Called { call: call.clone(), took: Duration::ZERO, fault }
+    fn called(call: &Call, failure: Option<Explanation>) -> CallEvent {
+        CallEvent::Called { call: call.clone(), took: Duration::ZERO, failure }
     }
 
     /// What is told of events that end well: names, and what was found.
-    fn told(events: impl IntoIterator<Item = Event>) -> Vec<(&'static str, String)> {
-        let (mut progress, mut steps) = (Progress::default(), Vec::new());
-        let mut tell = |step: Step| steps.push((step.name, step.detail));
+    fn told(events: impl IntoIterator<Item = CallEvent>) -> Vec<(&'static str, String)> {
+        let (mut calls, mut steps) = (CallSteps::default(), Vec::new());
+        let mut on_step = |step: CheckStep| steps.push((step.name, step.detail));
         for event in events {
-            progress.take(event, &mut tell);
+            calls.take(event, &mut on_step);
         }
-        progress.minted("a login");
-        progress.end(&mut tell);
+        calls.minted("a login");
+        calls.end(&mut on_step);
         steps
     }
 
@@ -274,14 +276,14 @@ mod tests {
     fn a_call_that_is_made_again_under_a_new_session_is_one_step() {
         let (role, login) = (Call::new(Operation::AssumeRole, "r"), Call::new(Operation::GetCredentials, "w"));
         let events = [
-            Event::Calling(role.clone()),
+            CallEvent::Calling(role.clone()),
             called(&role, None),
-            Event::Calling(login.clone()),
-            Event::Failing(why("expired")),
+            CallEvent::Calling(login.clone()),
+            CallEvent::Failing(why("expired")),
             called(&login, Some(why("expired"))),
-            Event::Calling(role.clone()),
+            CallEvent::Calling(role.clone()),
             called(&role, None),
-            Event::Calling(login.clone()),
+            CallEvent::Calling(login.clone()),
             called(&login, None),
         ];
         let role = || ("AssumeRole", String::new());
@@ -291,15 +293,18 @@ mod tests {
     #[test]
     fn the_pages_of_a_listing_are_one_step() {
         let page = Call::new(Operation::GetParametersByPath, "/users");
-        let events = (0..3).flat_map(|_| [Event::Calling(page.clone()), called(&page, None)]);
+        let events = (0..3).flat_map(|_| [CallEvent::Calling(page.clone()), called(&page, None)]);
         assert_eq!(told(events), [("GetParametersByPath", String::new())]);
     }
 
     #[test]
     fn a_note_is_of_the_call_before_or_a_step_of_its_own() {
         let (secret, role) = (Call::new(Operation::GetSecretValue, "s"), Call::new(Operation::AssumeRole, "r"));
-        let events =
-            [called(&secret, None), Event::Noted(secret, "no password".into()), Event::Noted(role, "skipped".into())];
+        let events = [
+            called(&secret, None),
+            CallEvent::Noted(secret, "no password".into()),
+            CallEvent::Noted(role, "skipped".into()),
+        ];
         assert_eq!(told(events), [("GetSecretValue", "no password".to_owned()), ("AssumeRole", "skipped".to_owned())]);
     }
 }

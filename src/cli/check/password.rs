@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::explain::{CheckError, causes, explain};
-use super::observed::Watch;
-use super::request::{Named, Settings, Wanted};
-use super::step::{Failed, Step, Tell};
+use super::observed::CallFeed;
+use super::request::{AskedUser, CheckRequest, CheckSettings};
+use super::step::{CheckStep, OnStep, StepFailed};
 use crate::aws::{AwsError, StoreReader};
 use crate::config::{Password, Reference};
 use crate::credentials::Logins;
@@ -16,7 +16,7 @@ use crate::references::{ReferenceError, References};
 use crate::secret::Secret;
 
 /// What the user's passwords refer to. The environment was read with the configuration.
-fn of_entry<'a>(user: &'a Named<'_>) -> impl Iterator<Item = &'a Reference> {
+fn of_entry<'a>(user: &'a AskedUser<'_>) -> impl Iterator<Item = &'a Reference> {
     let references = user
         .holder
         .iter()
@@ -26,19 +26,19 @@ fn of_entry<'a>(user: &'a Named<'_>) -> impl Iterator<Item = &'a Reference> {
 
 /// Reads all of it as serving does.
 pub(super) async fn run(
-    settings: &Settings<'_>,
-    wanted: &Wanted<'_>,
+    settings: &CheckSettings<'_>,
+    request: &CheckRequest<'_>,
     logins: &Logins,
-    watch: &mut Watch,
-    tell: Tell<'_>,
-) -> Result<(), Failed> {
-    let Some(user) = &wanted.user else { return Ok(()) };
+    feed: &mut CallFeed,
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
+    let Some(user) = &request.user else { return Ok(()) };
     let references = References::new(Arc::new(StoreReader(Arc::clone(logins.calls()))), settings.credentials.timeout);
     for from in of_entry(user) {
-        one(&references, user.name, from, watch, tell).await?;
+        one(&references, user.name, from, feed, on_step).await?;
     }
     match user.path {
-        Some(path) => listed(&references, user.name, path, watch, tell).await,
+        Some(path) => listed(&references, user.name, path, feed, on_step).await,
         None => Ok(()),
     }
 }
@@ -47,35 +47,35 @@ async fn one(
     references: &References,
     user: &str,
     from: &Reference,
-    watch: &mut Watch,
-    tell: Tell<'_>,
-) -> Result<(), Failed> {
+    feed: &mut CallFeed,
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
     let began = Instant::now();
     let asked = async { by_aws(Box::pin(references.read(from)).await) };
-    let (read, mut progress) = watch.step(asked, tell).await?;
+    let (read, mut calls) = feed.step(asked, on_step).await?;
     let found = read
         .map_err(|error| causes(&error))
         .and_then(|text| kind(&text));
     let found = found.map(|kind| format!("{kind}, of the user {user:?}"));
-    let found = found.map_err(|why| explain(&CheckError::Password(user, why), &watch.context()));
+    let found = found.map_err(|why| explain(&CheckError::Password(user, why), &feed.context()));
     match (from, found) {
         (Reference::File(path), found) => {
-            let step = Step::new("password file", path.display().to_string()).since(began);
+            let step = CheckStep::new("password file", path.display().to_string()).since(began);
             let failed = found.is_err();
-            tell(match found {
+            on_step(match found {
                 Ok(detail) => step.found(detail),
-                Err(why) => Step { fault: Some(why), ..step },
+                Err(why) => CheckStep { failure: Some(why), ..step },
             });
-            if failed { Err(Failed) } else { Ok(()) }
+            if failed { Err(StepFailed) } else { Ok(()) }
         }
         (Reference::Remote(_) | Reference::Env(_), Ok(detail)) => {
-            progress.found(detail);
-            progress.end(tell);
+            calls.found(detail);
+            calls.end(on_step);
             Ok(())
         }
         (Reference::Remote(_) | Reference::Env(_), Err(why)) => {
-            progress.unusable(why, tell);
-            Err(Failed)
+            calls.unusable(why, on_step);
+            Err(StepFailed)
         }
     }
 }
@@ -84,11 +84,11 @@ async fn listed(
     references: &References,
     user: &str,
     path: &str,
-    watch: &mut Watch,
-    tell: Tell<'_>,
-) -> Result<(), Failed> {
+    feed: &mut CallFeed,
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
     let asked = async { by_aws(Box::pin(references.list(path)).await) };
-    let (read, mut progress) = watch.step(asked, tell).await?;
+    let (read, mut calls) = feed.step(asked, on_step).await?;
     let found = read.map_err(|error| causes(&error)).and_then(|listing| {
         let text = listing
             .get(user)
@@ -97,13 +97,13 @@ async fn listed(
     });
     match found {
         Ok((kind, users)) => {
-            progress.found(format!("{kind}, of the user {user:?}, among {users}"));
-            progress.end(tell);
+            calls.found(format!("{kind}, of the user {user:?}, among {users}"));
+            calls.end(on_step);
             Ok(())
         }
         Err(why) => {
-            progress.unusable(explain(&CheckError::Listed { user, path, why }, &watch.context()), tell);
-            Err(Failed)
+            calls.unusable(explain(&CheckError::Listed { user, path, why }, &feed.context()), on_step);
+            Err(StepFailed)
         }
     }
 }
@@ -129,8 +129,8 @@ fn kind(text: &Secret) -> Result<&'static str, String> {
 }
 
 /// Whether AWS is asked for it.
-pub(super) fn is_remote(wanted: &Wanted<'_>) -> bool {
-    wanted
+pub(super) fn is_remote(request: &CheckRequest<'_>) -> bool {
+    request
         .user
         .as_ref()
         .is_some_and(|user| user.path.is_some() || of_entry(user).any(|from| matches!(from, Reference::Remote(_))))

@@ -4,24 +4,24 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::step::Step;
+use super::step::CheckStep;
 use crate::config::SpecsTable;
 
 /// One connection's steps.
-pub(super) struct Proved {
+pub(super) struct CheckedConnection {
     pub(super) conn_id: String,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<CheckStep>,
 }
 
-impl Proved {
-    pub(super) fn failed_step(&self) -> Option<&Step> {
-        self.steps.iter().find(|step| step.fault.is_some())
+impl CheckedConnection {
+    pub(super) fn failed_step(&self) -> Option<&CheckStep> {
+        self.steps.iter().find(|step| step.failure.is_some())
     }
 }
 
 /// One line, and two more for a failure.
-pub(super) fn line(step: &Step) -> String {
-    let mark = if step.fault.is_none() { "ok    " } else { "failed" };
+pub(super) fn line(step: &CheckStep) -> String {
+    let mark = if step.failure.is_none() { "ok    " } else { "failed" };
     let mut line = format!("  {mark}  {}", step.name);
     for (ahead, text) in [(" ", &step.subject), (": ", &step.detail)] {
         if !text.is_empty() {
@@ -31,14 +31,14 @@ pub(super) fn line(step: &Step) -> String {
     }
     // Writing to a String cannot fail.
     let _ = write!(line, "  {} ms", step.took.as_millis());
-    if let Some(why) = &step.fault {
+    if let Some(why) = &step.failure {
         let _ = write!(line, "\n          why:  {}\n          fix:  {}", visible(&why.what), visible(&why.fix));
     }
     line
 }
 
 /// The last line.
-pub(super) fn summary<'a>(all: impl Iterator<Item = &'a Proved>) -> String {
+pub(super) fn summary<'a>(all: impl Iterator<Item = &'a CheckedConnection>) -> String {
     let failed = all.filter_map(|proved| Some(format!("{} ({})", proved.conn_id, proved.failed_step()?.name)));
     let failed: Vec<_> = failed.collect();
     if failed.is_empty() { "ok".to_owned() } else { format!("failed: {}", failed.join(", ")) }
@@ -51,7 +51,11 @@ pub(super) fn left_out(specs: &SpecsTable) -> String {
 
 /// The whole as one document. `listener`: where there is something to tell of the listener's TLS.
 /// `table`: one whose connections are left out, since none is named.
-pub(super) fn document(all: &[Proved], listener: Option<&Proved>, table: Option<&SpecsTable>) -> Value {
+pub(super) fn document(
+    all: &[CheckedConnection],
+    listener: Option<&CheckedConnection>,
+    table: Option<&SpecsTable>,
+) -> Value {
     let table = table.map(|specs| {
         json!({
             "name": specs.dynamodb_table,
@@ -84,15 +88,15 @@ pub(super) fn document(all: &[Proved], listener: Option<&Proved>, table: Option<
     json!({ "ok": is_ok, "listener": listener, "connections": connections, "table": table })
 }
 
-fn member(step: &Step) -> Value {
+fn member(step: &CheckStep) -> Value {
     json!({
         "step": step.name,
         "subject": step.subject,
-        "ok": step.fault.is_none(),
+        "ok": step.failure.is_none(),
         "ms": u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
         "detail": step.detail,
-        "why": step.fault.as_ref().map(|why| &why.what),
-        "fix": step.fault.as_ref().map(|why| &why.fix),
+        "why": step.failure.as_ref().map(|why| &why.what),
+        "fix": step.failure.as_ref().map(|why| &why.fix),
     })
 }
 
@@ -110,15 +114,15 @@ mod tests {
     use super::*;
     use crate::cli::check::context::Explanation;
 
-    fn proved() -> Vec<Proved> {
+    fn proved() -> Vec<CheckedConnection> {
         let took = Duration::from_millis(34);
-        let ok = Step { took, ..Step::new("AssumeRole", "arn:x") };
-        let fault = Some(Explanation { what: "re\u{1b}fused".to_owned(), fix: "correct port".to_owned() });
-        let failed = Step { took, fault, ..Step::new("TCP", "h:1") };
-        let config = Step::new("config", "").found("redshift");
+        let ok = CheckStep { took, ..CheckStep::new("AssumeRole", "arn:x") };
+        let failure = Some(Explanation { what: "re\u{1b}fused".to_owned(), fix: "correct port".to_owned() });
+        let failed = CheckStep { took, failure, ..CheckStep::new("TCP", "h:1") };
+        let config = CheckStep::new("config", "").found("redshift");
         vec![
-            Proved { conn_id: "fine".to_owned(), steps: vec![config] },
-            Proved { conn_id: "sales".to_owned(), steps: vec![ok, failed] },
+            CheckedConnection { conn_id: "fine".to_owned(), steps: vec![config] },
+            CheckedConnection { conn_id: "sales".to_owned(), steps: vec![ok, failed] },
         ]
     }
 
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_document_names_the_failed_step() {
-        let [fine, failed] = <[Proved; 2]>::try_from(proved()).unwrap_or_else(|_| panic!());
+        let [fine, failed] = <[CheckedConnection; 2]>::try_from(proved()).unwrap_or_else(|_| panic!());
         let listener = document(&[fine], Some(&failed), None);
         assert_eq!((&listener["ok"], &listener["listener"]["failed_step"]), (&json!(false), &json!("TCP")));
         let document = document(&proved(), None, None);

@@ -11,7 +11,7 @@ use crate::config::{Config, Credentials, Holder};
 use crate::upstream::Routes;
 
 /// What the steps are made with.
-pub(crate) struct Settings<'a> {
+pub(crate) struct CheckSettings<'a> {
     pub(crate) credentials: &'a Credentials,
     /// For one read of lava's table.
     pub(crate) table_timeout: Duration,
@@ -23,16 +23,16 @@ pub(crate) struct Settings<'a> {
 }
 
 /// What is to be proved.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct CheckRequest<'a> {
     pub(crate) connection: &'a Connection<'a>,
     /// Who is asked about.
-    pub(crate) user: Option<Named<'a>>,
+    pub(crate) user: Option<AskedUser<'a>>,
     /// Not beyond TLS.
     pub(crate) no_login: bool,
 }
 
 /// A user asked about.
-pub(crate) struct Named<'a> {
+pub(crate) struct AskedUser<'a> {
     pub(super) name: &'a str,
     /// `None`: nobody has the name.
     pub(super) holder: Option<Holder>,
@@ -40,7 +40,7 @@ pub(crate) struct Named<'a> {
     pub(super) path: Option<&'a str>,
 }
 
-impl<'a> Named<'a> {
+impl<'a> AskedUser<'a> {
     pub(crate) fn of(config: &'a Config, name: &'a str) -> Self {
         let holder = config.holder(name);
         let is_any = holder.as_ref().is_some_and(|holder| !holder.has_entry);

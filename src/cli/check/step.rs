@@ -9,7 +9,7 @@ use super::explain::{CheckError, explain};
 
 /// One thing that was proved, or not.
 #[derive(Debug)]
-pub(crate) struct Step {
+pub(crate) struct CheckStep {
     /// `config`, `user`, `base identity`, an operation of AWS's, `password file`, `token file`,
     /// `DNS`, `TCP`, `TLS`, `login`.
     pub(crate) name: &'static str,
@@ -19,20 +19,20 @@ pub(crate) struct Step {
     /// What was found; may be empty.
     pub(crate) detail: String,
     /// `None`: proved.
-    pub(crate) fault: Option<Explanation>,
+    pub(crate) failure: Option<Explanation>,
 }
 
 /// Who is told of each step as it ends.
-pub(crate) type Tell<'t> = &'t mut (dyn FnMut(Step) + Send);
+pub(crate) type OnStep<'t> = &'t mut (dyn FnMut(CheckStep) + Send);
 
 /// A step failed, and was told.
 #[derive(Debug)]
-pub(crate) struct Failed;
+pub(crate) struct StepFailed;
 
-impl Step {
+impl CheckStep {
     pub(super) fn new(name: &'static str, subject: impl Into<String>) -> Self {
         let (subject, detail) = (subject.into(), String::new());
-        Self { name, subject, took: Duration::ZERO, detail, fault: None }
+        Self { name, subject, took: Duration::ZERO, detail, failure: None }
     }
 
     /// The same, since then.
@@ -47,6 +47,6 @@ impl Step {
 
     /// The same, failed.
     pub(super) fn failed(self, error: &CheckError<'_>, context: &Context) -> Self {
-        Self { fault: Some(explain(error, context)), ..self }
+        Self { failure: Some(explain(error, context)), ..self }
     }
 }

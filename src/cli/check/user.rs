@@ -2,21 +2,25 @@
 
 use super::context::Context;
 use super::explain::CheckError;
-use super::request::{Named, Wanted};
-use super::step::{Failed, Step, Tell};
+use super::request::{AskedUser, CheckRequest};
+use super::step::{CheckStep, OnStep, StepFailed};
 use crate::config::{ConnSpec, Right};
 use crate::credentials::Owner;
 
 /// Names come first, as they do for sessions: of a connection that is in the table nothing else is
 /// known.
-pub(super) fn may_open<'a>(wanted: &'a Wanted<'_>, context: &Context, tell: Tell<'_>) -> Result<Owner<'a>, Failed> {
-    let step = |name: &str| Step::new("user", name);
-    let mut fail = |step: Step, error: CheckError<'_>| {
-        tell(step.failed(&error, context));
-        Err(Failed)
+pub(super) fn may_open<'a>(
+    request: &'a CheckRequest<'_>,
+    context: &Context,
+    on_step: OnStep<'_>,
+) -> Result<Owner<'a>, StepFailed> {
+    let step = |name: &str| CheckStep::new("user", name);
+    let mut fail = |step: CheckStep, error: CheckError<'_>| {
+        on_step(step.failed(&error, context));
+        Err(StepFailed)
     };
-    let spec = wanted.connection.spec();
-    let Some(Named { name, holder, .. }) = &wanted.user else {
+    let spec = request.connection.spec();
+    let Some(AskedUser { name, holder, .. }) = &request.user else {
         if spec.is_some_and(|spec| spec.is_per_user()) {
             return fail(step(""), CheckError::NeedsUser);
         }
@@ -26,22 +30,27 @@ pub(super) fn may_open<'a>(wanted: &'a Wanted<'_>, context: &Context, tell: Tell
     if !holder.rights.enabled {
         return fail(step(name), CheckError::DisabledUser(name));
     }
-    let Some(right) = wanted.connection.right_of(holder) else {
+    let Some(right) = request.connection.right_of(holder) else {
         return fail(step(name), CheckError::NoRight(name));
     };
     if spec.is_some_and(|spec| !spec.enabled) {
         return fail(step(name), CheckError::Disabled);
     }
-    tell(step(name).found(rule(right)));
+    on_step(step(name).found(rule(right)));
     Ok(Owner::new(name, &holder.rights))
 }
 
 /// Once the item is read: a user who may open the connection is refused while it is disabled.
-pub(super) fn is_let_in(wanted: &Wanted<'_>, spec: &ConnSpec, context: &Context, tell: Tell<'_>) -> Result<(), Failed> {
-    match &wanted.user {
+pub(super) fn is_let_in(
+    request: &CheckRequest<'_>,
+    spec: &ConnSpec,
+    context: &Context,
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
+    match &request.user {
         Some(user) if !spec.enabled => {
-            tell(Step::new("user", user.name).failed(&CheckError::Disabled, context));
-            Err(Failed)
+            on_step(CheckStep::new("user", user.name).failed(&CheckError::Disabled, context));
+            Err(StepFailed)
         }
         _ => Ok(()),
     }

@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use super::certificate;
 use super::context::Context;
 use super::explain::CheckError;
-use super::request::{Settings, Wanted};
-use super::step::{Failed, Step, Tell};
+use super::request::{CheckRequest, CheckSettings};
+use super::step::{CheckStep, OnStep, StepFailed};
 use crate::credentials::Opening;
 use crate::upstream::{Redials, Route, Unanswered, UpstreamConn, UpstreamError};
 
@@ -25,87 +25,87 @@ struct Dial<'a> {
 }
 
 /// A step that came to nothing, and why.
-struct Broken {
-    step: Step,
+struct FailedDial {
+    step: CheckStep,
     /// `None`: the login's deadline passed.
     why: Option<UpstreamError>,
 }
 
 /// Proves DNS, TCP, TLS and login.
 pub(super) async fn run(
-    settings: &Settings<'_>,
-    wanted: &Wanted<'_>,
+    settings: &CheckSettings<'_>,
+    request: &CheckRequest<'_>,
     opening: &Opening,
     context: &Context,
-    tell: Tell<'_>,
-) -> Result<(), Failed> {
-    let proved = prove(settings, wanted, opening, context, tell).await;
-    proved.map_err(|Broken { step, why }| {
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
+    let proved = prove(settings, request, opening, context, on_step).await;
+    proved.map_err(|FailedDial { step, why }| {
         let error = match &why {
             Some(error) => CheckError::Warehouse(error),
             None => CheckError::LoginTimeout(settings.login_timeout),
         };
-        tell(step.failed(&error, context));
-        Failed
+        on_step(step.failed(&error, context));
+        StepFailed
     })
 }
 
 async fn prove(
-    settings: &Settings<'_>,
-    wanted: &Wanted<'_>,
+    settings: &CheckSettings<'_>,
+    request: &CheckRequest<'_>,
     opening: &Opening,
     context: &Context,
-    tell: Tell<'_>,
-) -> Result<(), Broken> {
+    on_step: OnStep<'_>,
+) -> Result<(), FailedDial> {
     let ca = context.spec.as_ref().and_then(|spec| spec.ca.as_ref());
     let route = settings
         .routes
         .to(opening.addr.clone(), ca)
         .map_err(|why| {
-            let step = Step::new("TLS", opening.addr.server_name.as_str());
-            Broken { step, why: Some(why) }
+            let step = CheckStep::new("TLS", opening.addr.server_name.as_str());
+            FailedDial { step, why: Some(why) }
         })?;
     let deadline = Instant::now() + settings.login_timeout;
-    let dial = Dial { route: &route, opening, no_login: wanted.no_login, deadline };
-    let step = Step::new("DNS", route.host.as_str());
+    let dial = Dial { route: &route, opening, no_login: request.no_login, deadline };
+    let step = CheckStep::new("DNS", route.host.as_str());
     let connected_by = route.connect_deadline();
     let (step, addresses) = dial.within(step, route.resolve(connected_by)).await?;
-    tell(step.found(list(&addresses)));
+    on_step(step.found(list(&addresses)));
     // A step that is made again is told once.
     let mut told = Vec::new();
-    let mut tell = |step: Step| {
+    let mut on_step = |step: CheckStep| {
         if !told.contains(&step.name) {
             told.push(step.name);
-            tell(step);
+            on_step(step);
         }
     };
     // As sessions do: a workgroup that wakes may cut logins off.
     let mut redials = Redials::default();
     loop {
-        match dial.connect(&addresses, &mut tell).await {
-            Err(Broken { why: Some(why), .. }) if redials.take(&why).await => {}
+        match dial.connect(&addresses, &mut on_step).await {
+            Err(FailedDial { why: Some(why), .. }) if redials.take(&why).await => {}
             outcome => return outcome,
         }
     }
 }
 
 impl Dial<'_> {
-    async fn connect(&self, addresses: &[SocketAddr], tell: Tell<'_>) -> Result<(), Broken> {
+    async fn connect(&self, addresses: &[SocketAddr], on_step: OnStep<'_>) -> Result<(), FailedDial> {
         let route = self.route;
-        let step = Step::new("TCP", format!("{}:{}", route.host, route.port));
+        let step = CheckStep::new("TCP", format!("{}:{}", route.host, route.port));
         let reached = route.reach(addresses, route.connect_deadline());
         let (step, (address, socket)) = self.within(step, reached).await?;
-        let step = Step { subject: address.to_string(), ..step };
+        let step = CheckStep { subject: address.to_string(), ..step };
         let others: Vec<_> = addresses
             .iter()
             .copied()
             .filter(|other| *other != address)
             .collect();
-        tell(step.found(silent(&route.unanswering(&others).await)));
-        let step = Step::new("TLS", route.server_name.to_str());
+        on_step(step.found(silent(&route.unanswering(&others).await)));
+        let step = CheckStep::new("TLS", route.server_name.to_str());
         let (step, stream) = self.within(step, route.secure(socket, address)).await?;
         let until = stream.certificate().and_then(certificate::not_after);
-        tell(step.found(match until {
+        on_step(step.found(match until {
             Some(day) => format!("chain and name verified, certificate valid until {day}"),
             None => "chain and name verified".to_owned(),
         }));
@@ -113,28 +113,28 @@ impl Dial<'_> {
             return Ok(());
         }
         let Opening { login, database, .. } = self.opening;
-        let step = Step::new("login", database.as_str());
+        let step = CheckStep::new("login", database.as_str());
         let parameters = PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let (step, session) = self
             .within(step, route.log_in((address, stream), login, database, &parameters))
             .await?;
-        tell(step.found(greeting(&session, &login.user)));
+        on_step(step.found(greeting(&session, &login.user)));
         session.terminate().await;
         Ok(())
     }
 
     async fn within<T>(
         &self,
-        step: Step,
+        step: CheckStep,
         work: impl Future<Output = Result<T, UpstreamError>>,
-    ) -> Result<(Step, T), Broken> {
+    ) -> Result<(CheckStep, T), FailedDial> {
         let began = Instant::now();
         let outcome = timeout_at(self.deadline, work).await;
         let step = step.since(began);
         match outcome {
             Ok(Ok(found)) => Ok((step, found)),
-            Ok(Err(why)) => Err(Broken { step, why: Some(why) }),
-            Err(_elapsed) => Err(Broken { step, why: None }),
+            Ok(Err(why)) => Err(FailedDial { step, why: Some(why) }),
+            Err(_elapsed) => Err(FailedDial { step, why: None }),
         }
     }
 }

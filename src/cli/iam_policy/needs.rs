@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::json::Json;
-use super::place::{PROXY_ACCOUNT, Place, REGION, endpoint};
-use super::policy::Policy;
-use super::principal::{Principal, partition_of};
+use super::policy::PolicyDocument;
+use super::principal::{IamPrincipal, partition_of};
+use super::scope::{ArnScope, PROXY_ACCOUNT, REGION, endpoint};
 use super::sql::Sql;
 use crate::aws::partition;
 use crate::config::{Config, ConnSpec, LoginFrom};
@@ -16,7 +16,7 @@ const PROXY_PRINCIPAL: &str = "PROXY-PRINCIPAL-ARN";
 
 /// Who calls.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Caller {
+pub(super) enum IamIdentity {
     /// The proxy's own identity, which may itself be a role.
     Proxy,
     /// A session of this role.
@@ -27,16 +27,16 @@ pub(super) enum Caller {
 #[derive(Debug, Default)]
 pub(super) struct Role {
     /// What its sessions call.
-    pub(super) permissions: Policy,
+    pub(super) permissions: PolicyDocument,
     /// Whom it trusts.
-    pub(super) trust: Policy,
+    pub(super) trust: PolicyDocument,
 }
 
 /// Everything that the document will say.
 pub(super) struct Needs<'a> {
     pub(super) config: &'a Config,
-    pub(super) principal: Option<Principal>,
-    pub(super) proxy: Policy,
+    pub(super) principal: Option<IamPrincipal>,
+    pub(super) proxy: PolicyDocument,
     /// By ARN, or by the glob of ARNs that `[specs]` allows.
     pub(super) roles: BTreeMap<String, Role>,
     pub(super) sql: Sql,
@@ -46,7 +46,7 @@ pub(super) struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    pub(super) fn new(config: &'a Config, principal: Option<&'a Principal>) -> Self {
+    pub(super) fn new(config: &'a Config, principal: Option<&'a IamPrincipal>) -> Self {
         let principal = principal.map(|principal| with_path(principal, config));
         let account = principal
             .as_ref()
@@ -54,7 +54,7 @@ impl<'a> Needs<'a> {
         let account = account
             .or_else(|| own_account(config))
             .unwrap_or_else(|| PROXY_ACCOUNT.to_owned());
-        let (proxy, roles, sql) = (Policy::default(), BTreeMap::new(), Sql::default());
+        let (proxy, roles, sql) = (PolicyDocument::default(), BTreeMap::new(), Sql::default());
         Self { config, principal, proxy, roles, sql, account, notes: Vec::new() }
     }
 
@@ -71,32 +71,32 @@ impl<'a> Needs<'a> {
     }
 
     /// What this caller may do.
-    pub(super) fn permissions(&mut self, caller: &Caller) -> &mut Policy {
+    pub(super) fn permissions(&mut self, caller: &IamIdentity) -> &mut PolicyDocument {
         match caller {
-            Caller::Proxy => &mut self.proxy,
-            Caller::Role(arn) => &mut self.role(arn).permissions,
+            IamIdentity::Proxy => &mut self.proxy,
+            IamIdentity::Role(arn) => &mut self.role(arn).permissions,
         }
     }
 
     /// Who calls with a session of this role: the proxy itself, where it is this role.
-    pub(super) fn session_of(&self, role: &str) -> Caller {
+    pub(super) fn session_of(&self, role: &str) -> IamIdentity {
         if self
             .principal
             .as_ref()
             .is_some_and(|principal| principal.is_role(role))
         {
-            Caller::Proxy
+            IamIdentity::Proxy
         } else {
-            Caller::Role(role.to_owned())
+            IamIdentity::Role(role.to_owned())
         }
     }
 
     /// How a trust policy names the caller.
-    pub(super) fn trusted(&mut self, caller: &Caller) -> String {
+    pub(super) fn trusted(&mut self, caller: &IamIdentity) -> String {
         match (caller, &self.principal) {
-            (Caller::Role(arn), _) => arn.clone(),
-            (Caller::Proxy, Some(principal)) => principal.trusted(),
-            (Caller::Proxy, None) => {
+            (IamIdentity::Role(arn), _) => arn.clone(),
+            (IamIdentity::Proxy, Some(principal)) => principal.trusted(),
+            (IamIdentity::Proxy, None) => {
                 self.note(format!(
                     "{PROXY_PRINCIPAL} stands for the ARN of the proxy's own role or user: give it with --principal."
                 ));
@@ -107,7 +107,7 @@ impl<'a> Needs<'a> {
 
     /// Where the proxy itself reads what it keeps in AWS: its account, in `[aws] region`, or else
     /// the connection's.
-    pub(super) fn home(&mut self, spec: Option<&ConnSpec>) -> Place {
+    pub(super) fn home(&mut self, spec: Option<&ConnSpec>) -> ArnScope {
         let region = self.config.aws.region.clone();
         if region.is_none() {
             self.note(
@@ -122,7 +122,7 @@ impl<'a> Needs<'a> {
     }
 
     /// Where the connection's warehouse is.
-    pub(super) fn place_of(&mut self, spec: &ConnSpec) -> Place {
+    pub(super) fn warehouse_scope(&mut self, spec: &ConnSpec) -> ArnScope {
         let region = region_of(spec)
             .or_else(|| self.config.aws.region.clone())
             .unwrap_or_else(|| REGION.to_owned());
@@ -137,7 +137,7 @@ impl<'a> Needs<'a> {
         self.complete(region, role, account)
     }
 
-    fn complete(&mut self, region: String, role: Option<&str>, account: String) -> Place {
+    fn complete(&mut self, region: String, role: Option<&str>, account: String) -> ArnScope {
         if account == PROXY_ACCOUNT {
             self.note(format!("{PROXY_ACCOUNT} stands for the proxy's own account: give --principal, or put it in."));
         }
@@ -146,7 +146,7 @@ impl<'a> Needs<'a> {
         }
         let by_region = if region == REGION { self.partition() } else { partition::name(&region) };
         let partition = role.and_then(partition_of).map_or(by_region, str::to_owned);
-        Place { partition, region, account }
+        ArnScope { partition, region, account }
     }
 
     /// The proxy's partition.
@@ -177,7 +177,7 @@ impl<'a> Needs<'a> {
             );
         }
         let roles = self.roles.iter().map(|(arn, role)| {
-            let own = self.session_of(arn) == Caller::Proxy;
+            let own = self.session_of(arn) == IamIdentity::Proxy;
             let permissions = if own { &self.proxy } else { &role.permissions };
             let members = [("permissions", permissions.json()), ("trust", role.trust.json())];
             (arn.as_str(), Json::object(members))
@@ -225,13 +225,13 @@ impl<'a> Needs<'a> {
 }
 
 /// A session's ARN has lost its role's path, which the configuration may tell.
-fn with_path(principal: &Principal, config: &Config) -> Principal {
+fn with_path(principal: &IamPrincipal, config: &Config) -> IamPrincipal {
     let mut hops = config
         .connections
         .values()
         .flat_map(|spec| &spec.roles.hops);
     match hops.find(|hop| principal.path_unknown && principal.is_role(&hop.role_arn)) {
-        Some(hop) => Principal { arn: hop.role_arn.clone(), path_unknown: false, ..principal.clone() },
+        Some(hop) => IamPrincipal { arn: hop.role_arn.clone(), path_unknown: false, ..principal.clone() },
         None => principal.clone(),
     }
 }

@@ -50,9 +50,9 @@ pub(super) enum About {
 
 /// One policy document.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Policy(BTreeMap<(&'static str, About, Condition), BTreeSet<String>>);
+pub(super) struct PolicyDocument(BTreeMap<(&'static str, About, Condition), BTreeSet<String>>);
 
-impl Policy {
+impl PolicyDocument {
     /// Allows an action on a resource.
     pub(super) fn allow(&mut self, action: &'static str, resource: impl Into<String>, condition: Condition) {
         self.put(action, About::Resource, resource.into(), condition);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_same_action_and_condition_make_one_statement() {
-        let mut policy = Policy::default();
+        let mut policy = PolicyDocument::default();
         let via = |host: &str| Condition::none().and("StringEquals", "kms:ViaService", [host]);
         policy.allow("kms:Decrypt", "key2", via("ssm"));
         policy.allow("kms:Decrypt", "key1", via("ssm"));
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn trust_names_who() {
-        let mut policy = Policy::default();
+        let mut policy = PolicyDocument::default();
         policy.trust("sts:AssumeRole", "arn:a", Condition::none());
         policy.trust_federated("sts:AssumeRoleWithWebIdentity", "accounts.google.com", Condition::none());
         let read: serde_json::Value = serde_json::from_str(&policy.json().to_string()).unwrap();

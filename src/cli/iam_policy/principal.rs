@@ -1,24 +1,24 @@
 //! Who the proxy is towards AWS, and what an ARN of a role tells.
 
-use super::place::PROXY_ACCOUNT;
+use super::scope::PROXY_ACCOUNT;
 use crate::aws::Arn;
 
 /// An identity that can be named in a trust policy: the ARN of a role or a user, its parts checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Principal {
+pub struct IamPrincipal {
     pub(super) arn: String,
     pub(super) partition: String,
     pub(super) account: String,
-    pub(super) kind: Kind,
+    pub(super) kind: PrincipalKind,
     /// Without its path.
     pub(super) name: String,
     /// The ARN was that of a session, which does not tell the role's path.
     pub(super) path_unknown: bool,
 }
 
-/// What a [`Principal`] is.
+/// What a [`IamPrincipal`] is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum PrincipalKind {
     Role,
     User,
 }
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 #[error("must be the ARN of a role, of a user, or of an assumed role's session (see aws sts get-caller-identity)")]
 pub struct BadPrincipal;
 
-impl Principal {
+impl IamPrincipal {
     /// Reads `arn:PARTITION:iam::ACCOUNT:role/…`, `…:user/…`, or what GetCallerIdentity tells of a
     /// role's session, `arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which becomes its
     /// role.
@@ -47,9 +47,9 @@ impl Principal {
         }
         let (kind, path) = resource.split_once('/').ok_or(BadPrincipal)?;
         let (kind, name, path_unknown) = match (service, kind) {
-            ("iam", "role") => (Kind::Role, path.rsplit('/').next(), false),
-            ("iam", "user") => (Kind::User, path.rsplit('/').next(), false),
-            ("sts", "assumed-role") => (Kind::Role, path.split_once('/').map(|(role, _session)| role), true),
+            ("iam", "role") => (PrincipalKind::Role, path.rsplit('/').next(), false),
+            ("iam", "user") => (PrincipalKind::User, path.rsplit('/').next(), false),
+            ("sts", "assumed-role") => (PrincipalKind::Role, path.split_once('/').map(|(role, _session)| role), true),
             _ => return Err(BadPrincipal),
         };
         let name = name.filter(|name| !name.is_empty()).ok_or(BadPrincipal)?;
@@ -72,11 +72,11 @@ impl Principal {
     /// The permission set of IAM Identity Center that this role was made for:
     /// `AWSReservedSSO_SET_0123456789abcdef`, below the path `aws-reserved/sso.amazonaws.com/`.
     pub(crate) fn permission_set(&self) -> Option<&str> {
-        permission_set(&self.name).filter(|_| self.kind == Kind::Role)
+        permission_set(&self.name).filter(|_| self.kind == PrincipalKind::Role)
     }
 
     /// As a trust policy's `Principal` names it. The role of a permission set has another name each
-    /// time the set is assigned anew, so that its account is named, and [`Principal::pattern`]
+    /// time the set is assigned anew, so that its account is named, and [`IamPrincipal::pattern`]
     /// narrows that.
     pub(crate) fn trusted(&self) -> String {
         match self.permission_set() {
@@ -95,7 +95,7 @@ impl Principal {
 
     /// Whether this is that role. Within an account a role's name is unique, whatever its path.
     pub(super) fn is_role(&self, arn: &str) -> bool {
-        self.kind == Kind::Role && account_of(arn) == self.account && role_name(arn) == self.name
+        self.kind == PrincipalKind::Role && account_of(arn) == self.account && role_name(arn) == self.name
     }
 }
 
@@ -134,16 +134,26 @@ mod tests {
     #[test]
     fn roles_users_and_sessions_are_principals() {
         for (text, arn, kind, name) in [
-            ("arn:aws:iam::123456789012:role/proxy", "arn:aws:iam::123456789012:role/proxy", Kind::Role, "proxy"),
-            ("arn:aws-cn:iam::123456789012:user/a/b", "arn:aws-cn:iam::123456789012:user/a/b", Kind::User, "b"),
+            (
+                "arn:aws:iam::123456789012:role/proxy",
+                "arn:aws:iam::123456789012:role/proxy",
+                PrincipalKind::Role,
+                "proxy",
+            ),
+            (
+                "arn:aws-cn:iam::123456789012:user/a/b",
+                "arn:aws-cn:iam::123456789012:user/a/b",
+                PrincipalKind::User,
+                "b",
+            ),
             (
                 "arn:aws-us-gov:sts::123456789012:assumed-role/pod/eks-x@1",
                 "arn:aws-us-gov:iam::123456789012:role/pod",
-                Kind::Role,
+                PrincipalKind::Role,
                 "pod",
             ),
         ] {
-            let principal = Principal::parse(text).unwrap();
+            let principal = IamPrincipal::parse(text).unwrap();
             assert_eq!((principal.arn.as_str(), principal.kind, principal.name.as_str()), (arn, kind, name));
         }
         for text in [
@@ -158,7 +168,7 @@ mod tests {
             "arn:aws:iam::123456789012:role/*",
             "arn:gcp:iam::123456789012:role/x",
         ] {
-            assert_eq!(Principal::parse(text), Err(BadPrincipal), "{text:?}");
+            assert_eq!(IamPrincipal::parse(text), Err(BadPrincipal), "{text:?}");
         }
     }
 
@@ -168,22 +178,22 @@ mod tests {
             "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Data_Admin_0123456789abcdef/me@example.com",
             "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Data_Admin_0123456789abcdef",
         ] {
-            let principal = Principal::parse(text).unwrap();
+            let principal = IamPrincipal::parse(text).unwrap();
             assert_eq!(principal.permission_set(), Some("Data_Admin"));
             assert_eq!(principal.trusted(), "arn:aws:iam::123456789012:root");
             let pattern = "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_Data_Admin_*";
             assert_eq!(principal.pattern().as_deref(), Some(pattern));
         }
-        let other = Principal::parse("arn:aws:iam::123456789012:role/proxy").unwrap();
+        let other = IamPrincipal::parse("arn:aws:iam::123456789012:role/proxy").unwrap();
         assert_eq!((other.trusted(), other.pattern()), (other.arn.clone(), None));
     }
 
     #[test]
     fn a_role_is_known_again_without_its_path() {
-        let session = Principal::parse("arn:aws:sts::123456789012:assumed-role/pod/s").unwrap();
+        let session = IamPrincipal::parse("arn:aws:sts::123456789012:assumed-role/pod/s").unwrap();
         assert!(session.is_role("arn:aws:iam::123456789012:role/eks/pod"));
         assert!(!session.is_role("arn:aws:iam::210987654321:role/pod"));
-        let user = Principal::parse("arn:aws:iam::123456789012:user/pod").unwrap();
+        let user = IamPrincipal::parse("arn:aws:iam::123456789012:user/pod").unwrap();
         assert!(!user.is_role("arn:aws:iam::123456789012:role/pod"));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::needs::{Caller, Needs};
-use super::place::literal;
-use super::policy::{Condition, Policy};
-use super::principal::{Kind, Principal};
+use super::needs::{IamIdentity, Needs};
+use super::policy::{Condition, PolicyDocument};
+use super::principal::{IamPrincipal, PrincipalKind};
+use super::scope::literal;
 use crate::aws::Operation;
 use crate::config::value::session_name;
 use crate::config::{Config, ConnSpec, Target, User};
@@ -16,8 +16,8 @@ use crate::credentials::DB_ROLES;
 const PROVIDER: &str = "WEB-IDENTITY-PROVIDER";
 
 /// Walks the chain of roles; who calls the warehouse's API is who comes out of it.
-pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
-    let mut caller = Caller::Proxy;
+pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> IamIdentity {
+    let mut caller = IamIdentity::Proxy;
     for (at, hop) in spec.roles.hops.iter().enumerate() {
         let session = needs.session_of(&hop.role_arn);
         let by_token = at == 0 && spec.roles.web_identity_token_file.is_some();
@@ -34,7 +34,7 @@ pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
         } else if at == 0 && session == caller && sessions.are_plain() {
             // The proxy already is the role: nothing is assumed.
         } else {
-            if session == caller && caller == Caller::Proxy {
+            if session == caller && caller == IamIdentity::Proxy {
                 needs.note(format!(
                     "{} assumes itself, to pass session tags: its trust policy has to keep what lets \
                     the platform it runs on use it (EKS Pod Identity: pods.eks.amazonaws.com, sts:AssumeRole and \
@@ -49,7 +49,7 @@ pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> Caller {
     caller
 }
 
-fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Option<&str>, sessions: &Sessions) {
+fn assume(needs: &mut Needs<'_>, caller: &IamIdentity, role: &str, external_id: Option<&str>, sessions: &Sessions) {
     let trusted = needs.trusted(caller);
     let mut condition = narrowed(needs, caller, with_names(Condition::none(), sessions));
     if let Some(parameter) = external_id {
@@ -81,7 +81,7 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
     if needs
         .principal
         .as_ref()
-        .is_some_and(|principal| principal.kind == Kind::User)
+        .is_some_and(|principal| principal.kind == PrincipalKind::User)
     {
         return;
     }
@@ -93,12 +93,12 @@ fn assume(needs: &mut Needs<'_>, caller: &Caller, role: &str, external_id: Optio
 }
 
 /// A statement of a trust policy that names the caller's account, narrowed to the caller.
-fn narrowed(needs: &Needs<'_>, caller: &Caller, condition: Condition) -> Condition {
+fn narrowed(needs: &Needs<'_>, caller: &IamIdentity, condition: Condition) -> Condition {
     let proxy = needs
         .principal
         .as_ref()
-        .filter(|_| *caller == Caller::Proxy);
-    match proxy.and_then(Principal::pattern) {
+        .filter(|_| *caller == IamIdentity::Proxy);
+    match proxy.and_then(IamPrincipal::pattern) {
         Some(pattern) => condition.and("ArnLike", "aws:PrincipalArn", [pattern]),
         None => condition,
     }
@@ -144,13 +144,13 @@ fn note_web_identity(needs: &mut Needs<'_>) {
 }
 
 /// A session's ARN has lost the path of its role.
-fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
+fn note_path(needs: &mut Needs<'_>, caller: &IamIdentity) {
     let set = needs
         .principal
         .as_ref()
-        .and_then(Principal::permission_set)
+        .and_then(IamPrincipal::permission_set)
         .map(str::to_owned);
-    if let (Caller::Proxy, Some(set)) = (caller, set) {
+    if let (IamIdentity::Proxy, Some(set)) = (caller, set) {
         needs.note(format!(
             "The proxy's role is IAM Identity Center's, of the permission set {set}: `proxy` goes into that set, for the \
                 role itself cannot be changed, and trust policies name its account and what its ARN is like, for its name \
@@ -162,7 +162,7 @@ fn note_path(needs: &mut Needs<'_>, caller: &Caller) {
         .principal
         .as_ref()
         .filter(|principal| principal.path_unknown);
-    if let (Caller::Proxy, Some(arn)) = (caller, principal.map(|principal| principal.arn.clone())) {
+    if let (IamIdentity::Proxy, Some(arn)) = (caller, principal.map(|principal| principal.arn.clone())) {
         needs.note(format!(
             "{arn} was made of a session's ARN, which does not tell a role's path: if it has one, give the role's \
                 own ARN with --principal."
@@ -240,14 +240,14 @@ pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
     // ignore case.
     let tags = ["RedshiftDbUser", DB_ROLES, "RedshiftDbGroups"];
     let tags = Condition::none().and("ForAllValues:StringNotEqualsIgnoreCase", "aws:TagKeys", tags);
-    let trusted = needs.trusted(&Caller::Proxy);
+    let trusted = needs.trusted(&IamIdentity::Proxy);
     needs
         .proxy
         .allow(Operation::AssumeRole.action(), glob, Condition::none());
     needs.proxy.allow("sts:TagSession", glob, tags.clone());
-    let narrowed = |condition| narrowed(needs, &Caller::Proxy, condition);
+    let narrowed = |condition| narrowed(needs, &IamIdentity::Proxy, condition);
     let (any, tags) = (narrowed(Condition::none()), narrowed(tags));
-    let trust: &mut Policy = &mut needs.role(glob).trust;
+    let trust: &mut PolicyDocument = &mut needs.role(glob).trust;
     trust.trust(Operation::AssumeRole.action(), trusted.clone(), any);
     trust.trust("sts:TagSession", trusted, tags);
     needs.note(format!(
@@ -255,5 +255,5 @@ pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
         where an item has an external_id, add StringEquals sts:ExternalId to the trust, and where none has tags, \
         drop sts:TagSession."
     ));
-    note_path(needs, &Caller::Proxy);
+    note_path(needs, &IamIdentity::Proxy);
 }

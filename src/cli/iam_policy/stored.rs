@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::needs::Needs;
-use super::place::Place;
 use super::policy::Condition;
+use super::scope::ArnScope;
 use super::warehouse;
 use crate::aws::{Arn, Operation};
 use crate::config::{Config, ConnSpec, Reference, Remote};
 
 /// One thing kept in AWS.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Stored {
+pub(super) enum StoredRef {
     /// An SSM parameter's name or ARN, with or without `:VERSION` or `:LABEL`.
     Parameter(String),
     /// The path whose parameters are listed, for one that ends in `{user}`.
@@ -26,7 +26,7 @@ pub(super) struct Prefix<'a>(pub(super) &'a str);
 
 /// Every reference to SSM and Secrets Manager that these connections, and what is about no
 /// connection, make. The spec beside it tells the Region, where nothing else does.
-fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Option<&'a ConnSpec>)> {
+fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(StoredRef, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {
         // A web identity is asked for no external id. With a stored password and a host no role is
@@ -39,11 +39,11 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Opti
             .filter_map(|hop| hop.external_id.clone());
         let parameters = external_ids
             .chain(spec.login.parameter().map(str::to_owned))
-            .map(Stored::Parameter);
+            .map(StoredRef::Parameter);
         let secret = spec
             .login
             .secret_id()
-            .map(|id| Stored::Secret(id.to_owned()));
+            .map(|id| StoredRef::Secret(id.to_owned()));
         all.extend(
             parameters
                 .chain(secret)
@@ -63,19 +63,19 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(Stored, Opti
     let clients = clients.flat_map(|clients| [Some(&clients.ca.from), clients.crl.as_ref().map(|crl| &crl.from)]);
     for from in of_users.chain(identity).chain(clients.flatten()) {
         match from {
-            Reference::Remote(Remote::Parameter(name)) => all.push((Stored::Parameter(name.clone()), None)),
-            Reference::Remote(Remote::Secret { id, .. }) => all.push((Stored::Secret(id.clone()), None)),
+            Reference::Remote(Remote::Parameter(name)) => all.push((StoredRef::Parameter(name.clone()), None)),
+            Reference::Remote(Remote::Secret { id, .. }) => all.push((StoredRef::Secret(id.clone()), None)),
             Reference::File(_) | Reference::Env(_) => {}
         }
     }
     let paths = config.any_user.iter().filter_map(|any| any.path.clone());
-    all.extend(paths.map(|path| (Stored::ParametersUnder(path), None)));
+    all.extend(paths.map(|path| (StoredRef::ParametersUnder(path), None)));
     all
 }
 
 /// The right to read all of it.
 pub(super) fn read(needs: &mut Needs<'_>, chosen: &[Arc<ConnSpec>]) {
-    let mut keys = Keys::default();
+    let mut keys = KmsKeys::default();
     for (stored, spec) in stored(needs.config, chosen) {
         let home = needs.home(spec);
         one(needs, &mut keys, home, &stored);
@@ -89,7 +89,7 @@ pub(super) fn read_prefix(needs: &mut Needs<'_>, prefix: &Prefix<'_>) {
     let Prefix(prefix) = prefix;
     let parameters = format!("{}*", home.arn("ssm", &parameter(prefix)));
     let secrets = format!("{}*", home.arn("secretsmanager", &format!("secret:{prefix}")));
-    let mut keys = Keys::default();
+    let mut keys = KmsKeys::default();
     needs
         .proxy
         .allow(Operation::GetParameter.action(), parameters.clone(), Condition::none());
@@ -104,19 +104,19 @@ pub(super) fn read_prefix(needs: &mut Needs<'_>, prefix: &Prefix<'_>) {
     ));
 }
 
-fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
+fn one(needs: &mut Needs<'_>, keys: &mut KmsKeys, home: ArnScope, stored: &StoredRef) {
     match stored {
-        Stored::Parameter(name) => {
-            let (place, resource) = located(home, name, parameter);
-            let arn = place.arn("ssm", &without_selector(&resource));
+        StoredRef::Parameter(name) => {
+            let (scope, resource) = located(home, name, parameter);
+            let arn = scope.arn("ssm", &without_selector(&resource));
             needs
                 .proxy
                 .allow(Operation::GetParameter.action(), arn.clone(), Condition::none());
-            keys.add(place, Store::Parameters, Match::Exact, arn);
+            keys.add(scope, Store::Parameters, Match::Exact, arn);
         }
-        Stored::ParametersUnder(path) => {
-            let (place, resource) = located(home, path.trim_end_matches('/'), parameter);
-            let arn = place.arn("ssm", &resource);
+        StoredRef::ParametersUnder(path) => {
+            let (scope, resource) = located(home, path.trim_end_matches('/'), parameter);
+            let arn = scope.arn("ssm", &resource);
             needs.note(format!(
                 "GetParametersByPath is asked of {path}, and {path}/* is what it answers with: each user's password."
             ));
@@ -128,10 +128,10 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
             needs
                 .proxy
                 .allow(Operation::GetParametersByPath.action(), arn, Condition::none());
-            keys.add(place, Store::Parameters, Match::Glob, under);
+            keys.add(scope, Store::Parameters, Match::Glob, under);
         }
-        Stored::Secret(name) => {
-            let (place, resource) = located(home, name, |name| format!("secret:{name}"));
+        StoredRef::Secret(name) => {
+            let (scope, resource) = located(home, name, |name| format!("secret:{name}"));
             let is_whole = name.starts_with("arn:") && has_suffix(&resource);
             let (end, matched) = if is_whole { ("", Match::Exact) } else { ("-??????", Match::Glob) };
             if !is_whole {
@@ -140,11 +140,11 @@ fn one(needs: &mut Needs<'_>, keys: &mut Keys, home: Place, stored: &Stored) {
                     adds to its name.",
                 );
             }
-            let arn = place.arn("secretsmanager", &format!("{resource}{end}"));
+            let arn = scope.arn("secretsmanager", &format!("{resource}{end}"));
             needs
                 .proxy
                 .allow(Operation::GetSecretValue.action(), arn.clone(), Condition::none());
-            keys.add(place, Store::Secrets, matched, arn);
+            keys.add(scope, Store::Secrets, matched, arn);
         }
     }
 }
@@ -157,9 +157,9 @@ fn has_suffix(resource: &str) -> bool {
 }
 
 /// Where a name or an ARN is, and the resource's part of its ARN.
-fn located(home: Place, name: &str, resource: impl Fn(&str) -> String) -> (Place, String) {
+fn located(home: ArnScope, name: &str, resource: impl Fn(&str) -> String) -> (ArnScope, String) {
     match Arn::parse(name) {
-        Some(arn) => (Place::of_arn(arn), arn.resource.to_owned()),
+        Some(arn) => (ArnScope::of_arn(arn), arn.resource.to_owned()),
         None => (home, resource(name)),
     }
 }
@@ -175,7 +175,7 @@ fn without_selector(resource: &str) -> String {
 
 /// What is to be decrypted, by the service that asks for it.
 #[derive(Default)]
-struct Keys(BTreeMap<(Place, Store, Match), BTreeSet<String>>);
+struct KmsKeys(BTreeMap<(ArnScope, Store, Match), BTreeSet<String>>);
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Store {
@@ -189,17 +189,17 @@ enum Match {
     Glob,
 }
 
-impl Keys {
-    fn add(&mut self, place: Place, store: Store, matched: Match, arn: String) {
+impl KmsKeys {
+    fn add(&mut self, scope: ArnScope, store: Store, matched: Match, arn: String) {
         self.0
-            .entry((place, store, matched))
+            .entry((scope, store, matched))
             .or_default()
             .insert(arn);
     }
 
     /// SSM and Secrets Manager encrypt each value under its own ARN as the encryption context.
     fn allow(self, needs: &mut Needs<'_>) {
-        for ((place, store, matched), arns) in self.0 {
+        for ((scope, store, matched), arns) in self.0 {
             let (service, key, context, what) = match store {
                 Store::Parameters => ("ssm", "KMS-KEY-OF-PARAMETERS", "PARAMETER_ARN", "SecureString parameters"),
                 Store::Secrets => ("secretsmanager", "KMS-KEY-OF-SECRETS", "SecretARN", "secrets"),
@@ -209,11 +209,11 @@ impl Keys {
                 Match::Glob => "StringLike",
             };
             let condition = Condition::none()
-                .and("StringEquals", "kms:ViaService", [place.service_host(service)])
+                .and("StringEquals", "kms:ViaService", [scope.service_host(service)])
                 .and(operator, format!("kms:EncryptionContext:{context}"), arns);
             needs
                 .proxy
-                .allow("kms:Decrypt", place.arn("kms", &format!("key/{key}")), condition);
+                .allow("kms:Decrypt", scope.arn("kms", &format!("key/{key}")), condition);
             needs.note(format!(
                 "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list \
                     several); under AWS's own key, alias/aws/{service}, the statement can go."
@@ -232,10 +232,10 @@ mod tests {
         parse(text, std::path::Path::new("proxy.toml"), &|_| None, UnknownKeys::Refuse).unwrap()
     }
 
-    fn policy(stored: &Stored) -> serde_json::Value {
+    fn policy(stored: &StoredRef) -> serde_json::Value {
         let config = config();
         let mut needs = Needs::new(&config, None);
-        let mut keys = Keys::default();
+        let mut keys = KmsKeys::default();
         let home = needs.home(None);
         one(&mut needs, &mut keys, home, stored);
         keys.allow(&mut needs);
@@ -249,7 +249,7 @@ mod tests {
             ("plain:3", "arn:aws-cn:ssm:cn-north-1:ACCOUNT:parameter/plain"),
             ("arn:aws:ssm:eu-west-1:123456789012:parameter/x:v", "arn:aws:ssm:eu-west-1:123456789012:parameter/x"),
         ] {
-            let policy = policy(&Stored::Parameter(name.into()));
+            let policy = policy(&StoredRef::Parameter(name.into()));
             assert_eq!(policy["Statement"][1]["Resource"], arn);
             let condition = &policy["Statement"][0]["Condition"]["StringEquals"];
             assert_eq!(condition["kms:EncryptionContext:PARAMETER_ARN"], arn);
@@ -261,13 +261,13 @@ mod tests {
 
     #[test]
     fn a_secret_by_name_has_six_more_characters() {
-        let by_name = policy(&Stored::Secret("prod/sales".into()));
+        let by_name = policy(&StoredRef::Secret("prod/sales".into()));
         assert_eq!(
             by_name["Statement"][1]["Resource"],
             "arn:aws-cn:secretsmanager:cn-north-1:ACCOUNT:secret:prod/sales-??????"
         );
         let arn = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:prod/sales-AbCdEf";
-        let by_arn = policy(&Stored::Secret(arn.into()));
+        let by_arn = policy(&StoredRef::Secret(arn.into()));
         assert_eq!(by_arn["Statement"][1]["Resource"], arn);
         assert_eq!(by_arn["Statement"][0]["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"], arn);
     }
@@ -278,7 +278,7 @@ mod tests {
         for (name, is_partial) in
             [("prod/sales", true), ("sales-ab_def", true), ("sales-AbCdEfG", true), ("sales-AbCd1f", false)]
         {
-            let policy = policy(&Stored::Secret(format!("{whole}{name}")));
+            let policy = policy(&StoredRef::Secret(format!("{whole}{name}")));
             let (end, operator) = if is_partial { ("-??????", "StringLike") } else { ("", "StringEquals") };
             let want = format!("{whole}{name}{end}");
             assert_eq!(policy["Statement"][1]["Resource"], want);

@@ -1,10 +1,10 @@
 //! `[specs]`: connections out of a table, of which only the bounds are known.
 
-use super::needs::{Caller, Needs};
-use super::place::Place;
+use super::needs::{IamIdentity, Needs};
 use super::policy::Condition;
 use super::principal::account_of;
 use super::roles::assume_any;
+use super::scope::ArnScope;
 use super::stored::{Prefix, read_prefix};
 use crate::aws::Operation;
 use crate::config::SpecsTable;
@@ -20,9 +20,9 @@ pub(super) fn table(needs: &mut Needs<'_>, specs: &SpecsTable) {
     read_prefix(needs, &Prefix(&specs.bounds.parameter_prefix));
     for role in &specs.bounds.roles {
         assume_any(needs, role);
-        let place = Place { account: account_of(role).to_owned(), ..home.clone() };
-        let arn = place.arn("redshift-serverless", "workgroup/*");
-        needs.permissions(&Caller::Role(role.clone())).allow(
+        let scope = ArnScope { account: account_of(role).to_owned(), ..home.clone() };
+        let arn = scope.arn("redshift-serverless", "workgroup/*");
+        needs.permissions(&IamIdentity::Role(role.clone())).allow(
             Operation::GetCredentials.action(),
             arn,
             Condition::none(),

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::needs::{Caller, Needs};
-use super::place::{Place, endpoint, literal};
+use super::needs::{IamIdentity, Needs};
 use super::policy::Condition;
-use super::principal::{Kind, role_name};
+use super::principal::{PrincipalKind, role_name};
 use super::roles::users;
+use super::scope::{ArnScope, endpoint, literal};
 use super::sql::Created;
 use crate::aws::Operation;
 use crate::config::{self, Cluster, ConnSpec, LoginAs, LoginFrom, Target, Workgroup};
@@ -17,10 +17,10 @@ const PROXY_ROLE: &str = "PROXY-ROLE-NAME";
 /// The GetClusterCredentials calls of all connections: what may be combined is only known when all
 /// are.
 #[derive(Default)]
-pub(super) struct Logins(BTreeMap<(Caller, Place, String), BTreeSet<Login>>);
+pub(super) struct ClusterLogins(BTreeMap<(IamIdentity, ArnScope, String), BTreeSet<ClusterLogin>>);
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Login {
+struct ClusterLogin {
     database: String,
     groups: BTreeSet<String>,
     user: String,
@@ -34,14 +34,14 @@ pub(super) fn needs_no_role(spec: &ConnSpec) -> bool {
 
 /// What `caller` calls to log in to the spec's warehouse with IAM credentials, where it has no
 /// password, and to find it.
-pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec, caller: &Caller) {
-    let place = needs.place_of(spec);
+pub(super) fn login(needs: &mut Needs<'_>, logins: &mut ClusterLogins, spec: &ConnSpec, caller: &IamIdentity) {
+    let scope = needs.warehouse_scope(spec);
     let login_as = match &spec.login {
         LoginFrom::Parameter { secret_id, .. } => {
             if secret_id.is_some() {
                 needs.note(format!("If the secret of {} holds a host, no role is assumed for it.", spec.id));
             }
-            return look_up(needs, spec, caller, &place);
+            return look_up(needs, spec, caller, &scope);
         }
         LoginFrom::Secret { login_as, .. } => {
             needs.note(format!(
@@ -53,26 +53,26 @@ pub(super) fn login(needs: &mut Needs<'_>, logins: &mut Logins, spec: &ConnSpec,
             login_as
         }
         LoginFrom::Iam(login_as) => {
-            look_up(needs, spec, caller, &place);
+            look_up(needs, spec, caller, &scope);
             login_as
         }
     };
     match &spec.target {
-        Target::Workgroup(target) => workgroup(needs, (spec, target, login_as), caller, &place),
-        Target::Cluster(target) => cluster(needs, logins, (spec, target, login_as), caller, place),
+        Target::Workgroup(target) => workgroup(needs, (spec, target, login_as), caller, &scope),
+        Target::Cluster(target) => cluster(needs, logins, (spec, target, login_as), caller, scope),
     }
 }
 
 /// Where the spec does not say the host, the API is asked for it.
-fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &Caller, place: &Place) {
+fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &IamIdentity, scope: &ArnScope) {
     if spec.host.is_some() {
         return;
     }
     let (operation, arn) = match &spec.target {
-        Target::Workgroup(workgroup) => (Operation::GetWorkgroup, workgroup_arn(needs, (spec, workgroup), place)),
+        Target::Workgroup(workgroup) => (Operation::GetWorkgroup, workgroup_arn(needs, (spec, workgroup), scope)),
         Target::Cluster(cluster) => {
             let id = cluster_id(needs, (spec, cluster));
-            (Operation::DescribeClusters, place.arn("redshift", &format!("cluster:{id}")))
+            (Operation::DescribeClusters, scope.arn("redshift", &format!("cluster:{id}")))
         }
     };
     needs
@@ -88,15 +88,15 @@ fn workgroup_name((spec, workgroup): (&ConnSpec, &Workgroup)) -> String {
         .unwrap_or_else(|| connection(spec))
 }
 
-fn workgroup_arn(needs: &mut Needs<'_>, of: (&ConnSpec, &Workgroup), place: &Place) -> String {
+fn workgroup_arn(needs: &mut Needs<'_>, of: (&ConnSpec, &Workgroup), scope: &ArnScope) -> String {
     let name = workgroup_name(of);
     let uuid = format!("WORKGROUP-UUID-OF-{name}");
     needs.note(format!(
         "{uuid} stands for the workgroup's id, which is not its name: aws redshift-serverless \
         get-workgroup --region {} --workgroup-name {name} --query workgroup.workgroupId --output text",
-        place.region
+        scope.region
     ));
-    place.arn("redshift-serverless", &format!("workgroup/{uuid}"))
+    scope.arn("redshift-serverless", &format!("workgroup/{uuid}"))
 }
 
 fn cluster_id(needs: &mut Needs<'_>, (spec, cluster): (&ConnSpec, &Cluster)) -> String {
@@ -116,15 +116,15 @@ fn cluster_id(needs: &mut Needs<'_>, (spec, cluster): (&ConnSpec, &Cluster)) -> 
 fn workgroup(
     needs: &mut Needs<'_>,
     (spec, workgroup, login_as): (&ConnSpec, &Workgroup, &LoginAs),
-    caller: &Caller,
-    place: &Place,
+    caller: &IamIdentity,
+    scope: &ArnScope,
 ) {
     let of = (spec, workgroup);
-    let (name, arn) = (workgroup_name(of), workgroup_arn(needs, of, place));
+    let (name, arn) = (workgroup_name(of), workgroup_arn(needs, of, scope));
     needs
         .permissions(caller)
         .allow(Operation::GetCredentials.action(), arn, Condition::none());
-    let warehouse = format!("workgroup {name} in {}", place.region);
+    let warehouse = format!("workgroup {name} in {}", scope.region);
     let (user, database) = (iam_user(needs, caller), database(needs, spec));
     needs
         .sql
@@ -147,16 +147,16 @@ fn workgroup(
 
 fn cluster(
     needs: &mut Needs<'_>,
-    logins: &mut Logins,
+    logins: &mut ClusterLogins,
     (spec, cluster, login_as): (&ConnSpec, &Cluster, &LoginAs),
-    caller: &Caller,
-    place: Place,
+    caller: &IamIdentity,
+    scope: ArnScope,
 ) {
     let id = cluster_id(needs, (spec, cluster));
-    let warehouse = format!("cluster {id} in {}", place.region);
+    let warehouse = format!("cluster {id} in {}", scope.region);
     let database = database(needs, spec);
     let Some(db_users) = db_users(needs, (spec, cluster, login_as)) else {
-        let arn = place.arn("redshift", &format!("dbname:{id}/{}", literal(&database)));
+        let arn = scope.arn("redshift", &format!("dbname:{id}/{}", literal(&database)));
         needs
             .permissions(caller)
             .allow(Operation::GetClusterCredentialsWithIam.action(), arn, Condition::none());
@@ -170,7 +170,7 @@ fn cluster(
         let created = if cluster.auto_create { Created::AtLogin } else { Created::ByHand };
         needs.sql.user(&warehouse, user, &database, created);
         if cluster.auto_create {
-            let arn = place.arn("redshift", &format!("dbuser:{id}/{}", literal(user)));
+            let arn = scope.arn("redshift", &format!("dbuser:{id}/{}", literal(user)));
             needs
                 .permissions(caller)
                 .allow("redshift:CreateClusterUser", arn, Condition::none());
@@ -178,18 +178,19 @@ fn cluster(
     }
     for group in &cluster.db_groups {
         needs.sql.group(&warehouse, group);
-        let arn = place.arn("redshift", &format!("dbgroup:{id}/{}", literal(group)));
+        let arn = scope.arn("redshift", &format!("dbgroup:{id}/{}", literal(group)));
         needs
             .permissions(caller)
             .allow("redshift:JoinGroup", arn, Condition::none());
     }
     let groups: BTreeSet<_> = cluster.db_groups.iter().cloned().collect();
-    let made = db_users
-        .into_iter()
-        .map(|user| Login { user, database: database.clone(), groups: groups.clone() });
+    let made =
+        db_users
+            .into_iter()
+            .map(|user| ClusterLogin { user, database: database.clone(), groups: groups.clone() });
     logins
         .0
-        .entry((caller.clone(), place, id))
+        .entry((caller.clone(), scope, id))
         .or_default()
         .extend(made);
 }
@@ -239,14 +240,14 @@ fn database(needs: &mut Needs<'_>, spec: &ConnSpec) -> String {
 }
 
 /// Whom the warehouse sees: the caller's own identity.
-fn iam_user(needs: &mut Needs<'_>, caller: &Caller) -> String {
+fn iam_user(needs: &mut Needs<'_>, caller: &IamIdentity) -> String {
     match (caller, &needs.principal) {
-        (Caller::Role(arn), _) => format!("IAMR:{}", role_name(arn)),
-        (Caller::Proxy, Some(principal)) => match principal.kind {
-            Kind::Role => format!("IAMR:{}", principal.name),
-            Kind::User => format!("IAM:{}", principal.name),
+        (IamIdentity::Role(arn), _) => format!("IAMR:{}", role_name(arn)),
+        (IamIdentity::Proxy, Some(principal)) => match principal.kind {
+            PrincipalKind::Role => format!("IAMR:{}", principal.name),
+            PrincipalKind::User => format!("IAM:{}", principal.name),
         },
-        (Caller::Proxy, None) => {
+        (IamIdentity::Proxy, None) => {
             needs.note(format!(
                 "IAMR:{PROXY_ROLE} stands for the database user of the proxy's own identity, IAMR: \
                 and a role's name or IAM: and a user's: give --principal."
@@ -272,12 +273,12 @@ fn connection(spec: &ConnSpec) -> String {
         .collect()
 }
 
-impl Logins {
+impl ClusterLogins {
     /// GetClusterCredentials is asked for a user and a database at once, and each is a resource of
     /// its own: side by side in one statement, every user could be had on every database. Where
     /// that is more than is asked for, conditions say which go together.
     pub(super) fn allow(self, needs: &mut Needs<'_>) {
-        for ((caller, place, id), logins) in self.0 {
+        for ((caller, scope, id), logins) in self.0 {
             let together = is_product(&logins);
             for login in &logins {
                 let condition = if together { Condition::none() } else { only(login, &logins) };
@@ -288,7 +289,7 @@ impl Logins {
                     .iter()
                     .map(|group| format!("dbgroup:{id}/{}", literal(group)));
                 for resource in user.chain(database).chain(groups) {
-                    let arn = place.arn("redshift", &resource);
+                    let arn = scope.arn("redshift", &resource);
                     needs
                         .permissions(&caller)
                         .allow(Operation::GetClusterCredentials.action(), arn, condition.clone());
@@ -299,15 +300,15 @@ impl Logins {
 }
 
 /// That database, for the users who are asked for on it with the same groups.
-fn only(login: &Login, logins: &BTreeSet<Login>) -> Condition {
-    let same = |other: &&Login| (&other.database, &other.groups) == (&login.database, &login.groups);
+fn only(login: &ClusterLogin, logins: &BTreeSet<ClusterLogin>) -> Condition {
+    let same = |other: &&ClusterLogin| (&other.database, &other.groups) == (&login.database, &login.groups);
     let users = logins.iter().filter(same).map(|other| literal(&other.user));
     let database = Condition::none().and("StringEquals", "redshift:DbName", [literal(&login.database)]);
     database.and("StringEquals", "redshift:DbUser", users)
 }
 
 /// Every user is asked for on every database, with the same groups.
-fn is_product(logins: &BTreeSet<Login>) -> bool {
+fn is_product(logins: &BTreeSet<ClusterLogin>) -> bool {
     let users: BTreeSet<_> = logins.iter().map(|login| &login.user).collect();
     let databases: BTreeSet<_> = logins.iter().map(|login| &login.database).collect();
     let groups: BTreeSet<_> = logins.iter().map(|login| &login.groups).collect();

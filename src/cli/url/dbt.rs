@@ -1,7 +1,7 @@
 //! What dbt takes: a profile for profiles.yml, for dbt-redshift. dbt-postgres would log in as well,
 //! but its SQL is for PostgreSQL: it makes indexes and materialized views as Redshift cannot.
 
-use super::target::Target;
+use super::params::ConnParams;
 use super::tls::SslMode;
 
 /// The variable that the profile takes the password from; dbt leaves what begins like this out of
@@ -9,14 +9,14 @@ use super::tls::SslMode;
 const PASSWORD: &str = "DBT_ENV_SECRET_REDSHIFT_PASSWORD";
 
 /// A document of YAML: one profile, named after the conn_id.
-pub(super) fn dbt(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    target.tell_proof(
+pub(super) fn dbt(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
+    params.note_proof(
         notes,
         &format!("the password: in the environment, as {PASSWORD}"),
         "the user's proof is a certificate, and dbt-redshift can show none: it takes a user with a password",
     );
-    notes.push(format!("the profile in dbt_project.yml is {}; schema is where dbt shall build", text(target.conn_id)));
-    match target.mode {
+    notes.push(format!("the profile in dbt_project.yml is {}; schema is where dbt shall build", text(params.conn_id)));
+    match params.mode {
         SslMode::Disable => {}
         SslMode::Require => notes.push(
             "dbt-redshift verifies the certificate even with require, and that made at start has nobody to vouch for it: \
@@ -29,20 +29,20 @@ pub(super) fn dbt(target: &Target<'_>, notes: &mut Vec<String>) -> String {
         ),
     }
     let lines = [
-        format!("{}:", text(target.conn_id)),
-        "  target: proxy".to_owned(),
+        format!("{}:", text(params.conn_id)),
+        "  params: proxy".to_owned(),
         "  outputs:".to_owned(),
         "    proxy:".to_owned(),
         "      type: redshift".to_owned(),
         "      method: database".to_owned(),
-        format!("      host: {}", rendered(&target.host)),
-        format!("      port: {}", target.port),
-        format!("      user: {}", rendered(&target.user)),
+        format!("      host: {}", rendered(&params.host)),
+        format!("      port: {}", params.port),
+        format!("      user: {}", rendered(&params.user)),
         format!("      password: \"{{{{ env_var('{PASSWORD}') }}}}\""),
-        format!("      dbname: {}", rendered(target.database)),
+        format!("      dbname: {}", rendered(params.database)),
         "      schema: public".to_owned(),
         "      threads: 4".to_owned(),
-        format!("      sslmode: {}", target.mode),
+        format!("      sslmode: {}", params.mode),
         // The adapter hands it to redshift_connector as the time-out of the socket, which holds for
         // all that follows.
         "      # no connect_timeout: it would also end each statement that takes longer".to_owned(),

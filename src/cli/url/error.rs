@@ -2,14 +2,14 @@
 
 use thiserror::Error;
 
-use crate::cli::connection::Unknown;
+use crate::cli::connection::UnknownConnection;
 
 /// Why there is nothing to paste.
 #[derive(Debug, Error)]
 pub(crate) enum UrlError {
     /// There is no such connection.
     #[error(transparent)]
-    Connection(#[from] Unknown),
+    Connection(#[from] UnknownConnection),
     /// There is no such user.
     #[error("there is no user {name:?}{}", did_you_mean(.nearest.as_ref()))]
     User {

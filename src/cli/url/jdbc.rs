@@ -1,20 +1,20 @@
 //! What JDBC takes: pgjdbc's URL, and Amazon's driver's, whose reader is a child of it. Both decode
 //! percents, and take `+` for a blank.
 
+use super::params::{CONNECT_SECS, ConnParams};
 use super::percent::encoded;
-use super::target::{CONNECT_SECS, Target};
 use super::tls::{AMAZON_NEEDS_TLS, SslMode, UNVERIFIED};
 
 /// `jdbc:postgresql://…`
-pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    target.tell_proof(
+pub(super) fn jdbc(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
+    params.note_proof(
         notes,
         "the password: in the tool's own field, or as the property password",
         "the user's certificate instead of a password: as the properties sslcert=FILE and sslkey=FILE, the key in PKCS-8 and DER",
     );
-    let place = format!("{}/{}?user={}", target.authority(), encoded(target.database), encoded(&target.user));
+    let place = format!("{}/{}?user={}", params.authority(), encoded(params.database), encoded(&params.user));
     let timeout = format!("loginTimeout={CONNECT_SECS}");
-    match target.mode {
+    match params.mode {
         SslMode::Disable => notes.push(AMAZON_NEEDS_TLS.to_owned()),
         SslMode::Require => {
             notes.push(UNVERIFIED.to_owned());
@@ -32,5 +32,5 @@ pub(super) fn jdbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
             ));
         }
     }
-    format!("jdbc:postgresql://{place}&sslmode={}&{timeout}", target.mode)
+    format!("jdbc:postgresql://{place}&sslmode={}&{timeout}", params.mode)
 }

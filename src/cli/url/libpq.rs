@@ -1,9 +1,9 @@
 //! What libpq takes: a connection string (PostgreSQL's manual, 34.1.1), and its environment
 //! (34.15).
 
+use super::params::{CONNECT_SECS, ConnParams};
 use super::percent::encoded;
 use super::shell;
-use super::target::{CONNECT_SECS, Target};
 use super::tls::SslMode;
 
 /// How whatever uses libpq is given a certificate.
@@ -11,15 +11,15 @@ const CERTIFICATE: &str = "the user's certificate instead of a password: sslcert
                            ~/.postgresql/postgresql.crt and .key)";
 
 /// A command line.
-pub(super) fn psql(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    target.tell_proof(notes, "psql asks for the password; PGPASSWORD and ~/.pgpass save it that", CERTIFICATE);
-    roots(target, notes);
+pub(super) fn psql(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
+    params.note_proof(notes, "psql asks for the password; PGPASSWORD and ~/.pgpass save it that", CERTIFICATE);
+    roots(params, notes);
     let parts = [
-        ("host", target.host.clone()),
-        ("port", target.port.to_string()),
-        ("user", target.user.clone()),
-        ("dbname", target.database.to_owned()),
-        ("sslmode", target.mode.to_string()),
+        ("host", params.host.clone()),
+        ("port", params.port.to_string()),
+        ("user", params.user.clone()),
+        ("dbname", params.database.to_owned()),
+        ("sslmode", params.mode.to_string()),
         ("connect_timeout", CONNECT_SECS.to_string()),
     ];
     let conninfo: Vec<_> = parts
@@ -30,24 +30,24 @@ pub(super) fn psql(target: &Target<'_>, notes: &mut Vec<String>) -> String {
 }
 
 /// `postgresql://…`
-pub(super) fn uri(target: &Target<'_>, notes: &mut Vec<String>) -> String {
+pub(super) fn uri(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     let password = "the password: asked for by psql, else in PGPASSWORD or ~/.pgpass; or :PASSWORD behind the user";
-    target.tell_proof(notes, password, CERTIFICATE);
-    roots(target, notes);
-    let (user, place, database) = (encoded(&target.user), target.authority(), encoded(target.database));
-    format!("postgresql://{user}@{place}/{database}?sslmode={}&connect_timeout={CONNECT_SECS}", target.mode)
+    params.note_proof(notes, password, CERTIFICATE);
+    roots(params, notes);
+    let (user, place, database) = (encoded(&params.user), params.authority(), encoded(params.database));
+    format!("postgresql://{user}@{place}/{database}?sslmode={}&connect_timeout={CONNECT_SECS}", params.mode)
 }
 
 /// Lines of `export`.
-pub(super) fn env(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    target.tell_proof(notes, "the password: in PGPASSWORD or ~/.pgpass, else psql asks for it", CERTIFICATE);
-    roots(target, notes);
+pub(super) fn env(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
+    params.note_proof(notes, "the password: in PGPASSWORD or ~/.pgpass, else psql asks for it", CERTIFICATE);
+    roots(params, notes);
     let lines = [
-        ("PGHOST", target.host.as_str()),
-        ("PGPORT", &target.port.to_string()),
-        ("PGUSER", &target.user),
-        ("PGDATABASE", target.database),
-        ("PGSSLMODE", &target.mode.to_string()),
+        ("PGHOST", params.host.as_str()),
+        ("PGPORT", &params.port.to_string()),
+        ("PGUSER", &params.user),
+        ("PGDATABASE", params.database),
+        ("PGSSLMODE", &params.mode.to_string()),
         ("PGCONNECT_TIMEOUT", &CONNECT_SECS.to_string()),
     ];
     lines
@@ -56,8 +56,8 @@ pub(super) fn env(target: &Target<'_>, notes: &mut Vec<String>) -> String {
 }
 
 /// Where libpq looks for who signed the listener's certificate.
-pub(super) fn roots(target: &Target<'_>, notes: &mut Vec<String>) {
-    match target.mode {
+pub(super) fn roots(params: &ConnParams<'_>, notes: &mut Vec<String>) {
+    match params.mode {
         SslMode::Disable => {}
         SslMode::Require => notes.push(
             "the listener's certificate is made anew at each start: what is sent is encrypted, who answers is not verified"

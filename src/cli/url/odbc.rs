@@ -4,39 +4,39 @@
 //! which libpq reads as a connection string: names that cannot stand bare go there.
 
 use super::libpq::{roots, value};
-use super::target::{CONNECT_SECS, Target};
+use super::params::{CONNECT_SECS, ConnParams};
 use super::tls::{AMAZON_NEEDS_TLS, SslMode};
 
 /// `Driver={PostgreSQL Unicode};…`
-pub(super) fn odbc(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    target.tell_proof(
+pub(super) fn odbc(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
+    params.note_proof(
         notes,
         "the password: in the tool's own field, or as PWD={…}, each } in it doubled",
         "the user's certificate instead of a password: sslcert=FILE and sslkey=FILE inside of pqopt={…}",
     );
-    roots(target, notes);
+    roots(params, notes);
     notes.push(
         "in transactions psqlODBC sets savepoints, which Redshift does not have: Protocol=7.4-1 turns them off"
             .to_owned(),
     );
-    let names = [("Database", "dbname", target.database), ("UID", "user", target.user.as_str())];
+    let names = [("Database", "dbname", params.database), ("UID", "user", params.user.as_str())];
     let (bare, braced): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, _, name)| is_bare(name));
-    let mut text = format!("Driver={{PostgreSQL Unicode}};Server={};Port={};", target.host, target.port);
+    let mut text = format!("Driver={{PostgreSQL Unicode}};Server={};Port={};", params.host, params.port);
     for (key, _, name) in &bare {
         text.push_str(&format!("{key}={name};"));
     }
-    text.push_str(&format!("SSLmode={};", target.mode));
+    text.push_str(&format!("SSLmode={};", params.mode));
     let mut options: Vec<_> = braced
         .iter()
         .map(|(_, key, name)| format!("{key}={}", value(name)))
         .collect();
     options.push(format!("connect_timeout={CONNECT_SECS}"));
     text.push_str(&format!("pqopt={{{}}};", options.join(" ").replace('}', "}}")));
-    notes.push(match target.mode {
+    notes.push(match params.mode {
         SslMode::Disable => AMAZON_NEEDS_TLS.to_owned(),
         SslMode::Require | SslMode::VerifyFull if braced.is_empty() => format!(
             "Amazon's driver: Driver={{Amazon Redshift ODBC Driver (x64)}};Server={};Port={};Database={};UID={};SSLMode={};",
-            target.host, target.port, target.database, target.user, target.mode
+            params.host, params.port, params.database, params.user, params.mode
         ),
         SslMode::Require | SslMode::VerifyFull => {
             "Amazon's driver: enter the names in the dialog of a DSN".to_owned()

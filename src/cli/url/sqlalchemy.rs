@@ -1,18 +1,18 @@
 //! What SQLAlchemy takes, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what
 //! Redshift does not have.
 
+use super::params::{CONNECT_SECS, ConnParams};
 use super::percent::encoded;
-use super::target::{CONNECT_SECS, Target};
 use super::tls::{SslMode, UNVERIFIED};
 
 /// `redshift+psycopg2://…`
-pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String {
-    target.tell_proof(
+pub(super) fn sqlalchemy(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
+    params.note_proof(
         notes,
         "the password: in PGPASSWORD or ~/.pgpass, or :PASSWORD behind the user, percent-encoded",
         "the user's certificate instead of a password: add &sslcert=FILE&sslkey=FILE",
     );
-    match target.mode {
+    match params.mode {
         SslMode::Disable => {}
         SslMode::Require => notes.push(UNVERIFIED.to_owned()),
         SslMode::VerifyFull => notes.push(
@@ -21,17 +21,17 @@ pub(super) fn sqlalchemy(target: &Target<'_>, notes: &mut Vec<String>) -> String
         ),
     }
     // In the path SQLAlchemy before 2.1 decodes no percents; in the query all do.
-    let database = encoded(target.database);
-    let (path, query) = if database == target.database {
+    let database = encoded(params.database);
+    let (path, query) = if database == params.database {
         (database, String::new())
     } else {
         (String::new(), format!("dbname={database}&"))
     };
     // With a file of roots, and the dialect brings one, libpq verifies under `require` too.
-    let roots = if target.mode == SslMode::Require { "&sslrootcert=none" } else { "" };
-    let (user, place) = (encoded(&target.user), target.authority());
+    let roots = if params.mode == SslMode::Require { "&sslrootcert=none" } else { "" };
+    let (user, place) = (encoded(&params.user), params.authority());
     format!(
         "redshift+psycopg2://{user}@{place}/{path}?{query}sslmode={}{roots}&connect_timeout={CONNECT_SECS}",
-        target.mode
+        params.mode
     )
 }

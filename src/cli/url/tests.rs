@@ -56,8 +56,8 @@ fn named() -> String {
     certificate(&["redshift.example.com"])
 }
 
-fn of(config: &Config, conn_id: &str, user: &str, format: Format) -> Pasted {
-    pasted(config, conn_id, Some(user), format).unwrap()
+fn of(config: &Config, conn_id: &str, user: &str, format: Format) -> Snippet {
+    snippet(config, conn_id, Some(user), format).unwrap()
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn each_form_for_names_that_need_no_quotes() {
         ),
         (
             Format::Dbt,
-            "\"sales\":\n  target: proxy\n  outputs:\n    proxy:\n      type: redshift\n      method: database\n      \
+            "\"sales\":\n  params: proxy\n  outputs:\n    proxy:\n      type: redshift\n      method: database\n      \
              host: \"redshift.example.com\"\n      port: 5439\n      user: \"ann~sales\"\n      \
              password: \"{{ env_var('DBT_ENV_SECRET_REDSHIFT_PASSWORD') }}\"\n      dbname: \"dev\"\n      \
              schema: public\n      threads: 4\n      sslmode: verify-full\n      \
@@ -156,7 +156,7 @@ fn a_uri_and_a_connection_string_are_read_back_by_tokio_postgres() {
 #[test]
 fn the_host_is_the_public_name_else_the_certificates_else_loopback() {
     let place = |listen: &str| {
-        let told = pasted(&config(listen, ""), "sales", Some("ann"), Format::Uri).map(|pasted| pasted.text);
+        let told = snippet(&config(listen, ""), "sales", Some("ann"), Format::Uri).map(|pasted| pasted.text);
         let place = |text: String| text.split(['@', '/']).nth(3).unwrap().to_owned();
         told.map(place).map_err(|error| error.to_string())
     };
@@ -256,7 +256,7 @@ fn a_certificate_for_other_names_is_noted() {
 fn the_only_user_who_may_is_named_and_one_of_many_is_a_placeholder() {
     let config = config(&named(), "");
     let user = |conn_id: &str| {
-        let pasted = pasted(&config, conn_id, None, Format::Uri).unwrap();
+        let pasted = snippet(&config, conn_id, None, Format::Uri).unwrap();
         let user = pasted.text.split(['/', '@']).nth(2).unwrap().to_owned();
         (user, pasted.notes.iter().any(|note| note.contains("USER")))
     };
@@ -270,7 +270,7 @@ fn users_without_an_entry_are_many() {
     let any = "[users.\"*\"]\npassword = \"ssm:/users/{user}\"\nconnections = [\"*\"]\n\
                [connections.own]\ntype = \"redshift\"\ncluster_id = \"c1\"\ndatabase = \"own\"\nidentity = \"per-user\"\n";
     let user = |rest: &str, conn_id: &str| {
-        let pasted = pasted(&config(&named(), rest), conn_id, None, Format::Uri).unwrap();
+        let pasted = snippet(&config(&named(), rest), conn_id, None, Format::Uri).unwrap();
         let user = pasted.text.split(['/', '@']).nth(2).unwrap().to_owned();
         (
             user,
@@ -305,7 +305,7 @@ fn what_proves_the_user_is_told_in_each_tools_own_words() {
         (Format::Dbt, None),
     ] {
         let told = |user| {
-            pasted(&config, "sales", user, format)
+            snippet(&config, "sales", user, format)
                 .unwrap()
                 .notes
                 .join("\n")
@@ -336,7 +336,7 @@ fn passwords_in_clear_are_warned_of_once_whatever_the_tool() {
 fn what_leads_nowhere_is_told_with_what_was_meant() {
     let config = config(&named(), "");
     let why = |conn_id: &str, user| {
-        pasted(&config, conn_id, user, Format::Uri)
+        snippet(&config, conn_id, user, Format::Uri)
             .unwrap_err()
             .to_string()
     };
@@ -355,17 +355,17 @@ const SPECS: &str =
 #[test]
 fn a_connection_of_the_table_is_taken_at_its_name() {
     let config = config(&named(), SPECS);
-    let text = pasted(&config, "bi-1", None, Format::Uri).unwrap().text;
+    let text = snippet(&config, "bi-1", None, Format::Uri).unwrap().text;
     assert_eq!(text, "postgresql://bob@redshift.example.com:5439/bi-1?sslmode=verify-full&connect_timeout=120");
-    let why = pasted(&config, "fi", None, Format::Uri)
+    let why = snippet(&config, "fi", None, Format::Uri)
         .unwrap_err()
         .to_string();
     assert!(why.contains("specs.conn_ids does not cover it") && why.ends_with("did you mean \"fin\"?"), "{why}");
 }
 
 /// Host and port, user, database, and the notes, of the connection string in words.
-fn route(listen: &str, rest: &str, conn_id: &str) -> (String, String, String, String) {
-    let pasted = pasted(&config(listen, rest), conn_id, Some("bob"), Format::Uri).unwrap();
+fn selector(listen: &str, rest: &str, conn_id: &str) -> (String, String, String, String) {
+    let pasted = snippet(&config(listen, rest), conn_id, Some("bob"), Format::Uri).unwrap();
     let mut parts = pasted
         .text
         .trim_start_matches("postgresql://")
@@ -376,8 +376,8 @@ fn route(listen: &str, rest: &str, conn_id: &str) -> (String, String, String, St
     (place, user, database, pasted.notes.join("\n"))
 }
 
-fn shown(route: &(String, String, String, String)) -> (&str, &str, &str) {
-    (&route.0, &route.1, &route.2)
+fn shown(selector: &(String, String, String, String)) -> (&str, &str, &str) {
+    (&selector.0, &selector.1, &selector.2)
 }
 
 /// pgAdmin, dbt, knex and others compare the database that they were given with current_database().
@@ -395,7 +395,7 @@ fn every_form_gives_the_real_database_and_the_conn_id_behind_the_user() {
             assert!(pasted.notes.iter().any(|note| note.ends_with(&by_hand)), "{format:?}: {:?}", pasted.notes);
         }
     }
-    let same = route(&named(), "", "same");
+    let same = selector(&named(), "", "same");
     assert_eq!(shown(&same), ("redshift.example.com:5439", "bob", "same"), "the conn_id is the real name");
     assert_eq!(same.3.matches("real database").count(), 0, "{}", same.3);
 }
@@ -408,15 +408,15 @@ fn a_port_of_its_own_selects_the_connection() {
         )
     };
     let any = format!("address = \"0.0.0.0:5439\"\nsni_suffix = \"example.com\"\n{}", named());
-    let told = route(&any, &own("0.0.0.0:5440"), "own");
+    let told = selector(&any, &own("0.0.0.0:5440"), "own");
     assert_eq!(shown(&told), ("redshift.example.com:5440", "bob", "dev"));
     assert!(told.3.contains("the port 5440 is for \"own\" alone"), "{}", told.3);
     let public = format!("public_name = \"redshift.example.com:443\"\n{}", named());
-    assert_eq!(route(&public, &own("0.0.0.0:5440"), "own").0, "redshift.example.com:5440");
-    assert_eq!(route("address = \"127.0.0.1:0\"", &own("127.0.0.1:5440"), "own").0, "localhost:5440");
+    assert_eq!(selector(&public, &own("0.0.0.0:5440"), "own").0, "redshift.example.com:5440");
+    assert_eq!(selector("address = \"127.0.0.1:0\"", &own("127.0.0.1:5440"), "own").0, "localhost:5440");
     // What others cannot reach, or is chosen at start, is not told to them.
     for unreachable in ["127.0.0.1:5440", "0.0.0.0:0"] {
-        assert_eq!(shown(&route(&any, &own(unreachable), "own")), ("redshift.example.com:5439", "bob~own", "dev"));
+        assert_eq!(shown(&selector(&any, &own(unreachable), "own")), ("redshift.example.com:5439", "bob~own", "dev"));
     }
 }
 
@@ -424,7 +424,7 @@ fn a_port_of_its_own_selects_the_connection() {
 fn a_server_name_of_its_own_selects_the_connection() {
     let suffix = "sni_suffix = \"dw.example.com\"\n";
     let listen = || suffix.to_owned() + &certificate(&["dw.example.com", "*.dw.example.com"]);
-    let told = route(&listen(), "", "sales");
+    let told = selector(&listen(), "", "sales");
     assert_eq!(shown(&told), ("sales.dw.example.com:5439", "bob", "dev"));
     assert!(
         told.3
@@ -434,22 +434,22 @@ fn a_server_name_of_its_own_selects_the_connection() {
     let upper = |name: &str| {
         format!("[connections.{name}]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\ndatabase = \"dev\"\n")
     };
-    assert_eq!(shown(&route(&listen(), &upper("Mart"), "Mart")), ("mart.dw.example.com:5439", "bob", "dev"));
+    assert_eq!(shown(&selector(&listen(), &upper("Mart"), "Mart")), ("mart.dw.example.com:5439", "bob", "dev"));
     // A server name has no case, and the name of a host no blanks.
-    assert_eq!(shown(&route(&listen(), &upper("SALES"), "sales")), ("dw.example.com:5439", "bob~sales", "dev"));
-    assert_eq!(route(&listen(), "", ODD).0, "dw.example.com:5439");
+    assert_eq!(shown(&selector(&listen(), &upper("SALES"), "sales")), ("dw.example.com:5439", "bob~sales", "dev"));
+    assert_eq!(selector(&listen(), "", ODD).0, "dw.example.com:5439");
     // The certificate is for one name, or made at start.
     let one = suffix.to_owned() + &certificate(&["dw.example.com"]);
-    assert_eq!(shown(&route(&one, "", "sales")), ("dw.example.com:5439", "bob~sales", "dev"));
-    assert_eq!(shown(&route(suffix, "", "sales")), ("localhost:5439", "bob~sales", "dev"));
+    assert_eq!(shown(&selector(&one, "", "sales")), ("dw.example.com:5439", "bob~sales", "dev"));
+    assert_eq!(shown(&selector(suffix, "", "sales")), ("localhost:5439", "bob~sales", "dev"));
     // lava's table is asked in lower case; its item is not read.
-    assert_eq!(shown(&route(&listen(), SPECS, "bi-1")), ("bi-1.dw.example.com:5439", "bob", "bi-1"));
-    assert_eq!(shown(&route(&listen(), SPECS, "bi-X")), ("dw.example.com:5439", "bob", "bi-X"));
+    assert_eq!(shown(&selector(&listen(), SPECS, "bi-1")), ("bi-1.dw.example.com:5439", "bob", "bi-1"));
+    assert_eq!(shown(&selector(&listen(), SPECS, "bi-X")), ("dw.example.com:5439", "bob", "bi-X"));
 }
 
 #[test]
 fn what_to_do_where_the_real_database_is_not_known_is_told() {
-    let told = route(&named(), SPECS, "bi-1");
+    let told = selector(&named(), SPECS, "bi-1");
     assert_eq!(shown(&told), ("redshift.example.com:5439", "bob", "bi-1"));
     assert!(
         told.3
@@ -465,13 +465,13 @@ fn what_to_do_where_the_real_database_is_not_known_is_told() {
     );
     let secret = "[connections.kept]\ntype = \"redshift\"\nsecret_id = \"s\"\ncluster_id = \"c1\"\n";
     assert!(
-        route(&named(), secret, "kept")
+        selector(&named(), secret, "kept")
             .3
             .contains("is not known here")
     );
     // Behind a ~ in its name the proxy would look for another.
     let tilde = "[connections.\"a~b\"]\ntype = \"redshift\"\ncluster_id = \"c1\"\ndatabase = \"dev\"\n";
-    assert_eq!(shown(&route(&named(), tilde, "a~b")), ("redshift.example.com:5439", "bob", "a~b"));
+    assert_eq!(shown(&selector(&named(), tilde, "a~b")), ("redshift.example.com:5439", "bob", "a~b"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who logs in, and what proves it.
+//! LoginUser logs in, and what proves it.
 
 use super::error::UrlError;
 use crate::cli::connection::Connection;
@@ -7,8 +7,8 @@ use crate::config::{Config, Holder, Proof, value};
 /// What stands for a user that is not known.
 pub(super) const PLACEHOLDER: &str = "USER";
 
-/// Who logs in, as far as it is known.
-pub(super) struct Who<'a> {
+/// LoginUser logs in, as far as it is known.
+pub(super) struct LoginUser<'a> {
     name: Option<&'a str>,
     /// The one of that name; else everyone who may open the connection.
     pub(super) may: Vec<Holder>,
@@ -19,7 +19,7 @@ pub(super) fn who<'a>(
     config: &'a Config,
     connection: &Connection<'_>,
     named: Option<&'a str>,
-) -> Result<Who<'a>, UrlError> {
+) -> Result<LoginUser<'a>, UrlError> {
     let may_open = |holder: &Holder| connection.right_of(holder).is_some();
     let Some(name) = named else {
         let may: Vec<_> = config
@@ -27,7 +27,7 @@ pub(super) fn who<'a>(
             .filter(|(_, holder)| holder.rights.enabled && may_open(holder))
             .collect();
         let name = if let [(name, _)] = &may[..] { *name } else { None };
-        return Ok(Who { name, may: may.into_iter().map(|(_, holder)| holder).collect() });
+        return Ok(LoginUser { name, may: may.into_iter().map(|(_, holder)| holder).collect() });
     };
     let Some(holder) = config.holder(name) else {
         let nearest = value::nearest(name, config.users.keys().map(String::as_str)).map(str::to_owned);
@@ -39,10 +39,10 @@ pub(super) fn who<'a>(
     if !holder.rights.enabled {
         return Err(UrlError::DisabledUser(name.to_owned()));
     }
-    Ok(Who { name: Some(name), may: vec![holder] })
+    Ok(LoginUser { name: Some(name), may: vec![holder] })
 }
 
-impl<'a> Who<'a> {
+impl<'a> LoginUser<'a> {
     pub(super) fn name(&self) -> &'a str {
         self.name.unwrap_or(PLACEHOLDER)
     }

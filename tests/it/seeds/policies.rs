@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redshift_iam_proxy::cli::iam_policy::{Principal, document};
+use redshift_iam_proxy::cli::iam_policy::{IamPrincipal, document};
 use redshift_iam_proxy::config::{self, UnknownKeys};
 use redshift_sandbox::aws::RoleRule;
 
@@ -57,7 +57,7 @@ async fn assert_all_allowed(name: &str, principal: &str, run: Run, conn_ids: &[&
     }
     let config =
         config::load(&golden(name), &|_| None, UnknownKeys::Refuse).unwrap_or_else(|faults| panic!("{faults}"));
-    let printed = document(&config, &[], Some(&Principal::parse(principal).unwrap()))
+    let printed = document(&config, &[], Some(&IamPrincipal::parse(principal).unwrap()))
         .unwrap()
         .to_string();
     let policies = Policies::of_document(&fill(&printed, &FILLED), principal);

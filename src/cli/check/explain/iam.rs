@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{Arn, Call, Operation};
 use crate::cli::check::context::Context;
-use crate::cli::iam_policy::Principal;
+use crate::cli::iam_policy::IamPrincipal;
 use crate::config::SpecsTable;
 
 /// Who lacks what, out of AWS's own words: `… is not authorized to perform: ACTION on resource:
@@ -62,17 +62,17 @@ pub(super) fn decrypt(text: &str) -> String {
 
 /// The statement that a role's trust policy lacks. `caller`: who takes the role.
 pub(super) fn trust(action: &str, caller: &str, external_id: Option<&str>) -> String {
-    let known = Principal::parse(caller).ok();
+    let known = IamPrincipal::parse(caller).ok();
     let trusted = known
         .as_ref()
-        .map_or_else(|| caller.to_owned(), Principal::trusted);
+        .map_or_else(|| caller.to_owned(), IamPrincipal::trusted);
     let mut statement = json!({ "Effect": "Allow", "Action": action, "Principal": { "AWS": trusted } });
     let mut condition = serde_json::Map::new();
     if let Some(name) = external_id {
         let value = format!("<the value of {name}>");
         condition.insert("StringEquals".to_owned(), json!({ "sts:ExternalId": value }));
     }
-    if let Some(pattern) = known.as_ref().and_then(Principal::pattern) {
+    if let Some(pattern) = known.as_ref().and_then(IamPrincipal::pattern) {
         condition.insert("ArnLike".to_owned(), json!({ "aws:PrincipalArn": pattern }));
     }
     if let Some(members) = statement.as_object_mut().filter(|_| !condition.is_empty()) {
@@ -169,7 +169,7 @@ fn resources(call: &Call, context: &Context) -> Vec<String> {
 /// Whose policy it is, out of the ARN of who calls. A session of a role stands for its role; its
 /// path is not in its ARN.
 pub(super) fn principal(caller: &str) -> String {
-    let Ok(principal) = Principal::parse(caller) else { return caller.to_owned() };
+    let Ok(principal) = IamPrincipal::parse(caller) else { return caller.to_owned() };
     match principal.permission_set() {
         Some(set) => format!("the permission set {set} (IAM Identity Center, which alone can change its role)"),
         None => principal.arn().to_owned(),

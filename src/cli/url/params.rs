@@ -8,7 +8,7 @@ use super::tls::SslMode;
 pub(super) const CONNECT_SECS: u32 = 120;
 
 /// What all forms are made of.
-pub(super) struct Target<'a> {
+pub(super) struct ConnParams<'a> {
     pub(super) host: String,
     pub(super) port: u16,
     /// With [`PLACEHOLDER`](super::user::PLACEHOLDER) where it is not known, and with `~CONN_ID` where that selects the
@@ -23,7 +23,7 @@ pub(super) struct Target<'a> {
     pub(super) takes_certificate: bool,
 }
 
-impl Target<'_> {
+impl ConnParams<'_> {
     /// As it stands in a URL: IPv6 in brackets.
     pub(super) fn authority(&self) -> String {
         let host = &self.host;
@@ -31,7 +31,7 @@ impl Target<'_> {
     }
 
     /// How the tool is given what proves the user.
-    pub(super) fn tell_proof(&self, notes: &mut Vec<String>, password: &str, certificate: &str) {
+    pub(super) fn note_proof(&self, notes: &mut Vec<String>, password: &str, certificate: &str) {
         let ways = [(self.takes_password, password), (self.takes_certificate, certificate)];
         notes.extend(
             ways.into_iter()

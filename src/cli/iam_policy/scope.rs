@@ -10,13 +10,13 @@ pub(super) const REGION: &str = "REGION";
 
 /// A Region of an account.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Place {
+pub(super) struct ArnScope {
     pub(super) partition: String,
     pub(super) region: String,
     pub(super) account: String,
 }
 
-impl Place {
+impl ArnScope {
     pub(super) fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
     }
@@ -31,7 +31,7 @@ impl Place {
         format!("{service}.{}.{suffix}", self.region)
     }
 
-    /// The place that an ARN names.
+    /// The scope that an ARN names.
     pub(super) fn of_arn(arn: Arn<'_>) -> Self {
         Self { partition: arn.partition.to_owned(), region: arn.region.to_owned(), account: arn.account.to_owned() }
     }
@@ -48,7 +48,7 @@ pub(super) fn literal(name: &str) -> String {
 
 /// What an endpoint's name tells of a warehouse.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Endpoint {
+pub(super) struct WarehouseEndpoint {
     /// Workgroup or cluster.
     pub(super) name: String,
     /// Serverless alone tells it.
@@ -57,14 +57,14 @@ pub(super) struct Endpoint {
 }
 
 /// Reads a Redshift endpoint's name, as sessions do. `None`: some other name.
-pub(super) fn endpoint(host: &str) -> Option<Endpoint> {
+pub(super) fn endpoint(host: &str) -> Option<WarehouseEndpoint> {
     let is_account = |label: &&str| label.len() == 12 && label.bytes().all(|b| b.is_ascii_digit());
     Some(match config::endpoint(host)? {
         config::Endpoint::Serverless { workgroup, region } => {
             let account = host.split('.').nth(1).filter(is_account).map(str::to_owned);
-            Endpoint { name: workgroup, account, region }
+            WarehouseEndpoint { name: workgroup, account, region }
         }
-        config::Endpoint::Provisioned { cluster, region } => Endpoint { name: cluster, account: None, region },
+        config::Endpoint::Provisioned { cluster, region } => WarehouseEndpoint { name: cluster, account: None, region },
     })
 }
 
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn endpoints_tell_region_and_account() {
         let told = |name: &str, account: Option<&str>, region: &str| {
-            Some(Endpoint { name: name.into(), account: account.map(str::to_owned), region: region.into() })
+            Some(WarehouseEndpoint { name: name.into(), account: account.map(str::to_owned), region: region.into() })
         };
         for (host, want) in [
             (
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn partitions_are_honoured() {
-        let place = |region: &str| Place {
+        let scope = |region: &str| ArnScope {
             partition: partition::name(region),
             region: region.to_owned(),
             account: PROXY_ACCOUNT.to_owned(),
@@ -115,8 +115,8 @@ mod tests {
             ("eusc-de-east-1", "arn:aws-eusc:ssm:eusc-de-east-1:ACCOUNT:x", "ssm.eusc-de-east-1.amazonaws.eu"),
             ("us-iso-east-1", "arn:aws-iso:ssm:us-iso-east-1:ACCOUNT:x", "ssm.us-iso-east-1.c2s.ic.gov"),
         ] {
-            assert_eq!(place(region).arn("ssm", "x"), arn);
-            assert_eq!(place(region).service_host("ssm"), host);
+            assert_eq!(scope(region).arn("ssm", "x"), arn);
+            assert_eq!(scope(region).service_host("ssm"), host);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::tls::SslMode;
 use crate::config::Listen;
 
 /// Where tools find the proxy.
-pub(super) struct Place {
+pub(super) struct ProxyAddress {
     /// A DNS name or an IP address without brackets.
     pub(super) host: String,
     pub(super) port: u16,
@@ -23,15 +23,15 @@ pub(super) struct Place {
 
 /// The name in the certificate wins over the address: it is what clients verify. `own_port`: the
 /// connection's, if it has one.
-pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<Place, UrlError> {
+pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<ProxyAddress, UrlError> {
     let first = listen.addresses.first();
     let port = || own_port.map_or_else(|| port(listen), Ok);
     if let Some(public) = &listen.public_name {
-        return Ok(Place { host: public.host.clone(), port: port()?, notes: Vec::new() });
+        return Ok(ProxyAddress { host: public.host.clone(), port: port()?, notes: Vec::new() });
     }
     let why = match certificate(listen) {
         Certificate::Here(der) => match name_in(&der) {
-            Some(host) => return Ok(Place { host, port: port()?, notes: Vec::new() }),
+            Some(host) => return Ok(ProxyAddress { host, port: port()?, notes: Vec::new() }),
             None => Nameless::NoName,
         },
         Certificate::Elsewhere => Nameless::Unread,
@@ -44,12 +44,12 @@ pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<Place, Url
     let usual = loopback == Ipv4Addr::LOCALHOST || loopback == Ipv6Addr::LOCALHOST;
     let host = if usual { "localhost".to_owned() } else { loopback.to_string() };
     let note = format!("{host} is this machine alone: for tools on others set listen.public_name");
-    Ok(Place { host, port: port()?, notes: vec![note] })
+    Ok(ProxyAddress { host, port: port()?, notes: vec![note] })
 }
 
 /// The same listener under another name, which selects a connection.
-pub(super) fn named(listen: &Listen, host: &str) -> Result<Place, UrlError> {
-    Ok(Place { host: host.to_owned(), port: port(listen)?, notes: Vec::new() })
+pub(super) fn named(listen: &Listen, host: &str) -> Result<ProxyAddress, UrlError> {
+    Ok(ProxyAddress { host: host.to_owned(), port: port(listen)?, notes: Vec::new() })
 }
 
 /// The port that clients use: of `listen.public_name`, else of the first address.

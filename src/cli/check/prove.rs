@@ -7,9 +7,9 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::context::Context;
 use super::explain::{CheckError, explain, is_unreachable};
-use super::observed::{Recorder, Watch};
-use super::request::{Settings, Wanted};
-use super::step::{Failed, Step, Tell};
+use super::observed::{CallFeed, CallRecorder};
+use super::request::{CheckRequest, CheckSettings};
+use super::step::{CheckStep, OnStep, StepFailed};
 use super::{password, user, warehouse};
 use crate::aws::{Arn, Base, Observer};
 use crate::cli::connection::Connection;
@@ -26,57 +26,57 @@ use crate::spec::{Found, SpecTable};
 /// A step failed; `tell` has it.
 pub(crate) async fn run(
     base: Base,
-    settings: &Settings<'_>,
-    wanted: &Wanted<'_>,
-    tell: Tell<'_>,
-) -> Result<(), Failed> {
-    let known = wanted.connection.spec();
+    settings: &CheckSettings<'_>,
+    request: &CheckRequest<'_>,
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
+    let known = request.connection.spec();
     let (events, seen) = unbounded_channel();
     let forward_proxy = base
         .forward_proxy()
         .map(|(address, variable)| (address.to_owned(), variable));
-    let context = Context { forward_proxy, ..Context::new(wanted.connection) };
-    let recorder = Arc::new(Recorder { events, context: Mutex::new(context) });
-    let watched_by: Arc<dyn Observer> = Arc::<Recorder>::clone(&recorder);
-    let mut watch = Watch { seen, recorder };
+    let context = Context { forward_proxy, ..Context::new(request.connection) };
+    let recorder = Arc::new(CallRecorder { events, context: Mutex::new(context) });
+    let watched_by: Arc<dyn Observer> = Arc::<CallRecorder>::clone(&recorder);
+    let mut feed = CallFeed { seen, recorder };
     // Caches of its own: what is already known elsewhere would prove nothing.
     let logins = Logins::new(base, settings.credentials, settings.clock, settings.control, Some(watched_by));
     {
-        let mut context = watch.context();
+        let mut context = feed.context();
         (context.region, context.home) = logins.regions(known.map(|spec| &**spec));
-        tell(config(wanted.connection, &context));
+        on_step(config(request.connection, &context));
     }
-    let owner = user::may_open(wanted, &watch.context(), tell)?;
-    if known.is_none_or(|spec| needs_base(spec)) || password::is_remote(wanted) {
-        base_identity(&logins, known.map(|spec| &**spec), &mut watch, tell).await?;
+    let owner = user::may_open(request, &feed.context(), on_step)?;
+    if known.is_none_or(|spec| needs_base(spec)) || password::is_remote(request) {
+        base_identity(&logins, known.map(|spec| &**spec), &mut feed, on_step).await?;
     }
-    password::run(settings, wanted, &logins, &mut watch, tell).await?;
-    let spec = match wanted.connection {
+    password::run(settings, request, &logins, &mut feed, on_step).await?;
+    let spec = match request.connection {
         Connection::Configured(spec) => Arc::clone(spec),
         Connection::InTable(conn_id, specs) => {
             let times = (settings.credentials.negative_ttl, settings.table_timeout);
             let table =
                 SpecTable::new(SpecsTable::clone(specs), logins.calls(), settings.clock, settings.control, times);
-            let spec = item(&table, (conn_id, specs), &logins, &mut watch, tell).await?;
-            user::is_let_in(wanted, &spec, &watch.context(), tell)?;
+            let spec = item(&table, (conn_id, specs), &logins, &mut feed, on_step).await?;
+            user::is_let_in(request, &spec, &feed.context(), on_step)?;
             spec
         }
     };
     if spec.is_per_user() {
-        watch.context().db_user = Some(owner.db_user.to_owned());
+        feed.context().db_user = Some(owner.db_user.to_owned());
     }
-    let (opening, mut progress) = watch.step(logins.open(&spec, owner), tell).await?;
-    progress.minted(&minted(&opening, settings.clock.as_ref()));
-    progress.end(tell);
+    let (opening, mut calls) = feed.step(logins.open(&spec, owner), on_step).await?;
+    calls.minted(&minted(&opening, settings.clock.as_ref()));
+    calls.end(on_step);
     let context = {
-        let mut context = watch.context();
+        let mut context = feed.context();
         context.host.clone_from(&opening.addr.host);
         context.port = opening.addr.port;
         context.database.clone_from(&opening.database);
         context.db_user = Some(opening.login.user.clone());
         context.clone()
     };
-    warehouse::run(settings, wanted, &opening, &context, tell).await
+    warehouse::run(settings, request, &opening, &context, on_step).await
 }
 
 /// The spec of a connection that is in lava's table.
@@ -84,24 +84,24 @@ async fn item(
     table: &SpecTable,
     (conn_id, specs): (&ConnId, &SpecsTable),
     logins: &Logins,
-    watch: &mut Watch,
-    tell: Tell<'_>,
-) -> Result<Arc<ConnSpec>, Failed> {
-    let (found, mut progress) = watch.step(table.read(conn_id), tell).await?;
+    feed: &mut CallFeed,
+    on_step: OnStep<'_>,
+) -> Result<Arc<ConnSpec>, StepFailed> {
+    let (found, mut calls) = feed.step(table.read(conn_id), on_step).await?;
     let error = match &*found {
         Found::Spec(spec) => {
-            let mut context = watch.context();
+            let mut context = feed.context();
             context.learn(spec);
             (context.region, context.home) = logins.regions(Some(spec));
-            progress.found(kind(spec, &context));
-            progress.end(tell);
+            calls.found(kind(spec, &context));
+            calls.end(on_step);
             return Ok(Arc::clone(spec));
         }
         Found::Missing { .. } => CheckError::NoItem(specs),
         Found::Unusable(flaw) => CheckError::BadItem(specs, flaw),
     };
-    progress.unusable(explain(&error, &watch.context()), tell);
-    Err(Failed)
+    calls.unusable(explain(&error, &feed.context()), on_step);
+    Err(StepFailed)
 }
 
 /// Who calls. Where no role is assumed, sessions do without STS, and so does this; where the item
@@ -109,33 +109,33 @@ async fn item(
 async fn base_identity(
     logins: &Logins,
     spec: Option<&ConnSpec>,
-    watch: &mut Watch,
-    tell: Tell<'_>,
-) -> Result<(), Failed> {
-    match watch.wait(logins.base_identity(spec), tell).await {
-        Ok((caller, mut progress)) => {
+    feed: &mut CallFeed,
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
+    match feed.wait(logins.base_identity(spec), on_step).await {
+        Ok((caller, mut calls)) => {
             let arn = caller.as_str();
             let account = Arn::parse(arn).map_or("", |arn| arn.account);
-            progress.found(format!("{arn}, account {account}, out of the SDK's credential chain"));
-            progress.end(tell);
-            watch.context().base = Some(arn.to_owned());
+            calls.found(format!("{arn}, account {account}, out of the SDK's credential chain"));
+            calls.end(on_step);
+            feed.context().base = Some(arn.to_owned());
             Ok(())
         }
         Err((step, error)) if spec.is_none_or(|spec| spec.roles.hops.is_empty()) && is_unreachable(&error) => {
-            let why = step.fault.map(|why| why.what).unwrap_or_default();
-            tell(Step { detail: format!("not known, and not needed here: {why}"), fault: None, ..step });
+            let why = step.failure.map(|why| why.what).unwrap_or_default();
+            on_step(CheckStep { detail: format!("not known, and not needed here: {why}"), failure: None, ..step });
             Ok(())
         }
         Err((step, _error)) => {
-            tell(step);
-            Err(Failed)
+            on_step(step);
+            Err(StepFailed)
         }
     }
 }
 
 /// What the configuration says; it has been read, or there would be no connection.
-fn config(connection: &Connection<'_>, context: &Context) -> Step {
-    Step::new("config", "").found(match connection {
+fn config(connection: &Connection<'_>, context: &Context) -> CheckStep {
+    CheckStep::new("config", "").found(match connection {
         Connection::Configured(spec) => kind(spec, context),
         Connection::InTable(_, specs) => format!("out of table {}", specs.dynamodb_table),
     })

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::*;
 use crate::app;
-use crate::cli::check::request::Named;
+use crate::cli::check::request::AskedUser;
 use crate::clock::SystemClock;
 use crate::config::{self, AnyUser, Config, LoginAs, Proof, Reference, Remote, RoleHop, Target, UnknownKeys, parse};
 use crate::network::Network;
@@ -84,13 +84,13 @@ impl Scene {
     }
 
     /// What is told of a spec like that of the configuration.
-    async fn steps(&self, user: Option<&str>, change: impl FnOnce(&mut ConnSpec)) -> Vec<Step> {
+    async fn steps(&self, user: Option<&str>, change: impl FnOnce(&mut ConnSpec)) -> Vec<CheckStep> {
         let mut spec = ConnSpec::clone(&self.config.connections["sales"]);
         change(&mut spec);
         let options = AwsOptions::default();
         let base = Base::with_keys(&self.config.aws, &options.access_key_id, &options.secret_access_key).await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let settings = Settings {
+        let settings = CheckSettings {
             credentials: &self.config.credentials,
             table_timeout: app::table_timeout(&self.config),
             routes: &app::routes(&self.config, &self.network).unwrap(),
@@ -98,14 +98,14 @@ impl Scene {
             clock: &clock,
             control: &Handle::current(),
         };
-        let user = user.map(|name| Named::of(&self.config, name));
+        let user = user.map(|name| AskedUser::of(&self.config, name));
         let spec = Arc::new(spec);
-        let wanted = Wanted { connection: &Connection::Configured(&spec), user, no_login: false };
+        let request = CheckRequest { connection: &Connection::Configured(&spec), user, no_login: false };
         let mut steps = Vec::new();
-        let mut tell = |step| steps.push(step);
+        let mut on_step = |step| steps.push(step);
         // The console runs it on a task.
-        let outcome = sendable(run(base, &settings, &wanted, &mut tell)).await;
-        assert!(outcome.is_err() && steps.iter().filter(|step| step.fault.is_some()).count() == 1, "{steps:?}");
+        let outcome = sendable(run(base, &settings, &request, &mut on_step)).await;
+        assert!(outcome.is_err() && steps.iter().filter(|step| step.failure.is_some()).count() == 1, "{steps:?}");
         assert!(!format!("{steps:?}").contains(PLANTED), "{steps:?}");
         steps
     }
@@ -126,12 +126,12 @@ fn cluster(id: &str) -> Target {
     Target::Cluster(config::Cluster { id, auto_create: false, db_groups: Vec::new(), deny_db_users: Vec::new() })
 }
 
-fn proved(steps: &[Step]) -> Vec<String> {
+fn proved(steps: &[CheckStep]) -> Vec<String> {
     let last = steps.last().unwrap();
     assert!(
         last.name == "TCP"
             && last
-                .fault
+                .failure
                 .as_ref()
                 .unwrap()
                 .fix
@@ -151,9 +151,9 @@ fn proved(steps: &[Step]) -> Vec<String> {
 
 /// The last step: its name, what, and fix.
 #[track_caller]
-fn assert_failed(steps: &[Step], name: &str, what: &str, fix: &str) {
+fn assert_failed(steps: &[CheckStep], name: &str, what: &str, fix: &str) {
     let last = steps.last().unwrap();
-    let why = last.fault.as_ref().unwrap();
+    let why = last.failure.as_ref().unwrap();
     assert!(last.name == name && why.what.contains(what) && why.fix.contains(fix), "{last:?}");
 }
 
@@ -184,7 +184,7 @@ async fn an_address_that_does_not_answer_is_told_though_another_does() {
     hang_up.abort();
     let told = |name| steps.iter().find(|step| step.name == name).unwrap();
     assert_eq!(told("DNS").detail, "127.0.0.54, 127.0.0.1");
-    assert_eq!((&*told("TCP").subject, told("TCP").fault.is_none()), (&*format!("127.0.0.1:{port}"), true));
+    assert_eq!((&*told("TCP").subject, told("TCP").failure.is_none()), (&*format!("127.0.0.1:{port}"), true));
     let want = format!("time-out at 127.0.0.54:{port}: sessions go by the address that answers");
     assert_eq!(told("TCP").detail, want);
 }

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 
 use rustls::pki_types::ServerName;
 
-use super::place;
+use super::address;
 use super::tls::SslMode;
 use crate::cli::connection::Connection;
 use crate::config::Config;
 
 /// The first that is possible, in the order in which the proxy looks at them.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Route {
+pub(super) enum ConnSelector {
     /// The connection has a port of its own (`connections.*.listen`). Any database is taken there.
     Port(u16),
     /// This host, the conn_id under `listen.sni_suffix`, is the TLS server name. Any database is
@@ -25,7 +25,7 @@ pub(super) enum Route {
     Database,
 }
 
-impl Route {
+impl ConnSelector {
     pub(super) fn of(config: &Config, connection: &Connection<'_>, mode: SslMode) -> Self {
         if let Some(port) = own_port(config, connection) {
             return Self::Port(port);
@@ -129,6 +129,6 @@ fn server_name(config: &Config, connection: &Connection<'_>, mode: SslMode) -> O
     let is_certain = if connection.spec().is_some() { same == 1 } else { lower == conn_id && same == 0 };
     let host = format!("{lower}.{suffix}");
     let is_name = matches!(ServerName::try_from(host.as_str()), Ok(ServerName::DnsName(_)));
-    let is_verified = || place::unnamed_in_certificate(&config.listen, &host, mode).is_none();
+    let is_verified = || address::unnamed_in_certificate(&config.listen, &host, mode).is_none();
     (is_certain && is_name && is_verified()).then_some(host)
 }
