@@ -1,5 +1,5 @@
-//! The command line: arguments → configuration → command → exit code, and nothing else. The
-//! environment of our own is read here.
+//! The command line: arguments → configuration → command → exit code, and nothing else. This is
+//! the only module that reads the process's environment.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -24,29 +24,31 @@ mod url;
 mod bootstrap;
 mod connection;
 
-/// Does what the arguments say, the program's name first. The process ends with this code.
+/// Runs the command that the arguments name, the program's name first, and gives the exit code of
+/// the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::from_args(args) {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     match &cli.command {
-        None | Some(Command::Serve) => with_config(&cli, run),
+        None | Some(Command::Serve) => with_config(&cli, run_proxy),
         Some(Command::Check(args)) => with_config(&cli, |config| check(&config, args)),
-        Some(Command::IamPolicy(args)) => with_config(&cli, |config| policies(&config, args)),
+        Some(Command::IamPolicy(args)) => with_config(&cli, |config| print_policies(&config, args)),
         Some(Command::ImportLava(args)) => import(&cli, args),
-        Some(Command::Url(args)) => with_config(&cli, |config| paste(&config, args)),
+        Some(Command::Url(args)) => with_config(&cli, |config| print_url(&config, args)),
         Some(Command::HashPassword(args)) => {
             let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
-            done(hash.run(&mut stdout(), &mut stderr()))
+            exit_code(hash.run(&mut stdout(), &mut stderr()))
         }
-        Some(Command::Healthcheck) => with_config(&cli, |config| done(health::check(&config))),
+        Some(Command::Healthcheck) => with_config(&cli, |config| exit_code(health::check(&config))),
     }
 }
 
-fn run(config: Config) -> ExitCode {
+/// Runs the proxy until a signal ends it.
+fn run_proxy(config: Config) -> ExitCode {
     let Err(error) = serve::serve(config, &environment) else { return ExitCode::SUCCESS };
-    // Signals no longer end the process by themselves: it must not wait for whoever reads stderr.
+    // Signals no longer end the process by themselves, so it must not wait for a reader of stderr.
     serve::last_words(chain(&error));
     ExitCode::from(if error.is_configuration() { CONFIGURATION } else { FAILED })
 }
@@ -59,49 +61,49 @@ fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode 
     match cli.load(&environment) {
         Ok(config) => command(config),
         Err(faults) => {
-            tell(faults);
+            print(faults);
             ExitCode::from(CONFIGURATION)
         }
     }
 }
 
 fn check(config: &Config, args: &CheckArgs) -> ExitCode {
-    warn(&config.warnings);
+    print_warnings(&config.warnings);
     if args.offline {
-        warn(&check::ages(config));
+        print_warnings(&check::ages(config));
     } else {
         return match check::live(config, args, &environment, &mut stdout()) {
             Ok(CheckOutcome::Proved) => ExitCode::SUCCESS,
             Ok(CheckOutcome::Failed) => ExitCode::from(FAILED),
-            Err(error) => done(Err::<(), _>(error)),
+            Err(error) => exit_code(Err::<(), _>(error)),
         };
     }
     match check::offline(config, &args.conn_ids) {
-        Ok(told) => done(writeln!(stdout(), "{told}ok")),
-        Err(unknown) => done(Err::<(), _>(unknown)),
+        Ok(told) => exit_code(writeln!(stdout(), "{told}ok")),
+        Err(unknown) => exit_code(Err::<(), _>(unknown)),
     }
 }
 
-fn policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
-    warn(&config.warnings);
+fn print_policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
+    print_warnings(&config.warnings);
     match iam_policy::document(config, &args.conn_ids, args.principal.as_ref()) {
-        Ok(document) => done(writeln!(stdout(), "{document}")),
-        Err(unknown) => done(Err::<(), _>(unknown)),
+        Ok(document) => exit_code(writeln!(stdout(), "{document}")),
+        Err(unknown) => exit_code(Err::<(), _>(unknown)),
     }
 }
 
-fn paste(config: &Config, args: &UrlArgs) -> ExitCode {
-    warn(&config.warnings);
+fn print_url(config: &Config, args: &UrlArgs) -> ExitCode {
+    print_warnings(&config.warnings);
     match url::snippet(config, &args.conn_id, args.user.as_deref(), args.format) {
         Ok(pasted) => {
-            let printed = done(writeln!(stdout(), "{}", pasted.text));
+            let printed = exit_code(writeln!(stdout(), "{}", pasted.text));
             pasted
                 .notes
                 .iter()
-                .for_each(|note| tell(format_args!("note: {note}")));
+                .for_each(|note| print(format_args!("note: {note}")));
             printed
         }
-        Err(error) => done(Err::<(), _>(error)),
+        Err(error) => exit_code(Err::<(), _>(error)),
     }
 }
 
@@ -111,29 +113,31 @@ fn import(cli: &Cli, args: &ImportLavaArgs) -> ExitCode {
         Some(table) => match import_lava::aws_settings(cli, &environment) {
             Ok(aws) => import_lava::from_table(table, &aws, &environment),
             Err(faults) => {
-                tell(faults);
+                print(faults);
                 return ExitCode::from(CONFIGURATION);
             }
         },
     };
-    let printed = done(stdout().write_all(imported.toml.as_bytes()));
-    imported.notes.iter().for_each(tell);
+    let printed = exit_code(stdout().write_all(imported.toml.as_bytes()));
+    imported.notes.iter().for_each(print);
     if imported.is_whole { printed } else { ExitCode::from(FAILED) }
 }
 
-fn done(result: Result<(), impl Error>) -> ExitCode {
+/// The exit code of a command that is over; its error is printed.
+fn exit_code(result: Result<(), impl Error>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    tell(chain(&error));
+    print(chain(&error));
     ExitCode::from(FAILED)
 }
 
-fn warn(warnings: &[String]) {
+/// Prints warnings about the configuration.
+fn print_warnings(warnings: &[String]) {
     for warning in warnings {
-        tell(format_args!("warning: {warning}"));
+        print(format_args!("warning: {warning}"));
     }
 }
 
-/// To stderr, for people; with nobody there to read, the exit code says it.
-fn tell(message: impl Display) {
+/// Prints a message for people on stderr. Where that cannot be written to, the exit code has to do.
+fn print(message: impl Display) {
     let _unread = writeln!(stderr(), "{message}");
 }

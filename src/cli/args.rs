@@ -13,14 +13,14 @@ use super::url::Format;
 use crate::config::{self, Config, Problems, UnknownKeys};
 use crate::crypto::Verifier;
 
-/// It did not work.
+/// The exit code of a command that did not do what it was asked.
 pub(crate) const FAILED: u8 = 1;
-/// The command line is wrong (EX_USAGE of sysexits.h).
+/// The exit code of a wrong command line (EX_USAGE of sysexits.h).
 pub(crate) const USAGE: u8 = 64;
-/// The configuration is wrong (EX_CONFIG).
+/// The exit code of a wrong configuration (EX_CONFIG of sysexits.h).
 pub(crate) const CONFIGURATION: u8 = 78;
 
-/// Where the configuration usually is.
+/// The path of the configuration where `--config` gives none.
 pub(super) const DEFAULT_CONFIG: &str = "proxy.toml";
 
 /// PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials
@@ -43,7 +43,7 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the proxy (also with no command)
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Healthcheck,
 }
 
-/// Of `check`.
+/// The arguments of `check`.
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
     /// Only these, lava's table included; all of the configuration's own when none is given
@@ -95,7 +95,7 @@ pub(crate) struct CheckArgs {
     pub(crate) no_login: bool,
 }
 
-/// Of `iam-policy`.
+/// The arguments of `iam-policy`.
 #[derive(Args, Debug)]
 pub(crate) struct IamPolicyArgs {
     /// Only these; all when none is given
@@ -108,7 +108,7 @@ pub(crate) struct IamPolicyArgs {
     pub(crate) principal: Option<IamPrincipal>,
 }
 
-/// Of `import-lava`.
+/// The arguments of `import-lava`.
 #[derive(Args, Debug)]
 pub(crate) struct ImportLavaArgs {
     /// All of lava's DynamoDB table, by the identity and region that `serve` would use
@@ -120,7 +120,7 @@ pub(crate) struct ImportLavaArgs {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Of `url`.
+/// The arguments of `url`.
 #[derive(Args, Debug)]
 pub(crate) struct UrlArgs {
     /// The connection: the configuration's, or one that lava's table may have
@@ -137,7 +137,7 @@ pub(crate) struct UrlArgs {
     pub(crate) format: Format,
 }
 
-/// Of `hash-password`.
+/// The arguments of `hash-password`.
 #[derive(Args, Debug)]
 pub(crate) struct HashPasswordArgs {
     /// Make a random password and print it on stderr
@@ -153,7 +153,8 @@ impl Cli {
     /// Parses the arguments, the program's name first.
     ///
     /// # Errors
-    /// Help, version or a complaint was printed; the process ends with this code.
+    /// The arguments ask for help or the version, or are wrong: all there is to say was printed,
+    /// and the process ends with this code.
     pub(crate) fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
         Self::try_parse_from(args).map_err(|mut why| {
             // What --like refuses may be a password in the wrong place.
@@ -169,7 +170,7 @@ impl Cli {
     /// Loads the configuration; `env` is the environment.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Every problem that the configuration has.
     pub(crate) fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
         config::load_reference(&self.config, env, &|remote| bootstrap::fetch(remote, env), self.unknown_keys)
     }

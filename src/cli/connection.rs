@@ -1,32 +1,33 @@
-//! Which connections are meant: those of the configuration, and by its name one of lava's table.
+//! The connections that the arguments of a command name: the configuration's, or one of lava's
+//! DynamoDB table.
 
 use std::sync::Arc;
 
 use crate::config::value::nearest;
 use crate::config::{Config, ConnId, ConnSpec, Holder, Right, SpecsTable};
 
-/// A connection, and where its spec is.
+/// A connection that a command is about, and where its spec is.
 #[derive(Clone, Debug)]
 pub(crate) enum Connection<'a> {
-    /// The configuration has it.
+    /// A connection of the configuration's.
     Configured(&'a Arc<ConnSpec>),
-    /// Lava's table may have it: its item is not read yet.
+    /// A connection that lava's table may have: its item is not read yet.
     InTable(ConnId, &'a SpecsTable),
 }
 
-/// A conn_id that leads nowhere: the configuration does not have it, and there is no table, or none
-/// that is asked for it.
+/// The conn_id is unknown: the configuration does not have it, and there is no table, or its bounds
+/// do not cover the name.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no connection {name:?}{}{others}", if *.is_uncovered { ", and specs.conn_ids does not cover it" } else { "" })]
 pub struct UnknownConnection {
     name: String,
-    /// There is a table, whose bounds are why it is not asked.
+    /// Whether there is a table, whose `specs.conn_ids` does not cover the name.
     is_uncovered: bool,
-    /// The name that was probably meant, else the first names that there are.
+    /// The end of the message: the name that was probably meant, else the first names that exist.
     others: String,
 }
 
-/// Most names that are told where none is near.
+/// The number of existing names that are listed where none is similar.
 const MAX_NAMES: usize = 10;
 
 impl UnknownConnection {
@@ -36,7 +37,7 @@ impl UnknownConnection {
 }
 
 impl<'a> Connection<'a> {
-    /// The one of this name: the configuration wins, as it does for sessions.
+    /// The connection of this name. The configuration wins over the table, as it does for sessions.
     pub(crate) fn named(config: &'a Config, name: &str) -> Result<Self, UnknownConnection> {
         match (config.connections.get(name), &config.specs, ConnId::new(name)) {
             (Some(spec), _, _) => Ok(Self::Configured(spec)),
@@ -49,7 +50,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Those named; all of the configuration's when none is.
+    /// The connections of these names; all of the configuration's when there are no names.
     pub(crate) fn chosen(config: &'a Config, names: &[String]) -> Result<Vec<Self>, UnknownConnection> {
         if names.is_empty() {
             return Ok(config.connections.values().map(Self::Configured).collect());
@@ -57,6 +58,7 @@ impl<'a> Connection<'a> {
         names.iter().map(|name| Self::named(config, name)).collect()
     }
 
+    /// The connection's name.
     pub(crate) fn conn_id(&self) -> &ConnId {
         match self {
             Self::Configured(spec) => &spec.id,
@@ -64,8 +66,8 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The right by which it is open to somebody; of what is in the table no more is known than its
-    /// name.
+    /// The right by which a user may open the connection. Of a connection in the table only the
+    /// name is known, so only rights by name count.
     pub(crate) fn right_of<'h>(&self, holder: &'h Holder) -> Option<Right<'h>> {
         match self {
             Self::Configured(spec) => holder.right_to(spec),
@@ -73,7 +75,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// As far as it is known without asking AWS.
+    /// The spec, if it is known without asking AWS.
     pub(crate) fn spec(&self) -> Option<&'a Arc<ConnSpec>> {
         match self {
             Self::Configured(spec) => Some(spec),
@@ -81,6 +83,7 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// The table that has the connection, if the configuration does not.
     pub(crate) fn table(&self) -> Option<&'a SpecsTable> {
         match self {
             Self::Configured(_) => None,
@@ -103,7 +106,8 @@ pub(super) fn chosen<'a>(config: &'a Config, conn_ids: &[String]) -> Result<Vec<
     conn_ids.iter().map(find).collect()
 }
 
-/// What the configuration calls it, in another case: then the table is not asked.
+/// The configuration's spelling of a name in another case. Where there is one, the table is not
+/// asked.
 fn but_for_case<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
     let folded = name.to_lowercase();
     config
@@ -113,7 +117,7 @@ fn but_for_case<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
         .find(|other| other.to_lowercase() == folded)
 }
 
-/// Names of the configuration's, as the end of a sentence.
+/// What the configuration has instead of `name`, as the end of a sentence.
 fn others(config: &Config, name: &str) -> String {
     let names = || config.connections.keys().map(ConnId::as_str);
     if let Some(meant) = but_for_case(config, name).or_else(|| nearest(name, names())) {

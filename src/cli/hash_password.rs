@@ -1,6 +1,6 @@
-//! `hash-password`: a password in, its verifier out.
+//! `hash-password`: reads or makes a password, and prints its verifier.
 //!
-//! Owns how a password is asked for and made. What a verifier is, crypto::verifier knows.
+//! Owns how a password is asked for and made; [`crate::crypto`] knows what a verifier is.
 
 use std::io::{self, IsTerminal, Read, Write};
 
@@ -12,22 +12,22 @@ use crate::crypto::Verifier;
 use crate::crypto::verifier::{ITERATIONS, SALT_BYTES};
 use crate::secret::Secret;
 
-/// What to make a verifier of, and like what.
+/// A run of `hash-password`.
 #[derive(Debug)]
 pub(crate) struct HashPassword {
-    /// Make a password instead of asking for one.
+    /// Whether a random password is made instead of asking for one.
     pub(crate) generate: bool,
-    /// Take salt and rounds from this one: two verifiers of a user need the same while the password
-    /// is rotated.
+    /// A verifier whose salt and rounds are used again: while a password is rotated, a user's two
+    /// verifiers need the same.
     pub(crate) like: Option<Verifier>,
 }
 
 impl HashPassword {
-    /// Asks on the terminal, or reads stdin where that is none. The verifier goes to `out`, a
-    /// generated password to `err`.
+    /// Asks for the password on the terminal, or reads stdin where that is none. The verifier goes
+    /// to `out`, a generated password to `err`.
     ///
     /// # Errors
-    /// See `HashError`; nothing was written to `out` then, but for `Io`.
+    /// See [`HashError`]. Nothing was written to `out`, unless writing is what failed.
     pub(crate) fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), HashError> {
         let stdin = io::stdin();
         let password = if self.generate {
@@ -67,38 +67,40 @@ impl HashPassword {
     }
 }
 
-/// Why there is no verifier.
+/// Why a verifier could not be made or printed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HashError {
-    /// Nothing was typed or piped.
+    /// The password that was typed or piped is empty.
     #[error("an empty password is refused")]
     Empty,
-    /// The two typed are not the same.
+    /// The password and its repetition on the terminal are not the same.
     #[error("the two passwords differ")]
     Differ,
-    /// Clients send text without NUL; such a password could never be typed.
+    /// The password is not UTF-8, or holds a NUL: no client could send it.
     #[error("a password is UTF-8 text without NUL")]
     NotText,
-    /// More than a client can send.
+    /// The password is longer than the longest that a client can send.
     #[error("a password of more than 9990 bytes is refused: no client could send it")]
     TooLong,
-    /// No randomness from the system.
+    /// The system gave no randomness for a salt or a password.
     #[error("the system gave no random bytes")]
     Random,
-    /// The terminal, stdin or stdout failed.
+    /// Reading the terminal or stdin, or writing the result, failed.
     #[error("cannot read the password or write the verifier")]
     Io(#[from] io::Error),
 }
 
-/// What a client can send: PostgreSQL's own bound on password messages is near it. A wrong file in
-/// the pipe ends here.
+/// The longest password that is read, in bytes. PostgreSQL's own limit on password messages is near
+/// it; a wrong file in the pipe ends here.
 const MAX_INPUT_BYTES: u64 = 9_990;
 
-/// Length and letters of a generated password: about 190 bits, no letter that a shell, a URL or an
-/// INI file minds.
+/// The length of a generated password: about 190 bits.
 const GENERATED_CHARS: usize = 32;
+
+/// The characters of a generated password: none needs quoting in a shell, a URL or an INI file.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+/// Makes a random password.
 fn generate() -> Result<Secret, HashError> {
     let mut password = String::with_capacity(GENERATED_CHARS);
     while password.len() < GENERATED_CHARS {
@@ -118,14 +120,17 @@ fn generate() -> Result<Secret, HashError> {
     Ok(Secret::new(password))
 }
 
+/// The password, if it was typed the same twice.
 fn agreed(first: &Secret, second: &Secret) -> Result<Secret, HashError> {
     if first == second { text(first.expose()) } else { Err(HashError::Differ) }
 }
 
+/// The password in what was piped, without one newline at its end.
 fn piped(bytes: &[u8]) -> Result<Secret, HashError> {
     text(without_newline(std::str::from_utf8(bytes).map_err(|_why| HashError::NotText)?))
 }
 
+/// The text as a password, if a client could send it.
 fn text(password: &str) -> Result<Secret, HashError> {
     match password {
         "" => Err(HashError::Empty),
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn salt_and_rounds_are_fresh_or_anothers() {
+    fn salt_and_rounds_are_fresh_or_those_of_like() {
         let fresh = HashPassword { generate: false, like: None };
         let (one, other) = (fresh.verifier(&secret("pw")).unwrap(), fresh.verifier(&secret("pw")).unwrap());
         assert_eq!((one.iterations, one.salt.len()), (4096, 16));

@@ -1,4 +1,4 @@
-//! `healthcheck`: whether the proxy of this host answers as PostgreSQL does.
+//! `healthcheck`: asks the proxy of this host for TLS, as a PostgreSQL client does.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -10,43 +10,43 @@ use crate::config::Config;
 use crate::startup::proxy_protocol;
 use crate::wire::{self, SSL_REQUEST};
 
-/// Asks the first address, as a client does who wants TLS, and leaves at the answer.
+/// Sends an SSLRequest to the first configured address, and closes the connection at the answer.
 ///
 /// # Errors
-/// `Unreachable`: no connection, or no answer in time. `Stranger`: something else listens there.
+/// See [`Unhealthy`].
 pub(crate) fn check(config: &Config) -> Result<(), Unhealthy> {
     let address = config
         .listen
         .addresses
         .first()
         .copied()
-        .ok_or(Unhealthy::Nowhere)?;
+        .ok_or(Unhealthy::NoAddress)?;
     ask(reachable(address), &config.listen.proxy_protocol_from)
 }
 
-/// Why the proxy is not well.
+/// Why the health check failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unhealthy {
-    /// Nothing is configured to listen.
+    /// The configuration has no address to ask.
     #[error("there is no address to ask")]
-    Nowhere,
-    /// No connection, or no answer in time.
+    NoAddress,
+    /// No connection could be made, or no answer came in time.
     #[error("{address} does not answer")]
     Unreachable {
-        /// Who was asked.
+        /// The address that was asked.
         address: SocketAddr,
-        /// How it failed.
+        /// How connecting, writing or reading failed.
         source: io::Error,
     },
-    /// Some other program.
+    /// The program that listens at this address does not answer as PostgreSQL does.
     #[error("what listens at {0} does not speak PostgreSQL")]
-    Stranger(SocketAddr),
+    NotPostgres(SocketAddr),
 }
 
-/// For the connection, and again for the answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The longest wait for the connection, and again for the answer.
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// Where a listener on every address is met from here.
+/// The address to dial: loopback for a listener on every address.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
@@ -56,17 +56,17 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// What a client sends that wants TLS.
+/// The message by which a client asks for TLS.
 fn ssl_request() -> Vec<u8> {
     wire::packet(&SSL_REQUEST.to_be_bytes())
 }
 
 fn ask(address: SocketAddr, balancers: &[IpNet]) -> Result<(), Unhealthy> {
     let answer = || -> io::Result<u8> {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        // Where the balancers' header is owed, we owe it too: as one that speaks for itself.
+        let mut stream = TcpStream::connect_timeout(&address, MAX_WAIT)?;
+        stream.set_read_timeout(Some(MAX_WAIT))?;
+        stream.set_write_timeout(Some(MAX_WAIT))?;
+        // A peer among the balancers has to send their header first: LOCAL, of a health check.
         let is_balancer = proxy_protocol::is_balancer(stream.local_addr()?, balancers);
         let header = if is_balancer { &proxy_protocol::LOCAL[..] } else { &[] };
         stream.write_all(&[header, &ssl_request()].concat())?;
@@ -76,7 +76,7 @@ fn ask(address: SocketAddr, balancers: &[IpNet]) -> Result<(), Unhealthy> {
     };
     match answer() {
         Ok(b'S' | b'N') => Ok(()),
-        Ok(_) => Err(Unhealthy::Stranger(address)),
+        Ok(_) => Err(Unhealthy::NotPostgres(address)),
         Err(source) => Err(Unhealthy::Unreachable { address, source }),
     }
 }
@@ -105,10 +105,10 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_of_postgresql_is_well() {
+    fn only_postgresqls_answers_are_healthy() {
         assert!(ask(answering(b"S"), &[]).is_ok());
         assert!(ask(answering(b"N"), &[]).is_ok());
-        assert!(matches!(ask(answering(b"H"), &[]), Err(Unhealthy::Stranger(_))));
+        assert!(matches!(ask(answering(b"H"), &[]), Err(Unhealthy::NotPostgres(_))));
         assert!(matches!(ask(answering(b""), &[]), Err(Unhealthy::Unreachable { .. })));
         let free = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_header_is_owed_it_is_sent() {
+    fn a_proxy_header_is_sent_where_the_listener_expects_one() {
         let loopback: IpNet = "127.0.0.0/8".parse().unwrap();
         assert!(ask(answering_to(&proxy_protocol::LOCAL, b"S"), &[loopback]).is_ok());
         assert!(ask(answering(b"S"), &["10.0.0.0/8".parse().unwrap()]).is_ok());

@@ -1,7 +1,7 @@
-//! The end of a certificate's validity: as much of X.509 (RFC 5280, 4.1) as that takes.
+//! Reads the end of a certificate's validity, and no more of X.509 (RFC 5280, 4.1) than that takes.
 
-/// The day after which a certificate in DER is no longer valid, as `2027-01-31`. `None`: it is not
-/// built as one is.
+/// The last day on which a certificate in DER is valid, as `2027-01-31`. `None`: it is no
+/// certificate.
 pub(super) fn not_after(der: &[u8]) -> Option<String> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;
@@ -20,7 +20,8 @@ pub(super) fn not_after(der: &[u8]) -> Option<String> {
     day(tag, std::str::from_utf8(text).ok()?)
 }
 
-/// UTCTime has two digits for the year, of 1950 to 2049; GeneralizedTime has four.
+/// The day of a time in DER. UTCTime has two digits for the year, 1950 to 2049; GeneralizedTime has
+/// four.
 fn day(tag: u8, text: &str) -> Option<String> {
     const UTC_TIME: u8 = 0x17;
     const GENERALIZED_TIME: u8 = 0x18;
@@ -37,7 +38,7 @@ fn day(tag: u8, text: &str) -> Option<String> {
     Some(format!("{year}-{}-{}", rest.get(..2)?, rest.get(2..4)?))
 }
 
-/// The first element: its tag, its content, and what comes behind it.
+/// The first element of DER: its tag, its content, and what comes behind it.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&short, mut rest) = rest.split_first()?;

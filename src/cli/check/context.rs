@@ -1,4 +1,4 @@
-//! What a cause alone does not tell, and what is told of a cause.
+//! What is known of a connection while it is checked, and how a failure is explained with it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,47 +8,52 @@ use crate::cli::connection::Connection;
 use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
 use crate::credentials::DEFAULT_PORT;
 
-/// What a cause alone does not tell.
+/// What is known of a connection so far: an error alone does not say which role or Region it is
+/// about.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
+    /// The connection's name.
     pub(crate) conn_id: ConnId,
-    /// `None`: its item is not read yet.
+    /// The connection's spec. `None`: its item is not read yet.
     pub(crate) spec: Option<Arc<ConnSpec>>,
-    /// Where its item is. `None`: the configuration has it.
+    /// The table that has the connection's item. `None`: the configuration has the connection.
     pub(crate) table: Option<SpecsTable>,
-    /// Of the warehouse.
+    /// The warehouse's Region.
     pub(crate) region: Option<String>,
-    /// Where roles are taken, and what is stored is read.
+    /// The Region where roles are assumed, and parameters, secrets and items are read.
     pub(crate) home: Option<String>,
     /// The ARN of the base identity, once it is known.
     pub(crate) base: Option<String>,
-    /// The database user: whom a `per-user` login is asked for, then whom it was given for.
+    /// The database user that a `per-user` login is asked for, then the one that it was given for.
     pub(crate) db_user: Option<String>,
-    /// The forward proxy that calls of AWS go through, and the environment variable that names it.
+    /// The forward proxy that calls to AWS go through, and the environment variable that names it.
     pub(crate) forward_proxy: Option<(String, &'static str)>,
-    /// Where the warehouse is, once it is known.
+    /// The warehouse's host, once it is known.
     pub(crate) host: String,
+    /// The warehouse's port.
     pub(crate) port: u16,
+    /// The database, once it is known.
     pub(crate) database: String,
 }
 
-/// A cause, for people. Holds no secret.
+/// A failure as people read it. Holds no secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Explanation {
-    /// What went wrong: the chain of causes.
+    /// What went wrong, with its causes.
     pub(crate) what: String,
-    /// The smallest thing to do.
+    /// The smallest thing to do about it.
     pub(crate) fix: String,
 }
 
 impl Explanation {
+    /// Makes an explanation of two texts.
     pub(super) fn new(what: impl fmt::Display, fix: impl fmt::Display) -> Self {
         Self { what: what.to_string(), fix: fix.to_string() }
     }
 }
 
 impl Context {
-    /// What is known of a connection before anything is asked.
+    /// What the configuration alone says of a connection.
     pub(super) fn new(connection: &Connection<'_>) -> Self {
         let mut context = Self {
             conn_id: connection.conn_id().clone(),
@@ -69,7 +74,7 @@ impl Context {
         context
     }
 
-    /// What the spec alone tells of the way to the warehouse.
+    /// Takes in the connection's spec.
     pub(super) fn learn(&mut self, spec: &Arc<ConnSpec>) {
         self.host = spec.host.clone().unwrap_or_default();
         self.port = spec.port.unwrap_or(DEFAULT_PORT);
@@ -81,7 +86,7 @@ impl Context {
         self.spec.as_ref().map_or(&[], |spec| &spec.roles.hops)
     }
 
-    /// Who makes a call: the base identity, or the role before.
+    /// The ARN of the identity that makes a call: the base identity's, or a role's.
     pub(super) fn caller_of(&self, call: &Call) -> String {
         let hops = self.hops();
         let base = || {
@@ -111,15 +116,15 @@ impl Context {
         }
     }
 
-    /// The account whose things are called for; `*` where that is not known.
+    /// The account of the identity that makes a call; `*` where that is not known.
     pub(super) fn account_of(&self, call: &Call) -> String {
         Arn::parse(&self.caller_of(call))
             .map_or("*", |arn| or_any(arn.account))
             .to_owned()
     }
 
-    /// The region that a call goes to; `*` where that is not known. What is stored is at home,
-    /// where no ARN says another.
+    /// The Region that a call goes to; `*` where that is not known. Stored values are read in the
+    /// home Region, unless their ARN names another.
     pub(super) fn region_of<'a>(&'a self, call: &'a Call) -> &'a str {
         let region = match call.operation {
             Operation::GetParameter | Operation::GetSecretValue if let Some(arn) = Arn::parse(&call.on) => {
@@ -142,7 +147,7 @@ impl Context {
         region.as_deref().unwrap_or("*")
     }
 
-    /// `aws`, `aws-cn`, …
+    /// The partition of the warehouse's Region: `aws`, `aws-cn`, …
     pub(super) fn partition(&self) -> String {
         let of_roles = self
             .hops()

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-pub(super) use self::aws::{causes, is_unreachable, token_unread};
+pub(super) use self::aws::is_unreachable;
+pub(super) use self::token::token_unread;
+pub(super) use self::words::causes;
 use super::context::{Context, Explanation};
 use crate::aws::AwsError;
 use crate::config::{BEFORE_CONN_ID, SpecsTable};
@@ -10,10 +12,16 @@ use crate::spec::Flaw;
 use crate::upstream::UpstreamError;
 
 mod aws;
+mod denied;
+mod fill;
 mod iam;
+mod known;
 mod profile;
 mod table;
+mod token;
+mod unreachable;
 mod warehouse;
+mod words;
 
 /// Why a step failed.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! What the listener's TLS is made of, read as `serve` reads it: where that would not start, or
-//! would be refused by every client, a check fails too.
+//! The check of the listener's TLS: reads certificate and key as `serve` does, and fails where
+//! `serve` would not start, or every client would refuse the certificate.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::fault::chain;
 use crate::references::References;
 use crate::startup::tls::{Aging, ListenerPem, ServerTls};
 
-/// Its steps; none where all of it stands in files and variables, which were read with the
-/// configuration, and nothing of it is about to end.
+/// Checks the listener's TLS. There are no steps where all of it stands in files and variables,
+/// which were read with the configuration, and nothing of it is about to end.
 pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<CheckStep> {
     let mut steps = Vec::new();
     let mut references = None;
@@ -30,7 +30,7 @@ pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -
         };
         let began = Instant::now();
         let read = references.read(&material.from).await;
-        let step = CheckStep::new(key, told(&material.from)).since(began);
+        let step = CheckStep::new(key, written(&material.from)).since(began);
         match read {
             Ok(text) => {
                 steps.push(step);
@@ -66,8 +66,10 @@ pub(super) async fn run(config: &Config, env: &dyn Fn(&str) -> Option<String>) -
     steps
 }
 
-/// One line for each certificate and list that ends, ended, or has not begun.
-pub(super) fn ages(config: &Config) -> Vec<String> {
+/// Warnings about the listener's TLS: one for each certificate or revocation list that has ended,
+/// is about to, or has not begun. Only what stands in files and variables is looked at.
+#[must_use]
+pub(crate) fn ages(config: &Config) -> Vec<String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // What AWS keeps was not read, and is not read here.
     let known = async |_key: &'static str, material: &Material| material.text.clone().ok_or(());
@@ -81,6 +83,7 @@ pub(super) fn ages(config: &Config) -> Vec<String> {
         .collect()
 }
 
+/// The step of a certificate or list that has ended, is about to, or has not begun.
 fn aged(aging: &Aging, step: CheckStep) -> CheckStep {
     if aging.breaks_logins() {
         let failure = Some(Explanation::new(aging, format_args!("store a newer one at {}", aging.key())));
@@ -89,7 +92,7 @@ fn aged(aging: &Aging, step: CheckStep) -> CheckStep {
     step.found(aging.to_string())
 }
 
-/// Reads what AWS keeps, as the base identity.
+/// A reader of what AWS keeps, as the base identity.
 async fn reader(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> References {
     let base = Base::from_environment(&config.aws, config.home_region(), env).await;
     let timeout = config.credentials.timeout;
@@ -97,8 +100,8 @@ async fn reader(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Refere
     References::new(Arc::new(store), timeout)
 }
 
-/// As it stands in the file.
-fn told(from: &Reference) -> String {
+/// A reference as it stands in the configuration.
+fn written(from: &Reference) -> String {
     match from {
         Reference::File(path) => path.display().to_string(),
         Reference::Env(name) => format!("env:{name}"),

@@ -1,4 +1,4 @@
-//! `check`: each step of each connection proved on the live AWS and warehouse.
+//! `check` without `--offline`: proves connections on the live AWS and warehouse.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::config::Config;
 use crate::network::Network;
 use crate::upstream::Routes;
 
-/// Why nothing could be proved.
+/// Why the check could not be made.
 #[derive(Debug, Error)]
 pub(crate) enum LiveError {
-    /// There is no connection of that name.
+    /// An argument names no connection.
     #[error(transparent)]
     Unknown(#[from] UnknownConnection),
-    /// What the proxy itself could not be built from.
+    /// The runtime, AWS's roots or the ways to warehouses could not be set up.
     #[error(transparent)]
     App(#[from] AppError),
     /// Standard output cannot be written.
@@ -34,17 +34,17 @@ pub(crate) enum LiveError {
     Output(#[from] io::Error),
 }
 
-/// Whether all was proved.
+/// How a check ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CheckOutcome {
-    /// Each step of each connection.
+    /// Each step of each connection is proved.
     Proved,
-    /// A step failed, and was told.
+    /// A step failed, and was reported.
     Failed,
 }
 
-/// Proves the connections asked for, and writes what was found to `out`: each step as it ends, or
-/// at last one document of JSON. `env` is the environment.
+/// Proves the connections that the arguments name, and writes to `out`: each step as it ends, or
+/// one JSON document at the end. `env` is the environment.
 ///
 /// # Errors
 /// See [`LiveError`]. A step that fails is no error.
@@ -73,7 +73,7 @@ pub(crate) fn live(
         }
         Ok((listener, prove(config, &chosen, &routes, args, env, out).await?))
     });
-    // A name look-up cannot be stopped, and is not waited for.
+    // A name look-up cannot be stopped, so it is not waited for.
     runtime.shutdown_background();
     let (listener, proved): (Option<CheckedConnection>, _) = proved.map_err(|error: LiveError| error)?;
     let left_out = config.specs.as_ref().filter(|_| args.conn_ids.is_empty());
@@ -93,6 +93,7 @@ pub(crate) fn live(
     Ok(if is_failed { CheckOutcome::Failed } else { CheckOutcome::Proved })
 }
 
+/// Proves one connection after the other, and prints the steps of each, unless there will be JSON.
 async fn prove(
     config: &Config,
     chosen: &[Connection<'_>],

@@ -1,4 +1,4 @@
-//! Who may open each connection, for `check --offline`.
+//! The users who may open each connection, for `check --offline`.
 //!
 //! There may be thousands of connections and of users, so that not every pair of them can be looked
 //! at. Users who share a list of rights are found through the list, and connections that the same
@@ -13,27 +13,29 @@ use crate::cli::connection::Connection;
 use crate::config::value::work;
 use crate::config::{Config, ConnId, ConnSpec, Holder, Rights};
 
-/// How many users are named of a connection where all connections are told.
+/// The number of users that are named per connection when all connections are printed.
 const MAX_NAMED: usize = 20;
 
-/// A list of rights that more users share than this is long: the union of the long lists that open
-/// a connection is kept for other connections that the same lists open.
+/// The number of users up to which a list of rights is looked through for each connection anew. For
+/// lists that more users share, the union of their users is kept for other connections that the
+/// same lists open.
 const FEW: usize = 16;
 
-/// Everyone, by who shares which list of rights.
+/// All users, indexed by the lists of rights that they share.
 pub(super) struct OpenTo<'c> {
-    /// By name; at last who has no entry of its own.
+    /// The users by name; at last `users."*"`.
     holders: Vec<(Option<&'c str>, Holder)>,
-    /// Of each list of rights: the users who share it, by their places in `holders`, in order.
+    /// For each list of rights the users who share it, as indices into `holders`, in order.
     having: Vec<Vec<usize>>,
-    /// Of each connection: the lists that open it, by their places in `having`, in order.
+    /// For each connection the lists that open it, as indices into `having`, in order.
     opened_by: HashMap<&'c ConnId, Vec<usize>>,
-    /// Of each combination of long lists that was asked for: the users who have at least one of
+    /// For each combination of long lists that was asked for, the users who have at least one of
     /// them, in order.
     together: HashMap<Vec<usize>, Rc<[usize]>>,
 }
 
 impl<'c> OpenTo<'c> {
+    /// Indexes the users of a configuration.
     pub(super) fn new(config: &'c Config) -> Self {
         let holders: Vec<_> = config.holders().collect();
         let (mut numbers, mut lists, mut having) = (HashMap::new(), Vec::new(), Vec::<Vec<usize>>::new());
@@ -95,6 +97,7 @@ impl<'c> OpenTo<'c> {
         (named.into_iter().take(MAX_NAMED).collect(), count - barred)
     }
 
+    /// The users who have a list.
     fn had_by(&self, list: usize) -> &[usize] {
         self.having.get(list).map_or(&[], Vec::as_slice)
     }
@@ -117,7 +120,7 @@ impl<'c> OpenTo<'c> {
     }
 }
 
-/// Of each connection: which of the lists open it, in order.
+/// For each connection, which of the lists open it, in order.
 fn opened_by<'c>(
     lists: &[Arc<Rights>],
     connections: &'c BTreeMap<ConnId, Arc<ConnSpec>>,
@@ -134,7 +137,7 @@ fn opened_by<'c>(
     opened_by
 }
 
-/// The user with what there is to note; `None`: it may not open the connection.
+/// The user's name with what there is to note. `None`: the user may not open the connection.
 pub(super) fn noted(connection: &Connection<'_>, name: Option<&str>, holder: &Holder) -> Option<String> {
     let group = connection
         .right_of(holder)?
@@ -155,7 +158,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cli::check::offline;
+    use crate::cli::check::offline::offline;
     use crate::config::many::{growth, many};
     use crate::config::{UnknownKeys, parse};
 
@@ -168,9 +171,9 @@ mod tests {
         assert!((1.5..2.3).contains(&growth), "{growth}");
     }
 
-    /// By a look at each user for each connection.
+    /// Compares with a look at each user for each connection.
     #[test]
-    fn who_is_counted_and_named_is_who_may_open_it() {
+    fn users_counted_and_named_are_those_who_may_open_it() {
         let mut text = String::from(
             "[users.\"*\"]\npassword = \"ssm:/x/{user}\"\nconnections = [\"a*\"]\n[groups.all]\nconnections = [\"*\"]\n\
              [groups.bs]\nconnections = [\"b\", \"b?\"]\n[groups.none]\n",

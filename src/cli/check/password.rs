@@ -1,5 +1,5 @@
-//! What the passwords of the user asked about refer to, read anew: while one cannot be read, logins
-//! with it are refused as if it were wrong. Never tells what was read.
+//! The check of a user's passwords: reads what they refer to, as serving does. While one cannot be
+//! read, logins with it are refused as if it were wrong. Reports nothing of what was read.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::credentials::Logins;
 use crate::references::{ReferenceError, References};
 use crate::secret::Secret;
 
-/// What the user's passwords refer to. The environment was read with the configuration.
+/// The references of the user's passwords, but for the environment, which was read with the
+/// configuration.
 fn of_entry<'a>(user: &'a AskedUser<'_>) -> impl Iterator<Item = &'a Reference> {
     let references = user
         .holder
@@ -24,7 +25,7 @@ fn of_entry<'a>(user: &'a AskedUser<'_>) -> impl Iterator<Item = &'a Reference> 
     references.filter(|from| from.may_change())
 }
 
-/// Reads all of it as serving does.
+/// Reads each password of the user.
 pub(super) async fn run(
     settings: &CheckSettings<'_>,
     request: &CheckRequest<'_>,
@@ -43,6 +44,7 @@ pub(super) async fn run(
     }
 }
 
+/// Reads one password of a user's entry.
 async fn one(
     references: &References,
     user: &str,
@@ -80,6 +82,7 @@ async fn one(
     }
 }
 
+/// Finds the password of a user of `users."*"` in the listing of its path.
 async fn listed(
     references: &References,
     user: &str,
@@ -108,7 +111,7 @@ async fn listed(
     }
 }
 
-/// What AWS says is told with its call.
+/// Tells errors of AWS, which are explained with their call, from the other errors.
 fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<Result<T, ReferenceError>, Arc<AwsError>> {
     match read {
         Err(ReferenceError::Aws(error)) => Err(Arc::new(error)),
@@ -119,7 +122,7 @@ fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<Result<T, ReferenceError
     }
 }
 
-/// What a text proves a client by.
+/// What a stored text is: a password or a verifier.
 fn kind(text: &Secret) -> Result<&'static str, String> {
     match Password::from_stored(text) {
         Ok(Password::Verifier(_)) => Ok("a verifier"),
@@ -128,7 +131,7 @@ fn kind(text: &Secret) -> Result<&'static str, String> {
     }
 }
 
-/// Whether AWS is asked for it.
+/// Whether reading the user's passwords calls AWS.
 pub(super) fn is_remote(request: &CheckRequest<'_>) -> bool {
     request
         .user

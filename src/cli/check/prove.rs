@@ -1,5 +1,4 @@
-//! The steps of one connection, each proved before the next: the same for the command and for the
-//! console.
+//! The check of one connection: each step is proved before the next, the first failure is the last.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,12 +17,12 @@ use crate::config::{ConnId, ConnSpec, LoginFrom, SpecsTable};
 use crate::credentials::{Logins, Opening};
 use crate::spec::{Found, SpecTable};
 
-/// Proves one connection; the first failure is the last step. Bounded by `credentials.timeout` for
-/// each look-up and `upstream.login_timeout` for the rest. `base`: nobody else's, since its keys
-/// are to be found anew.
+/// Proves one connection, and reports each step. Each look-up takes `credentials.timeout` at most,
+/// the rest `upstream.login_timeout`. `base` must not be shared with another check: its keys are to
+/// be fetched anew.
 ///
 /// # Errors
-/// A step failed; `tell` has it.
+/// A step failed, and was reported.
 pub(crate) async fn run(
     base: Base,
     settings: &CheckSettings<'_>,
@@ -79,7 +78,7 @@ pub(crate) async fn run(
     warehouse::run(settings, request, &opening, &context, on_step).await
 }
 
-/// The spec of a connection that is in lava's table.
+/// Reads the spec of a connection that is in lava's table.
 async fn item(
     table: &SpecTable,
     (conn_id, specs): (&ConnId, &SpecsTable),
@@ -104,8 +103,8 @@ async fn item(
     Err(StepFailed)
 }
 
-/// Who calls. Where no role is assumed, sessions do without STS, and so does this; where the item
-/// is not read yet, it may be so. `spec`: as far as it is known.
+/// Asks STS who the base identity is. Sessions that assume no role do without STS, so that it need
+/// not be reachable then, nor while the item is not read yet (`spec` is `None`).
 async fn base_identity(
     logins: &Logins,
     spec: Option<&ConnSpec>,
@@ -133,7 +132,7 @@ async fn base_identity(
     }
 }
 
-/// What the configuration says; it has been read, or there would be no connection.
+/// The step `config`: what the configuration says of the connection.
 fn config(connection: &Connection<'_>, context: &Context) -> CheckStep {
     CheckStep::new("config", "").found(match connection {
         Connection::Configured(spec) => kind(spec, context),
@@ -141,7 +140,7 @@ fn config(connection: &Connection<'_>, context: &Context) -> CheckStep {
     })
 }
 
-/// What a spec is, in a few words.
+/// The kind of warehouse, its Region, and whether the connection is disabled.
 fn kind(spec: &ConnSpec, context: &Context) -> String {
     let kind = spec.target.type_name();
     let region = context.region.as_deref().unwrap_or("not known yet");
@@ -149,13 +148,14 @@ fn kind(spec: &ConnSpec, context: &Context) -> String {
     format!("{kind}, region {region}{disabled}")
 }
 
-/// Whether anything is asked of AWS in the base identity's name: a first hop by token is not.
+/// Whether any call is signed by the base identity: a first role by web identity token needs none.
 fn needs_base(spec: &ConnSpec) -> bool {
     spec.roles.web_identity_token_file.is_none()
         || !matches!(spec.login, LoginFrom::Iam(_))
         || spec.roles.hops.iter().any(|hop| hop.external_id.is_some())
 }
 
+/// What was found out of a database login that AWS made.
 fn minted(opening: &Opening, clock: &dyn Clock) -> String {
     let user = &opening.login.user;
     match opening

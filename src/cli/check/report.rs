@@ -1,4 +1,4 @@
-//! Steps as people and programs read them. Nothing here looks at a secret: steps hold none.
+//! The output of `check`: lines for people, or a JSON document. Steps hold no secrets.
 
 use std::fmt::Write;
 
@@ -7,19 +7,22 @@ use serde_json::{Value, json};
 use super::step::CheckStep;
 use crate::config::SpecsTable;
 
-/// One connection's steps.
+/// The steps of one connection, or of the listener's TLS.
 pub(super) struct CheckedConnection {
+    /// The connection's name, or `listen.tls`.
     pub(super) conn_id: String,
+    /// The steps in their order; only the last can have failed.
     pub(super) steps: Vec<CheckStep>,
 }
 
 impl CheckedConnection {
+    /// The step that failed, if one did.
     pub(super) fn failed_step(&self) -> Option<&CheckStep> {
         self.steps.iter().find(|step| step.failure.is_some())
     }
 }
 
-/// One line, and two more for a failure.
+/// A step for people: one line, and two more if it failed.
 pub(super) fn line(step: &CheckStep) -> String {
     let mark = if step.failure.is_none() { "ok    " } else { "failed" };
     let mut line = format!("  {mark}  {}", step.name);
@@ -37,20 +40,20 @@ pub(super) fn line(step: &CheckStep) -> String {
     line
 }
 
-/// The last line.
+/// The last line of the output for people: which connections failed, and at which step.
 pub(super) fn summary<'a>(all: impl Iterator<Item = &'a CheckedConnection>) -> String {
     let failed = all.filter_map(|proved| Some(format!("{} ({})", proved.conn_id, proved.failed_step()?.name)));
     let failed: Vec<_> = failed.collect();
     if failed.is_empty() { "ok".to_owned() } else { format!("failed: {}", failed.join(", ")) }
 }
 
-/// Connections that are proved only when they are named.
+/// The line for people that says which connections are proved only when they are named.
 pub(super) fn left_out(specs: &SpecsTable) -> String {
     format!("{} out of table {}: proved when named", specs.bounds.conn_ids.join(", "), specs.dynamodb_table)
 }
 
-/// The whole as one document. `listener`: where there is something to tell of the listener's TLS.
-/// `table`: one whose connections are left out, since none is named.
+/// The output for programs: one JSON document. `listener` is there if the listener's TLS was
+/// checked, `table` if its connections were left out since none was named.
 pub(super) fn document(
     all: &[CheckedConnection],
     listener: Option<&CheckedConnection>,
@@ -88,6 +91,7 @@ pub(super) fn document(
     json!({ "ok": is_ok, "listener": listener, "connections": connections, "table": table })
 }
 
+/// A step in the JSON document.
 fn member(step: &CheckStep) -> Value {
     json!({
         "step": step.name,
@@ -100,7 +104,7 @@ fn member(step: &CheckStep) -> Value {
     })
 }
 
-/// Words of others may hold what a terminal would obey.
+/// The text without control characters: AWS's or a server's words must not steer a terminal.
 fn visible(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -1,4 +1,4 @@
-//! What is to be proved, and with what.
+//! What a check of one connection is asked to prove, and what it is given for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,37 +10,44 @@ use crate::clock::Clock;
 use crate::config::{Config, Credentials, Holder};
 use crate::upstream::Routes;
 
-/// What the steps are made with.
+/// What checks of all connections share.
 pub(crate) struct CheckSettings<'a> {
+    /// The configuration's `[credentials]`.
     pub(crate) credentials: &'a Credentials,
-    /// For one read of lava's table.
+    /// The time-out of one read of lava's table.
     pub(crate) table_timeout: Duration,
+    /// Ways to warehouses.
     pub(crate) routes: &'a Routes,
+    /// `upstream.login_timeout`.
     pub(crate) login_timeout: Duration,
+    /// The clock that expiries are compared with.
     pub(crate) clock: &'a Arc<dyn Clock>,
-    /// Where flights to AWS run.
+    /// The runtime that flights to AWS run on.
     pub(crate) control: &'a Handle,
 }
 
-/// What is to be proved.
+/// One connection to prove.
 pub(crate) struct CheckRequest<'a> {
+    /// The connection.
     pub(crate) connection: &'a Connection<'a>,
-    /// Who is asked about.
+    /// The user whose right and login are proved too.
     pub(crate) user: Option<AskedUser<'a>>,
-    /// Not beyond TLS.
+    /// Whether to stop after TLS.
     pub(crate) no_login: bool,
 }
 
-/// A user asked about.
+/// The user that `--user` names.
 pub(crate) struct AskedUser<'a> {
+    /// The name.
     pub(super) name: &'a str,
-    /// `None`: nobody has the name.
+    /// The user's rights. `None`: the user is unknown.
     pub(super) holder: Option<Holder>,
-    /// Where one of `users."*"` has its password.
+    /// The path of the user's password, if the user has no entry but that of `users."*"`.
     pub(super) path: Option<&'a str>,
 }
 
 impl<'a> AskedUser<'a> {
+    /// Looks the name up.
     pub(crate) fn of(config: &'a Config, name: &'a str) -> Self {
         let holder = config.holder(name);
         let is_any = holder.as_ref().is_some_and(|holder| !holder.has_entry);

@@ -1,4 +1,4 @@
-//! One step, and who is told of it.
+//! One step of a check.
 
 use std::time::Duration;
 
@@ -7,45 +7,47 @@ use tokio::time::Instant;
 use super::context::{Context, Explanation};
 use super::explain::{CheckError, explain};
 
-/// One thing that was proved, or not.
+/// A step of a check: one thing that was proved, or failed.
 #[derive(Debug)]
 pub(crate) struct CheckStep {
-    /// `config`, `user`, `base identity`, an operation of AWS's, `password file`, `token file`,
-    /// `DNS`, `TCP`, `TLS`, `login`.
+    /// The kind of step: `config`, `user`, `base identity`, an operation of AWS's, `password file`,
+    /// `token file`, `DNS`, `TCP`, `TLS`, `login`.
     pub(crate) name: &'static str,
-    /// What it was about; empty where its name says it.
+    /// What the step was about, as a role or an address; empty where the name says it all.
     pub(crate) subject: String,
+    /// How long the step took.
     pub(crate) took: Duration,
-    /// What was found; may be empty.
+    /// What was found out; may be empty.
     pub(crate) detail: String,
-    /// `None`: proved.
+    /// Why the step failed. `None`: it is proved.
     pub(crate) failure: Option<Explanation>,
 }
 
-/// Who is told of each step as it ends.
+/// The callback that each step is reported to as it ends.
 pub(crate) type OnStep<'t> = &'t mut (dyn FnMut(CheckStep) + Send);
 
-/// A step failed, and was told.
+/// A step failed; it was reported, with its explanation.
 #[derive(Debug)]
 pub(crate) struct StepFailed;
 
 impl CheckStep {
+    /// A step that is proved, and took no time.
     pub(super) fn new(name: &'static str, subject: impl Into<String>) -> Self {
         let (subject, detail) = (subject.into(), String::new());
         Self { name, subject, took: Duration::ZERO, detail, failure: None }
     }
 
-    /// The same, since then.
+    /// The step with the time since it began.
     pub(super) fn since(self, began: Instant) -> Self {
         Self { took: began.elapsed(), ..self }
     }
 
-    /// The same, with what was found.
+    /// The step with what was found out.
     pub(super) fn found(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
     }
 
-    /// The same, failed.
+    /// The step as failed by this error.
     pub(super) fn failed(self, error: &CheckError<'_>, context: &Context) -> Self {
         Self { failure: Some(explain(error, context)), ..self }
     }

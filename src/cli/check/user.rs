@@ -1,4 +1,4 @@
-//! The user asked about: whether it may open a connection, by which rule, and who logs in.
+//! The check of a user: whether it may open the connection, and by which rule.
 
 use super::context::Context;
 use super::explain::CheckError;
@@ -7,8 +7,8 @@ use super::step::{CheckStep, OnStep, StepFailed};
 use crate::config::{ConnSpec, Right};
 use crate::credentials::Owner;
 
-/// Names come first, as they do for sessions: of a connection that is in the table nothing else is
-/// known.
+/// Proves that the user may open the connection, and gives the owner of the login. It comes before
+/// the item is read, as for sessions: of a connection in the table only the name counts here.
 pub(super) fn may_open<'a>(
     request: &'a CheckRequest<'_>,
     context: &Context,
@@ -40,7 +40,7 @@ pub(super) fn may_open<'a>(
     Ok(Owner::new(name, &holder.rights))
 }
 
-/// Once the item is read: a user who may open the connection is refused while it is disabled.
+/// Proves that the connection is enabled, once its item is read.
 pub(super) fn is_let_in(
     request: &CheckRequest<'_>,
     spec: &ConnSpec,
@@ -56,6 +56,7 @@ pub(super) fn is_let_in(
     }
 }
 
+/// The rule by which a user may open the connection.
 fn rule(right: Right<'_>) -> String {
     match right.group {
         Some(group) => format!("may open it, by {:?} of the group {group:?}", right.pattern),
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_right_is_told_with_its_group() {
+    fn a_right_names_its_pattern_and_group() {
         assert_eq!(rule(Right { pattern: "fin-*", group: None }), "may open it, by its own \"fin-*\"");
         let by_group = Right { pattern: "fin-*", group: Some("analysts") };
         assert_eq!(rule(by_group), "may open it, by \"fin-*\" of the group \"analysts\"");

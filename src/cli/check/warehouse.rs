@@ -1,4 +1,4 @@
-//! The way to the warehouse, step by step: as a session goes it, which does not stop in between.
+//! The check of the way to the warehouse: DNS, TCP, TLS and login as separate steps.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,25 +13,27 @@ use super::step::{CheckStep, OnStep, StepFailed};
 use crate::credentials::Opening;
 use crate::upstream::{Redials, Route, Unanswered, UpstreamConn, UpstreamError};
 
-/// Of the startup message, so that the warehouse's own lists tell what this session was.
+/// The parameters of the startup message: the warehouse's own lists show which sessions were
+/// `check`'s.
 const PARAMETERS: [(&str, &str); 2] = [("client_encoding", "UTF8"), ("application_name", "redshift-iam-proxy check")];
 
-/// One login on its way.
+/// One login, whose steps share a deadline.
 struct Dial<'a> {
     route: &'a Route,
     opening: &'a Opening,
     no_login: bool,
+    /// When `upstream.login_timeout` is over.
     deadline: Instant,
 }
 
-/// A step that came to nothing, and why.
+/// The step that a dial failed at, and why.
 struct FailedDial {
     step: CheckStep,
-    /// `None`: the login's deadline passed.
+    /// The error. `None`: the login's deadline passed.
     why: Option<UpstreamError>,
 }
 
-/// Proves DNS, TCP, TLS and login.
+/// Proves DNS, TCP, TLS and login, and reports each.
 pub(super) async fn run(
     settings: &CheckSettings<'_>,
     request: &CheckRequest<'_>,
@@ -71,7 +73,7 @@ async fn prove(
     let connected_by = route.connect_deadline();
     let (step, addresses) = dial.within(step, route.resolve(connected_by)).await?;
     on_step(step.found(list(&addresses)));
-    // A step that is made again is told once.
+    // A step that is repeated by a redial is reported once.
     let mut told = Vec::new();
     let mut on_step = |step: CheckStep| {
         if !told.contains(&step.name) {
@@ -79,7 +81,7 @@ async fn prove(
             on_step(step);
         }
     };
-    // As sessions do: a workgroup that wakes may cut logins off.
+    // A workgroup that wakes may cut logins off: sessions dial again too.
     let mut redials = Redials::default();
     loop {
         match dial.connect(&addresses, &mut on_step).await {
@@ -90,6 +92,7 @@ async fn prove(
 }
 
 impl Dial<'_> {
+    /// Makes a connection to one of the addresses, and logs in.
     async fn connect(&self, addresses: &[SocketAddr], on_step: OnStep<'_>) -> Result<(), FailedDial> {
         let route = self.route;
         let step = CheckStep::new("TCP", format!("{}:{}", route.host, route.port));
@@ -123,6 +126,7 @@ impl Dial<'_> {
         Ok(())
     }
 
+    /// Does the work of a step before the login's deadline.
     async fn within<T>(
         &self,
         step: CheckStep,
@@ -139,8 +143,8 @@ impl Dial<'_> {
     }
 }
 
-/// What the warehouse says of itself; who is logged in, where it does not, is whom the login is
-/// for.
+/// What the warehouse says of itself. Where it does not name the user, it is the one that the login
+/// was made for.
 fn greeting(session: &UpstreamConn, user: &str) -> String {
     let named = session
         .parameter("session_authorization")
@@ -155,8 +159,8 @@ fn greeting(session: &UpstreamConn, user: &str) -> String {
     }
 }
 
-/// The addresses that answer nothing at all. It is no failure: sessions race for an address, and
-/// lose a quarter of a second to one of these. What refuses, or is not routed, costs them no time.
+/// A note of the addresses that do not answer at all, which is no failure: sessions race addresses,
+/// and lose a quarter of a second to one of these. An address that refuses costs them no time.
 fn silent(unanswered: &[Unanswered]) -> String {
     let is_silent = |(address, error): &Unanswered| (error.kind() == io::ErrorKind::TimedOut).then_some(*address);
     let told: Vec<_> = unanswered
@@ -170,6 +174,7 @@ fn silent(unanswered: &[Unanswered]) -> String {
     }
 }
 
+/// The addresses, without ports.
 fn list(addresses: &[SocketAddr]) -> String {
     addresses
         .iter()

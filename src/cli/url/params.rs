@@ -11,8 +11,8 @@ pub(super) const CONNECT_SECS: u32 = 120;
 pub(super) struct ConnParams<'a> {
     pub(super) host: String,
     pub(super) port: u16,
-    /// With [`PLACEHOLDER`](super::user::PLACEHOLDER) where it is not known, and with `~CONN_ID` where that selects the
-    /// connection.
+    /// With [`PLACEHOLDER`](super::user::PLACEHOLDER) where it is not known, and with `~CONN_ID`
+    /// where that selects the connection.
     pub(super) user: String,
     /// The real database, wherever it is known.
     pub(super) database: &'a str,

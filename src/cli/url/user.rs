@@ -1,4 +1,4 @@
-//! LoginUser logs in, and what proves it.
+//! The user that a tool logs in as, and what proves it.
 
 use super::error::UrlError;
 use crate::cli::connection::Connection;
@@ -7,7 +7,7 @@ use crate::config::{Config, Holder, Proof, value};
 /// What stands for a user that is not known.
 pub(super) const PLACEHOLDER: &str = "USER";
 
-/// LoginUser logs in, as far as it is known.
+/// The user that a tool logs in as, as far as it is known.
 pub(super) struct LoginUser<'a> {
     name: Option<&'a str>,
     /// The one of that name; else everyone who may open the connection.

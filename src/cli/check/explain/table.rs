@@ -73,21 +73,6 @@ pub(super) fn overstepped(error: &BoundsError, table: &SpecsTable) -> Explanatio
     }
 }
 
-/// What to do about a GetItem that is refused for good; `None`: nothing that is the table's own.
-pub(super) fn refused(code: &str, table: &SpecsTable, region: &str) -> Option<String> {
-    let name = &table.dynamodb_table;
-    Some(match code {
-        "ResourceNotFoundException" => format!(
-            "there is no table {name} in {region}: correct specs.dynamodb_table, aws.region or the account of the \
-             base identity"
-        ),
-        "ValidationException" => {
-            format!("the key of {name} has to be conn_id, a string, and nothing more: correct specs.dynamodb_table")
-        }
-        _ => return None,
-    })
-}
-
 /// What to do about a GetItem that is not answered in time.
 pub(super) fn late(region: &str) -> String {
     format!(

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use rustls::CertificateError;
 
-use super::aws::causes;
+use super::words::causes;
 use crate::cli::check::context::{Context, Explanation};
 use crate::config::{ConnSpec, Target};
 use crate::upstream::{ServerError, UpstreamError};
