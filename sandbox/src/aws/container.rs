@@ -1,10 +1,8 @@
 //! The endpoint that containers get their credentials from: the EKS Pod Identity Agent's, or that
 //! of the ECS agent ("Container credential provider", AWS SDKs and Tools Reference Guide).
 
-use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
@@ -13,10 +11,9 @@ use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
-use super::http::Serving;
 use super::identity::SessionTags;
 use super::server::Server;
-use super::vending::{ADDRESS, Vending, respond};
+use super::vending::{Door, Endpoint, Vending, respond};
 
 const PATH: &str = "/v1/credentials";
 
@@ -30,7 +27,7 @@ const POD_TAGS: [(&str, &str); 6] = [
     ("kubernetes-pod-uid", "5f0c6d1e-0000-4000-8000-000000000000"),
 ];
 
-/// Whose endpoint it is.
+/// The agent whose endpoint it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Agent {
     /// Its sessions carry tags.
@@ -38,15 +35,13 @@ pub(super) enum Agent {
     Ecs,
 }
 
-/// A running endpoint. Dropping it ends it; its sessions stay valid.
-pub struct ContainerCredentials {
-    serving: Serving,
-    door: Arc<Door>,
-}
+/// A running endpoint of an agent.
+pub type ContainerCredentials = Endpoint<TokenDoor>;
 
-struct Door {
+/// Hands out sessions for the right token.
+pub struct TokenDoor {
     vending: Arc<Vending>,
-    /// What `Authorization` must be.
+    /// The value that `Authorization` must have.
     token: Mutex<String>,
 }
 
@@ -63,25 +58,14 @@ impl ContainerCredentials {
             Agent::Ecs => ("5f0c6d1e000040008000000000000000", SessionTags::default()),
         };
         let vending = Vending::new(server, role_arn, session, tags)?;
-        let door = Arc::new(Door { vending, token: Mutex::new(token.to_owned()) });
-        let at = Arc::clone(&door);
-        let serving = Serving::start(ADDRESS, move |request| {
-            let at = Arc::clone(&at);
-            async move { Ok(at.answer(&request.into_parts().0)) }
-        });
-        Ok(Self { serving: serving.await?, door })
+        let door = TokenDoor { vending: Arc::clone(&vending), token: Mutex::new(token.to_owned()) };
+        Self::serve(vending, door).await
     }
 
     /// What `AWS_CONTAINER_CREDENTIALS_FULL_URI` has to be.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}{PATH}", self.serving.address)
-    }
-
-    /// The ARN of its sessions, as callers: `arn:aws:sts::…:assumed-role/ROLE/SESSION`.
-    #[must_use]
-    pub fn caller(&self) -> String {
-        self.door.vending.arn()
+        self.base() + PATH
     }
 
     /// From now on this token is wanted: what the file of `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`
@@ -93,35 +77,9 @@ impl ContainerCredentials {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = token.to_owned();
     }
-
-    /// From now on sessions live so long; six hours unless told otherwise.
-    pub fn set_life(&self, life: Duration) {
-        self.door.vending.set_life(life);
-    }
-
-    /// How many sessions have been handed out.
-    #[must_use]
-    pub fn granted(&self) -> usize {
-        self.door.vending.granted()
-    }
-
-    /// How many requests were refused, for a token that is missing or wrong, or a path that is not
-    /// there.
-    #[must_use]
-    pub fn refused(&self) -> usize {
-        self.door.vending.refused()
-    }
 }
 
-impl fmt::Debug for ContainerCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContainerCredentials")
-            .field("address", &self.serving.address)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Door {
+impl Door for TokenDoor {
     fn answer(&self, head: &Parts) -> Response<Full<Bytes>> {
         if head.method != Method::GET || head.uri.path() != PATH {
             return self

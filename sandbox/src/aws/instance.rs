@@ -3,7 +3,6 @@
 //! Region.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,12 +13,11 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
-use super::http::Serving;
 use super::identity::SessionTags;
 use super::reply::request_id;
 use super::server::Server;
 use super::timestamp::extended;
-use super::vending::{ADDRESS, Vending, respond};
+use super::vending::{Door, Endpoint, Vending, respond};
 
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
@@ -32,13 +30,11 @@ const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 /// How many tokens are known; the oldest go.
 const KEPT: usize = 1000;
 
-/// A running endpoint. Dropping it ends it; its sessions stay valid.
-pub struct InstanceMetadata {
-    serving: Serving,
-    door: Arc<Door>,
-}
+/// A running instance metadata service.
+pub type InstanceMetadata = Endpoint<MetadataDoor>;
 
-struct Door {
+/// Hands out sessions for a token that it has given out before.
+pub struct MetadataDoor {
     vending: Arc<Vending>,
     role: String,
     /// Each with its end.
@@ -49,60 +45,23 @@ impl InstanceMetadata {
     pub(super) async fn start(server: Arc<Server>, role_arn: &str) -> io::Result<Self> {
         let vending = Vending::new(server, role_arn, "i-0123456789abcdef0", SessionTags::default())?;
         let role = role_arn.rsplit('/').next().unwrap_or_default().to_owned();
-        let door = Arc::new(Door { vending, role, tokens: Mutex::default() });
-        let at = Arc::clone(&door);
-        let serving = Serving::start(ADDRESS, move |request| {
-            let at = Arc::clone(&at);
-            async move { Ok(at.answer(&request.into_parts().0)) }
-        });
-        Ok(Self { serving: serving.await?, door })
+        let door = MetadataDoor { vending: Arc::clone(&vending), role, tokens: Mutex::default() };
+        Self::serve(vending, door).await
     }
 
     /// What `AWS_EC2_METADATA_SERVICE_ENDPOINT` has to be.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.serving.address)
-    }
-
-    /// The ARN of its sessions, as callers: `arn:aws:sts::…:assumed-role/ROLE/SESSION`.
-    #[must_use]
-    pub fn caller(&self) -> String {
-        self.door.vending.arn()
-    }
-
-    /// From now on sessions live so long; six hours unless told otherwise.
-    pub fn set_life(&self, life: Duration) {
-        self.door.vending.set_life(life);
+        self.base()
     }
 
     /// Forgets all tokens: with them requests are refused, and new ones have to be fetched.
     pub fn forget_tokens(&self) {
         self.door.tokens().clear();
     }
-
-    /// How many sessions have been handed out.
-    #[must_use]
-    pub fn granted(&self) -> usize {
-        self.door.vending.granted()
-    }
-
-    /// How many requests were refused, for a token that is missing or wrong, or a path that is not
-    /// there.
-    #[must_use]
-    pub fn refused(&self) -> usize {
-        self.door.vending.refused()
-    }
 }
 
-impl fmt::Debug for InstanceMetadata {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstanceMetadata")
-            .field("address", &self.serving.address)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Door {
+impl Door for MetadataDoor {
     fn answer(&self, head: &Parts) -> Response<Full<Bytes>> {
         let path = head.uri.path();
         match (&head.method, path) {
@@ -128,7 +87,9 @@ impl Door {
             Some(_) | None => self.vending.refuse(StatusCode::NOT_FOUND, ""),
         }
     }
+}
 
+impl MetadataDoor {
     fn token(&self, head: &Parts) -> Response<Full<Bytes>> {
         let asked = head
             .headers

@@ -1,6 +1,7 @@
-//! What the machine itself hands out to who runs on it: sessions of one role, without being asked
-//! who wants them.
+//! Sessions of one role that the machine itself hands out to the programs on it, and the endpoint
+//! that they are had from.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +12,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::http::Serving;
 use super::identity::{Caller, RoleArn, SessionTags};
 use super::server::Server;
 use super::timestamp::extended;
@@ -22,7 +25,76 @@ use super::timestamp::extended;
 const LIFE: Duration = Duration::from_secs(6 * 3600);
 
 /// Any free port.
-pub(super) const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A running endpoint for the credentials of a role. Dropping it ends it; its sessions stay valid.
+pub struct Endpoint<D> {
+    serving: Serving,
+    pub(super) door: Arc<D>,
+    vending: Arc<Vending>,
+}
+
+/// The rules of one kind of endpoint: which requests get a session.
+pub(super) trait Door: Send + Sync + 'static {
+    fn answer(&self, head: &Parts) -> Response<Full<Bytes>>;
+}
+
+impl<D> Endpoint<D> {
+    /// Starts to serve, on a free port of loopback.
+    pub(super) async fn serve(vending: Arc<Vending>, door: D) -> io::Result<Self>
+    where
+        D: Door,
+    {
+        let door = Arc::new(door);
+        let at = Arc::clone(&door);
+        let serving = Serving::start(ADDRESS, move |request| {
+            let at = Arc::clone(&at);
+            async move { Ok(at.answer(&request.into_parts().0)) }
+        });
+        Ok(Self { serving: serving.await?, door, vending })
+    }
+
+    /// The base of its URLs.
+    pub(super) fn base(&self) -> String {
+        format!("http://{}", self.serving.address)
+    }
+
+    /// The ARN of its sessions, as callers: `arn:aws:sts::…:assumed-role/ROLE/SESSION`.
+    #[must_use]
+    pub fn caller(&self) -> String {
+        self.vending.owner.arn()
+    }
+
+    /// Sets the life of the sessions that are handed out from now on; before, it is six hours.
+    pub fn set_life(&self, life: Duration) {
+        *self
+            .vending
+            .life
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = life;
+    }
+
+    /// How many sessions have been handed out.
+    #[must_use]
+    pub fn granted(&self) -> usize {
+        self.vending.granted.load(Ordering::Relaxed)
+    }
+
+    /// How many requests were refused, for a token that is missing or wrong, or a path that is not
+    /// there.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.vending.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl<D> fmt::Debug for Endpoint<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("address", &self.serving.address)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Hands out sessions of one role; each time a new one, though AWS repeats them until they are
 /// about to end.
@@ -45,28 +117,8 @@ impl Vending {
         Ok(Arc::new(Self { server, owner, life: Mutex::new(LIFE), granted, refused }))
     }
 
-    /// From now on sessions live so long.
-    pub(super) fn set_life(&self, life: Duration) {
-        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = life;
-    }
-
-    /// How many sessions there have been.
-    pub(super) fn granted(&self) -> usize {
-        self.granted.load(Ordering::Relaxed)
-    }
-
-    /// How many requests have been refused.
-    pub(super) fn refused(&self) -> usize {
-        self.refused.load(Ordering::Relaxed)
-    }
-
     pub(super) fn account(&self) -> &str {
         self.owner.account()
-    }
-
-    /// The sessions' ARN.
-    pub(super) fn arn(&self) -> String {
-        self.owner.arn()
     }
 
     /// The keys of a new session, under the names that both kinds of endpoint have for them.
