@@ -11,14 +11,13 @@
 
 mod support;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use redshift_sandbox::aws::{AwsOptions, Fault, SecretValue, Skew, Times};
+use support::line::Line;
 use support::stand_in::StandIn;
 use support::{PASSWORD, Rig, Setup, USER, World, assert_refused, connection, login_over, raw};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Everything that a login may call.
@@ -80,59 +79,6 @@ async fn ten_thousand_logins_over_a_hundred_connections_cause_a_hundred_calls() 
     assert_eq!((calls(&rig), warehouse.logins()), ([1, 1, 0, 1, 100], 10_000));
 }
 
-/// An AWS endpoint that can be taken away.
-struct Line {
-    address: SocketAddr,
-    target: SocketAddr,
-    task: AbortHandle,
-}
-
-impl Line {
-    async fn start(target: &str) -> Self {
-        let target = target.strip_prefix("http://").unwrap().parse().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { address: listener.local_addr().unwrap(), target, task: Self::forward(listener, target) }
-    }
-
-    fn forward(listener: TcpListener, target: SocketAddr) -> AbortHandle {
-        let forwarding = tokio::spawn(async move {
-            // Ended with this task.
-            let mut connections = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                connections.spawn(async move {
-                    let mut far = TcpStream::connect(target).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        });
-        forwarding.abort_handle()
-    }
-
-    /// From now on connections are refused, until the socket listens.
-    async fn cut(&self) -> TcpSocket {
-        self.task.abort();
-        loop {
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.set_reuseaddr(true).unwrap();
-            // Taken until the task is gone.
-            if socket.bind(self.address).is_ok() {
-                return socket;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn mend(&mut self, socket: TcpSocket) {
-        self.task = Self::forward(socket.listen(1024).unwrap(), self.target);
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// How AWS is down.
 #[derive(Clone, Copy, Debug)]
 enum Outage {
@@ -176,8 +122,8 @@ async fn outage(outage: Outage) {
     aws.put_secret("storm/login", SecretValue::Text(login.to_string()));
     aws.put_parameter("/storm/password", &stored.password);
     let url = aws.url();
-    let mut line = Line::start(&url).await;
-    world.edit(&url, &format!("http://{}", line.address));
+    let mut line = Line::to_url(&url).await;
+    world.edit(&url, &line.url());
     let rig = Box::pin(Rig::over(world)).await;
     rig.sandbox().logins.rotate();
     everyone_is_served(&rig, &KINDS, "at first").await;
@@ -222,7 +168,7 @@ async fn outage(outage: Outage) {
 
     rig.sandbox().aws.clear_faults();
     if let Some(socket) = cut {
-        line.mend(socket);
+        line.repair(socket);
     }
     everyone_is_served(&rig, &KINDS, "once AWS is back").await;
     rig.wait_until_idle().await;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use redshift_sandbox::wire::message;
+
 /// A kind of stream.
 #[derive(Clone, Copy)]
 pub(crate) enum Traffic {
@@ -55,9 +57,4 @@ impl fmt::Display for Traffic {
 /// What `pgbench -S` asks.
 pub(crate) fn query() -> Vec<u8> {
     message(b'Q', b"SELECT abalance FROM pgbench_accounts WHERE aid = 12345;\0")
-}
-
-fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(4 + body.len()).unwrap();
-    [&[tag], &length.to_be_bytes()[..], body].concat()
 }

@@ -18,3 +18,4 @@ pub mod logins;
 pub mod postgres;
 pub mod sandbox;
 pub mod warehouse;
+pub mod wire;

@@ -17,7 +17,6 @@ mod rules;
 mod session;
 mod tally;
 mod tls;
-mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -6,10 +6,10 @@ use crate::support::aws_driver::{ALL, Driver, JDBC, ODBC, PYTHON};
 use crate::support::process::Proxy;
 use crate::support::raw::{self, SSL_REQUEST, field, message, read_message, send, startup, until_closed};
 use crate::support::scene::{TRACE, whole_log};
-use crate::support::scripted::{Scripted, Step, request};
+use crate::support::scripted::{Scripted, Step};
 use crate::support::session::{messages_until, query, statuses};
-use crate::support::warehouse::status;
 use crate::support::{PASSWORD, Rig, Setup, USER, World, without_session};
+use redshift_sandbox::wire::{authentication, parameter_status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// SQLSTATE and text of a FATAL error, which has every field that the drivers look for.
@@ -250,12 +250,15 @@ async fn descriptions_of_every_level_pass_byte_for_byte() {
         ]
         .concat();
         // A pid above 2^30, as Redshift has them.
-        let greeting =
-            [status("server_protocol_version", level), message(b'K', b"\x40\0\0\x27test"), message(b'Z', b"I")];
+        let greeting = [
+            parameter_status("server_protocol_version", level),
+            message(b'K', b"\x40\0\0\x27test"),
+            message(b'Z', b"I"),
+        ];
         // What came with the password is the warehouse's too.
         let heard = [driver.behind_password, &question.concat()].concat();
-        let mut steps = vec![Step::Say(request(3, b"")), Step::Read];
-        steps.push(Step::Say([request(0, b""), greeting.concat()].concat()));
+        let mut steps = vec![Step::Say(authentication(3, b"")), Step::Read];
+        steps.push(Step::Say([authentication(0, b""), greeting.concat()].concat()));
         steps.extend(vec![Step::Read; usize::from(!driver.behind_password.is_empty()) + question.len()]);
         // No record of TLS ends where a message does.
         steps.extend(answer.chunks(7).map(|part| Step::Say(part.to_vec())));

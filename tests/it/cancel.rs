@@ -3,7 +3,7 @@
 use crate::support;
 use crate::support::activity::Activity;
 use crate::support::process::Proxy;
-use crate::support::raw::{self, field, until_closed};
+use crate::support::raw::{self, field, send_and_wait};
 use crate::support::{Rig, Setup, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -67,7 +67,7 @@ async fn a_stray_request_does_nothing() {
     let mut wrong_pid = session.cancel_request();
     wrong_pid[11] ^= 1;
     for request in [wrong_key, wrong_pid] {
-        send(&rig, &request).await;
+        send_and_wait(rig.port(), &request).await;
     }
     assert_eq!(rig.sandbox().warehouse.cancels(), []);
     assert_eq!(rig.app.counts().sessions, 1);
@@ -80,7 +80,7 @@ async fn a_request_replayed_after_the_session_does_nothing() {
     let request = session.cancel_request();
     drop(session);
     rig.wait_until_idle().await;
-    send(&rig, &request).await;
+    send_and_wait(rig.port(), &request).await;
     assert_eq!(rig.sandbox().warehouse.cancels(), []);
 }
 
@@ -94,19 +94,19 @@ async fn a_right_key_is_served_whatever_else_came_from_its_address() {
         let late = gone.cancel_request();
         drop(gone);
         rig.wait_until_idle().await;
-        send(&rig, &late).await;
+        send_and_wait(rig.port(), &late).await;
     }
     let session = rig.session().await;
     let right = session.cancel_request();
-    send(&rig, &right).await;
+    send_and_wait(rig.port(), &right).await;
     assert_eq!(rig.sandbox().warehouse.cancels().len(), 1, "late requests keep nobody from cancelling");
     for guess in 1..=25 {
         let mut wrong = right.clone();
         *wrong.last_mut().unwrap() ^= guess;
-        send(&rig, &wrong).await;
+        send_and_wait(rig.port(), &wrong).await;
     }
     assert_eq!(rig.sandbox().warehouse.cancels().len(), 1, "no guess hits");
-    send(&rig, &right).await;
+    send_and_wait(rig.port(), &right).await;
     assert_eq!(rig.sandbox().warehouse.cancels().len(), 2, "nor do guesses");
 }
 
@@ -131,7 +131,7 @@ async fn only_wrong_keys_of_live_sessions_are_misses() {
         *wrong_of_other.last_mut().unwrap() ^= 1;
         for (request, times) in [(&no_pid, 25), (&wrong, 26), (&wrong_of_other, 20)] {
             for _ in 0..times {
-                send_to(proxy.port, request).await;
+                send_and_wait(proxy.port, request).await;
             }
         }
         proxy.signal("TERM").await;
@@ -158,19 +158,8 @@ async fn a_cancel_takes_no_place_of_a_session() {
     let mut session = rig.session().await;
     session.query("select pg_sleep(600)").await;
     activity.wait_for("PgSleep").await;
-    send(&rig, &session.cancel_request()).await;
+    send_and_wait(rig.port(), &session.cancel_request()).await;
     assert_eq!(session.until(b'Z').await[0].0, b'T');
     let cancels = rig.sandbox().warehouse.cancels();
     assert!(cancels.len() == 1 && cancels[0].inside_tls, "{cancels:?}");
-}
-
-/// Sends a request in clear and waits until it has been dealt with: the answer is the close.
-async fn send(rig: &Rig, request: &[u8]) {
-    send_to(rig.port(), request).await;
-}
-
-async fn send_to(port: u16, request: &[u8]) {
-    let mut socket = raw::tcp(port).await;
-    socket.write_all(request).await.unwrap();
-    assert_eq!(until_closed(&mut socket).await, b"");
 }

@@ -5,7 +5,9 @@ use crate::support::aws_driver::JDBC;
 use crate::support::hostile::{
     LENGTHS, MECHANISM, Verdict, asked, assert_unharmed, challenged, demo, prefer, told, verdict, wrong_password,
 };
-use crate::support::raw::{GSSENC_REQUEST, SSL_REQUEST, field, message, read_message, say, startup};
+use crate::support::raw::{
+    GSSENC_REQUEST, SSL_REQUEST, field, message, read_message, say, startup, unknown_cancel_request,
+};
 use crate::support::scram::{Scram, initial_response};
 use crate::support::{PASSWORD, Rig, Setup, USER};
 use tokio::io::AsyncWriteExt;
@@ -14,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 #[tokio::test]
 async fn nothing_but_the_answer_to_a_challenge_goes_on_with_scram() {
     let rig = prefer().await;
-    let cancel = [&16u32.to_be_bytes()[..], b"\x04\xd2\x16\x2e\0\0\0\x01abcd"].concat();
+    let cancel = unknown_cancel_request();
     let intruders = [
         ("the same startup message", demo()),
         ("a startup message for another user", startup(0, &[("user", "guest"), ("database", "sales")])),

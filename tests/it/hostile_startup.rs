@@ -7,9 +7,11 @@ use crate::support::hostile::{
 };
 use crate::support::raw::{
     GSSENC_REQUEST, SSL_REQUEST, Stream, field, handshake, message, read_message, say, startup, tcp, tls_config,
+    unknown_cancel_request,
 };
 use crate::support::scram::{Scram, initial_response};
 use crate::support::{PASSWORD, Rig, Setup, USER, login_over, without_session};
+use redshift_sandbox::wire::packet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
@@ -90,7 +92,6 @@ async fn impossible_lengths_of_startup_packets_are_closed_without_words() {
 #[tokio::test]
 async fn malformed_startup_messages_are_closed_without_words() {
     let rig = prefer().await;
-    let packet = |body: &[u8]| [&u32::try_from(4 + body.len()).unwrap().to_be_bytes()[..], body].concat();
     for encrypted in [false, true] {
         for body in [
             // No end, no value, something behind the end, not UTF-8.
@@ -134,7 +135,7 @@ enum Answer {
 #[tokio::test]
 async fn every_startup_packet_in_every_state_leads_where_it_should() {
     use Answer::{Byte, Challenge, Closed, Refusal};
-    let cancel = [&16u32.to_be_bytes()[..], b"\x04\xd2\x16\x2e\0\0\0\x01abcd"].concat();
+    let cancel = unknown_cancel_request();
     let [mut two, mut four] = [demo(), demo()];
     two[5] = 2;
     four[5] = 4;

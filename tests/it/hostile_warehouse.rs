@@ -1,12 +1,13 @@
 //! A hostile or broken warehouse cannot crash, hang or fool the proxy: its clients read a refusal
 //! of the contract, a password goes out only in answer to what may ask for it, and nothing is left.
 
+use redshift_sandbox::wire::authentication;
 use std::sync::Arc;
 
 use crate::support;
 use crate::support::hostile::LENGTHS;
 use crate::support::raw::{self, Message, SSL_REQUEST, field, message, startup, until_closed};
-use crate::support::scripted::{Door, Scripted, Seen, Step, greeting, request};
+use crate::support::scripted::{Door, Scripted, Seen, Step, greeting};
 use crate::support::session::{Session, log_in};
 use crate::support::{PASSWORD, Rig, Setup, USER, World, without_session};
 use futures_util::{StreamExt, stream};
@@ -59,7 +60,7 @@ fn say(bytes: impl Into<Vec<u8>>) -> Step {
 
 /// Asked for the password itself, which comes; what is said then.
 fn logged_in(said: Vec<u8>) -> Vec<Step> {
-    vec![say(request(CLEARTEXT, b"")), Step::Read, say([request(0, b""), said].concat())]
+    vec![say(authentication(CLEARTEXT, b"")), Step::Read, say([authentication(0, b""), said].concat())]
 }
 
 struct Front {
@@ -122,7 +123,8 @@ impl Front {
                 .unwrap_or_default();
             assert!(messages.len() <= *answers, "{name}: {} answers", messages.len());
             // The password itself goes to whoever asks for it first, and to nobody else.
-            let asks_for_it = |first: &Step| matches!(first, Step::Say(said) if *said == request(CLEARTEXT, b""));
+            let asks_for_it =
+                |first: &Step| matches!(first, Step::Say(said) if *said == authentication(CLEARTEXT, b""));
             if !steps.first().is_some_and(asks_for_it) {
                 self.assert_password_unsaid(name, messages);
             }
@@ -174,19 +176,19 @@ fn challenge(template: &str) -> Step {
     Step::Answer(Arc::new(move |first| {
         let first = String::from_utf8_lossy(first);
         let nonce = first.split_once(",r=").unwrap().1;
-        request(SASL_CONTINUE, template.replace("{}", nonce).as_bytes())
+        authentication(SASL_CONTINUE, template.replace("{}", nonce).as_bytes())
     }))
 }
 
 fn scram(challenge_template: &str) -> Vec<Step> {
-    vec![say(request(SASL, MECHANISMS)), Step::Read, challenge(challenge_template)]
+    vec![say(authentication(SASL, MECHANISMS)), Step::Read, challenge(challenge_template)]
 }
 
 const GOOD_CHALLENGE: &str = "r={}3rfcNHYJY1ZVvWVs7j,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
 fn digest_request(salt: u32, nonce: u32) -> Vec<u8> {
     let part = |length: u32| [&length.to_be_bytes()[..], &vec![7; length as usize]].concat();
-    request(DIGEST, &[&[0; 4][..], &part(salt), &part(nonce)].concat())
+    authentication(DIGEST, &[&[0; 4][..], &part(salt), &part(nonce)].concat())
 }
 
 /// CVE-2021-23222 and CVE-2021-43767, and kin: nothing that is said in clear gets more than an
@@ -194,18 +196,18 @@ fn digest_request(salt: u32, nonce: u32) -> Vec<u8> {
 #[tokio::test]
 async fn cve_2021_23222_answers_to_the_ssl_request_that_lead_nowhere() {
     let front = Front::start("").await;
-    let forged = [&b"S"[..], &request(CLEARTEXT, b"")].concat();
+    let forged = [&b"S"[..], &authentication(CLEARTEXT, b"")].concat();
     let error = message(b'E', b"SFATAL\0C28000\0Mno pg_hba.conf entry\0\0");
     for said in [
         b"N".to_vec(),
-        [&b"N"[..], &request(CLEARTEXT, b"")].concat(),
+        [&b"N"[..], &authentication(CLEARTEXT, b"")].concat(),
         error,
         b"E".to_vec(),
         b"s".to_vec(),
         b"\0".to_vec(),
         b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
         forged,
-        [&b"S"[..], &request(0, b""), &greeting()].concat(),
+        [&b"S"[..], &authentication(0, b""), &greeting()].concat(),
     ] {
         let (seen, told) = front.knock(Door::Say(said.clone())).await;
         assert_eq!(told, owned(UNREACHABLE), "{}", said.escape_ascii());
@@ -216,7 +218,11 @@ async fn cve_2021_23222_answers_to_the_ssl_request_that_lead_nowhere() {
         assert_eq!((told, seen.dials), (owned(UNREACHABLE), 3), "{}", said.escape_ascii());
     }
     // Not TLS in the place of a ServerHello: whoever can speak in clear between the two.
-    for said in [request(CLEARTEXT, b""), [request(0, b""), greeting()].concat(), b"\x16\x03\x03\xff\xff".to_vec()] {
+    for said in [
+        authentication(CLEARTEXT, b""),
+        [authentication(0, b""), greeting()].concat(),
+        b"\x16\x03\x03\xff\xff".to_vec(),
+    ] {
         let (seen, told) = front
             .knock(Door::AnswerHello([&said[..], &[0; 300]].concat()))
             .await;
@@ -254,13 +260,14 @@ async fn cve_2025_49146_authentication_requests_out_of_order_get_no_password() {
     };
     // As a first request.
     for code in [1, 2, 4, 6, 7, 8, 9, SASL_CONTINUE, SASL_FINAL, 14, 15, 255, 1 << 31, u32::MAX] {
-        let asked = case(format!("first {code}"), vec![say(request(code, &data(code))), Step::Read]);
+        let asked = case(format!("first {code}"), vec![say(authentication(code, &data(code))), Step::Read]);
         cases.push(asked.refused(NOT_AVAILABLE));
     }
     for mechanisms in
         [&b""[..], b"\0", b"SCRAM-SHA-256", b"SCRAM-SHA-256-PLUS\0\0", b"scram-sha-256\0\0", b"\xff\0\0", b"PLAIN\0\0"]
     {
-        let asked = case(mechanisms.escape_ascii().to_string(), vec![say(request(SASL, mechanisms)), Step::Read]);
+        let asked =
+            case(mechanisms.escape_ascii().to_string(), vec![say(authentication(SASL, mechanisms)), Step::Read]);
         // Without its NUL it is no name.
         cases.push(asked.refused(NOT_AVAILABLE));
     }
@@ -270,11 +277,15 @@ async fn cve_2025_49146_authentication_requests_out_of_order_get_no_password() {
             if (first, code) == (SASL, SASL_CONTINUE) {
                 continue;
             }
-            let steps =
-                vec![say(request(first, &data(first))), Step::Read, say(request(code, &data(code))), Step::Read];
+            let steps = vec![
+                say(authentication(first, &data(first))),
+                Step::Read,
+                say(authentication(code, &data(code))),
+                Step::Read,
+            ];
             cases.push(Case { answers, ..case(format!("{first} then {code}"), steps) });
         }
-        let steps = logged_in([request(code, &data(code)), greeting()].concat());
+        let steps = logged_in([authentication(code, &data(code)), greeting()].concat());
         cases.push(case(format!("ok then {code}"), steps).answered());
     }
     // Bodies that do not fit.
@@ -286,8 +297,10 @@ async fn cve_2025_49146_authentication_requests_out_of_order_get_no_password() {
     ] {
         cases.push(case(name, vec![say(message(b'R', body)), Step::Read]));
     }
-    cases.push(case("ok with more", vec![say(request(0, b"x")), Step::Read]).refused(NOT_AVAILABLE));
-    cases.push(case("cleartext with more", vec![say(request(CLEARTEXT, b"x")), Step::Read]).refused(NOT_AVAILABLE));
+    cases.push(case("ok with more", vec![say(authentication(0, b"x")), Step::Read]).refused(NOT_AVAILABLE));
+    cases.push(
+        case("cleartext with more", vec![say(authentication(CLEARTEXT, b"x")), Step::Read]).refused(NOT_AVAILABLE),
+    );
     cases.push(case("nothing but a greeting", vec![say(greeting()), Step::Read]));
     front.run(cases).await;
 }
@@ -295,7 +308,7 @@ async fn cve_2025_49146_authentication_requests_out_of_order_get_no_password() {
 #[tokio::test]
 async fn digest_requests_out_of_bounds_are_not_answered() {
     let front = Front::start("").await;
-    let huge = |length: u32| request(DIGEST, &[&[0; 4][..], &length.to_be_bytes(), b"abc"].concat());
+    let huge = |length: u32| authentication(DIGEST, &[&[0; 4][..], &length.to_be_bytes(), b"abc"].concat());
     let mut cases: Vec<_> = LENGTHS
         .iter()
         .filter(|length| **length > 4)
@@ -306,7 +319,7 @@ async fn digest_requests_out_of_bounds_are_not_answered() {
     }
     for algorithm in [1u32, 2, u32::MAX] {
         let body = [&algorithm.to_be_bytes()[..], &[0; 8]].concat();
-        let steps = vec![say(request(DIGEST, &body)), Step::Read];
+        let steps = vec![say(authentication(DIGEST, &body)), Step::Read];
         cases.push(case(format!("algorithm {algorithm}"), steps).refused(NOT_AVAILABLE));
     }
     front.run(cases).await;
@@ -362,23 +375,24 @@ async fn cve_2026_6665_and_6669_scram_challenges_out_of_bounds_get_no_proof() {
 async fn a_scram_warehouse_without_the_right_last_word_is_not_believed() {
     let front = Front::start("").await;
     let last = |said: Vec<u8>| {
-        [scram(GOOD_CHALLENGE), vec![Step::Read, say([said, request(0, b""), greeting()].concat())]].concat()
+        [scram(GOOD_CHALLENGE), vec![Step::Read, say([said, authentication(0, b""), greeting()].concat())]].concat()
     };
     let wrong = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
     let cases = [
         ("no last word", last(Vec::new())),
-        ("a wrong signature", last(request(SASL_FINAL, wrong.as_bytes()))),
-        ("an empty one", last(request(SASL_FINAL, b"v="))),
-        ("none", last(request(SASL_FINAL, b""))),
-        ("an error", last(request(SASL_FINAL, b"e=invalid-proof"))),
-        ("not text", last(request(SASL_FINAL, b"v=\xff\xff"))),
-        ("another challenge", last(request(SASL_CONTINUE, b"r=abc,s=abcd,i=1"))),
-        ("cleartext then", last(request(CLEARTEXT, b""))),
+        ("a wrong signature", last(authentication(SASL_FINAL, wrong.as_bytes()))),
+        ("an empty one", last(authentication(SASL_FINAL, b"v="))),
+        ("none", last(authentication(SASL_FINAL, b""))),
+        ("an error", last(authentication(SASL_FINAL, b"e=invalid-proof"))),
+        ("not text", last(authentication(SASL_FINAL, b"v=\xff\xff"))),
+        ("another challenge", last(authentication(SASL_CONTINUE, b"r=abc,s=abcd,i=1"))),
+        ("cleartext then", last(authentication(CLEARTEXT, b""))),
     ];
     let cases = cases
         .into_iter()
         .map(|(name, steps)| Case { answers: 2, ..case(name, steps) });
-    let early = vec![say(request(SASL, MECHANISMS)), Step::Read, say([request(0, b""), greeting()].concat())];
+    let early =
+        vec![say(authentication(SASL, MECHANISMS)), Step::Read, say([authentication(0, b""), greeting()].concat())];
     front
         .run(
             cases
@@ -398,9 +412,9 @@ async fn cve_2026_6664_lengths_that_cannot_be_are_refused_in_every_state() {
             let header = [&[tag][..], &length.to_be_bytes()].concat();
             let name = |state: &str| format!("{state} {} {length}", tag.escape_ascii());
             cases.push(case(name("first"), vec![say(header.clone()), Step::Hang]));
-            let behind = vec![say(request(CLEARTEXT, b"")), Step::Read, say(header.clone()), Step::Hang];
+            let behind = vec![say(authentication(CLEARTEXT, b"")), Step::Read, say(header.clone()), Step::Hang];
             cases.push(case(name("password"), behind).answered());
-            let sasl = vec![say(request(SASL, MECHANISMS)), Step::Read, say(header.clone()), Step::Hang];
+            let sasl = vec![say(authentication(SASL, MECHANISMS)), Step::Read, say(header.clone()), Step::Hang];
             cases.push(case(name("sasl"), sasl).answered());
             cases.push(case(name("ok"), logged_in(header).into_iter().chain([Step::Hang]).collect()).answered());
         }
@@ -451,7 +465,7 @@ async fn greetings_that_are_none_are_refused() {
         ("early key", message(b'K', &[1; 8])),
         ("early ready", message(b'Z', b"I")),
     ] {
-        cases.push(case(name, vec![say([&said[..], &request(CLEARTEXT, b"")].concat()), Step::Read]));
+        cases.push(case(name, vec![say([&said[..], &authentication(CLEARTEXT, b"")].concat()), Step::Read]));
     }
     front.run(cases).await;
 }
@@ -473,7 +487,7 @@ async fn greetings_without_end_are_refused() {
             endless("notices", message(b'N', b"SNOTICE\0C00000\0Mx\0\0").repeat(100)),
             endless("rows", message(b'D', &[0, 0])),
             endless("keys", message(b'K', &[1; 8]).repeat(100)),
-            case("endless requests", vec![Step::Repeat(request(CLEARTEXT, b"").repeat(100))]).answered(),
+            case("endless requests", vec![Step::Repeat(authentication(CLEARTEXT, b"").repeat(100))]).answered(),
             case("endless notices ahead", vec![Step::Repeat(message(b'N', b"SNOTICE\0Mx\0\0"))]),
         ])
         .await;
@@ -524,14 +538,19 @@ async fn cve_2026_6666_errors_that_lack_something_become_the_contracts() {
 #[tokio::test]
 async fn a_warehouse_that_closes_at_any_byte_is_unreachable() {
     let front = Front::start("").await;
-    let requests = [request(CLEARTEXT, b""), request(MD5, b"abcd"), request(SASL, MECHANISMS), digest_request(4, 4)];
+    let requests = [
+        authentication(CLEARTEXT, b""),
+        authentication(MD5, b"abcd"),
+        authentication(SASL, MECHANISMS),
+        digest_request(4, 4),
+    ];
     let mut cases = Vec::new();
     for (at, request) in requests.iter().enumerate() {
         for end in 0..request.len() {
             cases.push(case(format!("request {at} {end}"), vec![say(&request[..end])]));
         }
     }
-    let said = [request(0, b""), greeting()].concat();
+    let said = [authentication(0, b""), greeting()].concat();
     for end in 0..said.len() {
         let steps = vec![say(requests[0].clone()), Step::Read, say(&said[..end])];
         cases.push(case(format!("greeting {end}"), steps).answered());
@@ -545,10 +564,10 @@ async fn a_warehouse_that_stops_in_the_middle_is_given_up_at_login_timeout() {
     let hang = |steps: Vec<Step>| steps.into_iter().chain([Step::Hang]).collect::<Vec<_>>();
     let cases = [
         ("at once", hang(Vec::new()), 0),
-        ("in a header", hang(vec![say(&request(CLEARTEXT, b"")[..3])]), 0),
-        ("in a request", hang(vec![say(&request(MD5, b"abcd")[..10])]), 0),
-        ("behind the password", hang(vec![say(request(CLEARTEXT, b"")), Step::Read]), 1),
-        ("behind the nonce", hang(vec![say(request(SASL, MECHANISMS)), Step::Read]), 1),
+        ("in a header", hang(vec![say(&authentication(CLEARTEXT, b"")[..3])]), 0),
+        ("in a request", hang(vec![say(&authentication(MD5, b"abcd")[..10])]), 0),
+        ("behind the password", hang(vec![say(authentication(CLEARTEXT, b"")), Step::Read]), 1),
+        ("behind the nonce", hang(vec![say(authentication(SASL, MECHANISMS)), Step::Read]), 1),
         ("behind the proof", hang([scram(GOOD_CHALLENGE), vec![Step::Read]].concat()), 2),
         ("behind ok", hang(logged_in(Vec::new())), 1),
         ("in a status", hang(logged_in(message(b'S', b"a\0b\0")[..7].to_vec())), 1),
@@ -565,9 +584,9 @@ async fn a_warehouse_that_stops_in_the_middle_is_given_up_at_login_timeout() {
 async fn cleartext_md5_and_digest_are_each_answered_once_inside_tls() {
     let front = Front::start("").await;
     for (name, asked) in
-        [("3", request(CLEARTEXT, b"")), ("5", request(MD5, b"abcd")), ("13", digest_request(1024, 1024))]
+        [("3", authentication(CLEARTEXT, b"")), ("5", authentication(MD5, b"abcd")), ("13", digest_request(1024, 1024))]
     {
-        let steps = vec![say(asked), Step::Read, say([request(0, b""), greeting()].concat()), Step::Hang];
+        let steps = vec![say(asked), Step::Read, say([authentication(0, b""), greeting()].concat()), Step::Hang];
         front.warehouse.script(name, steps);
         let (_stream, messages) = front.log_in(name).await;
         assert_eq!(messages.last(), Some(&(b'Z', b"I".to_vec())), "{name}");

@@ -9,14 +9,14 @@ use crate::support::process::Proxy;
 use crate::support::raw::{self, SOON, encrypt, tls_config, until_closed};
 use crate::support::session::Session;
 use crate::support::stand_in::{ENDLESS, StandIn, ask};
+use crate::support::tap::Tap;
 use crate::support::{PASSWORD, Rig, Setup, USER, World};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
-use tokio_util::io::InspectReader;
 
 /// 8 KiB and a newline; as many rows make a GiB.
 const ROW: usize = 8192;
@@ -205,26 +205,13 @@ async fn narrow(port: u16, tls: &ClientConfig) -> Session<TlsStream<TcpStream>> 
 #[tokio::test]
 async fn no_tls_record_to_a_client_is_longer_than_what_libpq_reads_at_a_time() {
     let rig = Rig::start().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (wire, proxy) = (listener.local_addr().unwrap().port(), rig.port());
-    let heard = tokio::spawn(async move {
-        let (mut from_client, mut to_client) = listener.accept().await.unwrap().0.into_split();
-        let (from_proxy, mut to_proxy) = raw::tcp(proxy).await.into_split();
-        tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_proxy).await });
-        let mut heard = Vec::new();
-        let mut from_proxy = InspectReader::new(from_proxy, |bytes| heard.extend_from_slice(bytes));
-        tokio::io::copy(&mut from_proxy, &mut to_client)
-            .await
-            .unwrap();
-        heard
-    });
-    let mut session = Session::open(raw::tls(wire, rig.sandbox().ca.pem()).await, "sales").await;
+    let tap = Tap::to(([127, 0, 0, 1], rig.port()).into()).await;
+    let mut session = Session::open(raw::tls(tap.port(), rig.sandbox().ca.pem()).await, "sales").await;
     session
         .query("select repeat('x', 20000) from generate_series(1, 500)")
         .await;
     session.until(b'Z').await;
-    drop(session);
-    let heard = heard.await.unwrap();
+    let heard = tap.answers();
     let (mut rest, mut longest) = (heard.strip_prefix(b"S").expect("the answer to SSLRequest"), 0);
     while let Some((header, body)) = rest.split_first_chunk::<5>() {
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));

@@ -32,6 +32,7 @@ pub(crate) mod frozen;
 pub(crate) mod hostile;
 pub(crate) mod iam;
 pub(crate) mod leavers;
+pub(crate) mod line;
 pub(crate) mod moto;
 pub(crate) mod namespace;
 pub(crate) mod process;

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redshift_sandbox::wire;
+pub(crate) use redshift_sandbox::wire::message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -85,28 +87,16 @@ pub(crate) async fn handshake(socket: TcpStream, config: ClientConfig) -> std::i
 
 /// A startup message of version 3.`minor`.
 pub(crate) fn startup(minor: u16, pairs: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = [&3u16.to_be_bytes()[..], &minor.to_be_bytes()].concat();
-    for (name, value) in pairs {
-        body.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
-    }
-    body.push(0);
-    [&u32::try_from(4 + body.len()).unwrap().to_be_bytes()[..], &body].concat()
-}
-
-/// A message with a type byte.
-pub(crate) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    [&[tag][..], &u32::try_from(4 + body.len()).unwrap().to_be_bytes(), body].concat()
+    wire::startup(wire::PROTOCOL_3_0 + u32::from(minor), pairs.iter().copied())
 }
 
 /// A message's type byte and body.
 pub(crate) type Message = (u8, Vec<u8>);
 
-/// Reads one message.
+/// Reads one message, of any length.
 pub(crate) async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Message> {
-    let tag = stream.read_u8().await?;
-    let mut body = vec![0; stream.read_u32().await? as usize - 4];
-    stream.read_exact(&mut body).await?;
-    Ok((tag, body))
+    let wire::Message { kind, body } = wire::read_message(stream, usize::MAX).await?;
+    Ok((kind, body))
 }
 
 /// All that comes until the end, by close or reset; fails if there is no end soon.
@@ -143,6 +133,19 @@ pub(crate) async fn open(port: u16, ca_pem: Option<&str>) -> Stream {
         Some(ca_pem) => Box::new(tls(port, ca_pem).await),
         None => Box::new(tcp(port).await),
     }
+}
+
+/// Sends this over a connection of its own, in clear, and waits for its end: for a CancelRequest,
+/// which is answered by closing. libpq before 17 and AWS's drivers send theirs like this.
+pub(crate) async fn send_and_wait(port: u16, bytes: &[u8]) {
+    let mut socket = tcp(port).await;
+    socket.write_all(bytes).await.unwrap();
+    assert_eq!(until_closed(&mut socket).await, b"");
+}
+
+/// A CancelRequest with a key that no session has.
+pub(crate) fn unknown_cancel_request() -> Vec<u8> {
+    wire::cancel(1, u32::from_be_bytes(*b"abcd"))
 }
 
 /// Sends as much as is taken: the proxy may have closed before the end of it.

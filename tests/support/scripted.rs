@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::Result;
 use std::sync::{Arc, Mutex};
 
+use redshift_sandbox::wire::{self, PROTOCOL_3_0, Packet, parameter_status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -12,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::World;
 use super::raw::{message, read_message};
-use super::warehouse::{CANCEL_REQUEST, agree, read_packet, read_request, send, status};
+use super::warehouse::{agree, read_request, send};
 
 /// Makes bytes out of the last message that came.
 pub(crate) type Answer = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
@@ -155,13 +156,22 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Result<()> {
 }
 
 async fn play<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, shared: &Shared) -> Result<()> {
-    let startup = read_packet(stream).await?;
-    if startup.starts_with(CANCEL_REQUEST) {
+    let parameters = match wire::read_packet(stream).await? {
         // Never dealt with.
-        shared.seen.lock().unwrap().cancels += 1;
-        return hang(stream).await;
-    }
-    let name = application_name(&startup);
+        Packet::Cancel { .. } => {
+            shared.seen.lock().unwrap().cancels += 1;
+            return hang(stream).await;
+        }
+        Packet::Startup { version, parameters } => {
+            assert_eq!(version, PROTOCOL_3_0);
+            parameters
+        }
+        packet => panic!("{packet:?} inside TLS"),
+    };
+    let name = parameters
+        .into_iter()
+        .find(|(name, _)| name == "application_name");
+    let (_, name) = name.expect("an application_name");
     let steps = shared.scripts.lock().unwrap().get(&name).cloned();
     let mut last = Vec::new();
     for step in steps.unwrap_or_else(|| panic!("no script for {name:?}")) {
@@ -195,28 +205,9 @@ async fn hang<S: AsyncRead + Unpin>(stream: &mut S) -> Result<()> {
     Ok(())
 }
 
-/// Which script is meant. The version is checked on the way: always 3.0.
-fn application_name(startup: &[u8]) -> String {
-    assert_eq!(startup[..4], [0, 3, 0, 0]);
-    let texts: Vec<_> = startup[4..]
-        .split(|&byte| byte == 0)
-        .map(|text| String::from_utf8_lossy(text))
-        .collect();
-    let place = texts
-        .iter()
-        .step_by(2)
-        .position(|name| name == "application_name")
-        .expect("an application_name");
-    texts[2 * place + 1].clone().into_owned()
-}
-
-/// AuthenticationRequest.
-pub(crate) fn request(code: u32, data: &[u8]) -> Vec<u8> {
-    message(b'R', &[&code.to_be_bytes()[..], data].concat())
-}
-
 /// What a warehouse says once it is satisfied: statuses, key, ready.
 pub(crate) fn greeting() -> Vec<u8> {
     let key = message(b'K', &[0, 0, 0, 7, 1, 2, 3, 4]);
-    [status("server_version", "8.0.2"), status("client_encoding", "UTF8"), key, message(b'Z', b"I")].concat()
+    [parameter_status("server_version", "8.0.2"), parameter_status("client_encoding", "UTF8"), key, message(b'Z', b"I")]
+        .concat()
 }

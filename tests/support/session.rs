@@ -1,6 +1,7 @@
 //! Logins and sessions in raw messages, for what no driver does.
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use redshift_sandbox::wire;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::raw::{Message, SOON, field, message, read_message, send, startup};
@@ -63,8 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// The CancelRequest for this session.
     pub(crate) fn cancel_request(&self) -> Vec<u8> {
         let (pid, secret) = &self.key;
-        let length = u32::try_from(12 + secret.len()).unwrap();
-        [&length.to_be_bytes()[..], &[4, 0xd2, 0x16, 0x2e], &pid.to_be_bytes(), secret].concat()
+        wire::cancel(*pid, u32::from_be_bytes(secret[..].try_into().unwrap()))
     }
 }
 

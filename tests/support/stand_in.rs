@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use redshift_sandbox::wire::{self, Packet, parameter_status};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::World;
 use super::raw::{message, read_message};
 use super::session::{self, Session};
-use super::warehouse::{CANCEL_REQUEST, agree, read_packet, read_request, send, status};
+use super::warehouse::{agree, read_request, send};
 
 /// The query whose result never ends.
 pub(crate) const ENDLESS: &str = "select endlessly";
@@ -147,14 +148,15 @@ async fn serve(mut socket: TcpStream, acceptor: &TlsAcceptor, tally: &Arc<Tally>
 /// Takes any password. What follows AuthenticationOk, up to ReadyForQuery. An error for a
 /// CancelRequest, which is answered by the end: whoever sends one gives its session up as well.
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, tally: &Tally) -> Result<()> {
-    if read_packet(stream).await?.starts_with(CANCEL_REQUEST) {
+    if let Packet::Cancel { .. } = wire::read_packet(stream).await? {
         return Err(ErrorKind::ConnectionAborted.into());
     }
     send(stream, &message(b'R', &[0, 0, 0, 3])).await?;
     assert_eq!(read_message(stream).await?.0, b'p');
     let pid = tally.logins.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let (ok, key) = (message(b'R', &[0; 4]), message(b'K', &[pid, pid].concat()));
-    let greeting = [ok, status("client_encoding", "UNICODE"), status("server_version", "8.0.2"), key];
+    let greeting =
+        [ok, parameter_status("client_encoding", "UNICODE"), parameter_status("server_version", "8.0.2"), key];
     stream.write_all(&greeting.concat()).await
 }
 

@@ -12,7 +12,10 @@ use tokio::task::AbortHandle;
 /// Forwards to one address, and keeps all that went by. Ends when dropped.
 pub(crate) struct Tap {
     address: SocketAddr,
+    /// All that went by, in both directions.
     heard: Arc<Mutex<Vec<u8>>>,
+    /// The part of it that came from the target.
+    answers: Arc<Mutex<Vec<u8>>>,
     task: AbortHandle,
 }
 
@@ -26,21 +29,26 @@ impl Tap {
     pub(crate) async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&heard);
+        let (heard, answers) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::default());
+        let (all, from_target) = (Arc::clone(&heard), Arc::clone(&answers));
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let Ok(far) = TcpStream::connect(target).await else { return };
                 let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-                tokio::spawn(copy(near_in, far_out, Arc::clone(&all)));
-                tokio::spawn(copy(far_in, near_out, Arc::clone(&all)));
+                tokio::spawn(copy(near_in, far_out, vec![Arc::clone(&all)]));
+                tokio::spawn(copy(far_in, near_out, vec![Arc::clone(&all), Arc::clone(&from_target)]));
             }
         });
-        Self { address, heard, task: task.abort_handle() }
+        Self { address, heard, answers, task: task.abort_handle() }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// All that came from the target so far.
+    pub(crate) fn answers(&self) -> Vec<u8> {
+        self.answers.lock().unwrap().clone()
     }
 
     /// How often these bytes went by.
@@ -74,10 +82,12 @@ impl Drop for Tap {
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: Arc<Mutex<Vec<u8>>>) {
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: Vec<Arc<Mutex<Vec<u8>>>>) {
     let mut chunk = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
-        heard.lock().unwrap().extend_from_slice(&chunk[..read]);
+        for heard in &heard {
+            heard.lock().unwrap().extend_from_slice(&chunk[..read]);
+        }
         if to.write_all(&chunk[..read]).await.is_err() {
             return;
         }

@@ -5,7 +5,7 @@ use std::io::Result;
 use std::sync::Arc;
 
 use redshift_sandbox::ca::Leaf;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -15,10 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
 use super::World;
-use super::raw::{SSL_REQUEST, message};
-
-/// The code of a CancelRequest, in place of a protocol version.
-pub(crate) const CANCEL_REQUEST: &[u8] = &[4, 0xd2, 0x16, 0x2e];
+use super::raw::SSL_REQUEST;
 
 impl World {
     /// Leads `sales`, or all connections, here; with a certificate that the proxy trusts.
@@ -58,19 +55,6 @@ pub(crate) async fn agree(mut socket: TcpStream, request: [u8; 8], tls: &TlsAcce
     assert_eq!(request, SSL_REQUEST);
     socket.write_all(b"S").await?;
     tls.accept(socket).await
-}
-
-/// A startup message or a CancelRequest, behind its length.
-pub(crate) async fn read_packet<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>> {
-    let length = stream.read_u32().await?;
-    let mut packet = vec![0; length as usize - 4];
-    stream.read_exact(&mut packet).await?;
-    Ok(packet)
-}
-
-/// ParameterStatus.
-pub(crate) fn status(name: &str, value: &str) -> Vec<u8> {
-    message(b'S', format!("{name}\0{value}\0").as_bytes())
 }
 
 /// The other side may be gone.

@@ -9,7 +9,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::refusal::Refusal;
-use super::wire::{self, Message};
+use crate::wire::{self, Message};
 
 /// How the password is asked for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     }
 
     async fn answer(&mut self, expected: u8) -> Result<Vec<u8>, Failure> {
-        let Message { kind, body } = wire::message(self.stream, MAX_ANSWER_BYTES).await?;
+        let Message { kind, body } = wire::read_message(self.stream, MAX_ANSWER_BYTES).await?;
         if kind != expected {
             return Err(Refusal::protocol(format!("expected password response, got message type {kind}")).into());
         }

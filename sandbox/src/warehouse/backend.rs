@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 
 use super::refusal;
 use super::rules::Request;
-use super::wire::{self, Message};
+use crate::wire::{self, Message};
 
 /// Longest message before ReadyForQuery, in bytes (as libpq bounds them).
 const MAX_MESSAGE_BYTES: usize = 30_000;
@@ -55,17 +55,17 @@ pub(super) async fn open(
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     stream
-        .write_all(&wire::startup(who.into_iter().chain(STRINGS).chain(settings)))
+        .write_all(&wire::startup(wire::PROTOCOL_3_0, who.into_iter().chain(STRINGS).chain(settings)))
         .await?;
     let (mut parameters, mut rest) = (Vec::new(), Vec::new());
     loop {
-        let Message { kind, body } = wire::message(&mut stream, MAX_MESSAGE_BYTES).await?;
+        let Message { kind, body } = wire::read_message(&mut stream, MAX_MESSAGE_BYTES).await?;
         match kind {
             b'R' if body == [0; 4] => {}
             b'S' => parameters.push(parameter(&body).ok_or_else(|| wire::malformed("ParameterStatus"))?),
-            b'N' | b'K' => rest.extend(wire::frame(kind, &body)),
+            b'N' | b'K' => rest.extend(wire::message(kind, &body)),
             b'Z' => {
-                rest.extend(wire::frame(kind, &body));
+                rest.extend(wire::message(kind, &body));
                 return Ok(Backend { stream, parameters, rest });
             }
             b'E' => return Err(error(&body)),

@@ -8,7 +8,7 @@ mod tokens;
 use std::borrow::Cow;
 
 use self::tokens::{Token, lex};
-use super::wire;
+use crate::wire;
 
 /// Longest message looked at, in bytes: statements about the catalog are shorter, and inserts need
 /// not be copied.

@@ -6,7 +6,7 @@
 use super::Statements;
 use super::auth::random;
 use super::rules::Request;
-use super::wire;
+use crate::wire;
 
 /// The version of `SHOW …` that drivers may ask about databases, schemas, tables and columns with.
 const SHOW_DISCOVERY: &str = "4";

@@ -1,7 +1,7 @@
 //! What Redshift says when it refuses: an ErrorResponse with the fields S, C, M, F, L, R and no V
 //! (8.0 heritage).
 
-use super::wire;
+use crate::wire;
 
 /// A FATAL error, after which the connection ends.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -97,5 +97,5 @@ fn encode<'a>(fields: impl Iterator<Item = (u8, &'a str)>) -> Vec<u8> {
         wire::push_text(&mut body, text);
     }
     body.push(0);
-    wire::frame(b'E', &body)
+    wire::message(b'E', &body)
 }

@@ -11,7 +11,8 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::io::{copy_bidirectional_with_sizes, copy_buf, split};
 
-use super::{Statements, dialect, wire};
+use super::{Statements, dialect};
+use crate::wire;
 
 /// For each direction, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -96,9 +97,9 @@ where
         }
         let (kind, length) = (from.read_u8().await?, from.read_u32().await?);
         if (rewriting.wants)(kind, length) {
-            let body = wire::body(&mut from, length, 1, MAX_BODY_BYTES).await?;
+            let body = wire::read_body(&mut from, length, 1, MAX_BODY_BYTES).await?;
             let body = (rewriting.rewritten)(kind, &body)?.unwrap_or(body);
-            to.write_all(&wire::frame(kind, &body)).await?;
+            to.write_all(&wire::message(kind, &body)).await?;
         } else {
             to.write_u8(kind).await?;
             to.write_u32(length).await?;
@@ -158,9 +159,9 @@ mod tests {
     #[tokio::test]
     async fn descriptions_are_extended_and_all_else_is_left_alone() {
         let fixed = b"\0\0\x40\0\0\x01\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0";
-        let plain = wire::frame(b'T', &[b"\0\x01n\0", fixed.as_slice()].concat());
-        let rich = wire::frame(b'T', &[b"\0\x01n\0", fixed.as_slice(), b"\0\0n\0\0\x10\0"].concat());
-        let row = wire::frame(b'D', &[b'T'; 200_000]);
+        let plain = wire::message(b'T', &[b"\0\x01n\0", fixed.as_slice()].concat());
+        let rich = wire::message(b'T', &[b"\0\x01n\0", fixed.as_slice(), b"\0\0n\0\0\x10\0"].concat());
+        let row = wire::message(b'D', &[b'T'; 200_000]);
         let mut out = Vec::new();
         rewrite([plain, row.clone()].concat().as_slice(), &mut out, &DESCRIPTIONS)
             .await
@@ -170,10 +171,10 @@ mod tests {
 
     #[tokio::test]
     async fn statements_are_put_into_postgresqls_words_and_all_else_is_left_alone() {
-        let redshift = wire::frame(b'Q', b"create table t (a varchar(max))\0");
-        let postgres = wire::frame(b'Q', b"create table t (a varchar(65535))\0");
-        let (other, data) = (wire::frame(b'Q', b"select 1\0"), wire::frame(b'd', &[b'Q'; 200_000]));
-        let long = wire::frame(b'Q', &[b"varchar(max)", [b' '; 100_000].as_slice(), b"\0"].concat());
+        let redshift = wire::message(b'Q', b"create table t (a varchar(max))\0");
+        let postgres = wire::message(b'Q', b"create table t (a varchar(65535))\0");
+        let (other, data) = (wire::message(b'Q', b"select 1\0"), wire::message(b'd', &[b'Q'; 200_000]));
+        let long = wire::message(b'Q', &[b"varchar(max)", [b' '; 100_000].as_slice(), b"\0"].concat());
         let mut out = Vec::new();
         let said = [redshift, other.clone(), data.clone(), long.clone()].concat();
         rewrite(said.as_slice(), &mut out, &STATEMENTS)

@@ -18,10 +18,10 @@ use super::orders::{Fate, Orders};
 use super::refusal::Refusal;
 use super::rules::{self, Request};
 use super::tally::{Cancel, Tally};
-use super::wire::{self, Packet};
 use super::{Statements, greeting, relay};
 use crate::logins::Logins;
 use crate::postgres::Postgres;
+use crate::wire::{self, Packet};
 
 /// The only version there is: 3.0. An 8.0 server refuses later minors instead of negotiating.
 const VERSION: u32 = 0x0003_0000;
@@ -49,7 +49,7 @@ impl Shared {
     /// Serves one connection to its end. Errors are the peer's: it went, or spoke nonsense.
     pub(super) async fn serve(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr) -> io::Result<()> {
         let mut stream = loop {
-            match wire::packet(&mut socket).await? {
+            match wire::read_packet(&mut socket).await? {
                 Packet::GssEnc => socket.write_all(b"N").await?,
                 Packet::Ssl if self.orders().refuse_tls => socket.write_all(b"N").await?,
                 Packet::Ssl => {
@@ -68,7 +68,7 @@ impl Shared {
                 }
             }
         };
-        match wire::packet(&mut stream).await? {
+        match wire::read_packet(&mut stream).await? {
             Packet::Cancel { pid, key } => {
                 self.cancel(pid, key, true).await?;
                 stream.shutdown().await

@@ -10,6 +10,7 @@ use redshift_sandbox::ca::Ca;
 use redshift_sandbox::logins::{Login, Logins};
 use redshift_sandbox::postgres::{Postgres, PostgresOptions};
 use redshift_sandbox::warehouse::{Warehouse, WarehouseOptions};
+use redshift_sandbox::wire;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -127,20 +128,12 @@ pub(crate) struct Scripted(pub(crate) TlsStream<TcpStream>);
 impl Scripted {
     /// Sends a startup message and nothing else.
     pub(crate) async fn start(rig: &Rig, parameters: &[(&str, &str)]) -> Self {
-        let mut body = vec![0, 3, 0, 0];
-        for (name, value) in [("user", USER), ("database", "dev")]
+        let parameters = [("user", USER), ("database", "dev")]
             .iter()
-            .chain(parameters)
-        {
-            body.extend_from_slice(format!("{name}\0{value}\0").as_bytes());
-        }
-        body.push(0);
+            .chain(parameters);
+        let startup = wire::startup(wire::PROTOCOL_3_0, parameters.copied());
         let mut stream = rig.dial().await;
-        stream
-            .write_all(&(body.len() as u32 + 4).to_be_bytes())
-            .await
-            .unwrap();
-        stream.write_all(&body).await.unwrap();
+        stream.write_all(&startup).await.unwrap();
         Self(stream)
     }
 
@@ -153,17 +146,11 @@ impl Scripted {
     }
 
     pub(crate) async fn send(&mut self, kind: u8, body: &[u8]) {
-        let length = (body.len() as u32 + 4).to_be_bytes();
-        self.0
-            .write_all(&[&[kind], length.as_slice(), body].concat())
-            .await
-            .unwrap();
+        self.0.write_all(&wire::message(kind, body)).await.unwrap();
     }
 
     pub(crate) async fn receive(&mut self) -> (u8, Vec<u8>) {
-        let kind = self.0.read_u8().await.unwrap();
-        let mut body = vec![0; self.0.read_u32().await.unwrap() as usize - 4];
-        self.0.read_exact(&mut body).await.unwrap();
+        let wire::Message { kind, body } = wire::read_message(&mut self.0, usize::MAX).await.unwrap();
         (kind, body)
     }
 

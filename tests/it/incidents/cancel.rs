@@ -1,17 +1,8 @@
 //! CancelRequests: of the right session, with the right key, inside TLS.
 
-use tokio::io::AsyncWriteExt;
-
-use crate::support::raw::{SSL_REQUEST, tcp, until_closed};
+use crate::support::raw::{SSL_REQUEST, send_and_wait};
 use crate::support::tap::Tap;
 use crate::support::{Rig, Setup, World};
-
-/// In clear, as libpq before 17 and AWS's drivers do; the answer is the close.
-async fn send(rig: &Rig, request: &[u8]) {
-    let mut socket = tcp(rig.port()).await;
-    socket.write_all(request).await.unwrap();
-    assert_eq!(until_closed(&mut socket).await, b"");
-}
 
 #[tokio::test]
 async fn pgbouncer_38_and_245_a_late_or_confused_cancel_hits_nobody() {
@@ -24,12 +15,12 @@ async fn pgbouncer_38_and_245_a_late_or_confused_cancel_hits_nobody() {
     for _ in 0..3 {
         others.push(rig.session().await);
     }
-    send(&rig, &late).await;
+    send_and_wait(rig.port(), &late).await;
     // One session's key with another's pid.
     let confused = [&others[0].cancel_request()[..12], &others[1].key.1].concat();
-    send(&rig, &confused).await;
+    send_and_wait(rig.port(), &confused).await;
     assert_eq!(rig.sandbox().warehouse.cancels(), []);
-    send(&rig, &others[2].cancel_request()).await;
+    send_and_wait(rig.port(), &others[2].cancel_request()).await;
     let cancels = rig.sandbox().warehouse.cancels();
     assert_eq!(cancels.iter().map(|cancel| cancel.pid).collect::<Vec<_>>(), [others[2].key.0]);
 }
@@ -43,11 +34,11 @@ async fn neon_9739_guessing_keys_is_limited_and_says_nothing() {
         let mut wrong = right.clone();
         *wrong.last_mut().unwrap() ^= guess;
         // A guess reads like a hit: a close without words.
-        send(&rig, &wrong).await;
+        send_and_wait(rig.port(), &wrong).await;
     }
     assert_eq!(rig.sandbox().warehouse.cancels(), [], "no guess hits");
     assert_eq!(rig.app.counts().sessions, 1, "and the session goes on");
-    send(&rig, &right).await;
+    send_and_wait(rig.port(), &right).await;
     assert_eq!(rig.sandbox().warehouse.cancels().len(), 1, "others behind the guesser's address can still cancel");
 }
 
@@ -60,7 +51,7 @@ async fn odyssey_storage_documentation_no_cancel_key_goes_upstream_in_clear() {
     world.edit_all(&format!("port = {port}\n"), &format!("port = {}\n", tap.port()));
     let rig = Box::pin(Rig::over(world)).await;
     let session = rig.session().await;
-    send(&rig, &session.cancel_request()).await;
+    send_and_wait(rig.port(), &session.cancel_request()).await;
     rig.sandbox().warehouse.wait_for_cancels(1).await;
     assert_eq!(tap.count(SSL_REQUEST), 2, "login and cancel");
     for (what, bytes) in [
@@ -78,10 +69,10 @@ async fn jackc_pgx_2578_a_cancel_is_not_sent_at_all_where_tls_cannot_be_had() {
     let rig = Rig::start().await;
     let session = rig.session().await;
     rig.sandbox().warehouse.refuse_tls(true);
-    send(&rig, &session.cancel_request()).await;
+    send_and_wait(rig.port(), &session.cancel_request()).await;
     assert_eq!(rig.sandbox().warehouse.cancels(), []);
     rig.sandbox().warehouse.refuse_tls(false);
-    send(&rig, &session.cancel_request()).await;
+    send_and_wait(rig.port(), &session.cancel_request()).await;
     let cancels = rig.sandbox().warehouse.cancels();
     assert!(cancels.len() == 1 && cancels[0].inside_tls, "{cancels:?}");
 }

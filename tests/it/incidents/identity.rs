@@ -1,5 +1,6 @@
 //! Who somebody is: nobody else, in whatever order things are said.
 
+use redshift_sandbox::wire::authentication;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use crate::support::hostile::{
     MECHANISM, Verdict, asked, assert_unharmed, challenged, demo, prefer, verdict, wrong_password,
 };
 use crate::support::raw::{
-    GSSENC_REQUEST, SSL_REQUEST, Stream, field, message, open, read_message, say, startup, until_closed,
+    GSSENC_REQUEST, SSL_REQUEST, Stream, field, message, open, read_message, say, startup, unknown_cancel_request,
+    until_closed,
 };
 use crate::support::scram::{Scram, initial_response};
-use crate::support::scripted::{Scripted, Step, greeting, request};
+use crate::support::scripted::{Scripted, Step, greeting};
 use crate::support::seeds::load_faults;
 use crate::support::session::log_in;
 use crate::support::{PASSWORD, Rig, Setup, USER, World, until, verifier, without_session};
@@ -25,7 +27,7 @@ fn intruders() -> [(&'static str, Vec<u8>); 4] {
         ("a startup message for another user", startup(0, &[("user", "guest"), ("database", "sales")])),
         ("SSLRequest", SSL_REQUEST.to_vec()),
         ("GSSENCRequest", GSSENC_REQUEST.to_vec()),
-        ("CancelRequest", [&16u32.to_be_bytes()[..], b"\x04\xd2\x16\x2e\0\0\0\x01abcd"].concat()),
+        ("CancelRequest", unknown_cancel_request()),
     ]
 }
 
@@ -217,9 +219,9 @@ async fn cve_2025_12819_the_proxy_has_no_queries_of_its_own() {
     let warehouse = Scripted::replace(&mut world).await;
     let rig = Box::pin(Rig::over(world)).await;
     let steps = [
-        Step::Say(request(3, b"")),
+        Step::Say(authentication(3, b"")),
         Step::Read,
-        Step::Say([request(0, b""), greeting()].concat()),
+        Step::Say([authentication(0, b""), greeting()].concat()),
         Step::Read,
         Step::Hang,
     ];

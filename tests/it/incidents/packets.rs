@@ -11,6 +11,7 @@ use crate::support::raw::{Stream, message, open, read_message, say, startup, tls
 use crate::support::scram::{Scram, initial_response};
 use crate::support::session::{Session, log_in};
 use crate::support::{PASSWORD, Setup, USER, World, login_over, refusal, without_session};
+use redshift_sandbox::wire::packet;
 
 /// Where a client may be when it announces a message.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,7 @@ async fn cve_2012_4575_a_name_of_any_length_or_bytes_does_not_end_the_process() 
     }
     for database in [&b"sa\0les"[..], b"\xff\xfe", b"sales\xc3", b"\0\0"] {
         let body = [b"\0\x03\0\0user\0demo\0database\0", database, b"\0\0"].concat();
-        let packet = [&u32::try_from(4 + body.len()).unwrap().to_be_bytes()[..], &body].concat();
+        let packet = packet(&body);
         assert_eq!(told(&rig, true, &packet).await, Verdict::Silence, "{}", database.escape_ascii());
     }
     for database in ["d".repeat(9_000), "ü".repeat(4_000), "\u{202e}\u{0}x".replace('\0', ""), "'; --".into()] {

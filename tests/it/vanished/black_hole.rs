@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use redshift_iam_proxy::network::{Network, Probes};
-use tokio::io::{AsyncReadExt, copy_bidirectional};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::activity::Activity;
+use crate::support::line::Line;
 use crate::support::namespace::{HERE, Peer, THERE, is_inside, run_inside};
 use crate::support::raw::{encrypt, tls_config};
 use crate::support::session::Session;
@@ -64,7 +65,8 @@ async fn peers_whose_packets_vanish_are_given_up_and_a_client_that_reads_nothing
     let mut peer = Peer::start().await;
     let rig = rig(&times).await;
     peer.forward(CLIENTS, rig.port()).await;
-    peer.forward(WAREHOUSE, to_warehouse(&rig).await).await;
+    let line = to_warehouse(&rig).await;
+    peer.forward(WAREHOUSE, line.port()).await;
 
     // The clients of these vanish.
     let _idle = through(&rig, "sales").await;
@@ -146,21 +148,9 @@ async fn rig(times: &Times) -> Rig {
     Box::pin(Rig::over(world)).await
 }
 
-/// A port at which the peer finds the sandbox's warehouse.
-async fn to_warehouse(rig: &Rig) -> u16 {
-    let listener = TcpListener::bind((HERE, 0)).await.unwrap();
-    let (port, warehouse) = (listener.local_addr().unwrap().port(), rig.sandbox().warehouse.address());
-    tokio::spawn(async move {
-        loop {
-            let (mut from, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let mut to = TcpStream::connect(warehouse).await.unwrap();
-                // Whoever vanishes ends it.
-                let _ = copy_bidirectional(&mut from, &mut to).await;
-            });
-        }
-    });
-    port
+/// A line on which the peer finds the sandbox's warehouse.
+async fn to_warehouse(rig: &Rig) -> Line {
+    Line::new(TcpListener::bind((HERE, 0)).await.unwrap(), rig.sandbox().warehouse.address())
 }
 
 /// A session of a client behind the peer.

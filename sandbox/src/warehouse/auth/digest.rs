@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Dialogue, Failure, random};
 use crate::warehouse::refusal::Refusal;
-use crate::warehouse::wire;
+use crate::wire;
 
 /// The only algorithm that drivers implement; others make some of them crash.
 const SHA_256: u32 = 0;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Dialogue, Failure, random};
 use crate::warehouse::refusal::Refusal;
-use crate::warehouse::wire;
+use crate::wire;
 
 const MECHANISM: &str = "SCRAM-SHA-256";
 
