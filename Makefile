@@ -62,7 +62,7 @@ scale: ## What 5,000 connections and 20,000 users cost: to start, to check, in m
 	@python3 bench/scale.py $(BIN_DIR)/redshift-iam-proxy
 
 .PHONY: timing
-timing: ## Whether time tells users from strangers: 2,000 failed logins of each kind, compared (TIMING_TRIES: how many)
+timing: ## Whether response times tell users from unknown names: 2,000 failed logins of each kind, compared (TIMING_TRIES: how many)
 	@scripts/install.sh demo
 	@# Not optimised: what our own code does differently takes longer, and shows sooner.
 	cargo bench --profile dev --locked --bench timing
