@@ -1,7 +1,11 @@
-//! To the warehouse: dial, TLS, startup, authentication, until it is ready for queries.
+//! The way to the warehouse: dial, TLS, startup, authentication, until it is ready for queries.
 //!
-//! Owns one login on one server. What the login is and whether another one is worth a try is the
-//! session's business.
+//! This module owns one login on one server. The session decides which login that is, and whether
+//! another one is worth a try.
+//!
+//! [`route`] and [`error`] are what the other parts stand on; [`dial`] makes a verified connection,
+//! [`login`] a session over it, [`redial`] repeats both, and [`cancel`] sends a CancelRequest.
+//! [`parameters`] decides which startup parameters of the client are passed on.
 
 mod application_name;
 mod auth;

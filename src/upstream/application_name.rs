@@ -1,21 +1,21 @@
-//! The application_name that the warehouse is told: what its own lists say of who asks.
+//! The application_name for the warehouse, by which its own lists say who asks.
 
 use std::net::IpAddr;
 
 use crate::config::{MAX_APPLICATION_NAME, NameTemplate, Piece};
 use crate::session_id::SessionId;
 
-/// Whom a session is for.
+/// The user and client that a session is for: the values of the placeholders in a template.
 pub(crate) struct Asker<'a> {
     pub(crate) user: &'a str,
     pub(crate) conn_id: &'a str,
-    /// As the log has it.
+    /// The client's address, as the log has it.
     pub(crate) client_addr: IpAddr,
     pub(crate) session_id: SessionId,
 }
 
-/// The template with everything put in, of at most [`MAX_APPLICATION_NAME`] bytes. Only the
-/// client's `own` name gives way; where there is too much without it the end is cut.
+/// Fills in a template, to at most [`MAX_APPLICATION_NAME`] bytes. The client's `own` name is cut
+/// first; where the rest alone is too long, the end is cut.
 pub(super) fn render(template: &NameTemplate, own: &str, asker: &Asker<'_>) -> String {
     let text = |piece: &Piece| match piece {
         Piece::Text(text) => Some(text.clone()),
@@ -27,8 +27,8 @@ pub(super) fn render(template: &NameTemplate, own: &str, asker: &Asker<'_>) -> S
     };
     let texts: Vec<_> = template.pieces().iter().map(text).collect();
     let fixed: usize = texts.iter().flatten().map(String::len).sum();
-    let places = texts.iter().filter(|text| text.is_none()).count().max(1);
-    let own = cut(tamed(own), MAX_APPLICATION_NAME.saturating_sub(fixed) / places);
+    let own_names = texts.iter().filter(|text| text.is_none()).count().max(1);
+    let own = cut(tamed(own), MAX_APPLICATION_NAME.saturating_sub(fixed) / own_names);
     cut(
         texts
             .into_iter()
@@ -38,7 +38,7 @@ pub(super) fn render(template: &NameTemplate, own: &str, asker: &Asker<'_>) -> S
     )
 }
 
-/// Brackets and controls would let a client write what looks like a template's own.
+/// Replaces brackets and controls, by which a client could imitate the text of a template.
 fn tamed(text: &str) -> String {
     text.replace(|c: char| matches!(c, '[' | ']') || c.is_control(), "_")
 }

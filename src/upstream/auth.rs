@@ -19,19 +19,19 @@ use crate::wire::{self, take_cstr};
 /// Bytes of the nonce that we add to a digest; as AWS's ODBC driver does.
 const NONCE_BYTES: usize = 16;
 
-/// One login's dialogue.
+/// The answers of one login to the authentication requests of the warehouse.
 pub(super) struct Authentication<'a> {
-    /// The warehouse's name: whose turn it is to compute.
+    /// The warehouse's host: SCRAM proofs are computed in a queue for each host.
     host: &'a str,
     login: &'a DbLogin,
     state: State,
 }
 
-/// A whole message, wiped when dropped: it may be the password.
-type Answer = Zeroizing<Vec<u8>>;
+/// An encoded message, wiped when dropped: it may hold the password.
+type SecretMessage = Zeroizing<Vec<u8>>;
 
 enum State {
-    /// Nothing has been asked for.
+    /// No request has come.
     Start,
     /// A password went out in some form; only AuthenticationOk can follow.
     Answered,
@@ -39,21 +39,23 @@ enum State {
     ScramFirst(Box<ScramSha256>),
     /// SCRAM: our proof is out, the server owes its own.
     ScramFinal(Box<ScramSha256>),
-    /// AuthenticationOk.
+    /// AuthenticationOk has come.
     Ok,
 }
 
 impl<'a> Authentication<'a> {
+    /// Begins the dialogue of a login at this host.
     pub(super) fn new(host: &'a str, login: &'a DbLogin) -> Self {
         Self { host, login, state: State::Start }
     }
 
+    /// Whether AuthenticationOk has come.
     pub(super) fn is_ok(&self) -> bool {
         matches!(self.state, State::Ok)
     }
 
     /// Takes the body of an `R` message and returns the answer to send, if one is owed.
-    pub(super) async fn answer(&mut self, body: &[u8]) -> Result<Option<Answer>, UpstreamError> {
+    pub(super) async fn answer(&mut self, body: &[u8]) -> Result<Option<SecretMessage>, UpstreamError> {
         const SHORT: UpstreamError = UpstreamError::Protocol("truncated authentication request");
         let (code, data) = body.split_at_checked(4).ok_or(SHORT)?;
         let (state, answer) = match (wire::peek_u32(code, 0), std::mem::replace(&mut self.state, State::Start)) {
@@ -91,9 +93,9 @@ impl<'a> Authentication<'a> {
         Ok(answer)
     }
 
-    /// PasswordMessage, of its final size from the start: a buffer that grows would leave a copy
+    /// Encodes a PasswordMessage, of its final size from the start: a buffer that grows would leave a copy
     /// behind.
-    fn password(text: &str) -> Answer {
+    fn password(text: &str) -> SecretMessage {
         let length = u32::try_from(4 + text.len() + 1).unwrap_or_default();
         let mut message = Zeroizing::new(Vec::with_capacity(1 + 4 + text.len() + 1));
         message.push(b'p');
@@ -103,8 +105,9 @@ impl<'a> Authentication<'a> {
         message
     }
 
-    /// 10 is SASL only where it lists SCRAM-SHA-256; some take it for GSS.
-    fn scram_first(&self, mut mechanisms: &[u8]) -> Result<(State, Option<Answer>), UpstreamError> {
+    /// Answers request 10, which is SASL only where it lists SCRAM-SHA-256: some servers use it for
+    /// GSS.
+    fn scram_first(&self, mut mechanisms: &[u8]) -> Result<(State, Option<SecretMessage>), UpstreamError> {
         let mut offered = false;
         while let Some(name) = take_cstr(&mut mechanisms)
             && !name.is_empty()
@@ -120,7 +123,7 @@ impl<'a> Authentication<'a> {
     }
 }
 
-fn encoded(message: &impl Message) -> Answer {
+fn encoded(message: &impl Message) -> SecretMessage {
     Zeroizing::new(wire::encode(message).to_vec())
 }
 
@@ -128,7 +131,7 @@ async fn scram_final(
     host: &str,
     scram: Box<ScramSha256>,
     challenge: &[u8],
-) -> Result<(State, Option<Answer>), UpstreamError> {
+) -> Result<(State, Option<SecretMessage>), UpstreamError> {
     let scram = scram::prove(host, scram, challenge).await?;
     let response = encoded(&SASLResponse::new(scram.message().to_vec().into()));
     Ok((State::ScramFinal(scram), Some(response)))

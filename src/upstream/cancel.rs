@@ -1,4 +1,4 @@
-//! A CancelRequest on its way to the warehouse.
+//! Sending a CancelRequest to the warehouse.
 
 use std::net::SocketAddr;
 

@@ -9,21 +9,22 @@ use crate::stream::Leg;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::{self, Wire};
 
-/// A session that is ready for queries, and what the warehouse said on the way.
+/// A session that is ready for queries, with the messages that the warehouse sent on the way.
+/// Dropping it closes the connection without a goodbye.
 pub(crate) struct UpstreamConn {
     pub(super) wire: Wire,
-    /// The server that answered.
+    /// The address of the server that answered; cancel requests go to it.
     pub(crate) address: SocketAddr,
     /// ParameterStatus and NoticeResponse messages, as they came.
     pub(crate) greeting: BytesMut,
-    /// The warehouse's pid and key, where it sent any.
+    /// The process id and key for cancel requests, where the warehouse sent any.
     pub(crate) key: Option<CancelKey>,
-    /// ParameterStatus `session_id`, which joins SYS_QUERY_HISTORY.
+    /// The value of ParameterStatus `session_id`, by which SYS_QUERY_HISTORY knows the session.
     pub(crate) session_id: Option<String>,
 }
 
 impl UpstreamConn {
-    /// The warehouse's pid; 0 where it sent none.
+    /// The warehouse's process id; 0 where it sent none.
     pub(crate) fn pid(&self) -> u32 {
         self.key.as_ref().map_or(0, |key| key.pid)
     }
@@ -42,12 +43,12 @@ impl UpstreamConn {
         found
     }
 
-    /// Ends the session as clients do.
+    /// Ends the session as clients do, by Terminate.
     pub(crate) async fn terminate(mut self) {
         self.wire.farewell(&wire::message(b'X', &[])).await;
     }
 
-    /// The leg, and what the warehouse sent behind ReadyForQuery.
+    /// Gives the connection to the relay, with the bytes that came behind ReadyForQuery.
     pub(crate) fn into_parts(self) -> (Leg, BytesMut) {
         self.wire.into_parts()
     }

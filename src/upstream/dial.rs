@@ -1,4 +1,4 @@
-//! DNS, TCP and TLS: a connection to the server that is meant, or none.
+//! DNS, TCP and TLS: a connection to the verified server, or none.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,11 +14,12 @@ use super::route::Route;
 use crate::stream;
 use crate::wire::{self, Wire, WireError};
 
-/// A connection to the server that is meant.
+/// A TLS connection to a server that was verified.
 pub(crate) type Secured = Box<stream::tls::ClientSide>;
 
 impl Route {
-    /// The first address that answers. DNS and TCP share one deadline, `upstream.connect_timeout`.
+    /// Connects to the first address that answers. DNS and TCP share one deadline,
+    /// `upstream.connect_timeout`.
     pub(super) async fn dial(&self) -> Result<(SocketAddr, Wire), UpstreamError> {
         let deadline = self.connect_deadline();
         let addresses = self.resolve(deadline).await?;
@@ -26,12 +27,12 @@ impl Route {
         Ok((address, Wire::new(self.secure(socket, address).await?)))
     }
 
-    /// When a dial that begins now has to be connected.
+    /// The deadline of `upstream.connect_timeout` for a dial that begins now.
     pub(crate) fn connect_deadline(&self) -> Instant {
         Instant::now() + self.timeouts.connect
     }
 
-    /// DNS: at least one address that may be dialled.
+    /// Looks the host up: at least one address that may be dialled.
     pub(crate) async fn resolve(&self, deadline: Instant) -> Result<Vec<SocketAddr>, UpstreamError> {
         let unresolved = |source| UpstreamError::Resolve { host: self.host.clone(), source };
         let found = timeout_at(deadline, self.paths.resolver.resolve(&self.host)).await;
@@ -46,7 +47,7 @@ impl Route {
         Ok(addresses)
     }
 
-    /// TCP: the first of these that answers.
+    /// Connects by TCP to the first of these addresses that answers.
     pub(crate) async fn reach(
         &self,
         addresses: &[SocketAddr],
@@ -56,8 +57,8 @@ impl Route {
         raced.map_err(|unanswered| self.unconnected(unanswered))
     }
 
-    /// The addresses among these that do not answer within `upstream.connect_timeout`. A race does
-    /// not tell: it ends when the first one answers.
+    /// Finds the addresses that do not answer within `upstream.connect_timeout`. A race cannot show
+    /// that: it ends when the first one answers.
     pub(crate) async fn unanswering(&self, addresses: &[SocketAddr]) -> Vec<Unanswered> {
         let attempts = addresses
             .iter()
@@ -73,7 +74,7 @@ impl Route {
         join_all(attempts).await.into_iter().flatten().collect()
     }
 
-    /// One server, already known.
+    /// Connects to this address only, for a session that is already on it.
     pub(super) async fn dial_address(&self, address: SocketAddr) -> Result<Wire, UpstreamError> {
         let (address, socket) = self.reach(&[address], self.connect_deadline()).await?;
         Ok(Wire::new(self.secure(socket, address).await?))
@@ -86,7 +87,7 @@ impl Route {
         Ok(socket)
     }
 
-    /// One error for several: the last one's kind, with the others in its text.
+    /// Makes one error of several: the kind is that of the last, and its text names the others.
     fn unconnected(&self, mut unanswered: Vec<Unanswered>) -> UpstreamError {
         let Some((address, last)) = unanswered.pop() else {
             return UpstreamError::Forbidden { host: self.host.clone() };
@@ -99,7 +100,7 @@ impl Route {
         UpstreamError::Connect { address, source }
     }
 
-    /// TLS, with the server verified.
+    /// Makes the TLS handshake, which verifies the server.
     pub(crate) async fn secure(&self, socket: TcpStream, address: SocketAddr) -> Result<Secured, UpstreamError> {
         let failed = |source| UpstreamError::Tls { address, source };
         match timeout(self.timeouts.tls, self.handshake(socket, address)).await {

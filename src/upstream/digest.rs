@@ -1,4 +1,4 @@
-//! Redshift's own digest, authentication request 13, and MD5, request 5.
+//! The answers to Redshift's own digest (authentication request 13) and to MD5 (request 5).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
@@ -7,13 +7,13 @@ use super::error::UpstreamError;
 use crate::secret::Secret;
 use crate::wire;
 
-/// Longest salt or nonce taken, in bytes.
+/// The longest salt or nonce that is accepted, in bytes.
 const MAX_PART: usize = 1024;
 
-/// The answer's type byte; the same as CopyData's.
+/// The type byte of the answer, which is that of CopyData too.
 const DIGEST_RESPONSE: u8 = b'd';
 
-/// What the server sends behind the request code (docs/protocol/redshift-wire.md 4.2).
+/// The body of a digest request behind its code (docs/protocol/redshift-wire.md 4.2).
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct DigestRequest<'a> {
     salt: &'a [u8],
@@ -24,7 +24,7 @@ impl<'a> DigestRequest<'a> {
     /// Reads algorithm, salt and server nonce.
     ///
     /// # Errors
-    /// Other algorithms than SHA-256, and lengths that do not fit.
+    /// Returned if the algorithm is not SHA-256, or the lengths do not fit.
     pub(super) fn parse(mut body: &'a [u8]) -> Result<Self, UpstreamError> {
         const BAD: UpstreamError = UpstreamError::Protocol("malformed digest request");
         let algorithm = take_u32(&mut body).ok_or(BAD)?;
@@ -36,7 +36,7 @@ impl<'a> DigestRequest<'a> {
         if body.is_empty() { Ok(Self { salt, server_nonce }) } else { Err(BAD) }
     }
 
-    /// The whole answering message: `SHA256(SHA256(password || salt) || server nonce || client
+    /// Encodes the answer: `SHA256(SHA256(password || salt) || server nonce || client
     /// nonce)`, then the nonce.
     pub(super) fn answer(&self, password: &Secret, client_nonce: &[u8]) -> Vec<u8> {
         let salted = Zeroizing::new([password.expose().as_bytes(), self.salt].concat());
@@ -47,7 +47,7 @@ impl<'a> DigestRequest<'a> {
     }
 }
 
-/// `part` behind its length.
+/// Puts a length in front of `part`.
 fn prefixed(part: &[u8]) -> Vec<u8> {
     [&u32::try_from(part.len()).unwrap_or_default().to_be_bytes(), part].concat()
 }
@@ -67,8 +67,8 @@ fn take_part<'a>(body: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(part)
 }
 
-/// PostgreSQL's MD5 answer, without the NUL; the user is the one sent in the startup message,
-/// `IAMR:` and all.
+/// PostgreSQL's MD5 answer, without the NUL. The user is the one in the startup message, with its
+/// `IAMR:`.
 pub(super) fn md5(user: &str, password: &Secret, salt: [u8; 4]) -> String {
     postgres_protocol::authentication::md5_hash(user.as_bytes(), password.expose().as_bytes(), salt)
 }

@@ -10,68 +10,69 @@ use crate::fault::{Fault, Kind};
 use crate::wire::WireError;
 use crate::wire::refusal::Refusal;
 
-/// Why a login did not come about.
+/// The ways in which a login at a warehouse fails.
 #[derive(Debug, Error)]
 pub(crate) enum UpstreamError {
-    /// The name does not resolve.
+    /// Returned if the host name does not resolve in time.
     #[error("cannot resolve {host}")]
     Resolve { host: String, source: std::io::Error },
-    /// It resolves to nothing that may be dialled.
+    /// Returned if the host name resolves only to addresses that are never dialled.
     #[error("{host} has no address that may be dialled (link-local, multicast and metadata addresses never are)")]
     Forbidden { host: String },
-    /// No certificate can be for this name.
+    /// Returned if the configured server name is none that a certificate can have.
     #[error("{host} is no name that a certificate can have")]
     ServerName { host: String, source: rustls::pki_types::InvalidDnsNameError },
-    /// Ours: the connection's roots were not loaded.
+    /// Returned if the roots of the connection were not loaded at start, which is a fault of ours.
     #[error("the roots of this connection were not loaded")]
     Roots,
-    /// No address answered.
+    /// Returned if no address answered.
     #[error("cannot connect to {address}")]
     Connect { address: SocketAddr, source: std::io::Error },
-    /// The server does not do TLS; a password is never sent without.
+    /// Returned if the server refuses TLS; a password is never sent without.
     #[error("{address} refuses TLS (answered {answer:?} to SSLRequest)")]
     TlsRefused { address: SocketAddr, answer: char },
-    /// Its certificate is not vouched for, not for this name, or not valid now.
+    /// Returned if the certificate is signed by nobody we trust, is for another name, or is not valid
+    /// now.
     #[error("the certificate of {address} is not valid for {name}")]
     Certificate { address: SocketAddr, name: String, source: std::io::Error },
-    /// The handshake failed otherwise, or took too long.
+    /// Returned if the TLS handshake failed otherwise, or took too long.
     #[error("TLS handshake with {address} failed")]
     Tls { address: SocketAddr, source: std::io::Error },
-    /// It closed the connection or reset it: what a waking workgroup may do.
+    /// Returned if the warehouse closed or reset the connection, as a waking workgroup may do.
     #[error("the warehouse closed the connection during login")]
     Closed(#[source] WireError),
-    /// It refused the user or password (class 28).
+    /// Returned if the warehouse refused the user or password (SQLSTATE class 28).
     #[error("the warehouse refused the login: {0}")]
     LoginRefused(ServerError),
-    /// It refused for another reason; passed on as sent.
+    /// Returned if the warehouse refused for another reason. The client gets its error as sent.
     #[error("the warehouse refused the session: {0}")]
     Refused(ServerError),
-    /// It asks for an authentication that we do not answer.
+    /// Returned if the warehouse asks for an authentication that we do not answer.
     #[error("authentication request {0} is not supported")]
     Authentication(String),
-    /// It broke the protocol.
+    /// Returned if the warehouse broke the protocol.
     #[error("the warehouse broke the protocol: {0}")]
     Protocol(&'static str),
 }
 
 impl UpstreamError {
-    /// Whether the login itself was refused, so that a fresh one may do.
+    /// Whether the user or password was refused, so that fresh ones may be taken.
     pub(crate) fn is_login_refused(&self) -> bool {
         matches!(self, Self::LoginRefused(_))
     }
 
-    /// Whether what answers there, if anything does, is not the warehouse.
+    /// Whether the address that AWS named may be stale: nothing answers there, or another server.
     pub(crate) fn is_misled(&self) -> bool {
         matches!(self, Self::Resolve { .. } | Self::Connect { .. } | Self::Certificate { .. })
     }
 
-    /// Whether it looks like a workgroup that is waking: worth another dial.
+    /// Whether the connection was cut off, as by a workgroup that is waking: worth another dial.
     pub(crate) fn is_reset(&self) -> bool {
         matches!(self, Self::Closed(WireError::Closed | WireError::Io(_)))
     }
 }
 
-/// What a client reads of an [`UpstreamError`] on its way to `conn_id`.
+/// An [`UpstreamError`] together with the connection that the client asked for.
 #[derive(Debug, Error)]
 #[error("connection {conn_id}: no session")]
 pub(crate) struct OpenError {

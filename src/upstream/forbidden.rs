@@ -1,8 +1,8 @@
 //! Addresses that are never dialled, whatever a host name leads to.
 //!
-//! Whoever writes a spec or answers a DNS query chooses an address. None of these is a warehouse's,
-//! and several are worth an attacker's while: a metadata service hands credentials to whoever
-//! connects from this machine.
+//! The writer of a spec or the answer to a DNS query chooses an address. None of these is a
+//! warehouse's, and several are worth an attacker's while: a metadata service hands credentials to
+//! any program that connects from this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -61,8 +61,8 @@ const METADATA_V6: [Ipv6Addr; 6] = [
 /// the other.
 fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let bytes = ip.octets();
-    let at = |places: [usize; 4]| {
-        let [a, b, c, d] = places.map(|place| bytes.get(place).copied().unwrap_or_default());
+    let at = |indices: [usize; 4]| {
+        let [a, b, c, d] = indices.map(|index| bytes.get(index).copied().unwrap_or_default());
         Ipv4Addr::new(a, b, c, d)
     };
     let last = at([12, 13, 14, 15]);

@@ -1,4 +1,4 @@
-//! Startup message to ReadyForQuery.
+//! A login at the warehouse, from the startup message to ReadyForQuery.
 
 use std::net::SocketAddr;
 
@@ -16,10 +16,11 @@ use crate::credentials::DbLogin;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::{self, Frame, MAX_STARTUP_BYTES, Wire, peek_u32};
 
-/// Longest message taken during login, in bytes: AWS's ODBC driver takes errors of this size.
+/// The longest message that is accepted during login, in bytes. AWS's ODBC driver accepts errors of
+/// this size.
 const MAX_MESSAGE: usize = 30_000;
 
-/// All that a warehouse may say before it is ready, in bytes.
+/// The cap on all messages that a warehouse sends before it is ready, in bytes.
 const MAX_GREETING: usize = 256 * 1024;
 
 impl Route {
@@ -34,8 +35,7 @@ impl Route {
         log_in(wire, (&self.host, address), login, database, parameters).await
     }
 
-    /// Logs in over a connection that [`Route::secure`] made: the half of [`Route::open`] behind the
-    /// dial.
+    /// Logs in over a connection that [`Route::secure`] made: the second half of [`Route::open`].
     pub(crate) async fn log_in(
         &self,
         (address, stream): (SocketAddr, Secured),
@@ -67,7 +67,8 @@ async fn log_in(
     greeted(wire, address).await
 }
 
-/// StartupMessage: length, version (3.0, whatever the client speaks), pairs of C strings, NUL.
+/// Encodes the StartupMessage: length, version (3.0, whatever the client speaks), pairs of C
+/// strings, NUL.
 fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) -> Vec<u8> {
     let mut message = BytesMut::new();
     message.put_u32(wire::PROTOCOL_3_0);
@@ -85,7 +86,7 @@ fn startup_message(user: &str, database: &str, parameters: &[(String, String)]) 
     wire::packet(&message)
 }
 
-/// Answers what is asked until the server says that it is satisfied.
+/// Answers authentication requests until AuthenticationOk.
 async fn authenticate(wire: &mut Wire, host: &str, login: &DbLogin) -> Result<(), UpstreamError> {
     let mut authentication = Authentication::new(host, login);
     loop {
@@ -105,7 +106,7 @@ async fn authenticate(wire: &mut Wire, host: &str, login: &DbLogin) -> Result<()
     }
 }
 
-/// Collects what follows AuthenticationOk.
+/// Collects the messages between AuthenticationOk and ReadyForQuery.
 async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, UpstreamError> {
     let mut greeting = BytesMut::new();
     let (mut key, mut session_id, mut said) = (None, None, 0);
@@ -130,7 +131,7 @@ async fn greeted(mut wire: Wire, address: SocketAddr) -> Result<UpstreamConn, Up
     }
 }
 
-/// The next message that is no error.
+/// Reads the next message; an ErrorResponse becomes an error.
 async fn next(wire: &mut Wire) -> Result<Frame, UpstreamError> {
     let frame = wire
         .frame(MAX_MESSAGE)

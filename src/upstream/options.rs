@@ -1,23 +1,23 @@
 //! The startup parameter `options`: a command line for the server, which holds settings too.
 //!
 //! Read as the server does (pg_split_opts in postinit.c, process_postgres_switches in postgres.c).
-//! Where a connection has no say of its own this only helps clients whose settings Redshift does
-//! not know: what is not understood is passed on, for the server to judge. Where it has, what is
-//! passed on can be read in one way only.
+//! Where a connection has no rules of its own this only helps clients whose settings Redshift does
+//! not know: words that are not understood are passed on, for the server to judge. Where it has
+//! rules, only words that can be read in one way are passed on.
 
-/// What becomes of words that are no settings.
+/// The treatment of words that are no settings.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Others {
-    /// They stay.
+    /// Such words stay.
     Kept,
-    /// They go: some switches set parameters by another name (`-S`, `-e`), some take the next word,
+    /// Such words are dropped: some switches set parameters by another name (`-S`, `-e`), some take the next word,
     /// and which do so differs between versions of the server.
     Dropped,
 }
 
-/// `options` with each setting's value as `judge` wants it (`None`: dropped); all else stays as it
-/// was sent. `None`: nothing is left.
-pub(super) fn mend(
+/// Rewrites `options`: `judge` gets each setting and returns its value, or `None` to drop it. All
+/// else stays as it was sent. `None`: nothing is left.
+pub(super) fn rewrite(
     options: &str,
     others: Others,
     mut judge: impl FnMut(&str, &str) -> Option<String>,
@@ -32,9 +32,9 @@ pub(super) fn mend(
         match judged {
             None if !is_clear => is_untouched = false,
             Some((None, ..)) => is_untouched = false,
-            Some((Some(mended), name, value)) if mended != value => {
+            Some((Some(judged), name, value)) if judged != value => {
                 is_untouched = false;
-                kept.push(format!("-c {name}={}", escape(&mended)));
+                kept.push(format!("-c {name}={}", escape(&judged)));
             }
             _ => kept.push(raw),
         }
@@ -45,7 +45,8 @@ pub(super) fn mend(
     (!kept.is_empty()).then(|| kept.join(" "))
 }
 
-/// The value of a setting in `options`, in any case; the last one counts.
+/// The value of a setting in `options`. Its name is compared without regard to case, and the last
+/// one counts.
 pub(super) fn value_of(options: &str, wanted: &str) -> Option<String> {
     let settings = arguments(options)
         .into_iter()
@@ -57,23 +58,23 @@ pub(super) fn value_of(options: &str, wanted: &str) -> Option<String> {
         .map(|(_, value)| value)
 }
 
-/// Servers before PostgreSQL 9.5, as Redshift may be, know no backslash: to them an escaped blank
-/// ends a word, and what follows may be a setting.
+/// Whether servers differ in how they read a word. Those before PostgreSQL 9.5, as Redshift may be,
+/// know no backslash: to them an escaped blank ends a word, and a setting may follow it.
 fn is_ambiguous(raw: &str) -> bool {
     raw.split(is_space)
         .skip(1)
         .any(|piece| piece.starts_with('-'))
 }
 
-/// One switch, or a word that is none.
+/// One switch of the command line, or a word that is none.
 struct Argument {
-    /// As sent.
+    /// The text as it was sent.
     raw: String,
     /// Name and value, where it is a setting.
     setting: Option<(String, String)>,
 }
 
-/// Settings are `-c name=value`, `-cname=value` and `--name=value`.
+/// Reads the switches. Settings are `-c name=value`, `-cname=value` and `--name=value`.
 fn arguments(options: &str) -> Vec<Argument> {
     let mut arguments = Vec::new();
     let mut words = words(options).into_iter();
@@ -94,8 +95,8 @@ fn arguments(options: &str) -> Vec<Argument> {
     arguments
 }
 
-/// The words between white space, as sent and as read: a backslash takes the next character as it
-/// is.
+/// The words between white space, each as it was sent and as the server reads it: a backslash takes
+/// the next character as it is.
 fn words(options: &str) -> Vec<(&str, String)> {
     let mut words = Vec::new();
     let mut rest = options.trim_start_matches(is_space);
@@ -129,7 +130,7 @@ fn escape(value: &str) -> String {
     escaped
 }
 
-/// isspace of C.
+/// Whether C's `isspace` takes the character for white space.
 fn is_space(character: char) -> bool {
     character.is_ascii_whitespace() || character == '\x0b'
 }
@@ -141,34 +142,34 @@ mod tests {
     use super::*;
     use crate::seeded::cases;
 
-    /// Drops `drop`, makes `mend` `a b\`, keeps the rest.
-    fn mended(options: &str) -> Option<String> {
-        mend(options, Others::Kept, |name, value| match name {
+    /// Drops `drop`, makes `change_it` `a b\`, keeps the rest.
+    fn rewritten(options: &str) -> Option<String> {
+        rewrite(options, Others::Kept, |name, value| match name {
             "drop_it" => None,
-            "mend" => Some("a b\\".into()),
+            "change_it" => Some("a b\\".into()),
             _ => Some(value.into()),
         })
     }
 
     /// The same, and nothing else but settings.
     fn settings(options: &str) -> Option<String> {
-        mend(options, Others::Dropped, |name, value| (!name.eq_ignore_ascii_case("drop_it")).then(|| value.into()))
+        rewrite(options, Others::Dropped, |name, value| (!name.eq_ignore_ascii_case("drop_it")).then(|| value.into()))
     }
 
     #[test]
     fn settings_are_found_in_every_form() {
         for options in ["-c drop_it=1", "-cdrop_it=1", "--drop-it=1", " -c\t drop_it=a\\ b ", "--drop_it="] {
-            assert_eq!(mended(options), None, "{options:?}");
-            assert_eq!(mended(&format!("-c x=1 {options}   --y=2")).unwrap(), "-c x=1 --y=2");
+            assert_eq!(rewritten(options), None, "{options:?}");
+            assert_eq!(rewritten(&format!("-c x=1 {options}   --y=2")).unwrap(), "-c x=1 --y=2");
         }
-        assert_eq!(mended("-c x=a\\ b --mend=1 -e").unwrap(), "-c x=a\\ b -c mend=a\\ b\\\\ -e");
+        assert_eq!(rewritten("-c x=a\\ b --change-it=1 -e").unwrap(), "-c x=a\\ b -c change_it=a\\ b\\\\ -e");
     }
 
     #[test]
-    fn what_needs_no_mending_stays_byte_for_byte() {
+    fn options_that_need_no_change_stay_byte_for_byte() {
         for options in ["", "  ", "-c", "-c x", "--", "-d 5", " -c  search_path=a\\ b\t--x=1 ", "drop_it=1", "\\", "ü="]
         {
-            assert_eq!(mended(options).as_deref(), Some(options));
+            assert_eq!(rewritten(options).as_deref(), Some(options));
         }
     }
 
@@ -204,7 +205,7 @@ mod tests {
         for options in ["-c =", "--=", "-c=", "-c", "--", "-", "-c = -c = --= -c", "-c\\", "\\", " \\ \\ ", "="] {
             let long = format!("{options} ").repeat(5000);
             for options in [options, &long] {
-                mended(options);
+                rewritten(options);
                 settings(options);
                 assert_eq!(value_of(options, "x"), None);
             }
@@ -295,7 +296,7 @@ mod tests {
         #[test]
         fn anything_comes_to_an_end(options in "\\PC{0,200}", words in "[-c =\\\\x_\t]{0,200}") {
             for options in [options, words] {
-                mended(&options);
+                rewritten(&options);
                 prop_assert!(settings(&options).is_none_or(|left| left.len() <= options.len()));
             }
         }

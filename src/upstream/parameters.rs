@@ -1,8 +1,8 @@
-//! Which of a client's startup parameters go to the warehouse, and how.
+//! The startup parameters of a client that go to the warehouse, and with which values.
 //!
 //! Redshift ends a login over a parameter that it does not know (42704), so what newer PostgreSQL
-//! clients send is left out or replaced here, inside `options` too. What narrows the session is
-//! never left out without a word. Which parameters these are is in [`known`].
+//! clients send is left out or replaced here, inside `options` too. A parameter that narrows the
+//! session is never left out without a word. [`known`] is the table of these parameters.
 
 use self::rules::{APPLICATION_NAME, OPTIONS, REPLICATION, Rules, is};
 use super::application_name::{self, Asker};
@@ -17,11 +17,11 @@ mod rules;
 /// A client's startup parameters, ready for the warehouse.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Passed {
-    /// Names and values, in the client's order; behind them what the connection sets. They follow
-    /// user and database.
+    /// Names and values: those of the client in its order, then those that the connection sets. In
+    /// the startup message they follow user and database.
     pub(crate) parameters: Vec<(String, String)>,
-    /// The time-outs that the client asked for and Redshift does not have: it is to hear that they
-    /// have no effect.
+    /// The time-outs that the client asked for and Redshift does not have. The client gets a warning
+    /// that they have no effect.
     pub(crate) missing_timeouts: Vec<&'static str>,
 }
 
@@ -34,22 +34,22 @@ pub(crate) fn asks_for_replication(startup: &StartupParams) -> bool {
     })
 }
 
-/// What becomes of the client's parameters on the way to this connection's warehouse.
+/// Turns the parameters of the client into those for the warehouse of this connection.
 pub(crate) fn pass_on(startup: &StartupParams, spec: &ConnSpec, asker: &Asker<'_>) -> Passed {
     let mut rules = Rules { spec, asker, missing_timeouts: Vec::new() };
-    let (mut passed, mut name_place) = (Vec::new(), None);
+    let (mut passed, mut name_at) = (Vec::new(), None);
     for (name, value) in &startup.pairs {
         if is(name, APPLICATION_NAME) && rules.names_the_application() {
-            name_place.get_or_insert(passed.len());
+            name_at.get_or_insert(passed.len());
             continue;
         }
-        let mended = if name == OPTIONS { rules.mend_options(value) } else { rules.mend(name, value) };
-        passed.extend(mended.map(|value| (name.clone(), value)));
+        let value = if name == OPTIONS { rules.apply_to_options(value) } else { rules.apply(name, value) };
+        passed.extend(value.map(|value| (name.clone(), value)));
     }
     if rules.names_the_application() {
         let name = application_name::render(&spec.application_name, &rules.clients_own(startup), asker);
         if !name.is_empty() {
-            passed.insert(name_place.unwrap_or(passed.len()), (APPLICATION_NAME.into(), name));
+            passed.insert(name_at.unwrap_or(passed.len()), (APPLICATION_NAME.into(), name));
         }
     }
     passed.extend(spec.startup_parameters.set.iter().cloned());

@@ -18,22 +18,22 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// How long an address that did not answer is tried behind the others.
 const AVOIDED: Duration = Duration::from_secs(600);
 
-/// Addresses that are remembered as not answering. Beyond, the memory is emptied rather than let
-/// grow.
+/// The most addresses that are remembered as not answering. Beyond them all are forgotten.
 const MAX_AVOIDED: usize = 4096;
 
 /// Most addresses that are tried. A name with more is no warehouse's, and each attempt is a socket.
 pub(crate) const MAX_ADDRESSES: usize = 16;
 
-/// Addresses that lost a race or failed of late. Shared by all sessions.
+/// The addresses that lost a race or failed within the last ten minutes. All sessions share one; its
+/// lock guards the map, for a few lines at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Avoided(Mutex<HashMap<SocketAddr, Instant>>);
 
-/// An address that did not connect, and why.
+/// An address that did not connect, and the error.
 pub(crate) type Unanswered = (SocketAddr, io::Error);
 
 impl Avoided {
-    /// Addresses in the order in which they are tried: the resolver's, with the families
+    /// Sorts addresses into the order in which they are tried: the resolver's, with the families
     /// alternating (RFC 8305 4), and those that did not answer of late behind all others.
     fn order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let avoided = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +75,7 @@ impl Avoided {
 /// connects are dropped. Cancel safe.
 ///
 /// # Errors
-/// None of them answered: what became of each that was tried, in no order.
+/// None of the addresses answered; the error of each that was tried, in no order.
 pub(super) async fn race<S, F>(
     addresses: &[SocketAddr],
     avoided: &Avoided,
@@ -132,12 +132,12 @@ where
             }
         }
     }
-    // All alike: none of them goes behind another.
+    // All failed alike, so none of them is remembered.
     Err(unanswered)
 }
 
-/// Alternating between the families, beginning with that of the first; within a family in the order
-/// given.
+/// Sorts addresses so that the families alternate, beginning with that of the first. Within a family
+/// the order is kept.
 fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let leads_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses

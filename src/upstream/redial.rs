@@ -17,7 +17,7 @@ const REDIALS: u32 = 2;
 /// The pause before the first redial; it doubles with each.
 const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
-/// The redials that one login has left.
+/// The redials that one login has left, and the pause before the next. Each login has its own.
 pub(crate) struct Redials {
     left: u32,
     pause: Duration,
@@ -56,7 +56,7 @@ impl Route {
     ) -> Result<UpstreamConn, UpstreamError> {
         let mut redials = Redials::default();
         loop {
-            // Boxed, since the futures around it would each hold its 9 KB.
+            // Boxed: it is large, and the futures around it would each hold room for it.
             match Box::pin(self.open_once(login, database, parameters)).await {
                 Err(error) if redials.take(&error).await => {}
                 outcome => return outcome,

@@ -12,50 +12,53 @@ use crate::network::LookUp;
 use crate::resolver::{Resolver, WAREHOUSES};
 use crate::stream::KeepAlive;
 
-/// How a warehouse is reached and known: what login and cancel share.
+/// The way to one warehouse: its host, and how TLS verifies it. A login and the cancel requests for
+/// its session share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Sent as SNI and verified.
+    /// The name that is sent as SNI, and that the certificate must be for.
     pub(crate) server_name: rustls::pki_types::ServerName<'static>,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) timeouts: Arc<Timeouts>,
     pub(crate) paths: Arc<Paths>,
 }
 
-/// What is known of the ways to all warehouses. Shared by all routes.
+/// The resolver, and the addresses that did not answer of late. All routes share one.
 #[derive(Debug)]
 pub(crate) struct Paths {
     pub(super) resolver: Resolver,
     pub(super) avoided: Avoided,
 }
 
-/// Limits of one dial; the login as a whole has its own.
+/// The time-outs of one dial. The login as a whole has one of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
-    /// DNS and TCP together, all addresses.
+    /// The time for DNS and TCP together, over all addresses.
     pub(crate) connect: Duration,
-    /// SSLRequest and the TLS handshake.
+    /// The time for SSLRequest and the TLS handshake.
     pub(crate) tls: Duration,
+    /// How a warehouse that vanishes is noticed.
     pub(crate) keepalive: KeepAlive,
 }
 
-/// How warehouses are reached: one TLS configuration, and with it one session store, for each set
-/// of roots.
+/// Makes routes. There is one TLS configuration, and with it one store of TLS sessions, for each
+/// set of roots.
 pub(crate) struct Routes {
+    /// The TLS configurations for all roots that the configuration names.
     pub(crate) tls: ClientTls,
-    /// For connections that name none of their own.
+    /// The roots for connections that name none of their own.
     pub(crate) ca: Ca,
     pub(crate) timeouts: Arc<Timeouts>,
     pub(crate) paths: Arc<Paths>,
 }
 
 impl Routes {
-    /// The way to a warehouse. `ca`: the connection's own, one that `tls` was made for.
+    /// Makes the route to a warehouse. `ca` is that of the connection, which `tls` was made for.
     ///
     /// # Errors
-    /// `ServerName`, `Roots`.
+    /// [`UpstreamError::ServerName`], [`UpstreamError::Roots`].
     pub(crate) fn to(&self, addr: WarehouseAddr, ca: Option<&Ca>) -> Result<Route, UpstreamError> {
         let WarehouseAddr { host, port, server_name } = addr;
         let tls = self
@@ -73,7 +76,7 @@ impl Routes {
 }
 
 impl Paths {
-    /// Nothing is known yet.
+    /// Makes an empty memory over this look-up of host names.
     pub(crate) fn new(look_up: LookUp) -> Arc<Self> {
         Arc::new(Self { resolver: Resolver::new(look_up, WAREHOUSES), avoided: Avoided::default() })
     }

@@ -1,5 +1,5 @@
-//! SCRAM-SHA-256 towards the warehouse (RFC 5802, RFC 7677): what of a challenge is answered, and
-//! how many at a time.
+//! SCRAM-SHA-256 towards the warehouse (RFC 5802, RFC 7677): which challenges are answered, and how
+//! many at a time.
 //!
 //! The exchange itself is postgres-protocol's. The challenge says how much work an answer is, so it
 //! is held to bounds first.
@@ -11,18 +11,18 @@ use postgres_protocol::authentication::sasl::ScramSha256;
 use super::error::UpstreamError;
 use crate::blocking::{Lanes, Unfinished};
 
-/// Most rounds, twenty-four times PostgreSQL's default; in a debug build a second.
+/// The most iterations: twenty-four times PostgreSQL's default; in a debug build they take a second.
 const MAX_ROUNDS: u32 = 100_000;
 
-/// Longest salt, in bytes, and in base64.
+/// The longest salt, in bytes, and in base64.
 const MAX_SALT: usize = 1024;
 const MAX_SALT_BASE64: usize = MAX_SALT.div_ceil(3) * 4;
 
-/// Longest nonce, ours included, in characters. PostgreSQL's is of 48.
+/// The longest nonce, ours included, in characters. PostgreSQL's has 48.
 const MAX_NONCE: usize = 1024;
 
-/// Derivations at a time, by the warehouse's host: the proxy has other work, and a warehouse that
-/// asks for many rounds is not to keep the logins at others waiting.
+/// The queues of key derivations, one for each host, which all logins share. A warehouse that asks
+/// for many rounds must not delay the logins at others.
 static DERIVATIONS: LazyLock<Lanes<String>> =
     LazyLock::new(|| Lanes::new("warehouse-scram", MAX_OF_WAREHOUSE, MAX_DERIVATIONS));
 const MAX_OF_WAREHOUSE: usize = 1;
@@ -50,7 +50,7 @@ pub(super) async fn prove(
     proved.map_err(|_scram| UpstreamError::Protocol("SCRAM: malformed challenge"))
 }
 
-/// `r=NONCE,s=SALT,i=ROUNDS`, within bounds, its nonce ours and more.
+/// Whether a challenge is `r=NONCE,s=SALT,i=ROUNDS` within the caps, and its nonce continues ours.
 fn is_answered(first: &[u8], challenge: &[u8]) -> bool {
     let (Ok(first), Ok(challenge)) = (str::from_utf8(first), str::from_utf8(challenge)) else { return false };
     let mut parts = challenge.splitn(3, ',');
@@ -64,10 +64,10 @@ fn is_answered(first: &[u8], challenge: &[u8]) -> bool {
         .strip_prefix(ours)
         .is_some_and(|more| !more.is_empty());
     let is_number = rounds.bytes().all(|digit| digit.is_ascii_digit());
-    let is_bearable = rounds
+    let is_within_cap = rounds
         .parse()
         .is_ok_and(|rounds: u32| (1..=MAX_ROUNDS).contains(&rounds));
-    is_ours_and_more && nonce.len() <= MAX_NONCE && salt.len() <= MAX_SALT_BASE64 && is_number && is_bearable
+    is_ours_and_more && nonce.len() <= MAX_NONCE && salt.len() <= MAX_SALT_BASE64 && is_number && is_within_cap
 }
 
 #[cfg(test)]

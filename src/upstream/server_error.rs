@@ -1,4 +1,4 @@
-//! Errors as the warehouse sends them.
+//! The errors that the warehouse sends.
 
 use std::fmt;
 
@@ -6,41 +6,39 @@ use bytes::BytesMut;
 
 use crate::wire::Frame;
 
-/// Classes of SQLSTATE that quote what the client sent: data exception, syntax error or access rule
+/// The classes of SQLSTATE that quote the client's own words: data exception, syntax error or access rule
 /// violation, and an object in the wrong state, such as a parameter that cannot be set now (55P02).
 const QUOTING: &[&str] = &["22", "42", "55"];
 
-/// SQLSTATEs that are about a startup parameter whatever the text is: unknown, and of an impossible
-/// value.
+/// The SQLSTATEs that are always about a startup parameter: an unknown one, and an impossible value.
 const OF_A_PARAMETER: &[&str] = &["22023", "42704"];
 
-/// What the texts of errors about a parameter have ahead of its name (guc.c, in all versions).
+/// The words ahead of the name in errors about a parameter (guc.c, in all versions).
 const NAMED: &str = "parameter \"";
 
-/// Longest name of a parameter (NAMEDATALEN less its NUL), in bytes.
+/// The longest name of a parameter (NAMEDATALEN less its NUL), in bytes.
 const MAX_NAME: usize = 63;
 
-/// What servers say of a limit of connections, in lower case. Redshift: `connection limit "500"
+/// Words by which servers refuse for a limit of connections, in lower case. Redshift: `connection limit "500"
 /// exceeded for non-bootstrap users`. PostgreSQL: `too many connections for role "x"` or `for
 /// database "x"`, `sorry, too many clients already`, `remaining connection slots are reserved for
 /// …`.
 const CONNECTION_LIMIT: &[&str] =
     &["connection limit", "too many connections", "too many clients", "connection slots are reserved"];
 
-/// An ErrorResponse of the warehouse; fields may be missing, repeated or unknown.
+/// An ErrorResponse of the warehouse. Its fields may be missing, repeated or unknown.
 pub(crate) struct ServerError {
     sqlstate: String,
     message: String,
-    /// As it came, where every driver can read it.
+    /// The message as it came, if every driver can read it.
     frame: Option<BytesMut>,
 }
 
-/// What no driver does without: some end with an exception of their own where one of them is
-/// missing.
+/// The fields that every driver needs: some end with an exception of their own where one is missing.
 const NEEDED: [u8; 3] = [b'S', b'C', b'M'];
 
 impl ServerError {
-    /// Reads what can be read of it.
+    /// Reads an ErrorResponse as far as it can be read.
     pub(super) fn new(frame: &Frame) -> Self {
         let (mut sqlstate, mut message) = (String::new(), String::new());
         let (mut fields, mut seen) = (frame.body(), Vec::new());
@@ -65,21 +63,21 @@ impl ServerError {
         Self { sqlstate, message, frame: is_whole.then(|| BytesMut::from(frame.bytes())) }
     }
 
-    /// One as the warehouse would send it.
+    /// Makes an error as the warehouse would send it.
     #[cfg(test)]
     pub(crate) fn of(sqlstate: &str, message: &str) -> Self {
         Self { sqlstate: sqlstate.to_owned(), message: message.to_owned(), frame: None }
     }
 
-    /// Class 28: the user or password was refused (28000 from Redshift, 28P01 from PostgreSQL). A
-    /// limit of connections that comes under this class says nothing about either.
+    /// Whether the user or password was refused: class 28 (28000 from Redshift, 28P01 from
+    /// PostgreSQL). A limit of connections that comes under this class says nothing about either.
     pub(super) fn is_login_refused(&self) -> bool {
         self.sqlstate.starts_with("28") && !self.is_connection_limit()
     }
 
-    /// Whether the warehouse has too many connections: of all, of the user, or of the database.
-    /// Which SQLSTATE Redshift sends then is not documented (PostgreSQL: 53300), so that its words
-    /// count as well. The login itself is good, and another one would meet the same limit.
+    /// Whether the warehouse has too many connections: in all, of the user, or of the database.
+    /// Redshift does not document its SQLSTATE for that (PostgreSQL: 53300), so that its words count
+    /// as well. The login itself is good, and another one would meet the same limit.
     pub(crate) fn is_connection_limit(&self) -> bool {
         let message = self.message.to_ascii_lowercase();
         self.sqlstate == "53300" || CONNECTION_LIMIT.iter().any(|words| message.contains(words))
@@ -98,21 +96,20 @@ impl ServerError {
         is_name.then_some(name)
     }
 
-    /// Empty where there was none.
+    /// The SQLSTATE; empty where there was none.
     pub(crate) fn sqlstate(&self) -> &str {
         &self.sqlstate
     }
 
-    /// The message as it came, where a client can read it: whole, with all that an error has to
-    /// say.
+    /// The message as it came. `None`: it lacks a field that clients need.
     pub(crate) fn as_sent(&self) -> Option<&BytesMut> {
         self.frame.as_ref()
     }
 }
 
-/// Code and primary message, bounded: they go to the log. Of what may be wrong with the client's
-/// own parameters the code, the parameter's name and what the operator can do: the message quotes
-/// values, and people put passwords into `options`. The client reads it whole.
+/// The text for the log: code and primary message, cut to a length. If the client's own parameters
+/// may be wrong, it is the code, the parameter's name and a fix: the message would quote values, and
+/// people put passwords into `options`. The client reads the message whole.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !QUOTING.iter().any(|class| self.sqlstate.starts_with(class)) {

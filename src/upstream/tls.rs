@@ -1,4 +1,4 @@
-//! Verified TLS to the warehouse: who may vouch for it.
+//! Verified TLS to the warehouse: the roots that are trusted.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,30 +16,30 @@ use crate::config::{BadPem, Ca, value};
 /// and two of them are expired 1024-bit keys.
 const AWS_ROOTS: &str = include_str!("../../certs/aws-roots.pem");
 
-/// One client configuration, and with it one session store, for each set of roots.
+/// One TLS configuration, and with it one store of TLS sessions, for each set of roots.
 pub(crate) struct ClientTls(HashMap<Ca, Arc<ClientConfig>>);
 
-/// Roots that cannot be used.
+/// The ways in which roots cannot be used.
 #[derive(Debug, Error)]
 pub enum ClientTlsError {
-    /// The built-in bundle or the file is no bundle of certificates.
+    /// Returned if the built-in bundle or the file is no bundle of certificates.
     #[error("{path}: {why}")]
     Bundle {
-        /// Where it came from.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The flaw.
         why: BadPem,
     },
-    /// The system has none.
+    /// Returned if the system has no roots.
     #[error("ca = \"system\": no certificate found: {0}")]
     System(String),
-    /// rustls refuses the settings.
+    /// Returned if rustls refuses the settings.
     #[error("TLS settings")]
     Settings(#[source] rustls::Error),
 }
 
 impl ClientTls {
-    /// Loads every set of roots that is asked for.
+    /// Loads every set of roots in `wanted`.
     ///
     /// # Errors
     /// See [`ClientTlsError`].
@@ -53,7 +53,7 @@ impl ClientTls {
         Ok(Self(configs))
     }
 
-    /// The configuration for a set of roots that was asked for.
+    /// The configuration for a set of roots. `None`: it was not among those that were loaded.
     pub(crate) fn get(&self, ca: &Ca) -> Option<Arc<ClientConfig>> {
         self.0.get(ca).cloned()
     }
@@ -67,7 +67,7 @@ fn config(roots: RootCertStore) -> Result<ClientConfig, ClientTlsError> {
         .with_no_client_auth())
 }
 
-/// AES-128-GCM first: the cheapest by 5–15 % (performance.md), and as safe as the rest.
+/// The cipher suites, AES-128-GCM first: the cheapest by 5–15 % (performance.md), and as safe as the rest.
 fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     let first = [

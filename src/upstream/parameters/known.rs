@@ -4,7 +4,7 @@
 //! docs/startup-parameters.md shows this table to users; a test holds the one against the other.
 //! Parameters that are not in it are passed on untouched.
 
-/// What becomes of a parameter on its way to the warehouse.
+/// The treatment of a parameter on its way to the warehouse.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Treatment {
     /// The proxy sends its own value in place of the client's.
@@ -28,7 +28,7 @@ pub(super) enum Treatment {
 
 /// Parameters that are treated alike, and why.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownParameter {
     /// Their names; clients may write them in any case.
     pub(super) names: &'static [&'static str],
     pub(super) treatment: Treatment,
@@ -41,7 +41,7 @@ pub(super) struct Known {
 
 /// The entry for a parameter, and its name as the table spells it. `None`: the parameter is passed
 /// on.
-pub(super) fn known(name: &str) -> Option<(&'static Known, &'static str)> {
+pub(super) fn known(name: &str) -> Option<(&'static KnownParameter, &'static str)> {
     KNOWN.iter().find_map(|known| {
         let known_as = known
             .names
@@ -52,82 +52,82 @@ pub(super) fn known(name: &str) -> Option<(&'static Known, &'static str)> {
 }
 
 /// The table, in the order in which the documentation shows it.
-const KNOWN: &[Known] = &[
-    Known {
+const KNOWN: &[KnownParameter] = &[
+    KnownParameter {
         names: &["user", "database"],
         treatment: Treatment::Replaced,
         why: "the warehouse gets the database user of the credential and the connection's own database",
         source: "the purpose of the proxy",
     },
-    Known {
+    KnownParameter {
         names: &["default_transaction_read_only", "transaction_read_only"],
         treatment: Treatment::PassedUnlessFalse,
         why: "a client that asks for read-only must not be able to write; should the warehouse refuse the parameter, \
               so is the login",
         source: "our own reading",
     },
-    Known {
+    KnownParameter {
         names: &["replication"],
         treatment: Treatment::RefusedUnlessFalse,
         why: "Redshift has no replication protocol; in an ordinary session the client's replication commands would be \
               read as SQL",
         source: "airbytehq/airbyte#51556",
     },
-    Known {
+    KnownParameter {
         names: &["idle_in_transaction_session_timeout", "idle_session_timeout", "lock_timeout", "transaction_timeout"],
         treatment: Treatment::TimeoutLeftOut,
         why: "newer than PostgreSQL 8.0.2, which Redshift descends from: it would end the login with 42704",
         source: "PostgreSQL's release notes (9.6, 14, 9.3, 17); brianc/node-postgres#2779",
     },
-    Known {
+    KnownParameter {
         names: &["extra_float_digits"],
         treatment: Treatment::Capped(2),
         why: "Redshift takes -15 to 2, newer clients ask for 3",
         source: "launchbadge/sqlx#801, #2708",
     },
-    Known {
+    KnownParameter {
         names: &["IntervalStyle"],
         treatment: Treatment::LeftOut,
         why: "unknown to Redshift (42704)",
         source: "typelevel/skunk#229, JuliaDatabases/LibPQ.jl#71",
     },
-    Known {
+    KnownParameter {
         names: &["standard_conforming_strings"],
         treatment: Treatment::LeftOut,
         why: "unknown to Redshift (42704)",
         source: "sqlalchemy/sqlalchemy#9494",
     },
-    Known {
+    KnownParameter {
         names: &["ssl_renegotiation_limit"],
         treatment: Treatment::LeftOut,
         why: "unknown to Redshift (42704)",
         source: "jackc/pgx#321, npgsql/npgsql#1109",
     },
-    Known {
+    KnownParameter {
         names: &["lc_collate", "lc_ctype", "lc_messages", "lc_monetary", "lc_numeric", "lc_time"],
         treatment: Treatment::LeftOut,
         why: "Redshift lets no user set them (42501)",
         source: "npgsql/npgsql#163, #210, pgbouncer/pgbouncer#472",
     },
-    Known {
+    KnownParameter {
         names: &["jit"],
         treatment: Treatment::LeftOut,
         why: "newer than PostgreSQL 8.0.2 (42704)",
         source: "PostgreSQL's release notes (11); PrefectHQ/prefect#15446",
     },
-    Known {
+    KnownParameter {
         names: &["bytea_output"],
         treatment: Treatment::LeftOut,
         why: "newer than PostgreSQL 8.0.2 (42704)",
         source: "PostgreSQL's release notes (9.0)",
     },
-    Known {
+    KnownParameter {
         names: &["geqo"],
         treatment: Treatment::LeftOut,
         why: "libpq sends it where PGGEQO is set, for a planner that Redshift does not have",
         source: "PostgreSQL's documentation of libpq (PGGEQO)",
     },
-    Known {
+    KnownParameter {
         names: &[
             "client_connection_check_interval",
             "tcp_keepalives_count",
@@ -140,19 +140,19 @@ const KNOWN: &[Known] = &[
               and are newer than PostgreSQL 8.0.2",
         source: "PostgreSQL's release notes (14, 8.1, 12); MagicStack/asyncpg#1010",
     },
-    Known {
+    KnownParameter {
         names: &["idp_type", "provider_name", "token_type", "identity_namespace", "idc_client_display_name"],
         treatment: Treatment::LeftOut,
         why: "they make Redshift ask for an identity provider's token in place of the password that the proxy has",
         source: "AWS's drivers",
     },
-    Known {
+    KnownParameter {
         names: &["plugin_name"],
         treatment: Treatment::PassedIfNone,
         why: "any other plug-in makes Redshift ask for an identity provider's token",
         source: "AWS's drivers (ODBC sends none)",
     },
-    Known {
+    KnownParameter {
         names: &[
             "authtype",
             "channel_binding",
@@ -208,7 +208,7 @@ const KNOWN: &[Known] = &[
               refuses it (42704)",
         source: "PostgreSQL's documentation of libpq (Parameter Key Words); noctarius/timescaledb-event-streamer#241",
     },
-    Known {
+    KnownParameter {
         names: &[
             "connection_limit",
             "pgbouncer",
@@ -223,7 +223,7 @@ const KNOWN: &[Known] = &[
         why: "Prisma's own, in URLs that other drivers are given too; who wants a schema says search_path",
         source: "Prisma's documentation (PostgreSQL connector); porsager/postgres#367",
     },
-    Known {
+    KnownParameter {
         names: &[
             "default_query_exec_mode",
             "description_cache_capacity",
@@ -242,13 +242,13 @@ const KNOWN: &[Known] = &[
         why: "keywords of pgx, of its pool and of gorm",
         source: "the documentation of pgx; oasisprotocol/nexus#962, dosco/graphjin#454, go-gorm/postgres#219",
     },
-    Known {
+    KnownParameter {
         names: &["binary_parameters", "disable_prepared_binary_result", "krbspn", "sslinline"],
         treatment: Treatment::LeftOut,
         why: "keywords of lib/pq",
         source: "the documentation of lib/pq",
     },
-    Known {
+    KnownParameter {
         names: &["fetch_types", "prepare", "ssl", "statement_cache_size", "uselibpqcompat"],
         treatment: Treatment::LeftOut,
         why: "keywords of postgres.js, node-postgres and asyncpg",
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn the_documentation_shows_this_table() {
         let mut table = "| parameter | what becomes of it | why | source |\n| --- | --- | --- | --- |\n".to_owned();
-        for Known { names, treatment, why, source } in KNOWN {
+        for KnownParameter { names, treatment, why, source } in KNOWN {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             table += &format!("| {} | {} | {why} | {source} |\n", names.join(", "), said(*treatment));
         }

@@ -1,4 +1,4 @@
-//! What becomes of one startup parameter of a client.
+//! The rules by which one startup parameter of a client is passed on, replaced or left out.
 
 use std::borrow::Cow;
 
@@ -11,30 +11,30 @@ use crate::upstream::application_name::{self, Asker};
 use crate::upstream::options::{self, Others};
 use crate::wire::boolean::is_false;
 
-/// The server's command line; this name is matched exactly.
+/// The parameter that holds a command line for the server. Its name is matched exactly.
 pub(super) const OPTIONS: &str = "options";
 
 pub(super) const APPLICATION_NAME: &str = "application_name";
 
 pub(super) const REPLICATION: &str = "replication";
 
-/// Behind this prefix a client asks for extensions of the protocol, such as compression.
+/// The prefix of parameters that ask for extensions of the protocol, such as compression.
 const PROTOCOL_OPTION: &str = "_pq_.";
 
-/// Longest name of a client's that is logged, in bytes.
+/// The longest name of a client's parameter that is logged, in bytes.
 const MAX_NAME: usize = 64;
 
-/// What goes for one session.
+/// The rules of one session: those of its connection, and those for all of Redshift.
 pub(super) struct Rules<'a> {
     pub(super) spec: &'a ConnSpec,
     pub(super) asker: &'a Asker<'a>,
-    /// See [`super::Passed::missing_timeouts`].
+    /// Collects [`super::Passed::missing_timeouts`].
     pub(super) missing_timeouts: Vec<&'static str>,
 }
 
 impl Rules<'_> {
-    /// The value to pass on; `None`: not at all.
-    pub(super) fn mend(&mut self, name: &str, value: &str) -> Option<String> {
+    /// The value to pass on. `None`: the parameter is left out.
+    pub(super) fn apply(&mut self, name: &str, value: &str) -> Option<String> {
         if name.starts_with(PROTOCOL_OPTION) {
             debug!(name = shown(name), "a startup parameter is left out: it would extend the protocol");
             return None;
@@ -43,19 +43,19 @@ impl Rules<'_> {
             debug!(name = shown(name), "a startup parameter is left out: the connection's spec drops or sets it");
             return None;
         }
-        let mended = match self.treated(name, value) {
-            Some(mended) if is(name, APPLICATION_NAME) => {
-                application_name::render(&self.spec.application_name, &mended, self.asker)
+        let passed = match self.treated(name, value) {
+            Some(passed) if is(name, APPLICATION_NAME) => {
+                application_name::render(&self.spec.application_name, &passed, self.asker)
             }
             other => other?,
         };
-        if mended != value {
+        if passed != value {
             debug!(name = shown(name), "a startup parameter is passed on with another value");
         }
-        Some(mended)
+        Some(passed)
     }
 
-    /// What the table of known parameters makes of a value; `None`: it is left out.
+    /// The value by the table of known parameters. `None`: the parameter is left out.
     fn treated(&mut self, name: &str, value: &str) -> Option<String> {
         let Some((known, known_as)) = known(name) else { return Some(value.to_owned()) };
         let kept = match known.treatment {
@@ -71,33 +71,33 @@ impl Rules<'_> {
             Treatment::Capped(most) if value.trim().parse().is_ok_and(|n: i32| n > most) => Some(most.to_string()),
             Treatment::Capped(_) => Some(value.to_owned()),
         };
-        // User and database are replaced in every session, which is nothing to tell of.
+        // User and database are replaced in every session, which is not worth a line.
         if kept.is_none() && known.treatment != Treatment::Replaced {
             debug!(name = known_as, reason = known.why, "a startup parameter is left out");
         }
         kept
     }
 
-    /// The same for settings inside `options`. Where the connection has a say, other words could
-    /// say otherwise.
-    pub(super) fn mend_options(&mut self, options: &str) -> Option<String> {
+    /// Applies the rules to the settings inside `options`. Where the connection has rules of its own,
+    /// words that are no settings are dropped: they could contradict the rules.
+    pub(super) fn apply_to_options(&mut self, options: &str) -> Option<String> {
         if self.is_the_connections(OPTIONS) {
-            return self.mend(OPTIONS, options);
+            return self.apply(OPTIONS, options);
         }
         let has_say = self.names_the_application() || !self.spec.startup_parameters.is_empty();
         let others = if has_say { Others::Dropped } else { Others::Kept };
-        let mended = options::mend(options, others, |name, value| self.mend(name, value));
-        match &mended {
+        let passed = options::rewrite(options, others, |name, value| self.apply(name, value));
+        match &passed {
             None => debug!(name = OPTIONS, "a startup parameter is left out: nothing in it is passed on"),
-            Some(mended) if mended != options => {
+            Some(passed) if passed != options => {
                 debug!(name = OPTIONS, "a startup parameter is passed on with another value");
             }
             Some(_) => {}
         }
-        mended
+        passed
     }
 
-    /// Whether the client is not asked about it.
+    /// Whether the connection drops or sets the parameter, whatever the client sends.
     fn is_the_connections(&self, name: &str) -> bool {
         let policy = &self.spec.startup_parameters;
         policy.drops(name) || policy.sets(name) || is(name, APPLICATION_NAME) && self.names_the_application()
@@ -107,8 +107,8 @@ impl Rules<'_> {
         !self.spec.application_name.is_clients_own()
     }
 
-    /// What the client calls itself: the last that it says, and inside `options` only where it says
-    /// nothing else.
+    /// The application_name of the client: the last one that it sends, and the one inside `options`
+    /// only where there is no other.
     pub(super) fn clients_own<'s>(&self, startup: &'s StartupParams) -> Cow<'s, str> {
         if self.spec.startup_parameters.drops(APPLICATION_NAME) {
             return "".into();
@@ -128,7 +128,7 @@ fn shown(name: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// Whether a time-out is 0, in any unit, which is off.
+/// Whether a time-out is off: 0, in any unit.
 fn is_zero(value: &str) -> bool {
     let number = value
         .trim()
@@ -137,7 +137,7 @@ fn is_zero(value: &str) -> bool {
     number.parse().is_ok_and(|number: f64| number == 0.0)
 }
 
-/// The server's own names are compared without regard to case.
+/// Compares names of parameters, as the server does without regard to case.
 pub(super) fn is(name: &str, known: &str) -> bool {
     name.eq_ignore_ascii_case(known)
 }

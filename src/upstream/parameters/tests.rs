@@ -54,7 +54,7 @@ fn the_aws_drivers_own_parameters_are_untouched_and_in_order() {
 }
 
 #[test]
-fn what_redshift_refuses_is_dropped_or_mended() {
+fn parameters_that_redshift_refuses_are_dropped_or_replaced() {
     let sent = [
         ("extra_float_digits", "3"),
         ("IntervalStyle", "iso_8601"),
