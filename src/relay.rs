@@ -1,8 +1,9 @@
-//! Bytes both ways, until one side ends or the session has to.
+//! The relay of bytes in both directions, until one side ends or the session has to end.
 //!
-//! Owns back-pressure (one buffer a direction: what is not taken stops the reading), half-close,
-//! when a client counts as vanished, and the last word to the client, which is only said between
-//! two whole messages. Knows of messages only where they begin.
+//! It owns back-pressure (one buffer for each direction: while it holds bytes, nothing more is
+//! read), half-close, the detection of clients that vanished, and the last message to the client,
+//! which is only sent between two whole messages. Of the messages themselves it reads the headers
+//! only.
 
 use std::future::poll_fn;
 use std::io;
@@ -32,8 +33,9 @@ mod outcome;
 mod scanner;
 mod watch;
 
-/// Relays until the end. `refuse` turns a last word into bytes; `cancel` is what is done about a
-/// query that still runs when its client has vanished, before the warehouse's leg is closed.
+/// Relays until the session ends. `refuse` encodes the last message to the client. `cancel` cancels
+/// a query that still runs when its client has vanished; it is awaited before the warehouse's leg is
+/// closed.
 pub(crate) fn run<C: Future<Output = ()>>(
     legs: Legs,
     stop: &Stop,
@@ -58,8 +60,8 @@ pub(crate) fn run<C: Future<Output = ()>>(
                 if flow.up.is_read_to_end() && linger.poll(cx).is_ready() {
                     return Poll::Ready((End::Client, None));
                 }
-                let session = flow.session(&client, &upstream);
-                if let Poll::Ready(gone) = watch.poll(cx, &session, limits.keepalive) {
+                let traffic = flow.traffic(&client, &upstream);
+                if let Poll::Ready(gone) = watch.poll(cx, &traffic, limits.keepalive) {
                     let error = io::ErrorKind::TimedOut.into();
                     return Poll::Ready(match gone {
                         Gone::Client => (End::Client, Some(RelayError::Client(error))),
@@ -81,7 +83,7 @@ pub(crate) fn run<C: Future<Output = ()>>(
             End::Upstream if !dialogue.upstream_said_why() => Some(Refusal::warehouse_closed()),
             End::Client | End::Upstream => None,
         };
-        // Elsewhere than between two messages it would be taken for a part of one.
+        // Within a message the client would take it for a part of that.
         let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
         if end == End::Client && !dialogue.is_answered() && !down.is_read_to_end() {
             // Boxed, as below.
@@ -93,9 +95,9 @@ pub(crate) fn run<C: Future<Output = ()>>(
     }
 }
 
-/// Ends both legs, best effort: either may be gone, or not take any more. Whoever is still there
-/// learns that it is over. A client that goes on sending, behind its goodbye too, still gets all
-/// that was sent to it: see [`stream::farewell`].
+/// Ends both legs, best effort: either may be gone, or not take any more. A peer that is still there
+/// learns of the end. A client that goes on sending, behind its Terminate too, still gets all that
+/// was sent to it: see [`stream::farewell`].
 async fn part(mut client: Leg, mut upstream: Leg, last_word: Option<BytesMut>) {
     let goodbye = stream::farewell(&mut client, last_word.as_deref().unwrap_or_default());
     let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));

@@ -1,36 +1,36 @@
-//! What the messages of both directions say about the session: idle or not, between messages or
-//! not.
+//! The state of a session by the messages of both directions: idle or not, between messages or not.
 
 use super::scanner::{Mark, Scanner};
 
-/// Both directions, and what is owed.
+/// The messages of both directions: which answers the warehouse owes, and whether a transaction or a
+/// COPY is open.
 pub(super) struct Dialogue {
     client: Scanner,
     upstream: Scanner,
-    /// Answers owed: Query or FunctionCall sent up and not yet answered by ReadyForQuery.
+    /// How many of Query and FunctionCall were sent and not yet answered by ReadyForQuery.
     queries: u64,
-    /// The same for Sync.
+    /// How many of Sync were sent and not yet answered by ReadyForQuery.
     syncs: u64,
-    /// Parse, Bind, Execute, … were sent, and no Sync behind them: a portal may run on, in a
+    /// Parse, Bind, Execute, … were sent without a Sync behind them: a portal may run on, in a
     /// transaction of its own.
     unsynced: bool,
-    /// Of the last ReadyForQuery.
+    /// The transaction status of the last ReadyForQuery.
     status: u8,
-    /// During COPY FROM STDIN the server ignores Sync.
+    /// COPY FROM STDIN is under way, during which the server ignores Sync.
     copying_in: bool,
     /// Ends of COPY data that the client has sent before the server asked for the data. Such a COPY
     /// is over for the client when the server begins it: the Syncs behind it are answered.
     ended_ahead: u64,
-    /// Those of this COPY, taken for ignored. If it fails before the server comes to them, they are
-    /// answered after all.
+    /// Syncs of this COPY that we take for ignored. If the COPY fails before the server reads them,
+    /// they are answered after all.
     ignored: u64,
-    /// The warehouse's last message, but for those that may come at any time.
+    /// The type of the warehouse's last message, without those that may come at any time.
     last: u8,
     goodbye: bool,
 }
 
 impl Default for Dialogue {
-    /// A session that has just become ready.
+    /// Begins with a session that has just become ready for queries.
     fn default() -> Self {
         Self {
             client: Scanner::default(),
@@ -49,7 +49,7 @@ impl Default for Dialogue {
 }
 
 impl Dialogue {
-    /// Takes in what the client sent.
+    /// Follows the bytes that the client sent.
     pub(super) fn client_sent(&mut self, bytes: &[u8]) {
         let Self { client, queries, syncs, unsynced, copying_in, ended_ahead, ignored, goodbye, .. } = self;
         client.follow(bytes, |mark| match mark {
@@ -67,7 +67,7 @@ impl Dialogue {
         });
     }
 
-    /// Takes in what the warehouse sent.
+    /// Follows the bytes that the warehouse sent.
     pub(super) fn upstream_sent(&mut self, bytes: &[u8]) {
         let Self { upstream, queries, syncs, unsynced, status, copying_in, ended_ahead, ignored, last, .. } = self;
         upstream.follow(bytes, |mark| match mark {
@@ -110,27 +110,29 @@ impl Dialogue {
         });
     }
 
-    /// No answer owed, no transaction open, no half message in either direction.
+    /// Whether no answer is owed, no transaction is open, and no message is half sent in either
+    /// direction.
     pub(super) fn is_idle(&self) -> bool {
         self.is_answered() && self.status == b'I' && self.client.is_between()
     }
 
-    /// The warehouse owes no answer, not even the rest of one.
+    /// Whether the warehouse owes no answer, nor the rest of one.
     pub(super) fn is_answered(&self) -> bool {
         self.queries + self.syncs == 0 && !self.unsynced && !self.copying_in && self.upstream.is_between()
     }
 
-    /// A message of our own would reach the client as one.
+    /// Whether the client has got whole messages only, so that one of ours would not be taken for a
+    /// part of another.
     pub(super) fn is_between_messages_to_client(&self) -> bool {
         self.upstream.is_between()
     }
 
-    /// The last thing that the warehouse said was an error: as a rule, why it ends the session.
+    /// Whether the last message of the warehouse was an error: as a rule the reason for its end.
     pub(super) fn upstream_said_why(&self) -> bool {
         self.last == b'E'
     }
 
-    /// Terminate was sent.
+    /// Whether the client has sent Terminate.
     pub(super) fn client_said_goodbye(&self) -> bool {
         self.goodbye
     }

@@ -1,4 +1,5 @@
-//! One direction of a session: read some, write some, pass the end on.
+//! One direction of a session: bytes are read from one leg and written to the other, and so is the
+//! end.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -7,14 +8,15 @@ use crate::stream::Stream;
 use crate::stream::backlog::Backlog;
 use crate::stream::scratch::Scratch;
 
-/// Buffers moved in one go before the other sessions of the thread have their turn.
+/// How many buffers are moved before the other sessions of the thread have their turn.
 const ROUNDS: usize = 4;
 
-/// Bytes from one leg to the other. Holds none of them unless the writing side stalls.
+/// The state of one direction. It holds bytes only while the writing side stalls.
 pub(super) struct Direction {
-    /// Read, but not taken by the writing side: while there is any, nothing more is read.
+    /// Bytes that were read and that the writing side has not taken. While there are any, nothing
+    /// more is read.
     held: Backlog,
-    /// Written but perhaps not yet with the kernel.
+    /// Bytes were written that may not have reached the kernel yet.
     unflushed: bool,
     at_end: AtEnd,
     read_to_end: bool,
@@ -22,25 +24,25 @@ pub(super) struct Direction {
     bytes: u64,
 }
 
-/// What becomes of the writing side when the reading side has ended and all is written.
+/// The treatment of the writing side when the reading side has ended and all is written.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum AtEnd {
-    /// It is closed too: half-close goes through.
+    /// The writing side is closed too, so that a half-close goes through.
     Close,
-    /// It stays open, for a last word of ours.
+    /// The writing side stays open, for a last message of ours.
     Leave,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum State {
     Open,
-    /// The reading side has ended; the rest is written.
+    /// The reading side has ended, and the rest is being written.
     Ending,
     /// The end has been passed on, or a side broke.
     Over,
 }
 
-/// Which side of a direction failed.
+/// The side of a direction that failed.
 #[derive(Debug)]
 pub(super) enum Broken {
     Read(io::Error),
@@ -48,34 +50,34 @@ pub(super) enum Broken {
 }
 
 impl Direction {
-    /// Begins with what was read during login.
+    /// Begins with the bytes that were read during login.
     pub(super) fn new(first: &[u8], at_end: AtEnd) -> Self {
         let mut held = Backlog::default();
         held.push(first);
         Self { held, unflushed: false, at_end, read_to_end: false, state: State::Open, bytes: first.len() as u64 }
     }
 
-    /// Bytes read so far.
+    /// How many bytes were read so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Nothing is held back.
+    /// Whether all bytes that were read have gone out.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty() && !self.unflushed
     }
 
-    /// The reading side has ended, and not just broken off.
+    /// Whether the reading side has ended properly, rather than failed.
     pub(super) fn is_read_to_end(&self) -> bool {
         self.read_to_end
     }
 
-    /// The end has been passed on: the reading side has ended, and all of it is written.
+    /// Whether the reading side has ended, all of it is written, and its end is passed on.
     pub(super) fn is_over(&self) -> bool {
         self.read_to_end && self.state == State::Over
     }
 
-    /// Moves what can be moved; `seen` gets all that is read. Ready once: when the end has been
+    /// Moves as many bytes as can be moved; `seen` gets all that is read. Ready once: when the end has been
     /// passed on, or a side broke. Pending from then on.
     pub(super) fn poll(
         &mut self,
@@ -149,7 +151,7 @@ impl Direction {
         Poll::Pending
     }
 
-    /// Writes some of `bytes`, or of what is held.
+    /// Writes some of `bytes`, or of the bytes held where it is `None`.
     fn poll_write(
         &mut self,
         cx: &mut Context<'_>,

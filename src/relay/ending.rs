@@ -1,4 +1,5 @@
-//! What ends a session although both sides go on: a shutdown, its age, or silence.
+//! The ends of a session that neither side makes: a shutdown, its lifetime, silence, or a client
+//! that has ended its side for too long.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -16,37 +17,37 @@ use crate::stream::KeepAlive;
 /// in a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
-    /// Without a byte in either direction.
+    /// The longest time without a byte in either direction.
     pub(crate) idle_timeout: Option<Duration>,
-    /// From ReadyForQuery; then it ends as soon as it is idle.
+    /// The longest time from ReadyForQuery; beyond it the session ends as soon as it is idle.
     pub(crate) session_lifetime: Option<Duration>,
-    /// How either side is found to be gone. Its default watches nothing.
+    /// How a side that vanished is noticed. The default watches nothing.
     pub(crate) keepalive: KeepAlive,
 }
 
-/// Watches for the end of one session. Timer and notification are only looked at when they have
-/// something to say: each time that bytes are moved costs a few comparisons, and with an
+/// Watches for the end of one session. Timer and notification are only polled when they have
+/// changed: each time that bytes are moved costs a few comparisons, and with an
 /// `idle_timeout` a look at the clock.
 pub(super) struct Ending<'s, 'p> {
     stop: &'s Stop,
-    /// The phase last seen. The next is waited for by `changed`.
+    /// The phase that was seen last. `changed` waits for the next.
     phase: Phase,
     changed: Pin<&'p mut Notified<'s>>,
     limits: &'p Limits,
     started: Instant,
-    /// When it was last busy or moved bytes; kept only where it matters.
+    /// When the session was last busy or moved bytes; kept only where there is an `idle_timeout`.
     active: Instant,
     was_idle: bool,
-    /// It has lived for its lifetime, but was not idle then.
+    /// The lifetime is over, but the session was not idle then.
     is_aged: bool,
     /// The next moment at which a limit may be reached.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whom the two wake.
+    /// The task that timer and notification wake.
     waker: Option<Waker>,
 }
 
 impl<'s, 'p> Ending<'s, 'p> {
-    /// For a session that begins now. `changed` is that of `stop`.
+    /// Begins to watch a session that begins now. `changed` is that of `stop`.
     pub(super) fn new(stop: &'s Stop, changed: Pin<&'p mut Notified<'s>>, limits: &'p Limits) -> Self {
         let now = Instant::now();
         let mut ending = Self {
@@ -65,8 +66,8 @@ impl<'s, 'p> Ending<'s, 'p> {
         ending
     }
 
-    /// To be asked whenever the session was woken: did that move bytes, and is the session idle
-    /// now?
+    /// To be polled whenever the session was woken, with whether that moved bytes and whether the
+    /// session is idle now.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, has_moved: bool, is_idle: bool) -> Poll<End> {
         let is_new = !self
             .waker
@@ -103,7 +104,7 @@ impl<'s, 'p> Ending<'s, 'p> {
         }
     }
 
-    /// The limit that is reached, be the session idle or not.
+    /// The limit that is reached, whether the session is idle or not.
     fn poll_timer(&mut self, cx: &mut Context<'_>, is_new: bool) -> Option<End> {
         let mut is_silent = false;
         let has_news = is_new || self.timer.as_ref().is_some_and(|timer| timer.is_elapsed());
@@ -125,7 +126,7 @@ impl<'s, 'p> Ending<'s, 'p> {
         }
     }
 
-    /// When to look again.
+    /// The next moment at which a limit may be reached.
     fn next(&self, now: Instant) -> Option<Instant> {
         let silent = self
             .limits
@@ -143,17 +144,17 @@ impl<'s, 'p> Ending<'s, 'p> {
     }
 }
 
-/// How long a session may go on behind the end of its client: a tool that half-closes reads its
-/// result meanwhile, and of one that is gone nobody else would tell.
+/// How long a session may go on after its client has ended its side. A tool that half-closes reads
+/// its result meanwhile; a client that is gone would not be noticed otherwise.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
 
-/// The time behind the client's end; nothing until then.
+/// The timer that begins when the client has ended its side.
 #[derive(Default)]
 pub(super) struct Linger(Option<Pin<Box<Sleep>>>);
 
 impl Linger {
-    /// To be asked whenever the session was woken behind the client's end. Ready [`LINGER`] after
-    /// it was asked first.
+    /// To be polled whenever the session was woken after the client's end. Ready [`LINGER`] after the
+    /// first poll.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         // Out of tokio's budget it would not register, and nobody would ask it again.

@@ -9,16 +9,16 @@ use tracing::trace;
 use super::dialogue::Dialogue;
 use super::direction::{AtEnd, Broken, Direction};
 use super::outcome::{End, RelayError};
-use super::watch::Session;
+use super::watch::Traffic;
 use crate::stream::Leg;
 
-/// Both legs, each with what was read of it during login.
+/// Both legs of a session, each with the bytes that were read from it during login and not used.
 pub(crate) struct Legs {
     pub(crate) client: (Leg, BytesMut),
     pub(crate) upstream: (Leg, BytesMut),
 }
 
-/// What goes on between the two legs.
+/// The state of a relay: both directions, and the dialogue that their messages make.
 pub(super) struct Flow {
     pub(super) up: Direction,
     pub(super) down: Direction,
@@ -26,7 +26,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// Begins with what was read during login, whose buffers go.
+    /// Begins with the bytes that were read during login, and frees the buffers of the login.
     pub(super) fn begin(legs: Legs) -> (Leg, Leg, Self) {
         let Legs { client: (mut client, from_client), upstream: (mut upstream, from_upstream) } = legs;
         client.end_login();
@@ -40,7 +40,7 @@ impl Flow {
         (client, upstream, Self { up, down, dialogue })
     }
 
-    /// Moves what can be moved in both directions. Ready when the session is over.
+    /// Moves as many bytes as can be moved in both directions. Ready when the session is over.
     pub(super) fn transfer(
         &mut self,
         cx: &mut Context<'_>,
@@ -63,8 +63,8 @@ impl Flow {
             (_, Poll::Ready(Err(Broken::Write(error)))) | (Poll::Ready(Err(Broken::Read(error))), _) => {
                 Poll::Ready((End::Client, Some(RelayError::Client(error))))
             }
-            // What the warehouse said before it stopped taking is still to be read; its end will
-            // follow.
+            // The last messages of a warehouse that stopped reading are still to be read; its end
+            // will follow.
             (Poll::Ready(Err(Broken::Write(error))), Poll::Pending) if is_gone(&error) => Poll::Pending,
             (Poll::Ready(Err(Broken::Write(error))), Poll::Pending) => {
                 Poll::Ready((End::Upstream, Some(RelayError::Upstream(error))))
@@ -80,24 +80,25 @@ impl Flow {
         }
     }
 
-    /// Read so far, both ways.
+    /// The bytes read so far in both directions.
     pub(super) fn bytes(&self) -> u64 {
         self.up.bytes() + self.down.bytes()
     }
 
-    /// For the watch over the two legs.
-    pub(super) fn session<'l>(&self, client: &'l Leg, upstream: &'l Leg) -> Session<'l> {
+    /// The view of the two legs for [`Watch`](super::watch::Watch).
+    pub(super) fn traffic<'l>(&self, client: &'l Leg, upstream: &'l Leg) -> Traffic<'l> {
         let is_held = !self.up.is_empty() || !self.down.is_empty();
-        Session { legs: [client, upstream], read: [self.up.bytes(), self.down.bytes()], is_held }
+        Traffic { legs: [client, upstream], read: [self.up.bytes(), self.down.bytes()], is_held }
     }
 
-    /// Nothing is owed, open, half said or held back.
+    /// Whether the session is idle: no answer is owed, no transaction is open, no message is half
+    /// sent or held back.
     pub(super) fn is_idle(&self) -> bool {
         self.dialogue.is_idle() && self.up.is_empty() && self.down.is_empty()
     }
 }
 
-/// The other side has ended, and not we.
+/// Whether the error says that the peer closed the connection.
 fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut)

@@ -1,41 +1,43 @@
-//! How a session ended, and what it moved.
+//! The outcome of a relay: how the session ended, and how many bytes it moved.
 
 use std::io;
 
 use thiserror::Error;
 
-/// How a session ended.
+/// The party or limit that ended a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum End {
-    /// The client said goodbye or went away.
+    /// The client sent Terminate or went away.
     Client,
-    /// The warehouse did.
+    /// The warehouse closed the connection.
     Upstream,
-    /// We did, at a shutdown.
+    /// The proxy ended it at a shutdown.
     Drain,
-    /// We did, after its lifetime.
+    /// The proxy ended it after `limits.session_lifetime`.
     Lifetime,
-    /// We did, after a time of silence.
+    /// The proxy ended it after `limits.idle_timeout` without a byte.
     Idle,
 }
 
-/// What a relay did.
+/// The result of a relay, for the log.
 #[derive(Debug)]
 pub(crate) struct Relayed {
     pub(crate) end: End,
-    /// Read from the client.
+    /// The bytes that were read from the client.
     pub(crate) bytes_up: u64,
-    /// Read from the warehouse.
+    /// The bytes that were read from the warehouse.
     pub(crate) bytes_down: u64,
-    /// A side that broke rather than ended.
+    /// The error of the side that failed. `None`: no side did.
     pub(crate) error: Option<RelayError>,
 }
 
-/// A side that failed in mid-session.
+/// The failure of one side in mid-session.
 #[derive(Debug, Error)]
 pub(crate) enum RelayError {
+    /// Returned if the client's connection failed, or the client does not answer any more.
     #[error("the client's connection failed")]
     Client(#[source] io::Error),
+    /// Returned if the warehouse's connection failed, or the warehouse does not answer any more.
     #[error("the warehouse's connection failed")]
     Upstream(#[source] io::Error),
 }

@@ -1,34 +1,34 @@
-//! Where messages begin in one direction. Headers are followed, bodies skipped; nothing is kept and
-//! nothing is changed.
+//! A scanner that finds where the messages of one direction begin. It reads headers and skips
+//! bodies; it keeps no byte of them and changes none.
 
-/// Type byte and length.
+/// The size of a header: type byte and length.
 const HEADER_BYTES: usize = 5;
 
-/// Follows one direction's messages.
+/// The position in the messages of one direction.
 #[derive(Default)]
 pub(super) struct Scanner {
     header: [u8; HEADER_BYTES],
-    /// Bytes of the header that are there.
+    /// How many bytes of the header have come.
     have: usize,
-    /// Bytes of the body still to come.
+    /// How many bytes of the body are still to come.
     left: u64,
-    /// The body's first byte is still to come.
+    /// The first byte of the body is still to come.
     fresh: bool,
-    /// A length that cannot be: no boundary is known from here on.
+    /// An impossible length has come: no boundary is known from then on.
     lost: bool,
 }
 
-/// One message's beginning.
+/// The beginning of one message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mark {
-    /// The type byte; its length is known.
+    /// The header has come, with this type byte.
     Begins(u8),
-    /// Type byte and first byte of the body.
+    /// The body has begun: type byte and first byte of the body.
     Body(u8, u8),
 }
 
 impl Scanner {
-    /// Goes over the next bytes of the stream, however they are cut.
+    /// Follows the next bytes of the stream, however they are cut.
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut mark: impl FnMut(Mark)) {
         while !self.lost {
             if self.is_between() {
@@ -44,8 +44,8 @@ impl Scanner {
                 bytes = bytes.get(skipped..).unwrap_or_default();
                 continue;
             }
-            if let Some(place) = self.header.get_mut(self.have) {
-                *place = first;
+            if let Some(byte) = self.header.get_mut(self.have) {
+                *byte = first;
             }
             self.have += 1;
             bytes = rest;
@@ -61,14 +61,15 @@ impl Scanner {
         }
     }
 
+    /// Whether the last byte ended a message.
     pub(super) fn is_between(&self) -> bool {
         self.have == 0 && self.left == 0 && !self.lost
     }
 }
 
-/// Goes over messages that are there from the first byte to the last, as most are: nothing is to be
-/// remembered, so that each takes a third of the time (`make micro`; with narrow rows it tells).
-/// What is left begins with half a message or an impossible one.
+/// Follows messages that are complete, as most are. Nothing is remembered of them, so that each
+/// takes a third of the time (`make micro` shows it with narrow rows). The rest that is returned
+/// begins with half a message or an impossible one.
 fn follow_whole<'b>(mut bytes: &'b [u8], mark: &mut impl FnMut(Mark)) -> &'b [u8] {
     while let Some((&[tag, length @ ..], behind)) = bytes.split_first_chunk::<HEADER_BYTES>()
         && let Some(length) = u32::from_be_bytes(length).checked_sub(4)

@@ -1,5 +1,5 @@
-//! A side that does not acknowledge what was sent to it: whether it only reads slowly, which it
-//! may, or is gone.
+//! The watch for a side that does not acknowledge the bytes sent to it: whether it only reads
+//! slowly, which it may, or is gone.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -14,7 +14,7 @@ use crate::stream::{KeepAlive, Leg};
 
 mod side;
 
-/// Watches both sides while the kernel may hold bytes for them.
+/// The watch over both sides while the kernel may hold bytes for them.
 ///
 /// It begins when bytes are moved, and ends when neither side was heard for a while and the kernel
 /// holds nothing: then TCP keepalive takes over. An idle session is not woken, and each time that
@@ -23,18 +23,18 @@ mod side;
 pub(super) struct Watch {
     period: Option<Box<Period>>,
     sides: [Side; 2],
-    /// Read from the client and from the warehouse when this was last looked at. `None`: the
-    /// session begins, and the last words of its login may be on their way.
+    /// The bytes read from the client and from the warehouse at the last look. `None`: the session
+    /// begins, and the last messages of its login may be on their way.
     read: Option<[u64; 2]>,
 }
 
-/// What a poll tells of the session.
-pub(super) struct Session<'l> {
-    /// The client and the warehouse.
+/// A view of the session for one poll.
+pub(super) struct Traffic<'l> {
+    /// The legs to the client and to the warehouse.
     pub(super) legs: [&'l Leg; 2],
-    /// Read from each of them so far.
+    /// The bytes read from each of them so far.
     pub(super) read: [u64; 2],
-    /// Bytes for either wait with us.
+    /// The relay holds bytes for either of them.
     pub(super) is_held: bool,
 }
 
@@ -45,27 +45,27 @@ pub(super) enum Gone {
     Upstream,
 }
 
-/// From one look at the kernel to the next.
+/// The time from one look at the kernel to the next.
 #[derive(Debug)]
 struct Period {
     timer: Pin<Box<Sleep>>,
-    /// Whom the timer wakes.
+    /// The task that the timer wakes.
     waker: Waker,
-    /// When bytes were first moved in this period.
+    /// When bytes were first moved in this period. `None`: not yet.
     moved_at: Option<Instant>,
 }
 
 impl Watch {
-    /// To be asked whenever the session was woken. Ready when a side is gone.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, session: &Session<'_>, keepalive: KeepAlive) -> Poll<Gone> {
+    /// To be polled whenever the session was woken. Ready when a side is gone.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, traffic: &Traffic<'_>, keepalive: KeepAlive) -> Poll<Gone> {
         if keepalive.idle.is_none() {
             return Poll::Pending;
         }
-        let has_moved = self.read != Some(session.read);
+        let has_moved = self.read != Some(traffic.read);
         let (mut period, is_new) = match self.period.take() {
             Some(period) => (period, false),
-            None if has_moved || session.is_held => {
-                self.read = Some(session.read);
+            None if has_moved || traffic.is_held => {
+                self.read = Some(traffic.read);
                 (Box::new(Period::begin(cx, keepalive.probes)), true)
             }
             None => return Poll::Pending,
@@ -80,10 +80,10 @@ impl Watch {
                 .poll(cx)
                 .is_ready()
         {
-            let before = self.read.replace(session.read).unwrap_or_default();
+            let before = self.read.replace(traffic.read).unwrap_or_default();
             let now = Instant::now();
             let since = period.moved_at.take().unwrap_or(now);
-            match self.look(session, before, (since, now), keepalive) {
+            match self.look(traffic, before, (since, now), keepalive) {
                 Look::Again(after) => period.timer.as_mut().reset(now + after),
                 Look::Settled => return Poll::Pending,
                 Look::Gone(side) => return Poll::Ready(side),
@@ -96,18 +96,18 @@ impl Watch {
         Poll::Pending
     }
 
-    /// Looks at the sides that were not heard in the period that is over: what they were read from
-    /// `before` it.
+    /// Looks at the sides that sent nothing in the period that is over: `before` it, so many bytes
+    /// were read from each.
     fn look(
         &mut self,
-        session: &Session<'_>,
+        traffic: &Traffic<'_>,
         before: [u64; 2],
         period: (Instant, Instant),
         keepalive: KeepAlive,
     ) -> Look {
         let interval = keepalive.probes.interval;
-        let mut again = session.is_held.then_some(interval);
-        let heard = session
+        let mut again = traffic.is_held.then_some(interval);
+        let heard = traffic
             .read
             .into_iter()
             .zip(before)
@@ -116,7 +116,7 @@ impl Watch {
         for (((side, leg), was_heard), name) in self
             .sides
             .iter_mut()
-            .zip(session.legs)
+            .zip(traffic.legs)
             .zip(heard)
             .zip(names)
         {
@@ -131,10 +131,10 @@ impl Watch {
     }
 }
 
-/// What a look at both sides says.
+/// The result of a look at both sides.
 enum Look {
     Again(Duration),
-    /// All is acknowledged.
+    /// All bytes are acknowledged.
     Settled,
     Gone(Gone),
 }

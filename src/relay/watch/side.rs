@@ -1,4 +1,4 @@
-//! One side of a session as the kernel sees it: whether it has acknowledged what was sent to it.
+//! One side of a session as the kernel sees it: whether it has acknowledged the bytes sent to it.
 
 use std::time::Duration;
 
@@ -8,27 +8,30 @@ use crate::network::Probes;
 use crate::stream::outgoing::{Outgoing, is_shortage, outgoing};
 use crate::stream::{KeepAlive, Leg, Stream};
 
-/// What is known of one side.
+/// The memory of one side between looks at the kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Side {
-    /// Since when there may be bytes that it has not acknowledged.
+    /// Since when there may be bytes that the side has not acknowledged. `None`: there are none.
     unacknowledged: Option<Instant>,
     /// The last look found window probes unanswered.
     is_suspect: bool,
-    /// The kernel does not answer, and judges by TCP_USER_TIMEOUT instead.
+    /// The kernel does not answer our questions, and judges by TCP_USER_TIMEOUT instead.
     is_blind: bool,
 }
 
+/// The result of a look at one side.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum State {
+    /// All bytes are acknowledged.
     Settled,
-    /// To be looked at again after so long.
+    /// The side is to be looked at again after this time.
     Waiting(Duration),
     Gone,
 }
 
 impl Side {
-    /// It has sent something. Whether it has acknowledged all is asked when it is silent.
+    /// Notes that the side has sent something. Whether it has acknowledged all is asked when it is
+    /// silent.
     pub(super) fn heard(&mut self, interval: Duration) -> State {
         self.unacknowledged = None;
         self.is_suspect = false;
@@ -46,7 +49,7 @@ impl Side {
                 }
                 self.judge(seen, (since, now), keepalive.probes)
             }
-            // It says nothing of the peer.
+            // The error says nothing about the peer.
             Err(error) if self.unacknowledged.is_some() || is_shortage(&error) => {
                 State::Waiting(keepalive.probes.interval)
             }
@@ -60,8 +63,8 @@ impl Side {
         }
     }
 
-    /// A peer is gone that has said nothing for the whole time, though there was something to
-    /// acknowledge. Behind a shut window that takes two probes at two looks: a single one may have
+    /// Judges whether the peer is gone: it has sent nothing for the whole time, though there was
+    /// something to acknowledge. Behind a shut window that takes two probes at two looks: a single one may have
     /// been lost, and the latest may be on its way.
     fn judge(&mut self, seen: Outgoing, (since, now): (Instant, Instant), probes: Probes) -> State {
         let was_suspect = std::mem::take(&mut self.is_suspect);
