@@ -4,16 +4,16 @@ use tracing::{info, warn};
 
 use crate::config::Limits;
 
-/// Files that are open besides sessions and handshakes: listeners, epoll, AWS connections, log,
+/// The files that are open besides sessions and handshakes: listeners, epoll, AWS connections, log,
 /// cancel requests.
 const RESERVE: u64 = 256;
 
-/// A session has two sockets.
+/// The files that a session needs: two sockets.
 const FILES_PER_SESSION: u64 = 2;
 
 /// Raises the soft limit to the hard one (RLIMIT_NOFILE, getrlimit(2)) and cuts `max_sessions` and
-/// `max_handshakes` to what fits, each with one warning: without a file for the next connection
-/// nobody would make room for it.
+/// `max_handshakes` to what fits, each with one warning. Without a file for the next connection
+/// it could not be accepted, and the oldest would not give way to it.
 pub(crate) fn fit(limits: &mut Limits) {
     let limit = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => limit,
@@ -34,8 +34,8 @@ pub(crate) fn fit(limits: &mut Limits) {
     }
 }
 
-/// Sessions and handshakes. A twentieth is kept for handshakes, or as many as there may be: they
-/// are short, and the oldest gives way.
+/// How many sessions and handshakes fit under the limit. A twentieth of the files is kept for
+/// handshakes, or as many as there may be: they are short, and the oldest gives way.
 fn fitting(limit: u64, max_handshakes: usize) -> (usize, usize) {
     let handshakes = u64::try_from(max_handshakes)
         .unwrap_or(u64::MAX)

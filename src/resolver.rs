@@ -1,11 +1,11 @@
-//! DNS: host names to addresses, by the system's resolver, on threads of its own.
+//! Host names to addresses, by the system's resolver, on threads of their own.
 //!
 //! `getaddrinfo` blocks its thread until the system gives up, which no time-out of ours shortens.
-//! So that a name whose name servers do not answer costs nobody else anything, a host has one
-//! look-up under way at a time, which everybody who asks for it waits for. There is a fixed number
-//! of threads, and a thread is taken until its look-up ends, whoever still waits. Hosts that did
-//! not resolve of late may hold half of the threads. The rest is for hosts that did, and for new
-//! ones.
+//! A name whose name servers do not answer must not delay other names. So a host has one look-up
+//! under way at a time, and all who ask for it wait for that one. There is a fixed number of threads,
+//! and a thread is taken until its look-up ends, even if nobody waits any more. Hosts that did not
+//! resolve within the last minute may hold half of the threads; the rest is for hosts that did, and
+//! for new ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// Looks one host up, and may block for as long as it likes. It is called on threads of the
-/// resolver's.
+/// A function that looks one host up, and may block for as long as it likes. The resolver calls it on
+/// threads of its own.
 pub type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
 /// The system's own look-up, `getaddrinfo`: addresses in the order in which RFC 6724 prefers them.
@@ -36,17 +36,17 @@ pub fn system() -> LookUp {
     })
 }
 
-/// How much a resolver may use, and how long it believes an answer.
+/// The caps on what one resolver uses.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// Look-ups under way at once.
+pub(crate) struct ResolverCaps {
+    /// The most look-ups that run at once, each on a thread.
     pub(crate) threads: usize,
-    /// Hosts that are remembered or waited for.
+    /// The most hosts that are remembered or waited for.
     pub(crate) hosts: usize,
 }
 
-/// Threads for the hosts of warehouses. An idle resolver has none.
-pub(crate) const WAREHOUSES: Bounds = Bounds { threads: 32, hosts: 4096 };
+/// The caps for the hosts of warehouses. An idle resolver has no threads.
+pub(crate) const WAREHOUSES: ResolverCaps = ResolverCaps { threads: 32, hosts: 4096 };
 
 /// How long the addresses of a host are used again. Redshift's own records live for a minute. A
 /// burst of logins asks once, and a name that moves is followed within seconds.
@@ -69,12 +69,11 @@ const SLOW: Duration = Duration::from_secs(1);
 /// How long a host that did not resolve counts among those that may hold only half of the threads.
 const SUSPECTED: Duration = Duration::from_secs(60);
 
-/// What a look-up ends with. An [`io::Error`] cannot be copied to all who wait, its kind and text
-/// can.
+/// The result of a look-up. An [`io::Error`] cannot be copied to all who wait; its kind and text can.
 type Answer = Result<Arc<[IpAddr]>, (io::ErrorKind, Arc<str>)>;
 
-/// A cache of look-ups, and the threads that make them. Cloning it gives another handle to the
-/// same.
+/// A cache of look-ups, and the threads that make them. All clones share both. Its lock guards the
+/// table of hosts and the queue, and is never held during a look-up.
 #[derive(Clone)]
 pub(crate) struct Resolver {
     shared: Arc<Shared>,
@@ -82,17 +81,17 @@ pub(crate) struct Resolver {
 
 struct Shared {
     look_up: LookUp,
-    bounds: Bounds,
+    caps: ResolverCaps,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     hosts: HashMap<Arc<str>, Entry>,
-    /// Hosts for which no thread was free, in the order in which they came.
+    /// The hosts for which no thread was free, in the order in which they came.
     queue: VecDeque<Arc<str>>,
     threads: usize,
-    /// Threads whose host did not resolve the last time.
+    /// How many threads look up a host that did not resolve the last time.
     suspects: usize,
 }
 
@@ -110,24 +109,24 @@ struct Flight {
 }
 
 impl Resolver {
-    pub(crate) fn new(look_up: LookUp, bounds: Bounds) -> Self {
-        Self { shared: Arc::new(Shared { look_up, bounds, state: Mutex::default() }) }
+    pub(crate) fn new(look_up: LookUp, caps: ResolverCaps) -> Self {
+        Self { shared: Arc::new(Shared { look_up, caps, state: Mutex::default() }) }
     }
 
     /// The addresses of a host, at least one. An IP address is its own answer. The caller sets the
-    /// deadline. Cancel safe: the look-up goes on, and its answer is there for whoever asks next.
+    /// deadline. Cancel safe: the look-up goes on, and its answer is there for the next caller.
     ///
     /// # Errors
-    /// What the system said, or `ResourceBusy`: too many look-ups of names that did not resolve are
-    /// under way.
+    /// The error of the system, or `ResourceBusy` if too many look-ups of names that did not resolve
+    /// are under way.
     pub(crate) async fn resolve(&self, host: &str) -> io::Result<Arc<[IpAddr]>> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([address]));
         }
         let answer = match self.shared.ask(host)? {
             Asked::Known(answer) => answer,
-            Asked::UnderWay(told, None) => told_of(told).await,
-            Asked::UnderWay(told, Some((at, instead))) => timeout_at(at, told_of(told)).await.unwrap_or(instead),
+            Asked::UnderWay(told, None) => answer_of(told).await,
+            Asked::UnderWay(told, Some((at, instead))) => timeout_at(at, answer_of(told)).await.unwrap_or(instead),
         };
         answer.map_err(|(kind, text)| io::Error::new(kind, text.as_ref()))
     }
@@ -136,20 +135,22 @@ impl Resolver {
 impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Resolver")
-            .field("bounds", &self.shared.bounds)
+            .field("caps", &self.shared.caps)
             .finish_non_exhaustive()
     }
 }
 
+/// The state of the look-up that a caller asks for.
 enum Asked {
+    /// The answer is known.
     Known(Answer),
-    /// What stands in for the answer where it has not come by then.
+    /// The answer is waited for. Where there is an older one, it is used after that moment.
     UnderWay(watch::Receiver<Option<Answer>>, Option<(Instant, Answer)>),
 }
 
 impl Shared {
-    /// The answer that is remembered, else the look-up to wait for, which is begun where there is
-    /// none.
+    /// The answer that is remembered, or the look-up to wait for, which is begun if none is under
+    /// way.
     fn ask(self: &Arc<Self>, host: &str) -> io::Result<Asked> {
         // Names do not differ by case, nor by the dot that ends a fully qualified one; the system's
         // resolver may use the dot, so it is kept.
@@ -172,7 +173,7 @@ impl Shared {
         {
             return Ok(Asked::UnderWay(flight.told.subscribe(), by(flight.begun)));
         }
-        let has_thread = state.threads < self.bounds.threads;
+        let has_thread = state.threads < self.caps.threads;
         if let Some((_, answer)) = &stand_in
             && !has_thread
         {
@@ -181,7 +182,7 @@ impl Shared {
         let is_suspect = last
             .as_ref()
             .is_some_and(|(at, answer)| answer.is_err() && at.elapsed() < SUSPECTED);
-        if is_suspect && state.suspects >= self.bounds.threads.div_ceil(2) || !state.has_room(self.bounds.hosts) {
+        if is_suspect && state.suspects >= self.caps.threads.div_ceil(2) || !state.has_room(self.caps.hosts) {
             return Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 "too many look-ups of names that do not resolve are under way",
@@ -210,7 +211,7 @@ impl Shared {
         Ok(Asked::UnderWay(answer, by(begun)))
     }
 
-    /// One thread: the host that it was started for, then those that wait for a thread.
+    /// The work of one thread: the host that it was started for, then those that wait for a thread.
     fn work(&self, first: Arc<str>) {
         let mut next = Some(first);
         while let Some(host) = next {
@@ -228,7 +229,7 @@ impl Shared {
         }
     }
 
-    /// Tells all who wait, and remembers the answer.
+    /// Sends the answer to all who wait, and remembers it.
     fn ended(&self, host: &Arc<str>, answer: Answer) {
         let mut state = self.lock();
         let Some(entry) = state.hosts.get_mut(host) else { return };
@@ -241,7 +242,7 @@ impl Shared {
         }
     }
 
-    /// A queued host that somebody still waits for. `None`: there is none, and the thread that
+    /// The next queued host that somebody still waits for. `None`: there is none, and the thread that
     /// asked ends.
     fn next(&self) -> Option<Arc<str>> {
         let mut state = self.lock();
@@ -269,8 +270,8 @@ impl Shared {
 }
 
 impl State {
-    /// Whether one more host can be remembered. Where there are too many, those go that nobody
-    /// waits for: first the ones whose answer is no longer used, then all.
+    /// Whether one more host can be remembered. Where there are too many, hosts that nobody waits for
+    /// are forgotten: first those whose answer is no longer used, then all.
     fn has_room(&mut self, hosts: usize) -> bool {
         if self.hosts.len() >= hosts {
             self.hosts.retain(|_, entry| {
@@ -288,8 +289,8 @@ impl State {
     }
 }
 
-/// What the look-up under way ends with.
-async fn told_of(mut told: watch::Receiver<Option<Answer>>) -> Answer {
+/// Waits for the result of the look-up under way.
+async fn answer_of(mut told: watch::Receiver<Option<Answer>>) -> Answer {
     let answer = told
         .wait_for(Option::is_some)
         .await

@@ -1,16 +1,16 @@
-//! Session ids: what joins a user's report, the log and the refusal.
+//! Session ids, which join a user's report, the refusal and the log.
 
 use std::fmt;
 
 const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 12;
 
-/// Twelve characters of `[0-9a-z]`: 62 bits, so that they do not repeat in a log.
+/// The id of a session: twelve characters of `[0-9a-z]`, 62 bits, so that ids do not repeat in a log.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct SessionId([u8; LENGTH]);
 
 impl SessionId {
-    /// A new one. It is a name, not a secret.
+    /// Makes a new id. It is a name, not a secret.
     pub(crate) fn random() -> Self {
         let mut id = [0; LENGTH];
         // Without randomness the ids repeat; the sessions work.
@@ -23,6 +23,7 @@ impl SessionId {
         }))
     }
 
+    /// The id as text.
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }

@@ -35,7 +35,7 @@ fn scripted(threads: usize, hosts: usize) -> Scripted {
             _ => Ok(vec![ADDRESS.into()]),
         }
     });
-    Scripted { resolver: Resolver::new(look_up, Bounds { threads, hosts }), calls, let_go }
+    Scripted { resolver: Resolver::new(look_up, ResolverCaps { threads, hosts }), calls, let_go }
 }
 
 impl Scripted {
