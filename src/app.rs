@@ -128,7 +128,7 @@ impl App {
             startup_timeout: config.limits.startup_timeout,
             login_timeout: config.upstream.login_timeout,
         });
-        let telling = AbortOnDropHandle::new(tokio::spawn(async move { repeats.tell_in_time().await }));
+        let telling = AbortOnDropHandle::new(tokio::spawn(async move { repeats.report_in_time().await }));
         let certificates = Arc::clone(&shared);
         let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || certificates.tls.tell_of_age(false))));
         let watch = Watch::new(references, watched::all(&config, &pem, &shared));
@@ -233,7 +233,7 @@ impl App {
             stop.enter(Phase::Now);
             self.wait_at_last().await;
         }
-        self.acceptor.shared.repeats.tell_rest();
+        self.acceptor.shared.repeats.report_rest();
         info!("drained");
     }
 
@@ -243,7 +243,7 @@ impl App {
         self.acceptor.shared.stop.enter(Phase::Now);
         self.acceptor.tasks.close();
         self.wait_at_last().await;
-        self.acceptor.shared.repeats.tell_rest();
+        self.acceptor.shared.repeats.report_rest();
     }
 
     /// Everything has been told to end at once; what does not is left behind.

@@ -18,7 +18,7 @@ use crate::limits::handshakes::Handshakes;
 use crate::session::{self, Arrival, Shared};
 use crate::startup::proxy_protocol;
 use crate::stream::KeepAlive;
-use crate::telemetry::{Kind, Repeats, Verdict};
+use crate::telemetry::{LineKind, Repeats, Verdict};
 
 /// Connections that the kernel holds for us; more than a burst of logins.
 const BACKLOG: i32 = 4096;
@@ -169,7 +169,7 @@ impl Acceptor {
 }
 
 fn tell_of(repeats: &Repeats, event: &'static str, client: Option<IpAddr>, error: &io::Error) {
-    let kind = Kind { level: Level::WARN, event, class: "", client, conn_id: None };
+    let kind = LineKind { level: Level::WARN, event, class: "", client, conn_id: None };
     if let Verdict::Write(left_out) = repeats.judge(kind) {
         let client_addr = client.map(|client| client.to_canonical().to_string());
         warn!(error = error.to_string().as_str(), client_addr, left_out, "{event}");

@@ -29,7 +29,7 @@ use crate::startup::request::SentUser;
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol};
 use crate::stop::{Phase, Stop};
 use crate::stream::LAST_WORDS;
-use crate::telemetry::{Kind, Verdict};
+use crate::telemetry::{LineKind, Verdict};
 use crate::upstream::parameters::{self, Passed};
 use crate::upstream::{Asker, UpstreamConn};
 use crate::wire::Wire;
@@ -86,7 +86,7 @@ pub(crate) async fn run(shared: Arc<Shared>, arrival: Arrival, handshake: Handsh
         .instrument(span);
     if served.await.is_err() {
         const EVENT: &str = "internal error: a session panicked";
-        let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: Some(address), conn_id: None };
+        let kind = LineKind { level: Level::ERROR, event: EVENT, class: "", client: Some(address), conn_id: None };
         if let Verdict::Write(left_out) = shared.repeats.judge(kind) {
             error!(session = id.as_str(), client_addr = address.to_string().as_str(), left_out, "{EVENT}");
         }

@@ -1,4 +1,4 @@
-//! Logging: where lines go, how they look, and what is never in them.
+//! Logging: the destination and format of lines, and the libraries whose lines are held back.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
@@ -14,8 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use self::lines::{Flush, Lines};
-pub(crate) use self::repeats::{Kind, Repeats, Verdict};
+use self::lines::{Flush, LogLines};
+pub(crate) use self::repeats::{LineKind, Repeats, Verdict};
 use crate::config::{Log, LogFormat, LogLevel};
 
 mod lines;
@@ -43,15 +43,15 @@ const SILENT: &[&str] = &[
     "aws_runtime::env_config",
 ];
 
-/// How long the last words of the process may take; see [`last_words`].
+/// The longest time that [`last_words`] waits for a reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Sends all events, and panics, to stderr, from a thread of their own: see [`lines`]. `rust_log`
-/// (RUST_LOG) wins over the configured level. What is returned belongs to the end of the process,
-/// where it writes what still waits.
+/// (RUST_LOG) wins over the configured level. The returned value is to be dropped at the end of the
+/// process: that writes the lines that still wait.
 ///
 /// # Errors
-/// The system gives no thread.
+/// Returned if the system gives no thread.
 pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -60,8 +60,8 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Directives that are none are sorted out here: the parser would write of them to stderr
-    // itself, which may be full.
+    // Invalid directives are sorted out here: the parser would write about them to stderr itself,
+    // which may be full.
     let directives = rust_log
         .unwrap_or_default()
         .split(',')
@@ -77,8 +77,8 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
         LogFormat::Text => false,
         LogFormat::Auto => !io::stderr().is_terminal(),
     };
-    let lines = Lines::default();
-    // What it says of its own errors it would write to stderr itself.
+    let lines = LogLines::default();
+    // The layer would write about its own errors to stderr itself.
     let layer = fmt::layer()
         .with_writer(lines.clone())
         .log_internal_errors(false);
@@ -105,11 +105,11 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     Ok(flush)
 }
 
-/// Rust's own hook writes to stderr on the thread that panics. A message that was put together
+/// Logs a panic, for Rust's own hook writes to stderr on the thread that panics. A message that was put together
 /// while the program ran is left out: it may quote a secret.
 fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
     const EVENT: &str = "internal error: a panic";
-    let kind = Kind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: None };
+    let kind = LineKind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: None };
     let Verdict::Write(left_out) = repeats.judge(kind) else { return };
     let place = panic
         .location()
@@ -126,8 +126,8 @@ fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
     error!(place, panic = message, backtrace, left_out, "{EVENT}");
 }
 
-/// Writes to stderr what people are to read when the process ends, unless nobody reads: then it
-/// gives up after [`LAST_WORDS`], and the exit code says it.
+/// Writes a message for people to stderr as the process ends. If nobody reads, it gives up after
+/// [`LAST_WORDS`], and the exit code has to do.
 pub(crate) fn last_words(message: String) {
     let (writing, written) = channel::<()>();
     // A thread, for a write to a pipe that is full cannot be stopped; it ends with the process.

@@ -18,7 +18,7 @@ use crate::relay::{End, RelayError, Relayed};
 use crate::session_id::SessionId;
 use crate::startup::StartupError;
 use crate::startup::request::StartupParams;
-use crate::telemetry::{Kind as LineKind, Repeats, Verdict};
+use crate::telemetry::{LineKind, Repeats, Verdict};
 use crate::upstream::UpstreamConn;
 use crate::wire::WireError;
 

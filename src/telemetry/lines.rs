@@ -19,46 +19,47 @@ use self::writer::Writer;
 mod queue;
 mod writer;
 
-/// How long the end of the process waits for lines that nobody may be reading.
+/// The longest time that the end of the process waits for the last lines to be read.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// The target of the line that says how many others were dropped. It has a place even when the
-/// queue is full.
+/// The target of the line that says how many others were dropped. The queue takes it even when it is
+/// full.
 const DROPPED: &str = "redshift_iam_proxy::telemetry::dropped";
 
-/// Standard error as the subscriber sees it. All clones share one queue.
+/// Standard error as the subscriber sees it: a handle of the queue. All clones share one queue, and
+/// dropping them loses no line; [`Flush`] writes the last.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(Queue);
+pub(crate) struct LogLines(Queue);
 
 /// Flushes the log when dropped: waits until all lines are written, but no longer than
 /// [`LAST_LINES`].
 #[must_use]
 pub(crate) struct Flush {
     queue: Queue,
-    /// Closed when the writer is at its end.
+    /// The channel that is closed when the thread has written all.
     written: Receiver<()>,
 }
 
-impl Lines {
-    /// Starts the thread that writes them to `sink`. The last lines are written when the returned
-    /// value is dropped.
+impl LogLines {
+    /// Starts the thread that writes the lines to `sink`. The last lines are written when the
+    /// returned value is dropped.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// Returned if the system gives no thread.
     pub(crate) fn write_to(&self, sink: impl Write + Send + 'static) -> io::Result<Flush> {
         self.write_with(sink, |dropped, dropped_total| {
             warn!(target: DROPPED, dropped, dropped_total, "log lines were dropped: they were not read in time");
         })
     }
 
-    /// `tell` logs how many lines were dropped, here and in all.
+    /// Starts the thread. `report` logs how many lines were dropped since the last report and in all.
     fn write_with(
         &self,
         sink: impl Write + Send + 'static,
-        tell: impl Fn(u64, u64) + Send + 'static,
+        report: impl Fn(u64, u64) + Send + 'static,
     ) -> io::Result<Flush> {
         let (writing, written) = channel();
-        let writer = Writer::new(self.0.clone(), sink, tell);
+        let writer = Writer::new(self.0.clone(), sink, report);
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
@@ -77,13 +78,13 @@ impl Drop for Flush {
     }
 }
 
-/// One event's line: the subscriber writes it at once.
-pub(crate) struct Line<'a> {
-    lines: &'a Lines,
+/// The line of one event. The subscriber writes it in one call.
+pub(crate) struct LogLine<'a> {
+    lines: &'a LogLines,
     is_note: bool,
 }
 
-impl Write for Line<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.is_note {
             self.lines.0.note(line);
@@ -98,15 +99,15 @@ impl Write for Line<'_> {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for LogLines {
+    type Writer = LogLine<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line { lines: self, is_note: false }
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine { lines: self, is_note: false }
     }
 
-    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<'a> {
-        Line { lines: self, is_note: of.target() == DROPPED }
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> LogLine<'a> {
+        LogLine { lines: self, is_note: of.target() == DROPPED }
     }
 }
 

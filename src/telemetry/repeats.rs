@@ -1,11 +1,10 @@
-//! Of lines that say the same of the same address, one a second is written.
+//! The limit on lines of the log that repeat: one a second for each kind and address.
 //!
-//! What an unproven client can cause is not to fill the log as fast as it connects. Here it is
-//! counted: the first line of a kind is written, those of the next second are left out, and their
-//! number is told by the next line of the kind, or, where there is none within another second, by a
-//! line of its own. Refusals of proven clients are what an operator looks for, and many clients may
-//! be behind one address: of theirs [`OF_PROVEN`] are written. Lines about sessions do not come
-//! here.
+//! An unproven client must not fill the log as fast as it connects. So the first line of a kind is
+//! written, those of the next second are left out, and their number is in the next line of the kind,
+//! or, where there is none within another second, in a line of its own. Refusals of proven clients
+//! matter to an operator, and many clients may be behind one address: [`OF_PROVEN`] of them are
+//! written. Lines about sessions are not limited.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,24 +17,25 @@ use tracing::{Level, error, info, warn};
 use crate::address::neighbourhood;
 use crate::config::ConnId;
 
-/// How long one line stands for all others of its kind.
+/// The time within which one line stands for all others of its kind.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// Lines of one kind within [`SPAN`] that are about proven clients.
+/// How many lines of one kind about proven clients are written within [`SPAN`].
 const OF_PROVEN: u32 = 10;
 
-/// Kinds remembered, some 150 bytes each. Beyond, addresses that are new share one kind.
+/// The most kinds that are remembered, in some 150 bytes each. Beyond them new addresses share one.
 const MAX_KINDS: usize = 4096;
 
-/// What lines have in common that stand for each other.
+/// The kind of a line: lines of one kind stand for each other.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Kind {
+pub(crate) struct LineKind {
     pub(crate) level: Level,
-    /// The message.
+    /// The message of the line.
     pub(crate) event: &'static str,
-    /// What sort of reason it has, where there are several.
+    /// The sort of reason, for events that have several.
     pub(crate) class: &'static str,
-    /// In IPv6 its /64 counts. `None`: it is about no single address.
+    /// The client's address; all of an IPv6 /64 count as one. `None`: the line is about no single
+    /// address.
     pub(crate) client: Option<IpAddr>,
     /// The connection that a proven client asked for and may open. `None`: it is not known yet, or
     /// the line is about no connection.
@@ -45,32 +45,35 @@ pub(crate) struct Kind {
 /// Whether a line is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// It is, and says how many of its kind were left out since the last one. `None`: none.
+    /// The line is written, and says how many of its kind were left out since the last one. `None`:
+    /// none were.
     Write(Option<u64>),
+    /// The line is left out, and counted.
     LeaveOut,
 }
 
-/// Lines of the last second, by kind. Shared by all that log of unproven clients.
+/// The lines of the last second, by kind. All threads that log about unproven clients share one; its
+/// lock guards the map, and no line is written under it.
 #[derive(Default)]
-pub(crate) struct Repeats(Mutex<HashMap<Kind, Seen>>);
+pub(crate) struct Repeats(Mutex<HashMap<LineKind, Seen>>);
 
 struct Seen {
     /// When the first line of the last second was written.
     since: Instant,
-    /// How many were written in that second.
+    /// How many lines were written in that second.
     written: u32,
     left_out: u64,
 }
 
-impl Kind {
+impl LineKind {
     fn most(&self) -> u32 {
         if self.conn_id.is_some() { OF_PROVEN } else { 1 }
     }
 }
 
 impl Repeats {
-    /// Counts a line that is about to be written.
-    pub(crate) fn judge(&self, mut kind: Kind) -> Verdict {
+    /// Counts a line that is about to be written, and decides whether it is.
+    pub(crate) fn judge(&self, mut kind: LineKind) -> Verdict {
         kind.client = kind.client.map(neighbourhood);
         let now = Instant::now();
         let mut seen = self.seen();
@@ -93,27 +96,26 @@ impl Repeats {
         Verdict::Write(Some(std::mem::take(&mut last.left_out)).filter(|left_out| *left_out > 0))
     }
 
-    /// Tells, for as long as it is polled, what was left out where no other line of the kind has
-    /// come.
-    pub(crate) async fn tell_in_time(&self) {
+    /// Logs, for as long as it is polled, the number of lines left out of each kind of which no other
+    /// line has come.
+    pub(crate) async fn report_in_time(&self) {
         loop {
             sleep(SPAN).await;
-            tell(self.quiet_for(2 * SPAN));
+            report(self.quiet_for(2 * SPAN));
         }
     }
 
-    /// Tells all that has not been told yet.
-    pub(crate) fn tell_rest(&self) {
-        tell(self.quiet_for(Duration::ZERO));
+    /// Logs all numbers that have not been logged yet: at the end of the process.
+    pub(crate) fn report_rest(&self) {
+        report(self.quiet_for(Duration::ZERO));
     }
 
-    /// Forgets the kinds of which no line stands for others any more: those of which lines were
-    /// left out, and how many. One that has to tell of some is kept until its last second began as
-    /// long ago as `age`.
-    fn quiet_for(&self, age: Duration) -> Vec<(Kind, u64)> {
+    /// Forgets the kinds whose line stands for no others any more. Returns those of which lines were
+    /// left out, and how many. Such a kind is kept until its last second began `age` ago.
+    fn quiet_for(&self, age: Duration) -> Vec<(LineKind, u64)> {
         let now = Instant::now();
         let is_over =
-            |_: &Kind, seen: &mut Seen| now - seen.since >= if seen.left_out > 0 { age } else { age.min(SPAN) };
+            |_: &LineKind, seen: &mut Seen| now - seen.since >= if seen.left_out > 0 { age } else { age.min(SPAN) };
         let over: Vec<_> = self.seen().extract_if(is_over).collect();
         over.into_iter()
             .map(|(kind, seen)| (kind, seen.left_out))
@@ -121,13 +123,13 @@ impl Repeats {
             .collect()
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<Kind, Seen>> {
+    fn seen(&self) -> MutexGuard<'_, HashMap<LineKind, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The field of a line whose verdict is [`Verdict::Write`].
-fn tell(kinds: Vec<(Kind, u64)>) {
+/// Logs how many lines of these kinds were left out.
+fn report(kinds: Vec<(LineKind, u64)>) {
     macro_rules! line {
         ($level:ident, $kind:ident, $left_out:ident) => {{
             let client_addr = $kind.client.map(|client| client.to_string());
@@ -150,9 +152,9 @@ mod tests {
 
     use super::*;
 
-    fn kind(class: &'static str, client: &str) -> Kind {
+    fn kind(class: &'static str, client: &str) -> LineKind {
         let client = Some(client.parse().unwrap());
-        Kind { level: Level::INFO, event: "login refused", class, client, conn_id: None }
+        LineKind { level: Level::INFO, event: "login refused", class, client, conn_id: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -177,7 +179,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_proven_clients_ten_lines_are_written() {
         let repeats = Repeats::default();
-        let judge = || repeats.judge(Kind { conn_id: ConnId::new("sales").ok(), ..kind("08004", "10.0.0.1") });
+        let judge = || repeats.judge(LineKind { conn_id: ConnId::new("sales").ok(), ..kind("08004", "10.0.0.1") });
         for _ in 0..OF_PROVEN {
             assert_eq!(judge(), Verdict::Write(None));
         }
@@ -189,9 +191,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn other_kinds_have_lines_of_their_own() {
         let repeats = Repeats::default();
-        let level = Kind { level: Level::WARN, ..kind("28P01", "10.0.0.1") };
-        let event = Kind { event: "cancel forwarded", ..kind("28P01", "10.0.0.1") };
-        let conn_id = Kind { conn_id: ConnId::new("sales").ok(), ..kind("28P01", "10.0.0.1") };
+        let level = LineKind { level: Level::WARN, ..kind("28P01", "10.0.0.1") };
+        let event = LineKind { event: "cancel forwarded", ..kind("28P01", "10.0.0.1") };
+        let conn_id = LineKind { conn_id: ConnId::new("sales").ok(), ..kind("28P01", "10.0.0.1") };
         for other in [
             kind("28P01", "10.0.0.1"),
             kind("28000", "10.0.0.1"),

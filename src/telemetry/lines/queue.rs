@@ -3,42 +3,43 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of lines that wait. The write under way may hold as many again. It bounds the number of
-/// lines too, for each has at least a time, a level and a target: some 10,000.
+/// The cap on the lines that wait, in bytes. The write under way may hold as many again. It caps the
+/// number of lines too, for each has at least a time, a level and a target: some 10,000.
 pub(super) const MAX_WAITING: usize = 1024 * 1024;
 
 /// A bounded queue of log lines. All clones share it: the threads that log and the one that writes.
+/// A lock guards the lines; it is held while one line is copied, and never while one is written.
 #[derive(Clone, Default)]
 pub(super) struct Queue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// The queue is no longer empty, or is closing.
+    /// Signalled when the queue is no longer empty, or is closing.
     changed: Condvar,
-    /// All lines dropped since the start.
+    /// How many lines were dropped since the start.
     dropped: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    /// Written ahead of the rest: how many lines were dropped between what has been written and
-    /// what waits.
+    /// The line that is written first: how many lines were dropped between those that have been
+    /// written and those that wait.
     note: Vec<u8>,
-    /// Whole lines.
+    /// The lines that wait, each of them whole.
     waiting: Vec<u8>,
-    /// Lines dropped since the writer last took what waits. While there are any, no line is let in,
-    /// so that all that were dropped belong behind those that wait.
+    /// How many lines were dropped since the writer last took the others. While there are any, no
+    /// line is let in, so that all dropped ones belong behind those that wait.
     dropped: u64,
     is_closing: bool,
 }
 
-/// What the writer takes at a time.
+/// The lines that the writer takes at a time.
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
-    /// How many of its bytes are the note.
+    /// How many of the bytes are the note.
     pub(super) note: usize,
-    /// Lines that belong behind it, and were dropped.
+    /// How many lines that belong behind it were dropped.
     pub(super) dropped: u64,
 }
 
@@ -48,7 +49,8 @@ impl Queue {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Never waits but for another thread's copying of a line.
+    /// Adds a line, or drops it where there is no room. It waits for no more than another thread's
+    /// copying of a line.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.state();
         let was_empty = state.is_empty();
@@ -64,11 +66,12 @@ impl Queue {
         }
     }
 
+    /// Adds to the note, which is written ahead of all lines.
     pub(super) fn note(&self, line: &[u8]) {
         self.state().note.extend_from_slice(line);
     }
 
-    /// What waits, once something does. `None`: nothing more will come.
+    /// Waits for lines and takes all that wait. `None`: nothing more will come.
     pub(super) fn take(&self) -> Option<Batch> {
         let mut state = self.state();
         while state.is_empty() {
@@ -93,11 +96,13 @@ impl Queue {
         Some(Batch { bytes, note, dropped })
     }
 
+    /// Lets the writer end when it has written all lines.
     pub(super) fn close(&self) {
         self.state().is_closing = true;
         self.0.changed.notify_one();
     }
 
+    /// Counts lines that were dropped or lost.
     pub(super) fn count(&self, dropped: u64) {
         self.0.dropped.fetch_add(dropped, Ordering::Relaxed);
     }

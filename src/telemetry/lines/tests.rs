@@ -49,7 +49,7 @@ impl Write for Scripted {
 }
 
 struct Test {
-    lines: Lines,
+    lines: LogLines,
     flush: Flush,
     written: Arc<Mutex<Vec<u8>>>,
     began: Receiver<()>,
@@ -61,7 +61,7 @@ impl Test {
         let ((began, begins), (go_on, may_go_on)) = (channel(), channel());
         let (script, written) = (Arc::new(Mutex::new(script.into_iter().collect())), Arc::default());
         let sink = Scripted { script, written: Arc::clone(&written), began, go_on: may_go_on };
-        let lines = Lines::default();
+        let lines = LogLines::default();
         let noted = lines.clone();
         let tell = move |dropped, total| {
             noted

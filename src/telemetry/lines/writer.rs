@@ -9,42 +9,44 @@ use super::queue::{Batch, Queue};
 /// Pause before the next write to a pipe that is full and, by somebody else's doing, not blocking.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
-/// The thread that writes.
+/// The state of the thread that writes.
 pub(super) struct Writer<W, T> {
     queue: Queue,
     sink: W,
-    tell: T,
-    /// A line was cut off: the next one begins behind a line end of its own.
+    report: T,
+    /// A line was cut off by an error: a line end goes ahead of the next one.
     is_cut: bool,
 }
 
 impl<W: Write, T: Fn(u64, u64)> Writer<W, T> {
-    pub(super) fn new(queue: Queue, sink: W, tell: T) -> Self {
-        Self { queue, sink, tell, is_cut: false }
+    /// Makes a writer. `report` logs how many lines were dropped since the last report and in all.
+    pub(super) fn new(queue: Queue, sink: W, report: T) -> Self {
+        Self { queue, sink, report, is_cut: false }
     }
 
+    /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self) {
-        let (mut untold, mut telling) = (0, 0);
+        let (mut unreported, mut reporting) = (0, 0);
         while let Some(batch) = self.queue.take() {
             let lost = self.write(&batch);
-            untold += batch.dropped;
+            unreported += batch.dropped;
             match lost {
-                // The note of before is written.
-                None => untold -= std::mem::take(&mut telling),
+                // The note of the last report is written.
+                None => unreported -= std::mem::take(&mut reporting),
                 Some(lines) => {
-                    untold += lines;
-                    telling = 0;
+                    unreported += lines;
+                    reporting = 0;
                     self.queue.count(lines);
                 }
             }
-            if untold > 0 && lost.is_none() {
-                (self.tell)(untold, self.queue.dropped());
-                telling = untold;
+            if unreported > 0 && lost.is_none() {
+                (self.report)(unreported, self.queue.dropped());
+                reporting = unreported;
             }
         }
     }
 
-    /// `Some`: it failed, and so many lines are lost, not counting the note.
+    /// Writes a batch. `Some`: that failed, and so many lines are lost, not counting the note.
     fn write(&mut self, batch: &Batch) -> Option<u64> {
         if self.is_cut && self.put(b"\n") == 1 {
             self.is_cut = false;
@@ -57,12 +59,13 @@ impl<W: Write, T: Fn(u64, u64)> Writer<W, T> {
                 .get(..written)
                 .is_some_and(|written| written.ends_with(b"\n"));
         let lines = lost.iter().filter(|byte| **byte == b'\n').count();
-        // The note is told again, with what is lost now.
+        // The note is made again, with the lines that are lost now.
         let notes = usize::from(written < batch.note);
         Some(u64::try_from(lines - notes.min(lines)).unwrap_or(u64::MAX))
     }
 
-    /// Waits for a reader as long as it takes: how many bytes were written before an error.
+    /// Writes bytes and waits for a reader as long as it takes. Returns how many were written before
+    /// an error.
     fn put(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() {
