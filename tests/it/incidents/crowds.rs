@@ -32,7 +32,7 @@ async fn supavisor_993_large_results_reach_asynchronous_libpq() {
     );
     let mut python = Command::new("python3");
     python
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/incidents/async_libpq.py"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/incidents/async_libpq.py"))
         .arg(conninfo);
     let output = python.kill_on_drop(true).output().await.unwrap();
     assert_eq!(output.stdout, b"all read\n", "{}", String::from_utf8_lossy(&output.stderr));
