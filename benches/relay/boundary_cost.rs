@@ -1,4 +1,4 @@
-//! What following the messages costs, as a share of all that a relay does: at most 3 % in lines 1
+//! The cost of following the messages, as a share of all that a relay does: at most 3 % in lines 1
 //! and 5 of the goals (performance.md). Narrow rows are no goal, but the most messages that a byte
 //! can hold in practice.
 //!
@@ -19,7 +19,7 @@ use crate::{CHUNK_BYTES, ROUND_BYTES};
 /// How long each relay is watched.
 const WATCHED: Duration = Duration::from_secs(3);
 
-/// What times are given for.
+/// The amount of bytes that times are given for.
 #[derive(Clone, Copy)]
 enum Per {
     Mebibyte,

@@ -27,7 +27,7 @@ mod rig;
 mod traffic;
 mod ways;
 
-/// What a relay reads at most at once.
+/// The most bytes that a relay reads at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Relayed between two looks at the clock: several reads, but no more than sockets hold.
@@ -67,11 +67,11 @@ fn record_path(bencher: Bencher<'_, '_>, path: &Path) {
         .bench_local_values(|()| rig.borrow_mut().relay(Boundaries::Followed));
 }
 
-/// From leg to leg.
+/// One direction, from leg to leg.
 struct Path {
     upstream_leg: Leg,
     client_leg: Leg,
-    /// Of the records from upstream.
+    /// The size of the records from upstream.
     record_bytes: usize,
 }
 

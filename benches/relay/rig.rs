@@ -15,7 +15,7 @@ use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerCo
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-/// What carries a leg.
+/// The transport of a leg.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Leg {
     Plain,
@@ -31,11 +31,11 @@ impl fmt::Display for Leg {
     }
 }
 
-/// What the peers send in one round; the sockets' buffers have to hold it.
+/// The bytes that the peers send in one round; the sockets' buffers have to hold them.
 pub(crate) struct Round {
     pub(crate) from_client: Vec<u8>,
     pub(crate) from_upstream: Vec<u8>,
-    /// Of plaintext in one TLS record of theirs.
+    /// The bytes of plaintext in one TLS record of the peers.
     pub(crate) record_bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What is sent: whole messages, again and again.
+//! The bytes that are sent: whole messages, again and again.
 
 use std::fmt;
 
@@ -20,14 +20,14 @@ pub(crate) enum Traffic {
 impl Traffic {
     pub(crate) const ALL: [Self; 4] = [Self::WideRows, Self::NarrowRows, Self::Copy, Self::Answers];
 
-    /// As many as fit into `bytes`, and how many messages that are.
+    /// As many messages as fit into `bytes`, and their number.
     pub(crate) fn stream(self, bytes: usize) -> (Vec<u8>, usize) {
         let unit = self.unit();
         let times = bytes / unit.concat().len();
         (unit.concat().repeat(times), unit.len() * times)
     }
 
-    /// What is repeated: one row, or one answer.
+    /// The messages that are repeated: one row, or one answer.
     pub(crate) fn unit(self) -> Vec<Vec<u8>> {
         match self {
             Self::WideRows => vec![message(b'D', &[7; 8192 - 5])],
@@ -54,7 +54,7 @@ impl fmt::Display for Traffic {
     }
 }
 
-/// What `pgbench -S` asks.
+/// The query of `pgbench -S`.
 pub(crate) fn query() -> Vec<u8> {
     message(b'Q', b"SELECT abalance FROM pgbench_accounts WHERE aid = 12345;\0")
 }

@@ -17,13 +17,13 @@ use rustls::{ClientConfig, ClientConnection, ServerConnection};
 use crate::CHUNK_BYTES;
 use crate::rig::configs;
 
-/// As PostgreSQL's.
+/// The plaintext in one TLS record, as PostgreSQL fills them.
 const RECORD_BYTES: usize = 8 * 1024;
 
 /// Seven records: with their overhead still one read of a scratch buffer.
 const PLAINTEXT_BYTES: usize = 7 * RECORD_BYTES;
 
-/// Where rustls keeps what it reads: A.
+/// Way A: rustls keeps the bytes that it reads in buffers of its own.
 #[divan::bench(sample_size = 1, sample_count = 5000)]
 fn decrypt_a_buffered(bencher: Bencher<'_, '_>) {
     let (client_config, mut server) = warehouse();
@@ -58,7 +58,7 @@ fn decrypt_a_buffered(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// Where rustls decrypts what we have read, in its place: B.
+/// Way B: rustls decrypts the bytes that we have read in place.
 #[divan::bench(sample_size = 1, sample_count = 5000)]
 fn decrypt_b_unbuffered(bencher: Bencher<'_, '_>) {
     let (client_config, mut server) = warehouse();

@@ -29,7 +29,7 @@ pub(crate) fn kolmogorov_smirnov(one: &[f64], other: &[f64]) -> f64 {
     (2.0 * (1..=100).map(term).sum::<f64>()).clamp(0.0, 1.0)
 }
 
-/// Of the standard normal distribution, by the integral itself: Simpson's rule up to eight
+/// The tail of the standard normal distribution, by the integral itself: Simpson's rule up to eight
 /// deviations.
 fn upper_tail(z: f64) -> f64 {
     const STEPS: u32 = 2_000;

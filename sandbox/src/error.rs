@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No folder with `initdb` and `postgres` in it.
+    /// Returned if no folder with `initdb` and `postgres` is found.
     #[error("no PostgreSQL server programs found ($PG_BIN, /usr/lib/postgresql/*/bin, PATH); install postgresql")]
     NoPostgres,
     /// PostgreSQL refuses to run as root, and there is nobody else to run it as.
@@ -20,7 +20,7 @@ pub enum StartError {
     /// A file, folder or program of PostgreSQL's could not be used.
     #[error("cannot prepare PostgreSQL: {path}")]
     File {
-        /// What was touched.
+        /// The path that was touched.
         path: PathBuf,
         /// The system's answer.
         #[source]
@@ -29,7 +29,7 @@ pub enum StartError {
     /// `initdb` or `postgres` ended instead of becoming ready.
     #[error("{program} did not start:\n{log}")]
     Program {
-        /// Which of the two.
+        /// The program, one of the two.
         program: &'static str,
         /// The last lines it wrote.
         log: String,
@@ -37,7 +37,7 @@ pub enum StartError {
     /// PostgreSQL runs but refused to be set up.
     #[error("cannot set up PostgreSQL")]
     Setup(#[from] tokio_postgres::Error),
-    /// No certificate can be made for these names.
+    /// Returned if no certificate can be made for these names.
     #[error("cannot issue a server certificate")]
     Certificate(#[from] rcgen::Error),
     /// The certificate and key cannot be served.
@@ -46,7 +46,7 @@ pub enum StartError {
     /// A listener's address is taken or not ours.
     #[error("cannot listen on {address}")]
     Listen {
-        /// As asked for.
+        /// The address that was asked for.
         address: SocketAddr,
         /// The system's answer.
         #[source]

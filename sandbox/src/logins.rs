@@ -15,7 +15,7 @@ const REISSUE_FLOOR: Duration = Duration::from_secs(60);
 /// A database user with a temporary password.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Login {
-    /// What a client gives at login, for example `IAMR:rs01` or `IAMA:adam:readers`.
+    /// The user that a client gives at login, for example `IAMR:rs01` or `IAMA:adam:readers`.
     pub user: String,
     /// The user that a session of it is in the database: `IAMR:rs01`, `adam`.
     pub role: String,
@@ -35,7 +35,7 @@ pub struct Logins {
     book: Mutex<Book>,
 }
 
-/// What everybody gets.
+/// The one login that every caller gets.
 struct Fixed {
     user: String,
     password: String,
@@ -74,12 +74,12 @@ impl Logins {
         self.book().clock_ahead += by;
     }
 
-    /// From now on every mint yields a new password, also where an old one has life left.
+    /// Lets every mint yield a new password from now on, also where an old one has life left.
     pub fn rotate(&self) {
         self.book().rotate = true;
     }
 
-    /// From now on passwords live this long, whatever is asked for. `None`: as asked for.
+    /// Sets the life of passwords minted from now on. `None`: as long as the caller asks for.
     pub fn set_life(&self, life: Option<Duration>) {
         self.book().life = life;
     }

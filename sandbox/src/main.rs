@@ -159,7 +159,7 @@ async fn run_aws(alone: AwsAlone, signals: &mut Signals) -> Result<(), Box<dyn s
     Ok(())
 }
 
-/// What ends us.
+/// The signals that end the program.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -178,7 +178,7 @@ impl Signals {
     }
 }
 
-/// What a client of the AWS endpoint has to know.
+/// The environment for a client of the AWS endpoint.
 struct Keys {
     id: String,
     secret: String,
@@ -208,7 +208,7 @@ fn describe(sandbox: &Sandbox, ca: &Path, keys: &Keys) {
     keys.describe(&sandbox.aws);
 }
 
-/// Whoever finds the file finds all of it.
+/// Writes a file by renaming, so that a reader finds all of it or none.
 fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
     let folder = path
         .parent()

@@ -30,7 +30,7 @@ const DATABASE: &str = "dev";
 /// Run in [`DATABASE`] at the start: views and functions of Redshift's catalog.
 const CATALOG: &str = include_str!("postgres/catalog.sql");
 
-/// What to start.
+/// The options of a PostgreSQL that is started.
 #[derive(Clone, Copy)]
 pub struct PostgresOptions<'a> {
     /// Signs the certificate (localhost, 127.0.0.1) of the TLS door.
@@ -109,7 +109,7 @@ impl Postgres {
     /// Runs statements as superuser in [`Postgres::database`], on a connection of their own.
     ///
     /// # Errors
-    /// What PostgreSQL says of the first one that fails.
+    /// The error of PostgreSQL for the first statement that fails.
     pub async fn execute(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         self.connect(DATABASE).await?.batch_execute(sql).await
     }
@@ -117,7 +117,7 @@ impl Postgres {
     /// Creates the role if it is missing, with the right to create tables.
     ///
     /// # Errors
-    /// What PostgreSQL says of it.
+    /// The error of PostgreSQL.
     pub async fn ensure_role(&self, user: &str) -> Result<(), tokio_postgres::Error> {
         let _one_at_a_time = self.roles.lock().await;
         ensure_role(&self.connect(DATABASE).await?, user).await

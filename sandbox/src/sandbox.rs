@@ -18,7 +18,7 @@ pub struct Sandbox {
     pub warehouse: Warehouse,
     /// Does the work behind the warehouse, and accepts the same logins at its own TLS door.
     pub postgres: Arc<Postgres>,
-    /// What `aws` minted.
+    /// The logins that `aws` minted.
     pub logins: Arc<Logins>,
     /// Signed the certificates of the warehouse and of PostgreSQL.
     pub ca: Ca,

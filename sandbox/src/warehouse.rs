@@ -40,7 +40,7 @@ use crate::postgres::Postgres;
 /// How long the listener rests when the system has no connection to give it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where a warehouse listens, and under which names.
+/// The address and names of a warehouse.
 #[derive(Clone, Debug)]
 pub struct WarehouseOptions {
     /// Port 0 takes a free one.
@@ -117,7 +117,7 @@ impl Warehouse {
         Ok(Self { address, shared, listener, _postgres: postgres })
     }
 
-    /// Where it listens, with the true port.
+    /// The address that it listens at, with the true port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -1,4 +1,4 @@
-//! What PostgreSQL says its sessions do, over its local socket.
+//! The activity of PostgreSQL's sessions, as it reports it over its local socket.
 
 use redshift_sandbox::sandbox::Sandbox;
 

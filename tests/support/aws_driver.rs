@@ -13,18 +13,18 @@ pub(crate) const CLEARTEXT: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 /// AuthenticationOk.
 pub(crate) const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
-/// What redshift_connector writes right behind the password.
+/// The bytes that redshift_connector writes right behind the password.
 pub(crate) const FLUSH: &[u8] = b"H\0\0\0\x04";
 
 /// Longest error that the ODBC driver reads, in bytes.
 const MAX_ERROR_BYTES: usize = 30_000;
 
-/// One of them, as its startup message tells it apart.
+/// One driver, with the startup message that identifies it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Driver {
     /// Behind user and database, in its order.
     pub(crate) keys: &'static [(&'static str, &'static str)],
-    /// What follows the password in the same write.
+    /// The bytes behind the password in the same write.
     pub(crate) behind_password: &'static [u8],
     /// The feature level it asks for.
     pub(crate) level: &'static str,
@@ -44,7 +44,7 @@ pub(crate) const JDBC: Driver = Driver {
     level: "3",
 };
 
-/// As it came in 2.1.0.20 to 24: compression on by default.
+/// The driver in its versions 2.1.0.20 to 24: compression on by default.
 pub(crate) const JDBC_COMPRESSING: Driver = Driver {
     keys: &[
         ("client_encoding", "UTF8"),
@@ -92,7 +92,7 @@ pub(crate) const ALL: [Driver; 4] = [JDBC, JDBC_COMPRESSING, ODBC, PYTHON];
 /// A session of one of them.
 #[derive(Debug)]
 pub(crate) struct Greeted {
-    /// What came between AuthenticationOk and ReadyForQuery, and that.
+    /// The messages from AuthenticationOk to ReadyForQuery.
     pub(crate) messages: Vec<Message>,
     /// pid and secret, as they stand in BackendKeyData.
     pub(crate) key: [u8; 8],

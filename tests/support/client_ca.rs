@@ -24,7 +24,7 @@ pub(crate) struct Client {
     serial: u64,
 }
 
-/// What a test wants in it.
+/// The fields of a certificate that a test sets.
 #[derive(Clone, Default)]
 pub(crate) struct Wanted<'a> {
     pub(crate) dns: &'a [&'a str],
@@ -39,7 +39,7 @@ impl ClientCa {
         Self::held_to(None)
     }
 
-    /// One that may vouch for these DNS names alone, if any are given (name constraints).
+    /// Makes a CA that may sign for these DNS names alone, if any are given (name constraints).
     pub(crate) fn held_to(names: Option<&str>) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Each its own: of two with one name, the wrong one's signature is what fails.
@@ -83,7 +83,7 @@ impl ClientCa {
         Client { cert_pem: certificate.pem(), key_pem: key.serialize_pem(), serial }
     }
 
-    /// For one dNSName.
+    /// Makes a certificate for one dNSName.
     pub(crate) fn client(&self, name: &str) -> Client {
         self.issue(&Wanted { dns: &[name], ..Wanted::default() })
     }

@@ -13,7 +13,7 @@ pub(crate) const LENGTHS: [u32; 6] = [0, 3, 4, i32::MAX as u32, 1 << 31, u32::MA
 
 pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
 
-/// What a client is told before the end.
+/// The message that a client gets before the end.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
     /// Nothing.

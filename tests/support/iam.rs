@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use redshift_sandbox::aws::Request;
 use serde_json::Value;
 
-/// One permission asked for.
+/// One permission that a call needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// The caller's ARN as GetCallerIdentity tells it; that of the identity provider, for a web
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     pub(crate) context: BTreeMap<String, Vec<String>>,
 }
 
-/// What IAM says.
+/// The decision of IAM.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Decision {
     Allowed,
@@ -31,7 +31,7 @@ pub(crate) enum Decision {
     Denied(String),
 }
 
-/// Who may do what: policies attached to identities, and roles' trust policies.
+/// The permissions of an account: policies attached to identities, and roles' trust policies.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
     identity: Vec<(String, Value)>,
@@ -294,7 +294,7 @@ impl Seen {
     }
 }
 
-/// What a request does not tell but IAM knows.
+/// The facts that IAM knows and a request does not hold.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     /// Workgroups' ids, by name.
@@ -416,7 +416,7 @@ pub(crate) fn calls(seen: &Seen, world: &World) -> Vec<Call> {
     }
 }
 
-/// What a call to provisioned Redshift asks for, and on what.
+/// The permissions and resources of a call to provisioned Redshift.
 fn cluster<'a>(
     operation: &str,
     parameter: &dyn Fn(&str) -> &'a str,

@@ -10,7 +10,7 @@ use super::scram::{Scram, initial_response};
 /// How many ways there are; the last two shake hands.
 pub(crate) const WAYS: usize = 10;
 
-/// One of the ways to leave before one is known.
+/// One of the ways to leave before the login.
 pub(crate) async fn leave(mut socket: TcpStream, ca_pem: &str, hello: &[u8], way: usize) {
     if way % 2 == 1 {
         // A reset rather than an end.

@@ -51,10 +51,11 @@ pub(crate) mod warehouse;
 pub(crate) const USER: &str = "demo";
 pub(crate) const PASSWORD: &str = "demo-password";
 
-/// One round, so that a thousand logins cost their clients nothing. Password as above.
+/// The iteration count of the user's verifier: one, so that a thousand logins cost their clients
+/// nothing.
 const FAST_VERIFIER_ROUNDS: u32 = 1;
 
-/// What a test may want otherwise.
+/// The options of a rig that a test may change.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     /// Sections and keys, appended to the configuration: `[limits]`, `[credentials]`, more
@@ -64,7 +65,8 @@ pub(crate) struct Setup {
     pub(crate) tls: &'static str,
     /// Keys of `[upstream]`, besides `ca`.
     pub(crate) upstream: String,
-    /// Where `connections.sales` leads: the Redshift face, or PostgreSQL itself with TLS and SCRAM.
+    /// The warehouse of `connections.sales`: the Redshift face, or PostgreSQL itself with TLS and
+    /// SCRAM.
     pub(crate) plain_postgres: bool,
     /// More workgroups that the role may open, beside `analytics`.
     pub(crate) workgroups: Vec<&'static str>,

@@ -15,10 +15,10 @@ use tokio::process::{Child, ChildStderr, Command};
 /// moto takes any keys; these have no other meaning.
 pub(crate) const KEYS: (&str, &str) = ("testing", "testing");
 
-/// Where the fixtures are. Another Region's clients find nothing.
+/// The Region of the fixtures. Clients of another Region find nothing.
 pub(crate) const REGION: &str = "ap-southeast-2";
 
-/// Whose everything is.
+/// The account of all fixtures.
 pub(crate) const ACCOUNT: &str = "123456789012";
 
 /// A running server. Killed when dropped, and with it all that it holds.
@@ -65,7 +65,7 @@ impl Moto {
         format!("http://{}", self.address)
     }
 
-    /// What it has written: a line for each request.
+    /// The log of moto: a line for each request.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -78,7 +78,7 @@ impl Moto {
             .count()
     }
 
-    /// What a client of it, such as the proxy, needs in its environment.
+    /// The environment for a client of moto, such as the proxy.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ACCESS_KEY_ID", KEYS.0.to_owned()),
@@ -224,7 +224,8 @@ fn token() -> String {
     format!("{:032x}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What the variable says, or the one among the workspace's tools, or the one on the PATH.
+/// The program that the variable names, or the one among the workspace's tools, or the one on the
+/// PATH.
 fn tool(variable: &str, name: &str) -> OsString {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("target/tools/bin")

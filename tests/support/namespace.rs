@@ -55,7 +55,7 @@ pub(crate) async fn run_inside(test: &str) {
 
 /// A peer in a namespace of its own, at [`THERE`].
 pub(crate) struct Peer {
-    /// What the namespace lives with.
+    /// The process that keeps the namespace alive.
     holder: Child,
     forwarders: Vec<Child>,
 }
@@ -96,7 +96,7 @@ impl Peer {
         self.forwarders.push(says(command, "up").await);
     }
 
-    /// From now on what is sent to the peer vanishes, and it sends nothing: its address is gone,
+    /// Lets all packets to and from the peer vanish from now on: its address is gone,
     /// and nobody says so.
     pub(crate) async fn vanish(&self) {
         let mut show = Command::new("nsenter");

@@ -31,7 +31,7 @@ fn serving(mut command: Command, world: &World, env: &[(&str, &str)]) -> Command
     command
 }
 
-/// Of open(2), on Linux.
+/// The flag of open(2), on Linux.
 const O_NONBLOCK: i32 = 0o4000;
 
 /// Sends a signal by its name. The shell's own `kill`: a small system has no other.
@@ -53,7 +53,7 @@ pub(crate) struct Proxy {
     reader: watch::Sender<Reader>,
 }
 
-/// What the reader of the log does.
+/// The behaviour of the reader of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Reader {
     Reads,

@@ -26,7 +26,7 @@ pub(crate) async fn tcp(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).await.unwrap()
 }
 
-/// From this address of the loopback network.
+/// Connects from this address of the loopback network.
 pub(crate) async fn tcp_from(from: impl Into<IpAddr>, port: u16) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     // Else the ports of one address are soon used up: closed ones are not free at once.
@@ -39,7 +39,7 @@ pub(crate) fn tls_config(ca_pem: &str) -> ClientConfig {
     tls_config_as(ca_pem, None)
 }
 
-/// Of a client that shows a certificate, or none.
+/// The TLS settings of a client that shows this certificate, or none.
 pub(crate) fn tls_config_as(ca_pem: &str, client: Option<&Client>) -> ClientConfig {
     let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     let mut roots = RootCertStore::empty();
@@ -127,7 +127,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// Whatever carries the bytes.
 pub(crate) type Stream = Box<dyn Io>;
 
-/// In clear, or inside TLS by way of an SSLRequest.
+/// Connects in clear, or inside TLS by way of an SSLRequest.
 pub(crate) async fn open(port: u16, ca_pem: Option<&str>) -> Stream {
     match ca_pem {
         Some(ca_pem) => Box::new(tls(port, ca_pem).await),
@@ -164,7 +164,7 @@ pub(crate) fn field(body: &[u8], code: u8) -> String {
     String::from_utf8(field[1..].to_vec()).unwrap()
 }
 
-/// What a TLS client says first, to be cut where a test likes.
+/// The ClientHello of a TLS client, to be cut where a test likes.
 pub(crate) fn client_hello(config: ClientConfig) -> Vec<u8> {
     let name = ServerName::try_from("localhost").unwrap();
     let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();

@@ -36,7 +36,7 @@ pub(crate) struct Scene {
 const WORKGROUPS: [&str; 9] =
     ["throttled", "denied", "failing", "garbled", "cut", "assume", "stranger", "nonsense", "parameter"];
 
-/// Those whose role nobody else uses, so that no session of it is there before.
+/// The connections with a role of their own, of which no session is there before.
 const OF_THEIR_OWN: [&str; 4] = ["assume", "stranger", "nonsense", "parameter"];
 
 fn with_own_role(world: &World, toml: &str, name: &str) -> String {
@@ -95,7 +95,7 @@ impl Scene {
         Self { world, tap, secrets, replies: Vec::new() }
     }
 
-    /// What went between the proxy and AWS.
+    /// The bytes between the proxy and AWS.
     fn add_aws_secrets(&mut self) {
         let all = |begin: &str, ends: &[char]| {
             let all = self.tap.all_between(begin, ends);
@@ -189,7 +189,7 @@ pub(crate) struct Login {
     pub(crate) stream: Stream,
     /// Body of BackendKeyData.
     pub(crate) key: Vec<u8>,
-    /// Of its refusal.
+    /// The SQLSTATE and text of its refusal.
     pub(crate) sqlstate: Option<String>,
 }
 
@@ -222,7 +222,7 @@ pub(crate) async fn query(login: &mut Login) {
     );
 }
 
-/// What a log may hold least of all, and no client either.
+/// The secrets that neither a log nor a client may see.
 pub(crate) fn assert_clean(scene: &mut Scene, log: &str) {
     scene.add_aws_secrets();
     let mut in_log = Secrets(scene.secrets.0.clone());

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::raw::message;
 
-/// One exchange.
+/// One SCRAM exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Scram {
     /// The GS2 header, usually `n,,`.

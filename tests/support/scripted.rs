@@ -18,7 +18,7 @@ use super::warehouse::{agree, read_request, send};
 /// Makes bytes out of the last message that came.
 pub(crate) type Answer = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
-/// One thing that it does. Behind the last it closes.
+/// One step of a script. Behind the last one the connection is closed.
 #[derive(Clone)]
 pub(crate) enum Step {
     Say(Vec<u8>),
@@ -31,7 +31,7 @@ pub(crate) enum Step {
     Hang,
 }
 
-/// What it does with an SSLRequest.
+/// The answer to an SSLRequest.
 #[derive(Clone)]
 pub(crate) enum Door {
     /// TLS, then the script.
@@ -44,10 +44,10 @@ pub(crate) enum Door {
     AnswerHello(Vec<u8>),
 }
 
-/// What came in.
+/// The messages and connections that came in.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// In clear: all of each connection whose door was not opened.
+    /// All bytes in clear of each connection that was not let into TLS.
     pub(crate) in_clear: Vec<Vec<u8>>,
     /// Messages behind the startup message, by script.
     pub(crate) messages: HashMap<String, Vec<(u8, Vec<u8>)>>,
@@ -64,7 +64,7 @@ pub(crate) struct Scripted {
 struct Shared {
     acceptor: TlsAcceptor,
     door: Mutex<Door>,
-    /// By the application_name of the startup message.
+    /// The scripts by the application_name of the startup message.
     scripts: Mutex<HashMap<String, Vec<Step>>>,
     seen: Mutex<Seen>,
 }
@@ -83,7 +83,7 @@ impl Scripted {
         *self.shared.door.lock().unwrap() = door;
     }
 
-    /// What it does with a client of this application_name.
+    /// Sets the script for clients of this application_name.
     pub(crate) fn script(&self, name: &str, steps: Vec<Step>) {
         self.shared
             .scripts
@@ -92,7 +92,7 @@ impl Scripted {
             .insert(name.to_owned(), steps);
     }
 
-    /// What came in since the last call.
+    /// Takes all that came in since the last call.
     pub(crate) fn seen(&self) -> Seen {
         std::mem::take(&mut self.shared.seen.lock().unwrap())
     }
@@ -205,7 +205,7 @@ async fn hang<S: AsyncRead + Unpin>(stream: &mut S) -> Result<()> {
     Ok(())
 }
 
-/// What a warehouse says once it is satisfied: statuses, key, ready.
+/// The messages of a warehouse behind AuthenticationOk: statuses, key, ready.
 pub(crate) fn greeting() -> Vec<u8> {
     let key = message(b'K', &[0, 0, 0, 7, 1, 2, 3, 4]);
     [parameter_status("server_version", "8.0.2"), parameter_status("client_encoding", "UTF8"), key, message(b'Z', b"I")]

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// A password with everything that has to be escaped somewhere.
 pub(crate) const ODD_PASSWORD: &str = r#"pl+nt/ed=pa%ss "w\rd-7f3a'"#;
 
-/// What must not be seen, each in every spelling.
+/// The secrets that must not be seen, each in every spelling.
 #[derive(Default)]
 pub(crate) struct Secrets(pub(crate) Vec<(String, Vec<String>)>);
 

@@ -16,7 +16,7 @@ use super::{PASSWORD, Setup, USER, World, login_over, raw, refusal, until, witho
 pub(crate) const OTHER_ACCOUNT: &str = "210987654321";
 pub(crate) const PROXY_USER: &str = "arn:aws:iam::123456789012:user/proxy";
 
-/// What a refused client reads.
+/// The refusal that a client reads.
 pub(crate) const NOT_AVAILABLE: &str = "08004";
 pub(crate) const UNREACHABLE: &str = "08001";
 pub(crate) const NOT_NOW: &str = "57P03";
@@ -39,7 +39,7 @@ pub(crate) struct Seed {
 pub(crate) struct Run {
     pub(crate) world: World,
     pub(crate) proxy: Proxy,
-    /// Where the proxy has its identity from.
+    /// The source of the proxy's identity.
     agent: Option<ContainerCredentials>,
 }
 
@@ -245,7 +245,7 @@ impl Run {
             .collect()
     }
 
-    /// What has been called, in order: see [`shown`].
+    /// The calls so far, in their order: see [`shown`].
     pub(crate) fn calls(&self) -> Vec<String> {
         calls(self.aws())
     }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use super::raw::{Message, SOON, field, message, read_message, send, startup};
 use super::{PASSWORD, USER, without_session};
 
-/// What a session hears that we end: SQLSTATE and text.
+/// The error that the proxy ends a session with: SQLSTATE and text.
 pub(crate) const TERMINATED: (&str, &str) = ("57P01", "terminating connection due to administrator command");
 
 /// A session that is ready for queries.

@@ -45,7 +45,7 @@ struct Tally {
     endless_bytes: AtomicU64,
 }
 
-/// One session in the tally.
+/// One session that is counted in the tally, until it is dropped.
 struct Counted(Arc<Tally>);
 
 impl StandIn {

@@ -25,7 +25,7 @@ impl Tap {
         Self::to(url.strip_prefix("http://").unwrap().parse().unwrap()).await
     }
 
-    /// In front of whatever listens there.
+    /// Starts a tap in front of this address.
     pub(crate) async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

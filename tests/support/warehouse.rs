@@ -1,4 +1,4 @@
-//! What the warehouses that are not the sandbox's have in common: how they take its place, their
+//! The common parts of the warehouses that are not the sandbox's: how they take its place, their
 //! door, and what they say.
 
 use std::io::Result;
@@ -43,7 +43,7 @@ fn acceptor(leaf: &Leaf) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()))
 }
 
-/// What comes first: an SSLRequest, or what has its length.
+/// Reads the first bytes of a connection: an SSLRequest, or others of its length.
 pub(crate) async fn read_request(socket: &mut TcpStream) -> Result<[u8; SSL_REQUEST.len()]> {
     let mut request = [0; SSL_REQUEST.len()];
     socket.read_exact(&mut request).await?;

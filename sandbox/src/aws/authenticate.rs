@@ -1,4 +1,4 @@
-//! Who signed a request, or why it is not believed.
+//! Authentication of requests: the caller by its signature, or the reason for a refusal.
 //!
 //! The checks and their order follow AWS's error messages ("Troubleshoot Signature Version 4
 //! signing", IAM User Guide): a header that can be read, a known key, its token, its end, the

@@ -1,4 +1,4 @@
-//! What a request asks for: an operation, and its parameters.
+//! The call in a request: an operation and its parameters.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use super::service::{Protocol, Service, TARGET};
 /// A request as far as it can be read without knowing who sent it.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// In whose manner it is answered.
+    /// The service in the manner of which the call is answered.
     pub(super) service: Service,
-    /// As the request names it; perhaps none of [`Operation`].
+    /// The operation as the request names it; it may be none of [`Operation`].
     pub(super) name: String,
     pub(super) operation: Option<Operation>,
     /// Members of the JSON body (nested ones as `a.b`, elements as `a.1`) or form fields, all as
@@ -122,7 +122,7 @@ impl Call {
     /// A JSON member that is a whole number.
     ///
     /// # Errors
-    /// As [`Call::text`].
+    /// The same errors as [`Call::text`].
     pub(super) fn whole(&self, name: &str) -> Result<Option<i64>, Refusal> {
         self.member(name, "an Integer", Value::as_i64)
     }
@@ -130,7 +130,7 @@ impl Call {
     /// A JSON member that is true or false.
     ///
     /// # Errors
-    /// As [`Call::text`].
+    /// The same errors as [`Call::text`].
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
         self.member(name, "a Boolean", Value::as_bool)
     }

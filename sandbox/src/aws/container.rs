@@ -62,14 +62,14 @@ impl ContainerCredentials {
         Self::serve(vending, door).await
     }
 
-    /// What `AWS_CONTAINER_CREDENTIALS_FULL_URI` has to be.
+    /// The value for `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
     #[must_use]
     pub fn url(&self) -> String {
         self.base() + PATH
     }
 
-    /// From now on this token is wanted: what the file of `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`
-    /// holds.
+    /// Changes the token that is required: the one that the file of
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` holds.
     pub fn set_token(&self, token: &str) {
         *self
             .door

@@ -54,7 +54,7 @@ impl Server {
             .map_err(Ended::Refused)
     }
 
-    /// Which operation it is, and who asks for it.
+    /// Finds the operation and the caller of a request.
     fn admit(&self, head: &Parts, body: &[u8], call: &Call) -> Result<(Operation, Caller), Refusal> {
         let operation = call.known()?;
         let protocol = call.service.protocol();
@@ -135,7 +135,7 @@ impl Server {
         })
     }
 
-    /// What the operation is about, as a refusal names it.
+    /// The resource of an operation, as a refusal names it.
     fn resource(&self, operation: Operation, region: &str, call: &Call) -> String {
         let field = |name: &str| call.field(name).unwrap_or_default();
         match operation {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What happens to a request instead of, or before, its answer. Only requests that are signed
-/// correctly meet a fault.
+/// A fault that happens to a request instead of, or before, its answer. Only requests that are
+/// signed correctly meet a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// `ThrottlingException` or `Throttling`, "Rate exceeded".
@@ -32,7 +32,7 @@ pub enum Fault {
 /// How often a fault happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Times {
-    /// To that many matching requests, from now.
+    /// The next so many matching requests.
     Next(usize),
     /// Until the faults are cleared.
     Always,
@@ -55,7 +55,7 @@ struct Rule {
     times: Times,
 }
 
-/// One request in so much time; the rest is throttled.
+/// A rate of one request in so much time; the rest is throttled.
 struct Pace {
     interval: Duration,
     admitted: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Who a request comes from: IAM users and role sessions, under their various names.
+//! The callers of requests: IAM users and role sessions, under their various names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,11 +26,11 @@ pub(super) struct SessionTags {
 /// A role's ARN, taken apart.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct RoleArn {
-    /// As it was given.
+    /// The ARN as it was given.
     pub(super) arn: String,
     partition: String,
     account: String,
-    /// Without the path.
+    /// The name of the role, without its path.
     name: String,
 }
 
@@ -58,7 +58,7 @@ impl Caller {
         Self::RoleSession { role, session: session.to_owned(), tags: SessionTags::default() }
     }
 
-    /// As GetCallerIdentity and AWS's refusals call it: a session's ARN has its role's name,
+    /// The ARN in GetCallerIdentity and AWS's refusals: a session's ARN has its role's name,
     /// without the path.
     pub(super) fn arn(&self) -> String {
         match self {
@@ -69,7 +69,7 @@ impl Caller {
         }
     }
 
-    /// As policies name it: for a session, the role's ARN.
+    /// The ARN in policies: for a session, the role's.
     pub(super) fn policy_arn(&self) -> String {
         match self {
             Self::User { account, name } => format!("arn:aws:iam::{account}:user/{name}"),

@@ -49,7 +49,7 @@ impl InstanceMetadata {
         Self::serve(vending, door).await
     }
 
-    /// What `AWS_EC2_METADATA_SERVICE_ENDPOINT` has to be.
+    /// The value for `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     #[must_use]
     pub fn url(&self) -> String {
         self.base()

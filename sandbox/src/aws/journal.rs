@@ -1,4 +1,4 @@
-//! What arrived: counted, kept for tests to look at, and waited for.
+//! The requests that arrived: counted, kept for tests to read, and waited for.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

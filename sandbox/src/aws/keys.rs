@@ -12,7 +12,7 @@ use super::identity::{Caller, base32};
 /// How long an expired key is still known, to be refused as expired and not as unknown.
 const KEPT_AFTER_EXPIRY: Duration = Duration::from_secs(3600);
 
-/// What an access key id stands for.
+/// The secret, owner and session of one access key id.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) secret: String,
@@ -21,11 +21,11 @@ pub(super) struct Key {
     pub(super) owner: Caller,
 }
 
-/// What temporary keys have and lasting ones have not.
+/// The token and expiry that temporary keys have and lasting ones have not.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) token: String,
-    /// By the wall clock, since that is what SDKs compare it with.
+    /// The expiry by the wall clock, since SDKs compare it with that.
     pub(super) expires_at: SystemTime,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Session {
 pub(super) struct Keys(HashMap<String, Key>);
 
 impl Keys {
-    /// With lasting keys for one user.
+    /// Makes a store with lasting keys for one user.
     pub(super) fn new(id: String, secret: String, owner: Caller) -> Self {
         Self(HashMap::from([(id, Key { secret, session: None, owner })]))
     }

@@ -20,12 +20,12 @@ pub(super) enum Operation {
     DescribeClusters,
 }
 
-/// What there is to say of an operation.
+/// The name, service and parameters of an operation.
 struct Row {
     service: Service,
     name: &'static str,
     /// The names of its parameters, without what a list or a structure has behind the first dot.
-    /// Those of the API reference that have no counterpart here are left out.
+    /// The parameters; those of the API reference that have no counterpart here are left out.
     parameters: &'static [&'static str],
 }
 
@@ -46,7 +46,7 @@ const ALL: [Operation; 13] = [
 ];
 
 impl Operation {
-    /// By its service and its name.
+    /// Finds an operation by its service and its name.
     pub(super) fn find(service: Service, name: &str) -> Option<Self> {
         ALL.into_iter()
             .find(|operation| operation.service() == service && operation.name() == name)

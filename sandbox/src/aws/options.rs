@@ -6,12 +6,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-/// What an [`Aws`](super::Aws) starts with. The default is the demo's world: the IAM user `proxy`,
-/// whose keys may assume the role `rs01` with an external id, which in turn may log in to the
-/// workgroup `analytics`.
+/// The world that an [`Aws`](super::Aws) starts with. The default is the demo's world: the IAM user
+/// `proxy`, whose keys may assume the role `rs01` with an external id, which in turn may log in to
+/// the workgroup `analytics`.
 #[derive(Clone)]
 pub struct AwsOptions {
-    /// Where to listen. Port 0: any free one. Only loopback addresses are accepted.
+    /// The address to listen at. Port 0: any free one. Only loopback addresses are accepted.
     pub listen: SocketAddr,
     /// The account of the user, the parameters and the workgroups: twelve digits.
     pub account: String,
@@ -56,8 +56,8 @@ pub enum ParameterKind {
     SecureString,
 }
 
-/// What a role's trust policy demands. The default trusts every signed caller but the role itself,
-/// without tags.
+/// The demands of a role's trust policy. The default trusts every signed caller but the role
+/// itself, without tags.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct RoleRule {
     /// The external id to be given with AssumeRole, exactly. `None`: any or none will do.
@@ -72,12 +72,13 @@ pub struct RoleRule {
     pub web_subjects: Vec<String>,
 }
 
-/// What a web identity token stands for.
+/// The claims of a web identity token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WebIdentity {
     /// Its `sub` claim.
     pub subject: String,
-    /// From then on it is refused as expired. By the endpoint's time, as signatures are.
+    /// The moment from which the token is refused as expired, by the endpoint's time, as signatures
+    /// are.
     pub expires_at: SystemTime,
 }
 
@@ -93,7 +94,7 @@ pub enum SecretValue {
 /// How far the endpoint's clock is from the machine's. See [`Aws::skew`](super::Aws::skew).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Skew {
-    /// They agree.
+    /// Both clocks agree.
     #[default]
     None,
     /// The endpoint's is ahead: what is signed now has expired.

@@ -110,7 +110,7 @@ pub(super) fn describe_clusters(world: &World, caller: &Caller, region: &str, ca
     Ok(format!("{marker}<Clusters>{clusters}</Clusters>"))
 }
 
-/// What the operation is about, as a refusal names it: the database user or the database of a
+/// The resource of the operation, as a refusal names it: the database user or the database of a
 /// cluster, or itself.
 pub(super) fn resource(world: &World, operation: Operation, region: &str, call: &Call) -> String {
     let field = |name: &str| call.field(name).unwrap_or_default();

@@ -49,7 +49,7 @@ impl Refusal {
         }
     }
 
-    /// No policy allows the caller this action. An empty caller is one that did not sign.
+    /// Refuses an action that no policy allows the caller. An empty caller did not sign.
     pub(super) fn denied(protocol: Protocol, action: &str, caller: &str, resource: &str) -> Self {
         let message = match caller {
             "" => format!("Not authorized to perform {action}"),
@@ -162,7 +162,7 @@ impl Refusal {
         body.to_string()
     }
 
-    /// What stands before the code: DynamoDB tells where its errors are defined.
+    /// The prefix of the code: DynamoDB names the document that defines its errors.
     fn namespace(&self, service: Service) -> &'static str {
         match (service, self.code) {
             (Service::DynamoDb, "ValidationException") => "com.amazon.coral.validate#",

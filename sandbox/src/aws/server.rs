@@ -20,7 +20,7 @@ use super::world::World;
 /// The largest request body that is read. AWS's limits for these services are lower.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct Server {
     pub(super) world: World,
     pub(super) faults: Faults,

@@ -41,14 +41,14 @@ impl Service {
         }
     }
 
-    /// By what `X-Amz-Target` has before its dot.
+    /// Finds a service by the part of `X-Amz-Target` before its dot.
     pub(super) fn by_target(prefix: &str) -> Option<Self> {
         [Self::Ssm, Self::SecretsManager, Self::DynamoDb, Self::RedshiftServerless]
             .into_iter()
             .find(|service| service.target() == prefix)
     }
 
-    /// What `X-Amz-Target` has before its dot. Empty in the Query protocol.
+    /// The part of `X-Amz-Target` before its dot. Empty in the Query protocol.
     fn target(self) -> &'static str {
         match self {
             Self::Ssm => "AmazonSSM",
@@ -92,7 +92,7 @@ impl Service {
         }
     }
 
-    /// As in the credential scope of a signature, and before the colon of an IAM action.
+    /// The name in the credential scope of a signature, and before the colon of an IAM action.
     pub(super) fn signing_name(self) -> &'static str {
         match self {
             Self::Ssm => "ssm",

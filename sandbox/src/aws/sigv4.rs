@@ -28,12 +28,13 @@ pub(super) struct Authorization<'a> {
     signature: &'a str,
 }
 
-/// What is signed of a request.
+/// The parts of a request that are signed.
 pub(super) struct Signed<'a> {
     pub(super) method: &'a str,
-    /// As it stands in the request line; it is encoded once more, as all services but S3 want it.
+    /// The path as it stands in the request line; it is encoded once more, as all services but S3
+    /// want it.
     pub(super) path: &'a str,
-    /// As it stands in the request line, without the question mark.
+    /// The query as it stands in the request line, without the question mark.
     pub(super) query: &'a str,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],

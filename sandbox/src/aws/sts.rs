@@ -96,7 +96,7 @@ fn trusts(rule: &RoleRule, caller: &Caller, role_arn: &str, external_id: Option<
             .map_or(arn != role_arn, |callers| callers.contains(&arn))
 }
 
-/// What both ways to assume a role are asked for.
+/// The parameters that both ways to assume a role have.
 struct Asked<'a> {
     arn: &'a str,
     session: &'a str,

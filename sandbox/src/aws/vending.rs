@@ -21,7 +21,7 @@ use super::identity::{Caller, RoleArn, SessionTags};
 use super::server::Server;
 use super::timestamp::extended;
 
-/// What EKS and EC2 give.
+/// The life of the sessions that EKS and EC2 give.
 const LIFE: Duration = Duration::from_secs(6 * 3600);
 
 /// Any free port.

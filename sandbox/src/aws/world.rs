@@ -107,7 +107,7 @@ impl World {
         self.tables().parameters.get(name).cloned()
     }
 
-    /// Those whose name is accepted, in the order of their names.
+    /// The parameters whose names are accepted, in the order of their names.
     pub(super) fn parameters(&self, is_meant: impl Fn(&str) -> bool) -> Vec<(String, Stored)> {
         let tables = self.tables();
         let meant = tables.parameters.iter().filter(|(name, _)| is_meant(name));

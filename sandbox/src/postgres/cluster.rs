@@ -146,7 +146,7 @@ impl Cluster {
     }
 }
 
-/// For `map_err`: what was being touched.
+/// Makes the error for `map_err`, with the path that was touched.
 pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
     let path = path.to_owned();
     move |source| StartError::File { path, source }

@@ -19,7 +19,7 @@ const PORT_ATTEMPTS: usize = 5;
 /// Lines of the server's log that an error quotes.
 const LOG_LINES: usize = 20;
 
-/// What PostgreSQL writes once it serves (postmaster.c, with LC_ALL=C).
+/// The line that PostgreSQL writes once it serves (postmaster.c, with LC_ALL=C).
 const READY: &str = "database system is ready to accept connections";
 
 /// A server that accepts connections. Dropping it ends the server, then removes its folder.

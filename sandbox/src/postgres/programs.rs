@@ -1,4 +1,4 @@
-//! Which PostgreSQL is started, and as whom.
+//! The PostgreSQL that is started, and the user that it runs as.
 
 use std::env;
 use std::fs;
@@ -39,7 +39,7 @@ pub(super) struct Unprivileged {
     pub(super) gid: u32,
 }
 
-/// Whom to run PostgreSQL as, which refuses root: `None` is this process's own user.
+/// The user to run PostgreSQL as, which refuses root. `None`: this process's own user.
 pub(super) fn unprivileged() -> Result<Option<Unprivileged>, StartError> {
     if id(&["-u"]) != Some(0) {
         return Ok(None);

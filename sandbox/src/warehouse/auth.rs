@@ -33,9 +33,9 @@ const MAX_ANSWER_BYTES: usize = 10_000;
 pub(super) enum Failure {
     /// The peer is gone, or does not speak the protocol: nothing is said to it.
     Gone(io::Error),
-    /// It is told why by this ErrorResponse.
+    /// The client gets this ErrorResponse.
     Refused(Vec<u8>),
-    /// It gets a TCP reset.
+    /// The client gets a TCP reset.
     Reset,
 }
 

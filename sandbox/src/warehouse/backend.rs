@@ -21,7 +21,7 @@ const STRINGS: [(&str, &str); 2] = [("standard_conforming_strings", "off"), ("es
 /// Ready for queries; nothing of what follows has been read.
 pub(super) struct Backend {
     pub(super) stream: UnixStream,
-    /// What PostgreSQL reports of itself, under its own names.
+    /// The parameters that PostgreSQL reports, under its own names.
     pub(super) parameters: Vec<(String, String)>,
     /// Whole messages for the client: notices, BackendKeyData and ReadyForQuery.
     pub(super) rest: Vec<u8>,

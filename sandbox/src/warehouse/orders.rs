@@ -1,5 +1,5 @@
-//! What a test or the program has ordered the warehouse to do; read by every session as it goes
-//! along.
+//! The orders that a test or the program gives the warehouse; they are read by every session as it
+//! goes along.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ pub(super) struct Orders {
     pub(super) errors: Option<(usize, Refusal)>,
 }
 
-/// What is to become of one login.
+/// The outcome that is ordered for one login.
 pub(super) enum Fate {
-    /// As its password deserves.
+    /// The login succeeds if its password is right.
     Judged,
     /// Refused whatever its password.
     Condemned,

@@ -1,4 +1,4 @@
-//! What Redshift says when it refuses: an ErrorResponse with the fields S, C, M, F, L, R and no V
+//! Redshift's refusals: an ErrorResponse with the fields S, C, M, F, L, R and no V
 //! (8.0 heritage).
 
 use crate::wire;
@@ -25,7 +25,7 @@ impl Refusal {
         Self { file: "libpq/auth.c", line: "482", routine: "auth_failed", ..Self::new("28000", message) }
     }
 
-    /// No rule lets this in without TLS.
+    /// Refuses a client without TLS, which no rule lets in.
     pub(super) fn plaintext(host: &str, user: &str, database: &str) -> Self {
         let message =
             format!("no pg_hba.conf entry for host \"{host}\", user \"{user}\", database \"{database}\", SSL off");
@@ -37,7 +37,7 @@ impl Refusal {
         Self { file: "utils/misc/guc.c", line: "2905", routine: "set_config_option", ..Self::new("42704", message) }
     }
 
-    /// One that is known, but that no user may set.
+    /// Refuses a parameter that is known, but that no user may set.
     pub(super) fn locked_parameter(name: &str, value: &str) -> Self {
         let message = format!("permission denied to set parameter \"{name}\" to \"{value}\"");
         Self { file: "utils/misc/guc.c", line: "2905", routine: "set_config_option", ..Self::new("42501", message) }

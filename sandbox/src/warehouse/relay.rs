@@ -14,7 +14,7 @@ use tokio::io::{copy_bidirectional_with_sizes, copy_buf, split};
 use super::{Statements, dialect};
 use crate::wire;
 
-/// For each direction, in bytes.
+/// The size of the buffer of each direction, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Longest message rewritten, in bytes: the RowDescription of 1600 columns with the longest of

@@ -1,4 +1,4 @@
-//! Which startup parameters Redshift takes, and which of them PostgreSQL understands.
+//! The startup parameters that Redshift takes, and those of them that PostgreSQL understands.
 //!
 //! Section 2.1 and 8.2 of the project's notes on Redshift's protocol: the keys of AWS's own drivers
 //! are read, a known list can be set, and anything else ends the connection with 42704.
@@ -43,11 +43,11 @@ pub(super) struct Request {
     pub(super) idp: bool,
     /// Protocol options, none of which are known.
     pub(super) protocol_options: Vec<String>,
-    /// What the server will say of `client_protocol_version`.
+    /// The server's answer to `client_protocol_version`.
     pub(super) level: u32,
     /// The driver asked for a `driver_token`.
     pub(super) discovery: bool,
-    /// For PostgreSQL, or the first thing that Redshift refuses of them.
+    /// The settings for PostgreSQL, or the refusal of the first one that Redshift does not take.
     pub(super) settings: Result<Vec<(String, String)>, Refusal>,
 }
 

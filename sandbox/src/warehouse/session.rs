@@ -29,7 +29,7 @@ const VERSION: u32 = 0x0003_0000;
 /// How long a refused client may take to hang up.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What all sessions of a warehouse share. It does not keep PostgreSQL alive.
+/// The state that all sessions of a warehouse share. It does not keep PostgreSQL alive.
 pub(super) struct Shared {
     pub(super) postgres: Weak<Postgres>,
     pub(super) socket: PathBuf,
@@ -105,7 +105,7 @@ impl Shared {
         }
     }
 
-    /// From the startup message to ReadyForQuery.
+    /// Serves a client from its startup message to ReadyForQuery.
     async fn log_in<S>(&self, stream: &mut S, version: u32, request: &Request) -> Result<Backend, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,

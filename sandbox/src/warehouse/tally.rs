@@ -1,4 +1,4 @@
-//! What the warehouse has seen, for tests to ask and to wait for.
+//! The counts and messages that the warehouse has seen, for tests to read and to wait for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 pub struct Cancel {
     /// Behind an SSLRequest and a handshake, rather than in clear.
     pub inside_tls: bool,
-    /// Whose query, as the request says; it need not exist.
+    /// The process whose query is to be cancelled, as the request names it; it need not exist.
     pub pid: u32,
 }
 

@@ -22,7 +22,8 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(dialogue: &mut Dialog
         .any(|password| answer.proves(password, &salt, &nonce)))
 }
 
-/// What follows the code: the algorithm, then salt and server nonce, each with its length.
+/// Encodes the data behind the code: the algorithm, then salt and server nonce, each with its
+/// length.
 fn request(salt: &[u8], nonce: &[u8]) -> Vec<u8> {
     let (salt_length, nonce_length) = (wire::length(salt.len()), wire::length(nonce.len()));
     [&SHA_256.to_be_bytes(), salt_length.as_slice(), salt, &nonce_length, nonce].concat()
