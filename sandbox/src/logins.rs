@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_user_may_be_several_in_the_database() {
+    async fn one_user_may_have_several_names_in_the_database() {
         let logins = Logins::new(None);
         let first = logins.mint("IAM:proxy", LIFE).await;
         let second = logins.mint_as("IAM:proxy", "proxy", LIFE).await;

@@ -41,7 +41,7 @@ async fn end(child: Child, name: &str) -> (ExitStatus, String) {
 }
 
 #[tokio::test]
-async fn it_says_ready_and_ends_cleanly_on_a_signal() {
+async fn the_program_prints_ready_and_ends_cleanly_on_a_signal() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     let ca_out = ca.to_str().unwrap();

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_here_is_refused_by_name() {
+    fn unknown_operations_are_refused_by_name() {
         assert_eq!(
             json("AmazonSSM.PutParameter", "{}")
                 .known()

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_broken_is_told_at_once() {
+    fn all_violated_constraints_are_reported_at_once() {
         let mut constraints = Constraints::default();
         constraints.length("roleSessionName", "x", 2..=64);
         constraints.number("durationSeconds", 43_201, 900..=43_200);

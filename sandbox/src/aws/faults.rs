@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_too_early_takes_nobodys_turn() {
+    fn a_paced_operation_is_admitted_once_in_its_interval() {
         let faults = Faults::default();
         faults.admit_every("GetCredentials", Duration::from_secs(3600));
         faults.admit_every("GetWorkgroup", Duration::ZERO);

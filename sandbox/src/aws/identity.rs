@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_role_is_not_read_as_one() {
+    fn arns_that_are_not_roles_are_not_parsed_as_roles() {
         for arn in [
             "",
             "rs01",

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_grow_without_end() {
+    fn the_journal_does_not_grow_without_end() {
         let journal = Journal::default();
         (0..KEPT + 2).for_each(|at| journal.arrived(request("A", &at.to_string())));
         assert_eq!((journal.count("A"), journal.requests("A").len()), (KEPT + 2, KEPT));

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_refused_by_cause() {
+    fn missing_secrets_are_refused_by_cause() {
         let world = world();
         let code = |body: Value| get(&world, &body).unwrap_err().0;
         let missing = "ResourceNotFoundException";

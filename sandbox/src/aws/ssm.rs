@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_refused_by_cause() {
+    fn missing_parameters_are_refused_by_cause() {
         let world = World::demo();
         let code = |body: Value| get(&world, &body).unwrap_err().0;
         assert_eq!(code(json!({ "Name": "/none" })), "ParameterNotFound");

@@ -33,7 +33,7 @@ fn world(conn_ids: &[&str]) -> World {
 }
 
 #[test]
-fn an_item_is_told_and_a_missing_one_is_no_error() {
+fn an_item_is_returned_and_a_missing_one_is_no_error() {
     let world = world(&["a"]);
     let key = |text: &str| json!({ "TableName": TABLE, "Key": { "conn_id": { "S": text } }, "ConsistentRead": true });
     assert_eq!(get(&world, &key("a")), Ok(json!({ "Item": item("a") })));
@@ -46,7 +46,7 @@ fn an_item_is_told_and_a_missing_one_is_no_error() {
 }
 
 #[test]
-fn what_is_no_key_or_no_table_is_refused_by_cause() {
+fn a_malformed_key_and_an_unknown_table_are_refused_by_cause() {
     let world = world(&["a"]);
     let invalid = Err("ValidationException");
     for key in [

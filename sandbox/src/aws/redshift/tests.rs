@@ -107,7 +107,7 @@ async fn with_iam_the_caller_is_the_user() {
 }
 
 #[tokio::test]
-async fn strangers_and_unknown_clusters_are_refused_by_cause() {
+async fn unknown_callers_and_clusters_are_refused_by_cause() {
     let world = world();
     let (code, message) = get(&world, &stranger(), "ClusterIdentifier=legacy&DbUser=adam")
         .await

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_trusted_is_refused_by_cause() {
+    fn untrusted_tokens_are_refused_by_cause() {
         let world = world();
         let refused = |token: &str, role: &str| {
             assume(&world, &format!("RoleArn={role}&RoleSessionName=s1&WebIdentityToken={token}")).unwrap_err()
