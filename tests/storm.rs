@@ -230,7 +230,7 @@ async fn an_aws_that_admits_one_call_a_second_serves_everyone_who_comes_again() 
 }
 
 #[tokio::test]
-async fn who_is_not_known_at_aws_any_more_keeps_what_was_stored_and_who_is_refused_it_does_not() {
+async fn stored_passwords_survive_an_unknown_identity_but_not_a_refusal() {
     let config = connection("stored", &[("password", "\"/storm/password\""), ("user", "\"IAMR:rs01\"")]);
     let world = World::start(&Setup { config, ..Setup::default() }).await;
     let stored = world

@@ -220,7 +220,7 @@ async fn a_user_is_told_by_which_right_it_may_open_a_connection() {
 }
 
 #[tokio::test]
-async fn what_aws_refuses_is_explained_with_the_statement_to_add() {
+async fn calls_that_aws_refuses_are_explained_with_the_statement_to_add() {
     let world = world("").await;
     let aws = &world.sandbox.aws;
     for (operation, want) in [
@@ -438,7 +438,7 @@ async fn a_base_identity_that_is_the_role_already_assumes_nothing_and_says_so() 
 }
 
 #[tokio::test]
-async fn an_aws_that_is_busy_broken_or_away_is_told_apart() {
+async fn an_aws_that_is_busy_broken_or_away_is_distinguished() {
     let world = world("[credentials]\ntimeout = \"2s\"\n").await;
     let aws = &world.sandbox.aws;
     for (operation, fault, why, fix) in [
@@ -513,7 +513,7 @@ async fn an_endpoint_that_cannot_be_reached_and_missing_keys_are_told() {
 }
 
 #[tokio::test]
-async fn the_way_to_the_warehouse_is_told_apart() {
+async fn failures_on_the_way_to_the_warehouse_are_distinguished() {
     let (_held, closed) = closed_port();
     let config = connection("closed", &[("port", &closed.to_string())])
         + &connection("nowhere", &[("host", "\"nowhere.invalid\"")])
@@ -618,7 +618,7 @@ async fn a_connection_of_the_table_is_proved_when_named() {
 }
 
 #[tokio::test]
-async fn of_the_table_only_what_is_named_is_proved_and_what_is_covered_is_known() {
+async fn only_named_connections_of_the_table_are_proved() {
     let world = world_with_item(json!({})).await;
     let told = check(&world, &["--no-login"]).await;
     assert_eq!(told.code, Some(0), "{}", told.all());

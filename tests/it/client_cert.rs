@@ -119,7 +119,7 @@ async fn a_common_name_proves_nothing_behind_name_constraints() {
 }
 
 #[tokio::test]
-async fn whose_certificate_gets_whom_in() {
+async fn a_client_certificate_lets_in_the_user_it_names() {
     let (ca, other) = (ClientCa::new(), ClientCa::new());
     let rig = rig(&ca, "").await;
     let of = |wanted: Wanted<'_>| ca.issue(&wanted);

@@ -108,7 +108,7 @@ fn an_empty_file_has_the_defaults_of_the_contract() {
 }
 
 #[test]
-fn ten_faults_are_told_at_once_each_with_its_line() {
+fn ten_faults_are_reported_at_once_each_with_its_line() {
     let text = r#"[listen]
 address = ["127.0.0.1:5439",
   "localhost:5439"]
@@ -329,7 +329,7 @@ fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
 }
 
 #[test]
-fn secrets_are_never_told() {
+fn secrets_are_never_printed() {
     let dir = TempDir::new().unwrap();
     let bad = dir.path().join("bad");
     fs::write(&bad, "SCRAM-SHA-256$planted").unwrap();
@@ -399,7 +399,7 @@ fn references_lead_to_verifiers_and_passwords() {
 }
 
 #[test]
-fn what_aws_keeps_is_read_later() {
+fn references_to_aws_are_read_later() {
     let secret = |key: Option<&str>| Remote::Secret { id: "prod/x".to_owned(), key: key.map(str::to_owned) };
     let text = "listen.tls = { cert = \"ssm:/tls/cert\", key = \"secret:prod/x#key\" }\nlisten.address = \"0.0.0.0:5439\"\n\
                 [users]\na = { password = \"ssm:/users/a\" }\nb = { password = \"secret:prod/x\" }";
@@ -444,7 +444,7 @@ fn a_configuration_that_aws_keeps_is_read_by_its_reference() {
 }
 
 #[test]
-fn what_was_read_later_is_checked_as_at_load() {
+fn values_read_later_are_checked_as_at_load() {
     let stored = |text: &str| Password::from_stored(&Secret::new(text.to_owned()));
     assert!(matches!(stored("pw\r\n"), Ok(Password::Plain(password)) if password.expose() == "pw"));
     assert!(matches!(stored(&verifier("pw").to_string()), Ok(Password::Verifier(_))));
@@ -470,7 +470,7 @@ fn what_was_read_later_is_checked_as_at_load() {
 /// One judgement, whether a text stands in the file, in a variable, in a file of its own, or at
 /// AWS.
 #[test]
-fn what_looks_like_a_verifier_or_a_hash_is_named_by_every_source() {
+fn lookalikes_of_verifiers_and_hashes_are_named_by_every_source() {
     let good = verifier("pw").to_string();
     let dir = TempDir::new().unwrap();
     for (text, want) in [
@@ -527,7 +527,7 @@ fn variables_stand_in_any_string() {
 }
 
 #[test]
-fn what_is_odd_but_no_fault_is_warned_of() {
+fn odd_but_valid_settings_cause_warnings() {
     let warned = |text: &str| {
         parse(text)
             .unwrap_or_else(|faults| panic!("{faults}"))

@@ -90,7 +90,7 @@ fn a_serverless_spec_has_the_defaults_of_the_contract() {
 }
 
 #[test]
-fn what_is_the_proxys_or_a_drivers_to_say_cannot_be_set() {
+fn parameters_of_the_proxy_or_of_drivers_cannot_be_set() {
     for name in [
         "user",
         "Database",
@@ -206,7 +206,7 @@ fn fields_of_lavas_that_mean_nothing_here_change_nothing() {
 
 /// What may be left out, and what is then known.
 #[test]
-fn what_something_else_supplies_may_be_missing() {
+fn fields_that_another_source_supplies_may_be_missing() {
     let (wg, rs) = ("type = \"redshift-serverless\"\n", "type = \"redshift\"\n");
     for lines in [
         // The API knows the address.
@@ -237,7 +237,7 @@ fn what_something_else_supplies_may_be_missing() {
 }
 
 #[test]
-fn what_nothing_supplies_is_a_fault() {
+fn fields_that_no_source_supplies_are_faults() {
     for (lines, want) in [
         ("host = \"h\"\nworkgroup = \"abc\"\ndatabase = \"dev\"", "1: type: required"),
         ("type = \"redshift-serverless\"\nworkgroup = \"abc\"", "1: database: required"),
@@ -479,7 +479,7 @@ fn tags_are_those_that_sts_takes() {
 }
 
 #[test]
-fn what_has_no_effect_is_warned_of() {
+fn settings_without_effect_cause_warnings() {
     for (lines, want) in [
         (serverless("ssl = false"), "connections.sales.ssl: ignored: TLS to the warehouse is always on and verified"),
         (

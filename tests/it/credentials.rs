@@ -230,7 +230,7 @@ async fn a_warehouse_that_refuses_every_login_is_dialled_twice() {
 }
 
 #[tokio::test]
-async fn what_aws_refuses_is_not_available_and_the_refusal_is_remembered() {
+async fn a_refusal_by_aws_is_not_available_to_clients_and_is_cached() {
     let config = support::connection("lost", &[("workgroup", "\"no-such-workgroup\"")])
         + &support::connection("strange", &[("external_id", "\"/strange\"")])
         + &support::connection("bad", &[("external_id", "\"/bad\"")])

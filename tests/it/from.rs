@@ -8,7 +8,7 @@ fn user(name: &str, keys: &str) -> String {
 }
 
 #[tokio::test]
-async fn where_a_user_comes_from_is_asked_after_the_proof() {
+async fn the_address_of_a_user_is_checked_after_the_proof() {
     let config = "[limits]\nban_after = 2\n[groups.office]\nfrom = [\"127.0.0.0/24\"]\n".to_owned()
         + &user("here", "from = [\"127.0.0.1\"]")
         + &user("there", "from = [\"10.0.0.0/8\", \"vpce-01234567\"]")
@@ -61,7 +61,7 @@ async fn a_user_has_its_own_number_of_sessions_else_its_groups_largest() {
 }
 
 #[tokio::test]
-async fn the_wider_cap_is_told_first() {
+async fn the_wider_cap_is_reported_first() {
     for (limits, on_sales, detail) in [
         ("max_sessions = 1", "", "The proxy serves at most 1 sessions."),
         ("", "max_sessions = 1\n", "Connection \"sales\" has at most 1 sessions."),

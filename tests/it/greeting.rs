@@ -198,7 +198,7 @@ async fn startup_parameters_arrive_in_order_with_our_user_and_database() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_warehouses_business_stays_here() {
+async fn parameters_for_the_client_alone_are_not_passed_on() {
     let rig = Rig::start().await;
     let sent = [
         ("_pq_.compression", "zstd:1"),
@@ -283,7 +283,7 @@ async fn extra_float_digits_are_cut_to_what_redshift_takes() {
 }
 
 #[tokio::test]
-async fn parameters_inside_options_are_dropped_and_mended_too() {
+async fn parameters_inside_options_are_dropped_and_replaced_too() {
     let rig = Rig::start().await;
     for (sent, passed) in [
         (
@@ -301,7 +301,7 @@ async fn parameters_inside_options_are_dropped_and_mended_too() {
 }
 
 #[tokio::test]
-async fn a_connection_has_the_last_word_on_names_and_parameters() {
+async fn connection_settings_override_names_and_parameters_of_the_client() {
     let policy = "startup_parameters = { drop = [\"search_path\"], set = { statement_timeout = \"61000\" } }";
     let template = ("application_name", "\"{application_name} [{user} {conn_id} {client_addr} {session_id}]\"");
     let config = support::connection("governed", &[template]) + policy + "\n";

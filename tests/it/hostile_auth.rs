@@ -242,7 +242,7 @@ async fn garbage_for_a_second_scram_message_reads_like_a_wrong_password() {
 /// Each with the password's own proof: what is wrong is what the proof is bound to, or a demand
 /// that is not met.
 #[tokio::test]
-async fn a_right_proof_does_not_mend_a_wrong_first_message() {
+async fn a_right_proof_does_not_make_up_for_a_wrong_first_message() {
     let rig = Rig::start().await;
     for gs2 in ["p=tls-server-end-point,,", "p=tls-unique,,", "p=,,", "x,,", "n,,m=ext,"] {
         let mut stream = asked(&rig, true, &demo()).await;

@@ -259,7 +259,7 @@ async fn protocol_2_0_is_refused_in_clear_where_tls_is_required() {
 }
 
 #[tokio::test]
-async fn odd_user_names_are_refused_like_any_stranger() {
+async fn odd_user_names_are_refused_like_unknown_users() {
     let rig = prefer().await;
     for encrypted in [false, true] {
         for pairs in [&[("database", "sales")][..], &[("user", ""), ("database", "sales")], &[]] {

@@ -157,7 +157,7 @@ async fn bytes_ahead_of_the_answer_to_an_encryption_request_are_closed() {
 }
 
 #[tokio::test]
-async fn what_follows_the_answer_in_clear_is_not_taken_for_tls() {
+async fn bytes_in_clear_behind_the_answer_are_not_taken_for_tls() {
     let rig = prefer().await;
     for bytes in [demo(), message(b'Q', b"select 1\0"), SSL_REQUEST.to_vec(), vec![0x16; 2000]] {
         let mut socket = tcp(rig.port()).await;

@@ -99,7 +99,7 @@ fn a_document_is_the_same_each_time_and_has_no_secret() {
 }
 
 #[test]
-fn what_is_not_known_is_a_placeholder_with_a_note() {
+fn unknown_values_are_placeholders_with_a_note() {
     let mut lost = configured("lava");
     lost.aws.region = None;
     let configs = SET_UPS
@@ -158,7 +158,7 @@ fn no_statement_is_without_bounds() {
 }
 
 #[test]
-fn connections_can_be_chosen_and_unknown_ones_are_told() {
+fn connections_can_be_chosen_and_unknown_ones_are_reported() {
     let config = configured("lava");
     let legacy = printed(&config, &["legacy"], None);
     assert!(legacy.contains("dbuser:dw1/etl") && !legacy.contains("rs01") && !legacy.contains("ssm:"), "{legacy}");
@@ -224,7 +224,7 @@ fn behind_a_stored_password_a_host_that_is_not_told_is_looked_up_by_the_role() {
 }
 
 #[test]
-fn what_is_a_users_own_follows_the_rules_of_sessions() {
+fn per_user_policies_follow_the_rules_of_sessions() {
     const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
     let text = format!(
         "[aws]\nregion = \"eu-west-1\"\n[connections.wg]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\n\

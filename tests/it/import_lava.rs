@@ -205,7 +205,7 @@ fn as_imported(mut spec: ConnSpec) -> ConnSpec {
 }
 
 #[tokio::test]
-async fn what_is_printed_loads_and_means_what_the_item_means() {
+async fn printed_connections_load_and_equal_the_items() {
     let specs = specs();
     let ran = import(&json!(specs)).await;
     let config = load(&ran.toml);
@@ -304,7 +304,7 @@ async fn one_connection_as_it_is_printed() {
 }
 
 #[tokio::test]
-async fn what_will_not_load_is_printed_as_a_comment_with_its_causes() {
+async fn items_that_cannot_be_loaded_are_printed_as_comments_with_causes() {
     let ran = import(&serverless("bi", &json!({"password_duration": "2h", "host": "dw.example.com"}))).await;
     assert_eq!(ran.code, 1);
     assert!(

@@ -136,7 +136,7 @@ fn a_broken_file_is_told_alone() {
 }
 
 #[test]
-fn what_include_may_not_be() {
+fn malformed_include_values_are_faults() {
     for (include, want) in [
         ("\"a.toml\"", "proxy.toml:1: include: must be a list, not string"),
         ("[1]", "proxy.toml:1: include: must be a string, not integer"),

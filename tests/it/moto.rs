@@ -6,7 +6,7 @@ use crate::support::seeds::{NOT_AVAILABLE, NOT_NOW, Run, Seed, UNREACHABLE, fore
 use serde_json::json;
 
 #[tokio::test]
-async fn what_is_put_is_read_back_by_the_aws_cli() {
+async fn values_put_are_read_back_by_the_aws_cli() {
     let moto = Moto::start().await;
     let value = "s3cret & more";
     moto.put_parameter("/lava/test/password", value).await;
@@ -116,7 +116,7 @@ async fn a_web_identity() {
 }
 
 #[tokio::test]
-async fn the_host_that_describe_clusters_tells() {
+async fn the_host_from_describe_clusters_is_dialled() {
     let moto = Moto::start().await;
     let keys = CLUSTER.replace("host = \"dw1.invalid\"\n", "user = \"etl\"\n");
     let run = seed(&moto, &keys).await.run().await;

@@ -77,7 +77,7 @@ async fn either_of_two_references_is_read_again_by_itself() {
 /// every source neither lets anybody in, the password does not either, and a good one does once it
 /// is there.
 #[tokio::test]
-async fn what_looks_like_a_verifier_or_a_hash_is_never_the_password_itself() {
+async fn lookalikes_of_verifiers_and_hashes_are_never_passwords() {
     let good = support::verifier();
     let md5 = "md5b3f0c1d2e4a5968778695a4b3c2d1e0f";
     let mangled = [
@@ -143,7 +143,7 @@ fn any_user(more: &str) -> Setup {
 }
 
 #[tokio::test]
-async fn whoever_is_below_the_path_is_let_in_until_gone_from_it() {
+async fn users_below_the_path_are_let_in_until_removed_from_it() {
     let world = support::World::start(&any_user("")).await;
     let aws = &world.sandbox.aws;
     let password = redshift_iam_proxy::secret::Secret::new("bobs".into());
@@ -180,7 +180,7 @@ async fn whoever_is_below_the_path_is_let_in_until_gone_from_it() {
 }
 
 #[tokio::test]
-async fn a_strangers_name_causes_no_call() {
+async fn an_unknown_users_name_causes_no_call() {
     let world = support::World::start(&any_user("")).await;
     world.sandbox.aws.put_parameter("/users/ann", "anns");
     let rig = Rig::over(world).await;

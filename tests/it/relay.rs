@@ -116,7 +116,7 @@ async fn a_warehouse_that_ends_the_session_is_named_between_two_messages() {
 }
 
 #[tokio::test]
-async fn a_client_that_says_goodbye_hears_nothing_more() {
+async fn a_client_that_terminates_gets_no_further_message() {
     let rig = Rig::start().await;
     let mut session = rig.session().await;
     session

@@ -63,7 +63,7 @@ fn the_sample_loads() {
 
 /// `# key = value` shows the default: with the # taken away, nothing is other than before.
 #[test]
-fn what_the_sample_shows_as_default_is_the_default() {
+fn the_defaults_in_the_sample_are_the_defaults() {
     let (dir, text) = sample();
     let want = format!("{:?}", load_in(&dir, &text));
     let is_key = |line: &str| {

@@ -265,7 +265,7 @@ async fn a_table_that_may_not_be_read_is_told_to_the_operator() {
 }
 
 #[tokio::test]
-async fn a_changed_item_is_told_once() {
+async fn a_changed_item_is_logged_once() {
     let mut setup = setup();
     setup.config = setup
         .config
@@ -359,7 +359,7 @@ async fn a_hostile_writer_of_the_table_gets_nothing_done() {
 }
 
 #[tokio::test]
-async fn a_secret_leads_nowhere_that_its_item_could_not() {
+async fn a_secret_cannot_widen_the_bounds_of_its_item() {
     let world = World::start(&setup()).await;
     world.sandbox.aws.put_table(TABLE);
     let secret = json!({"host": "evil.example.com", "username": "u", "password": "planted"}).to_string();

@@ -73,7 +73,7 @@ fn quoted(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_printed_for_psql_uri_and_env_logs_in_whatever_the_names() {
+async fn printed_psql_uris_and_env_log_in_whatever_the_names() {
     let connection = support::connection(&quoted(CONN_ID), &[]);
     let user = format!("[users.{}]\npassword = \"{}\"\nconnections = [\"*\"]\n", quoted(OTHER), support::verifier());
     let mut rig = Rig::with(Setup { config: connection + &user, ..Setup::default() }).await;
@@ -131,7 +131,7 @@ fn every_format_is_one_thing_on_stdout_and_the_rest_is_on_stderr() {
 }
 
 #[test]
-fn what_cannot_be_told_is_1_and_what_cannot_be_read_64_or_78() {
+fn url_exits_1_64_or_78_by_the_cause() {
     for (args, why) in [
         (
             &["salse"][..],

@@ -149,7 +149,7 @@ async fn a_client_that_vanishes_while_the_warehouse_wakes_gives_the_login_up() {
 }
 
 #[tokio::test]
-async fn the_log_tells_of_the_cancel() {
+async fn the_log_names_the_cancel() {
     let world = World::start(&Setup::default()).await;
     let activity = Activity::of(&world.sandbox).await;
     let mut proxy = Proxy::start(&world, &[]).await;

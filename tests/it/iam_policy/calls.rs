@@ -509,7 +509,7 @@ fn table() {
 }
 
 #[tokio::test]
-async fn what_a_login_really_calls_is_allowed() {
+async fn the_policy_allows_all_calls_of_real_logins() {
     let rig = Rig::start().await;
     rig.connect("sales").await.unwrap();
     let aws = &rig.sandbox().aws;

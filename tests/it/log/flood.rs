@@ -81,7 +81,7 @@ async fn cancels_are_told_once_a_second_and_sessions_each() {
 }
 
 #[tokio::test]
-async fn what_is_no_postgresql_client_is_named() {
+async fn peers_that_are_no_postgresql_clients_are_named() {
     let world = World::start(&Setup::default()).await;
     let mut proxy = Proxy::start(&world, &[]).await;
     for (said, named) in [

@@ -283,7 +283,7 @@ async fn a_profile_that_is_named_is_never_passed_over() {
 }
 
 #[tokio::test]
-async fn what_a_credential_process_writes_to_stderr_is_not_logged() {
+async fn stderr_of_a_credential_process_is_not_logged() {
     let config = "[default]\ncredential_process = echo planted-key >&2; exit 3\n";
     let (seed, env) = files(seed(&[]).await, config, "");
     let run = run(seed, &env).await;

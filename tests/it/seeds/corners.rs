@@ -34,7 +34,7 @@ async fn enabled_missing_is_enabled() {
 }
 
 #[tokio::test]
-async fn what_is_not_enabled_causes_no_call() {
+async fn a_disabled_connection_causes_no_call() {
     let keys = format!("{KIND}{GROUP}{HOST}port = {{port}}\nenabled = false\nsecret_id = \"place\"\n");
     let run = seed(&keys).await.run().await;
     let (code, cause) = run.refused("c").await;
@@ -161,7 +161,7 @@ fn assert_fault(keys: &str, want: &str) {
 }
 
 #[test]
-fn a_workgroup_that_cannot_be_told_from_the_host_is_no_configuration() {
+fn a_host_that_names_no_workgroup_is_a_fault() {
     assert_fault(&format!("{KIND}database = \"dev\"\nhost = \"dw.example.com\"\n"), "connections.c");
 }
 

@@ -144,7 +144,7 @@ async fn a_stored_password_loses_one_newline_as_users_do() {
 }
 
 #[tokio::test]
-async fn what_stands_for_a_warehouses_password_is_named() {
+async fn a_hash_in_place_of_a_warehouse_password_is_named() {
     let config = [0, 1, 2, 3]
         .map(|n| format!("[connections.c{n}]\n{SERVERLESS}{PLACE}user = \"specs\"\npassword = \"/pw{n}\"\n"));
     let mut seed = Seed::new(&config.concat())
