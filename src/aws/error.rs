@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_flight_remembers_or_a_file_says_is_not_remembered_again() {
+    fn errors_of_another_flight_or_of_a_file_are_not_cached_again() {
         let spec = || Arc::new(AwsError::Spec("no database".into()));
         assert!(AwsError::Spec(String::new()).is_remembered());
         assert!(AwsError::Of { what: "password".into(), source: spec() }.is_remembered());
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_known_any_more_has_lost_nothing() {
+    fn an_identity_that_aws_no_longer_knows_does_not_revoke_held_values() {
         let denied = |code: &str| {
             let source = Box::new(fmt::Error);
             AwsError::Denied { call: Call::new(Operation::GetParameter, "/x"), code: code.into(), source }

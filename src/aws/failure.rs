@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_quoted() {
+    fn unreadable_answers_are_not_quoted() {
         let told = |error: SdkError<GetCredentialsError, HttpResponse>| {
             fault::chain(&classify(&Call::new(Operation::GetCredentials, "wg"), &error, None))
         };

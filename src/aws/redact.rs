@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_credential_process_wrote_to_stderr_is_redacted() {
+    fn stderr_of_a_credential_process_is_redacted() {
         let text =
             "Error retrieving credentials: external process exited with code exit status: 1. Stderr: + echo planted";
         let inner = CredentialsError::provider_error(text);

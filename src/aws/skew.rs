@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_corrected_until_it_is_set_and_told_each_time() {
+    fn the_clock_is_corrected_until_it_is_set_and_each_time_logged() {
         struct Fixed;
         impl Clock for Fixed {
             fn now(&self) -> SystemTime {

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_names_the_first_are_told() {
+    fn only_the_first_of_many_names_are_listed() {
         let text = |at: usize| {
             format!("[connections.c{at:02}]\ntype = \"redshift-serverless\"\nworkgroup = \"wg1\"\ndatabase = \"dev\"\n")
         };

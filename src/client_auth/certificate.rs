@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_proves_nothing() {
+    fn bytes_that_are_no_certificate_prove_nothing() {
         assert!(!proves(&CertificateDer::from(&b"ann"[..]), false, "ann"));
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![SanType::Rfc822Name("ann".try_into().unwrap())];

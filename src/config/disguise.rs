@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_client_types_is_no_password() {
+    fn texts_that_no_client_can_type_are_no_passwords() {
         for (text, want) in [
             ("", BadPassword::Empty),
             ("\n", BadPassword::Empty),

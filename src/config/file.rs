@@ -113,7 +113,7 @@ mod tests {
 
     /// Issue 11, A3: to open a FIFO waited for a writer, for ever.
     #[test]
-    fn what_is_no_regular_file_is_refused_in_words() {
+    fn files_that_are_not_regular_are_refused_in_words() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         assert!(

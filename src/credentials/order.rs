@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_on_the_base_identity_is_not_another_ones() {
+    fn role_chains_on_different_base_identities_have_different_keys() {
         let hop = |token_file: Option<&str>| Hop {
             role_arn: "arn:aws:iam::111111111111:role/r".into(),
             external_id: None,

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_spec_says_itself_is_not_read() {
+    fn fields_that_the_spec_sets_are_not_read_from_the_secret() {
         let bad = [("host", "host = \"h\""), ("dbname", "database = \"d\""), ("username", "user = \"u\"")];
         let bad = bad
             .into_iter()
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_a_password_is_none() {
+    fn hashes_and_keys_in_place_of_a_password_are_refused() {
         for password in ["md50123456789abcdef0123456789abcdef", "SCRAM-SHA-256$4096:c2FsdA==", "-----BEGIN X-----"] {
             let told = parse(&format!("{{\"username\": \"u\", \"password\": \"{password}\"}}")).unwrap_err();
             assert!(told.0.starts_with("what is stored as the password is"), "{}", told.0);

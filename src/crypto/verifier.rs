@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_verifier_is_refused() {
+    fn malformed_verifiers_are_refused() {
         let (salt, key) = (STANDARD.encode([1; 16]), STANDARD.encode([2; 32]));
         let good = format!("SCRAM-SHA-256$4096:{salt}${key}:{key}");
         assert!(Verifier::parse(&good).is_ok());

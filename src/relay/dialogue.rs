@@ -208,7 +208,7 @@ mod tests {
     /// Issue 11, A9: the Sync behind the data was taken for one that the server ignores, and what
     /// came behind for answered.
     #[test]
-    fn what_is_pipelined_behind_a_copy_in_is_owed_its_answer() {
+    fn queries_pipelined_behind_a_copy_in_are_owed_their_answers() {
         let copy = b"P\0\0\0\x04B\0\0\0\x04E\0\0\0\x04d\0\0\0\x05xc\0\0\0\x04S\0\0\0\x04";
         let copied = [b"1\0\0\0\x042\0\0\0\x04G\0\0\0\x07\0\0\0", COMPLETE, READY].concat();
         let done = [COMPLETE, READY].concat();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_flushed_but_not_synced_is_not_idle() {
+    fn a_session_with_a_flush_but_no_sync_is_not_idle() {
         let mut session = Dialogue::default();
         session.client_sent(b"P\0\0\0\x04B\0\0\0\x04E\0\0\0\x04H\0\0\0\x04");
         session.upstream_sent(b"1\0\0\0\x042\0\0\0\x04");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_of_the_warehouse_is_known_by_what_it_says_last() {
+    fn an_error_that_the_warehouse_sends_last_is_its_reason() {
         let mut session = Dialogue::default();
         session.upstream_sent(&[b"E\0\0\0\x05\0", NOTICE].concat());
         assert!(session.upstream_said_why());
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_length_ends_all_knowledge() {
+    fn behind_an_impossible_length_no_boundary_is_known() {
         let mut session = Dialogue::default();
         session.upstream_sent(b"Z\0\0\0\x03");
         session.upstream_sent(READY);

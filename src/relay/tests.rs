@@ -208,7 +208,7 @@ async fn session() -> (Legs, tokio_rustls::client::TlsStream<TcpStream>, tokio_r
 
 /// Issue 11, A9: passwords stayed in a buffer that the sessions of a thread share.
 #[tokio::test]
-async fn what_is_read_during_a_login_is_wiped_from_the_scratch_buffers() {
+async fn scratch_buffers_are_wiped_after_reads_during_a_login() {
     let (legs, mut client, _upstream) = session().await;
     let (mut leg, _) = legs.client;
     for (text, stays) in [(&b"a password"[..], false), (b"a query", true)] {

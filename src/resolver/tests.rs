@@ -122,7 +122,7 @@ async fn a_look_up_that_nobody_waits_for_keeps_its_thread_to_its_end_and_is_join
 }
 
 #[tokio::test]
-async fn who_left_the_queue_is_not_looked_up() {
+async fn a_host_that_nobody_waits_for_any_more_is_not_looked_up() {
     let scripted = scripted(1, 10);
     let mut hung = Box::pin(scripted.resolver.resolve("hung"));
     assert!(poll!(&mut hung).is_pending());

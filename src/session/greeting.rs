@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_that_asked_for_more_is_told_the_version() {
+    fn version_negotiation_is_sent_only_to_clients_that_ask_for_more() {
         assert!(negotiate(&startup(0, &[("user", "u"), ("_pq_.compression", "zstd")])).is_none());
         let negotiated = negotiate(&startup(9999, &[("user", "u"), ("_pq_.grease", "x")])).unwrap();
         assert_eq!(negotiated, b"v\0\0\0\x18\0\x03\0\0\0\0\0\x01_pq_.grease\0"[..]);

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_done_within_5_s_needs_no_notice() {
+    async fn a_wait_of_less_than_5_s_sends_no_notice() {
         let (mut wire, mut theirs) = client(4096);
         let work = async {
             sleep(NOTICE_AFTER).await;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_takes_longer_is_told_once_for_what_it_waits_then() {
+    async fn a_longer_wait_sends_one_notice_with_its_cause() {
         let (mut wire, mut theirs) = client(4096);
         let wait = Wait::default();
         let work = async {

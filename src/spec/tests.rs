@@ -326,7 +326,7 @@ async fn while_the_table_fails_an_old_item_serves_for_a_quarter_of_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_that_may_not_be_read_is_the_operators_to_mend() {
+async fn a_table_that_may_not_be_read_is_reported_to_the_operator() {
     let rig = Rig::new();
     rig.put("bi-x", item("one"));
     assert_eq!(rig.database("bi-x").await, "one");
@@ -339,7 +339,7 @@ async fn a_table_that_may_not_be_read_is_the_operators_to_mend() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_will_not_do_is_told_with_its_attributes_and_seen_when_it_is_mended() {
+async fn a_faulty_item_is_reported_with_its_attributes_and_read_again_once_fixed() {
     let rig = Rig::new();
     let mut bad = item("one");
     bad.insert("password".into(), ItemValue::Text("hunter2".into()));
@@ -356,7 +356,7 @@ async fn an_item_that_will_not_do_is_told_with_its_attributes_and_seen_when_it_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_of_an_item_has_an_end() {
+async fn the_report_of_an_item_is_cut_to_a_length() {
     let rig = Rig::new();
     let many = (0..1000).map(|n| (format!("y-{n}"), ItemValue::Bool(true)));
     rig.put("bi-x", item("one").into_iter().chain(many).collect());

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_by_their_codes() {
+    fn requests_are_recognised_by_their_codes() {
         assert!(matches!(Packet::parse(b"\x04\xd2\x16\x2f"), Ok(Packet::SslRequest)));
         assert!(matches!(Packet::parse(b"\x04\xd2\x16\x30"), Ok(Packet::GssEncRequest)));
         assert!(Packet::parse(b"\x04\xd2\x16\x2fx").is_err());

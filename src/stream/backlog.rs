@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_drained_during_a_login_is_wiped() {
+    fn bytes_drained_during_a_login_are_wiped() {
         let mut backlog = Backlog::default();
         backlog.push(b"password");
         let mut some = [0; 4];

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_none() {
+    fn error_and_truncated_answers_of_the_kernel_are_none() {
         let silence = Duration::from_secs(2);
         assert_eq!(parse(&answer(20, 4)), Some(Outgoing { bytes: 9, probes: Some(7), silence }));
         assert_eq!(parse(&answer(20, 1)), Some(Outgoing { bytes: 9, probes: None, silence }));

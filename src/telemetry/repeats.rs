@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_one_kind_one_line_a_second_is_written_and_tells_of_the_others() {
+    async fn one_line_a_second_of_a_kind_is_written_with_the_number_left_out() {
         let repeats = Repeats::default();
         let judge = || repeats.judge(kind("28P01", "10.0.0.1"));
         assert_eq!(judge(), Verdict::Write(None));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_proven_clients_ten_lines_are_written() {
+    async fn ten_lines_a_second_about_proven_clients_are_written() {
         let repeats = Repeats::default();
         let judge = || repeats.judge(LineKind { conn_id: ConnId::new("sales").ok(), ..kind("08004", "10.0.0.1") });
         for _ in 0..OF_PROVEN {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_no_other_line_tells_of_is_told_by_itself() {
+    async fn lines_left_out_without_a_successor_are_logged_by_themselves() {
         let repeats = Repeats::default();
         let (one, other) = (kind("28P01", "10.0.0.1"), kind("28P01", "10.0.0.2"));
         for _ in 0..3 {

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_holds_no_brackets_and_no_controls() {
+    fn names_from_outside_lose_brackets_and_control_characters() {
         assert_eq!(rendered("[{application_name}]", "a] [b\n\u{85}c", ""), "[a_ _b__c]");
         assert_eq!(rendered("{user}", "", "[x]\t"), "_x__");
     }

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_that_no_one_should_answer() {
+    async fn malformed_and_unsupported_requests_are_not_answered() {
         let login = login();
         for body in [
             &b""[..],

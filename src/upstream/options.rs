@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn where_only_settings_may_stay_nothing_else_does() {
+    fn words_that_are_no_settings_are_dropped_on_request() {
         for (options, want) in [
             ("-c x=1 --y=a\\ b", Some("-c x=1 --y=a\\ b")),
             ("-e -c x=1 -d 5 -S 100", Some("-c x=1")),
@@ -278,7 +278,7 @@ mod tests {
         /// What is dropped is not set, whichever server reads what is left: PostgreSQL's switches
         /// of today, and of 8.0.
         #[test]
-        fn what_is_dropped_is_dropped_for_every_server(
+        fn a_dropped_setting_is_dropped_however_a_server_reads_options(
             words in prop::collection::vec((prop::sample::select(WORDS), prop::sample::select(BETWEEN)), 0..8),
         ) {
             let options = words.into_iter().flat_map(|(word, between)| [word, between]).collect::<String>();

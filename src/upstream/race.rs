@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_answers_again_is_no_longer_avoided() {
+    async fn an_address_that_answers_again_is_no_longer_avoided() {
         let (avoided, addresses) = (Avoided::default(), all(&[V6_SLOW, V4]));
         race(&addresses, &avoided, deadline(), connect)
             .await
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_refuses_is_followed_at_once() {
+    async fn an_address_that_refuses_is_followed_at_once_by_the_next() {
         let began = Instant::now();
         let addresses = all(&[V4_REFUSED, V6_DEAD, V4]);
         let (address, _) = race(&addresses, &Avoided::default(), deadline(), connect)
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_none_answers_each_is_told_at_the_deadline_and_none_is_held_against_it() {
+    async fn if_no_address_answers_all_are_reported_and_none_is_avoided() {
         let (avoided, began) = (Avoided::default(), Instant::now());
         let addresses = all(&[V6_DEAD, V4_REFUSED]);
         let mut told = race(&addresses, &avoided, deadline(), connect)

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_quotes_the_client_is_told_by_its_code() {
+    fn errors_that_quote_the_client_are_logged_by_code_only() {
         for (sqlstate, message, setting) in [
             ("22023", "invalid value: \"planted\"", true),
             ("42704", "unrecognized configuration parameter \"planted-2b6f\"", true),

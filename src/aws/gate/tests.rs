@@ -59,7 +59,7 @@ fn failing() -> AwsError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_throttled_for_too_long_is_told_as_that() {
+async fn a_call_throttled_until_the_deadline_reports_throttling() {
     for seed in 0..20 {
         let gate = Gate::new(Jitter::fixed(seed), secs(15));
         let began = Instant::now();
@@ -73,7 +73,7 @@ async fn what_is_throttled_for_too_long_is_told_as_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_throttled_is_tried_until_it_is_not_with_pauses_that_grow_to_five_seconds() {
+async fn throttled_calls_are_retried_with_pauses_that_grow_to_five_seconds() {
     let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let began = Instant::now();
     let (outcome, tries) = call(&gate, (0..100).map(|_| throttled())).await;
@@ -84,7 +84,7 @@ async fn what_is_throttled_is_tried_until_it_is_not_with_pauses_that_grow_to_fiv
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_for_now_is_tried_thrice_and_what_is_refused_once() {
+async fn transient_failures_are_tried_three_times_and_refusals_once() {
     let gate = Gate::new(Jitter::fixed(1), secs(3600));
     assert!(matches!(call(&gate, [failing(), failing()]).await, (Ok(()), 3)));
     assert!(matches!(call(&gate, [failing(), failing(), failing()]).await, (Err(_), 3)));
@@ -123,7 +123,7 @@ async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_gives_its_turn_back() {
+async fn a_caller_that_leaves_gives_its_turn_back() {
     let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let here = place("1");
     let hanging = join_all((0..20).map(|_| gate.call(&here, std::future::pending::<Result<(), AwsError>>)));

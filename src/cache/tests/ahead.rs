@@ -68,7 +68,7 @@ async fn aws_down_for_ten_minutes_fails_nobody_before_the_margin_and_is_asked_se
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_would_not_outlive_the_value_held_does_not_take_its_place() {
+async fn a_fetched_value_that_expires_sooner_does_not_replace_the_held_one() {
     for life in [60, 150] {
         let rig = rig(AHEAD, []);
         assert_eq!((rig.serial().await, rig.serial().await), (1, 1));

@@ -96,7 +96,7 @@ async fn a_fresh_value_with_too_short_a_life_is_for_those_who_waited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_forgotten_is_fetched_again_and_its_flight_goes_on() {
+async fn a_forgotten_key_is_fetched_again_and_its_flight_goes_on() {
     let rig = rig(AHEAD, []);
     assert_eq!(rig.serial().await, 1);
     rig.cache.forget(&1);

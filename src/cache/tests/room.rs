@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn of_a_hundred_thousand_keys_the_ten_thousand_used_last_are_held() {
+async fn the_ten_thousand_keys_used_last_of_a_hundred_thousand_are_held() {
     let rig = rig(Policy { cap: 10_000, ..AHEAD }, []);
     for batch in 0..100 {
         let keys = (batch * 1000..(batch + 1) * 1000).collect::<Vec<_>>();

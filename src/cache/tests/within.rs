@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_is_believed_no_longer_is_waited_for() {
+async fn a_value_past_its_freshness_is_fetched_before_use() {
     let rig = rig(WITHIN, []);
     assert_eq!(rig.serial().await, 1);
     pass(secs(59)).await;

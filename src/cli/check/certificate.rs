@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_last_day() {
+    fn bytes_that_are_no_certificate_have_no_last_day() {
         let whole = made(2031);
         for end in 0..whole.len() {
             assert_eq!(not_after(&whole[..end]), None, "{end}");

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_json_is_parsed_to_the_same_value() {
         let odd = "a\"b\\c\nd\te\u{7f}\u{9f}ü\u{1}";
         let json = Json::object([
             ("z", Json::text(odd)),

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_spec_is_told_and_the_rest_is_found() {
+    fn items_that_are_no_specs_are_reported_and_the_rest_is_found() {
         for (text, want) in [
             ("", "in: holds no spec"),
             ("[]", "in: holds no spec"),

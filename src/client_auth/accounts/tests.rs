@@ -85,7 +85,7 @@ async fn shown(accounts: &Accounts, name: &str, password: &str) -> Result<usize,
 }
 
 #[tokio::test]
-async fn replicas_agree_on_what_a_stranger_sees() {
+async fn replicas_agree_on_the_challenge_of_an_unknown_user() {
     let (one, two) = (accounts([]).await, accounts([]).await);
     let (a, b) = (one.find("stranger").verifiers, two.find("stranger").verifiers);
     assert_eq!((&a.salt, a.iterations, &a.slots[0].stored), (&b.salt, b.iterations, &b.slots[0].stored));
@@ -95,7 +95,7 @@ async fn replicas_agree_on_what_a_stranger_sees() {
 }
 
 #[tokio::test]
-async fn a_stranger_has_the_usual_iteration_count_and_no_password() {
+async fn an_unknown_user_has_the_usual_iteration_count_and_no_password() {
     let count = |iterations| user(&[verifier("secret", SALT, iterations)]);
     let accounts = accounts([("a", count(1000)), ("b", count(1000)), ("c", count(4096))]).await;
     assert_eq!(accounts.find("stranger").verifiers.iterations, 1000);
@@ -241,7 +241,7 @@ async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
 }
 
 #[tokio::test]
-async fn what_is_listed_counts_for_what_strangers_see() {
+async fn listed_users_shape_the_challenge_of_unknown_users() {
     let accounts = with_path([("own", user(&[verifier("own", SALT, 7)]))]).await;
     assert_eq!(accounts.find("stranger").verifiers.iterations, 7);
     accounts
@@ -268,7 +268,7 @@ async fn impossible_names_are_never_looked_up() {
 }
 
 #[tokio::test]
-async fn strangers_are_asked_as_the_users_below_the_path_are() {
+async fn unknown_users_are_challenged_like_those_below_the_path() {
     let any =
         AnyUser { rights: Arc::new(User { method: Method::Cleartext, ..user(&[]) }), path: Some("/users".to_owned()) };
     let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock))

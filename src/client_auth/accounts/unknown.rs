@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranger_is_a_hash() {
+    fn an_unknown_user_is_logged_as_a_hash() {
         assert_eq!(alias("abc"), "unknown-ba7816bf");
     }
 }

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_is_within_the_range() {
+    fn strings_that_match_a_glob_are_within_its_range() {
         let names = std::collections::BTreeSet::from(["", "fin", "fin-1", "fin-2", "fio", "sales"]);
         for (pattern, want) in [("fin-*", &["fin-1", "fin-2"][..]), ("*n*", &["fin", "fin-1", "fin-2"]), ("x*", &[])] {
             let glob = Glob::new(pattern);

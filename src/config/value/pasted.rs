@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_console_shows_is_told_apart() {
+    fn endpoints_urls_and_arns_pasted_from_the_console_are_distinguished() {
         let host = "wg.123456789012.eu-west-1.redshift-serverless.amazonaws.com";
         let (all, url) = (
             "must be a host name alone: of HOST:PORT/DATABASE only HOST goes here, PORT into port, DATABASE into database",
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_endpoint_is_told_as_no_host() {
+    fn pasted_text_that_is_no_endpoint_is_reported_as_no_host() {
         for text in ["", "a b", "[::1]:5439", "jdbc:redshift:iam://cluster:eu-west-1/dev", "h:0/dev", "jdbc:redshift:"]
         {
             let why = warehouse_host(text).unwrap_err();

@@ -133,7 +133,7 @@ async fn a_success_forgives_its_own_user_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_forgiven_ages_apart_from_what_came_after() {
+async fn forgiven_failures_age_apart_from_later_ones() {
     let bans = bans();
     fail(&bans, "10.0.0.1", "a", 2);
     bans.record_success(ip("10.0.0.1"), &user("a"));

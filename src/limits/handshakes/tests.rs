@@ -30,7 +30,7 @@ fn the_oldest_of_the_busiest_address_makes_room() {
 }
 
 #[test]
-fn of_addresses_that_are_as_busy_the_oldest_makes_room() {
+fn among_equally_busy_addresses_the_oldest_handshake_makes_room() {
     let handshakes = Handshakes::new(3, 0);
     let of = |host| handshakes.acquire(IpAddr::from([10, 0, 1, host]));
     let (nine, one, five) = (of(9), of(1), of(5));

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_acknowledged_is_forgotten() {
+    fn acknowledged_bytes_do_not_count_later() {
         let (begun, mut side) = (Instant::now(), Side::default());
         let seen = Outgoing { bytes: 1, probes: None, silence: 90 * SECOND };
         let mut judge =

@@ -63,7 +63,7 @@ fn headers_name_the_client_and_end_where_they_end() {
 }
 
 #[test]
-fn what_is_no_header_is_told_by_its_first_strange_byte() {
+fn a_malformed_header_is_recognised_at_its_first_wrong_byte() {
     for (bytes, taken) in [
         (&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], 1),
         (b"\x16\x03\x01", 1),

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_ends_is_told_of_daily_and_when_it_has_ended() {
+    fn a_certificate_about_to_end_is_logged_daily_and_at_its_end() {
         let memory = Told::default();
         let terms = [(Of::Server, term("proxy", DAY * 365))];
         let end = terms[0].1.ends.unwrap();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn warnings_name_the_certificate_and_the_consequence() {
         let begins = term("x", DAY).begins;
         for (of, now, want) in [
             (Of::Server, begins - DAY, "the certificate of \"x\" is not valid yet: clients that verify it refuse it"),

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_counts_as_constrained() {
+    fn an_unreadable_certificate_counts_as_constrained() {
         let (roots, mut shown) = chain(false, false);
         assert!(is_constrained(&[], &roots));
         shown.push(CertificateDer::from(&b"nothing"[..]));

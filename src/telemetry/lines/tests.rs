@@ -98,7 +98,7 @@ fn lines_are_written_in_their_order_and_flushed_at_the_end() {
 }
 
 #[test]
-fn what_is_not_read_in_time_is_dropped_and_told_where_it_is_missing() {
+fn lines_not_read_in_time_are_dropped_and_counted_where_they_are_missing() {
     let test = Test::start([]);
     test.lines.0.push(b"first\n");
     test.began.recv().unwrap();
@@ -125,7 +125,7 @@ fn what_is_not_read_in_time_is_dropped_and_told_where_it_is_missing() {
 }
 
 #[test]
-fn a_line_that_can_never_fit_is_dropped_and_told() {
+fn a_line_larger_than_the_queue_is_dropped_and_counted() {
     let test = Test::start([]);
     test.lines.0.push(&[b'x'; MAX_WAITING + 1]);
     assert_eq!(test.end(), "dropped 1, 1 in all\n");
@@ -152,7 +152,7 @@ fn an_error_loses_the_lines_of_its_write_and_no_more() {
 }
 
 #[test]
-fn a_note_that_is_lost_is_told_again_with_what_is_lost_since() {
+fn a_lost_note_is_written_again_with_the_lines_lost_since() {
     let fails = || Does::Fails(ErrorKind::StorageFull);
     let test = Test::start([fails(), Does::Takes(100), fails()]);
     test.lines.0.push(b"lost\n");

@@ -175,7 +175,7 @@ fn replication_is_asked_for_by_anything_but_false() {
 }
 
 #[test]
-fn what_the_connection_drops_is_not_passed_on_in_any_form() {
+fn parameters_that_the_connection_drops_are_not_passed_on_in_any_form() {
     let spec = spec("startup_parameters = { drop = [\"Search_Path\", \"options_x\"] }");
     for sent in [
         ("search_path", "x"),
@@ -192,7 +192,7 @@ fn what_the_connection_drops_is_not_passed_on_in_any_form() {
 }
 
 #[test]
-fn what_the_connection_sets_wins_over_the_client_in_any_form() {
+fn parameters_that_the_connection_sets_win_over_the_client_in_any_form() {
     let spec = spec("startup_parameters = { set = { query_group = \"bi\", Client_Encoding = \"LATIN1\" } }");
     let set = [("Client_Encoding", "LATIN1"), ("query_group", "bi")];
     for sent in [
@@ -208,14 +208,14 @@ fn what_the_connection_sets_wins_over_the_client_in_any_form() {
 }
 
 #[test]
-fn what_is_dropped_and_set_is_set_and_options_go_as_a_whole() {
+fn a_parameter_dropped_and_set_is_set_and_options_are_dropped_as_a_whole() {
     let spec = spec("startup_parameters = { drop = [\"query_group\", \"options\"], set = { query_group = \"bi\" } }");
     let sent = [("options", "-c search_path=x"), ("query_group", "x")];
     assert_eq!(passed_to(&spec, &sent), owned(&[("query_group", "bi"), UTF8]));
 }
 
 #[test]
-fn the_warehouse_is_told_the_name_that_the_template_makes() {
+fn application_name_is_rendered_from_the_template() {
     let spec = spec("application_name = \"[{user}] {application_name}\"");
     let (psql, none) = (("application_name", "[demo] psql"), ("application_name", "[demo] "));
     for (sent, want) in [
@@ -232,7 +232,7 @@ fn the_warehouse_is_told_the_name_that_the_template_makes() {
 }
 
 #[test]
-fn a_name_that_comes_to_nothing_is_not_told() {
+fn an_empty_application_name_is_not_sent() {
     assert_eq!(passed(&[]), owned(&[UTF8]));
     let nameless = spec("application_name = \"\"");
     assert_eq!(passed_to(&nameless, &[("application_name", "psql")]), owned(&[UTF8]));
@@ -243,7 +243,7 @@ fn a_name_that_comes_to_nothing_is_not_told() {
 }
 
 #[test]
-fn without_a_template_the_clients_own_name_goes_as_it_is_but_for_what_it_must_not_hold() {
+fn without_a_template_the_clients_application_name_is_passed_on_cleaned() {
     let long = "x".repeat(300);
     for (own, want) in [("psql", "psql"), ("a [b]\n", "a _b__"), (&long, &long[..250]), ("", "")] {
         assert_eq!(passed(&[("application_name", own)]), owned(&[("application_name", want), UTF8]));

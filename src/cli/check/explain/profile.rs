@@ -61,7 +61,7 @@ mod tests {
     use crate::aws::Operation;
 
     #[test]
-    fn what_the_sdk_says_of_a_profile_becomes_what_to_do() {
+    fn errors_of_the_sdk_about_a_profile_get_a_fix() {
         let call = Call::new(Operation::GetCallerIdentity, "");
         for (text, want) in [
             (

@@ -368,7 +368,7 @@ async fn a_user_without_an_entry_is_looked_for_below_the_path() {
 }
 
 #[tokio::test]
-async fn what_a_users_password_refers_to_is_read_and_told_by_its_kind_alone() {
+async fn a_users_password_reference_is_read_and_reported_by_kind_only() {
     let mut scene = Scene::start().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("password");

@@ -33,7 +33,7 @@ fn a_key_and_its_certificate_belong_together() {
 
 /// What editors, shells, consoles and `.env` files do to PEM.
 #[test]
-fn what_has_been_done_to_a_text_is_named() {
+fn damage_to_a_pem_text_is_named() {
     let (cert, key) = made();
     let spoiled = |pem: &str| {
         [
