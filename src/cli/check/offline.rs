@@ -230,7 +230,7 @@ six (disabled)
     }
 
     #[test]
-    fn what_is_only_known_later_is_told_so() {
+    fn values_known_only_later_are_reported_as_such() {
         let text = r#"
             [specs]
             dynamodb_table = "lava.prod.connections"

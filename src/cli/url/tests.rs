@@ -292,7 +292,7 @@ fn users_without_an_entry_are_many() {
 }
 
 #[test]
-fn what_proves_the_user_is_told_in_each_tools_own_words() {
+fn each_tool_gets_its_own_words_for_the_users_proof() {
     let listen = named() + "tls.client_ca = \"env:CERT\"";
     let config = config(&listen, "[users.eve]\nauth = \"cert\"\nconnections = [\"sales\"]\n");
     for (format, certificate) in [
@@ -333,7 +333,7 @@ fn passwords_in_clear_are_warned_of_once_whatever_the_tool() {
 }
 
 #[test]
-fn what_leads_nowhere_is_told_with_what_was_meant() {
+fn unknown_names_are_reported_with_the_probable_one() {
     let config = config(&named(), "");
     let why = |conn_id: &str, user| {
         snippet(&config, conn_id, user, Format::Uri)
@@ -448,7 +448,7 @@ fn a_server_name_of_its_own_selects_the_connection() {
 }
 
 #[test]
-fn what_to_do_where_the_real_database_is_not_known_is_told() {
+fn an_unknown_real_database_is_explained() {
     let told = selector(&named(), SPECS, "bi-1");
     assert_eq!(shown(&told), ("redshift.example.com:5439", "bob", "bi-1"));
     assert!(

@@ -600,7 +600,7 @@ fn a_hop_is_taken_by_the_role_before() {
 }
 
 #[test]
-fn what_is_stored_is_at_home_or_where_its_arn_says() {
+fn stored_values_are_in_the_own_account_or_that_of_their_arn() {
     let context = with(|spec| {
         spec.login = LoginFrom::Parameter { name: "/x/pw".into(), user: None, secret_id: Some("prod/x".into()) };
     });
