@@ -1,11 +1,9 @@
-//! What a name is checked against: the verifiers of its passwords, or some made up for a name that
-//! does not exist.
+//! What a name is checked against: the verifiers of its passwords, or some made up for an unknown
+//! user.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use tracing::warn;
@@ -13,13 +11,13 @@ use tracing::warn;
 pub(crate) use self::derive::AccountsError;
 use self::derive::Derivations;
 use self::entry::Entry;
-use self::listed::Listed;
+use self::listed::{Listed, Lookup};
+use self::usual::{Seen, Usual};
+use super::reason::Reason;
 use super::verifiers::Verifiers;
-use super::{Reason, Users};
 use crate::blocking::Unfinished;
 use crate::clock::Clock;
 use crate::config::{AnyUser, BEFORE_CONN_ID, Holder, Method, Password, Proof, User};
-use crate::crypto::verifier::{ITERATIONS, SALT_BYTES};
 use crate::limits::bans::CountedUser;
 use crate::references::Listing;
 use crate::secret::Secret;
@@ -30,33 +28,56 @@ mod listed;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod usual;
 
-/// All users.
+/// All users by name, as the configuration has them.
+type Users = BTreeMap<String, Arc<User>>;
+
+/// All users, and the verifiers of their passwords. One is shared by all sessions, which look names
+/// up in it without waiting, and by the references, which renew passwords.
 pub(crate) struct Accounts {
-    /// Those with an entry of their own, by password.
-    users: BTreeMap<String, Entry>,
-    /// Those with an entry of their own, by certificate.
-    certified: BTreeMap<String, Holder>,
-    /// `users."*"` by certificate.
-    any_certified: Option<Holder>,
-    /// Those without: `users."*"` by an SSM path.
-    listed: Option<Listed>,
-    /// What most verifiers have: a fake one must not stand out.
-    usual_iterations: AtomicU32,
-    /// Whether there are names of which no password has been read yet: some user's, or the path of
-    /// `users."*"`.
-    is_any_unread: AtomicBool,
-    /// Held while both are found, so that the last to look is the last to say.
-    counting: Mutex<()>,
+    own: BTreeMap<String, OwnEntry>,
+    any: AnyEntry,
+    usual: Usual,
     derivations: Derivations,
     clock: Arc<dyn Clock>,
 }
 
+/// What proves a user that has an entry of its own.
+enum OwnEntry {
+    Password(Entry),
+    Certificate(Holder),
+}
+
+/// What proves a user that has no entry of its own: `users."*"`.
+enum AnyEntry {
+    /// There is no such entry: nobody else is a user.
+    Missing,
+    /// A parameter below an SSM path.
+    Listed(Listed),
+    Certificate(Holder),
+}
+
+/// Who has a name.
+enum Found {
+    /// The user has a password, whose verifiers may not be there yet.
+    Password(Holder, Option<Arc<Verifiers>>),
+    Certificate(Holder),
+    Nobody,
+}
+
 /// What one name is checked against.
-pub(super) struct Account {
-    /// Who a password of these proves the client to be. `Err`: nobody, whatever it shows; for the
-    /// log.
-    pub(super) user: Result<Holder, Reason>,
+pub(super) enum Account {
+    /// A certificate proves the holder.
+    Certificate(Holder),
+    /// A password proves the holder, or the name is unknown.
+    Password(PasswordAccount),
+}
+
+/// What the password of one name is checked against.
+pub(super) struct PasswordAccount {
+    /// The user that a password proves the client to be. `Err`: none does, for this reason.
+    pub(super) holder: Result<Holder, Reason>,
     pub(super) method: Method,
     pub(super) verifiers: Verifiers,
     /// Whether a wrong proof counts towards a ban.
@@ -65,7 +86,7 @@ pub(super) struct Account {
 
 impl Accounts {
     /// Gives every user its verifiers; a plain password that a reference led to is hashed here,
-    /// once. `clock`: by which passwords expire.
+    /// once. Passwords expire by `clock`.
     ///
     /// # Errors
     /// See [`AccountsError`].
@@ -75,85 +96,85 @@ impl Accounts {
         salt_key: hmac::Key,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AccountsError> {
-        let mut accounts = Self {
-            users: BTreeMap::new(),
-            certified: BTreeMap::new(),
-            any_certified: any
-                .filter(|any| any.path.is_none())
-                .map(|any| Holder::any(&any.rights)),
-            listed: any
-                .filter(|any| any.path.is_some())
-                .map(|any| Listed::new(Arc::clone(&any.rights))),
-            usual_iterations: AtomicU32::new(ITERATIONS),
-            is_any_unread: AtomicBool::new(true),
-            counting: Mutex::default(),
-            derivations: Derivations::new(salt_key),
-            clock,
-        };
+        let derivations = Derivations::new(salt_key);
+        let mut own = BTreeMap::new();
         for (name, user) in users {
-            let Proof::Passwords(passwords) = &user.proof else {
-                accounts.certified.insert(name.clone(), Holder::own(user));
-                continue;
+            let entry = match &user.proof {
+                Proof::Certificate => OwnEntry::Certificate(Holder::own(user)),
+                Proof::Passwords(passwords) => {
+                    let passwords = passwords.iter().map(|stored| stored.password.clone());
+                    let entry = Entry::new(Arc::clone(user), passwords);
+                    entry.derive(name, &derivations).await?;
+                    OwnEntry::Password(entry)
+                }
             };
-            let entry = Entry::new(Arc::clone(user), passwords.iter().map(|stored| stored.password.clone()));
-            entry.make(name, &accounts.derivations).await?;
-            accounts.users.insert(name.clone(), entry);
+            own.insert(name.clone(), entry);
         }
-        accounts.count();
+        let any = match any {
+            None => AnyEntry::Missing,
+            Some(AnyUser { rights, path: None }) => AnyEntry::Certificate(Holder::any(rights)),
+            Some(AnyUser { rights, path: Some(_) }) => AnyEntry::Listed(Listed::new(Arc::clone(rights))),
+        };
+        let accounts = Self { own, any, usual: Usual::new(), derivations, clock };
+        accounts.recount();
         Ok(accounts)
     }
 
-    /// What the reference in a slot of a user's leads to now.
+    /// Replaces one password of a user: the reference at this index leads to another one now.
     ///
     /// # Errors
     /// See [`AccountsError`]; then the old one stays.
-    pub(crate) async fn renew(&self, name: &str, slot: usize, password: Password) -> Result<(), AccountsError> {
-        let Some(entry) = self.users.get(name) else { return Ok(()) };
+    pub(crate) async fn renew(&self, name: &str, index: usize, password: Password) -> Result<(), AccountsError> {
+        let Some(OwnEntry::Password(entry)) = self.own.get(name) else { return Ok(()) };
         let was_unread = entry.verifiers().is_none();
-        entry.renew(name, slot, password, &self.derivations).await?;
-        let usual = self.usual_iterations.load(Ordering::Relaxed);
-        // One more of the usual ones stays usual: what all have is counted only where it can
-        // change.
+        entry
+            .renew(name, index, password, &self.derivations)
+            .await?;
+        let usual = self.usual.iterations();
+        // If the new verifier has the most common iteration count, that count cannot change: no
+        // recount over all users then.
         if was_unread
             || entry
                 .verifiers()
                 .is_some_and(|verifiers| verifiers.iterations != usual)
         {
-            self.count();
+            self.recount();
         }
         Ok(())
     }
 
-    /// Who is below the path of `users."*"` now: nobody else is one of them from here on. Gives
-    /// back the names that have another password than before, or are new.
+    /// Replaces all users below the path of `users."*"` by those of a new listing, and gives back
+    /// the names that have another password than before, or are new.
     ///
     /// # Errors
-    /// See [`AccountsError`]; then those of before stay.
+    /// See [`AccountsError`]; then the users of before stay.
     pub(crate) async fn relist(&self, listing: Listing) -> Result<Vec<String>, AccountsError> {
-        let Some(listed) = &self.listed else { return Ok(Vec::new()) };
-        let has_entry = |name: &String| self.users.contains_key(name) || self.certified.contains_key(name);
-        let others = listing.into_iter().filter(|(name, _)| !has_entry(name));
+        let Some(listed) = self.listed() else { return Ok(Vec::new()) };
+        let others = listing
+            .into_iter()
+            .filter(|(name, _)| !self.own.contains_key(name));
         let renewed = listed.renew(others, &self.derivations).await?;
-        self.count();
+        self.recount();
         Ok(renewed)
     }
 
-    /// A stranger is answered like most users: those that are not like most can be told from
-    /// strangers.
+    /// Warns of users that differ from most. An unknown user is answered like most users, so those
+    /// that are not like most can be told from unknown ones.
     pub(crate) fn warn_of_odd_ones(&self) {
         const SO: &str = "strangers can find out that this user exists";
-        for (name, entry) in &self.users {
-            let Some(verifiers) = entry.verifiers() else { continue };
-            if let Some(what) = self.oddity(&verifiers, entry.user.method) {
+        let is_any_certified = matches!(self.any, AnyEntry::Certificate(_));
+        for (name, own) in &self.own {
+            let what = match own {
+                OwnEntry::Password(entry) => entry
+                    .verifiers()
+                    .and_then(|verifiers| self.oddity(&verifiers, entry.user.method)),
+                OwnEntry::Certificate(_) => (!is_any_certified).then_some("it is asked for a certificate"),
+            };
+            if let Some(what) = what {
                 warn!(user = name.as_str(), "{what}: {SO}");
             }
         }
-        if self.any_certified.is_none() {
-            for name in self.certified.keys() {
-                warn!(user = name.as_str(), "it is asked for a certificate: {SO}");
-            }
-        }
-        let Some(listed) = &self.listed else { return };
+        let Some(listed) = self.listed() else { return };
         let odd = listed
             .all()
             .filter(|verifiers| self.oddity(verifiers, listed.rights.method).is_some())
@@ -163,92 +184,100 @@ impl Accounts {
         }
     }
 
-    /// What the name is called in logs: itself, or what stands for one that nobody has. As much
-    /// work for either.
+    /// The name as logs show it: itself, or an alias if it is unknown. It takes as long for either.
     pub(crate) fn known_as(&self, name: &str) -> String {
         let alias = unknown::alias(name);
-        if self.knows(name) { name.to_owned() } else { alias }
+        if self.is_known(name) { name.to_owned() } else { alias }
     }
 
-    /// What the name is counted as by bans.
+    /// The name as bans count it, which they show as `known_as`.
     pub(crate) fn counted_as(&self, name: &str, known_as: &str) -> CountedUser {
         CountedUser::new(self.derivations.fakes.pseudonym(name), known_as)
     }
 
-    /// Whether somebody has this name. Of `users."*"` by certificate nobody has one before it is
-    /// shown.
-    fn knows(&self, name: &str) -> bool {
-        self.users.contains_key(name)
-            || self.certified.contains_key(name)
-            || self
-                .listed
-                .as_ref()
-                .is_some_and(|listed| listed.find(name).is_some())
+    /// Whether somebody has this name. No name of `users."*"` by certificate is known before its
+    /// certificate is shown.
+    fn is_known(&self, name: &str) -> bool {
+        match self.look_up(name) {
+            Found::Password(..) => true,
+            Found::Certificate(holder) => holder.has_entry,
+            Found::Nobody => false,
+        }
     }
 
-    /// Who has this name, if a certificate is what proves it. Any name without `~` may be one of
-    /// `users."*"`.
-    pub(super) fn certified(&self, name: &str) -> Option<Holder> {
-        let may_be_any = || !self.users.contains_key(name) && !name.contains(BEFORE_CONN_ID);
-        let any = || self.any_certified.as_ref().filter(|_| may_be_any());
-        self.certified.get(name).or_else(any).cloned()
+    /// Looks a name up: its own entry first, then `users."*"`, which has no name with a `~`.
+    fn look_up(&self, name: &str) -> Found {
+        match (self.own.get(name), &self.any) {
+            (Some(OwnEntry::Password(entry)), _) => Found::Password(Holder::own(&entry.user), entry.verifiers()),
+            (Some(OwnEntry::Certificate(holder)), _) => Found::Certificate(holder.clone()),
+            (None, AnyEntry::Certificate(holder)) if !name.contains(BEFORE_CONN_ID) => {
+                Found::Certificate(holder.clone())
+            }
+            (None, AnyEntry::Listed(listed)) => match listed.find(name) {
+                Lookup::NotListed => Found::Nobody,
+                Lookup::Unusable => Found::Password(Holder::any(&listed.rights), None),
+                Lookup::Usable(verifiers) => Found::Password(Holder::any(&listed.rights), Some(verifiers)),
+            },
+            (None, AnyEntry::Certificate(_) | AnyEntry::Missing) => Found::Nobody,
+        }
     }
 
-    /// The account of `name`; never fails, and takes as long for a stranger.
+    /// Finds what `name` is checked against; never fails, and takes as long for an unknown user.
     ///
     /// A wrong proof of a user of whom nothing has been read yet is not counted, for it may be
-    /// right. Nor is one of an unknown name then: who of those that are never banned has an entry
-    /// would show.
+    /// right. Nor is one of an unknown user then: otherwise bans would tell which of the names that
+    /// are never banned has an entry.
     pub(super) fn find(&self, name: &str) -> Account {
-        let is_any_unread = self.is_any_unread.load(Ordering::Relaxed);
+        let is_any_unread = self.usual.is_any_unread();
         let fake = self
             .derivations
             .fakes
-            .of(name, self.usual_iterations.load(Ordering::Relaxed));
-        let Some((holder, stored)) = self.known(name) else {
-            // While nobody below the path is known yet, each name may be one of them.
-            let is_unread = self.listed.as_ref().is_some_and(|listed| !listed.is_read());
-            let reason = if is_unread { Reason::Unread } else { Reason::UnknownUser };
-            let method = self.usual_method();
-            return Account { user: Err(reason), method, verifiers: fake, is_counted: !is_any_unread };
+            .verifiers(name, self.usual.iterations());
+        let (holder, stored) = match self.look_up(name) {
+            Found::Certificate(holder) => return Account::Certificate(holder),
+            Found::Password(holder, stored) => (holder, stored),
+            Found::Nobody => {
+                // While nobody below the path is known yet, each name may be one of them.
+                let is_unread = self.listed().is_some_and(|listed| !listed.is_read());
+                let reason = if is_unread { Reason::Unread } else { Reason::UnknownUser };
+                let method = self.method_for_unknown();
+                return Account::Password(PasswordAccount {
+                    holder: Err(reason),
+                    method,
+                    verifiers: fake,
+                    is_counted: !is_any_unread,
+                });
+            }
         };
         let barred = self.barred(&holder.rights);
         let is_counted = stored.is_some() || !is_any_unread;
-        let (user, verifiers) = match (stored, barred) {
-            (Some(verifiers), None) => (Ok(holder.clone()), Verifiers::clone(&verifiers)),
+        let method = holder.rights.method;
+        let (holder, verifiers) = match (stored, barred) {
+            (Some(verifiers), None) => (Ok(holder), Verifiers::clone(&verifiers)),
             // The right password must not earn the server's proof: that would tell.
             (Some(verifiers), Some(why)) => (Err(why), fake.like(&verifiers)),
             (None, why) => (Err(why.unwrap_or(Reason::Unread)), fake),
         };
-        Account { user, method: holder.rights.method, verifiers, is_counted }
+        Account::Password(PasswordAccount { holder, method, verifiers, is_counted })
     }
 
-    /// Which of the account's passwords a client at `from` has sent: thousands of hashes, on a
-    /// thread of its own, one at a time for each address.
+    /// Finds which of the account's passwords a client at `from` has sent. That takes thousands of
+    /// hashes, on a thread of its own, one at a time for each address.
     ///
     /// # Errors
     /// The work was not done, so that nothing is known of the password.
-    pub(super) async fn slot_of(
+    pub(super) async fn check_password(
         &self,
-        account: &Account,
+        account: &PasswordAccount,
         from: IpAddr,
         password: Secret,
     ) -> Result<Option<usize>, Unfinished> {
         self.derivations
-            .slot_of(from, account.verifiers.clone(), password)
+            .check_password(from, account.verifiers.clone(), password)
             .await
     }
 
-    fn known(&self, name: &str) -> Option<(Holder, Option<Arc<Verifiers>>)> {
-        if let Some(entry) = self.users.get(name) {
-            return Some((Holder::own(&entry.user), entry.verifiers()));
-        }
-        let listed = self.listed.as_ref()?;
-        let verifiers = listed.find(name)?;
-        Some((Holder::any(&listed.rights), verifiers))
-    }
-
-    /// Why no password proves this user now.
+    /// Says why no password proves this user now, if none does.
     fn barred(&self, user: &User) -> Option<Reason> {
         if !user.enabled {
             return Some(Reason::Disabled);
@@ -258,43 +287,39 @@ impl Accounts {
             .map(|_| Reason::Expired)
     }
 
-    /// How strangers are asked: where any name may be one of `users."*"`, as they are.
-    fn usual_method(&self) -> Method {
-        self.listed
-            .as_ref()
+    fn listed(&self) -> Option<&Listed> {
+        if let AnyEntry::Listed(listed) = &self.any { Some(listed) } else { None }
+    }
+
+    /// How unknown users are asked: like those of `users."*"` where any name may be one of them.
+    fn method_for_unknown(&self) -> Method {
+        self.listed()
             .map_or(Method::Auto, |listed| listed.rights.method)
     }
 
-    /// What tells a user from a stranger.
+    /// Says what tells a user from an unknown one, if anything does.
     fn oddity(&self, verifiers: &Verifiers, method: Method) -> Option<&'static str> {
-        if verifiers.iterations != self.usual_iterations.load(Ordering::Relaxed) {
-            Some("its verifier has another iteration count than most")
-        } else if verifiers.salt.len() != SALT_BYTES {
-            Some("its verifier has a salt of another length than 16 bytes")
-        } else if method != self.usual_method() {
-            Some("its method is not that of strangers (auto, or that of users.\"*\")")
-        } else {
-            None
-        }
+        let is_method_odd = method != self.method_for_unknown();
+        self.usual
+            .oddity(verifiers)
+            .or(is_method_odd.then_some("its method is not that of strangers (auto, or that of users.\"*\")"))
     }
 
-    /// Finds whether anything is unread, and the most frequent count of rounds; PostgreSQL's own
-    /// where there are no users.
-    fn count(&self) {
-        let _turn = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_any_unread = self.users.values().any(|entry| entry.verifiers().is_none())
-            || self.listed.as_ref().is_some_and(|listed| !listed.is_read());
-        self.is_any_unread.store(is_any_unread, Ordering::Relaxed);
-        let mut seen = HashMap::<u32, usize>::new();
-        let of_entries = self.users.values().filter_map(Entry::verifiers);
-        for verifiers in of_entries.chain(self.listed.iter().flat_map(Listed::all)) {
-            *seen.entry(verifiers.iterations).or_default() += 1;
-        }
-        // Of two as frequent the smaller: strangers cost as much.
-        let usual = seen
-            .into_iter()
-            .max_by_key(|&(count, times)| (times, Reverse(count)));
-        self.usual_iterations
-            .store(usual.map_or(ITERATIONS, |(count, _)| count), Ordering::Relaxed);
+    fn recount(&self) {
+        self.usual.recount(|| {
+            let mut seen =
+                Seen { is_any_unread: self.listed().is_some_and(|listed| !listed.is_read()), iterations: Vec::new() };
+            for own in self.own.values() {
+                let OwnEntry::Password(entry) = own else { continue };
+                match entry.verifiers() {
+                    Some(verifiers) => seen.iterations.push(verifiers.iterations),
+                    None => seen.is_any_unread = true,
+                }
+            }
+            let listed = self.listed().into_iter().flat_map(Listed::all);
+            seen.iterations
+                .extend(listed.map(|verifiers| verifiers.iterations));
+            seen
+        });
     }
 }

@@ -1,23 +1,24 @@
-//! The password itself, inside TLS, checked against the same verifiers.
+//! A password that the client sends as it is, inside TLS; it is checked against the same verifiers.
 
 use pgwire::messages::startup::Authentication;
 
-use super::accounts::{Account, Accounts};
-use super::{AuthError, Reason, answer};
+use super::accounts::{Accounts, PasswordAccount};
+use super::answer::answer;
+use super::error::AuthError;
+use super::reason::{Reason, Verification};
 use crate::limits::bans::Attempt;
 use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;
 
-/// Asks and checks: which password was told, or that it is none. redshift_connector sends a Flush
-/// right behind its answer: it stays in the buffer and goes upstream with the client's first bytes,
-/// where it does no harm.
-pub(super) async fn prove(
+/// Asks for the password and checks it. redshift_connector sends a Flush right behind its answer: it
+/// stays in the buffer and goes upstream with the client's first bytes, where it does no harm.
+pub(super) async fn verify(
     client: &mut Client,
-    account: &Account,
+    account: &PasswordAccount,
     accounts: &Accounts,
     attempt: &Attempt<'_>,
-) -> Result<Result<usize, Reason>, AuthError> {
+) -> Result<Verification, AuthError> {
     client.wire.send(&Authentication::CleartextPassword).await?;
     let frame = answer(client).await?;
     let mut body = frame.body();
@@ -27,11 +28,11 @@ pub(super) async fn prove(
     };
     drop(frame);
     if !attempt.is_allowed() {
-        return Ok(Err(Reason::Withheld));
+        return Ok(Verification::Failed(Reason::BannedMeanwhile));
     }
-    let slot = accounts
-        .slot_of(account, client.peer.address.ip(), password)
+    let index = accounts
+        .check_password(account, client.peer.address.ip(), password)
         .await
         .map_err(AuthError::Unfinished)?;
-    Ok(slot.ok_or(Reason::WrongPassword))
+    Ok(index.map_or(Verification::Failed(Reason::WrongPassword), Verification::Proved))
 }

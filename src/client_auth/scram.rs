@@ -7,23 +7,25 @@ use base64::engine::general_purpose::STANDARD;
 use pgwire::messages::startup::Authentication;
 
 use self::exchange::{Mechanism, Offer};
+use super::answer::answer;
+use super::error::AuthError;
+use super::reason::{Reason, Verification};
 use super::verifiers::Verifiers;
-use super::{AuthError, Reason, answer};
 use crate::limits::bans::Attempt;
 use crate::startup::Client;
 use crate::wire::{self, Frame, WireError, take_cstr};
 
 mod exchange;
 
-/// Of our nonce, before base64; as many as PostgreSQL's (SCRAM_RAW_NONCE_LEN).
+/// The length of our nonce before base64; as many as PostgreSQL's (SCRAM_RAW_NONCE_LEN).
 const NONCE_BYTES: usize = 18;
 
-/// Runs the exchange to its end: which password was proved, or why none.
-pub(super) async fn prove(
+/// Runs the exchange to its end.
+pub(super) async fn verify(
     client: &mut Client,
     verifiers: &Verifiers,
     attempt: &Attempt<'_>,
-) -> Result<Result<usize, Reason>, AuthError> {
+) -> Result<Verification, AuthError> {
     let offer = Offer::new(client.tls.as_ref().and_then(|tls| tls.end_point.clone()));
     client
         .wire
@@ -33,7 +35,7 @@ pub(super) async fn prove(
     let (mechanism, message) = initial_response(&frame, &offer)?;
     let challenged = match offer.first(mechanism, message, verifiers, &nonce()?) {
         Ok(challenged) => challenged,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Verification::Failed(reason)),
     };
     client
         .wire
@@ -42,16 +44,16 @@ pub(super) async fn prove(
     let frame = answer(client).await?;
     let proven = match challenged.last(frame.body(), verifiers) {
         Ok(proven) => proven,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Verification::Failed(reason)),
     };
     if !attempt.is_allowed() {
-        return Ok(Err(Reason::Withheld));
+        return Ok(Verification::Failed(Reason::BannedMeanwhile));
     }
     client
         .wire
         .send(&Authentication::SASLFinal(proven.server_final.into()))
         .await?;
-    Ok(Ok(proven.slot))
+    Ok(Verification::Proved(proven.index))
 }
 
 /// The answer to the request for SASL. A client that leaves instead may be one whose driver does

@@ -1,20 +1,22 @@
-//! What one user's passwords are checked against, be they told or proved: no network, no clock.
+//! The verifiers of one user: checks a password, or a proof of one. No network, no clock.
 
 use crate::config::MAX_PASSWORDS;
 use crate::crypto::Verifier;
 use crate::crypto::derive::hmac_sha256;
 use crate::secret::{Secret, SecretBytes};
 
-/// One salt and one count of rounds, for one derivation serves all of a user's passwords.
+/// The verifiers of all passwords of one user. They have one salt and one iteration count, so that
+/// one derivation serves all of them.
 #[derive(Clone)]
 pub(super) struct Verifiers {
     pub(super) salt: Vec<u8>,
     pub(super) iterations: u32,
-    /// Always as many: where there is no password the keys are some that none leads to.
-    pub(super) slots: [Keys; MAX_PASSWORDS],
+    /// There are always as many, found by the verifier's index: where there is no password, the
+    /// keys are some that no password leads to.
+    pub(super) keys: [Keys; MAX_PASSWORDS],
 }
 
-/// What is kept of one password.
+/// The keys of one password's verifier.
 #[derive(Clone)]
 pub(super) struct Keys {
     /// H(ClientKey): what a client's proof leads to.
@@ -30,36 +32,39 @@ impl From<&Verifier> for Keys {
 }
 
 impl Verifiers {
-    /// The same keys under another's salt and rounds.
+    /// Gives these keys the salt and iteration count of another.
     pub(super) fn like(self, other: &Self) -> Self {
         Self { salt: other.salt.clone(), iterations: other.iterations, ..self }
     }
 
-    /// Which password this is. As slow as its rounds: not for an async thread.
-    pub(super) fn slot_of_password(&self, password: &Secret) -> Option<usize> {
+    /// Finds the index of the verifier that this password matches. As slow as the iteration count
+    /// says: not for an async thread.
+    pub(super) fn index_by_password(&self, password: &Secret) -> Option<usize> {
         let derived = Verifier::derive(password, &self.salt, self.iterations);
-        self.slot(|keys| derived.stored_key == keys.stored)
+        self.index(|keys| derived.stored_key == keys.stored)
     }
 
-    /// Which password a ClientProof was made with (RFC 5802 section 3).
-    pub(super) fn slot_of_proof(&self, auth_message: &[u8], proof: &SecretBytes<[u8; 32]>) -> Option<usize> {
-        self.slot(|keys| {
+    /// Finds the index of the verifier whose password a ClientProof was made with (RFC 5802
+    /// section 3).
+    pub(super) fn index_by_proof(&self, auth_message: &[u8], proof: &SecretBytes<[u8; 32]>) -> Option<usize> {
+        self.index(|keys| {
             let signature = hmac_sha256(&keys.stored, auth_message);
             proof.clone().xor(&signature).sha256() == keys.stored
         })
     }
 
-    /// ServerSignature: shows that we have the keys of that slot.
-    pub(super) fn server_signature(&self, slot: usize, auth_message: &[u8]) -> Option<SecretBytes<[u8; 32]>> {
-        self.slots
-            .get(slot)
+    /// Makes the ServerSignature, which shows the client that we have the keys at this index.
+    pub(super) fn server_signature(&self, index: usize, auth_message: &[u8]) -> Option<SecretBytes<[u8; 32]>> {
+        self.keys
+            .get(index)
             .map(|keys| hmac_sha256(&keys.server, auth_message))
     }
 
-    /// Every slot is looked at, whichever matches.
-    fn slot(&self, matches: impl Fn(&Keys) -> bool) -> Option<usize> {
+    /// Looks at the keys of every verifier, whichever matches, so that the time does not tell which
+    /// one did.
+    fn index(&self, matches: impl Fn(&Keys) -> bool) -> Option<usize> {
         let mut found = None;
-        for (at, keys) in self.slots.iter().enumerate() {
+        for (at, keys) in self.keys.iter().enumerate() {
             let is_it = matches(keys);
             found = found.or(is_it.then_some(at));
         }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::secret::{Secret, SecretBytes};
 
 /// The two keys that a verifier has of a password.
-pub(super) struct Keys {
+pub(super) struct DerivedKeys {
     /// H(ClientKey)
     pub(super) stored: SecretBytes<[u8; 32]>,
     /// HMAC(SaltedPassword, "Server Key")
@@ -18,7 +18,7 @@ pub(super) struct Keys {
 
 /// Derives the keys of a password, which is first brought into SASLprep's form (RFC 4013); one that
 /// SASLprep refuses is taken as it is, as PostgreSQL does. Slow on purpose: not for an async thread.
-pub(super) fn keys(password: &Secret, salt: &[u8], rounds: NonZeroU32) -> Keys {
+pub(super) fn keys(password: &Secret, salt: &[u8], rounds: NonZeroU32) -> DerivedKeys {
     let prepared = match stringprep::saslprep(password.expose()) {
         Ok(prepared) if !prepared.is_empty() => prepared,
         Ok(_) | Err(_) => Cow::Borrowed(password.expose()),
@@ -27,7 +27,7 @@ pub(super) fn keys(password: &Secret, salt: &[u8], rounds: NonZeroU32) -> Keys {
     let mut salted = Zeroizing::new([0; 32]);
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, prepared.as_bytes(), salted.as_mut());
     let salted = SecretBytes::new(*salted);
-    Keys { stored: hmac_sha256(&salted, b"Client Key").sha256(), server: hmac_sha256(&salted, b"Server Key") }
+    DerivedKeys { stored: hmac_sha256(&salted, b"Client Key").sha256(), server: hmac_sha256(&salted, b"Server Key") }
 }
 
 /// Signs a message with HMAC-SHA-256.

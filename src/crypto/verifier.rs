@@ -64,7 +64,7 @@ impl Verifier {
     #[must_use]
     pub fn derive(password: &Secret, salt: &[u8], iterations: u32) -> Self {
         let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-        let derive::Keys { stored, server } = derive::keys(password, salt, rounds);
+        let derive::DerivedKeys { stored, server } = derive::keys(password, salt, rounds);
         Self { iterations: rounds.get(), salt: salt.to_vec(), stored_key: stored, server_key: server }
     }
 

@@ -144,7 +144,7 @@ fn principal(rights: &[&str]) -> Principal {
     );
     let env = |name: &str| (name == "PW").then(|| "planted".to_owned());
     let config = config::parse(&toml, Path::new("proxy.toml"), &env, UnknownKeys::Refuse).unwrap();
-    Principal { user: "ann".into(), holder: config.holder("ann").unwrap(), slot: Some(0) }
+    Principal { user: "ann".into(), holder: config.holder("ann").unwrap(), verifier_index: Some(0) }
 }
 
 /// An enabled one of this database.
@@ -499,7 +499,7 @@ async fn the_port_of_a_connection_is_no_right_to_it() {
 async fn an_unknown_name_costs_a_look_at_each_connection_at_most() {
     let config = config::many::many(1000, 40);
     let holder = config.holder("u00001").unwrap();
-    let principal = Principal { user: "u00001".into(), holder, slot: None };
+    let principal = Principal { user: "u00001".into(), holder, verifier_index: None };
     let specs = Specs::new(config.connections, None, None);
     for (asked, want) in [
         (Asked::Database("nowhere"), 10),

@@ -1,5 +1,5 @@
-//! Verifiers from passwords: those of a user, and which of them a client has sent. Owns whose
-//! derivation waits for whose.
+//! Makes verifiers of passwords, and checks the passwords that clients send. Owns how many key
+//! derivations run at once, and which of them waits for which.
 
 use std::net::IpAddr;
 
@@ -24,16 +24,17 @@ pub enum AccountsError {
     Derivation(#[source] Unfinished),
 }
 
-/// Makes verifiers. Who waits for one is a client not yet authenticated, of which there are
-/// `limits.max_handshakes` at most, each for `limits.startup_timeout`.
+/// The key derivations of the proxy. Clients that wait for one are not yet authenticated: there are
+/// `limits.max_handshakes` of them at most, each waits for `limits.startup_timeout` at most.
 pub(super) struct Derivations {
-    /// What stands where there is no password.
+    /// Verifiers and salts where there is no password.
     pub(super) fakes: Fakes,
-    /// Of clients: no more than there are cores, and one of each address, which is all that stands
-    /// in the queue of that address: a crowd at one address keeps nobody else waiting.
-    asked: Lanes<IpAddr>,
-    /// Of what references lead to, however many are new: one at a time.
-    ours: Lanes<()>,
+    /// The derivations of passwords that clients send: no more at once than there are cores, and
+    /// one of each address. The others of an address wait in a queue of its own, so a crowd at one
+    /// address keeps nobody else waiting.
+    of_clients: Lanes<IpAddr>,
+    /// The derivations of passwords that references lead to: one at a time, however many are new.
+    of_references: Lanes<()>,
 }
 
 impl Derivations {
@@ -41,29 +42,29 @@ impl Derivations {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             fakes: Fakes::new(salt_key),
-            asked: Lanes::new("client-password", 1, cores),
-            ours: Lanes::new("own-password", 1, 1),
+            of_clients: Lanes::new("client-password", 1, cores),
+            of_references: Lanes::new("own-password", 1, 1),
         }
     }
 
-    /// Which of a user's passwords a client at `from` has sent.
+    /// Finds the index of the verifier whose password a client at `from` has sent.
     ///
     /// # Errors
     /// The work was not done, so that nothing is known of the password.
-    pub(super) async fn slot_of(
+    pub(super) async fn check_password(
         &self,
         from: IpAddr,
         verifiers: Verifiers,
         password: Secret,
     ) -> Result<Option<usize>, Unfinished> {
-        self.asked
-            .run(neighbourhood(from), move || verifiers.slot_of_password(&password))
+        self.of_clients
+            .run(neighbourhood(from), move || verifiers.index_by_password(&password))
             .await
     }
 
-    /// SCRAM tells one salt and one count of rounds before it sees a proof: those of the first
-    /// verifier, under which plain passwords are hashed too. Another verifier that has others
-    /// cannot be proved. `None`: nothing has been read yet.
+    /// Makes the verifiers of a user. SCRAM sends one salt and one iteration count before it sees a
+    /// proof: those of the first verifier, under which plain passwords are hashed too. Another
+    /// verifier that has others cannot be proved. `None`: nothing has been read yet.
     pub(super) async fn verifiers(
         &self,
         name: &str,
@@ -74,8 +75,8 @@ impl Derivations {
             Password::Plain(_) | Password::Remote(_) => None,
         });
         let (salt, iterations) = given.unwrap_or_else(|| (self.fakes.salt(name), ITERATIONS));
-        let (mut slots, mut is_read) = (self.fakes.slots(name), false);
-        for (slot, password) in slots.iter_mut().zip(passwords) {
+        let (mut keys, mut is_read) = (self.fakes.keys(name), false);
+        for (keys, password) in keys.iter_mut().zip(passwords) {
             let verifier = match password {
                 Password::Remote(_) => continue,
                 Password::Verifier(verifier) if (&verifier.salt, verifier.iterations) != (&salt, iterations) => {
@@ -92,16 +93,16 @@ impl Derivations {
                         .await?
                 }
             };
-            *slot = Keys::from(&verifier);
+            *keys = Keys::from(&verifier);
             is_read = true;
         }
-        Ok(is_read.then_some(Verifiers { salt, iterations, slots }))
+        Ok(is_read.then_some(Verifiers { salt, iterations, keys }))
     }
 
-    /// The verifier of a password that a reference led to.
+    /// Derives the verifier of a password that a reference led to.
     async fn verifier(&self, password: Secret, salt: Vec<u8>, iterations: u32) -> Result<Verifier, AccountsError> {
         let derived = self
-            .ours
+            .of_references
             .run((), move || Verifier::derive(&password, &salt, iterations))
             .await;
         derived.map_err(AccountsError::Derivation)
@@ -116,24 +117,25 @@ mod tests {
 
     /// Issue 11, A4: a crowd at one address stood ahead of everybody in the queue that all share.
     #[tokio::test]
-    async fn clients_of_one_address_wait_for_each_other_and_for_nobody_elses_crowd() {
+    async fn key_derivations_of_one_address_wait_for_each_other_alone() {
         let derivations = Derivations::new(hmac::Key::new(hmac::HMAC_SHA256, b"test"));
-        let verifiers = derivations.fakes.of("a", 1);
+        let verifiers = derivations.fakes.verifiers("a", 1);
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let slot_of = |from: &str| derivations.slot_of(address(from), verifiers.clone(), Secret::new("x".to_owned()));
+        let check =
+            |from: &str| derivations.check_password(address(from), verifiers.clone(), Secret::new("x".to_owned()));
         let held = derivations
-            .asked
+            .of_clients
             .turn(neighbourhood(address("2001:db8::1")))
             .await;
-        let mut crowd: Vec<_> = (0..100).map(|_| Box::pin(slot_of("2001:db8::2"))).collect();
+        let mut crowd: Vec<_> = (0..100).map(|_| Box::pin(check("2001:db8::2"))).collect();
         for waiting in &mut crowd {
             assert!(poll!(waiting).is_pending(), "one at a time for a /64");
         }
         // A machine with one core has one turn, which is taken.
         if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
-            assert_eq!(slot_of("10.0.0.1").await.unwrap(), None);
+            assert_eq!(check("10.0.0.1").await.unwrap(), None);
         }
         drop((held, crowd));
-        assert_eq!(slot_of("2001:db8::2").await.unwrap(), None);
+        assert_eq!(check("2001:db8::2").await.unwrap(), None);
     }
 }

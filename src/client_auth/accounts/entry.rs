@@ -1,62 +1,59 @@
 //! A user with an entry of its own, and its one or two passwords.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
 use super::derive::{AccountsError, Derivations};
 use crate::client_auth::verifiers::Verifiers;
 use crate::config::{Password, User};
 
+/// A user that is proved by a password.
 pub(super) struct Entry {
     pub(super) user: Arc<User>,
-    /// By slot, as they were read last. Held while verifiers are made of them.
+    /// The passwords as they were read last. Locked while verifiers are made of them, so that one
+    /// renewal cannot overtake another; no login waits for it.
     passwords: Mutex<Vec<Password>>,
-    /// `None`: all are kept at AWS, and none has been read yet.
-    verifiers: RwLock<Option<Arc<Verifiers>>>,
+    /// The verifiers that logins are checked against. `None`: all passwords are kept at AWS, and
+    /// none has been read yet.
+    verifiers: ArcSwapOption<Verifiers>,
 }
 
 impl Entry {
-    /// No password counts before [`Entry::make`].
+    /// Starts without verifiers: no password counts before [`Entry::derive`].
     pub(super) fn new(user: Arc<User>, passwords: impl Iterator<Item = Password>) -> Self {
-        Self { user, passwords: Mutex::new(passwords.collect()), verifiers: RwLock::default() }
+        Self { user, passwords: Mutex::new(passwords.collect()), verifiers: ArcSwapOption::empty() }
     }
 
     pub(super) fn verifiers(&self) -> Option<Arc<Verifiers>> {
-        self.verifiers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.verifiers.load_full()
     }
 
-    /// Makes verifiers of what there is.
-    pub(super) async fn make(&self, name: &str, derivations: &Derivations) -> Result<(), AccountsError> {
+    /// Makes verifiers of those passwords that are there.
+    pub(super) async fn derive(&self, name: &str, derivations: &Derivations) -> Result<(), AccountsError> {
         let passwords = self.passwords.lock().await;
-        self.publish(derivations.verifiers(name, &passwords).await?);
+        let verifiers = derivations.verifiers(name, &passwords).await?;
+        self.verifiers.store(verifiers.map(Arc::new));
         Ok(())
     }
 
-    /// The same with another password in a slot. Where that fails the old one stays.
+    /// Replaces the password at this index, and makes verifiers of all. Where that fails the old
+    /// one stays.
     pub(super) async fn renew(
         &self,
         name: &str,
-        slot: usize,
+        index: usize,
         password: Password,
         derivations: &Derivations,
     ) -> Result<(), AccountsError> {
         let mut passwords = self.passwords.lock().await;
         let mut renewed = passwords.clone();
-        let Some(place) = renewed.get_mut(slot) else { return Ok(()) };
-        *place = password;
-        self.publish(derivations.verifiers(name, &renewed).await?);
+        let Some(replaced) = renewed.get_mut(index) else { return Ok(()) };
+        *replaced = password;
+        let verifiers = derivations.verifiers(name, &renewed).await?;
+        self.verifiers.store(verifiers.map(Arc::new));
         *passwords = renewed;
         Ok(())
-    }
-
-    fn publish(&self, verifiers: Option<Verifiers>) {
-        *self
-            .verifiers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = verifiers.map(Arc::new);
     }
 }

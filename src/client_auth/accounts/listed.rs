@@ -1,9 +1,10 @@
-//! `users."*"` by an SSM path: whoever has a parameter there. A name is looked up here, never at
-//! AWS.
+//! `users."*"` by an SSM path: a user has a parameter of its name there. A name is looked up here,
+//! never at AWS.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use tracing::warn;
 
 use super::derive::{AccountsError, Derivations};
@@ -14,46 +15,56 @@ use crate::secret::Secret;
 /// Longest name that is looked up, in bytes; PostgreSQL's own bound (NAMEDATALEN).
 const MAX_NAME: usize = 63;
 
+/// All users that have a parameter below the path, as it was listed last.
 pub(super) struct Listed {
     /// What all of them may do.
     pub(super) rights: Arc<User>,
-    /// `None`: the path has not been read yet.
-    by_name: RwLock<Option<Arc<HashMap<String, Parameter>>>>,
+    /// A listing replaces the whole map. `None`: the path has not been read yet.
+    by_name: ArcSwapOption<HashMap<String, Parameter>>,
 }
 
-/// One of them.
+/// The parameter of one user.
 #[derive(Clone)]
 struct Parameter {
     text: Secret,
-    /// `None`: no text that was read so far will do.
+    /// The verifiers of the last text that was a usable password. `None`: none was so far.
     verifiers: Option<Arc<Verifiers>>,
 }
 
+/// What a look-up of a name has found.
+pub(super) enum Lookup {
+    /// There is no parameter of this name.
+    NotListed,
+    /// The parameter has never held a usable password: nothing can prove the user.
+    Unusable,
+    /// The parameter's password has these verifiers.
+    Usable(Arc<Verifiers>),
+}
+
 impl Listed {
-    /// Nobody, until [`Listed::renew`].
+    /// Starts with nobody, until [`Listed::renew`].
     pub(super) fn new(rights: Arc<User>) -> Self {
-        Self { rights, by_name: RwLock::default() }
+        Self { rights, by_name: ArcSwapOption::empty() }
     }
 
-    /// `None`: it has no parameter. `Some(None)`: it has one, but nothing can prove it.
-    pub(super) fn find(&self, name: &str) -> Option<Option<Arc<Verifiers>>> {
-        may_be_a_name(name)
-            .then(|| {
-                self.now()
-                    .get(name)
-                    .map(|parameter| parameter.verifiers.clone())
-            })
-            .flatten()
+    /// Looks a name up in the last listing.
+    pub(super) fn find(&self, name: &str) -> Lookup {
+        if !may_be_a_name(name) {
+            return Lookup::NotListed;
+        }
+        match self.now().get(name).map(|parameter| &parameter.verifiers) {
+            None => Lookup::NotListed,
+            Some(None) => Lookup::Unusable,
+            Some(Some(verifiers)) => Lookup::Usable(Arc::clone(verifiers)),
+        }
     }
 
-    /// Whether the path has been read since we began.
+    /// Whether the path has been read since the proxy started.
     pub(super) fn is_read(&self) -> bool {
-        self.by_name
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+        self.by_name.load().is_some()
     }
 
+    /// All verifiers there are.
     pub(super) fn all(&self) -> impl Iterator<Item = Arc<Verifiers>> + use<> {
         let all: Vec<_> = self
             .now()
@@ -63,8 +74,9 @@ impl Listed {
         all.into_iter()
     }
 
-    /// Takes a listing's place. What is as it was is not hashed again; what will not do leaves the
-    /// last good one. Gives back the names that have another password than before, or are new.
+    /// Replaces the users by those of a new listing, and gives back the names that have another
+    /// password than before, or are new. A text that has not changed is not hashed again; one that
+    /// is no usable password leaves the last good one.
     pub(super) async fn renew(
         &self,
         listing: impl Iterator<Item = (String, Secret)>,
@@ -90,20 +102,16 @@ impl Listed {
             };
             by_name.insert(name, Parameter { text, verifiers });
         }
-        *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(by_name));
+        self.by_name.store(Some(Arc::new(by_name)));
         Ok(renewed)
     }
 
     fn now(&self) -> Arc<HashMap<String, Parameter>> {
-        self.by_name
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .unwrap_or_default()
+        self.by_name.load_full().unwrap_or_default()
     }
 }
 
-/// What can be the last element of a parameter's name, and a user's.
+/// Whether a text can be both the last element of a parameter's name and the name of a user.
 fn may_be_a_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && !name.contains(|c: char| c == '/' || c == BEFORE_CONN_ID || c.is_control())
 }

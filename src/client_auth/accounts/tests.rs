@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::config::StoredPassword;
 use crate::crypto::Verifier;
+use crate::crypto::verifier::{ITERATIONS, SALT_BYTES};
 
 fn key() -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, b"test")
@@ -68,39 +69,47 @@ fn listing<const N: usize>(all: [(&str, &str); N]) -> Listing {
         .collect()
 }
 
-async fn slot_of(accounts: &Accounts, account: &Account, password: &str) -> Option<usize> {
+/// The account of a name that a password proves.
+fn account_of(accounts: &Accounts, name: &str) -> PasswordAccount {
+    match accounts.find(name) {
+        Account::Password(account) => account,
+        Account::Certificate(holder) => panic!("{holder:?}"),
+    }
+}
+
+async fn index_of(accounts: &Accounts, account: &PasswordAccount, password: &str) -> Option<usize> {
     accounts
-        .slot_of(account, IpAddr::from([10, 0, 0, 1]), secret(password))
+        .check_password(account, IpAddr::from([10, 0, 0, 1]), secret(password))
         .await
         .unwrap()
 }
 
 /// Which password it is to whom.
 async fn shown(accounts: &Accounts, name: &str, password: &str) -> Result<usize, Reason> {
-    let account = accounts.find(name);
-    let slot = slot_of(accounts, &account, password)
+    let account = account_of(accounts, name);
+    let index = index_of(accounts, &account, password)
         .await
         .ok_or(Reason::WrongPassword);
-    account.user.and(slot)
+    account.holder.and(index)
 }
 
 #[tokio::test]
 async fn replicas_agree_on_the_challenge_of_an_unknown_user() {
     let (one, two) = (accounts([]).await, accounts([]).await);
-    let (a, b) = (one.find("stranger").verifiers, two.find("stranger").verifiers);
-    assert_eq!((&a.salt, a.iterations, &a.slots[0].stored), (&b.salt, b.iterations, &b.slots[0].stored));
+    let (a, b) = (account_of(&one, "nobody").verifiers, account_of(&two, "nobody").verifiers);
+    assert_eq!((&a.salt, a.iterations, &a.keys[0].stored), (&b.salt, b.iterations, &b.keys[0].stored));
     assert_eq!((a.salt.len(), a.iterations), (SALT_BYTES, ITERATIONS));
-    assert_ne!(a.salt, one.find("another").verifiers.salt);
-    assert_ne!(a.slots[0].stored, a.slots[1].stored);
+    assert_ne!(a.salt, account_of(&one, "another").verifiers.salt);
+    assert_ne!(a.keys[0].stored, a.keys[1].stored);
 }
 
 #[tokio::test]
 async fn an_unknown_user_has_the_usual_iteration_count_and_no_password() {
     let count = |iterations| user(&[verifier("secret", SALT, iterations)]);
     let accounts = accounts([("a", count(1000)), ("b", count(1000)), ("c", count(4096))]).await;
-    assert_eq!(accounts.find("stranger").verifiers.iterations, 1000);
-    assert_eq!(shown(&accounts, "stranger", "secret").await, Err(Reason::UnknownUser));
-    assert_eq!(slot_of(&accounts, &accounts.find("stranger"), "secret").await, None);
+    assert_eq!(account_of(&accounts, "nobody").verifiers.iterations, 1000);
+    assert_eq!(shown(&accounts, "nobody", "secret").await, Err(Reason::UnknownUser));
+    assert_eq!(index_of(&accounts, &account_of(&accounts, "nobody"), "secret").await, None);
     assert_eq!(shown(&accounts, "c", "secret").await, Ok(0));
 }
 
@@ -108,10 +117,10 @@ async fn an_unknown_user_has_the_usual_iteration_count_and_no_password() {
 async fn a_disabled_users_own_password_proves_nothing() {
     let disabled = User { enabled: false, ..user(&[verifier("secret", SALT, 7)]) };
     let accounts = accounts([("a", disabled)]).await;
-    let account = accounts.find("a");
+    let account = account_of(&accounts, "a");
     assert_eq!((&account.verifiers.salt[..], account.verifiers.iterations), (SALT, 7));
-    assert_eq!(slot_of(&accounts, &account, "secret").await, None);
-    assert_eq!(account.user.err(), Some(Reason::Disabled));
+    assert_eq!(index_of(&accounts, &account, "secret").await, None);
+    assert_eq!(account.holder.err(), Some(Reason::Disabled));
 }
 
 #[tokio::test]
@@ -125,10 +134,10 @@ async fn passwords_prove_nothing_from_the_moment_they_expire() {
         .unwrap();
     assert_eq!(shown(&accounts, "a", "secret").await, Ok(0));
     clock.advance(Duration::from_secs(3601));
-    let account = accounts.find("a");
+    let account = account_of(&accounts, "a");
     assert_eq!((&account.verifiers.salt[..], account.verifiers.iterations), (SALT, 7));
-    assert_eq!(slot_of(&accounts, &account, "secret").await, None);
-    assert_eq!(account.user.err(), Some(Reason::Expired));
+    assert_eq!(index_of(&accounts, &account, "secret").await, None);
+    assert_eq!(account.holder.err(), Some(Reason::Expired));
 }
 
 #[tokio::test]
@@ -162,7 +171,7 @@ async fn a_second_verifier_with_another_salt_does_not_count() {
 }
 
 #[tokio::test]
-async fn each_slot_is_renewed_by_itself() {
+async fn each_of_two_passwords_is_renewed_by_itself() {
     let accounts = accounts([("a", user(&[unread(), unread()]))]).await;
     assert_eq!(shown(&accounts, "a", "one").await, Err(Reason::Unread));
     accounts
@@ -189,28 +198,28 @@ async fn each_slot_is_renewed_by_itself() {
 
 #[tokio::test]
 async fn wrong_proofs_of_unread_and_unknown_names_count_alike() {
-    let is_counted = |accounts: &Accounts, names: [&str; 3]| names.map(|name| accounts.find(name).is_counted);
+    let is_counted = |accounts: &Accounts, names: [&str; 3]| names.map(|name| account_of(accounts, name).is_counted);
     let own = || [("read", user(&[verifier("x", SALT, ITERATIONS)])), ("unread", user(&[unread()]))];
     let accounts = accounts(own()).await;
-    assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true, false, false]);
+    assert_eq!(is_counted(&accounts, ["read", "unread", "nobody"]), [true, false, false]);
     accounts
         .renew("unread", 0, Password::Plain(secret("y")))
         .await
         .unwrap();
-    assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true; 3], "as many rounds as before");
+    assert_eq!(is_counted(&accounts, ["read", "unread", "nobody"]), [true; 3], "as many rounds as before");
 
     let accounts = with_path(own()).await;
     accounts
         .renew("unread", 0, Password::Plain(secret("y")))
         .await
         .unwrap();
-    assert_eq!(is_counted(&accounts, ["read", "unread", "stranger"]), [true, true, false], "the path is unread");
+    assert_eq!(is_counted(&accounts, ["read", "unread", "nobody"]), [true, true, false], "the path is unread");
     // Of one that was read, but is no password, nobody has the right one.
     accounts
         .relist(listing([("bad", "SCRAM-SHA-256$x")]))
         .await
         .unwrap();
-    assert_eq!(is_counted(&accounts, ["read", "bad", "stranger"]), [true; 3]);
+    assert_eq!(is_counted(&accounts, ["read", "bad", "nobody"]), [true; 3]);
 }
 
 #[tokio::test]
@@ -227,8 +236,11 @@ async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
     assert_eq!(shown(&accounts, "own", "own").await, Ok(0), "its own entry wins");
     assert_eq!(shown(&accounts, "own", "others").await, Err(Reason::WrongPassword));
     assert_eq!(shown(&accounts, "bad", "SCRAM-SHA-256$x").await, Err(Reason::Unread));
-    assert!(accounts.find("own").user.unwrap().has_entry && !accounts.find("ann").user.unwrap().has_entry);
-    assert!(accounts.knows("ann") && !accounts.knows("stranger"));
+    assert!(
+        account_of(&accounts, "own").holder.unwrap().has_entry
+            && !account_of(&accounts, "ann").holder.unwrap().has_entry
+    );
+    assert!(accounts.is_known("ann") && !accounts.is_known("nobody"));
 
     // What will not do leaves what there was.
     accounts
@@ -243,12 +255,12 @@ async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
 #[tokio::test]
 async fn listed_users_shape_the_challenge_of_unknown_users() {
     let accounts = with_path([("own", user(&[verifier("own", SALT, 7)]))]).await;
-    assert_eq!(accounts.find("stranger").verifiers.iterations, 7);
+    assert_eq!(account_of(&accounts, "nobody").verifiers.iterations, 7);
     accounts
         .relist(listing([("ann", "anns"), ("bob", "bobs")]))
         .await
         .unwrap();
-    assert_eq!(accounts.find("stranger").verifiers.iterations, ITERATIONS);
+    assert_eq!(account_of(&accounts, "nobody").verifiers.iterations, ITERATIONS);
 }
 
 #[tokio::test]
@@ -274,5 +286,5 @@ async fn unknown_users_are_challenged_like_those_below_the_path() {
     let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock))
         .await
         .unwrap();
-    assert_eq!(accounts.find("stranger").method, Method::Cleartext);
+    assert_eq!(account_of(&accounts, "nobody").method, Method::Cleartext);
 }

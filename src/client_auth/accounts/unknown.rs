@@ -1,5 +1,5 @@
-//! What is made up: verifiers of names that nobody has, and salts for passwords that came without
-//! one.
+//! Unknown users: their made-up verifiers, and their names in logs and bans. Also the salts of
+//! passwords that came without one.
 
 use std::fmt::Write;
 
@@ -11,7 +11,8 @@ use crate::config::MAX_PASSWORDS;
 use crate::crypto::verifier::SALT_BYTES;
 use crate::secret::SecretBytes;
 
-/// All of it is an HMAC of the name, so that it never changes and replicas agree.
+/// Makes up what an unknown user is checked against. All of it is an HMAC of the name, so that it
+/// never changes and replicas agree.
 pub(super) struct Fakes {
     key: hmac::Key,
 }
@@ -21,24 +22,25 @@ impl Fakes {
         Self { key }
     }
 
-    /// Verifiers that no password matches.
-    pub(super) fn of(&self, name: &str, iterations: u32) -> Verifiers {
-        Verifiers { salt: self.salt(name), iterations, slots: self.slots(name) }
+    /// Makes verifiers that no password matches.
+    pub(super) fn verifiers(&self, name: &str, iterations: u32) -> Verifiers {
+        Verifiers { salt: self.salt(name), iterations, keys: self.keys(name) }
     }
 
-    /// Keys that no password leads to.
-    pub(super) fn slots(&self, name: &str) -> [Keys; MAX_PASSWORDS] {
+    /// Makes keys that no password leads to.
+    pub(super) fn keys(&self, name: &str) -> [Keys; MAX_PASSWORDS] {
         let keys =
             |stored: &[u8], server: &[u8]| Keys { stored: self.tag(stored, name), server: self.tag(server, name) };
         [keys(b"stored key", b"server key"), keys(b"second stored key", b"second server key")]
     }
 
+    /// Makes the salt of a name.
     pub(super) fn salt(&self, name: &str) -> Vec<u8> {
         let tag = self.sign(b"salt", name);
         tag.as_ref().iter().take(SALT_BYTES).copied().collect()
     }
 
-    /// What stands for a name where that must not be had.
+    /// Makes the tag by which bans tell names apart without keeping them.
     pub(super) fn pseudonym(&self, name: &str) -> SecretBytes<[u8; 32]> {
         self.tag(b"pseudonym", name)
     }
@@ -56,7 +58,8 @@ impl Fakes {
     }
 }
 
-/// The beginning of its hash: people type passwords there.
+/// The name of an unknown user in logs: the beginning of a hash, since people type passwords where
+/// a name belongs.
 pub(super) fn alias(name: &str) -> String {
     let hash = digest(&SHA256, name.as_bytes());
     hash.as_ref()

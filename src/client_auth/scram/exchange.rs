@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::client_auth::Reason;
+use crate::client_auth::reason::Reason;
 use crate::client_auth::verifiers::Verifiers;
 use crate::secret::SecretBytes;
 
@@ -23,34 +23,36 @@ const BINDING: &str = "tls-server-end-point";
 /// Longest nonce of a client that is taken, in bytes; those of drivers have 18 to 32.
 const MAX_NONCE: usize = 1024;
 
-/// What a client may choose from.
+/// The mechanisms that a client may choose from.
 pub(super) struct Offer {
-    /// What the channel can be bound to. `None`: in clear, or there is none for the certificate.
+    /// The hash that binds an exchange to this TLS channel. `None`: the connection is in clear, or
+    /// the certificate has no such hash.
     end_point: Option<Arc<[u8]>>,
 }
 
-/// What it chose.
+/// The mechanism that the client chose.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mechanism {
     Scram,
     ScramPlus,
 }
 
-/// A client that has been told salt, rounds and our nonce.
+/// A client to which salt, iteration count and our nonce are sent.
 pub(super) struct Challenged {
     client_first_bare: String,
     server_first: String,
-    /// What `c=` and `r=` have to be.
+    /// The right value of `c=`.
     binding: String,
+    /// The right value of `r=`.
     nonce: String,
 }
 
 /// A client that has shown its password.
 #[derive(Debug)]
 pub(super) struct Proven {
-    /// Which of its passwords.
-    pub(super) slot: usize,
-    /// Shows it that we know that password's verifier.
+    /// The index of the verifier whose password it has shown.
+    pub(super) index: usize,
+    /// server-final-message, which shows the client that we know that verifier.
     pub(super) server_final: String,
 }
 
@@ -59,13 +61,13 @@ impl Offer {
         Self { end_point }
     }
 
-    /// By preference.
+    /// The names of the mechanisms, the preferred one first.
     pub(super) fn mechanisms(&self) -> Vec<String> {
         let plus = self.end_point.iter().map(|_| SCRAM_PLUS);
         plus.chain([SCRAM]).map(str::to_owned).collect()
     }
 
-    /// One of those that are offered.
+    /// Reads the name of a mechanism, which must be one of those that are offered.
     pub(super) fn mechanism(&self, name: &str) -> Option<Mechanism> {
         match name {
             SCRAM => Some(Mechanism::Scram),
@@ -118,17 +120,17 @@ impl Challenged {
         }
         let auth_message = format!("{},{},{}", self.client_first_bare, self.server_first, last.unproven);
         let auth_message = auth_message.as_bytes();
-        let slot = verifiers.slot_of_proof(auth_message, &last.proof);
+        let index = verifiers.index_by_proof(auth_message, &last.proof);
         if last.binding != self.binding {
             // The proof covers the binding as the client sees it: a right one says that the client
             // knows the password.
-            return Err(if slot.is_some() { Reason::OtherChannel } else { Reason::OtherExchange });
+            return Err(if index.is_some() { Reason::OtherChannel } else { Reason::OtherExchange });
         }
-        let slot = slot.ok_or(Reason::WrongPassword)?;
+        let index = index.ok_or(Reason::WrongPassword)?;
         let signature = verifiers
-            .server_signature(slot, auth_message)
+            .server_signature(index, auth_message)
             .ok_or(Reason::WrongPassword)?;
-        Ok(Proven { slot, server_final: format!("v={}", signature.to_base64()) })
+        Ok(Proven { index, server_final: format!("v={}", signature.to_base64()) })
     }
 }
 

@@ -12,7 +12,7 @@ const SERVER_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 pub(super) fn verifiers(passwords: [&str; 2]) -> Verifiers {
     let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
     let keys = |password: &str| Keys::from(&Verifier::derive(&Secret::new(password.into()), &salt, 4096));
-    Verifiers { slots: passwords.map(keys), salt, iterations: 4096 }
+    Verifiers { keys: passwords.map(keys), salt, iterations: 4096 }
 }
 
 pub(super) fn bound() -> Offer {
@@ -35,7 +35,7 @@ fn the_exchange_of_rfc_7677_holds() {
     let last = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
                 p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
     let proven = challenged.last(last.as_bytes(), &verifiers).unwrap();
-    assert_eq!((proven.slot, &*proven.server_final), (0, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="));
+    assert_eq!((proven.index, &*proven.server_final), (0, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="));
 }
 
 /// One exchange with the client of postgres_protocol, which checks our signature.
@@ -46,7 +46,7 @@ fn exchange(offer: Offer, mechanism: Mechanism, password: &str, binding: Channel
     client.update(challenged.server_first().as_bytes()).unwrap();
     let proven = challenged.last(client.message(), &verifiers)?;
     client.finish(proven.server_final.as_bytes()).unwrap();
-    Ok(proven.slot)
+    Ok(proven.index)
 }
 
 #[test]
