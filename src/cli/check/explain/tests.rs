@@ -65,7 +65,7 @@ fn explained(error: &CheckError<'_>, context: &Context) -> Explanation {
 }
 
 #[test]
-fn whose_session_tags_are_too_long_is_told() {
+fn the_owner_of_too_long_session_tags_is_named() {
     let packed = denied(Operation::AssumeRole, ROLE, "PackedPolicyTooLarge", "no");
     let tagged = || with(|spec| spec.roles.tags = [("team".to_owned(), "bi".to_owned())].into());
     let pod = Some("arn:aws:sts::111111111111:assumed-role/pod/eks-c-p-5f0c6d1e".to_owned());
