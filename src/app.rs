@@ -105,7 +105,7 @@ impl App {
         tls.tell_of_age(true);
         let any = config.any_user.as_deref();
         let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(&clock)).await?;
-        let limits = relay::Limits {
+        let limits = relay::SessionLimits {
             idle_timeout: config.limits.idle_timeout,
             session_lifetime: config.limits.session_lifetime,
             keepalive: keep_alive(&config, network.probes),

@@ -1,21 +1,20 @@
 //! A PostgreSQL wire-protocol proxy that reaches Amazon Redshift with IAM credentials.
 //!
-//! What happens to a connection, in the order in which it happens; [`session`] tells it top to
-//! bottom:
+//! These are the stages of a connection in their order; [`session`] runs them from top to bottom:
 //!
-//! 1. [`listener`] accepts it and deals it to a worker; [`limits`] has a place for it until the
-//!    client is logged in.
+//! 1. [`listener`] accepts it and deals it to a worker; [`limits::handshakes`] gives it a permit
+//!    until the client is logged in.
 //! 2. [`startup`] reads a balancer's PROXY header and leads it through TLS to a startup message, or
 //!    to a [`cancel`] request.
-//! 3. [`client_auth`] lets the client prove who it is; [`limits::bans`] keep those away who guess.
-//! 4. [`spec`] says which connection the client means, and whether it may open it;
-//!    [`limits::caps`] whether there is room.
+//! 3. [`client_auth`] lets the client prove who it is; [`limits::bans`] refuses clients that guess.
+//! 4. [`spec`] finds the connection that the client asks for, and checks that it may open it;
+//!    [`limits::caps`] checks that there is room.
 //! 5. [`credentials`] has, or fetches, a database login for that connection.
 //! 6. [`upstream`] dials the warehouse, verifies it and logs in.
 //! 7. [`relay`] moves bytes until one side ends.
 //!
-//! [`references`] reads what the configuration refers to again while all this goes on: passwords
-//! and certificates.
+//! Meanwhile [`references`] reads passwords and certificates again that the configuration refers to.
+//! `docs/architecture.md` shows the layers, the threads and the locks.
 
 #![allow(rustdoc::private_intra_doc_links, reason = "the crate is a program: its docs are for its developers")]
 

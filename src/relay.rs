@@ -13,7 +13,7 @@ use std::task::Poll;
 use bytes::BytesMut;
 use tokio::time::timeout;
 
-pub(crate) use self::ending::Limits;
+pub(crate) use self::ending::SessionLimits;
 use self::ending::{Ending, Linger};
 use self::flow::Flow;
 pub(crate) use self::flow::Legs;
@@ -39,7 +39,7 @@ mod watch;
 pub(crate) fn run<C: Future<Output = ()>>(
     legs: Legs,
     stop: &Stop,
-    limits: &Limits,
+    limits: &SessionLimits,
     refuse: impl Fn(&Refusal) -> BytesMut,
     cancel: impl FnOnce() -> C,
 ) -> impl Future<Output = Relayed> {

@@ -109,6 +109,7 @@ struct Flight {
 }
 
 impl Resolver {
+    /// Makes a resolver over this look-up, with an empty cache and no threads.
     pub(crate) fn new(look_up: LookUp, caps: ResolverCaps) -> Self {
         Self { shared: Arc::new(Shared { look_up, caps, state: Mutex::default() }) }
     }

@@ -16,7 +16,7 @@ use crate::stream::KeepAlive;
 /// How long sessions may last; `None` is for ever. Neither time cuts off a session that is busy or
 /// in a transaction.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
+pub(crate) struct SessionLimits {
     /// The longest time without a byte in either direction.
     pub(crate) idle_timeout: Option<Duration>,
     /// The longest time from ReadyForQuery; beyond it the session ends as soon as it is idle.
@@ -33,7 +33,7 @@ pub(super) struct Ending<'s, 'p> {
     /// The phase that was seen last. `changed` waits for the next.
     phase: Phase,
     changed: Pin<&'p mut Notified<'s>>,
-    limits: &'p Limits,
+    limits: &'p SessionLimits,
     started: Instant,
     /// When the session was last busy or moved bytes; kept only where there is an `idle_timeout`.
     active: Instant,
@@ -48,7 +48,7 @@ pub(super) struct Ending<'s, 'p> {
 
 impl<'s, 'p> Ending<'s, 'p> {
     /// Begins to watch a session that begins now. `changed` is that of `stop`.
-    pub(super) fn new(stop: &'s Stop, changed: Pin<&'p mut Notified<'s>>, limits: &'p Limits) -> Self {
+    pub(super) fn new(stop: &'s Stop, changed: Pin<&'p mut Notified<'s>>, limits: &'p SessionLimits) -> Self {
         let now = Instant::now();
         let mut ending = Self {
             stop,
@@ -186,9 +186,9 @@ mod tests {
         .await
     }
 
-    fn limits(idle: u32, lifetime: u32) -> Limits {
+    fn limits(idle: u32, lifetime: u32) -> SessionLimits {
         let limit = |secs: u32| Some(SECOND * secs).filter(|limit| !limit.is_zero());
-        Limits { idle_timeout: limit(idle), session_lifetime: limit(lifetime), ..Limits::default() }
+        SessionLimits { idle_timeout: limit(idle), session_lifetime: limit(lifetime), ..SessionLimits::default() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -255,7 +255,7 @@ mod tests {
     async fn a_shutdown_waits_for_an_idle_moment_but_not_for_ever() {
         let stop = Stop::default();
         let changed = pin!(stop.changed());
-        let limits = Limits::default();
+        let limits = SessionLimits::default();
         let mut ending = Ending::new(&stop, changed, &limits);
         assert_eq!(woken(&mut ending, false, false).await, None);
         let (end, ()) = tokio::join!(poll_fn(|cx| ending.poll(cx, false, false)), async {
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(end, End::Drain);
 
         let changed = pin!(stop.changed());
-        let limits = Limits::default();
+        let limits = SessionLimits::default();
         let mut another = Ending::new(&stop, changed, &limits);
         assert_eq!(woken(&mut another, false, false).await, Some(End::Drain), "it began too late to be told");
     }
@@ -275,7 +275,7 @@ mod tests {
     async fn an_idle_session_is_woken_by_a_shutdown() {
         let stop = Stop::default();
         let changed = pin!(stop.changed());
-        let limits = Limits::default();
+        let limits = SessionLimits::default();
         let mut ending = Ending::new(&stop, changed, &limits);
         let idle = poll_fn(|cx| ending.poll(cx, false, true));
         let (end, ()) = tokio::join!(idle, async { stop.enter(Phase::WhenIdle) });

@@ -14,14 +14,19 @@ use crate::stream::Leg;
 
 /// Both legs of a session, each with the bytes that were read from it during login and not used.
 pub(crate) struct Legs {
+    /// The leg to the client.
     pub(crate) client: (Leg, BytesMut),
+    /// The leg to the warehouse.
     pub(crate) upstream: (Leg, BytesMut),
 }
 
 /// The state of a relay: both directions, and the dialogue that their messages make.
 pub(super) struct Flow {
+    /// From the client to the warehouse.
     pub(super) up: Direction,
+    /// From the warehouse to the client.
     pub(super) down: Direction,
+    /// The messages of both.
     pub(super) dialogue: Dialogue,
 }
 

@@ -22,6 +22,7 @@ pub(crate) enum End {
 /// The result of a relay, for the log.
 #[derive(Debug)]
 pub(crate) struct Relayed {
+    /// The party or limit that ended the session.
     pub(crate) end: End,
     /// The bytes that were read from the client.
     pub(crate) bytes_up: u64,

@@ -156,7 +156,7 @@ async fn exchange(case: &Case) -> (Relayed, Vec<u8>, Vec<u8>) {
             .await
             .unwrap();
         let legs = Legs { client: (client, BytesMut::new()), upstream: (upstream, BytesMut::new()) };
-        run(legs, &stop, &Limits::default(), |_| LAST_WORD.into(), || async {}).await
+        run(legs, &stop, &SessionLimits::default(), |_| LAST_WORD.into(), || async {}).await
     };
     let client = async {
         if case.client_leg_is_tls {

@@ -76,7 +76,7 @@ async fn an_address_needs_no_look_up() {
 }
 
 #[tokio::test]
-async fn a_thousand_who_ask_for_a_hung_name_take_one_thread_and_keep_nobody_waiting() {
+async fn a_thousand_callers_for_a_hung_name_take_one_thread_and_delay_no_other() {
     let scripted = scripted(2, 10);
     let mut waiting: Vec<_> = (0..1_000)
         .map(|_| Box::pin(scripted.resolver.resolve("hung")))
@@ -104,7 +104,7 @@ async fn a_thousand_who_ask_for_a_hung_name_take_one_thread_and_keep_nobody_wait
 }
 
 #[tokio::test]
-async fn a_look_up_that_nobody_waits_for_keeps_its_thread_to_its_end_and_is_joined_by_who_comes_next() {
+async fn an_abandoned_look_up_keeps_its_thread_and_serves_the_next_caller() {
     let scripted = scripted(1, 10);
     let mut abandoned = Box::pin(scripted.resolver.resolve("hung"));
     assert!(poll!(&mut abandoned).is_pending());

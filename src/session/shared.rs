@@ -10,7 +10,7 @@ use crate::client_auth::Accounts;
 use crate::credentials::Logins;
 use crate::limits::bans::Bans;
 use crate::limits::caps::Caps;
-use crate::relay::Limits;
+use crate::relay::SessionLimits;
 use crate::spec::Specs;
 use crate::startup::tls::ServerTls;
 use crate::stop::Stop;
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) cancels: Arc<CancelKeys>,
     pub(crate) repeats: Arc<Repeats>,
     pub(crate) stop: Stop,
-    pub(crate) limits: Limits,
+    pub(crate) limits: SessionLimits,
     pub(crate) startup_timeout: Duration,
     pub(crate) login_timeout: Duration,
 }

@@ -29,6 +29,7 @@ const MAX_KINDS: usize = 4096;
 /// The kind of a line: lines of one kind stand for each other.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct LineKind {
+    /// The level of the line.
     pub(crate) level: Level,
     /// The message of the line.
     pub(crate) event: &'static str,

@@ -7,10 +7,13 @@ use crate::session_id::SessionId;
 
 /// The user and client that a session is for: the values of the placeholders in a template.
 pub(crate) struct Asker<'a> {
+    /// The name of the proven user.
     pub(crate) user: &'a str,
+    /// The connection that the user opens.
     pub(crate) conn_id: &'a str,
     /// The client's address, as the log has it.
     pub(crate) client_addr: IpAddr,
+    /// The id of the session.
     pub(crate) session_id: SessionId,
 }
 

@@ -12,6 +12,7 @@ use crate::wire::{self, Wire};
 /// A session that is ready for queries, with the messages that the warehouse sent on the way.
 /// Dropping it closes the connection without a goodbye.
 pub(crate) struct UpstreamConn {
+    /// The connection inside TLS.
     pub(super) wire: Wire,
     /// The address of the server that answered; cancel requests go to it.
     pub(crate) address: SocketAddr,

@@ -76,7 +76,9 @@ impl UpstreamError {
 #[derive(Debug, Error)]
 #[error("connection {conn_id}: no session")]
 pub(crate) struct OpenError {
+    /// The connection that the client asked for.
     pub(crate) conn_id: ConnId,
+    /// The failure on the way to its warehouse.
     pub(crate) source: UpstreamError,
 }
 

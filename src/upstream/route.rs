@@ -16,19 +16,26 @@ use crate::stream::KeepAlive;
 /// its session share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
+    /// The host that is looked up.
     pub(crate) host: String,
+    /// The port that is dialled.
     pub(crate) port: u16,
     /// The name that is sent as SNI, and that the certificate must be for.
     pub(crate) server_name: rustls::pki_types::ServerName<'static>,
+    /// The TLS configuration with the roots of the connection.
     pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// The time-outs of a dial, which all routes share.
     pub(crate) timeouts: Arc<Timeouts>,
+    /// The resolver and the memory of addresses, which all routes share.
     pub(crate) paths: Arc<Paths>,
 }
 
 /// The resolver, and the addresses that did not answer of late. All routes share one.
 #[derive(Debug)]
 pub(crate) struct Paths {
+    /// The resolver for the hosts of warehouses.
     pub(super) resolver: Resolver,
+    /// The addresses that are tried last.
     pub(super) avoided: Avoided,
 }
 
@@ -50,7 +57,9 @@ pub(crate) struct Routes {
     pub(crate) tls: ClientTls,
     /// The roots for connections that name none of their own.
     pub(crate) ca: Ca,
+    /// The time-outs of every dial.
     pub(crate) timeouts: Arc<Timeouts>,
+    /// The resolver and the memory of addresses, for all routes.
     pub(crate) paths: Arc<Paths>,
 }
 

@@ -33,7 +33,7 @@ async fn records_that_come_together_go_on_as_one() {
     assert!(together.len() < stream::scratch::SCRATCH_BYTES);
     upstream_socket.write_all(&together).await.unwrap();
 
-    let (stop, limits) = (Stop::default(), Limits::default());
+    let (stop, limits) = (Stop::default(), SessionLimits::default());
     let mut arrived = Vec::new();
     let read = client_socket.read_to_end(&mut arrived);
     let relay = run(legs, &stop, &limits, |_| panic!("nothing to refuse"), || async { panic!("nothing runs") });

@@ -34,7 +34,7 @@ async fn peers_that_read_nothing_for_longer_than_the_limit_get_all_of_it_later()
     let keepalive =
         KeepAlive { idle: Some(second), probes: Probes { interval: second, count: 1, unacknowledged: 2 * second } };
     let ((client_leg, mut client), (upstream_leg, mut upstream)) = tokio::join!(leg(keepalive), leg(keepalive));
-    let (stop, limits) = (Stop::default(), Limits { keepalive, ..Limits::default() });
+    let (stop, limits) = (Stop::default(), SessionLimits { keepalive, ..SessionLimits::default() });
     let legs = Legs { client: client_leg, upstream: upstream_leg };
     let relaying = run(legs, &stop, &limits, |_| LAST_WORD.into(), || async {});
     let peers = async {

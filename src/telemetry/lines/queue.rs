@@ -36,6 +36,7 @@ struct State {
 
 /// The lines that the writer takes at a time.
 pub(super) struct Batch {
+    /// The lines, the note ahead of the others.
     pub(super) bytes: Vec<u8>,
     /// How many of the bytes are the note.
     pub(super) note: usize,

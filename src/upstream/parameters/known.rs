@@ -31,6 +31,7 @@ pub(super) enum Treatment {
 pub(super) struct KnownParameter {
     /// Their names; clients may write them in any case.
     pub(super) names: &'static [&'static str],
+    /// How they are treated.
     pub(super) treatment: Treatment,
     /// Why they are not passed on as they are; for the log and the documentation.
     pub(super) why: &'static str,

@@ -14,8 +14,10 @@ use crate::wire::boolean::is_false;
 /// The parameter that holds a command line for the server. Its name is matched exactly.
 pub(super) const OPTIONS: &str = "options";
 
+/// The name by which the client introduces itself.
 pub(super) const APPLICATION_NAME: &str = "application_name";
 
+/// The parameter that asks for the replication protocol.
 pub(super) const REPLICATION: &str = "replication";
 
 /// The prefix of parameters that ask for extensions of the protocol, such as compression.
@@ -26,7 +28,9 @@ const MAX_NAME: usize = 64;
 
 /// The rules of one session: those of its connection, and those for all of Redshift.
 pub(super) struct Rules<'a> {
+    /// The connection, whose spec may drop and set parameters.
     pub(super) spec: &'a ConnSpec,
+    /// The values for the template of application_name.
     pub(super) asker: &'a Asker<'a>,
     /// Collects [`super::Passed::missing_timeouts`].
     pub(super) missing_timeouts: Vec<&'static str>,
@@ -103,6 +107,7 @@ impl Rules<'_> {
         policy.drops(name) || policy.sets(name) || is(name, APPLICATION_NAME) && self.names_the_application()
     }
 
+    /// Whether the connection has a template for application_name.
     pub(super) fn names_the_application(&self) -> bool {
         !self.spec.application_name.is_clients_own()
     }
