@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verifier_is_one_or_what_was_done_to_it_is_named() {
+    fn damaged_verifiers_are_recognised_and_the_damage_is_named() {
         let good = verifier();
         assert_eq!(judge(&format!("{good}\n")), Ok(Judged::Verifier(&good)));
         for (text, want) in [

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listing_ends_with_an_empty_token_and_one_that_does_not_end_is_told() {
+    async fn a_listing_ends_with_an_empty_token_and_an_endless_one_is_reported() {
         for (tokens, calls, is_read) in [(&["", "x"][..], 1, true), (&["a", ""], 2, true), (&["a"], 2, false)] {
             let (references, answering, asked) = ssm(tokens).await;
             let listed = references.list("/u").await;

@@ -28,7 +28,7 @@ fn a_startup_message_is_these_bytes() {
 }
 
 #[tokio::test]
-async fn each_driver_logs_in_by_cleartext_inside_tls_and_is_told_only_what_it_knows() {
+async fn each_driver_logs_in_by_cleartext_inside_tls_and_gets_only_messages_it_knows() {
     let rig = Rig::start().await;
     for driver in ALL {
         let mut stream = rig.tls().await;
@@ -114,7 +114,7 @@ async fn the_keys_of_a_plugin_login_stay_here() {
 /// With an identity provider's token the JDBC driver names no user, and the Python driver an empty
 /// one.
 #[tokio::test]
-async fn a_driver_that_names_no_user_is_told_so() {
+async fn a_driver_that_names_no_user_is_refused_with_28000() {
     let rig = Rig::start().await;
     for user in [None, Some("")] {
         let mut stream = rig.tls().await;

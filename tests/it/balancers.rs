@@ -189,7 +189,7 @@ async fn a_header_split_at_every_byte_is_a_header() {
 /// `from` is of the client, not of the balancer: networks by its address, VPC endpoints by what AWS
 /// adds.
 #[tokio::test]
-async fn from_is_judged_by_what_the_header_says() {
+async fn from_is_checked_against_the_address_in_the_proxy_header() {
     let verifier = support::verifier();
     let user = |name: &str, from: &str| {
         format!("[users.{name}]\npassword = \"{verifier}\"\nconnections = [\"sales\"]\nfrom = {from}\n")

@@ -429,7 +429,7 @@ async fn bans_may_be_off_or_exempt_a_network() {
 }
 
 #[tokio::test]
-async fn a_ban_is_logged_once_and_says_whom_it_is_for() {
+async fn a_ban_is_logged_once_with_its_user_or_address() {
     let world = World::start(&Setup { config: LIMITS.into(), ..Setup::default() }).await;
     let mut proxy = Proxy::start(&world, &[]).await;
     for _ in 0..5 {

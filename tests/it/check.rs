@@ -281,7 +281,7 @@ async fn calls_that_aws_refuses_are_explained_with_the_statement_to_add() {
 }
 
 #[tokio::test]
-async fn stored_values_that_will_not_do_are_explained_and_not_told() {
+async fn unusable_stored_values_are_explained_and_not_printed() {
     let dir = tempfile::TempDir::new().unwrap();
     let token = dir.path().join("token");
     std::fs::write(&token, PLANTED).unwrap();
@@ -335,7 +335,7 @@ async fn the_listeners_key_is_proved_as_serve_reads_it() {
 
 /// One that nobody can verify is a failure, one that ends soon is told.
 #[tokio::test]
-async fn a_listeners_certificate_that_ends_is_told() {
+async fn a_listener_certificate_that_ends_is_reported() {
     let world = world("").await;
     let made = |from: i64, until: i64| {
         let at = |days: i64| time::OffsetDateTime::now_utc() + time::Duration::days(days);
@@ -372,7 +372,7 @@ async fn a_listeners_certificate_that_ends_is_told() {
 }
 
 #[tokio::test]
-async fn a_connection_into_another_account_or_without_rights_is_told_so() {
+async fn a_connection_into_another_account_or_without_rights_is_reported() {
     let config = connection("plain", &[("role_arn", ""), ("external_id", ""), ("workgroup", "\"mine\"")]);
     let world = world(config).await;
     let workgroup = |callers: &[&str]| {
@@ -470,7 +470,7 @@ async fn an_aws_that_is_busy_broken_or_away_is_distinguished() {
 }
 
 #[tokio::test]
-async fn a_forward_proxy_that_stands_in_the_way_is_told() {
+async fn a_forward_proxy_in_the_way_is_reported() {
     let setup = Setup { aws: Some("https://sandbox.aws.example".into()), ..Setup::default() };
     let world = World::start(&setup).await;
     for (answer, why, fix) in [
@@ -490,7 +490,7 @@ async fn a_forward_proxy_that_stands_in_the_way_is_told() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_cannot_be_reached_and_missing_keys_are_told() {
+async fn an_unreachable_endpoint_and_missing_keys_are_reported() {
     let (_held, port) = closed_port();
     let setup = Setup { aws: Some(format!("http://127.0.0.1:{port}")), ..Setup::default() };
     let world = World::start(&setup).await;

@@ -123,7 +123,7 @@ fn a_wrong_configuration_is_78_before_anything_starts() {
 }
 
 #[test]
-fn check_offline_tells_each_connection() {
+fn check_offline_prints_each_connection() {
     let env = [("PW", "planted-password"), ("TEXT", GOOD), ("REDSHIFT_IAM_PROXY_CONFIG", "env:TEXT")];
     let output = run(&["check", "--offline"], "", &env);
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));

@@ -146,7 +146,7 @@ groups = ["x"]
 }
 
 #[test]
-fn a_single_fault_is_told_as_it_should_be() {
+fn a_single_fault_is_reported_with_its_line_and_reason() {
     for (text, want) in [
         ("a = 1", "1: a: unknown key"),
         ("listn = 1", "1: listn: unknown key; did you mean listen?"),
@@ -320,7 +320,7 @@ fn any_user_is_not_given_a_per_user_connection_by_name() {
 }
 
 #[test]
-fn every_key_of_the_contract_that_is_not_served_is_told_from_an_unknown_one() {
+fn contract_keys_not_served_yet_are_distinguished_from_unknown_ones() {
     let text = "\n[admin]\naddress = \"127.0.0.1:9439\"\n";
     for unknown_keys in [UnknownKeys::Refuse, UnknownKeys::Warn] {
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();

@@ -342,7 +342,7 @@ async fn a_client_of_a_newer_protocol_is_told_ours_and_gets_in() {
 }
 
 #[tokio::test]
-async fn proxies_share_a_port_where_they_are_told_to() {
+async fn proxies_share_a_port_with_reuse_port() {
     let first = rig("reuse_port = true", "").await;
     let taken = format!("address = \"127.0.0.1:{}\"", first.port());
     let mut beside = world("", "").await;

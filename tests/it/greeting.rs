@@ -338,7 +338,7 @@ async fn connection_settings_override_names_and_parameters_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_for_more_than_3_0_is_told_what_there_is() {
+async fn a_newer_protocol_version_is_negotiated_down_to_3_0() {
     let rig = Rig::start().await;
     for minor in [2, 9999] {
         let (mut stream, messages) = through(&rig, minor, &[("_pq_.x", "1"), ("_pq_.y", "")]).await;

@@ -79,7 +79,7 @@ fn a_directory_may_have_any_name() {
 }
 
 #[test]
-fn a_key_defined_twice_is_told_with_both_places() {
+fn a_key_defined_twice_is_reported_with_both_locations() {
     let told = faults(&[
         ("proxy.toml", &format!("include = [\"*.d\"]\n[limits]\nmax_sessions = 5\n{SALES}")),
         ("a.d", "log = 1\n[limits]\nmax_sessions = 5\n"),
@@ -123,7 +123,7 @@ fn faults_name_the_file_they_are_in_and_come_in_the_order_of_files() {
 }
 
 #[test]
-fn a_broken_file_is_told_alone() {
+fn a_broken_file_is_reported_alone() {
     let told = faults(&[
         ("proxy.toml", "include = [\"*.d\"]\n[users.u]\nconnections = [\"sales\"]\n"),
         ("a.d", "\nx = \n"),

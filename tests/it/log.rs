@@ -73,7 +73,7 @@ async fn client_text_is_escaped_in_text() {
 }
 
 #[tokio::test]
-async fn the_events_of_a_session_say_who_where_and_how_much() {
+async fn session_events_hold_user_addresses_and_byte_counts() {
     let world = World::start(&Setup::default()).await;
     let mut proxy = Proxy::start(&world, &[]).await;
     let open = async |port| Session::open(raw::tls(port, world.sandbox.ca.pem()).await, "sales").await;

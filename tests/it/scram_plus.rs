@@ -79,7 +79,7 @@ async fn plus_comes_first_inside_tls_and_is_not_offered_in_clear() {
 /// TLS is encrypted anew in front of the proxy: nothing that the client could bind to is what the
 /// proxy shows.
 #[tokio::test]
-async fn with_channel_binding_off_plus_is_never_offered_and_who_misses_it_gets_in() {
+async fn with_channel_binding_off_plus_is_not_offered_and_clients_get_in() {
     let mut world = World::start(&Setup { config: "[limits]\nban_after = 0\n".into(), ..Setup::default() }).await;
     world.edit("[listen.tls]\n", "[listen.tls]\nchannel_binding = \"off\"\n");
     let rig = Rig::over(world).await;
@@ -140,7 +140,7 @@ async fn a_proof_bound_to_another_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_what_channels_are_bound_to_from_then_on() {
+async fn channels_are_bound_to_a_renewed_certificate_from_then_on() {
     let rig = Rig::start().await;
     let before = raw::certificate(rig.port(), rig.sandbox().ca.pem()).await;
     rig.world.new_certificate(&["localhost", "127.0.0.1"]);

@@ -20,7 +20,7 @@ async fn session(world: &World, proxy: &Proxy) -> Session<TlsStream<TcpStream>> 
 }
 
 #[tokio::test]
-async fn idle_sessions_are_told_and_the_process_ends_with_0() {
+async fn idle_sessions_get_57p01_and_the_process_ends_with_0() {
     let (world, mut proxy) = start("").await;
     let mut idle = session(&world, &proxy).await;
     proxy.signal("TERM").await;

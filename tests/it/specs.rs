@@ -192,7 +192,7 @@ async fn while_the_table_is_down_the_old_item_serves_and_then_nothing_does() {
 }
 
 #[tokio::test]
-async fn a_table_that_never_answers_is_told_before_the_client_is_given_up() {
+async fn a_table_that_never_answers_is_refused_before_the_startup_timeout() {
     let mut setup = setup();
     setup.config += "[limits]\nstartup_timeout = \"3s\"\n";
     let rig = Rig::with(setup).await;
@@ -204,7 +204,7 @@ async fn a_table_that_never_answers_is_told_before_the_client_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_table_that_hangs_holds_up_nobody_who_does_not_need_it() {
+async fn a_hung_table_delays_only_logins_that_need_it() {
     let rig = rig().await;
     rig.sandbox()
         .aws
@@ -247,7 +247,7 @@ fn not_available(conn_id: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_table_that_may_not_be_read_is_told_to_the_operator() {
+async fn a_table_that_may_not_be_read_is_logged_for_the_operator() {
     let world = World::start(&setup()).await;
     let mut proxy = Proxy::start(&world, &[]).await;
     let error = connect(&world, &proxy, "bi-none").await;

@@ -19,7 +19,7 @@ fn assert_nothing_was_told(rig: &Rig) {
 }
 
 #[tokio::test]
-async fn a_warehouse_with_a_certificate_that_is_not_valid_is_told_nothing() {
+async fn a_warehouse_with_an_invalid_certificate_gets_no_login() {
     let rig = Rig::start().await;
     let warehouse = &rig.sandbox().warehouse;
     let certificates = [

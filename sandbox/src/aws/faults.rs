@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clearing_releases_what_hangs() {
+    async fn clearing_faults_releases_hanging_requests() {
         let faults = Faults::default();
         faults.add("AssumeRole", None, Fault::Hang, Times::Always);
         let (_, release) = faults

@@ -190,7 +190,7 @@ async fn a_source_without_keys_is_not_stormed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_load_goes_on_without_who_began_it() {
+async fn a_load_goes_on_after_its_caller_left() {
     let (identity, scripted) = identity("A", None, Vec::new());
     let mut left = Box::pin(identity.provide_credentials());
     assert!(futures_util::poll!(&mut left).is_pending());

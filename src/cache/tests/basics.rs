@@ -88,7 +88,7 @@ async fn a_failure_that_is_not_final_fails_its_waiters_at_once_and_is_not_rememb
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fresh_value_with_too_short_a_life_is_for_those_who_waited() {
+async fn a_fetched_value_with_too_short_a_life_serves_its_waiters_only() {
     let rig = rig(AHEAD, [Plan::Life(60)]);
     let all = join_all((0..10).map(|_| rig.get())).await;
     assert!(all.into_iter().all(|value| value.unwrap().serial == 1));
@@ -106,7 +106,7 @@ async fn a_forgotten_key_is_fetched_again_and_its_flight_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_shows_what_a_key_has_come_to() {
+async fn a_snapshot_shows_the_state_of_each_key() {
     let rig = rig(AHEAD, [Plan::Deny]);
     assert!(rig.cache.snapshot(&1).is_none());
     assert!(rig.at_once().is_none());

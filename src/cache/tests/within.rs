@@ -14,7 +14,7 @@ async fn a_value_past_its_freshness_is_fetched_before_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_what_nobody_uses_and_its_memory_comes_back() {
+async fn an_unused_value_is_not_fetched_again_and_its_memory_is_freed() {
     let rig = rig(WITHIN, []);
     assert_eq!(rig.serial().await, 1);
     pass(secs(359)).await;

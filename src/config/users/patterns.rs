@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_what_matches_in_order() {
+    fn runs_hold_the_matching_names_in_order() {
         let map: BTreeMap<&str, ()> = ["a1", "a2", "b1", "b2", "c1"].map(|name| (name, ())).into();
         let all = patterns(&["c1", "?1", "a*", "b1", "nowhere"]);
         let runs: Vec<Vec<_>> = all

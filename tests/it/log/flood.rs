@@ -53,7 +53,7 @@ async fn a_flood_of_refused_clients_writes_a_line_a_second_and_all_are_counted()
 }
 
 #[tokio::test]
-async fn cancels_are_told_once_a_second_and_sessions_each() {
+async fn cancels_are_logged_once_a_second_and_every_session_is() {
     let world = World::start(&Setup::default()).await;
     let mut proxy = Proxy::start(&world, &[]).await;
     let ca = world.sandbox.ca.pem();

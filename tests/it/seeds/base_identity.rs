@@ -214,7 +214,7 @@ async fn a_profile_that_cannot_be_used_does_not_hide_the_instances_role() {
 }
 
 #[tokio::test]
-async fn a_profile_that_cannot_be_used_is_told_where_there_is_nothing_else() {
+async fn an_unusable_profile_is_reported_where_there_is_no_other_source() {
     for (config, want) in [(SSO, "SSO"), ("[default]\nlogin_session = arn:aws:iam::123456789012:user/me\n", "login")] {
         let (seed, env) = files(seed(&[]).await, config, "");
         let run = run(seed, &env).await;
@@ -392,7 +392,7 @@ async fn keys_that_nobody_renews_stay_refused() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_hours_off_is_corrected_by_the_first_answer_and_told_once() {
+async fn a_clock_that_is_hours_off_is_corrected_by_the_first_answer_and_logged_once() {
     for skew in [Skew::Ahead(Duration::from_secs(3 * 3600)), Skew::Behind(Duration::from_secs(3 * 3600))] {
         let seed = seed(&[PROXY_USER]).await;
         seed.aws().skew(skew);

@@ -73,7 +73,7 @@ async fn a_conn_id_behind_a_users_name_is_no_part_of_its_session() {
 }
 
 #[tokio::test]
-async fn names_that_are_cleaned_alike_are_told_apart() {
+async fn names_that_are_cleaned_alike_stay_distinct() {
     let run = serverless(&[user("ann lee", ""), user("ann/lee", ""), user("ann.lee", "")]).await;
     let names = ["ann lee", "ann/lee", "ann.lee"];
     for name in names {

@@ -169,7 +169,7 @@ async fn a_hash_in_place_of_a_warehouse_password_is_named() {
 
 /// The admin secrets that Redshift makes by itself (`redshift!…`) hold a user and a password alone.
 #[tokio::test]
-async fn a_secret_that_lacks_something_is_told_by_what_it_lacks() {
+async fn the_missing_field_of_a_secret_is_named() {
     let endpoint = r#"{"username": "stored", "password": "PLAIN", "endpoint": "dw.example.com", "port": "5439"}"#;
     for (fields, secret, want) in [
         ("host = \"localhost\"\n", WITH_PASSWORD, "there is no database: the secret login has no dbname"),

@@ -49,7 +49,7 @@ async fn by_web_identity() {
 }
 
 #[tokio::test]
-async fn a_token_of_somebody_else_is_refused_and_not_told() {
+async fn a_token_of_somebody_else_is_refused_and_not_printed() {
     let run = run(&customer("token"), "stolen-token").await;
     let (code, cause) = run.refused("customer").await;
     assert_eq!(code, NOT_AVAILABLE);

@@ -75,7 +75,7 @@ fn plus_offered_but_y_flag_sent_is_refused_as_a_downgrade() {
 }
 
 #[test]
-fn a_mechanism_and_what_is_said_of_binding_must_agree() {
+fn mechanism_and_gs2_header_must_agree_on_channel_binding() {
     for (mechanism, gs2) in [
         (Mechanism::Scram, "p=tls-server-end-point,,"),
         (Mechanism::ScramPlus, "n,,"),
