@@ -13,16 +13,16 @@ use crate::config::Config;
 use crate::fault::chain;
 use crate::serve;
 
+pub mod iam_policy;
+
 mod args;
+mod bootstrap;
 mod check;
+mod connection;
 mod hash_password;
 mod health;
-pub mod iam_policy;
 mod import_lava;
 mod url;
-
-mod bootstrap;
-mod connection;
 
 /// Runs the command that the arguments name, the program's name first, and gives the exit code of
 /// the process.
@@ -53,37 +53,40 @@ fn run_proxy(config: Config) -> ExitCode {
     ExitCode::from(if error.is_configuration() { CONFIGURATION } else { FAILED })
 }
 
+/// A variable of the process's environment, if it is set to text.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Loads the configuration, and runs a command with it.
 fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
     match cli.load(&environment) {
         Ok(config) => command(config),
-        Err(faults) => {
-            print(faults);
+        Err(problems) => {
+            print(problems);
             ExitCode::from(CONFIGURATION)
         }
     }
 }
 
+/// Runs `check`: live, or with `--offline`.
 fn check(config: &Config, args: &CheckArgs) -> ExitCode {
     print_warnings(&config.warnings);
-    if args.offline {
-        print_warnings(&check::ages(config));
-    } else {
+    if !args.offline {
         return match check::live(config, args, &environment, &mut stdout()) {
             Ok(CheckOutcome::Proved) => ExitCode::SUCCESS,
             Ok(CheckOutcome::Failed) => ExitCode::from(FAILED),
             Err(error) => exit_code(Err::<(), _>(error)),
         };
     }
+    print_warnings(&check::ages(config));
     match check::offline(config, &args.conn_ids) {
         Ok(told) => exit_code(writeln!(stdout(), "{told}ok")),
         Err(unknown) => exit_code(Err::<(), _>(unknown)),
     }
 }
 
+/// Runs `iam-policy`.
 fn print_policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
     print_warnings(&config.warnings);
     match iam_policy::document(config, &args.conn_ids, args.principal.as_ref()) {
@@ -92,12 +95,13 @@ fn print_policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
     }
 }
 
+/// Runs `url`.
 fn print_url(config: &Config, args: &UrlArgs) -> ExitCode {
     print_warnings(&config.warnings);
     match url::snippet(config, &args.conn_id, args.user.as_deref(), args.format) {
-        Ok(pasted) => {
-            let printed = exit_code(writeln!(stdout(), "{}", pasted.text));
-            pasted
+        Ok(snippet) => {
+            let printed = exit_code(writeln!(stdout(), "{}", snippet.text));
+            snippet
                 .notes
                 .iter()
                 .for_each(|note| print(format_args!("note: {note}")));
@@ -107,13 +111,14 @@ fn print_url(config: &Config, args: &UrlArgs) -> ExitCode {
     }
 }
 
+/// Runs `import-lava`.
 fn import(cli: &Cli, args: &ImportLavaArgs) -> ExitCode {
     let imported = match &args.table {
         None => import_lava::from_files(&args.files, &mut stdin()),
         Some(table) => match import_lava::aws_settings(cli, &environment) {
             Ok(aws) => import_lava::from_table(table, &aws, &environment),
-            Err(faults) => {
-                print(faults);
+            Err(problems) => {
+                print(problems);
                 return ExitCode::from(CONFIGURATION);
             }
         },

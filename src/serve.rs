@@ -1,4 +1,4 @@
-//! The `serve` command: runtimes, signals, and the way out.
+//! The `serve` command: runtimes, signals, and shutdown.
 
 use std::sync::Arc;
 use std::thread;
@@ -20,7 +20,7 @@ pub(crate) use crate::telemetry::last_words;
 /// Runs the proxy until SIGTERM or SIGINT has drained it.
 ///
 /// # Errors
-/// It did not start; see [`AppError`].
+/// The proxy did not start; see [`AppError`].
 pub(crate) fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
     let _flush = telemetry::start(&config.log, env("RUST_LOG").as_deref()).map_err(AppError::Process)?;
     for warning in &config.warnings {
@@ -32,20 +32,21 @@ pub(crate) fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) ->
     let workers = Pool::start(cores).map_err(AppError::Process)?;
     let control = runtime().map_err(AppError::Process)?;
     let served = control.block_on(run(config, env, workers.handles()));
-    // A name look-up cannot be stopped, and is not waited for.
+    // A name look-up cannot be stopped, so it is not waited for.
     control.shutdown_background();
     workers.end();
     served
 }
 
+/// Starts the proxy on the control thread, and waits for its end.
 async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<Handle>) -> Result<(), AppError> {
-    // Before anything is bound: a signal that comes early must not be lost.
+    // They are set up before anything is bound: an early signal must not be lost.
     let mut signals = Signals::new().map_err(AppError::Process)?;
     aws::require_roots()?;
     let base = Base::from_environment(&config.aws, config.home_region(), env).await;
     let app = tokio::select! {
         app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)) => app?,
-        // It may be waiting for what AWS keeps for it.
+        // The start may be waiting for values from AWS.
         signal = signals.next() => {
             info!(signal, "stopped before anything was served");
             return Ok(());
@@ -63,7 +64,8 @@ async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<
     Ok(())
 }
 
-/// What ends us. SIGINT is Ctrl-C; for both the first one drains, the second does not wait.
+/// The signals that end the proxy: the first one drains its sessions, the second ends them. SIGINT
+/// is Ctrl-C. SIGHUP is only logged.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -79,6 +81,7 @@ impl Signals {
         })
     }
 
+    /// Waits for a signal that ends the proxy, and gives its name.
     async fn next(&mut self) -> &'static str {
         loop {
             tokio::select! {
@@ -90,11 +93,12 @@ impl Signals {
     }
 }
 
+/// A runtime for one thread.
 fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// One thread with a single-threaded runtime for each core.
+/// The worker threads, each with a single-threaded runtime. [`Pool::end`] ends and joins them.
 struct Pool(Vec<(Handle, oneshot::Sender<()>, thread::JoinHandle<()>)>);
 
 impl Pool {
@@ -107,7 +111,7 @@ impl Pool {
             let thread = thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
-                    // A sender that is gone ends it too.
+                    // A dropped sender ends the worker too.
                     let _ = runtime.block_on(ended);
                     runtime.shutdown_background();
                 })?;
@@ -123,7 +127,7 @@ impl Pool {
     fn end(self) {
         for (_, end, thread) in self.0 {
             drop(end);
-            // A worker that panicked has said so.
+            // A worker that panicked has logged it.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! The configuration itself where AWS keeps it.
+//! Fetches the configuration itself from AWS, where `--config` refers to it.
 
 use std::sync::Arc;
 use std::time::Duration;

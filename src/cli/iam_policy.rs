@@ -1,9 +1,9 @@
-//! `iam-policy`: the least IAM policies under which the configuration works, out of the
-//! configuration alone.
+//! `iam-policy`: prints the least IAM policies that the configuration needs, from the configuration
+//! alone.
 //!
-//! Owns what each connection calls, as whom, on what, and how that is written as policies. What
-//! only AWS or the operator knows is a placeholder in capitals, explained in `notes`. Calls
-//! nothing.
+//! Owns which identity calls which operation on what for each connection, and how that is written
+//! as policies. A value that only AWS or the operator knows is a placeholder in capitals, explained
+//! in `notes`. Calls nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ mod stored;
 mod table;
 mod warehouse;
 
-/// What the command prints: one JSON object.
+/// The output of `iam-policy`: one JSON object.
 ///
 /// `proxy` is the policy of the proxy's own identity; `roles` has `permissions` and `trust` of each
 /// role, by its ARN; `sql` is to be run in the warehouses; `notes` explains each placeholder and
@@ -41,8 +41,8 @@ impl fmt::Display for Document {
     }
 }
 
-/// The policies for the connections named; for all of them, and `[specs]`, when `conn_ids` is
-/// empty. `principal`: who the proxy is.
+/// Makes the policies for the connections of these names; for all of them, and `[specs]`, when
+/// `conn_ids` is empty. `principal` is the proxy's own identity, if `--principal` gives it.
 ///
 /// # Errors
 /// `UnknownConnection`: the configuration has no connection of that name.

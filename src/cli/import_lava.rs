@@ -1,8 +1,9 @@
-//! `import-lava`: lava's connection specs as `[connections.*]`, out of JSON or its table.
+//! `import-lava`: prints lava's connection specs as `[connections.*]`, from JSON or its DynamoDB
+//! table.
 //!
-//! What is printed loads: each connection is read back before it is shown. One that would not load
-//! is printed as a comment with what is wrong. Owns who is told what; [`json`] and [`table`] find
-//! specs, [`connection`] turns one into TOML.
+//! The output loads: each connection is read back before it is printed. One that would not load is
+//! printed as a comment with its problems. [`json`] and [`table`] find specs, [`connection`] turns
+//! one into TOML; this module decides what is printed where.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,7 +11,7 @@ use std::fmt::Write;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use self::connection::{Converted, Refused, convert};
+use self::connection::{Converted, NotImported, convert};
 use self::json::Record;
 use self::table::scan;
 use super::args::{Cli, DEFAULT_CONFIG};
@@ -23,18 +24,18 @@ mod json;
 mod table;
 mod toml;
 
-/// What came of an import.
+/// The result of an import.
 #[derive(Debug)]
 pub(crate) struct Imported {
-    /// For the configuration; the same for the same specs, whatever their order.
+    /// The text for the configuration; the same for the same specs, whatever their order.
     pub(crate) toml: String,
-    /// For whoever imports, one line each.
+    /// Notes for the person who imports, a line each.
     pub(crate) notes: Vec<String>,
-    /// Nothing of a type that the proxy serves was left behind.
+    /// Whether every spec of a type that the proxy serves was imported.
     pub(crate) is_whole: bool,
 }
 
-/// Imports what files hold; `-` is `stdin`.
+/// Imports the specs in files; `-` is `stdin`.
 #[must_use]
 pub(crate) fn from_files(files: &[PathBuf], stdin: &mut dyn Read) -> Imported {
     let (mut records, mut problems) = (Vec::new(), Vec::new());
@@ -53,23 +54,23 @@ pub(crate) fn from_files(files: &[PathBuf], stdin: &mut dyn Read) -> Imported {
     import(records, problems)
 }
 
-/// Imports all that a table of lava's holds.
+/// Imports all specs in a table of lava's.
 #[must_use]
 pub(crate) fn from_table(name: &str, aws: &Aws, env: &dyn Fn(&str) -> Option<String>) -> Imported {
     match scan(name, aws, env) {
         Ok(items) => {
-            let record = |fields| Record { place: name.to_owned(), name: None, fields };
+            let record = |fields| Record { found_in: name.to_owned(), name: None, fields };
             import(items.into_iter().map(record).collect(), Vec::new())
         }
         Err(error) => import(Vec::new(), vec![chain(&error)]),
     }
 }
 
-/// `[aws]` of the configuration, which may well lack the connections that are to be imported; the
-/// defaults where the usual file is not there.
+/// Loads `[aws]` of the configuration, which may not have any connections yet; the defaults where
+/// the default file does not exist.
 ///
 /// # Errors
-/// Everything that is wrong with `[aws]`.
+/// Every problem of `[aws]`.
 pub(crate) fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> Result<Aws, Problems> {
     if cli.config == DEFAULT_CONFIG && !Path::new(DEFAULT_CONFIG).exists() {
         return Ok(Aws { region: None, endpoint_url: None });
@@ -77,9 +78,10 @@ pub(crate) fn aws_settings(cli: &Cli, env: &dyn Fn(&str) -> Option<String>) -> R
     config::load_aws(&cli.config, env, &|remote| bootstrap::fetch(remote, env), cli.unknown_keys)
 }
 
-/// Longest text read, in bytes: a page of a scan is 1 MiB.
+/// The longest text that is read, in bytes: a page of a scan is 1 MiB.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
 
+/// Reads a text up to that length.
 fn bounded(input: &mut dyn Read) -> std::io::Result<String> {
     let mut text = String::new();
     let read = input.take(MAX_TEXT_BYTES + 1).read_to_string(&mut text)?;
@@ -89,29 +91,29 @@ fn bounded(input: &mut dyn Read) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// `problems`: what was not even read.
+/// Converts the specs that were found; `problems` are those of reading them.
 fn import(records: Vec<Record>, mut problems: Vec<String>) -> Imported {
     let mut found: BTreeMap<ConnId, (String, Converted)> = BTreeMap::new();
     let mut skipped = Vec::new();
     for record in records {
-        let place = record.place.clone();
+        let found_in = record.found_in.clone();
         match convert(record) {
             Ok((conn_id, converted)) => match found.entry(conn_id) {
                 Entry::Vacant(entry) => {
-                    entry.insert((place, converted));
+                    entry.insert((found_in, converted));
                 }
                 Entry::Occupied(entry) => {
                     let (id, first) = (entry.key(), &entry.get().0);
-                    problems.push(format!("{place}: {id}: is there already, from {first}, which is kept"));
+                    problems.push(format!("{found_in}: {id}: is there already, from {first}, which is kept"));
                 }
             },
-            Err(Refused::OtherType(note)) => skipped.push(format!("{place}: {note}")),
-            Err(Refused::Unusable(why)) => problems.push(format!("{place}: {why}")),
+            Err(NotImported::OtherType(note)) => skipped.push(format!("{found_in}: {note}")),
+            Err(NotImported::Unusable(why)) => problems.push(format!("{found_in}: {why}")),
         }
     }
     let mut toml = "# Connections of lava, by redshift-iam-proxy import-lava\n".to_owned();
     let mut imported = 0;
-    for (conn_id, (place, converted)) in &found {
+    for (conn_id, (found_in, converted)) in &found {
         // Writing to a string does not fail.
         let _infallible = write!(toml, "\n{}", converted.toml);
         if converted.faults.is_empty() {
@@ -121,7 +123,7 @@ fn import(records: Vec<Record>, mut problems: Vec<String>) -> Imported {
             converted
                 .faults
                 .iter()
-                .map(|fault| format!("{place}: {conn_id}: {fault}")),
+                .map(|fault| format!("{found_in}: {conn_id}: {fault}")),
         );
     }
     let is_whole = problems.is_empty();

@@ -1,9 +1,8 @@
-//! `url`: what to paste into a tool to reach a connection through the proxy, out of the
-//! configuration alone.
+//! `url`: prints the settings to paste into a tool that is to reach a connection through the proxy,
+//! from the configuration alone.
 //!
 //! Owns which host, user, TLS mode and database name the tool is given, and the forms that tools
-//! take. Calls nothing. No password is printed: each tool has a way of its own to be given one,
-//! which is told.
+//! take. Calls nothing. No password is printed; a note says how each tool is given one.
 
 use self::address::ProxyAddress;
 pub(crate) use self::error::UrlError;
@@ -27,7 +26,7 @@ mod sqlalchemy;
 mod tls;
 mod user;
 
-/// `--format`
+/// The form of the output, `--format`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// A command line
@@ -46,34 +45,34 @@ pub(crate) enum Format {
     Env,
 }
 
-/// What is printed.
+/// The output of `url`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Snippet {
-    /// One thing to paste, without a newline at its end.
+    /// The text to paste, without a newline at its end.
     pub(crate) text: String,
-    /// What else there is to know, each a line.
+    /// Notes for people, a line each.
     pub(crate) notes: Vec<String>,
 }
 
-/// What a tool is given for a connection, and for a user if one is named.
+/// Makes the settings for a connection, and for a user if one is named.
 ///
 /// # Errors
 /// See [`UrlError`].
 pub(crate) fn snippet(config: &Config, conn_id: &str, user: Option<&str>, format: Format) -> Result<Snippet, UrlError> {
     let connection = Connection::named(config, conn_id)?;
-    let who = user::who(config, &connection, user)?;
+    let user = user::find(config, &connection, user)?;
     let mode = SslMode::of(&config.listen);
     let selector = ConnSelector::of(config, &connection, mode);
     let ProxyAddress { host, port, mut notes } = match &selector {
         ConnSelector::ServerName(host) => address::named(&config.listen, host)?,
         ConnSelector::Port(_) | ConnSelector::User | ConnSelector::Database => {
-            address::place(&config.listen, selector.port())?
+            address::usual(&config.listen, selector.port())?
         }
     };
     notes.extend(address::unnamed_in_certificate(&config.listen, &host, mode));
     notes.extend(mode.note());
-    notes.extend(who.note(conn_id));
-    notes.extend(selector.notes(&connection, who.name()));
+    notes.extend(user.note(conn_id));
+    notes.extend(selector.notes(&connection, user.name()));
     if connection.spec().is_some_and(|spec| !spec.enabled) {
         notes
             .push(format!("{conn_id:?} is disabled: logins are refused until connections.{conn_id:?}.enabled is true"));
@@ -81,12 +80,12 @@ pub(crate) fn snippet(config: &Config, conn_id: &str, user: Option<&str>, format
     let params = ConnParams {
         host,
         port,
-        user: selector.user(who.name(), conn_id),
+        user: selector.user(user.name(), conn_id),
         database: selector.database(&connection),
         conn_id,
         mode,
-        takes_password: who.takes_password(),
-        takes_certificate: who.takes_certificate(),
+        takes_password: user.takes_password(),
+        takes_certificate: user.takes_certificate(),
     };
     let text = match format {
         Format::Psql => libpq::psql(&params, &mut notes),

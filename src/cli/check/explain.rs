@@ -1,4 +1,4 @@
-//! What a failed step means, and the smallest thing to do about it. A pure function.
+//! Explains failures: what went wrong, and the smallest thing to do about it. Calls nothing.
 
 use std::time::Duration;
 
@@ -26,33 +26,33 @@ mod words;
 /// Why a step failed.
 #[derive(Debug)]
 pub(crate) enum CheckError<'a> {
-    /// Nobody has this name.
+    /// The user is unknown.
     UnknownUser(&'a str),
-    /// `users.*.enabled = false`
+    /// The user has `enabled = false`.
     DisabledUser(&'a str),
-    /// None of the user's rights, or its groups', covers the connection.
+    /// The user has no right, of its own or by a group, that covers the connection.
     NoRight(&'a str),
-    /// `enabled = false`
+    /// The connection has `enabled = false`.
     Disabled,
-    /// What this user's password refers to cannot be read, or is none. Not by AWS's fault.
+    /// The user's password cannot be read, or is no password; AWS did not fail.
     Password(&'a str, String),
-    /// Below the path of `users."*"` this user has no password, or none that will do.
+    /// The user has no usable password below the path of `users."*"`.
     Listed { user: &'a str, path: &'a str, why: String },
-    /// `identity = "per-user"`, and no user was given.
+    /// The connection has `identity = "per-user"`, and no user was given.
     NeedsUser,
-    /// Lava's table has no such item.
+    /// Lava's table has no item of this name.
     NoItem(&'a SpecsTable),
-    /// It has one that will not do.
+    /// Lava's table has an item of this name that cannot be used.
     BadItem(&'a SpecsTable, &'a Flaw),
-    /// A call to AWS, or what it brought.
+    /// A call to AWS failed, or brought something that cannot be used.
     Aws(&'a AwsError),
-    /// The way to the warehouse.
+    /// The warehouse could not be reached, verified or logged in to.
     Warehouse(&'a UpstreamError),
-    /// `upstream.login_timeout` passed.
+    /// The warehouse was not ready within `upstream.login_timeout`.
     LoginTimeout(Duration),
 }
 
-/// Explains one cause.
+/// Explains a failure.
 pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation {
     let id = &context.conn_id;
     match error {

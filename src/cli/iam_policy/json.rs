@@ -1,20 +1,25 @@
-//! JSON for people: members in the order in which they were put, indented by two.
+//! JSON for people: members stay in their order, and are indented by two.
 
 use std::fmt;
 
-/// What the command prints.
+/// A JSON value; an object keeps the order of its members.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Json {
+    /// A string.
     Text(String),
+    /// A list.
     List(Vec<Json>),
+    /// An object.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
+    /// A string.
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
+    /// An object.
     pub(super) fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {
         Self::Object(
             members
@@ -24,11 +29,12 @@ impl Json {
         )
     }
 
+    /// A list of strings.
     pub(super) fn list(texts: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::List(texts.into_iter().map(Self::text).collect())
     }
 
-    /// One text by itself, several as a list: both are the same to IAM.
+    /// One text by itself, several as a list: both mean the same to IAM.
     pub(super) fn one_or_list<'a>(texts: impl IntoIterator<Item = &'a String>) -> Self {
         let mut texts: Vec<_> = texts.into_iter().map(Self::text).collect();
         match (texts.pop(), texts.is_empty()) {

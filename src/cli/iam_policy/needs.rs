@@ -1,5 +1,5 @@
-//! What is gathered on the way through the configuration: who needs which permission, and what is
-//! not known.
+//! The permissions that are gathered on the way through the configuration: which identity needs
+//! which, and what is not known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::config::{Config, ConnSpec, LoginFrom};
 /// Stands for the proxy in trust policies, where `--principal` does not say who it is.
 const PROXY_PRINCIPAL: &str = "PROXY-PRINCIPAL-ARN";
 
-/// Who calls.
+/// An identity that makes calls.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum IamIdentity {
     /// The proxy's own identity, which may itself be a role.
@@ -23,22 +23,26 @@ pub(super) enum IamIdentity {
     Role(String),
 }
 
-/// A role that is assumed.
+/// The policies of a role that is assumed.
 #[derive(Debug, Default)]
 pub(super) struct Role {
-    /// What its sessions call.
+    /// The permissions of its sessions.
     pub(super) permissions: PolicyDocument,
-    /// Whom it trusts.
+    /// Its trust policy.
     pub(super) trust: PolicyDocument,
 }
 
-/// Everything that the document will say.
+/// All needs of a configuration: the document is made from it.
 pub(super) struct Needs<'a> {
+    /// The configuration.
     pub(super) config: &'a Config,
+    /// The proxy's own identity, if it is known.
     pub(super) principal: Option<IamPrincipal>,
+    /// The permissions of the proxy's own identity.
     pub(super) proxy: PolicyDocument,
-    /// By ARN, or by the glob of ARNs that `[specs]` allows.
+    /// The roles by ARN, or by a glob of ARNs that `[specs]` allows.
     pub(super) roles: BTreeMap<String, Role>,
+    /// The SQL for the warehouses.
     pub(super) sql: Sql,
     /// The proxy's account.
     account: String,
@@ -46,6 +50,7 @@ pub(super) struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
+    /// No needs yet.
     pub(super) fn new(config: &'a Config, principal: Option<&'a IamPrincipal>) -> Self {
         let principal = principal.map(|principal| with_path(principal, config));
         let account = principal
@@ -58,7 +63,7 @@ impl<'a> Needs<'a> {
         Self { config, principal, proxy, roles, sql, account, notes: Vec::new() }
     }
 
-    /// A sentence for whoever attaches the policies; told once.
+    /// Adds a sentence for the person who attaches the policies, unless it is there already.
     pub(super) fn note(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
         if !self.notes.contains(&sentence) {
@@ -66,11 +71,12 @@ impl<'a> Needs<'a> {
         }
     }
 
+    /// The policies of a role.
     pub(super) fn role(&mut self, arn: &str) -> &mut Role {
         self.roles.entry(arn.to_owned()).or_default()
     }
 
-    /// What this caller may do.
+    /// The permissions of an identity.
     pub(super) fn permissions(&mut self, caller: &IamIdentity) -> &mut PolicyDocument {
         match caller {
             IamIdentity::Proxy => &mut self.proxy,
@@ -78,7 +84,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// Who calls with a session of this role: the proxy itself, where it is this role.
+    /// The identity of a session of this role: the proxy itself, if it is this role.
     pub(super) fn session_of(&self, role: &str) -> IamIdentity {
         if self
             .principal
@@ -91,7 +97,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// How a trust policy names the caller.
+    /// The identity as a trust policy names it.
     pub(super) fn trusted(&mut self, caller: &IamIdentity) -> String {
         match (caller, &self.principal) {
             (IamIdentity::Role(arn), _) => arn.clone(),
@@ -105,8 +111,8 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// Where the proxy itself reads what it keeps in AWS: its account, in `[aws] region`, or else
-    /// the connection's.
+    /// The scope in which the proxy reads stored values: its own account, in `[aws] region` or else
+    /// the connection's Region.
     pub(super) fn home(&mut self, spec: Option<&ConnSpec>) -> ArnScope {
         let region = self.config.aws.region.clone();
         if region.is_none() {
@@ -121,7 +127,7 @@ impl<'a> Needs<'a> {
         self.complete(region, None, self.account.clone())
     }
 
-    /// Where the connection's warehouse is.
+    /// The scope of the connection's warehouse.
     pub(super) fn warehouse_scope(&mut self, spec: &ConnSpec) -> ArnScope {
         let region = region_of(spec)
             .or_else(|| self.config.aws.region.clone())
@@ -224,7 +230,7 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// A session's ARN has lost its role's path, which the configuration may tell.
+/// The principal with its role's path, which a session's ARN lacks and the configuration may tell.
 fn with_path(principal: &IamPrincipal, config: &Config) -> IamPrincipal {
     let mut hops = config
         .connections

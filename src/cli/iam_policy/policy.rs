@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::json::Json;
 
-/// Operator → key → values; all of them must hold.
+/// The condition of a statement: operator → key → values, all of which must hold.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Condition(BTreeMap<&'static str, BTreeMap<String, BTreeSet<String>>>);
 
 impl Condition {
+    /// The condition that always holds.
     pub(super) fn none() -> Self {
         Self::default()
     }
 
+    /// Adds a comparison.
     pub(super) fn and<T: Into<String>>(
         mut self,
         operator: &'static str,
@@ -40,7 +42,7 @@ impl Condition {
     }
 }
 
-/// What a statement is about, as its member is called: on what, or for whom.
+/// The member of a statement that says on what, or for whom, it allows its action.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum About {
     Resource,
@@ -58,12 +60,12 @@ impl PolicyDocument {
         self.put(action, About::Resource, resource.into(), condition);
     }
 
-    /// Lets an identity do it: the statement of a trust policy.
+    /// Lets an identity do an action: the statement of a trust policy.
     pub(super) fn trust(&mut self, action: &'static str, who: impl Into<String>, condition: Condition) {
         self.put(action, About::Principal, who.into(), condition);
     }
 
-    /// As [`Self::trust`], for those whom an identity provider vouches for.
+    /// Like [`Self::trust`], for identities that an identity provider vouches for.
     pub(super) fn trust_federated(&mut self, action: &'static str, provider: &str, condition: Condition) {
         self.put(action, About::Federated, provider.to_owned(), condition);
     }
@@ -75,6 +77,7 @@ impl PolicyDocument {
             .insert(what);
     }
 
+    /// Whether there are no statements.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -108,7 +111,7 @@ impl PolicyDocument {
         Json::object([("Version", Json::text("2012-10-17")), ("Statement", statements)])
     }
 
-    /// What IAM counts against its limits: everything but white space.
+    /// The size that IAM counts against its quotas: all characters but white space.
     pub(super) fn characters(&self) -> usize {
         self.json()
             .to_string()

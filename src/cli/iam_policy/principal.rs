@@ -1,4 +1,4 @@
-//! Who the proxy is towards AWS, and what an ARN of a role tells.
+//! The proxy's own IAM identity, and the parts of a role's ARN.
 
 use super::scope::PROXY_ACCOUNT;
 use crate::aws::Arn;
@@ -6,24 +6,28 @@ use crate::aws::Arn;
 /// An identity that can be named in a trust policy: the ARN of a role or a user, its parts checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IamPrincipal {
+    /// The ARN of the role or user.
     pub(super) arn: String,
+    /// The ARN's partition.
     pub(super) partition: String,
+    /// The ARN's account.
     pub(super) account: String,
+    /// Role or user.
     pub(super) kind: PrincipalKind,
-    /// Without its path.
+    /// The name without its path.
     pub(super) name: String,
-    /// The ARN was that of a session, which does not tell the role's path.
+    /// Whether the ARN was that of a session, which does not tell the role's path.
     pub(super) path_unknown: bool,
 }
 
-/// What a [`IamPrincipal`] is.
+/// The kind of an [`IamPrincipal`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum PrincipalKind {
     Role,
     User,
 }
 
-/// Why a text is no principal.
+/// The text is not the ARN of a role, of a user, or of a role's session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("must be the ARN of a role, of a user, or of an assumed role's session (see aws sts get-caller-identity)")]
 pub struct BadPrincipal;
@@ -34,7 +38,7 @@ impl IamPrincipal {
     /// role.
     ///
     /// # Errors
-    /// It is nothing of these.
+    /// The text is none of these.
     pub fn parse(text: &str) -> Result<Self, BadPrincipal> {
         let Arn { partition, service, region, account, resource } = Arn::parse(text).ok_or(BadPrincipal)?;
         let account_known = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
@@ -64,7 +68,7 @@ impl IamPrincipal {
         })
     }
 
-    /// What policies are attached to, as people name it.
+    /// The ARN that policies are attached to.
     pub(crate) fn arn(&self) -> &str {
         &self.arn
     }
@@ -85,9 +89,9 @@ impl IamPrincipal {
         }
     }
 
-    /// What `aws:PrincipalArn` has to be like beside the account ("Referencing permission sets in
-    /// resource policies", IAM Identity Center User Guide): with a Region in the path or without,
-    /// and any end of the name.
+    /// The pattern of `aws:PrincipalArn` that goes beside the account ("Referencing permission sets
+    /// in resource policies", IAM Identity Center User Guide): with a Region in the path or
+    /// without, and any end of the name.
     pub(crate) fn pattern(&self) -> Option<String> {
         let (partition, account, set) = (&self.partition, &self.account, self.permission_set()?);
         Some(format!("arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{set}_*"))

@@ -1,4 +1,5 @@
-//! The roles on the way to a warehouse: who assumes them, and what their trust policies ask for.
+//! The needs of the roles on the way to a warehouse: who assumes them, and what their trust
+//! policies ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +12,12 @@ use crate::config::value::session_name;
 use crate::config::{Config, ConnSpec, Target, User};
 use crate::credentials::DB_ROLES;
 
-/// The keys that a trust policy knows an identity provider's claims by begin with its name, and
-/// that is not known here.
+/// The placeholder for an identity provider's name, which the keys of its claims begin with in a
+/// trust policy.
 const PROVIDER: &str = "WEB-IDENTITY-PROVIDER";
 
-/// Walks the chain of roles; who calls the warehouse's API is who comes out of it.
+/// Adds the needs of the chain of roles, and gives the identity at its end, which calls the
+/// warehouse's API.
 pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> IamIdentity {
     let mut caller = IamIdentity::Proxy;
     for (at, hop) in spec.roles.hops.iter().enumerate() {
@@ -49,6 +51,7 @@ pub(super) fn chain(needs: &mut Needs<'_>, spec: &ConnSpec) -> IamIdentity {
     caller
 }
 
+/// Adds the needs of one AssumeRole.
 fn assume(needs: &mut Needs<'_>, caller: &IamIdentity, role: &str, external_id: Option<&str>, sessions: &Sessions) {
     let trusted = needs.trusted(caller);
     let mut condition = narrowed(needs, caller, with_names(Condition::none(), sessions));
@@ -92,7 +95,8 @@ fn assume(needs: &mut Needs<'_>, caller: &IamIdentity, role: &str, external_id: 
     );
 }
 
-/// A statement of a trust policy that names the caller's account, narrowed to the caller.
+/// The condition of a trust policy's statement that names the caller's account, narrowed to the
+/// caller.
 fn narrowed(needs: &Needs<'_>, caller: &IamIdentity, condition: Condition) -> Condition {
     let proxy = needs
         .principal
@@ -104,12 +108,12 @@ fn narrowed(needs: &Needs<'_>, caller: &IamIdentity, condition: Condition) -> Co
     }
 }
 
-/// Stands for the value of that parameter.
+/// The placeholder for the value of a parameter.
 fn external_id_in(parameter: &str) -> String {
     format!("EXTERNAL-ID-IN-{parameter}")
 }
 
-/// Exactly these keys, each with one of its values.
+/// The condition that a session has only these tags, each with one of these values.
 fn only(tags: &BTreeMap<String, BTreeSet<String>>) -> Condition {
     let keys = Condition::none().and("ForAllValues:StringEquals", "aws:TagKeys", tags.keys());
     tags.iter().fold(keys, |condition, (key, values)| {
@@ -117,6 +121,7 @@ fn only(tags: &BTreeMap<String, BTreeSet<String>>) -> Condition {
     })
 }
 
+/// The condition, narrowed to the names of the sessions.
 fn with_names(condition: Condition, sessions: &Sessions) -> Condition {
     match &sessions.names {
         Some(names) => condition.and("StringEquals", "sts:RoleSessionName", names),
@@ -124,6 +129,7 @@ fn with_names(condition: Condition, sessions: &Sessions) -> Condition {
     }
 }
 
+/// The condition on the claims of a web identity token.
 fn claims() -> Condition {
     Condition::none()
         .and("StringEquals", format!("{PROVIDER}:sub"), ["WEB-IDENTITY-SUBJECT"])
@@ -143,7 +149,8 @@ fn note_web_identity(needs: &mut Needs<'_>) {
     }
 }
 
-/// A session's ARN has lost the path of its role.
+/// Notes what the ARN of the proxy's own identity leaves open: a role's path, or the name of a
+/// permission set's role.
 fn note_path(needs: &mut Needs<'_>, caller: &IamIdentity) {
     let set = needs
         .principal
@@ -170,13 +177,15 @@ fn note_path(needs: &mut Needs<'_>, caller: &IamIdentity) {
     }
 }
 
-/// How the sessions of the last role differ.
+/// How the sessions of the last role of a chain differ.
 #[derive(Debug, Default)]
 struct Sessions {
-    /// The sets of tags that are passed: each key's values. Sessions without tags are in none.
+    /// The sets of tags that are passed, each with its keys' values. Sessions without tags have no
+    /// set.
     tags: Vec<BTreeMap<String, BTreeSet<String>>>,
     /// The session names of `per-user` logins.
     names: Option<BTreeSet<String>>,
+    /// Whether each user has a session of its own.
     per_user: bool,
 }
 
@@ -219,13 +228,13 @@ impl Sessions {
         Self { tags: if by_token { Vec::new() } else { tags }, names, per_user: true }
     }
 
-    /// Nothing makes them other than the base identity's own.
+    /// Whether the sessions differ in nothing from the base identity's own.
     fn are_plain(&self) -> bool {
         self.tags.is_empty() && !self.per_user
     }
 }
 
-/// The named users that may open this connection, switched off or not.
+/// The users with entries that may open this connection, disabled or not.
 pub(super) fn users<'a>(spec: &'a ConnSpec, config: &'a Config) -> impl Iterator<Item = (&'a String, &'a User)> {
     let named = config
         .users
@@ -234,7 +243,7 @@ pub(super) fn users<'a>(spec: &'a ConnSpec, config: &'a Config) -> impl Iterator
     named.map(|(name, user)| (name, &**user))
 }
 
-/// The statements for a glob of roles that `[specs]` allows: nothing more is known of them.
+/// Adds the statements for a glob of roles that `[specs]` allows, of which nothing more is known.
 pub(super) fn assume_any(needs: &mut Needs<'_>, glob: &str) {
     // Whoever writes the table may pass tags, but none that Redshift makes rights of. Tag keys
     // ignore case.

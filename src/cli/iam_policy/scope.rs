@@ -1,27 +1,31 @@
-//! Where things are: partition, Region, account, and the ARNs made of them.
+//! Partition, Region and account, and the ARNs made of them.
 
 use crate::aws::{Arn, partition};
 use crate::config;
 
-/// Stands for the proxy's own account, where nothing tells it.
+/// The placeholder for the proxy's own account, where nothing tells it.
 pub(super) const PROXY_ACCOUNT: &str = "ACCOUNT";
-/// Stands for the proxy's own Region, where nothing tells it.
+/// The placeholder for a Region that nothing tells.
 pub(super) const REGION: &str = "REGION";
 
-/// A Region of an account.
+/// A Region of an account in a partition: what ARNs begin with.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct ArnScope {
+    /// `aws`, `aws-cn`, …
     pub(super) partition: String,
+    /// The Region.
     pub(super) region: String,
+    /// The account's number.
     pub(super) account: String,
 }
 
 impl ArnScope {
+    /// The ARN of a resource in this scope.
     pub(super) fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
     }
 
-    /// What `kms:ViaService` compares.
+    /// The service's host name, as `kms:ViaService` has it.
     pub(super) fn service_host(&self, service: &str) -> String {
         let suffix = match (&*self.region, &*self.partition) {
             // The Region is for the reader to fill in.
@@ -37,8 +41,8 @@ impl ArnScope {
     }
 }
 
-/// A name as policies take it literally: `*`, `?` and variables would mean more (IAM User Guide,
-/// "Policy variables").
+/// The name escaped, so that a policy takes it literally: `*`, `?` and variables would mean more
+/// (IAM User Guide, "Policy variables").
 pub(super) fn literal(name: &str) -> String {
     let special = |c: char| matches!(c, '*' | '?' | '$');
     name.chars()
@@ -46,13 +50,14 @@ pub(super) fn literal(name: &str) -> String {
         .collect()
 }
 
-/// What an endpoint's name tells of a warehouse.
+/// The parts of a Redshift endpoint's host name.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct WarehouseEndpoint {
-    /// Workgroup or cluster.
+    /// The workgroup's or the cluster's name.
     pub(super) name: String,
-    /// Serverless alone tells it.
+    /// The account, which only endpoints of Serverless name.
     pub(super) account: Option<String>,
+    /// The Region.
     pub(super) region: String,
 }
 

@@ -1,8 +1,8 @@
-//! What is to be run in the warehouses before the first login.
+//! The SQL that has to be run in the warehouses before the first login.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Lines by warehouse.
+/// The SQL by warehouse.
 #[derive(Debug, Default)]
 pub(super) struct Sql(BTreeMap<String, Script>);
 
@@ -13,17 +13,18 @@ struct Script {
     grants: BTreeSet<String>,
 }
 
-/// Who makes the database user.
+/// How a database user comes to exist.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Created {
+    /// By CREATE USER.
     ByHand,
-    /// AutoCreate.
+    /// By GetClusterCredentials with AutoCreate.
     AtLogin,
 }
 
 impl Sql {
-    /// A database user that logs in with IAM credentials, which need no password. `database`: where
-    /// its grants are.
+    /// Adds a database user that logs in with IAM credentials, and so needs no password; its grants
+    /// are in `database`.
     pub(super) fn user(&mut self, warehouse: &str, name: &str, database: &str, created: Created) {
         let script = self.0.entry(warehouse.to_owned()).or_default();
         let user = identifier(name);
@@ -41,7 +42,7 @@ impl Sql {
             .insert(format!("-- GRANT ROLE role_name TO {user};"));
     }
 
-    /// A group that a session joins: it has to be there.
+    /// Adds a group that a session joins, which has to exist.
     pub(super) fn group(&mut self, warehouse: &str, name: &str) {
         let script = self.0.entry(warehouse.to_owned()).or_default();
         script
@@ -49,7 +50,7 @@ impl Sql {
             .insert(format!("-- CREATE GROUP {};", identifier(name)));
     }
 
-    /// A role that a session tag brings: it has to be there.
+    /// Adds a role that a session tag brings, which has to exist.
     pub(super) fn role(&mut self, warehouse: &str, name: &str) {
         let script = self.0.entry(warehouse.to_owned()).or_default();
         script
@@ -57,7 +58,7 @@ impl Sql {
             .insert(format!("-- CREATE ROLE {};", identifier(name)));
     }
 
-    /// Behind a line of comment for each warehouse: what is to be run, then templates as comments.
+    /// The lines: for each warehouse a comment, the statements to run, then templates as comments.
     pub(super) fn lines(&self) -> Vec<String> {
         let scripts = self.0.iter().flat_map(|(warehouse, script)| {
             let lines = script
@@ -72,7 +73,7 @@ impl Sql {
     }
 }
 
-/// As SQL names it: bare where that is the same, else in quotes.
+/// The name as an SQL identifier: bare where that is the same, else in quotes.
 fn identifier(name: &str) -> String {
     let bare = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name
@@ -82,14 +83,14 @@ fn identifier(name: &str) -> String {
     if bare { name.to_owned() } else { format!("\"{}\"", shown(name).replace('"', "\"\"")) }
 }
 
-/// No line of ours is broken by a name.
+/// The name without control characters, so that it cannot break a line.
 fn shown(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()
 }
 
-/// Reserved words of Redshift that people call users and groups by.
+/// Reserved words of Redshift that users and groups are likely to be named.
 const RESERVED: [&str; 14] = [
     "all",
     "analyse",

@@ -1,4 +1,4 @@
-//! What the configuration keeps in SSM and Secrets Manager: the proxy's own identity reads it.
+//! The needs of values in SSM and Secrets Manager, which the proxy's own identity reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::warehouse;
 use crate::aws::{Arn, Operation};
 use crate::config::{Config, ConnSpec, Reference, Remote};
 
-/// One thing kept in AWS.
+/// A reference to a value that AWS keeps.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum StoredRef {
     /// An SSM parameter's name or ARN, with or without `:VERSION` or `:LABEL`.
@@ -21,11 +21,11 @@ pub(super) enum StoredRef {
     Secret(String),
 }
 
-/// Which names `[specs]` lets its writers use: those that begin so.
+/// The prefix of all names that `[specs]` lets the table's items use.
 pub(super) struct Prefix<'a>(pub(super) &'a str);
 
-/// Every reference to SSM and Secrets Manager that these connections, and what is about no
-/// connection, make. The spec beside it tells the Region, where nothing else does.
+/// All references to SSM and Secrets Manager of these connections, and of users and the listener.
+/// The spec beside a reference tells its Region, where nothing else does.
 fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(StoredRef, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {
@@ -73,7 +73,7 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(StoredRef, O
     all
 }
 
-/// The right to read all of it.
+/// Adds the right to read all stored values of these connections, and of users and the listener.
 pub(super) fn read(needs: &mut Needs<'_>, chosen: &[Arc<ConnSpec>]) {
     let mut keys = KmsKeys::default();
     for (stored, spec) in stored(needs.config, chosen) {
@@ -83,7 +83,7 @@ pub(super) fn read(needs: &mut Needs<'_>, chosen: &[Arc<ConnSpec>]) {
     keys.allow(needs);
 }
 
-/// The right to read whatever begins so.
+/// Adds the right to read every value whose name has the prefix.
 pub(super) fn read_prefix(needs: &mut Needs<'_>, prefix: &Prefix<'_>) {
     let home = needs.home(None);
     let Prefix(prefix) = prefix;
@@ -104,6 +104,7 @@ pub(super) fn read_prefix(needs: &mut Needs<'_>, prefix: &Prefix<'_>) {
     ));
 }
 
+/// Adds the right to read one stored value.
 fn one(needs: &mut Needs<'_>, keys: &mut KmsKeys, home: ArnScope, stored: &StoredRef) {
     match stored {
         StoredRef::Parameter(name) => {
@@ -149,14 +150,14 @@ fn one(needs: &mut Needs<'_>, keys: &mut KmsKeys, home: ArnScope, stored: &Store
     }
 }
 
-/// Whether it ends in a hyphen and six letters or digits. An ARN without them finds its secret as
-/// well.
+/// Whether a secret's resource ends in a hyphen and six letters or digits. An ARN without them
+/// finds its secret as well.
 fn has_suffix(resource: &str) -> bool {
     let end = resource.rsplit_once('-').map(|(_, end)| end);
     end.is_some_and(|end| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// Where a name or an ARN is, and the resource's part of its ARN.
+/// The scope of a name or an ARN, and the resource in its ARN.
 fn located(home: ArnScope, name: &str, resource: impl Fn(&str) -> String) -> (ArnScope, String) {
     match Arn::parse(name) {
         Some(arn) => (ArnScope::of_arn(arn), arn.resource.to_owned()),
@@ -164,16 +165,17 @@ fn located(home: ArnScope, name: &str, resource: impl Fn(&str) -> String) -> (Ar
     }
 }
 
-/// A name begins with a slash or has none; its ARN has one either way.
+/// The resource of a parameter's ARN, which has a slash whether the name begins with one or not.
 fn parameter(name: &str) -> String {
     format!("parameter/{}", name.strip_prefix('/').unwrap_or(name))
 }
 
+/// A parameter's resource without `:VERSION` or `:LABEL`.
 fn without_selector(resource: &str) -> String {
     resource.split(':').next().unwrap_or(resource).to_owned()
 }
 
-/// What is to be decrypted, by the service that asks for it.
+/// The ARNs of the values that are to be decrypted, by the service that asks KMS for it.
 #[derive(Default)]
 struct KmsKeys(BTreeMap<(ArnScope, Store, Match), BTreeSet<String>>);
 

@@ -1,4 +1,4 @@
-//! `[specs]`: connections out of a table, of which only the bounds are known.
+//! The needs of `[specs]`: of a table's connections only the bounds are known.
 
 use super::needs::{IamIdentity, Needs};
 use super::policy::Condition;
@@ -9,7 +9,7 @@ use super::stored::{Prefix, read_prefix};
 use crate::aws::Operation;
 use crate::config::SpecsTable;
 
-/// What the proxy needs for whatever the table's items may say.
+/// Adds the needs of whatever the table's items may say within their bounds.
 pub(super) fn table(needs: &mut Needs<'_>, specs: &SpecsTable) {
     let home = needs.home(None);
     let arn = home.arn("dynamodb", &format!("table/{}", specs.dynamodb_table));

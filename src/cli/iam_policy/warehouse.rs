@@ -1,4 +1,4 @@
-//! The calls for a database login: what they are allowed on, and the database users behind them.
+//! The needs of the calls for a database login, and the database users behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use super::sql::Created;
 use crate::aws::Operation;
 use crate::config::{self, Cluster, ConnSpec, LoginAs, LoginFrom, Target, Workgroup};
 
-/// Stands for the role that the proxy itself is, where `--principal` does not say.
+/// The placeholder for the proxy's own role, where `--principal` does not say.
 const PROXY_ROLE: &str = "PROXY-ROLE-NAME";
 
-/// The GetClusterCredentials calls of all connections: what may be combined is only known when all
-/// are.
+/// The GetClusterCredentials calls of all connections: which of them one statement may allow is
+/// only known at the end.
 #[derive(Default)]
 pub(super) struct ClusterLogins(BTreeMap<(IamIdentity, ArnScope, String), BTreeSet<ClusterLogin>>);
 
@@ -26,14 +26,14 @@ struct ClusterLogin {
     user: String,
 }
 
-/// With a stored password nobody is asked for another, and a host of the spec's own is not looked
-/// up.
+/// Whether a connection needs no call to the warehouse's API: it has a stored password, and its
+/// host is not looked up.
 pub(super) fn needs_no_role(spec: &ConnSpec) -> bool {
     spec.login.parameter().is_some() && spec.host.is_some()
 }
 
-/// What `caller` calls to log in to the spec's warehouse with IAM credentials, where it has no
-/// password, and to find it.
+/// Adds the calls that `caller` makes to log in to the spec's warehouse with IAM credentials, if it
+/// has no password, and to look its host up.
 pub(super) fn login(needs: &mut Needs<'_>, logins: &mut ClusterLogins, spec: &ConnSpec, caller: &IamIdentity) {
     let scope = needs.warehouse_scope(spec);
     let login_as = match &spec.login {
@@ -63,7 +63,7 @@ pub(super) fn login(needs: &mut Needs<'_>, logins: &mut ClusterLogins, spec: &Co
     }
 }
 
-/// Where the spec does not say the host, the API is asked for it.
+/// Adds the call that looks the host up, if the spec does not name it.
 fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &IamIdentity, scope: &ArnScope) {
     if spec.host.is_some() {
         return;
@@ -80,6 +80,7 @@ fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &IamIdentity, scope: 
         .allow(operation.action(), arn, Condition::none());
 }
 
+/// The workgroup's name.
 fn workgroup_name((spec, workgroup): (&ConnSpec, &Workgroup)) -> String {
     workgroup
         .name
@@ -88,6 +89,7 @@ fn workgroup_name((spec, workgroup): (&ConnSpec, &Workgroup)) -> String {
         .unwrap_or_else(|| connection(spec))
 }
 
+/// The workgroup's ARN, whose id is a placeholder.
 fn workgroup_arn(needs: &mut Needs<'_>, of: (&ConnSpec, &Workgroup), scope: &ArnScope) -> String {
     let name = workgroup_name(of);
     let uuid = format!("WORKGROUP-UUID-OF-{name}");
@@ -99,6 +101,7 @@ fn workgroup_arn(needs: &mut Needs<'_>, of: (&ConnSpec, &Workgroup), scope: &Arn
     scope.arn("redshift-serverless", &format!("workgroup/{uuid}"))
 }
 
+/// The cluster's identifier, or a placeholder.
 fn cluster_id(needs: &mut Needs<'_>, (spec, cluster): (&ConnSpec, &Cluster)) -> String {
     cluster
         .id
@@ -113,6 +116,7 @@ fn cluster_id(needs: &mut Needs<'_>, (spec, cluster): (&ConnSpec, &Cluster)) -> 
         })
 }
 
+/// Adds GetCredentials and the database users of a workgroup.
 fn workgroup(
     needs: &mut Needs<'_>,
     (spec, workgroup, login_as): (&ConnSpec, &Workgroup, &LoginAs),

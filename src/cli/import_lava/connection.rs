@@ -1,4 +1,4 @@
-//! One spec as one `[connections.*]`.
+//! Converts one spec to one `[connections.*]`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,21 +8,21 @@ use super::json::Record;
 use super::toml;
 use crate::config::{self, ConnId, ItemValue, UnknownKeys};
 
-/// A spec as TOML.
+/// A spec converted to TOML.
 #[derive(Debug)]
 pub(super) struct Converted {
-    /// Its table; all of it a comment where there are faults.
+    /// The TOML table; all of it is a comment if there are faults.
     pub(super) toml: String,
-    /// What keeps it from loading.
+    /// The reasons why it would not load.
     pub(super) faults: Vec<String>,
 }
 
-/// Why a spec is not shown at all.
+/// Why a spec is left out of the output.
 #[derive(Debug)]
-pub(super) enum Refused {
-    /// It is for another kind of database: no loss.
+pub(super) enum NotImported {
+    /// The spec is for another kind of database, which the proxy does not serve.
     OtherType(String),
-    /// It has no name or no type that could be one.
+    /// The spec has no usable name or type.
     Unusable(String),
 }
 
@@ -53,26 +53,26 @@ const WITHOUT_EFFECT: [&str; 3] = ["ssl", "subtype", "preserve_case"];
 /// Fields that lava does not use for provisioned clusters.
 const NEW_FOR_CLUSTERS: [&str; 4] = ["region", "role_arn", "external_id", "tags"];
 
-/// Names that somebody may have taken for the place of the secret itself: never shown when they
-/// cannot be names.
+/// Fields that hold the name of a secret, and may hold the secret by mistake: a value that cannot
+/// be a name is never printed.
 const PRIVATE: [&str; 3] = ["password", "secret_id", "external_id"];
 
 /// Fields for people, without which a connection is the same.
 const FOR_PEOPLE: [&str; 2] = ["description", "owner"];
 
-/// Longest part of a stranger's text that is repeated.
+/// The number of characters of a text of unknown origin that are printed.
 const MAX_SHOWN: usize = 63;
 
-/// Turns a spec into TOML and reads that back.
+/// Converts a spec to TOML, and loads that to see whether it works.
 ///
 /// # Errors
-/// See [`Refused`].
-pub(super) fn convert(record: Record) -> Result<(ConnId, Converted), Refused> {
+/// See [`NotImported`].
+pub(super) fn convert(record: Record) -> Result<(ConnId, Converted), NotImported> {
     let Record { name, mut fields, .. } = record;
     let conn_id = conn_id(name, fields.remove("conn_id"))?;
     let kind = kind(&conn_id, fields.remove("type"))?;
     let mut draft = Draft::default();
-    draft.strangers(&fields);
+    draft.comment_on_unprinted(&fields);
     fields.insert("type".to_owned(), ItemValue::Text(kind.clone()));
     let is_cluster = kind == "redshift";
     if is_cluster {
@@ -98,18 +98,22 @@ pub(super) fn convert(record: Record) -> Result<(ConnId, Converted), Refused> {
                 draft
                     .comments
                     .push(format!("{name}: left out, since it is null"));
-                draft.lines.extend(off.and_then(|off| Line::new(name, off)));
+                draft
+                    .lines
+                    .extend(off.and_then(|off| FieldLine::new(name, off)));
             }
             Some(value) => draft.field(name, value),
-            None => draft.lines.extend(off.and_then(|off| Line::new(name, off))),
+            None => draft
+                .lines
+                .extend(off.and_then(|off| FieldLine::new(name, off))),
         }
     }
     draft.read_back();
     Ok((conn_id.clone(), draft.print(&conn_id)))
 }
 
-fn conn_id(name: Option<String>, field: Option<ItemValue>) -> Result<ConnId, Refused> {
-    let unusable = |what: &str| Refused::Unusable(what.to_owned());
+fn conn_id(name: Option<String>, field: Option<ItemValue>) -> Result<ConnId, NotImported> {
+    let unusable = |what: &str| NotImported::Unusable(what.to_owned());
     let field = match field {
         Some(ItemValue::Text(text)) => Some(text),
         Some(_) => return Err(unusable("a spec's conn_id is no string")),
@@ -117,53 +121,53 @@ fn conn_id(name: Option<String>, field: Option<ItemValue>) -> Result<ConnId, Ref
     };
     let id = match (name, field) {
         (Some(name), Some(field)) if name != field => {
-            return Err(Refused::Unusable(format!("{}: its conn_id is another", shown(&name))));
+            return Err(NotImported::Unusable(format!("{}: its conn_id is another", shown(&name))));
         }
         (Some(name), _) | (None, Some(name)) => name,
         (None, None) => return Err(unusable("a spec has no conn_id")),
     };
-    ConnId::new(&id).map_err(|why| Refused::Unusable(format!("{}: {why}", shown(&id))))
+    ConnId::new(&id).map_err(|why| NotImported::Unusable(format!("{}: {why}", shown(&id))))
 }
 
 /// One of the proxy's two types, in lower case as lava compares it.
-fn kind(conn_id: &ConnId, field: Option<ItemValue>) -> Result<String, Refused> {
+fn kind(conn_id: &ConnId, field: Option<ItemValue>) -> Result<String, NotImported> {
     let Some(ItemValue::Text(kind)) = field else {
-        return Err(Refused::Unusable(format!("{conn_id}: its type is missing, or no string")));
+        return Err(NotImported::Unusable(format!("{conn_id}: its type is missing, or no string")));
     };
     let lower = kind.to_lowercase();
     match lower.as_str() {
         "redshift" | "redshift-serverless" => Ok(lower),
-        _ => Err(Refused::OtherType(format!("{conn_id}: skipped, its type is {}", shown(&kind)))),
+        _ => Err(NotImported::OtherType(format!("{conn_id}: skipped, its type is {}", shown(&kind)))),
     }
 }
 
-/// A connection on its way to TOML.
+/// A connection that is being converted.
 #[derive(Default)]
 struct Draft {
-    /// For whoever reads the configuration.
+    /// Comments for the readers of the configuration.
     comments: Vec<String>,
-    lines: Vec<Line>,
-    /// Field and what is wrong with it.
+    lines: Vec<FieldLine>,
+    /// The fields that are wrong, and why.
     faults: Vec<(String, String)>,
 }
 
-struct Line {
+struct FieldLine {
     name: &'static str,
     text: String,
-    /// Not to be read.
+    /// Whether the line is printed as a comment.
     is_comment: bool,
 }
 
-impl Line {
-    /// `None`: TOML has nothing for it.
+impl FieldLine {
+    /// A line for a field. `None`: TOML has no form for the value.
     fn new(name: &'static str, value: &ItemValue) -> Option<Self> {
         Some(Self { name, text: format!("{name} = {}", toml::value(value)?), is_comment: false })
     }
 }
 
 impl Draft {
-    /// Says what becomes of the fields that are not printed.
-    fn strangers(&mut self, fields: &BTreeMap<String, ItemValue>) {
+    /// Comments on the fields that are not printed.
+    fn comment_on_unprinted(&mut self, fields: &BTreeMap<String, ItemValue>) {
         if matches!(fields.get("ssl"), Some(ItemValue::Bool(false))) {
             self.comments
                 .push("ssl = false: ignored, TLS to the warehouse is always on and verified".to_owned());
@@ -195,7 +199,7 @@ impl Draft {
     }
 
     fn field(&mut self, name: &'static str, value: &ItemValue) {
-        let Some(mut line) = Line::new(name, value) else {
+        let Some(mut line) = FieldLine::new(name, value) else {
             return self
                 .faults
                 .push((name.to_owned(), "is of a type that no field has".to_owned()));
@@ -213,7 +217,7 @@ impl Draft {
         self.lines.push(line);
     }
 
-    /// Loads it as the proxy would.
+    /// Loads the connection as the proxy would, and takes over warnings and problems.
     fn read_back(&mut self) {
         // Under a name of its own, whose length in keys is known.
         const TABLE: &str = "connections.c";
@@ -280,7 +284,7 @@ impl Draft {
     }
 }
 
-/// In any text of it, names included.
+/// Whether a text in the value, names included, holds a `${`.
 fn holds_variable(value: &ItemValue) -> bool {
     match value {
         ItemValue::Text(text) => text.contains("${"),
@@ -292,7 +296,7 @@ fn holds_variable(value: &ItemValue) -> bool {
     }
 }
 
-/// A stranger's text, as much of it as is worth repeating.
+/// A text of unknown origin as it may be printed: its beginning, escaped.
 fn shown(text: &str) -> String {
     text.chars()
         .take(MAX_SHOWN)

@@ -1,4 +1,4 @@
-//! Specs in JSON, in every shape that people keep them in or that DynamoDB hands them out in.
+//! Finds specs in JSON, in every shape that people keep them in or that DynamoDB gives them out in.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,19 @@ use serde_json::{Deserializer, Map, Value};
 
 use crate::config::ItemValue;
 
-/// A spec as it was found.
+/// A spec, and where it was found.
 pub(super) struct Record {
-    /// For messages.
-    pub(super) place: String,
-    /// What a map calls it.
+    /// The file or table, for messages.
+    pub(super) found_in: String,
+    /// The spec's key, if it was found in a map.
     pub(super) name: Option<String>,
+    /// The spec's fields.
     pub(super) fields: BTreeMap<String, ItemValue>,
 }
 
-/// What a text holds: one object, or as many as there are lines.
+/// Finds the specs in a text of one or more JSON documents.
 pub(super) fn read(source: &str, text: &str, records: &mut Vec<Record>, problems: &mut Vec<String>) {
-    let mut found = Found { source, records, problems };
+    let mut found = Collector { source, records, problems };
     let (before, mut documents) = (found.count(), Deserializer::from_str(text).into_iter::<Value>());
     loop {
         match documents.next() {
@@ -32,13 +33,14 @@ pub(super) fn read(source: &str, text: &str, records: &mut Vec<Record>, problems
     }
 }
 
-struct Found<'a> {
+/// Collects the specs of one text.
+struct Collector<'a> {
     source: &'a str,
     records: &'a mut Vec<Record>,
     problems: &'a mut Vec<String>,
 }
 
-impl Found<'_> {
+impl Collector<'_> {
     fn count(&self) -> usize {
         self.records.len() + self.problems.len()
     }
@@ -47,7 +49,7 @@ impl Found<'_> {
         self.problems.push(format!("{}: {what}", self.source));
     }
 
-    /// serde_json nests no deeper than 128 levels.
+    /// Finds the specs in one document. It recurses: serde_json nests no deeper than 128 levels.
     fn document(&mut self, document: &Value) {
         let Value::Object(object) = document else {
             match document {
@@ -86,22 +88,23 @@ impl Found<'_> {
                 .collect()
         });
         self.records
-            .push(Record { place: self.source.to_owned(), name: name.cloned(), fields });
+            .push(Record { found_in: self.source.to_owned(), name: name.cloned(), fields });
     }
 }
 
-/// An item, or an object with a field that is no object: a map from names to specs has none.
+/// Whether an object is a spec: an item, or an object with a field that is no object, which a map
+/// from names to specs has not.
 fn is_spec(object: &Map<String, Value>) -> bool {
     is_item(object) || object.values().any(|value| !value.is_object())
 }
 
-/// Every field is in DynamoDB's typed form.
+/// Whether every field is in DynamoDB's typed form.
 fn is_item(object: &Map<String, Value>) -> bool {
     !object.is_empty() && item(object).is_some()
 }
 
-/// `None`: a field is in another form. Reads each value once, however deep it is: nobody bounds
-/// what a file holds.
+/// The fields of an item in DynamoDB's typed form. `None`: a field is in another form. Each value
+/// is read once, however deep it is: the contents of a file are not bounded.
 fn item(object: &Map<String, Value>) -> Option<BTreeMap<String, ItemValue>> {
     object
         .iter()
@@ -109,7 +112,7 @@ fn item(object: &Map<String, Value>) -> Option<BTreeMap<String, ItemValue>> {
         .collect()
 }
 
-/// `{"S": "…"}` and its like. `None`: it is none of them.
+/// A value in DynamoDB's typed form, as `{"S": "…"}`. `None`: the value is in no such form.
 fn typed(value: &Value) -> Option<ItemValue> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (kind, value) = object.iter().next()?;
@@ -128,6 +131,7 @@ fn typed(value: &Value) -> Option<ItemValue> {
     })
 }
 
+/// A value in plain JSON.
 fn plain(value: &Value) -> ItemValue {
     match value {
         Value::Null => ItemValue::Other("NULL"),

@@ -1,4 +1,4 @@
-//! All items of lava's table.
+//! Reads all items of lava's table.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::aws::{self, AwsError, Base, Call, Calls, NoRoots, Operation};
 use crate::config::{Aws, HomeRegion, ItemValue};
 use crate::spec::attributes;
 
-/// For one page, its retries included.
+/// The time-out of one page, its retries included.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Most pages read; each is 1 MiB at most.
+/// The number of pages that are read at most; each is 1 MiB at most.
 const MAX_PAGES: usize = 256;
 
-/// Why a table was not read.
+/// Why a table could not be read.
 #[derive(Debug, Error)]
 pub(super) enum ScanError {
     #[error("cannot set up the process")]

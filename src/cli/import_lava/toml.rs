@@ -1,10 +1,11 @@
-//! Values as TOML, each on one line whatever it holds.
+//! Writes values as TOML, each on one line. The `toml` crate would print hidden characters and
+//! spread some values over lines.
 
 use std::fmt::Write;
 
 use crate::config::ItemValue;
 
-/// A name as a key.
+/// The name as a TOML key.
 pub(super) fn key(name: &str) -> String {
     let bare = !name.is_empty()
         && name
@@ -13,7 +14,7 @@ pub(super) fn key(name: &str) -> String {
     if bare { name.to_owned() } else { text(name) }
 }
 
-/// `None`: it holds something that TOML has nothing for.
+/// The value as TOML. `None`: it holds something that TOML has no form for.
 pub(super) fn value(of: &ItemValue) -> Option<String> {
     Some(match of {
         ItemValue::Text(of) => text(of),
@@ -37,7 +38,7 @@ pub(super) fn value(of: &ItemValue) -> Option<String> {
     })
 }
 
-/// A basic string. What a terminal or an editor would not show as it is, is escaped.
+/// The text as a basic string. Characters that a terminal or an editor would not show are escaped.
 fn text(of: &str) -> String {
     let mut out = String::from('"');
     for c in of.chars() {
@@ -53,13 +54,13 @@ fn text(of: &str) -> String {
     out
 }
 
-/// Shows nothing, or turns the direction of writing.
+/// Whether the character is invisible, or turns the direction of writing.
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// As a number where TOML has it so; else as text, which whatever takes a number takes too, or
-/// refuses with its own words.
+/// The number as TOML writes it, else as text: settings that take a number also take text, or
+/// refuse it with a message of their own.
 fn number(of: &str) -> String {
     let is_whole = |part: &str| {
         part.parse::<i64>()

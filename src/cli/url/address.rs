@@ -1,5 +1,5 @@
-//! Which host and port a tool is given: `listen.public_name`, else what the listener's certificate
-//! and address say.
+//! The host and port that a tool is given: `listen.public_name`, else those of the listener's
+//! certificate and address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,17 +13,19 @@ use super::error::{Nameless, UrlError};
 use super::tls::SslMode;
 use crate::config::Listen;
 
-/// Where tools find the proxy.
+/// The address by which tools reach the proxy.
 pub(super) struct ProxyAddress {
     /// A DNS name or an IP address without brackets.
     pub(super) host: String,
+    /// The port.
     pub(super) port: u16,
+    /// Notes on the address for people.
     pub(super) notes: Vec<String>,
 }
 
-/// The name in the certificate wins over the address: it is what clients verify. `own_port`: the
-/// connection's, if it has one.
-pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<ProxyAddress, UrlError> {
+/// The address that the configuration tells. The name in the certificate wins over the listener's
+/// address, since clients verify it. `own_port` is the connection's own, if it has one.
+pub(super) fn usual(listen: &Listen, own_port: Option<u16>) -> Result<ProxyAddress, UrlError> {
     let first = listen.addresses.first();
     let port = || own_port.map_or_else(|| port(listen), Ok);
     if let Some(public) = &listen.public_name {
@@ -47,12 +49,12 @@ pub(super) fn place(listen: &Listen, own_port: Option<u16>) -> Result<ProxyAddre
     Ok(ProxyAddress { host, port: port()?, notes: vec![note] })
 }
 
-/// The same listener under another name, which selects a connection.
+/// The listener under a name that selects a connection.
 pub(super) fn named(listen: &Listen, host: &str) -> Result<ProxyAddress, UrlError> {
     Ok(ProxyAddress { host: host.to_owned(), port: port(listen)?, notes: Vec::new() })
 }
 
-/// The port that clients use: of `listen.public_name`, else of the first address.
+/// The port that clients use: that of `listen.public_name`, else of the first address.
 fn port(listen: &Listen) -> Result<u16, UrlError> {
     let public = listen.public_name.as_ref().and_then(|public| public.port);
     let first = || {
@@ -65,21 +67,24 @@ fn port(listen: &Listen) -> Result<u16, UrlError> {
     public.or_else(first).ok_or(UrlError::Portless)
 }
 
-/// The listener's own, as far as it is known here.
+/// The listener's certificate, as far as it is known without calling AWS.
 enum Certificate {
+    /// The certificate stands in a file or a variable.
     Here(CertificateDer<'static>),
+    /// AWS keeps the certificate.
     Elsewhere,
+    /// The listener has no certificate of its own.
     None,
 }
 
 fn certificate(listen: &Listen) -> Certificate {
     let Some(identity) = &listen.identity else { return Certificate::None };
     let Some(pem) = &identity.cert.text else { return Certificate::Elsewhere };
-    // It was looked into at load.
+    // It was checked when the configuration was loaded.
     CertificateDer::from_pem_slice(pem.expose().as_bytes()).map_or(Certificate::None, Certificate::Here)
 }
 
-/// The first DNS name among a certificate's subjects that is no pattern.
+/// The first DNS name of a certificate that has no `*`.
 fn name_in(der: &[u8]) -> Option<String> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
@@ -95,7 +100,7 @@ fn name_in(der: &[u8]) -> Option<String> {
     names.filter(usable).map(str::to_owned).next()
 }
 
-/// A tool that verifies will not accept the listener's certificate under this name.
+/// A note where tools that verify the certificate will not accept it for this host.
 pub(super) fn unnamed_in_certificate(listen: &Listen, host: &str, mode: SslMode) -> Option<String> {
     if mode != SslMode::VerifyFull {
         return None;

@@ -1,14 +1,14 @@
-//! What dbt takes: a profile for profiles.yml, for dbt-redshift. dbt-postgres would log in as well,
-//! but its SQL is for PostgreSQL: it makes indexes and materialized views as Redshift cannot.
+//! The form for dbt: a profile for profiles.yml, for dbt-redshift. dbt-postgres would log in as
+//! well, but its SQL is for PostgreSQL: it makes indexes and materialized views as Redshift cannot.
 
 use super::params::ConnParams;
 use super::tls::SslMode;
 
-/// The variable that the profile takes the password from; dbt leaves what begins like this out of
-/// its logs.
+/// The environment variable that the profile takes the password from; dbt keeps variables with this
+/// prefix out of its logs.
 const PASSWORD: &str = "DBT_ENV_SECRET_REDSHIFT_PASSWORD";
 
-/// A document of YAML: one profile, named after the conn_id.
+/// A YAML document of one profile, named after the conn_id.
 pub(super) fn dbt(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(
         notes,
@@ -50,12 +50,12 @@ pub(super) fn dbt(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     lines.join("\n")
 }
 
-/// A scalar of YAML in double quotes, whose escapes are JSON's.
+/// The text as a YAML scalar in double quotes, whose escapes are JSON's.
 fn text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A scalar that dbt renders as a template of Jinja's before it reads it.
+/// The text as a YAML scalar that stays the same when dbt renders it as a Jinja template.
 fn rendered(value: &str) -> String {
     if ["{{", "{%", "{#"].iter().any(|mark| value.contains(mark)) {
         text(&format!("{{{{ '{}' }}}}", value.replace('\\', r"\\").replace('\'', r"\'")))

@@ -1,4 +1,4 @@
-//! Why there is nothing to paste.
+//! The errors of `url`.
 
 use thiserror::Error;
 
@@ -7,50 +7,51 @@ use crate::cli::connection::UnknownConnection;
 /// Why there is nothing to paste.
 #[derive(Debug, Error)]
 pub(crate) enum UrlError {
-    /// There is no such connection.
+    /// The conn_id is unknown.
     #[error(transparent)]
     Connection(#[from] UnknownConnection),
-    /// There is no such user.
+    /// The user that `--user` names is unknown.
     #[error("there is no user {name:?}{}", did_you_mean(.nearest.as_ref()))]
     User {
-        /// Who.
+        /// The name.
         name: String,
-        /// The one that was probably meant.
+        /// The user that was probably meant.
         nearest: Option<String>,
     },
-    /// `enabled = false`
+    /// The user has `enabled = false`.
     #[error("the user {0:?} is disabled")]
     DisabledUser(String),
-    /// No right of the user's covers the connection.
+    /// The user has no right that covers the connection.
     #[error("the user {user:?} may not open {conn_id:?}")]
     NoRight {
-        /// Who.
+        /// The user.
         user: String,
-        /// What.
+        /// The connection.
         conn_id: String,
     },
-    /// Nothing says what clients call the proxy.
+    /// The configuration does not say by which name clients reach the proxy.
     #[error("{0}: set listen.public_name to the name that clients use")]
     Nameless(#[from] Nameless),
-    /// `listen.address` has port 0.
+    /// The listener takes a free port (`listen.address` has port 0), which is not known here.
     #[error("listen.address leaves the port open: set listen.public_name with the port that clients use")]
     Portless,
 }
 
-/// Why nothing says what clients call the proxy.
+/// Why the name by which clients reach the proxy is not known.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(crate) enum Nameless {
-    /// There is none, and the address is not a loopback address.
+    /// The listener has no certificate, and its address is not a loopback address.
     #[error("there is no certificate to name this proxy, and listen.address does not")]
     NoCertificate,
-    /// AWS keeps it, and nothing is called here.
+    /// AWS keeps the certificate, and `url` makes no calls.
     #[error("listen.tls.cert is kept by AWS, which is not asked here")]
     Unread,
-    /// Its names are none, or with `*`.
+    /// The certificate has no DNS names, or only names with `*`.
     #[error("listen.tls.cert has no DNS name that a client could use")]
     NoName,
 }
 
+/// The end of a message that suggests a name.
 fn did_you_mean(nearest: Option<&String>) -> String {
     nearest
         .map(|name| format!("; did you mean {name:?}?"))

@@ -1,11 +1,11 @@
-//! What JDBC takes: pgjdbc's URL, and Amazon's driver's, whose reader is a child of it. Both decode
+//! Forms for JDBC: the URLs of pgjdbc and of Amazon's driver, which was made from it. Both decode
 //! percents, and take `+` for a blank.
 
 use super::params::{CONNECT_SECS, ConnParams};
 use super::percent::encoded;
 use super::tls::{AMAZON_NEEDS_TLS, SslMode, UNVERIFIED};
 
-/// `jdbc:postgresql://…`
+/// The URL `jdbc:postgresql://…`.
 pub(super) fn jdbc(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(
         notes,

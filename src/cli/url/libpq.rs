@@ -1,4 +1,4 @@
-//! What libpq takes: a connection string (PostgreSQL's manual, 34.1.1), and its environment
+//! Forms for libpq: a connection string (PostgreSQL's manual, 34.1.1), and its environment
 //! (34.15).
 
 use super::params::{CONNECT_SECS, ConnParams};
@@ -6,11 +6,11 @@ use super::percent::encoded;
 use super::shell;
 use super::tls::SslMode;
 
-/// How whatever uses libpq is given a certificate.
+/// The note on how tools that use libpq are given a certificate.
 const CERTIFICATE: &str = "the user's certificate instead of a password: sslcert=FILE and sslkey=FILE (PGSSLCERT and PGSSLKEY, \
                            ~/.postgresql/postgresql.crt and .key)";
 
-/// A command line.
+/// A command line of psql.
 pub(super) fn psql(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(notes, "psql asks for the password; PGPASSWORD and ~/.pgpass save it that", CERTIFICATE);
     roots(params, notes);
@@ -29,7 +29,7 @@ pub(super) fn psql(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     format!("psql {}", shell::quoted(&conninfo.join(" ")))
 }
 
-/// `postgresql://…`
+/// The URI `postgresql://…`.
 pub(super) fn uri(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     let password = "the password: asked for by psql, else in PGPASSWORD or ~/.pgpass; or :PASSWORD behind the user";
     params.note_proof(notes, password, CERTIFICATE);
@@ -38,7 +38,7 @@ pub(super) fn uri(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     format!("postgresql://{user}@{place}/{database}?sslmode={}&connect_timeout={CONNECT_SECS}", params.mode)
 }
 
-/// Lines of `export`.
+/// The environment of libpq as lines of `export`.
 pub(super) fn env(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(notes, "the password: in PGPASSWORD or ~/.pgpass, else psql asks for it", CERTIFICATE);
     roots(params, notes);
@@ -55,7 +55,7 @@ pub(super) fn env(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
         .join("\n")
 }
 
-/// Where libpq looks for who signed the listener's certificate.
+/// Adds the note on where libpq looks for the CA of the listener's certificate.
 pub(super) fn roots(params: &ConnParams<'_>, notes: &mut Vec<String>) {
     match params.mode {
         SslMode::Disable => {}
@@ -71,7 +71,7 @@ pub(super) fn roots(params: &ConnParams<'_>, notes: &mut Vec<String>) {
     }
 }
 
-/// A value of a connection string.
+/// The text as a value of a connection string.
 pub(super) fn value(text: &str) -> String {
     let plain = !text.is_empty() && !text.contains(['\'', '\\']) && !text.contains(char::is_whitespace);
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'")) }

@@ -1,4 +1,4 @@
-//! What ODBC takes: a connection string without a DSN, for psqlODBC.
+//! The form for ODBC: a connection string without a DSN, for psqlODBC.
 //!
 //! psqlODBC takes braces around Database and UID for a part of the name. It undoes them in `pqopt`,
 //! which libpq reads as a connection string: names that cannot stand bare go there.
@@ -7,7 +7,7 @@ use super::libpq::{roots, value};
 use super::params::{CONNECT_SECS, ConnParams};
 use super::tls::{AMAZON_NEEDS_TLS, SslMode};
 
-/// `Driver={PostgreSQL Unicode};…`
+/// The connection string `Driver={PostgreSQL Unicode};…`.
 pub(super) fn odbc(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(
         notes,
@@ -45,6 +45,7 @@ pub(super) fn odbc(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     text
 }
 
+/// Whether psqlODBC reads the name unchanged without braces.
 fn is_bare(name: &str) -> bool {
     !name.contains(';') && !name.starts_with('{')
 }

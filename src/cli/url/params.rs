@@ -1,36 +1,41 @@
-//! What all forms are made of.
+//! The parameters that every form of output is written from.
 
 use super::tls::SslMode;
 
-/// How long a tool has to wait for a login, in seconds: an idle workgroup wakes inside it, for a
+/// The connect time-out that tools are given, in seconds: an idle workgroup wakes inside it, for a
 /// minute at times, and the proxy itself gives up after 120 s by default
 /// (`upstream.login_timeout`). Many tools give up earlier by themselves.
 pub(super) const CONNECT_SECS: u32 = 120;
 
-/// What all forms are made of.
+/// The parameters of a connection to the proxy, as a tool is given them.
 pub(super) struct ConnParams<'a> {
+    /// A DNS name or an IP address, without brackets.
     pub(super) host: String,
+    /// The port.
     pub(super) port: u16,
-    /// With [`PLACEHOLDER`](super::user::PLACEHOLDER) where it is not known, and with `~CONN_ID`
-    /// where that selects the connection.
+    /// The user name: [`PLACEHOLDER`](super::user::PLACEHOLDER) where it is not known, and with
+    /// `~CONN_ID` where that selects the connection.
     pub(super) user: String,
-    /// The real database, wherever it is known.
+    /// The real database where it is known, else the conn_id.
     pub(super) database: &'a str,
+    /// The connection's name.
     pub(super) conn_id: &'a str,
+    /// The TLS mode.
     pub(super) mode: SslMode,
-    /// What proves the user; of users that are proved differently, both.
+    /// Whether the user is proved by a password. Of several users, both may be true.
     pub(super) takes_password: bool,
+    /// Whether the user is proved by a certificate.
     pub(super) takes_certificate: bool,
 }
 
 impl ConnParams<'_> {
-    /// As it stands in a URL: IPv6 in brackets.
+    /// Host and port as in a URL: IPv6 in brackets.
     pub(super) fn authority(&self) -> String {
         let host = &self.host;
         if host.contains(':') { format!("[{host}]:{}", self.port) } else { format!("{host}:{}", self.port) }
     }
 
-    /// How the tool is given what proves the user.
+    /// Adds the notes on how the tool is given the user's password or certificate.
     pub(super) fn note_proof(&self, notes: &mut Vec<String>, password: &str, certificate: &str) {
         let ways = [(self.takes_password, password), (self.takes_certificate, certificate)];
         notes.extend(

@@ -1,6 +1,6 @@
-//! How a tool says which connection it wants (docs/contract.md 4). A tool may compare the database
-//! that it was given with `current_database()`, so the conn_id goes where that leaves the database
-//! its real name.
+//! How a tool selects its connection (docs/contract.md 4). Some tools compare the database that
+//! they were given with `current_database()`, so the conn_id goes where the database keeps its real
+//! name.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,8 @@ use super::tls::SslMode;
 use crate::cli::connection::Connection;
 use crate::config::Config;
 
-/// The first that is possible, in the order in which the proxy looks at them.
+/// The way in which a tool selects its connection: the first that is possible, in the order in
+/// which the proxy looks at them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum ConnSelector {
     /// The connection has a port of its own (`connections.*.listen`). Any database is taken there.
@@ -26,6 +27,7 @@ pub(super) enum ConnSelector {
 }
 
 impl ConnSelector {
+    /// Chooses the way for a connection.
     pub(super) fn of(config: &Config, connection: &Connection<'_>, mode: SslMode) -> Self {
         if let Some(port) = own_port(config, connection) {
             return Self::Port(port);
@@ -40,7 +42,7 @@ impl ConnSelector {
         if can_follow_user && is_other { Self::User } else { Self::Database }
     }
 
-    /// The port, where it is not that of the listener.
+    /// The port, if the connection has one of its own.
     pub(super) fn port(&self) -> Option<u16> {
         match self {
             Self::Port(port) => Some(*port),
@@ -48,7 +50,7 @@ impl ConnSelector {
         }
     }
 
-    /// What the tool is given as its user.
+    /// The user name that the tool is given.
     pub(super) fn user(&self, user: &str, conn_id: &str) -> String {
         match self {
             Self::User => format!("{user}~{conn_id}"),
@@ -56,7 +58,7 @@ impl ConnSelector {
         }
     }
 
-    /// What the tool is given as its database.
+    /// The database name that the tool is given.
     pub(super) fn database<'a>(&self, connection: &'a Connection<'_>) -> &'a str {
         let conn_id = connection.conn_id().as_str();
         match self {
@@ -65,7 +67,7 @@ impl ConnSelector {
         }
     }
 
-    /// How the connection is selected, and how a person who types may select it.
+    /// Notes on how the connection is selected, and how it may be selected by hand.
     pub(super) fn notes(&self, connection: &Connection<'_>, user: &str) -> Vec<String> {
         let conn_id = connection.conn_id().as_str();
         let selected = match self {
@@ -99,8 +101,8 @@ fn real_database<'a>(connection: &Connection<'a>) -> Option<&'a str> {
     connection.spec().and_then(|spec| spec.database.as_deref())
 }
 
-/// The port of the connection's own, if it is as reachable as the listener: on loopback it serves
-/// this machine alone.
+/// The connection's own port, if it is as reachable as the listener: on loopback it serves this
+/// machine alone.
 fn own_port(config: &Config, connection: &Connection<'_>) -> Option<u16> {
     let own = connection.spec()?.listen?;
     let on_loopback = |address: &SocketAddr| address.ip().is_loopback();

@@ -1,18 +1,19 @@
-//! Words for a shell (POSIX, Shell Command Language 2.2).
+//! Quoting words for a shell (POSIX, Shell Command Language 2.2).
 
-/// One word, quoted where it has to be. In single quotes nothing is special, not even to an
-/// interactive shell's history.
+/// The text as one word, quoted if it has to be. In single quotes nothing is special, not even to
+/// an interactive shell's history.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { single(text) }
 }
 
-/// One word in quotes: double ones, which other shells understand too, where nothing in it is
-/// special inside them.
+/// The text as one word in quotes: double ones, which other shells understand too, unless something
+/// in it is special inside them.
 pub(super) fn quoted(text: &str) -> String {
     if text.contains(['"', '$', '`', '\\', '!']) { single(text) } else { format!("\"{text}\"") }
 }
 
+/// The text in single quotes.
 fn single(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -24,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_reads_each_word_as_it_was() {
+    fn a_shell_reads_each_quoted_word_unchanged() {
         let texts = [
             "plain",
             "",

@@ -1,11 +1,11 @@
-//! What SQLAlchemy takes, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what
+//! The form for SQLAlchemy, with the dialect of sqlalchemy-redshift: PostgreSQL's own asks for what
 //! Redshift does not have.
 
 use super::params::{CONNECT_SECS, ConnParams};
 use super::percent::encoded;
 use super::tls::{SslMode, UNVERIFIED};
 
-/// `redshift+psycopg2://…`
+/// The URL `redshift+psycopg2://…`.
 pub(super) fn sqlalchemy(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(
         notes,

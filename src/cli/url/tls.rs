@@ -1,28 +1,29 @@
-//! Which TLS mode a tool is told to use.
+//! The TLS mode that a tool is told to use.
 
 use std::fmt;
 
 use crate::config::{Listen, TlsMode};
 
-/// Where TLS has no say in who answers.
+/// The note where a tool does not verify the proxy.
 pub(super) const UNVERIFIED: &str = "require does not verify who answers";
 
-/// It sends passwords in clear only, for which there has to be TLS.
+/// The note where there is no TLS: Amazon's driver sends passwords in cleartext only, and so asks
+/// for it.
 pub(super) const AMAZON_NEEDS_TLS: &str = "Amazon's driver cannot log in without TLS";
 
-/// `sslmode`, as libpq and those after it call it.
+/// `sslmode`, in libpq's terms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SslMode {
     /// The listener has no TLS.
     Disable,
-    /// Its certificate is made at start, so that nobody can vouch for it.
+    /// The listener's certificate is made at start, so that no CA vouches for it.
     Require,
-    /// It has a certificate of its own.
+    /// The listener has a certificate of its own.
     VerifyFull,
 }
 
 impl SslMode {
-    /// The best that the listener allows.
+    /// The strictest mode that the listener allows.
     pub(super) fn of(listen: &Listen) -> Self {
         match (listen.tls, &listen.identity) {
             (TlsMode::Disable, _) => Self::Disable,
@@ -31,7 +32,7 @@ impl SslMode {
         }
     }
 
-    /// What holds for every tool.
+    /// The note that holds for every tool.
     pub(super) fn note(self) -> Option<String> {
         (self == Self::Disable).then(|| "no TLS: passwords and results can be read on the way".to_owned())
     }

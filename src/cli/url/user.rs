@@ -4,18 +4,19 @@ use super::error::UrlError;
 use crate::cli::connection::Connection;
 use crate::config::{Config, Holder, Proof, value};
 
-/// What stands for a user that is not known.
+/// The text that stands for a user that is not known.
 pub(super) const PLACEHOLDER: &str = "USER";
 
 /// The user that a tool logs in as, as far as it is known.
 pub(super) struct LoginUser<'a> {
+    /// The user's name. `None`: it is not known.
     name: Option<&'a str>,
-    /// The one of that name; else everyone who may open the connection.
+    /// The rights of that user; else of all who may open the connection.
     pub(super) may: Vec<Holder>,
 }
 
-/// The user named, who has to have the right; without a name the only one who has it.
-pub(super) fn who<'a>(
+/// Finds the user: the one named, who must have the right, or else the only one who has it.
+pub(super) fn find<'a>(
     config: &'a Config,
     connection: &Connection<'_>,
     named: Option<&'a str>,
@@ -43,11 +44,12 @@ pub(super) fn who<'a>(
 }
 
 impl<'a> LoginUser<'a> {
+    /// The user's name, or the placeholder.
     pub(super) fn name(&self) -> &'a str {
         self.name.unwrap_or(PLACEHOLDER)
     }
 
-    /// Whether any of them is asked for a password; so it is as well where nobody is known.
+    /// Whether a password may be asked for; it may where no user is known.
     pub(super) fn takes_password(&self) -> bool {
         self.may.is_empty()
             || self
@@ -56,12 +58,14 @@ impl<'a> LoginUser<'a> {
                 .any(|user| matches!(user.rights.proof, Proof::Passwords(_)))
     }
 
+    /// Whether a certificate may be asked for.
     pub(super) fn takes_certificate(&self) -> bool {
         self.may
             .iter()
             .any(|user| matches!(user.rights.proof, Proof::Certificate))
     }
 
+    /// A note on how to put in the user's name, where it is not known.
     pub(super) fn note(&self, conn_id: &str) -> Option<String> {
         match (self.name, self.may.len()) {
             (Some(_), _) => None,

@@ -1,4 +1,4 @@
-//! What goes wrong on AWS's side.
+//! Explains errors of calls to AWS.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::cli::check::context::{Context, Explanation};
 use crate::config::SpecsTable;
 use crate::fault;
 
-/// What to do where nothing has base credentials.
+/// What to do where the SDK's chain finds no credentials.
 const NO_CREDENTIALS: &str = "give this machine an identity: a task role, an instance profile, EKS Pod Identity, or AWS_PROFILE or \
      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
 
@@ -88,8 +88,8 @@ fn incorrect(call: &Call, code: impl fmt::Display) -> String {
     format!("correct what {} was asked for: {code} in its API reference", call.operation)
 }
 
-/// All session tags together are too long: those asked for here, and those that the caller's own
-/// session passes on.
+/// What to do where all session tags together are too long: those asked for here, and those that
+/// the caller's own session passes on.
 fn packed(context: &Context) -> String {
     let has_tags = context
         .spec
@@ -116,7 +116,7 @@ fn packed(context: &Context) -> String {
     }
 }
 
-/// The table that a call reads.
+/// Lava's table, if the call reads it.
 fn table_of<'c>(call: &Call, context: &'c Context) -> Option<&'c SpecsTable> {
     context
         .table
@@ -124,7 +124,7 @@ fn table_of<'c>(call: &Call, context: &'c Context) -> Option<&'c SpecsTable> {
         .filter(|_| call.operation == Operation::GetItem)
 }
 
-/// Whether nobody answered, which says nothing of the caller's keys.
+/// Whether AWS could not be reached, which says nothing of the caller's keys.
 pub(crate) fn is_unreachable(error: &AwsError) -> bool {
     match error.root() {
         AwsError::Unavailable { code, .. } => matches!(code, Code::Timeout | Code::NoConnection),

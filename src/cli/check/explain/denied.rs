@@ -1,4 +1,4 @@
-//! A right that is missing: which statement, in whose policy.
+//! Explains missing rights: which statement to add, and to which policy.
 
 use super::iam::{self, Denial};
 use crate::aws::{Call, Operation};
@@ -73,8 +73,8 @@ pub(super) fn fix(call: &Call, text: &str, context: &Context) -> String {
     }
 }
 
-/// The value may be read, but not with its key: SSM and Secrets Manager each have words of their
-/// own for it.
+/// Whether the right to decrypt a stored value is missing: SSM and Secrets Manager each have words
+/// of their own for it.
 fn is_of_kms(call: &Call, text: &str) -> bool {
     let is_stored = match call.operation {
         Operation::GetItem
@@ -97,8 +97,8 @@ fn is_of_kms(call: &Call, text: &str) -> bool {
             .any(|mark| text.contains(mark))
 }
 
-/// AWS says which kind of policy lacks the statement; these bound what the caller's own policy
-/// grants.
+/// The kind of policy that lacks the statement, if it is one that bounds what the caller's own
+/// policy grants.
 fn outer_policy(text: &str) -> Option<&'static str> {
     const OUTER: [(&str, &str); 5] = [
         ("no VPC endpoint policy allows", "VPC endpoint policy"),

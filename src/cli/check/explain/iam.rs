@@ -8,8 +8,8 @@ use crate::cli::check::context::Context;
 use crate::cli::iam_policy::IamPrincipal;
 use crate::config::SpecsTable;
 
-/// Who lacks what, out of AWS's own words: `… is not authorized to perform: ACTION on resource:
-/// RESOURCE …`.
+/// The action and resource of a refusal, read from AWS's message: `… is not authorized to perform:
+/// ACTION on resource: RESOURCE …`.
 pub(super) struct Denial<'t> {
     pub(super) action: Option<&'t str>,
     pub(super) resource: Option<&'t str>,

@@ -1,10 +1,10 @@
-//! What is wrong with a profile of the shared files, where nothing else has credentials. The SDK
-//! tells it in its own words, which name features of its build; its types do not come this far.
+//! Explains a broken profile of the shared files, where nothing else has credentials. The SDK's own
+//! words name features of its build, and its types do not come this far.
 
 use crate::aws::Call;
 use crate::cli::check::context::Explanation;
 
-/// Marks in the SDK's words, what any of them means, and what to do.
+/// Words of the SDK, what any of them means, and what to do.
 const FAULTS: [(&[&str], &str, &str); 7] = [
     (
         &["credentials-login"],
@@ -47,7 +47,7 @@ const FAULTS: [(&[&str], &str, &str); 7] = [
     ),
 ];
 
-/// `None`: it is not about a profile.
+/// Explains the text of an error. `None`: it is not about a profile.
 pub(super) fn explain(call: &Call, text: &str) -> Option<Explanation> {
     let (_, what, fix) = FAULTS
         .iter()

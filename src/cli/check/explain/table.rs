@@ -1,10 +1,10 @@
-//! What goes wrong with lava's table and what is in it. Its attributes are named, never told.
+//! Explains failures of lava's table and its items. Names of attributes are printed, never values.
 
 use crate::cli::check::context::{Context, Explanation};
 use crate::config::{BoundsError, SpecsTable};
 use crate::spec::Flaw;
 
-/// There is no item of this name.
+/// Explains that there is no item of this name.
 pub(super) fn missing(table: &SpecsTable, context: &Context) -> Explanation {
     let (name, conn_id) = (&table.dynamodb_table, context.conn_id.as_str());
     Explanation::new(
@@ -16,7 +16,7 @@ pub(super) fn missing(table: &SpecsTable, context: &Context) -> Explanation {
     )
 }
 
-/// The item will not do.
+/// Explains why an item cannot be used.
 pub(super) fn unusable(flaw: &Flaw, table: &SpecsTable, context: &Context) -> Explanation {
     match flaw {
         Flaw::Item(why) => Explanation::new(
@@ -32,7 +32,7 @@ pub(super) fn unusable(flaw: &Flaw, table: &SpecsTable, context: &Context) -> Ex
     }
 }
 
-/// The item, its secret, or an endpoint that AWS tells, is out of bounds.
+/// Explains an item, a secret or an endpoint that is out of the table's bounds.
 pub(super) fn overstepped(error: &BoundsError, table: &SpecsTable) -> Explanation {
     let bounds = &table.bounds;
     let one_of = |globs: &[String]| if globs.is_empty() { "nothing".to_owned() } else { globs.join(", ") };

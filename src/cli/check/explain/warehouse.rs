@@ -1,4 +1,4 @@
-//! What goes wrong between here and the warehouse.
+//! Explains failures on the way to the warehouse.
 
 use std::io::{self, ErrorKind};
 
@@ -9,11 +9,12 @@ use crate::cli::check::context::{Context, Explanation};
 use crate::config::{ConnSpec, Target};
 use crate::upstream::{ServerError, UpstreamError};
 
-/// Explains one error.
+/// Explains an error.
 pub(super) fn explain(error: &UpstreamError, context: &Context) -> Explanation {
     Explanation::new(causes(error), fix(error, context))
 }
 
+/// What to do about an error.
 fn fix(error: &UpstreamError, context: &Context) -> String {
     let Context { host, port, .. } = context;
     match error {
@@ -99,7 +100,7 @@ fn distrusted(source: &io::Error, context: &Context) -> String {
     }
 }
 
-/// Class 28.
+/// What to do about a login that is refused with an SQLSTATE of class 28.
 fn not_let_in(error: &ServerError, context: &Context) -> String {
     let database = quoted(&context.database);
     let name = context.db_user.as_deref().unwrap_or_default();
@@ -130,7 +131,7 @@ fn not_let_in(error: &ServerError, context: &Context) -> String {
     )
 }
 
-/// Any other class.
+/// What to do about a login that is refused with any other SQLSTATE.
 fn refused(error: &ServerError, context: &Context) -> String {
     let user = quoted(context.db_user.as_deref().unwrap_or_default());
     let database = quoted(&context.database);
@@ -148,7 +149,7 @@ fn refused(error: &ServerError, context: &Context) -> String {
     }
 }
 
-/// An identifier for SQL.
+/// The name as an SQL identifier in quotes.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
