@@ -97,9 +97,9 @@ impl App {
         let control = Handle::current();
         let logins = Logins::new(base, &config.credentials, &clock, &control, None);
         // A gate of their own: logins do not queue up behind them.
-        let patience = config.credentials.timeout;
+        let read_timeout = config.credentials.timeout;
         let references =
-            References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(patience)))), patience);
+            References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(read_timeout)))), read_timeout);
         let pem = parts::listener_pem(&config.listen, &references).await;
         let tls = ServerTls::new(&config.listen, &pem, Arc::clone(&clock))?;
         tls.tell_of_age(true);
@@ -134,9 +134,9 @@ impl App {
         let watch = Watch::new(references, watched::all(&config, &pem, &shared));
         let (first, read) = oneshot::channel();
         let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
-        // At most one read's patience: a user whose password has not been read by then is refused
+        // At most as long as one read: a user whose password has not been read by then is refused
         // until it is.
-        let _ = tokio::time::timeout(patience, read).await;
+        let _ = tokio::time::timeout(read_timeout, read).await;
         shared.accounts.warn_of_odd_ones();
         let acceptor = Arc::new(Acceptor {
             workers,

@@ -17,7 +17,7 @@ use thiserror::Error;
 use super::clients::Clients;
 use super::endpoints::Endpoints;
 use super::forward_proxy::{self, ForwardProxy};
-use super::identity::Identity;
+use super::identity::BaseIdentity;
 use super::region;
 use super::skew::Skew;
 use super::sources::{PrincipalLookup, Sources};
@@ -46,7 +46,7 @@ pub(crate) fn require_roots() -> Result<(), NoRoots> {
 pub struct Base {
     config: SdkConfig,
     /// The keys that are found in the environment. `None`: the keys are static.
-    identity: Option<Identity>,
+    identity: Option<BaseIdentity>,
     /// The forward proxy that calls by https go through. `None`: they go straight to AWS.
     proxy: Option<ForwardProxy>,
     endpoints: Arc<Endpoints>,
@@ -82,7 +82,7 @@ impl Base {
         };
         let sources = Sources::new(forward_proxy::http_client(proxy.as_ref()), principals, env);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let identity = Identity::new(Box::new(sources), base.skew.correct(&clock));
+        let identity = BaseIdentity::new(Box::new(sources), base.skew.correct(&clock));
         let keys = SharedCredentialsProvider::new(identity.clone());
         // The identity is its own cache, which the SDK's would only hide.
         let config = base
@@ -141,13 +141,13 @@ impl Base {
 
     /// The number of the keys of the base identity that are in use, which [`Base::renew`] takes.
     pub(crate) fn generation(&self) -> u64 {
-        self.identity.as_ref().map_or(0, Identity::generation)
+        self.identity.as_ref().map_or(0, BaseIdentity::generation)
     }
 
     /// The number of the base identity. It changes once the keys are, or may be, another
     /// identity's; whatever was fetched under the one before must not be used any more.
     pub(crate) fn identity_number(&self) -> u64 {
-        self.identity.as_ref().map_or(0, Identity::number)
+        self.identity.as_ref().map_or(0, BaseIdentity::number)
     }
 
     /// What is known of the difference between this machine's clock and AWS's.

@@ -18,15 +18,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 pub(super) use self::files::{FileMark, file_marks};
-use self::flight::{Flight, Landed};
-use self::held::{Held, Need};
+use self::held_keys::{HeldKeys, Need};
+use self::key_load::{KeyLoad, Landed};
 pub(super) use self::key_source::{KeySource, LOAD_TIMEOUT, Loaded};
 use super::redact::{SharedError, redacted};
 use crate::clock::Clock;
 
 mod files;
-mod flight;
-mod held;
+mod held_keys;
+mod key_load;
 mod key_source;
 #[cfg(test)]
 mod tests;
@@ -49,7 +49,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 
 /// The keys of the base identity. All clients hold it, and clones share its state.
 #[derive(Clone)]
-pub(super) struct Identity(Arc<Shared>);
+pub(super) struct BaseIdentity(Arc<Shared>);
 
 struct Shared {
     source: Box<dyn KeySource>,
@@ -65,28 +65,28 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    held: Option<Held>,
+    held: Option<HeldKeys>,
     /// The marks of the shared files when they were last looked at.
     files: Option<Vec<FileMark>>,
     /// When the last look at the files began.
     looked: Option<Instant>,
     /// The files have changed since the last load began.
     is_changed: bool,
-    flight: Option<Flight>,
+    load: Option<KeyLoad>,
     /// When the last load failed, or AWS's refusal called for one.
     paused: Option<Instant>,
     /// Why the last load failed.
     error: Option<SharedError>,
 }
 
-impl Identity {
+impl BaseIdentity {
     /// Holds the keys of a source. None are loaded before the first are asked for.
     pub(super) fn new(source: Box<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
         let (generation, identities) = (AtomicU64::new(0), AtomicU64::new(0));
         Self(Arc::new(Shared { source, clock, state: Mutex::default(), generation, identities }))
     }
 
-    /// The number of the keys in use, which [`Identity::renew`] takes.
+    /// The number of the keys in use, which [`BaseIdentity::renew`] takes.
     pub(super) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
@@ -100,7 +100,7 @@ impl Identity {
     /// Loads the keys again, since AWS has refused those in use at generation `seen`. The answer is
     /// whether there are others now.
     pub(super) async fn renew(&self, seen: u64) -> bool {
-        let flight = {
+        let load = {
             let mut state = self.0.state.lock();
             let is_called_for = self.generation() == seen && state.under_way().is_none() && !state.is_paused();
             if is_called_for {
@@ -109,9 +109,9 @@ impl Identity {
             }
             state.under_way().filter(|_| self.generation() == seen)
         };
-        if let Some(flight) = flight {
+        if let Some(load) = load {
             // A failure is logged where the load ends, and the keys that are held are tried again.
-            let _ = flight.landing().await;
+            let _ = load.landing().await;
         }
         self.generation() != seen
     }
@@ -121,21 +121,21 @@ impl Shared {
     /// Keys to sign with.
     async fn keys(self: &Arc<Self>) -> Loaded {
         self.look_at_files().await;
-        let (held, flight) = self.at_hand()?;
-        match (held, flight) {
+        let (held, load) = self.at_hand()?;
+        match (held, load) {
             (Some(keys), None) => Ok(keys),
-            (Some(keys), Some(flight)) => {
-                let landed = timeout_at(flight.began + RENEWAL_WAIT, flight.landing()).await;
+            (Some(keys), Some(load)) => {
+                let landed = timeout_at(load.began + RENEWAL_WAIT, load.landing()).await;
                 Ok(landed.ok().and_then(Result::ok).unwrap_or(keys))
             }
-            (None, Some(flight)) => flight.landing().await,
+            (None, Some(load)) => load.landing().await,
             (None, None) => Err(CredentialsError::not_loaded_no_source()),
         }
     }
 
     /// Keys that may be used, and the load under way, which begins here if it is time. At least one
     /// of them is there.
-    fn at_hand(self: &Arc<Self>) -> Result<(Option<Credentials>, Option<Flight>), CredentialsError> {
+    fn at_hand(self: &Arc<Self>) -> Result<(Option<Credentials>, Option<KeyLoad>), CredentialsError> {
         let mut state = self.state.lock();
         let held = state.held.clone();
         let usable = held
@@ -162,8 +162,8 @@ impl Shared {
 
     /// Begins a load, which goes on whether or not anybody waits for it.
     fn launch(self: &Arc<Self>, state: &mut State) {
-        let (report, flight) = Flight::begin();
-        state.flight = Some(flight);
+        let (report, load) = KeyLoad::begin();
+        state.load = Some(load);
         state.is_changed = false;
         let shared = Arc::clone(self);
         tokio::spawn(async move {
@@ -201,8 +201,8 @@ impl Shared {
                 .and_then(|held| held.principal)
                 .filter(|_| before.is_none())
         });
-        state.held = Some(Held::new(keys.clone(), self.clock.now(), principal));
-        state.flight = None;
+        state.held = Some(HeldKeys::new(keys.clone(), self.clock.now(), principal));
+        state.load = None;
         drop(state);
         if is_back {
             info!("the base credentials are renewed again");
@@ -212,7 +212,7 @@ impl Shared {
 
     /// Whether other keys are another identity's, and whose they are. An identity that AWS does not
     /// tell is taken for another one.
-    async fn compare(&self, before: &Held, keys: &Credentials) -> (bool, Option<String>) {
+    async fn compare(&self, before: &HeldKeys, keys: &Credentials) -> (bool, Option<String>) {
         let was = async {
             match &before.principal {
                 Some(principal) => Some(principal.clone()),
@@ -224,10 +224,10 @@ impl Shared {
         (was.is_none() || was != is, is)
     }
 
-    /// Ends a load that failed. Held keys serve on while they are good.
+    /// Ends a load that failed. HeldKeys keys serve on while they are good.
     fn fail(&self, error: SharedError) -> Landed {
         let mut state = self.state.lock();
-        state.flight = None;
+        state.load = None;
         state.paused = Some(Instant::now());
         let was_failing = state.error.replace(error.clone()).is_some();
         let usable = state
@@ -243,7 +243,7 @@ impl Shared {
         Ok(keys)
     }
 
-    fn is_good(&self, held: &Held, need: Need) -> bool {
+    fn is_good(&self, held: &HeldKeys, need: Need) -> bool {
         held.is_good(need, self.clock.now())
     }
 
@@ -272,12 +272,12 @@ impl State {
     }
 
     /// The load under way.
-    fn under_way(&self) -> Option<Flight> {
-        self.flight.clone().filter(Flight::is_under_way)
+    fn under_way(&self) -> Option<KeyLoad> {
+        self.load.clone().filter(KeyLoad::is_under_way)
     }
 }
 
-impl ProvideCredentials for Identity {
+impl ProvideCredentials for BaseIdentity {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -287,9 +287,9 @@ impl ProvideCredentials for Identity {
 }
 
 /// Leaves the keys out.
-impl fmt::Debug for Identity {
+impl fmt::Debug for BaseIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
+        f.debug_struct("BaseIdentity")
             .field("generation", &self.generation())
             .finish_non_exhaustive()
     }

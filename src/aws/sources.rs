@@ -15,7 +15,7 @@ use aws_sdk_sts::config::SharedHttpClient;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use self::chain::Chain;
+use self::chain::ProviderChain;
 pub(super) use self::principal::PrincipalLookup;
 use super::identity::{FileMark, KeySource, Loaded};
 use crate::blocking::Lanes;
@@ -26,7 +26,7 @@ mod principal;
 /// All sources of keys. They read files in place, and such reads may hang, so that the sources are
 /// asked on threads of their own.
 pub(super) struct Sources {
-    chain: Arc<Chain>,
+    chain: Arc<ProviderChain>,
     principals: PrincipalLookup,
     /// One load at a time, and one look at the files. One that hangs keeps its thread, and no other
     /// begins.
@@ -44,7 +44,7 @@ impl Sources {
     ) -> Self {
         let config = principals.config.to_builder().http_client(client).build();
         let lanes = |name| Lanes::new(name, 1, 1);
-        let chain = Arc::new(Chain::new(config, env));
+        let chain = Arc::new(ProviderChain::new(config, env));
         Self { chain, principals, loads: lanes("aws-keys"), looks: lanes("aws-files") }
     }
 }

@@ -67,7 +67,7 @@ async fn a_call_throttled_until_the_deadline_reports_throttling() {
             .call(&QuotaKey::default(), || async { Err::<(), _>(throttled()) })
             .await;
         assert!(told.unwrap_err().is_throttled());
-        // Its caller's patience ends at 20.
+        // Its caller waits for 20 s.
         assert!((secs(15)..secs(16)).contains(&began.elapsed()), "{:?}", began.elapsed());
     }
 }

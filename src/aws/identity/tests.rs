@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::advance;
 
-use super::held::{AHEAD, ENDLESS_LIFE, LEAST_LIFE};
+use super::held_keys::{AHEAD, ENDLESS_LIFE, LEAST_LIFE};
 use super::*;
 use crate::clock::TokioClock;
 
@@ -53,11 +53,11 @@ impl KeySource for Arc<Scripted> {
     }
 }
 
-fn identity(id: &'static str, life: Option<Duration>, files: Vec<PathBuf>) -> (Identity, Arc<Scripted>) {
+fn identity(id: &'static str, life: Option<Duration>, files: Vec<PathBuf>) -> (BaseIdentity, Arc<Scripted>) {
     let clock = Arc::new(TokioClock::start());
     let (says, loads) = (std::sync::Mutex::new(Ok((id, life))), AtomicUsize::new(0));
     let scripted = Arc::new(Scripted { says, loads, files, clock: Arc::clone(&clock) });
-    (Identity::new(Box::new(Arc::clone(&scripted)), clock), scripted)
+    (BaseIdentity::new(Box::new(Arc::clone(&scripted)), clock), scripted)
 }
 
 impl Scripted {
@@ -70,7 +70,7 @@ impl Scripted {
     }
 }
 
-async fn id(identity: &Identity) -> Result<String, ()> {
+async fn id(identity: &BaseIdentity) -> Result<String, ()> {
     identity
         .provide_credentials()
         .await

@@ -32,7 +32,7 @@ enum Source {
 
 /// The SDK's providers in the order of its default chain.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(super) struct ProviderChain {
     /// The Region, HTTP client and kind of endpoints of those providers that call AWS.
     config: SdkConfig,
     /// The shared files that have profiles.
@@ -56,7 +56,7 @@ struct Last {
     is_reported: bool,
 }
 
-impl Chain {
+impl ProviderChain {
     /// Reads from the environment where the sources are. `config` is what is common to all clients
     /// of AWS, with an HTTP client for the sources alone.
     pub(super) fn new(config: SdkConfig, env: &dyn Fn(&str) -> Option<String>) -> Self {

@@ -13,13 +13,13 @@ pub(super) type Landed = Result<Credentials, SharedError>;
 
 /// A load of keys under way. Clones wait for the same load; dropping them does not end it.
 #[derive(Clone)]
-pub(super) struct Flight {
+pub(super) struct KeyLoad {
     pub(super) began: Instant,
     landed: watch::Receiver<Option<Landed>>,
 }
 
-impl Flight {
-    /// A flight that begins now. The load reports its end by the sender.
+impl KeyLoad {
+    /// A load that begins now. The load reports its end by the sender.
     pub(super) fn begin() -> (watch::Sender<Option<Landed>>, Self) {
         let (report, landed) = watch::channel(None);
         (report, Self { began: Instant::now(), landed })

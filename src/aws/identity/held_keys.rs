@@ -17,7 +17,7 @@ pub(super) const LEAST_LIFE: Duration = Duration::from_secs(10);
 
 /// Keys in use.
 #[derive(Clone)]
-pub(super) struct Held {
+pub(super) struct HeldKeys {
     pub(super) keys: Credentials,
     loaded: Instant,
     /// How long they were to live when they were loaded. `None`: they have no end.
@@ -35,7 +35,7 @@ pub(super) enum Need {
     Keep,
 }
 
-impl Held {
+impl HeldKeys {
     /// Holds keys that were loaded just now.
     pub(super) fn new(keys: Credentials, now: SystemTime, principal: Option<String>) -> Self {
         let life = keys
