@@ -103,7 +103,7 @@ impl App {
         let pem = parts::listener_pem(&config.listen, &references).await;
         let tls = ServerTls::new(&config.listen, &pem, Arc::clone(&clock))?;
         tls.tell_of_age(true);
-        let any = config.any_user.as_deref();
+        let any = config.any_user.as_ref();
         let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(&clock)).await?;
         let limits = relay::SessionLimits {
             idle_timeout: config.limits.idle_timeout,

@@ -96,7 +96,7 @@ fn verify_certificate(client: &Client, user: &SentUser, holder: Holder) -> Resul
     let failed = |reason| Err(AuthError::Failed { user: user.clone(), reason, is_guess: true });
     match certificate::proves(certificate, is_constrained, user.name()) {
         false => failed(Reason::WrongCertificate),
-        true if !holder.rights.enabled => failed(Reason::Disabled),
+        true if !holder.rights().enabled => failed(Reason::Disabled),
         true => Ok(Principal { user: user.name().to_owned(), holder, verifier_index: None }),
     }
 }

@@ -22,8 +22,10 @@ pub use self::problem::{Problem, Problems};
 pub use self::sections::{Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream};
 pub use self::settings::Config;
 pub use self::tree::ItemValue;
-pub use self::users::{Access, AnyUser, Holder, Method, Password, Proof, Right, StoredPassword, User};
-pub(crate) use self::users::{MAX_PASSWORDS, Rights};
+pub use self::users::{
+    Access, AnyProof, AnyUser, Holder, Method, Password, Proof, Right, Rights, StoredPassword, User,
+};
+pub(crate) use self::users::{MAX_PASSWORDS, RightList};
 pub use self::value::{AllowedFrom, BadPem, PublicName, Reference, Remote};
 pub(crate) use self::value::{BEFORE_CONN_ID, Endpoint, endpoint};
 

@@ -208,7 +208,7 @@ async fn admit(
     let asked = shared
         .specs
         .asked(port_of, server_name, user.conn_id(), client.startup.database());
-    let max_of_user = principal.holder.rights.max_sessions;
+    let max_of_user = principal.holder.rights().max_sessions;
     let spec = match shared.specs.named(&principal, asked)? {
         Named::Known(spec) => spec,
         Named::InTable(look_up) => {
@@ -248,7 +248,7 @@ async fn proven(
     let principal = verified?;
     let is_there = principal
         .holder
-        .rights
+        .rights()
         .may_come_from(address, client.peer.vpc_endpoint.as_deref());
     if is_there { Ok(principal) } else { Err(SessionError::Address(client.peer.vpc_endpoint.clone())) }
 }

@@ -75,7 +75,7 @@ fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
 
 /// `None`: certificates prove them.
 fn listed(any: &AnyUser, shared: &Arc<Shared>) -> Option<Watched> {
-    let path = any.path.clone()?;
+    let path = any.path()?.to_owned();
     let shared = Arc::clone(shared);
     let take = move |listing: Listing| {
         let shared = Arc::clone(&shared);

@@ -71,7 +71,7 @@ impl<'a> Connection<'a> {
     pub(crate) fn right_of<'h>(&self, holder: &'h Holder) -> Option<Right<'h>> {
         match self {
             Self::Configured(spec) => holder.right_to(spec),
-            Self::InTable(conn_id, _) => holder.rights.right_to(conn_id),
+            Self::InTable(conn_id, _) => holder.rights().right_to(conn_id),
         }
     }
 

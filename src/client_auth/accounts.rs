@@ -17,7 +17,7 @@ use super::reason::Reason;
 use super::verifiers::Verifiers;
 use crate::blocking::Unfinished;
 use crate::clock::Clock;
-use crate::config::{AnyUser, BEFORE_CONN_ID, Holder, Method, Password, Proof, User};
+use crate::config::{AnyProof, AnyUser, BEFORE_CONN_ID, Holder, Method, Password, Proof, Rights, User};
 use crate::limits::bans::CountedUser;
 use crate::references::Listing;
 use crate::secret::Secret;
@@ -92,7 +92,7 @@ impl Accounts {
     /// See [`AccountsError`].
     pub(crate) async fn new(
         users: &Users,
-        any: Option<&AnyUser>,
+        any: Option<&Arc<AnyUser>>,
         salt_key: hmac::Key,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AccountsError> {
@@ -100,7 +100,7 @@ impl Accounts {
         let mut own = BTreeMap::new();
         for (name, user) in users {
             let entry = match &user.proof {
-                Proof::Certificate => OwnEntry::Certificate(Holder::own(user)),
+                Proof::Certificate => OwnEntry::Certificate(Holder::Own(Arc::clone(user))),
                 Proof::Passwords(passwords) => {
                     let passwords = passwords.iter().map(|stored| stored.password.clone());
                     let entry = Entry::new(Arc::clone(user), passwords);
@@ -110,10 +110,10 @@ impl Accounts {
             };
             own.insert(name.clone(), entry);
         }
-        let any = match any {
+        let any = match any.map(|any| (any, &any.proof)) {
             None => AnyEntry::Missing,
-            Some(AnyUser { rights, path: None }) => AnyEntry::Certificate(Holder::any(rights)),
-            Some(AnyUser { rights, path: Some(_) }) => AnyEntry::Listed(Listed::new(Arc::clone(rights))),
+            Some((any, AnyProof::Certificate)) => AnyEntry::Certificate(Holder::Any(Arc::clone(any))),
+            Some((any, AnyProof::Passwords { .. })) => AnyEntry::Listed(Listed::new(Arc::clone(any))),
         };
         let accounts = Self { own, any, usual: Usual::new(), derivations, clock };
         accounts.recount();
@@ -167,7 +167,7 @@ impl Accounts {
             let what = match own {
                 OwnEntry::Password(entry) => entry
                     .verifiers()
-                    .and_then(|verifiers| self.oddity(&verifiers, entry.user.method)),
+                    .and_then(|verifiers| self.oddity(&verifiers, entry.user.rights.method)),
                 OwnEntry::Certificate(_) => (!is_any_certified).then_some("it is asked for a certificate"),
             };
             if let Some(what) = what {
@@ -177,7 +177,7 @@ impl Accounts {
         let Some(listed) = self.listed() else { return };
         let odd = listed
             .all()
-            .filter(|verifiers| self.oddity(verifiers, listed.rights.method).is_some())
+            .filter(|verifiers| self.oddity(verifiers, listed.any.rights.method).is_some())
             .count();
         if odd > 0 {
             warn!(user = "*", users = odd, "their verifiers or their method differ from most: {SO}");
@@ -200,7 +200,7 @@ impl Accounts {
     fn is_known(&self, name: &str) -> bool {
         match self.look_up(name) {
             Found::Password(..) => true,
-            Found::Certificate(holder) => holder.has_entry,
+            Found::Certificate(holder) => matches!(holder, Holder::Own(_)),
             Found::Nobody => false,
         }
     }
@@ -208,15 +208,15 @@ impl Accounts {
     /// Looks a name up: its own entry first, then `users."*"`, which has no name with a `~`.
     fn look_up(&self, name: &str) -> Found {
         match (self.own.get(name), &self.any) {
-            (Some(OwnEntry::Password(entry)), _) => Found::Password(Holder::own(&entry.user), entry.verifiers()),
+            (Some(OwnEntry::Password(entry)), _) => Found::Password(Holder::Own(Arc::clone(&entry.user)), entry.verifiers()),
             (Some(OwnEntry::Certificate(holder)), _) => Found::Certificate(holder.clone()),
             (None, AnyEntry::Certificate(holder)) if !name.contains(BEFORE_CONN_ID) => {
                 Found::Certificate(holder.clone())
             }
             (None, AnyEntry::Listed(listed)) => match listed.find(name) {
                 Lookup::NotListed => Found::Nobody,
-                Lookup::Unusable => Found::Password(Holder::any(&listed.rights), None),
-                Lookup::Usable(verifiers) => Found::Password(Holder::any(&listed.rights), Some(verifiers)),
+                Lookup::Unusable => Found::Password(Holder::Any(Arc::clone(&listed.any)), None),
+                Lookup::Usable(verifiers) => Found::Password(Holder::Any(Arc::clone(&listed.any)), Some(verifiers)),
             },
             (None, AnyEntry::Certificate(_) | AnyEntry::Missing) => Found::Nobody,
         }
@@ -249,9 +249,9 @@ impl Accounts {
                 });
             }
         };
-        let barred = self.barred(&holder.rights);
+        let barred = self.barred(holder.rights());
         let is_counted = stored.is_some() || !is_any_unread;
-        let method = holder.rights.method;
+        let method = holder.rights().method;
         let (holder, verifiers) = match (stored, barred) {
             (Some(verifiers), None) => (Ok(holder), Verifiers::clone(&verifiers)),
             // The right password must not earn the server's proof: that would tell.
@@ -278,11 +278,12 @@ impl Accounts {
     }
 
     /// Says why no password proves this user now, if none does.
-    fn barred(&self, user: &User) -> Option<Reason> {
-        if !user.enabled {
+    fn barred(&self, rights: &Rights) -> Option<Reason> {
+        if !rights.enabled {
             return Some(Reason::Disabled);
         }
-        user.password_expires
+        rights
+            .password_expires
             .filter(|&end| self.clock.now() >= end)
             .map(|_| Reason::Expired)
     }
@@ -294,7 +295,7 @@ impl Accounts {
     /// How unknown users are asked: like those of `users."*"` where any name may be one of them.
     fn method_for_unknown(&self) -> Method {
         self.listed()
-            .map_or(Method::Auto, |listed| listed.rights.method)
+            .map_or(Method::Auto, |listed| listed.any.rights.method)
     }
 
     /// Says what tells a user from an unknown one, if anything does.

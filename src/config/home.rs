@@ -4,7 +4,6 @@
 use super::connection::ConnSpec;
 use super::material::Material;
 use super::settings::Config;
-use super::users::Proof;
 use super::value::{Reference, Remote};
 
 /// How much depends on the proxy's own Region, where `[aws] region` does not say it.
@@ -37,15 +36,7 @@ impl Config {
     /// Whether a password, certificate or key of the proxy's own is a parameter or a secret by its
     /// name alone.
     fn refers_home(&self) -> bool {
-        let any_user = self.any_user.as_ref();
-        let users = self.users.values().chain(any_user.map(|any| &any.rights));
-        let passwords = users.flat_map(|user| match &user.proof {
-            Proof::Passwords(stored) => stored
-                .iter()
-                .filter_map(|stored| stored.from.as_ref())
-                .collect(),
-            Proof::Certificate => Vec::new(),
-        });
+        let passwords = self.users.values().flat_map(|user| user.proof.references());
         let listen = &self.listen;
         let identity = listen
             .identity
@@ -56,7 +47,11 @@ impl Config {
             .iter()
             .flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl));
         let materials = identity.chain(clients).map(|Material { from, .. }| from);
-        any_user.is_some_and(|any| any.path.is_some()) || passwords.chain(materials).any(is_at_home)
+        let has_path = self
+            .any_user
+            .as_ref()
+            .is_some_and(|any| any.path().is_some());
+        has_path || passwords.chain(materials).any(is_at_home)
     }
 }
 

@@ -163,6 +163,7 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     sections::endpoints_of_the_environment(doc);
     let groups = users::groups(&root.table("groups").names(), &known);
     let (users, any_user) = users::users(&user_entries, &known, &groups, entrance);
+    let any_user = any_user.map(Arc::new);
     let connections = connection::connections(&entries, password_duration);
     listen::check_ports(&connections, &entries, &listen, entrance);
     let mut addresses = listen
@@ -171,11 +172,11 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
         .copied()
         .chain(connections.values().filter_map(|spec| spec.listen));
     let is_local = addresses.all(|address| address.ip().is_loopback());
-    users::warn_of_odd_ones(&users, any_user.as_ref(), &user_entries, is_local);
+    users::warn_of_odd_ones(&users, any_user.as_deref(), &user_entries, is_local);
     users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
     let config = Config {
         users,
-        any_user: any_user.map(Arc::new),
+        any_user,
         listen,
         log: sections::log(root.table("log")),
         aws: sections::aws(root.table("aws")),

@@ -30,7 +30,7 @@ pub struct Config {
     pub specs: Option<SpecsTable>,
     /// `[users.*]` by name, each with an entry of its own.
     pub users: BTreeMap<String, Arc<User>>,
-    /// `[users."*"]`: whoever has none. `None`: they are strangers.
+    /// `[users."*"]`: whoever has none. `None`: all other names are unknown.
     pub any_user: Option<Arc<AnyUser>>,
     /// What is odd but no problem, each as `FILE:LINE: KEY: what`; to be logged once at start.
     pub warnings: Vec<String>,
@@ -42,9 +42,9 @@ impl Config {
     #[must_use]
     pub fn holder(&self, name: &str) -> Option<Holder> {
         match self.users.get(name) {
-            Some(rights) => Some(Holder::own(rights)),
+            Some(user) => Some(Holder::Own(Arc::clone(user))),
             None if name.contains(BEFORE_CONN_ID) => None,
-            None => self.any_user.as_ref().map(|any| Holder::any(&any.rights)),
+            None => self.any_user.clone().map(Holder::Any),
         }
     }
 
@@ -53,11 +53,11 @@ impl Config {
         let own = self
             .users
             .iter()
-            .map(|(name, rights)| (Some(name.as_str()), Holder::own(rights)));
+            .map(|(name, user)| (Some(name.as_str()), Holder::Own(Arc::clone(user))));
         own.chain(
             self.any_user
                 .iter()
-                .map(|any| (None, Holder::any(&any.rights))),
+                .map(|any| (None, Holder::Any(Arc::clone(any)))),
         )
     }
 }

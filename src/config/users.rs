@@ -1,6 +1,6 @@
 //! `[users.*]`: who may log in, proven by what, to open which connections.
 
-pub(crate) use self::access::Rights;
+pub(crate) use self::access::RightList;
 pub use self::access::{Access, Right};
 pub use self::holder::Holder;
 pub(super) use self::odd::warn as warn_of_odd_ones;
@@ -8,7 +8,7 @@ pub(crate) use self::password::MAX_PASSWORDS;
 pub(super) use self::per_user::check as check_per_user;
 pub(super) use self::read::users;
 pub(super) use self::rights::{Known, groups};
-pub use self::user::{AnyUser, Method, Password, Proof, StoredPassword, User};
+pub use self::user::{AnyProof, AnyUser, Method, Password, Proof, Rights, StoredPassword, User};
 
 mod access;
 mod holder;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::cache::Perishable;
-use crate::config::User;
+use crate::config::Holder;
 use crate::secret::Secret;
 
 /// A database user and its password.
@@ -29,8 +29,12 @@ pub(crate) struct Owner<'a> {
 }
 
 impl<'a> Owner<'a> {
-    pub(crate) fn new(name: &'a str, rights: &'a User) -> Self {
-        Self { name, db_user: rights.db_user.as_deref().unwrap_or(name), db_roles: &rights.db_roles }
+    pub(crate) fn new(name: &'a str, holder: &'a Holder) -> Self {
+        let db_user = match holder {
+            Holder::Own(user) => user.db_user.as_deref(),
+            Holder::Any(_) => None,
+        };
+        Self { name, db_user: db_user.unwrap_or(name), db_roles: &holder.rights().db_roles }
     }
 }
 

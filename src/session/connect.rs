@@ -28,7 +28,7 @@ pub(super) async fn connect(
     wait: &Wait,
 ) -> Result<(Arc<Route>, UpstreamConn), SessionError> {
     let failed = |source| OpenError { conn_id: spec.id.clone(), source };
-    let owner = Owner::new(&principal.user, &principal.holder.rights);
+    let owner = Owner::new(&principal.user, &principal.holder);
     let mut first_dial = None;
     loop {
         wait.for_credential();

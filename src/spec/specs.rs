@@ -146,7 +146,7 @@ impl Specs {
     /// it.
     fn in_table(&self, principal: &Principal, name: &str) -> Option<Named> {
         let conn_id = ConnId::new(name).ok()?;
-        let is_covered = self.table.as_ref()?.covers(&conn_id) && principal.holder.rights.may_open(&conn_id);
+        let is_covered = self.table.as_ref()?.covers(&conn_id) && principal.holder.rights().may_open(&conn_id);
         is_covered.then_some(Named::InTable(LookUp { conn_id, by_database: None }))
     }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use redshift_iam_proxy::config::{
-    self, BadPassword, BanLimits, Ca, Config, Identity, LogFormat, LogLevel, Method, Password, Problems, Proof,
-    Reference, Remote, StoredPassword, UnknownKeys,
+    self, AnyProof, BadPassword, BanLimits, Ca, Config, Identity, LogFormat, LogLevel, Method, Password, Problems,
+    Proof, Reference, Remote, StoredPassword, UnknownKeys,
 };
 use redshift_iam_proxy::crypto::Verifier;
 use redshift_iam_proxy::secret::Secret;
@@ -297,8 +297,7 @@ fn the_users_name_may_end_an_ssm_path() {
     let ann = &passwords(&config, "ann")[0];
     assert_eq!(ann.from, Some(Reference::Remote(Remote::Parameter("/x/ann".into()))));
     let any = config.any_user.unwrap();
-    assert_eq!(any.path.as_deref(), Some("/y/z"));
-    assert!(matches!(&any.rights.proof, Proof::Passwords(passwords) if passwords.is_empty()));
+    assert_eq!(any.proof, AnyProof::Passwords { path: "/y/z".to_owned() });
     assert_eq!(config.users.len(), 1, "it is no user of that name");
 }
 
@@ -382,7 +381,7 @@ fn references_lead_to_verifiers_and_passwords() {
     let from = |user: &str| config.users[user].proof.references().next().cloned();
     assert_eq!(from("a"), Some(Reference::File(dir.path().join("plain"))));
     assert_eq!((from("c"), from("e")), (Some(Reference::Env("PW".to_owned())), None));
-    let c = &config.users["c"];
+    let c = &config.users["c"].rights;
     assert_eq!((c.enabled, c.method, c.connections.rights().count()), (false, Method::Scram, 0));
 
     for (file, want) in [("two-newlines", "has more than one line"), ("empty", "refers to an empty password")] {

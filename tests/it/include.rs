@@ -50,7 +50,7 @@ fn files_make_one_configuration() {
         ("secrets/ann", "pw\n"),
     ]);
     assert_eq!((config.limits.max_sessions, config.limits.max_handshakes), (5, 6));
-    assert_eq!((config.connections.len(), config.users["ann"].connections.rights().count()), (2, 2));
+    assert_eq!((config.connections.len(), config.users["ann"].rights.connections.rights().count()), (2, 2));
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 

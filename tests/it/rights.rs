@@ -56,7 +56,8 @@ const SPECS: &str = "[specs]\ndynamodb_table = \"lava.prod.connections\"\nconn_i
                      parameter_prefix = \"/lava/prod/\"\n";
 
 fn rights(user: &User) -> Vec<(&str, Option<&str>)> {
-    user.connections
+    user.rights
+        .connections
         .rights()
         .map(|right| (right.pattern, right.group))
         .collect()
@@ -75,9 +76,10 @@ fn a_user_has_the_union_of_its_own_and_its_groups() {
     let ann = &config.users["ann"];
     let want = [("sales", None), ("other", Some("two")), ("sales", Some("one")), ("s*", Some("one"))];
     assert_eq!(rights(ann), want);
-    assert_eq!(ann.db_roles, ["a", "b", "d", "c"]);
+    assert_eq!(ann.rights.db_roles, ["a", "b", "d", "c"]);
     let right = |name: &str| {
-        ann.right_to(&ConnId::new(name).unwrap())
+        ann.rights
+            .right_to(&ConnId::new(name).unwrap())
             .map(|right| right.group.map(str::to_owned))
     };
     assert_eq!(right("sales"), Some(None), "its own comes first");
@@ -169,7 +171,11 @@ fn faults_of_a_second_source() {
 #[test]
 fn a_right_may_name_a_connection_of_the_second_source() {
     let config = load(&format!("{SPECS}{}", user("ann", "\"bi-1\", \"fin-*\"", "")));
-    assert!(config.users["ann"].may_open(&ConnId::new("bi-1").unwrap()));
+    assert!(
+        config.users["ann"]
+            .rights
+            .may_open(&ConnId::new("bi-1").unwrap())
+    );
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     one_fault(
         &format!("{SPECS}{}", user("ann", "\"fin-1\"", "")),

@@ -53,7 +53,7 @@ fn the_sample_loads() {
     assert_eq!(role.role_arn, "arn:aws:iam::123456789012:role/rs01");
     assert_eq!(role.external_id.as_deref(), Some("/lava/demo/rs01-external-id"));
     let demo = &config.users["demo"];
-    assert!(demo.may_open(&sales.id));
+    assert!(demo.rights.may_open(&sales.id));
     let Proof::Passwords(passwords) = &demo.proof else { panic!("{demo:?}") };
     let Password::Verifier(verifier) = &passwords[0].password else { panic!("{demo:?}") };
     assert!(verifier.matches(&Secret::new("demo-password".to_owned())));
@@ -102,10 +102,10 @@ fn the_examples_in_the_sample_load() {
     assert_eq!(config.connections["sales"].ca, Some(Ca::System));
     assert_eq!(config.connections["sales"].region.as_deref(), Some("ap-southeast-2"));
     assert_eq!((config.connections.len(), config.specs.is_some()), (3, true));
-    let demo = &config.users["demo"];
+    let demo = &config.users["demo"].rights;
     assert_eq!((&demo.db_roles[..], demo.from.len(), demo.max_sessions), (&["analyst".to_owned()][..], 1, Some(100)));
     assert!(demo.password_expires.is_some());
-    assert_eq!(config.any_user.unwrap().path.as_deref(), Some("/redshift-proxy/users"));
+    assert_eq!(config.any_user.unwrap().path(), Some("/redshift-proxy/users"));
 }
 
 /// What is shown as the default of a section that the sample does not have.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::cli::connection::Connection;
 #[cfg(test)]
 use crate::config::value::work;
-use crate::config::{Config, ConnId, ConnSpec, Holder, Rights};
+use crate::config::{Config, ConnId, ConnSpec, Holder, RightList};
 
 /// The number of users that are named per connection when all connections are printed.
 const MAX_NAMED: usize = 20;
@@ -40,7 +40,7 @@ impl<'c> OpenTo<'c> {
         let holders: Vec<_> = config.holders().collect();
         let (mut numbers, mut lists, mut having) = (HashMap::new(), Vec::new(), Vec::<Vec<usize>>::new());
         for (at, (_, holder)) in holders.iter().enumerate() {
-            for list in holder.rights.connections.lists() {
+            for list in holder.rights().connections.lists() {
                 let number = *numbers.entry(Arc::as_ptr(list)).or_insert_with(|| {
                     lists.push(Arc::clone(list));
                     having.push(Vec::new());
@@ -122,7 +122,7 @@ impl<'c> OpenTo<'c> {
 
 /// For each connection, which of the lists open it, in order.
 fn opened_by<'c>(
-    lists: &[Arc<Rights>],
+    lists: &[Arc<RightList>],
     connections: &'c BTreeMap<ConnId, Arc<ConnSpec>>,
 ) -> HashMap<&'c ConnId, Vec<usize>> {
     let mut opened_by = HashMap::<_, Vec<usize>>::new();
@@ -143,7 +143,7 @@ pub(super) fn noted(connection: &Connection<'_>, name: Option<&str>, holder: &Ho
         .right_of(holder)?
         .group
         .map(|group| format!("group {group}"));
-    let notes: Vec<_> = (!holder.rights.enabled)
+    let notes: Vec<_> = (!holder.rights().enabled)
         .then(|| "disabled".to_owned())
         .into_iter()
         .chain(group)

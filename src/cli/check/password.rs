@@ -10,7 +10,7 @@ use super::observed::CallFeed;
 use super::request::{AskedUser, CheckRequest, CheckSettings};
 use super::step::{CheckStep, OnStep, StepFailed};
 use crate::aws::{AwsError, StoreReader};
-use crate::config::{Password, Reference};
+use crate::config::{Holder, Password, Reference};
 use crate::credentials::Logins;
 use crate::references::{ReferenceError, References};
 use crate::secret::Secret;
@@ -18,11 +18,13 @@ use crate::secret::Secret;
 /// The references of the user's passwords, but for the environment, which was read with the
 /// configuration.
 fn of_entry<'a>(user: &'a AskedUser<'_>) -> impl Iterator<Item = &'a Reference> {
-    let references = user
-        .holder
-        .iter()
-        .flat_map(|holder| holder.rights.proof.references());
-    references.filter(|from| from.may_change())
+    let user = match &user.holder {
+        Some(Holder::Own(user)) => Some(user),
+        Some(Holder::Any(_)) | None => None,
+    };
+    user.into_iter()
+        .flat_map(|user| user.proof.references())
+        .filter(|from| from.may_change())
 }
 
 /// Reads each password of the user.

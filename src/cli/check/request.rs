@@ -50,8 +50,10 @@ impl<'a> AskedUser<'a> {
     /// Looks the name up.
     pub(crate) fn of(config: &'a Config, name: &'a str) -> Self {
         let holder = config.holder(name);
-        let is_any = holder.as_ref().is_some_and(|holder| !holder.has_entry);
-        let any = config.any_user.as_deref().filter(|_| is_any);
-        Self { name, holder, path: any.and_then(|any| any.path.as_deref()) }
+        let path = match &holder {
+            Some(Holder::Any(_)) => config.any_user.as_ref().and_then(|any| any.path()),
+            Some(Holder::Own(_)) | None => None,
+        };
+        Self { name, holder, path }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn may_open<'a>(
         return Ok(Owner::default());
     };
     let Some(holder) = holder else { return fail(step(name), CheckError::UnknownUser(name)) };
-    if !holder.rights.enabled {
+    if !holder.rights().enabled {
         return fail(step(name), CheckError::DisabledUser(name));
     }
     let Some(right) = request.connection.right_of(holder) else {
@@ -37,7 +37,7 @@ pub(super) fn may_open<'a>(
         return fail(step(name), CheckError::Disabled);
     }
     on_step(step(name).found(rule(right)));
-    Ok(Owner::new(name, &holder.rights))
+    Ok(Owner::new(name, holder))
 }
 
 /// Proves that the connection is enabled, once its item is read.

@@ -206,7 +206,7 @@ impl Sessions {
         let users: Vec<_> = users(spec, config).collect();
         let with_roles: BTreeSet<_> = users
             .iter()
-            .map(|(_, user)| user.db_roles.join(":"))
+            .map(|(_, user)| user.rights.db_roles.join(":"))
             .collect();
         let mut tags = Vec::new();
         if with_roles.contains("") && !own.is_empty() {
@@ -239,7 +239,7 @@ pub(super) fn users<'a>(spec: &'a ConnSpec, config: &'a Config) -> impl Iterator
     let named = config
         .users
         .iter()
-        .filter(|(_, user)| user.may_open(&spec.id));
+        .filter(|(_, user)| user.rights.may_open(&spec.id));
     named.map(|(name, user)| (name, &**user))
 }
 

@@ -68,7 +68,10 @@ fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(StoredRef, O
             Reference::File(_) | Reference::Env(_) => {}
         }
     }
-    let paths = config.any_user.iter().filter_map(|any| any.path.clone());
+    let paths = config
+        .any_user
+        .iter()
+        .filter_map(|any| any.path().map(str::to_owned));
     all.extend(paths.map(|path| (StoredRef::ParametersUnder(path), None)));
     all
 }

@@ -136,7 +136,7 @@ fn workgroup(
     if *login_as == LoginAs::PerUser {
         let config = needs.config;
         let roles: BTreeSet<_> = users(spec, config)
-            .flat_map(|(_, user)| &user.db_roles)
+            .flat_map(|(_, user)| &user.rights.db_roles)
             .collect();
         for role in roles {
             needs.sql.role(&warehouse, role);

@@ -2,7 +2,7 @@
 
 use super::error::UrlError;
 use crate::cli::connection::Connection;
-use crate::config::{Config, Holder, Proof, value};
+use crate::config::{Config, Holder, value};
 
 /// The text that stands for a user that is not known.
 pub(super) const PLACEHOLDER: &str = "USER";
@@ -25,7 +25,7 @@ pub(super) fn find<'a>(
     let Some(name) = named else {
         let may: Vec<_> = config
             .holders()
-            .filter(|(_, holder)| holder.rights.enabled && may_open(holder))
+            .filter(|(_, holder)| holder.rights().enabled && may_open(holder))
             .collect();
         let name = if let [(name, _)] = &may[..] { *name } else { None };
         return Ok(LoginUser { name, may: may.into_iter().map(|(_, holder)| holder).collect() });
@@ -37,7 +37,7 @@ pub(super) fn find<'a>(
     if !may_open(&holder) {
         return Err(UrlError::NoRight { user: name.to_owned(), conn_id: connection.conn_id().as_str().to_owned() });
     }
-    if !holder.rights.enabled {
+    if !holder.rights().enabled {
         return Err(UrlError::DisabledUser(name.to_owned()));
     }
     Ok(LoginUser { name: Some(name), may: vec![holder] })
@@ -55,21 +55,26 @@ impl<'a> LoginUser<'a> {
             || self
                 .may
                 .iter()
-                .any(|user| matches!(user.rights.proof, Proof::Passwords(_)))
+                .any(|holder| !holder.is_proved_by_certificate())
     }
 
     /// Whether a certificate may be asked for.
     pub(super) fn takes_certificate(&self) -> bool {
         self.may
             .iter()
-            .any(|user| matches!(user.rights.proof, Proof::Certificate))
+            .any(|holder| holder.is_proved_by_certificate())
     }
 
     /// A note on how to put in the user's name, where it is not known.
     pub(super) fn note(&self, conn_id: &str) -> Option<String> {
         match (self.name, self.may.len()) {
             (Some(_), _) => None,
-            (None, _) if self.may.iter().any(|holder| !holder.has_entry) => {
+            (None, _)
+                if self
+                    .may
+                    .iter()
+                    .any(|holder| matches!(holder, Holder::Any(_))) =>
+            {
                 Some(format!("any name may open {conn_id:?} (users.\"*\"): put one for {PLACEHOLDER}, or give --user"))
             }
             (None, 0) => Some(format!("no user may open {conn_id:?}: {PLACEHOLDER} stands for one who may")),

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::derive::{AccountsError, Derivations};
 use crate::client_auth::verifiers::Verifiers;
-use crate::config::{BEFORE_CONN_ID, Password, User};
+use crate::config::{AnyUser, BEFORE_CONN_ID, Password};
 use crate::secret::Secret;
 
 /// Longest name that is looked up, in bytes; PostgreSQL's own bound (NAMEDATALEN).
@@ -17,8 +17,8 @@ const MAX_NAME: usize = 63;
 
 /// All users that have a parameter below the path, as it was listed last.
 pub(super) struct Listed {
-    /// What all of them may do.
-    pub(super) rights: Arc<User>,
+    /// The entry of the configuration that all of them share.
+    pub(super) any: Arc<AnyUser>,
     /// A listing replaces the whole map. `None`: the path has not been read yet.
     by_name: ArcSwapOption<HashMap<String, Parameter>>,
 }
@@ -43,8 +43,8 @@ pub(super) enum Lookup {
 
 impl Listed {
     /// Starts with nobody, until [`Listed::renew`].
-    pub(super) fn new(rights: Arc<User>) -> Self {
-        Self { rights, by_name: ArcSwapOption::empty() }
+    pub(super) fn new(any: Arc<AnyUser>) -> Self {
+        Self { any, by_name: ArcSwapOption::empty() }
     }
 
     /// Looks a name up in the last listing.

@@ -28,17 +28,23 @@ fn user(passwords: &[Password]) -> User {
     let stored = passwords
         .iter()
         .map(|password| StoredPassword { password: password.clone(), from: None });
-    User {
+    User { rights: rights(), proof: Proof::Passwords(stored.collect()), db_user: None }
+}
+
+fn rights() -> Rights {
+    Rights {
         enabled: true,
-        proof: Proof::Passwords(stored.collect()),
         password_expires: None,
         method: Method::Auto,
         connections: crate::config::Access::default(),
         from: Vec::new(),
         max_sessions: None,
         db_roles: Vec::new(),
-        db_user: None,
     }
+}
+
+fn below_a_path(rights: Rights) -> Arc<AnyUser> {
+    Arc::new(AnyUser { rights, proof: AnyProof::Passwords { path: "/users".to_owned() } })
 }
 
 async fn accounts(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
@@ -57,7 +63,7 @@ async fn with_path(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
         .into_iter()
         .map(|(name, user)| (name.to_owned(), Arc::new(user)))
         .collect();
-    let any = AnyUser { rights: Arc::new(user(&[])), path: Some("/users".to_owned()) };
+    let any = below_a_path(rights());
     Accounts::new(&users, Some(&any), key(), Arc::new(SystemClock))
         .await
         .unwrap()
@@ -115,7 +121,8 @@ async fn an_unknown_user_has_the_usual_iteration_count_and_no_password() {
 
 #[tokio::test]
 async fn a_disabled_users_own_password_proves_nothing() {
-    let disabled = User { enabled: false, ..user(&[verifier("secret", SALT, 7)]) };
+    let disabled = Rights { enabled: false, ..rights() };
+    let disabled = User { rights: disabled, ..user(&[verifier("secret", SALT, 7)]) };
     let accounts = accounts([("a", disabled)]).await;
     let account = account_of(&accounts, "a");
     assert_eq!((&account.verifiers.salt[..], account.verifiers.iterations), (SALT, 7));
@@ -127,7 +134,8 @@ async fn a_disabled_users_own_password_proves_nothing() {
 async fn passwords_prove_nothing_from_the_moment_they_expire() {
     let clock = Arc::new(ManualClock::default());
     let end = clock.now() + Duration::from_secs(3600);
-    let expiring = User { password_expires: Some(end), ..user(&[verifier("secret", SALT, 7)]) };
+    let expiring = Rights { password_expires: Some(end), ..rights() };
+    let expiring = User { rights: expiring, ..user(&[verifier("secret", SALT, 7)]) };
     let users = Users::from([("a".to_owned(), Arc::new(expiring))]);
     let accounts = Accounts::new(&users, None, key(), clock.clone())
         .await
@@ -236,10 +244,8 @@ async fn names_below_the_path_are_users_until_they_are_gone_from_it() {
     assert_eq!(shown(&accounts, "own", "own").await, Ok(0), "its own entry wins");
     assert_eq!(shown(&accounts, "own", "others").await, Err(Reason::WrongPassword));
     assert_eq!(shown(&accounts, "bad", "SCRAM-SHA-256$x").await, Err(Reason::Unread));
-    assert!(
-        account_of(&accounts, "own").holder.unwrap().has_entry
-            && !account_of(&accounts, "ann").holder.unwrap().has_entry
-    );
+    assert!(matches!(account_of(&accounts, "own").holder, Ok(Holder::Own(_))));
+    assert!(matches!(account_of(&accounts, "ann").holder, Ok(Holder::Any(_))));
     assert!(accounts.is_known("ann") && !accounts.is_known("nobody"));
 
     // What will not do leaves what there was.
@@ -281,8 +287,7 @@ async fn impossible_names_are_never_looked_up() {
 
 #[tokio::test]
 async fn unknown_users_are_challenged_like_those_below_the_path() {
-    let any =
-        AnyUser { rights: Arc::new(User { method: Method::Cleartext, ..user(&[]) }), path: Some("/users".to_owned()) };
+    let any = below_a_path(Rights { method: Method::Cleartext, ..rights() });
     let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock))
         .await
         .unwrap();

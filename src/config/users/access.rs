@@ -10,11 +10,11 @@ use super::patterns::Patterns;
 /// What a user may open, by names alone: its own list of rights, then its groups' in the order of
 /// `groups`.
 #[derive(Clone, Debug, Default)]
-pub struct Access(Box<[Arc<Rights>]>);
+pub struct Access(Box<[Arc<RightList>]>);
 
 /// A list of rights: a group's, or the own one of each user who wrote the same.
 #[derive(Debug)]
-pub(crate) struct Rights {
+pub(crate) struct RightList {
     /// `None`: users' own.
     pub(super) group: Option<Box<str>>,
     pub(crate) patterns: Patterns,
@@ -31,7 +31,7 @@ pub struct Right<'a> {
 
 impl Access {
     /// Lists without a right in them are left out.
-    pub(super) fn new(lists: impl IntoIterator<Item = Arc<Rights>>) -> Self {
+    pub(super) fn new(lists: impl IntoIterator<Item = Arc<RightList>>) -> Self {
         Self(
             lists
                 .into_iter()
@@ -62,7 +62,7 @@ impl Access {
     }
 
     /// The lists that it is made of. Whoever shares one has the same `Arc`.
-    pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<Rights>> {
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<RightList>> {
         self.0.iter()
     }
 
@@ -97,7 +97,7 @@ impl Access {
     }
 }
 
-impl Rights {
+impl RightList {
     fn right<'a>(&'a self, pattern: &'a str) -> Right<'a> {
         Right { pattern, group: self.group.as_deref() }
     }

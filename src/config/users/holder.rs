@@ -1,60 +1,71 @@
-//! Who has a name.
+//! Users by their names, whichever entry gives them their rights.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::access::Right;
-use super::user::User;
+use super::user::{AnyProof, AnyUser, Proof, Rights, User};
 use crate::config::connection::{ConnId, ConnSpec};
 
-/// Who has a name, and with it what rights.
+/// The entry of `[users]` that a name falls under.
 #[derive(Clone, Debug)]
-pub struct Holder {
-    /// Its own, or those of `users."*"`.
-    pub rights: Arc<User>,
-    /// Whether it has an entry of its own.
-    pub has_entry: bool,
+pub enum Holder {
+    /// The name has an entry of its own.
+    Own(Arc<User>),
+    /// The name falls under `users."*"`.
+    Any(Arc<AnyUser>),
 }
 
 impl Holder {
-    /// One with an entry of its own.
+    /// The rights of the entry.
     #[must_use]
-    pub fn own(rights: &Arc<User>) -> Self {
-        Self { rights: Arc::clone(rights), has_entry: true }
+    pub fn rights(&self) -> &Rights {
+        match self {
+            Self::Own(user) => &user.rights,
+            Self::Any(any) => &any.rights,
+        }
     }
 
-    /// One of `users."*"`.
+    /// Whether a certificate, rather than a password, proves the user.
     #[must_use]
-    pub fn any(rights: &Arc<User>) -> Self {
-        Self { rights: Arc::clone(rights), has_entry: false }
+    pub fn is_proved_by_certificate(&self) -> bool {
+        match self {
+            Self::Own(user) => matches!(user.proof, Proof::Certificate),
+            Self::Any(any) => any.proof == AnyProof::Certificate,
+        }
     }
 
-    /// Whether it may open the connection. Says nothing of `enabled`.
+    /// Whether the user may open the connection. Says nothing of `enabled`.
     #[must_use]
     pub fn may_open(&self, spec: &ConnSpec) -> bool {
-        self.is_for(spec) && self.rights.may_open(&spec.id)
+        self.is_for(spec) && self.rights().may_open(&spec.id)
     }
 
     /// The first right that covers the connection. A login of the user's own takes an entry of the
     /// user's own.
     #[must_use]
     pub fn right_to(&self, spec: &ConnSpec) -> Option<Right<'_>> {
-        self.rights.right_to(&spec.id).filter(|_| self.is_for(spec))
+        self.rights()
+            .right_to(&spec.id)
+            .filter(|_| self.is_for(spec))
     }
 
-    /// The first of these connections that it may open, at most so many.
+    /// The first of these connections that the user may open, at most so many.
     pub(crate) fn first_of<'m>(
         &self,
         connections: &'m BTreeMap<ConnId, Arc<ConnSpec>>,
         most: usize,
     ) -> Vec<&'m ConnId> {
-        self.rights
+        self.rights()
             .connections
             .first_of(connections, most, |spec| self.is_for(spec))
     }
 
-    /// Whether a right counts there.
+    /// Whether a right counts on this connection: `users."*"` opens no `per-user` connection.
     fn is_for(&self, spec: &ConnSpec) -> bool {
-        self.has_entry || !spec.is_per_user()
+        match self {
+            Self::Own(_) => true,
+            Self::Any(_) => !spec.is_per_user(),
+        }
     }
 }

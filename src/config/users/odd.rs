@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::user::{ANY, AnyUser, Password, Proof, User};
+use super::user::{ANY, AnyProof, AnyUser, Password, Proof, User};
 use crate::config::reader::Value;
 use crate::secret::SecretBytes;
 
@@ -24,7 +24,7 @@ pub(in crate::config) fn warn(
     let mut with_password = users
         .values()
         .filter(|user| matches!(user.proof, Proof::Passwords(_)));
-    let is_by_certificate = any.is_some_and(|any| any.path.is_none());
+    let is_by_certificate = any.is_some_and(|any| any.proof == AnyProof::Certificate);
     for entry in entries {
         if entry.name == ANY && is_by_certificate && with_password.next().is_some() {
             entry.warn(

@@ -26,7 +26,7 @@ const MAX_TOLD: usize = 10;
 /// Told at the entries of users, and of connections.
 pub(in crate::config) fn check(
     users: &Users,
-    any: Option<&AnyUser>,
+    any: Option<&Arc<AnyUser>>,
     user_entries: &[Value<'_>],
     connections: &Connections,
     connection_entries: &[Value<'_>],
@@ -51,7 +51,7 @@ pub(in crate::config) fn check(
     let mut sessions = BTreeMap::<String, &str>::new();
     for entry in user_entries {
         if let Some(any) = any.filter(|_| entry.name == ANY) {
-            check_any(entry, &Holder::any(&any.rights), connections);
+            check_any(entry, &Holder::Any(Arc::clone(any)), connections);
         }
         let Some(user) = users.get(&entry.name) else { continue };
         check_roles(entry, user, &workgroups, &clusters);
@@ -64,6 +64,7 @@ pub(in crate::config) fn check(
         }
         let opens = |user: &User| {
             !user
+                .rights
                 .connections
                 .first_of(&workgroups, 1, |_| true)
                 .is_empty()
@@ -86,7 +87,7 @@ pub(in crate::config) fn check(
 /// Globs and groups give `users."*"` none of them, and may be meant for others; a name of its own
 /// is meant for it.
 fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
-    let own = |id: &ConnId| any.rights.connections.names(id.as_str());
+    let own = |id: &ConnId| any.rights().connections.names(id.as_str());
     for spec in connections
         .values()
         .filter(|spec| own(&spec.id) && !any.may_open(spec))
@@ -99,9 +100,9 @@ fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
 }
 
 fn check_roles(entry: &Value<'_>, user: &User, workgroups: &Workgroups<'_>, clusters: &Clusters<'_>) {
-    let roles_chars = user.db_roles.join(":").chars().count();
+    let roles_chars = user.rights.db_roles.join(":").chars().count();
     let opens_any = || {
-        let opens = &user.connections;
+        let opens = &user.rights.connections;
         !opens.first_of(workgroups, 1, |_| true).is_empty() || !opens.first_of(clusters, 1, |_| true).is_empty()
     };
     if roles_chars > MAX_ROLES_CHARS && opens_any() {
@@ -124,6 +125,7 @@ fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &Clust
             .any(|denied| denied.eq_ignore_ascii_case(db_user))
     };
     let wrong = user
+        .rights
         .connections
         .first_of(clusters, MAX_TOLD + 1, |cluster| is_no_name.is_some() || denies(cluster));
     for id in wrong.iter().take(MAX_TOLD) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::password::{passwords, path};
-use super::rights::{self, Groups, Known};
-use super::user::{ANY, AnyUser, Method, Proof, User};
+use super::rights::{Groups, Known, union};
+use super::user::{ANY, AnyProof, AnyUser, Method, Proof, Rights, User};
 use crate::config::listen::{Entrance, TlsMode};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
@@ -33,12 +33,19 @@ pub(in crate::config) fn users(
             Some(Auth::Password) => table
                 .require("password")
                 .and_then(|value| passwords(&value, &entry.name)),
-            Some(Auth::Certificate) => without_password(&mut table),
-            None => without_fault(&mut table),
+            Some(Auth::Certificate) => {
+                without_password(&mut table);
+                Some(Proof::Certificate)
+            }
+            None => {
+                table.take("password");
+                None
+            }
         };
         let db_user = table.optional("db_user", value::db_user);
-        if let (Some(user), Some(db_user)) = (user(table, proof, known, groups, entrance.tls()), db_user) {
-            users.insert(entry.name.clone(), Arc::new(User { db_user, ..user }));
+        let rights = rights(table, known, groups, entrance.tls());
+        if let (Some(rights), Some(proof), Some(db_user)) = (rights, proof, db_user) {
+            users.insert(entry.name.clone(), Arc::new(User { rights, proof, db_user }));
         }
     }
     (users, any)
@@ -46,23 +53,29 @@ pub(in crate::config) fn users(
 
 /// Its users have no rights to a login of their own, and so no `db_user`.
 fn any_user(mut table: Table<'_>, auth: Option<Auth>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<AnyUser> {
-    let (proof, path) = match auth {
+    let proof = match auth {
         Some(Auth::Password) => {
             let path = table.require("password").and_then(|value| path(&value));
-            (path.as_ref().map(|_| Proof::Passwords(Vec::new())), path)
+            path.map(|path| AnyProof::Passwords { path })
         }
-        Some(Auth::Certificate) => (without_password(&mut table), None),
-        None => (without_fault(&mut table), None),
+        Some(Auth::Certificate) => {
+            without_password(&mut table);
+            Some(AnyProof::Certificate)
+        }
+        None => {
+            table.take("password");
+            None
+        }
     };
     if let Some(db_user) = table.take("db_user") {
         db_user.report("is one user's: that user needs an entry of its own");
     }
-    let rights = user(table, proof, known, groups, tls)?;
-    Some(AnyUser { rights: Arc::new(rights), path })
+    let rights = rights(table, known, groups, tls)?;
+    Some(AnyUser { rights, proof: proof? })
 }
 
-/// What is the same for both.
-fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<User> {
+/// Reads the keys that a user and `users."*"` have alike, and judges those left.
+fn rights(mut table: Table<'_>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<Rights> {
     let enabled = table
         .take("enabled")
         .and_then(|is| is.bool())
@@ -78,18 +91,16 @@ fn user(mut table: Table<'_>, proof: Option<Proof>, known: &Known, groups: &Grou
     let password_expires = table
         .take("password_expires")
         .map_or(Some(None), |at| at.moment().map(Some));
-    let rights = rights::union(&mut table, known, groups);
+    let union = union(&mut table, known, groups);
     table.finish();
-    Some(User {
+    Some(Rights {
         enabled,
-        proof: proof?,
         password_expires: password_expires?,
         method,
-        connections: rights.connections,
-        from: rights.from,
-        max_sessions: rights.max_sessions,
-        db_roles: rights.db_roles,
-        db_user: None,
+        connections: union.connections,
+        from: union.from,
+        max_sessions: union.max_sessions,
+        db_roles: union.db_roles,
     })
 }
 
@@ -116,18 +127,11 @@ fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
     Some(auth)
 }
 
-/// A certificate proves the user, and nothing else: what goes with passwords has no meaning.
-fn without_password(table: &mut Table<'_>) -> Option<Proof> {
+/// Reports keys about passwords, which have no meaning where a certificate proves the user.
+fn without_password(table: &mut Table<'_>) {
     for name in ["password", "password_expires", "method"] {
         if let Some(value) = table.take(name) {
             value.report("has no meaning with auth = \"cert\"");
         }
     }
-    Some(Proof::Certificate)
-}
-
-/// Behind a problem: what the password is for is not known.
-fn without_fault(table: &mut Table<'_>) -> Option<Proof> {
-    table.take("password");
-    None
 }

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::access::{Access, Rights};
+use super::access::{Access, RightList};
 use super::patterns::Patterns;
 use super::widened::{Pairs, Source, widened};
 use crate::config::reader::{Table, Value};
@@ -66,16 +66,16 @@ impl Known {
     }
 }
 
-/// Rights to share: those of `[groups.*]` by name, and own ones of users who write the same.
+/// RightList to share: those of `[groups.*]` by name, and own ones of users who write the same.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Groups {
     by_name: BTreeMap<String, Group>,
-    own: RefCell<HashMap<Vec<String>, Arc<Rights>>>,
+    own: RefCell<HashMap<Vec<String>, Arc<RightList>>>,
 }
 
 #[derive(Debug)]
 struct Group {
-    rights: Arc<Rights>,
+    rights: Arc<RightList>,
     said: Said,
 }
 
@@ -109,7 +109,7 @@ pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups 
         let said = said(&mut table, known);
         table.finish();
         let group = Some(entry.name.as_str().into());
-        let rights = Arc::new(Rights { group, patterns: Patterns::new(&said.connections) });
+        let rights = Arc::new(RightList { group, patterns: Patterns::new(&said.connections) });
         groups
             .by_name
             .insert(entry.name.clone(), Group { rights, said });
@@ -119,11 +119,11 @@ pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups 
 
 impl Groups {
     /// The list of a user's own.
-    fn own(&self, connections: Vec<String>) -> Arc<Rights> {
+    fn own(&self, connections: Vec<String>) -> Arc<RightList> {
         let mut own = self.own.borrow_mut();
-        let rights = own
-            .entry(connections)
-            .or_insert_with_key(|connections| Arc::new(Rights { group: None, patterns: Patterns::new(connections) }));
+        let rights = own.entry(connections).or_insert_with_key(|connections| {
+            Arc::new(RightList { group: None, patterns: Patterns::new(connections) })
+        });
         Arc::clone(rights)
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::access::Rights;
+use super::access::RightList;
 use super::user::User;
 use crate::config::connection::{ConnSpec, Workgroup};
 use crate::config::reader::Value;
@@ -62,15 +62,15 @@ pub(super) fn check(users: &Users, workgroups: &Workgroups<'_>, entries: &[Value
 }
 
 /// The lists of rights that users have, and who of those who have each matters.
-fn by_list(users: &Users) -> impl Iterator<Item = (&Rights, Seen<'_>)> {
+fn by_list(users: &Users) -> impl Iterator<Item = (&RightList, Seen<'_>)> {
     let mut roles_seen = HashMap::new();
-    let mut lists = HashMap::<*const Rights, (&Rights, Seen<'_>)>::new();
+    let mut lists = HashMap::<*const RightList, (&RightList, Seen<'_>)>::new();
     for (name, user) in users {
-        let mut roles: Vec<_> = user.db_roles.iter().map(String::as_str).collect();
+        let mut roles: Vec<_> = user.rights.db_roles.iter().map(String::as_str).collect();
         roles.sort_unstable();
         let known = roles_seen.len();
         let login = Login { user: name, roles: *roles_seen.entry(roles).or_insert(known) };
-        for list in user.connections.lists() {
+        for list in user.rights.connections.lists() {
             lists
                 .entry(Arc::as_ptr(list))
                 .or_insert((list, Seen::default()))

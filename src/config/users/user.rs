@@ -1,7 +1,6 @@
 //! What an entry of `[users]` says.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::access::{Access, Right};
@@ -16,10 +15,41 @@ pub(super) const ANY: &str = "*";
 /// One `[users.*]` entry.
 #[derive(Debug)]
 pub struct User {
-    /// A disabled user is answered as one with a wrong password.
-    pub enabled: bool,
+    /// The user's rights: its own and its groups'.
+    pub rights: Rights,
     /// What proves the user.
     pub proof: Proof,
+    /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
+    pub db_user: Option<String>,
+}
+
+/// `[users."*"]`: any name that has no entry of its own.
+#[derive(Debug)]
+pub struct AnyUser {
+    /// The rights of each of these users.
+    pub rights: Rights,
+    /// What proves each of these users.
+    pub proof: AnyProof,
+}
+
+/// What proves the users of `users."*"`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AnyProof {
+    /// Each has an SSM parameter of its name below a path, with its password.
+    Passwords {
+        /// The path, without a slash at its end.
+        path: String,
+    },
+    /// A TLS client certificate in the user's name.
+    Certificate,
+}
+
+/// What an entry of `[users]` allows, and how it asks for passwords: the same keys for a user of its
+/// own and for `users."*"`.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    /// A disabled user is answered as one with a wrong password.
+    pub enabled: bool,
     /// From when on no password proves the user any more. `None`: never.
     pub password_expires: Option<SystemTime>,
     /// How the password is asked for.
@@ -34,21 +64,20 @@ pub struct User {
     /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a
     /// `per-user` login.
     pub db_roles: Vec<String>,
-    /// `DbUser` of a `per-user` login on a provisioned cluster. `None`: the user's own name.
-    pub db_user: Option<String>,
 }
 
-/// `[users."*"]`: any name that has no entry of its own.
-#[derive(Debug)]
-pub struct AnyUser {
-    /// What each of them may do. Where there is a path, its `proof` is no password at all.
-    pub rights: Arc<User>,
-    /// The SSM path below which each has a parameter of its name, with its password; no slash at
-    /// the end. `None`: they are proved by certificates.
-    pub path: Option<String>,
+impl AnyUser {
+    /// The SSM path below which each of these users has a password. `None`: certificates prove them.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match &self.proof {
+            AnyProof::Passwords { path } => Some(path),
+            AnyProof::Certificate => None,
+        }
+    }
 }
 
-impl User {
+impl Rights {
     /// Whether one of this user's names or globs is that of the connection. Says nothing of
     /// `enabled`.
     #[must_use]

@@ -15,7 +15,9 @@ use super::*;
 use crate::app;
 use crate::cli::check::request::AskedUser;
 use crate::clock::SystemClock;
-use crate::config::{self, AnyUser, Config, LoginAs, Proof, Reference, Remote, RoleHop, Target, UnknownKeys, parse};
+use crate::config::{
+    self, AnyProof, AnyUser, Config, LoginAs, Proof, Reference, Remote, RoleHop, Target, UnknownKeys, parse,
+};
 use crate::network::Network;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/rs01";
@@ -333,8 +335,9 @@ async fn a_login_of_each_users_own_needs_a_user() {
 #[tokio::test]
 async fn a_user_without_an_entry_is_looked_for_below_the_path() {
     let mut scene = Scene::start().await;
-    let rights = Arc::clone(&scene.config.users["ann"]);
-    scene.config.any_user = Some(Arc::new(AnyUser { rights, path: Some("/users".to_owned()) }));
+    let rights = scene.config.users["ann"].rights.clone();
+    let proof = AnyProof::Passwords { path: "/users".to_owned() };
+    scene.config.any_user = Some(Arc::new(AnyUser { rights, proof }));
     (0..11).for_each(|at| {
         scene
             .aws
