@@ -208,7 +208,9 @@ impl Accounts {
     /// Looks a name up: its own entry first, then `users."*"`, which has no name with a `~`.
     fn look_up(&self, name: &str) -> Found {
         match (self.own.get(name), &self.any) {
-            (Some(OwnEntry::Password(entry)), _) => Found::Password(Holder::Own(Arc::clone(&entry.user)), entry.verifiers()),
+            (Some(OwnEntry::Password(entry)), _) => {
+                Found::Password(Holder::Own(Arc::clone(&entry.user)), entry.verifiers())
+            }
             (Some(OwnEntry::Certificate(holder)), _) => Found::Certificate(holder.clone()),
             (None, AnyEntry::Certificate(holder)) if !name.contains(BEFORE_CONN_ID) => {
                 Found::Certificate(holder.clone())

@@ -1,7 +1,7 @@
-//! What a text looks like that should be a password: the one judgement of all that is kept in
-//! variables, files, SSM and Secrets Manager. A verifier that a shell has eaten half of, or the
-//! hash out of another pooler's file, is never taken for a plain password: who has the hash would
-//! be in, and who has the password would not. Nothing here repeats the text.
+//! Judges texts that should be passwords, wherever they are kept: in variables, files, SSM or
+//! Secrets Manager. A verifier of which a shell has eaten half, or the hash out of another pooler's
+//! file, is never taken for a plain password: whoever has the hash would be let in, and whoever has
+//! the password would not. No message repeats the text.
 
 pub use self::flaw::BadPassword;
 pub(super) use self::judge::in_place;
@@ -25,7 +25,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_taken_as_they_are_less_one_newline() {
+    fn passwords_lose_one_trailing_newline_and_nothing_else() {
         for (text, want) in [
             ("pw", "pw"),
             ("pw\n", "pw"),

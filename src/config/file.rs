@@ -1,4 +1,4 @@
-//! Files that the configuration names: text, of a bounded size, and read in a bounded time.
+//! Reads the files that the configuration names: text, of a bounded size, and in a bounded time.
 
 use std::fs::{File, FileType};
 use std::io::{self, ErrorKind, Read};
@@ -9,33 +9,35 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// Longest file read, in bytes: CA bundles of operating systems are near 250 KiB.
+/// Largest file that is read, in bytes: CA bundles of operating systems are near 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How long one file may take while the configuration is loaded: a mount that hangs must not hang a
+/// Longest read of one file while the configuration is loaded: a mount that hangs must not hang a
 /// start.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The same once a few reads hang, which others of the same mount will do as well.
+/// Longest read of one file once a few reads hang: others of the same mount are likely to hang as
+/// well.
 const DEADLINE_AMONG_HANGING: Duration = Duration::from_secs(1);
 const A_FEW: isize = 3;
 
-/// Reads that have taken longer than they may, and still go on.
+/// Number of reads that have taken longer than they may, and still go on. All loads of this process
+/// share it.
 static HANGING: AtomicIsize = AtomicIsize::new(0);
 
-/// A text file, whole, up to 4 MiB and within 10 s: every file that the configuration names is read
-/// so at load.
+/// Reads a whole text file, up to 4 MiB and within 10 s, while the configuration is loaded.
 ///
 /// # Errors
-/// As [`std::fs::File`]; `FileTooLarge`; `InvalidInput` for what is no regular file; `TimedOut`.
+/// Those of [`std::fs::File`]; `FileTooLarge`; `InvalidInput` for a file that is not regular;
+/// `TimedOut`.
 pub fn read_file(path: &Path) -> io::Result<String> {
     within(deadline(), path, read_regular)
 }
 
-/// The configuration's own file, which may also be a pipe, as a shell makes of `<(…)`.
+/// Reads the configuration's own file, which may also be a pipe, as a shell makes of `<(…)`.
 ///
 /// # Errors
-/// As [`read_file`].
+/// Those of [`read_file`].
 pub(super) fn read_any(path: &Path) -> io::Result<String> {
     within(deadline(), path, |path| read(File::open(path)?))
 }
@@ -44,11 +46,11 @@ fn deadline() -> Duration {
     if HANGING.load(Ordering::Relaxed) < A_FEW { DEADLINE } else { DEADLINE_AMONG_HANGING }
 }
 
-/// A text file, whole, up to 4 MiB; for a thread that may be blocked for as long as its mount
-/// hangs.
+/// Reads a whole text file, up to 4 MiB, on a thread that may be blocked for as long as the file's
+/// mount hangs.
 ///
 /// # Errors
-/// As [`read_file`], but for `TimedOut`.
+/// Those of [`read_file`], but for `TimedOut`.
 pub(crate) fn read_regular(path: &Path) -> io::Result<String> {
     // Judged before it is opened: to open a FIFO waits for its writer.
     refuse_special(std::fs::metadata(path)?.file_type())?;
@@ -57,19 +59,19 @@ pub(crate) fn read_regular(path: &Path) -> io::Result<String> {
     read(file)
 }
 
-/// Reads on a thread of its own, which is left behind where it takes longer.
+/// Reads on a thread of its own, which is left behind when the deadline passes.
 fn within(deadline: Duration, path: &Path, read: fn(&Path) -> io::Result<String>) -> io::Result<String> {
-    let (tell, told) = sync_channel(0);
+    let (sender, receiver) = sync_channel(0);
     let path = path.to_owned();
     thread::Builder::new()
         .name("config-file".to_owned())
         .spawn(move || {
             // Nobody waits for it any more where it was counted as hanging.
-            if tell.send(read(&path)).is_err() {
+            if sender.send(read(&path)).is_err() {
                 HANGING.fetch_sub(1, Ordering::Relaxed);
             }
         })?;
-    match told.recv_timeout(deadline) {
+    match receiver.recv_timeout(deadline) {
         Ok(read) => read,
         Err(RecvTimeoutError::Timeout) => {
             HANGING.fetch_add(1, Ordering::Relaxed);
@@ -91,7 +93,8 @@ fn read(file: File) -> io::Result<String> {
     Ok(text)
 }
 
-/// What may block for ever, or has no end. A directory is refused by the read itself.
+/// Refuses files that may block for ever, or have no end. A directory is refused by the read
+/// itself.
 fn refuse_special(kind: FileType) -> io::Result<()> {
     let special = [
         (kind.is_fifo(), "a FIFO"),

@@ -1,26 +1,26 @@
-//! Whether the proxy's own Region matters: where calls go that nothing in the configuration names a
-//! Region for.
+//! Finds out whether the proxy's own Region matters: calls go there for which nothing in the
+//! configuration names a Region.
 
 use super::connection::ConnSpec;
 use super::material::Material;
 use super::settings::Config;
 use super::value::{Reference, Remote};
 
-/// How much depends on the proxy's own Region, where `[aws] region` does not say it.
+/// The need for the proxy's own Region, where `[aws] region` does not say it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HomeRegion {
-    /// Something is asked of AWS whose Region nothing else tells.
+    /// Some call to AWS has no other Region.
     Needed,
-    /// Parameters and secrets of connections are read there if there is one, else in the
-    /// connection's Region.
+    /// Parameters and secrets of connections are read in the proxy's own Region if there is one,
+    /// else in the connection's.
     Preferred,
     /// Every call has a Region without it.
     Unneeded,
 }
 
 impl Config {
-    /// How much depends on it. A connection that is disabled may be enabled by a reload, and
-    /// counts.
+    /// How much depends on the proxy's own Region. A disabled connection may be enabled by a
+    /// reload, so that it counts.
     #[must_use]
     pub fn home_region(&self) -> HomeRegion {
         let connections = || self.connections.values();
@@ -56,7 +56,7 @@ impl Config {
 }
 
 impl Remote {
-    /// Whether it is an ARN, which names its Region.
+    /// Whether an ARN, which names its Region, says where the value is.
     #[must_use]
     pub fn names_region(&self) -> bool {
         match self {
@@ -72,7 +72,7 @@ fn is_at_home(reference: &Reference) -> bool {
     }
 }
 
-/// What a connection has AWS keep.
+/// The names of the parameters and secrets of a connection.
 fn stored_names(spec: &ConnSpec) -> impl Iterator<Item = &str> {
     let ids = spec
         .roles
@@ -83,7 +83,7 @@ fn stored_names(spec: &ConnSpec) -> impl Iterator<Item = &str> {
         .chain(spec.login.secret_id())
 }
 
-/// An ARN names its Region.
+/// Whether a text is a name and no ARN, which would name its Region.
 fn is_name(text: &str) -> bool {
     !text.starts_with("arn:")
 }

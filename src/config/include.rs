@@ -1,4 +1,4 @@
-//! `include`: more files, merged into one tree before any key is read.
+//! Reads the files that `include` names, and merges them into one tree before any key is read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -7,14 +7,15 @@ use super::file::read_file;
 use super::reader::{Doc, Table, Value};
 use super::tree::{self, Data, Location, Node};
 
-/// A pattern that matches more is taken for a mistake.
+/// Most files that are included: a pattern that matches more is taken for a mistake.
 const MAX_FILES: usize = 100;
 
-/// The first file, whose text this is, and all that it includes. `None`: a file cannot be read or
-/// parsed; what the others say is then not judged, since it may be about what is missing.
+/// Parses the first file from its text, and reads all files that it includes. `None`: a file cannot
+/// be read or parsed. The others are then not judged, since their problems may come from what is
+/// missing.
 pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
     let mut root = parsed(doc, text, 0)?;
-    // Each is read, so that the problems of all are told.
+    // Each is read, so that the problems of all are reported.
     let included: Vec<_> = paths(doc, &root)?
         .into_iter()
         .map(|path| included(doc, path))
@@ -29,7 +30,7 @@ fn parsed(doc: &Doc<'_>, text: &str, file: usize) -> Option<Node> {
         .ok()
 }
 
-/// One more file, without its own `include`, which is a problem.
+/// Reads one more file, in which `include` is a problem.
 fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
     let text = read_file(&path);
     let file = doc.add(path);
@@ -46,8 +47,8 @@ fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
     Some(node)
 }
 
-/// Puts the keys of `more` into `into`: tables key by key, anything else once. All at once and by
-/// an index, since thousands of users may come in a hundred files.
+/// Puts the keys of `more` into `into`: tables key by key, anything else once. An index over all of
+/// them keeps it fast, since thousands of users may come in a hundred files.
 fn merge(doc: &Doc<'_>, into: &mut Node, more: Vec<Node>, key: &str) {
     let Data::Table(entries) = &mut into.data else { return };
     let mut indexes: HashMap<String, usize> = entries
@@ -85,7 +86,7 @@ fn merge(doc: &Doc<'_>, into: &mut Node, more: Vec<Node>, key: &str) {
     }
 }
 
-/// What the first file's `include` names, sorted. `None`: a problem was reported.
+/// The files that the first file's `include` names, sorted. `None`: a problem was reported.
 fn paths(doc: &Doc<'_>, root: &Node) -> Option<BTreeSet<PathBuf>> {
     let Some(include) = Table::root(doc, root).take("include") else { return Some(BTreeSet::new()) };
     let mut paths = BTreeSet::new();
@@ -102,7 +103,7 @@ fn paths(doc: &Doc<'_>, root: &Node) -> Option<BTreeSet<PathBuf>> {
     Some(paths)
 }
 
-/// One pattern's files, at most one more than are allowed.
+/// The files of one pattern, at most one more than are allowed.
 fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
     let text = pattern.text()?;
     if text.is_empty() {

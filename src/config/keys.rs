@@ -1,8 +1,8 @@
-//! Keys that are refused: those that nobody knows, and those of the contract that this version does
-//! not serve yet. The latter are problems of their own kind, under `--unknown-keys=warn` too: whoever
-//! counts on the admin address would miss it, and its token and users, in silence.
+//! The keys that are refused: unknown ones, and keys of the contract that this version does not
+//! serve yet. The latter are refused even under `--unknown-keys=warn`, since an operator who counts
+//! on the admin address would miss it, with its token and users, in silence.
 
-/// What becomes of a key that this version does not know.
+/// The treatment of a key that this version does not know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum UnknownKeys {
     /// A problem
@@ -11,8 +11,9 @@ pub enum UnknownKeys {
     Warn,
 }
 
-/// Dotted paths; `*` stands for a name. A key here covers all below it.
+/// Keys that are not served yet, as dotted paths with `*` for a name. A key here covers all keys
+/// below it.
 pub(super) const NOT_YET: &[&str] = &["admin"];
 
-/// What such a key is answered with.
+/// The message about a key of [`NOT_YET`].
 pub(super) const NOT_YET_SUPPORTED: &str = "not yet supported";

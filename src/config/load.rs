@@ -1,4 +1,4 @@
-//! From a REF, a file or a text to a configuration, or to everything that is wrong with it.
+//! Loads a configuration from a REF, a file or a text; or finds everything that is wrong with it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,14 +13,15 @@ use super::value::{Reference, Remote};
 use super::{connection, file, include, listen, sections, users, value};
 use crate::secret::Secret;
 
-/// Reads a configuration that AWS keeps, or says why not.
+/// Reads a configuration that AWS keeps, or says why it cannot.
 pub type FetchRemote<'a> = &'a dyn Fn(&Remote) -> Result<Secret, String>;
 
-/// Loads what a REF names: `file:PATH`, a bare path, or `env:NAME`, `ssm:NAME`, `secret:ID[#key]`
-/// for the text itself. Paths in a text that is no file start in the working directory.
+/// Loads the configuration that a REF names: `file:PATH`, a bare path, or `env:NAME`, `ssm:NAME`,
+/// `secret:ID[#key]` for the text itself. Paths in a text that is no file start in the working
+/// directory.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// All problems, reported at once.
 pub fn load_reference(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -30,11 +31,11 @@ pub fn load_reference(
     read_reference(text, env, fetch, &|toml, name, folder| read_text(toml, name, folder, env, unknown_keys))
 }
 
-/// Loads `[aws]` alone of what a REF names, as [`load_reference`]: what is wrong elsewhere does not
-/// matter, as long as all files can be read.
+/// Loads `[aws]` alone from a REF, as [`load_reference`] does. Problems elsewhere do not matter, as
+/// long as all files can be read.
 ///
 /// # Errors
-/// Everything that is wrong with it, at once.
+/// All problems of `[aws]`, reported at once.
 pub fn load_aws(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -43,16 +44,16 @@ pub fn load_aws(
 ) -> Result<Aws, Problems> {
     read_reference(text, env, fetch, &|toml, name, folder| {
         let doc = Doc::new(name, folder, Some(env), unknown_keys);
-        let Some(root) = include::gather(&doc, toml) else { return Err(doc.told().0) };
+        let Some(root) = include::gather(&doc, toml) else { return Err(doc.reported().0) };
         let aws = sections::aws(Table::root(&doc, &root).table("aws"));
         sections::endpoints_of_the_environment(&doc);
         let of_aws = |key: &str| key == "aws" || key.starts_with("aws.") || key.starts_with("AWS_");
-        let problems = doc.told().0.about(of_aws);
+        let problems = doc.reported().0.about(of_aws);
         if problems.is_empty() { Ok(aws) } else { Err(problems) }
     })
 }
 
-/// What is read out of a text of this name, whose paths start in this folder.
+/// Reads something out of a text, given the text's name and the folder in which its paths start.
 type Read<'a, T> = &'a dyn Fn(&str, &Path, &Path) -> Result<T, Problems>;
 
 fn read_reference<T>(
@@ -73,7 +74,7 @@ fn read_reference<T>(
             // They are about to be called.
             let doc = Doc::new(name, Path::new(""), Some(env), UnknownKeys::Refuse);
             sections::endpoints_of_the_environment(&doc);
-            let (problems, _told_again_with_the_rest) = doc.told();
+            let (problems, _reported_again_with_the_rest) = doc.reported();
             if !problems.is_empty() {
                 return Err(problems);
             }
@@ -84,10 +85,10 @@ fn read_reference<T>(
     }
 }
 
-/// Loads a file. Paths in it are relative to it; `env` is the environment.
+/// Loads a configuration from a file. Paths in it are relative to it; `env` is the environment.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// All problems, reported at once.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Problems> {
     parse(&text_of(path)?, path, env, unknown_keys)
 }
@@ -96,10 +97,11 @@ fn text_of(path: &Path) -> Result<String, Problems> {
     file::read_any(path).map_err(|why| whole(path, format!("cannot be read: {why}")))
 }
 
-/// Parses a configuration. `path` is its name in messages, and relative paths start beside it.
+/// Parses a configuration from a text. `path` is its name in messages, and relative paths start
+/// beside it.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// All problems, reported at once.
 pub fn parse(
     text: &str,
     path: &Path,
@@ -119,7 +121,7 @@ fn read_text(
     let doc = Doc::new(name, folder, Some(env), unknown_keys);
     let root = include::gather(&doc, text);
     let config = root.as_ref().map(|root| read(&doc, root));
-    let (problems, warnings) = doc.told();
+    let (problems, warnings) = doc.reported();
     match config {
         Some(mut config) if problems.is_empty() => {
             config.warnings = warnings.iter().map(Problem::to_string).collect();

@@ -1,22 +1,22 @@
-//! What is wrong with a configuration: every problem of a load, told at once.
+//! The problems of a configuration: all that a load finds is reported at once.
 
 use std::fmt;
 
 use super::tree::Location;
 
-/// Everything wrong with one configuration; at least one. `Display` writes one per line, in the
-/// order of files and lines.
+/// All problems of one configuration; at least one. `Display` writes one per line, in the order of
+/// files and lines.
 #[derive(Debug)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// `problems` in any order; they are sorted by location.
+    /// Sorts problems, given in any order, by their locations.
     pub(super) fn new(mut problems: Vec<(Location, Problem)>) -> Self {
         problems.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
         Self(problems.into_iter().map(|(_, problem)| problem).collect())
     }
 
-    /// Those about some keys.
+    /// Keeps the problems about some keys.
     pub(super) fn about(self, is_meant: impl Fn(&str) -> bool) -> Self {
         Self(
             self.0
@@ -26,12 +26,12 @@ impl Problems {
         )
     }
 
-    /// Whether nothing is wrong; never outside a load.
+    /// Whether there are no problems. Outside a load there is always one.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// In the order of files and lines.
+    /// The problems in the order of files and lines.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
@@ -55,13 +55,13 @@ impl std::error::Error for Problems {}
 /// secret.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// As the caller named it.
+    /// The file, as the caller named it.
     pub file: String,
-    /// From 1; `None` where the whole file is meant.
+    /// The line, from 1. `None`: the whole file is meant.
     pub line: Option<usize>,
-    /// Dotted; empty where no key is meant.
+    /// The dotted key; empty where no key is meant.
     pub key: String,
-    /// Lower case, no full stop.
+    /// The message, in lower case and without a full stop.
     pub message: String,
 }
 

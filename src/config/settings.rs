@@ -1,4 +1,4 @@
-//! Everything that proxy.toml says, as one value.
+//! The whole configuration as one value.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::sections::{Aws, Credentials, Limits, Log, SpecsTable, Upstream};
 use super::users::{AnyUser, Holder, User};
 use super::value::BEFORE_CONN_ID;
 
-/// Everything proxy.toml says: every value typed, defaults applied, cross-checks done.
+/// The configuration as proxy.toml says it: every value typed, defaults applied, cross-checks done.
 #[derive(Debug)]
 pub struct Config {
     /// `[listen]`
@@ -26,19 +26,19 @@ pub struct Config {
     pub credentials: Credentials,
     /// `[connections.*]`
     pub connections: BTreeMap<ConnId, Arc<ConnSpec>>,
-    /// `[specs]`; `None`: the file's own connections are all there are.
+    /// `[specs]`. `None`: there are only the connections of the file.
     pub specs: Option<SpecsTable>,
-    /// `[users.*]` by name, each with an entry of its own.
+    /// The users with entries of their own, by name.
     pub users: BTreeMap<String, Arc<User>>,
-    /// `[users."*"]`: whoever has none. `None`: all other names are unknown.
+    /// `[users."*"]`: the users without an entry of their own. `None`: all other names are unknown.
     pub any_user: Option<Arc<AnyUser>>,
-    /// What is odd but no problem, each as `FILE:LINE: KEY: what`; to be logged once at start.
+    /// Oddities that are no problems, each as `FILE:LINE: KEY: what`; to be logged once at start.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Who has a name. Where `users."*"` has an SSM path, that is for AWS to say of other names.
-    /// Nobody has a name with `~`.
+    /// Finds the entry that a name falls under. Where `users."*"` has an SSM path, AWS says whether
+    /// there is such a user. A name with `~` is nobody's.
     #[must_use]
     pub fn holder(&self, name: &str) -> Option<Holder> {
         match self.users.get(name) {
@@ -48,7 +48,7 @@ impl Config {
         }
     }
 
-    /// All holders by name; the last may be any other (`None`).
+    /// All entries with their names; that of `users."*"` comes last and has none.
     pub fn holders(&self) -> impl Iterator<Item = (Option<&str>, Holder)> {
         let own = self
             .users

@@ -1,7 +1,7 @@
-//! What a configuration is made of, whatever it was written in: values with their locations, out of
-//! TOML or out of an item.
+//! The tree of a configuration, no matter what it was written in: values with their locations, out
+//! of TOML or out of an item.
 //!
-//! Owns the tree, locations, and how files become one. Knows no key.
+//! This module owns the tree and its locations. It knows no key.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
-/// Where something stands.
+/// The location of a value in the files of a configuration.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Location {
-    /// Which of the document's files.
+    /// The number of the file in its document.
     pub(super) file: usize,
-    /// From 1. `None`: the whole, or what has no lines.
+    /// The line, from 1. `None`: the whole file, or an item, which has no lines.
     pub(super) line: Option<usize>,
 }
 
@@ -26,27 +26,29 @@ impl Location {
 /// A value and its location.
 #[derive(Debug)]
 pub(super) struct Node {
+    /// The location of the value.
     pub(super) location: Location,
+    /// The value itself.
     pub(super) data: Data,
 }
 
-/// A value.
+/// A value without its location.
 #[derive(Debug)]
 pub(super) enum Data {
     Text(String),
-    /// In decimal digits, of any length.
+    /// A whole number in decimal digits, of any length.
     Integer(String),
     Float(String),
     Bool(bool),
     Datetime(Datetime),
     List(Vec<Node>),
     Table(Vec<(String, Node)>),
-    /// What no key takes, by the name of its type.
+    /// A value of a type that no key takes, by the name of that type.
     Other(&'static str),
 }
 
 impl Data {
-    /// For messages.
+    /// The name of the type, for messages.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "string",
@@ -75,11 +77,11 @@ pub enum ItemValue {
     Map(BTreeMap<String, ItemValue>),
     /// `L`
     List(Vec<ItemValue>),
-    /// What no field takes, by its name for a message: `NULL`, `B`, `SS`, …
+    /// A value of a type that no field takes, by its name for a message: `NULL`, `B`, `SS`, …
     Other(&'static str),
 }
 
-/// Parses a file. The problem never shows the line, which may hold a secret.
+/// Parses a file. The error never shows the line, which may hold a secret.
 pub(super) fn from_toml(text: &str, file: usize) -> Result<Node, (Location, String)> {
     let lines = Lines {
         file,
@@ -99,7 +101,7 @@ pub(super) fn from_toml(text: &str, file: usize) -> Result<Node, (Location, Stri
     }
 }
 
-/// One file's line ends, in bytes from its start.
+/// The line ends of one file, in bytes from its start.
 struct Lines {
     file: usize,
     ends: Vec<usize>,
@@ -139,7 +141,7 @@ impl Lines {
     }
 }
 
-/// The tree of an item, which has no lines.
+/// Makes the tree of an item, which has no lines.
 pub(super) fn from_item<'i>(fields: impl IntoIterator<Item = (&'i String, &'i ItemValue)>) -> Node {
     Node { location: Location::WHOLE, data: item_table(fields) }
 }

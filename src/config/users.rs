@@ -1,4 +1,4 @@
-//! `[users.*]`: who may log in, proven by what, to open which connections.
+//! `[users.*]`: the users that may log in, their proofs, and the connections that they may open.
 
 pub(crate) use self::access::RightList;
 pub use self::access::{Access, Right};

@@ -1,5 +1,5 @@
-//! One parser per kind of value. Messages say what is expected and never repeat the text they were
-//! given: any value may have come out of the environment.
+//! Parsers, one per kind of value. Messages say what is expected and never repeat the text: any
+//! value may have come out of the environment.
 
 use std::borrow::Cow;
 
@@ -41,5 +41,5 @@ mod stored_name;
 mod text;
 mod time;
 
-/// A value, or what is wrong with it: lower case, no full stop.
+/// A value, or the message of what is wrong with it: lower case, no full stop.
 pub(crate) type Parsed<T> = Result<T, Cow<'static, str>>;

@@ -55,7 +55,7 @@ impl Minter {
         let clients = self.calls.clients(region);
         let quota = (order.caller.account(), region);
         // 900–3600 fits.
-        let secs = i32::try_from(order.life.as_secs()).unwrap_or(900);
+        let secs = i32::try_from(order.password_duration.as_secs()).unwrap_or(900);
         let call = order.call.call();
         match &order.call {
             LoginCall::Workgroup { workgroup, database } => {

@@ -17,7 +17,7 @@ pub(crate) struct Order {
     pub(crate) region: Option<String>,
     pub(crate) call: LoginCall,
     /// 900–3600 s, the range of the API (configuration has checked it).
-    pub(crate) life: Duration,
+    pub(crate) password_duration: Duration,
     /// The user of a `per-user` login, by its raw name: what is made of it for AWS may be another's
     /// too.
     pub(crate) principal: Option<String>,

@@ -92,7 +92,7 @@ impl Plan {
                 caller: caller.clone(),
                 region: region.clone(),
                 call: call(spec, owner, (name.clone(), host.as_deref()), database.clone(), user)?,
-                life: spec.password_duration,
+                password_duration: spec.password_duration,
                 principal: per_user.then(|| owner.name.to_owned()),
             }),
         };

@@ -1,45 +1,50 @@
-//! What whoever writes lava's table may have the proxy do.
+//! Bounds on the writers of lava's table: a connection that they define can only do what the
+//! configuration allows.
 
 use thiserror::Error;
 
 use super::id::ConnId;
 use crate::config::value::glob_matches;
 
-/// What a writer of `[specs] dynamodb_table` may say; checked after the item is merged with its
-/// secret.
+/// Bounds on what a writer of the `[specs] dynamodb_table` may name. They are checked after the
+/// item is merged with its secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bounds {
-    /// Globs of conn_ids: only these are asked for.
+    /// Globs of conn_ids: the table is asked for these alone.
     pub conn_ids: Vec<String>,
-    /// Globs of the roles that may be assumed.
+    /// Globs of the role ARNs that an item may have the proxy assume.
     pub roles: Vec<String>,
-    /// What the names of SSM parameters and secrets begin with.
+    /// The names of SSM parameters and secrets in an item have to begin with this text.
     pub parameter_prefix: String,
-    /// Globs of the hosts that may be dialled.
+    /// Globs of the hosts that the proxy dials for an item.
     pub hosts: Vec<String>,
-    /// Items without `role_arn` may use the proxy's own identity, which is bounded by nothing here.
+    /// Whether items without `role_arn` may use the proxy's own identity, on which these bounds
+    /// have no hold.
     pub base_identity: bool,
 }
 
-/// A spec oversteps its bounds. The text names the key and the bound.
+/// A connection oversteps its bounds. The text names the key and the bound.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum BoundsError {
-    /// A role that no glob covers.
+    /// The item names a role that no glob of `specs.roles` covers.
     #[error("role_arn {0} is not covered by specs.roles")]
     Role(String),
-    /// A parameter outside the prefix, or an ARN, which may lead into another account.
+    /// The item names a parameter outside the prefix, or by an ARN, which may lead into another
+    /// account.
     #[error("{key}: the parameter's name does not begin with specs.parameter_prefix")]
     Parameter {
         /// `password` or `external_id`
         key: &'static str,
     },
-    /// A secret outside the prefix, or an ARN, as with parameters.
+    /// The item names a secret outside the prefix, or by an ARN, which may lead into another
+    /// account.
     #[error("secret_id: the secret's name does not begin with specs.parameter_prefix")]
     Secret,
-    /// A host that no glob covers.
+    /// The host of the item, of its secret, or the one that AWS named, is covered by no glob of
+    /// `specs.hosts`.
     #[error("host {0} is not covered by specs.hosts")]
     Host(String),
-    /// AWS would be asked under the proxy's own identity.
+    /// The item has no role, so AWS would be asked under the proxy's own identity.
     #[error(
         "there is no role_arn, and items without one use the proxy's identity only with specs.base_identity = true"
     )]
@@ -55,8 +60,8 @@ impl Bounds {
             .any(|glob| glob_matches(glob, conn_id.as_str()))
     }
 
-    /// Holds what is about to be dialled to the bounds, whoever named it: the spec, its secret, or
-    /// AWS.
+    /// Checks the host that is about to be dialled, no matter whether the spec, its secret or AWS
+    /// named it.
     ///
     /// # Errors
     /// `Host`.
@@ -69,7 +74,7 @@ impl Bounds {
         if covered { Ok(()) } else { Err(BoundsError::Host(host.to_owned())) }
     }
 
-    /// Holds a call under the last of these roles to the bounds, where there is one.
+    /// Checks the identity of a call: `has_role` says whether a role was assumed for it.
     ///
     /// # Errors
     /// `BaseIdentity`.

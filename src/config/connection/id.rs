@@ -1,4 +1,4 @@
-//! The names of connections.
+//! The logical names of connections.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::config::value;
 
-/// The logical name of a connection, checked once, so that the rest of the code cannot meet a bad one.
-/// A clone shares the text.
+/// The logical name of a connection, checked once, so that the rest of the code cannot meet a bad
+/// one. A clone shares the text.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConnId(Arc<str>);
 
 impl ConnId {
-    /// 1–63 bytes of visible characters, blanks within allowed; no `*` and `?`, which rights use as
-    /// globs.
+    /// Checks a name: 1–63 bytes of visible characters, blanks within allowed. `*` and `?` are not,
+    /// since rights use them as globs.
     ///
     /// # Errors
     /// `Name`: not such a name. `Glob`: holds `*` or `?`. `Reserved`: `proxy_admin`, the console's.
@@ -41,23 +41,23 @@ impl fmt::Display for ConnId {
     }
 }
 
-/// So that maps are searched with the text a client sent.
+/// Lets maps be searched with the text that a client sent.
 impl Borrow<str> for ConnId {
     fn borrow(&self) -> &str {
         &self.0
     }
 }
 
-/// Why a text is no conn_id.
+/// The reason why a text is no conn_id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadConnId {
-    /// Too long, empty, or not all visible.
+    /// The name is too long, empty, or holds invisible characters.
     #[error("a conn_id is 1 to 63 bytes of visible characters, with no blanks at its ends")]
     Name,
-    /// Holds a glob's character.
+    /// The name holds `*` or `?`.
     #[error("a conn_id holds no * and no ?")]
     Glob,
-    /// The console's.
+    /// The name is reserved for the console.
     #[error("proxy_admin is reserved")]
     Reserved,
 }

@@ -1,4 +1,4 @@
-//! An item of lava's table as a spec.
+//! Reads an item of lava's table as a connection.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,10 +54,10 @@ pub fn connection_from_item(
     password_duration: Duration,
 ) -> Result<ConnSpec, Problems> {
     let doc = Doc::new(Path::new(&format!("{source}: {conn_id}")), Path::new(""), None, UnknownKeys::Refuse);
-    let strangers = item
+    let unknown = item
         .keys()
         .filter(|name| !FIELDS.contains(&name.as_str()) && !is_ignored(name));
-    for name in strangers.take(MAX_TOLD) {
+    for name in unknown.take(MAX_REPORTED) {
         doc.report(
             Location::WHOLE,
             &dotted("", name),
@@ -70,14 +70,15 @@ pub fn connection_from_item(
     );
     let defaults = Defaults { enabled: false, password_duration, bounds: Some(bounds) };
     let spec = spec(Some(conn_id), Table::root(&doc, &node), &defaults);
-    let (problems, _warnings) = doc.told();
+    let (problems, _warnings) = doc.reported();
     spec.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
-/// A table's writer shall not fill the log.
-const MAX_TOLD: usize = 10;
+/// At most so many unknown fields are reported, so that the writers of the table cannot fill the
+/// log.
+const MAX_REPORTED: usize = 10;
 
-/// The proxy's own fields, and others', beside lava's.
+/// Whether a field is one that lava ignores by its name.
 fn is_ignored(name: &str) -> bool {
     name.starts_with("x-") || name.starts_with("X-")
 }
@@ -103,13 +104,13 @@ fn is_lavas(doc: &Doc<'_>, name: &str, value: &ItemValue) -> bool {
     FIELDS.contains(&name)
 }
 
-/// Whether a tag's key is compared in one way only: how AWS folds other letters, and trims, is not
-/// known.
+/// Whether a tag's key is compared in one way only. We do not know how AWS folds other letters, and
+/// trims.
 fn is_plain(key: &str) -> bool {
     key.is_ascii() && key.trim_ascii() == key
 }
 
-/// Tags that give rights in the database; STS compares keys without case.
+/// Whether a tag gives rights in the database. STS compares keys without regard to case.
 fn is_redshifts(key: &str) -> bool {
     key.to_ascii_lowercase().starts_with("redshiftdb")
 }
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_with_a_fault_is_none() {
+    fn an_item_with_a_problem_is_refused() {
         let map = |key: &str, value: ItemValue| ItemValue::Map(BTreeMap::from([(key.to_owned(), value)]));
         for (name, value, want) in [
             ("conn_id", text("other"), "conn_id: must be the name of the connection, or left out"),
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_an_item_is_not_told() {
+    fn a_password_in_an_item_is_in_no_message() {
         for (name, value) in [("password", "planted"), ("external_id", "planted+"), ("secret_id", "planted planted")] {
             let told = with(&[("user", text("u")), (name, text(value))]).unwrap_err();
             assert!(!told.contains("planted"), "{told}");

@@ -21,8 +21,8 @@ pub(super) enum Identity {
     PerUser,
 }
 
-/// Reports a problem when a key is there whose type is not the spec's. Where the type is at fault, nothing is
-/// said of its keys.
+/// Reports a problem when a key is there whose type is not the spec's. Where the type is at fault,
+/// nothing is said of its keys.
 pub(super) fn is_of_another(given: &Value<'_>, warehouse: Option<Warehouse>, owner: Warehouse) -> bool {
     let foreign = warehouse.is_some_and(|warehouse| warehouse != owner);
     if foreign {
@@ -31,6 +31,7 @@ pub(super) fn is_of_another(given: &Value<'_>, warehouse: Option<Warehouse>, own
     foreign
 }
 
+/// The word of a type.
 pub(super) fn type_name(warehouse: Warehouse) -> &'static str {
     match warehouse {
         Warehouse::Serverless => "redshift-serverless",

@@ -1,28 +1,31 @@
-//! As whom a spec logs in: a stored password, or IAM credentials for one database user or for each
-//! client.
+//! The fields of a connection that say who logs in: by a stored password, or by IAM credentials for
+//! one database user or for each client.
 
 use super::kind::{Identity, Warehouse, is_of_another};
 use super::spec::{LoginAs, LoginFrom, Roles};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 
-/// The fields that say who logs in. A field is the value it has where it is missing also behind a
-/// problem of its own.
+/// The fields about the login. A field that was refused has the value that it has where it is
+/// missing.
 pub(super) struct LoginFields<'a> {
     user: Option<String>,
     password: Option<String>,
     secret_id: Option<String>,
+    /// `identity`; `Shared` where it was refused.
     pub(super) identity: Identity,
     auto_create: bool,
     db_groups: Vec<String>,
     places: Places<'a>,
-    /// No field of these has a problem.
+    /// Whether none of the fields was refused.
     is_sound: bool,
 }
 
-/// What a provisioned cluster does for the users that log in.
+/// The keys about the users of a provisioned cluster, as they stand in the spec.
 pub(super) struct ClusterUsers {
+    /// `auto_create`
     pub(super) auto_create: bool,
+    /// `db_groups`
     pub(super) db_groups: Vec<String>,
 }
 
@@ -32,11 +35,12 @@ struct Places<'a> {
     password: Option<Value<'a>>,
     secret_id: Option<Value<'a>>,
     identity: Option<Value<'a>>,
-    /// `auto_create = true`, or `db_groups`.
+    /// The key that needs a user: `auto_create = true`, or `db_groups`.
     of_user: Option<Value<'a>>,
 }
 
 impl<'a> LoginFields<'a> {
+    /// Takes the fields out of the table and reads each by itself.
     pub(super) fn read(table: &mut Table<'a>, warehouse: Option<Warehouse>) -> Self {
         let mut take = |name| table.take(name);
         let mut places = Places {
@@ -91,7 +95,7 @@ impl<'a> LoginFields<'a> {
         }
     }
 
-    /// Whether there is a secret, which may hold what is missing.
+    /// Whether there is a secret, which may hold what the spec lacks.
     pub(super) fn has_secret(&self) -> bool {
         self.places.secret_id.is_some()
     }
@@ -106,7 +110,7 @@ impl<'a> LoginFields<'a> {
         self.places.password.is_none()
     }
 
-    /// What the fields need of each other.
+    /// Reports fields that lack another one, or contradict it.
     pub(super) fn check(&mut self, warehouse: Option<Warehouse>, roles: Option<&Roles>) {
         let may_have_user = self.places.user.is_some() || self.has_secret();
         if let Some(password) = self.places.password.as_ref().filter(|_| !may_have_user) {

@@ -1,11 +1,11 @@
-//! Holds the names in a spec to the bounds of its writer.
+//! Checks the names in a connection against the bounds of its writer.
 
 use super::bounds::{Bounds, BoundsError};
 use super::spec::{ConnSpec, LoginFrom};
 use crate::config::value::glob_matches;
 
 impl Bounds {
-    /// Holds a spec's names to the bounds: before anything is read by them.
+    /// Checks the names in a spec, before anything is read by them.
     ///
     /// # Errors
     /// `Role`, `Parameter`, `Secret`; `BaseIdentity` where no stored password can be meant.
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_proxys_own_identity_is_lent_only_where_that_is_said() {
+    fn the_base_identity_is_used_only_with_specs_base_identity() {
         let config = |more: &str| {
             let place = "host = \"h\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n";
             let text = format!("[connections.c]\ntype = \"redshift-serverless\"\n{place}{more}");

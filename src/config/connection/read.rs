@@ -1,5 +1,5 @@
-//! A connection's fields, one by one, and what they need of each other. Facts: lava's connection
-//! spec (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
+//! Reads the fields of a connection one by one, and checks what they need of each other. Facts:
+//! lava's connection spec (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,14 +19,16 @@ use crate::config::{sections, value};
 
 /// The values of fields that a spec lacks, which depend on where it was written.
 pub(super) struct Defaults<'a> {
-    /// Where `enabled` is missing.
+    /// The value of `enabled`.
     pub(super) enabled: bool,
-    /// Where `password_duration` is missing.
+    /// The value of `password_duration`.
     pub(super) password_duration: Duration,
+    /// The bounds on the writer. `None`: there are none.
     pub(super) bounds: Option<&'a Arc<Bounds>>,
 }
 
-/// `[connections.*]`, each entry already taken out of its table.
+/// Reads `[connections.*]`, whose entries were already taken out of their table. Connections with a
+/// problem are left out.
 pub(in crate::config) fn connections(
     entries: &[Value<'_>],
     password_duration: Duration,
@@ -48,7 +50,7 @@ pub(in crate::config) fn connections(
     specs
 }
 
-/// `None`: at least one problem was reported.
+/// Reads one connection. `None`: at least one problem was reported.
 pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, defaults: &Defaults<'_>) -> Option<ConnSpec> {
     let named = table.take("conn_id");
     if let Some(named) = named.filter(|value| {
@@ -129,10 +131,11 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, defaults: &Default
     })
 }
 
-/// Superusers that a cluster has from the start.
+/// The superusers that a cluster has from the start.
 const DENY_DB_USERS: [&str; 3] = ["awsuser", "admin", "rdsdb"];
 
-/// What a workgroup takes is 2000 connections, a cluster 500; some are left to others.
+/// How many sessions a warehouse takes by default: a workgroup has 2000 connections and a cluster
+/// 500, some of which are left to others.
 fn default_sessions(warehouse: Warehouse) -> usize {
     match warehouse {
         Warehouse::Serverless => 1900,
@@ -148,7 +151,7 @@ fn warehouse(text: &str) -> value::Parsed<Warehouse> {
     }
 }
 
-/// `None`: a problem was reported. `Some(None)`: the secret has it.
+/// Reads `database`. `None`: a problem was reported. `Some(None)`: the secret has it.
 fn database(table: &mut Table<'_>, login: &LoginFields<'_>) -> Option<Option<String>> {
     // A stored password logs in to any; whether a secret has one is not known yet.
     let name = if login.is_iam() { value::iam_database } else { value::database };
@@ -161,7 +164,7 @@ fn database(table: &mut Table<'_>, login: &LoginFields<'_>) -> Option<Option<Str
         .map(Some)
 }
 
-/// Keys of lava's that mean nothing here: checked, then dropped.
+/// Checks and drops those keys of lava's that mean nothing here.
 fn without_effect(table: &mut Table<'_>) {
     let _checked = table.take("subtype").and_then(|value| value.text());
     let _checked = table.take("preserve_case").and_then(|value| value.bool());

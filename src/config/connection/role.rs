@@ -1,5 +1,5 @@
-//! Which roles a spec assumes, one after the other, and what goes with them: external ids, session
-//! tags, a token.
+//! Reads the roles that a connection assumes one after the other, and what goes with them: external
+//! ids, session tags, a token.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,17 @@ use super::spec::{RoleHop, Roles};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 
-/// Each hop is a call, and each but the first a chained one.
+/// Most roles in a chain. Each hop is a call to STS.
 const MAX_HOPS: usize = 5;
 
-/// What an AssumeRole takes (STS API, `Tags`).
+/// Most session tags in one AssumeRole (STS API, `Tags`).
 const MAX_TAGS: usize = 50;
 
-/// The tag that a `per-user` login has of its own.
+/// The session tag that a `per-user` login sets itself.
 const ROLES_TAG: &str = "RedshiftDbRoles";
 
-/// `None`: a problem was reported.
+/// Reads `role_arn`, `external_id`, `tags` and `web_identity_token_file`. `None`: a problem was
+/// reported.
 pub(super) fn roles(table: &mut Table<'_>, identity: Identity) -> Option<Roles> {
     let external_id = table.take("external_id");
     let external = external_id
@@ -59,6 +60,7 @@ pub(super) fn roles(table: &mut Table<'_>, identity: Identity) -> Option<Roles> 
     Some(Roles { hops, web_identity_token_file: token, tags })
 }
 
+/// Reports an external id or tags of a role that is assumed with a web identity:
 /// AssumeRoleWithWebIdentity has neither ExternalId nor Tags (STS API).
 fn token_takes_none(
     hops: &[RoleHop],
@@ -81,7 +83,7 @@ fn token_takes_none(
     fine
 }
 
-/// One ARN, or a list of ARNs and `{ role_arn, external_id }`.
+/// Reads one ARN, or a list of ARNs and `{ role_arn, external_id }`.
 fn hops(place: &Value<'_>) -> Option<Vec<RoleHop>> {
     if !place.is_list() {
         let role_arn = place.parse(value::role_arn)?;
@@ -119,7 +121,7 @@ fn token_file(place: &Value<'_>) -> Option<PathBuf> {
     path.map(|path| place.beside(Path::new(&path)))
 }
 
-/// Text by text; keys that differ by case alone are one to STS.
+/// Reads session tags. Keys that differ by case alone are one key to STS.
 fn tags(place: &Value<'_>, identity: Identity) -> Option<BTreeMap<String, String>> {
     let mut table = place.table("connections.*.tags");
     let given = table.names();

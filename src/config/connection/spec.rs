@@ -1,4 +1,4 @@
-//! What a conn_id stands for.
+//! The specification of a connection.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,12 +29,12 @@ pub struct ConnSpec {
     pub description: Option<String>,
     /// A text for people.
     pub owner: Option<String>,
-    /// DNS name or address to dial. `None`: the secret's, or what GetWorkgroup or DescribeClusters
-    /// says.
+    /// The DNS name or address to dial. `None`: the secret has it, or GetWorkgroup or
+    /// DescribeClusters says it.
     pub host: Option<String>,
-    /// TCP port. `None`: as the host; at last 5439.
+    /// The TCP port. `None`: the one that comes with the host; else 5439.
     pub port: Option<u16>,
-    /// The real database, sent upstream and to the credential API. `None`: the secret's.
+    /// The real database, sent upstream and to the credential API. `None`: the secret has it.
     pub database: Option<String>,
     /// The Region of the warehouse, out of the name of `host` where that is an endpoint's. `None`:
     /// that of a host that the secret has, `[aws] region`, or the SDK's chain.
@@ -45,16 +45,16 @@ pub struct ConnSpec {
     pub tls_server_name: Option<String>,
     /// Which CAs may vouch for this warehouse, where not `[upstream] ca`.
     pub ca: Option<Ca>,
-    /// A port of its own: every login there is for this connection, disabled or not.
+    /// A port of the connection's own: every login there is for this connection, disabled or not.
     pub listen: Option<SocketAddr>,
-    /// Sessions of this process on this connection; at least 1.
+    /// Most sessions of this process on this connection; at least 1.
     pub max_sessions: usize,
     /// The application_name that the warehouse is told.
     pub application_name: NameTemplate,
     /// Which of the client's startup parameters the warehouse gets, and which others.
     pub startup_parameters: StartupPolicy,
-    /// Holds whoever wrote the spec to what it may name. `None`: it stands in the configuration
-    /// file, which nothing bounds.
+    /// The bounds on whoever wrote the spec. `None`: it stands in the configuration file, which
+    /// nothing bounds.
     pub bounds: Option<Arc<Bounds>>,
 }
 
@@ -70,65 +70,65 @@ pub enum Target {
 /// A workgroup of Redshift Serverless.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Workgroup {
-    /// `workgroupName`: 3–64 of `[a-z0-9-]`; out of the name of `host`, where that is an
+    /// `workgroupName`: 3–64 of `[a-z0-9-]`, read from the name of `host` where that is an
     /// endpoint's. `None`: the first label of a host that the secret has.
     pub name: Option<String>,
-    /// Users with different `db_roles` over one role are accepted, though they share one `IAMR:`
-    /// user.
+    /// Whether users with different `db_roles` may share a role, which makes them one `IAMR:` user.
     pub shared_user_roles: bool,
 }
 
 /// A provisioned cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cluster {
-    /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`; out of the name of `host`, where that is an
+    /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`, read from the name of `host` where that is an
     /// endpoint's. `None`: the first label of a host that the secret has.
     pub id: Option<String>,
-    /// GetClusterCredentials `AutoCreate`.
+    /// `AutoCreate` of GetClusterCredentials.
     pub auto_create: bool,
-    /// GetClusterCredentials `DbGroups`.
+    /// `DbGroups` of GetClusterCredentials.
     pub db_groups: Vec<String>,
-    /// Database users that IAM is not asked for: for a `per-user` login, or for an item of the
-    /// table.
+    /// Database users for whom IAM is not asked: neither for a `per-user` login, nor for an item of
+    /// the table.
     pub deny_db_users: Vec<String>,
 }
 
-/// Where a connection's login comes from. lava's precedence: the spec's password, the secret's, IAM
-/// credentials.
+/// The place that a connection's login comes from. lava's precedence: the spec's password, the
+/// secret's, IAM credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LoginFrom {
-    /// IAM credentials: nothing that could hold a password is named.
+    /// IAM credentials are asked for, since the spec names nothing that could hold a password.
     Iam(LoginAs),
-    /// A password in an SSM parameter.
+    /// The password is in an SSM parameter.
     Parameter {
-        /// The NAME of the parameter.
+        /// The name or ARN of the parameter.
         name: String,
-        /// The database user. `None`: the secret's.
+        /// The database user. `None`: the secret has it.
         user: Option<String>,
-        /// Name or ARN of the Secrets Manager secret that fills the fields not given here.
+        /// Name or ARN of the Secrets Manager secret that fills the fields which the spec lacks.
         secret_id: Option<String>,
     },
-    /// The password in a Secrets Manager secret; IAM credentials, if there turns out to be none.
+    /// The password is in a Secrets Manager secret. If it turns out to hold none, IAM credentials
+    /// are asked for.
     Secret {
-        /// Name or ARN of the secret, which also fills the fields not given here.
+        /// Name or ARN of the secret, which also fills the fields that the spec lacks.
         id: String,
-        /// As whom the login is, by the secret's password or by IAM.
+        /// The user of the login, by the secret's password or by IAM.
         login_as: LoginAs,
     },
 }
 
-/// `identity`: as whom a login that IAM may be asked for logs in.
+/// `identity`: the database user of a login for which IAM may be asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LoginAs {
-    /// One login for all users.
+    /// All users share one login.
     Shared {
         /// The user of the secret's password, or the `DbUser` of GetClusterCredentials. `None`: the
-        /// secret's. Never where a workgroup's IAM credentials are certain: they have one of their
-        /// own.
+        /// secret has it. A workgroup's IAM credentials have a user of their own, so that it is
+        /// `None` where those are certain.
         user: Option<String>,
     },
-    /// One login for each user: the STS session, its `RedshiftDbRoles` tag, or the `DbUser` are the
-    /// user's own.
+    /// Each user has a login of its own: the STS session, its `RedshiftDbRoles` tag, or the
+    /// `DbUser` are the user's.
     PerUser,
 }
 
@@ -138,9 +138,10 @@ pub struct Roles {
     /// The roles to assume one after the other; the last one decides the `IAMR:` name. Empty: the
     /// base identity's own.
     pub hops: Vec<RoleHop>,
-    /// The first hop is by AssumeRoleWithWebIdentity with this file's token; only with hops.
+    /// The file of the token with which the first role is assumed (AssumeRoleWithWebIdentity).
+    /// `None`: it is assumed by AssumeRole.
     pub web_identity_token_file: Option<PathBuf>,
-    /// STS session tags of the last hop.
+    /// The STS session tags of the last hop.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -149,7 +150,7 @@ pub struct Roles {
 pub struct RoleHop {
     /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`
     pub role_arn: String,
-    /// The name of the SSM parameter that holds the external id.
+    /// The name of the SSM parameter that holds the external id; never the id itself.
     pub external_id: Option<String>,
 }
 
@@ -195,7 +196,7 @@ impl LoginFrom {
         }
     }
 
-    /// The NAME of the SSM parameter that holds the password.
+    /// The name or ARN of the SSM parameter that holds the password.
     #[must_use]
     pub fn parameter(&self) -> Option<&str> {
         match self {

@@ -1,9 +1,9 @@
-//! What becomes of a client's startup parameters on the way to this connection's warehouse.
+//! The rules for a client's startup parameters on the way to a warehouse.
 
 use crate::config::reader::{Table, Value};
 use crate::config::value::Parsed;
 
-/// Longest application_name that the warehouse is told, in bytes.
+/// Longest application_name that is sent to the warehouse, in bytes.
 pub(crate) const MAX_APPLICATION_NAME: usize = 250;
 
 /// Most names in `drop`, and in `set`.
@@ -13,38 +13,40 @@ const MAX_NAMES: usize = 64;
 const MAX_NAME: usize = 63;
 const MAX_VALUE: usize = 1024;
 
-/// All that is set, in bytes: a startup message holds 10,000, and most of it is the client's.
+/// Most bytes that a connection sets: a startup message holds 10,000, and most of it is the
+/// client's.
 const MAX_SET: usize = 4096;
 
-/// Of the proxy's own making; no connection drops them.
+/// Parameters that the proxy makes itself, so that no connection drops them.
 pub(crate) const OURS: [&str; 2] = ["user", "database"];
 
-/// Neither passed on nor set: replication, and what native identity providers ask for.
+/// Parameters that are neither passed on nor set: replication, and those of native identity
+/// providers.
 pub(crate) const NEVER_PASSED: [&str; 6] =
     ["replication", "idp_type", "provider_name", "token_type", "identity_namespace", "idc_client_display_name"];
 
-/// What no connection sets besides: what has a key of its own, what holds other parameters, and
-/// what a driver has to say itself.
+/// Parameters that no connection sets besides: the one that has a key of its own, the one that
+/// holds other parameters, and those that a driver has to say itself.
 const NEVER_SET: [&str; 4] = ["application_name", "options", "client_protocol_version", "plugin_name"];
 
-/// `application_name`: what the warehouse is told.
+/// The template of `application_name`, as a connection has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NameTemplate(Vec<Piece>);
 
 /// A part of a template.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Piece {
-    /// As it is.
+    /// Literal text.
     Text(String),
-    /// `{application_name}`: the client's own; the only one that is cut.
+    /// `{application_name}`: the client's own, which is the only piece that is cut to fit.
     ApplicationName,
-    /// `{user}`: the client's.
+    /// `{user}`: the user of the client.
     User,
     /// `{conn_id}`
     ConnId,
     /// `{client_addr}`
     ClientAddr,
-    /// `{session_id}`: that of the proxy's log.
+    /// `{session_id}`: the id of the session in the proxy's log.
     SessionId,
 }
 
@@ -57,11 +59,10 @@ const PLACEHOLDERS: [(&str, Piece); 5] = [
 ];
 
 impl NameTemplate {
-    /// Text with placeholders in braces; there is no other use for a brace.
+    /// Reads text with placeholders in braces. A brace has no other use.
     ///
     /// # Errors
-    /// An unknown placeholder, a brace without its other, control characters, or more text than
-    /// fits.
+    /// An unknown placeholder, an unbalanced brace, control characters, or more text than fits.
     pub fn parse(text: &str) -> Result<Self, std::borrow::Cow<'static, str>> {
         if text.contains(char::is_control) {
             return Err("must hold no control characters".into());
@@ -82,20 +83,20 @@ impl NameTemplate {
         Ok(Self(pieces))
     }
 
-    /// Its parts, in order.
+    /// The pieces in their order.
     #[must_use]
     pub fn pieces(&self) -> &[Piece] {
         &self.0
     }
 
-    /// Whether it stands for the client's own, just so.
+    /// Whether the template passes on the client's own application_name unchanged.
     #[must_use]
     pub fn is_clients_own(&self) -> bool {
         self.0 == [Piece::ApplicationName]
     }
 }
 
-/// `{application_name}`
+/// The template `{application_name}`.
 impl Default for NameTemplate {
     fn default() -> Self {
         Self(vec![Piece::ApplicationName])
@@ -112,7 +113,7 @@ fn unknown() -> String {
     format!("unknown placeholder: there are {}", names.join(", "))
 }
 
-/// How many bytes that is.
+/// Adds literal text, and says how many bytes it has.
 fn push_text(pieces: &mut Vec<Piece>, text: &str) -> Result<usize, &'static str> {
     if text.contains('}') {
         return Err(UNBALANCED);
@@ -123,29 +124,30 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) -> Result<usize, &'static str>
     Ok(text.len())
 }
 
-/// `startup_parameters`: names are compared without regard to case.
+/// `startup_parameters`: the changes to a client's parameters. Names are compared without regard to
+/// case.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StartupPolicy {
-    /// Not passed on, wherever the client says them.
+    /// Names of parameters that are not passed on.
     pub drop: Vec<String>,
-    /// Sent in place of what the client says.
+    /// Names and values that are sent in place of the client's.
     pub set: Vec<(String, String)>,
 }
 
 impl StartupPolicy {
-    /// Whether it says nothing.
+    /// Whether nothing is changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.drop.is_empty() && self.set.is_empty()
     }
 
-    /// Whether what the client says of this parameter is dropped.
+    /// Whether the client's value of this parameter is dropped.
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
         is_one_of(&self.drop, name)
     }
 
-    /// Whether the connection says what this parameter is.
+    /// Whether the connection sets this parameter.
     #[must_use]
     pub fn sets(&self, name: &str) -> bool {
         self.set
@@ -245,14 +247,14 @@ fn settable(name: &str) -> Parsed<()> {
     parameter_name(name)
 }
 
-/// The server's own names are compared without regard to case.
+/// Whether a name is in the list. The server compares names without regard to case, too.
 fn is_one_of(names: &[impl AsRef<str>], name: &str) -> bool {
     names
         .iter()
         .any(|known| name.eq_ignore_ascii_case(known.as_ref()))
 }
 
-/// As PostgreSQL names its own and those of extensions.
+/// Checks the name of a parameter, as PostgreSQL names its own and those of extensions.
 fn parameter_name(name: &str) -> Parsed<()> {
     let is_name = (1..=MAX_NAME).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_with_other_braces_are_faults() {
+    fn templates_with_other_braces_are_refused() {
         for template in ["{", "}", "{user", "user}", "{user}}", "{{user}}", "a}b{user}"] {
             let why = NameTemplate::parse(template).unwrap_err();
             assert!(why.contains("without its other") || why.contains("unknown placeholder"), "{template}: {why}");

@@ -1,17 +1,18 @@
-//! Which warehouse a spec means: host, workgroup or cluster, Region.
+//! Reads which warehouse a connection means: host, workgroup or cluster, Region.
 
 use super::kind::{Warehouse, is_of_another, type_name};
 use super::login::LoginFields;
 use crate::config::reader::{Table, Value};
 use crate::config::value::{self, Endpoint, Parsed, endpoint};
 
-/// Where the database is, as far as the spec says.
+/// The place of the database, as far as the spec says.
 #[derive(Debug)]
 pub(super) struct Located {
+    /// The host, as written.
     pub(super) host: Option<String>,
-    /// The workgroup's or the cluster's.
+    /// The name of the workgroup or cluster.
     pub(super) name: Option<String>,
-    /// The one in the host's name.
+    /// The Region in the host's name.
     pub(super) region: Option<String>,
 }
 
@@ -52,7 +53,7 @@ pub(super) fn located(table: &mut Table<'_>, warehouse: Option<Warehouse>, login
 #[derive(Debug, Eq, PartialEq)]
 enum Named {
     Missing,
-    /// It is there, and a problem was reported.
+    /// The name was refused, and a problem reported.
     Unusable,
     Is(String),
 }
@@ -72,8 +73,8 @@ fn named<'a>(
     given.parse(parser).map_or(Named::Unusable, Named::Is)
 }
 
-/// What the host's name tells. lava's first-label rule, where the host is an endpoint of Redshift;
-/// elsewhere a guess would only show at the first login, as "not found".
+/// Learns the name and the Region from the host, by lava's first-label rule, where the host is an
+/// endpoint of Redshift. Elsewhere a guess would only show at the first login, as "not found".
 fn learn(
     located: &mut Located,
     table: &Table<'_>,

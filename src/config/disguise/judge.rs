@@ -1,20 +1,22 @@
-//! The judgement itself.
+//! Tells passwords and verifiers from other texts.
 
 use super::flaw::BadPassword;
 use super::marks::{PREFIX, holds_keys, is_crypt, is_md5, is_scram, is_user_list};
 use crate::crypto::verifier::BadVerifier;
 use crate::secret::{Secret, SecretJson};
 
-/// A text as what it is.
+/// A text that was accepted.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Judged<'t> {
-    /// Has the form of a verifier: whether it is one, [`crate::crypto::Verifier::parse`] says.
+    /// The text has the form of a verifier; [`crate::crypto::Verifier::parse`] says whether it is
+    /// one.
     Verifier(&'t str),
-    /// A password.
+    /// The text is a password.
     Plain(&'t str),
 }
 
-/// Judges what a reference led to, less the one newline that editors and `echo` leave behind.
+/// Judges the text that a reference led to, without the one newline that editors and `echo` leave
+/// behind.
 ///
 /// # Errors
 /// See [`BadPassword`].
@@ -41,7 +43,7 @@ pub(crate) fn judge(text: &str) -> Result<Judged<'_>, BadPassword> {
     Ok(Judged::Plain(text))
 }
 
-/// A text that is something else than a password, wherever it stands. `None`: it may be a password.
+/// Judges a text that is not a password, wherever it stands. `None`: it may be a password.
 pub(crate) fn disguised(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     let wrapping = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | '\u{feff}');
     let bare = text.trim_matches(wrapping);
@@ -72,8 +74,8 @@ pub(crate) fn disguised(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     (text.trim_start().starts_with('{') && is_object(text)).then_some(Err(BadPassword::Json))
 }
 
-/// Judges the text that stands in the file itself, where a reference may stand too. `None`: it may
-/// well be one.
+/// Judges a text that stands in the configuration file itself, where a reference may stand too.
+/// `None`: it may be a reference.
 pub(crate) fn in_place(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     match disguised(text)? {
         // A file may be called so; and what refers to it says more about PEM.
@@ -83,13 +85,13 @@ pub(crate) fn in_place(text: &str) -> Option<Result<Judged<'_>, BadPassword>> {
     }
 }
 
-/// Less the one newline that editors and `echo` leave behind.
+/// Cuts off the one newline that editors and `echo` leave behind.
 pub(crate) fn without_newline(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// One that begins as it should, with nothing around it.
+/// Judges a text that begins as a verifier does, with nothing around it.
 fn scram(text: &str) -> Result<Judged<'_>, BadPassword> {
     match text.matches('$').count() {
         _ if text.contains("$$") => Err(BadPassword::DoubleDollars),
@@ -98,7 +100,7 @@ fn scram(text: &str) -> Result<Judged<'_>, BadPassword> {
     }
 }
 
-/// What has been done to a verifier.
+/// Finds out what has been done to a verifier.
 fn spoilt(text: &str) -> BadPassword {
     if text.contains('\\') {
         BadPassword::Backslash

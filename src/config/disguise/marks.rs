@@ -1,18 +1,19 @@
-//! The marks by which texts are known that stand for a password: verifiers, hashes, lines of user
-//! lists.
+//! The marks by which verifiers, hashes and lines of user lists are known.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// The beginning of a verifier.
 pub(super) const PREFIX: &str = "SCRAM-SHA-256";
 
-/// Of any hash, and also where nothing is behind it any more.
+/// Whether the text begins as a SCRAM verifier of any hash does, even where nothing is left behind
+/// that.
 pub(super) fn is_scram(bare: &str) -> bool {
     bare.get(.."SCRAM-SHA-".len())
         .is_some_and(|start| start.eq_ignore_ascii_case("SCRAM-SHA-"))
 }
 
-/// `STOREDKEY:SERVERKEY` at the end, whatever is left ahead of it.
+/// Whether the text ends in `STOREDKEY:SERVERKEY`, no matter what is left ahead of it.
 pub(super) fn holds_keys(bare: &str) -> bool {
     let is_key = |text: &str| {
         STANDARD
@@ -27,11 +28,11 @@ pub(super) fn holds_keys(bare: &str) -> bool {
     is_key(server) && stored.is_some_and(is_key)
 }
 
-/// SHA-256 yields as many, and base64 makes as many letters of them.
+/// Length of a SHA-256 hash, and of its base64 text.
 const KEY_BYTES: usize = 32;
 const KEY_CHARS: usize = 44;
 
-/// PostgreSQL's and PgBouncer's.
+/// Whether the text is an MD5 hash of PostgreSQL's and PgBouncer's form.
 pub(super) fn is_md5(bare: &str) -> bool {
     let hash = bare
         .get(..3)
@@ -40,7 +41,8 @@ pub(super) fn is_md5(bare: &str) -> bool {
     hash.is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// crypt(5)'s `$ID$`, LDAP's `{SCHEME}`, Django's and Werkzeug's `pbkdf2`.
+/// Whether the text is a hash in the form of crypt(5) (`$ID$`), LDAP (`{SCHEME}`), or Django and
+/// Werkzeug (`pbkdf2`).
 pub(super) fn is_crypt(bare: &str) -> bool {
     const SHORTEST: usize = 20;
     let ids = ["1", "2a", "2b", "2x", "2y", "5", "6", "7", "y", "gy", "argon2d", "argon2i", "argon2id", "scrypt"];
@@ -52,7 +54,8 @@ pub(super) fn is_crypt(bare: &str) -> bool {
     bare.len() >= SHORTEST && (of_crypt || starts.iter().any(|start| bare.starts_with(start)))
 }
 
-/// `"user" "secret"`; where a shell has eaten the quotes, by what is behind the blank.
+/// Whether the text is a line of a user list, `"user" "secret"`. Where a shell has eaten the
+/// quotes, the word behind the blank tells.
 pub(super) fn is_user_list(text: &str) -> bool {
     let quoted = text
         .trim_start()

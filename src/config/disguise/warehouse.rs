@@ -1,13 +1,13 @@
-//! Passwords of warehouses, which have to be the passwords themselves.
+//! Judges passwords of warehouses, which take nothing but the password itself.
 
 use super::flaw::BadPassword;
 use super::judge::{Judged, disguised, judge, without_newline};
 
-/// Judges a warehouse's password, less the one newline that editors and `echo` leave behind. The
-/// warehouse wants the password itself: whatever stands for one is told, by what it is.
+/// Judges a warehouse's password out of a parameter, and cuts off the one newline that editors and
+/// `echo` leave behind. The error names what stands there in place of a password.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The text cannot be the password; the error says why.
 pub(crate) fn warehouse_password(text: &str) -> Result<&str, &'static str> {
     Err(match judge(text) {
         Ok(Judged::Plain(text)) => return Ok(text),
@@ -20,11 +20,11 @@ pub(crate) fn warehouse_password(text: &str) -> Result<&str, &'static str> {
     })
 }
 
-/// Judges the password of a warehouse that a secret's JSON holds: it is exact, and may be anything
-/// but what stands for a password.
+/// Judges a warehouse's password out of a secret's JSON. It is exact, so that it may be any text
+/// but one that stands for a password.
 ///
 /// # Errors
-/// What it is.
+/// The text stands for a password; the error says what it is.
 pub(crate) fn of_a_secret(text: &str) -> Result<(), &'static str> {
     Err(match disguised(text) {
         None => return Ok(()),

@@ -1,4 +1,4 @@
-//! What the listener's settings mean elsewhere: for the ports of connections, and for users.
+//! The consequences of the listener's settings for the ports of connections, and for users.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
@@ -8,24 +8,26 @@ use super::settings::{Listen, TlsMode};
 use crate::config::connection::{ConnId, ConnSpec};
 use crate::config::reader::Value;
 
-/// How clients come in, before they prove who they are.
+/// The way in which clients connect, before they prove who they are.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) struct Entrance {
-    /// `None`: a problem. Then nothing is said about what it would have needed.
+    /// The mode of TLS. `None`: it was refused, so that nothing is said about what it would have
+    /// needed.
     pub(super) mode: Option<TlsMode>,
+    /// Whether there is a certificate of the operator's, or a part of one.
     pub(super) has_identity: bool,
-    /// For one of `listen.tls.client_ca`.
+    /// Whether clients are asked for certificates, by `listen.tls.client_ca`.
     pub(in crate::config) asks_for_certificates: bool,
 }
 
 impl Entrance {
-    /// The mode; behind a problem the default.
+    /// The mode of TLS; the default where it was refused.
     pub(in crate::config) fn tls(&self) -> TlsMode {
         self.mode.unwrap_or(TlsMode::Require)
     }
 
-    /// Reports a problem where clients elsewhere would be served with a certificate that nobody can verify;
-    /// warns where without TLS.
+    /// Reports a certificate that clients on other machines cannot verify, and warns of an address
+    /// on which they are served without TLS.
     pub(super) fn check(&self, address: SocketAddr, place: &Value<'_>) {
         match self.mode {
             _ if address.ip().is_loopback() => {}
@@ -38,7 +40,8 @@ impl Entrance {
     }
 }
 
-/// `connections.*.listen`, of connections without problems, told at their entries.
+/// Checks `connections.*.listen` of connections without problems. Messages are about the
+/// connections' entries.
 pub(in crate::config) fn check_ports(
     connections: &BTreeMap<ConnId, Arc<ConnSpec>>,
     entries: &[Value<'_>],

@@ -1,4 +1,4 @@
-//! The listener's certificate and key, and whose certificates clients may show.
+//! The listener's certificate and key, and the CA of clients' certificates.
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
@@ -10,15 +10,15 @@ use crate::secret::Secret;
 /// The listener's certificate chain and key, each in PEM.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Leaf first.
+    /// The certificate chain, leaf first.
     pub cert: Material,
-    /// PKCS#8, PKCS#1 or SEC1.
+    /// The private key, in PKCS#8, PKCS#1 or SEC1.
     pub key: Material,
 }
 
 impl Identity {
-    /// The chain and the key of two texts, whenever they were read: each well-formed, and of each
-    /// other.
+    /// Reads a chain and its key from two texts, which may have been read at different times. Each
+    /// has to be well-formed, and they have to belong together.
     ///
     /// # Errors
     /// See [`BadIdentity`].
@@ -29,7 +29,7 @@ impl Identity {
         Ok(CertifiedIdentity { pair, key })
     }
 
-    /// What is wrong with two texts that are to be certificate and key.
+    /// Checks that two texts are a certificate chain and its key.
     ///
     /// # Errors
     /// See [`BadIdentity`].
@@ -40,19 +40,19 @@ impl Identity {
 
 /// A certificate chain and its key, which belong together.
 pub(crate) struct CertifiedIdentity {
-    /// Ready for handshakes.
+    /// The pair, ready for handshakes.
     pub(crate) pair: CertifiedKey,
-    /// The key itself.
+    /// The private key alone.
     pub(crate) key: PrivateKeyDer<'static>,
 }
 
-/// Why a certificate or its key cannot be used. Holds nothing of either.
+/// The reason why a certificate or its key cannot be used. Holds nothing of either.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadIdentity {
-    /// The chain.
+    /// The chain cannot be used.
     #[error("listen.tls.cert: {0}")]
     Cert(BadPem),
-    /// The key, or that it is another certificate's.
+    /// The key cannot be used, or belongs to another certificate.
     #[error("listen.tls.key: {0}")]
     Key(BadPem),
 }
@@ -60,8 +60,8 @@ pub enum BadIdentity {
 /// `listen.tls.client_ca` and `client_crl`
 #[derive(Clone, Debug)]
 pub struct ClientCa {
-    /// PEM bundle.
+    /// The CA certificates, as a PEM bundle.
     pub ca: Material,
-    /// PEM, one list or more. `None`: no certificate is revoked.
+    /// The revocation lists in PEM. `None`: no certificate is revoked.
     pub crl: Option<Material>,
 }

@@ -1,4 +1,4 @@
-//! The keys of `[listen]`, one by one.
+//! Reads the keys of `[listen]` one by one.
 
 use std::net::SocketAddr;
 
@@ -10,8 +10,8 @@ use super::settings::{ChannelBinding, Listen, TlsMode};
 use crate::config::reader::{Table, Value};
 use crate::config::value::{self, BadPem, Parsed, Reference};
 
-/// `[listen]`, and what other tables are held to by it. Behind a problem, reading goes on with the
-/// default.
+/// Reads `[listen]`, and what other tables need to know of it. A value that was refused is replaced
+/// by the default.
 pub(in crate::config) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     let places = addresses(&mut table);
     let public_name = table
@@ -75,7 +75,7 @@ pub(in crate::config) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     (listen, entrance)
 }
 
-/// `listen.tls.client_ca` and `client_crl`.
+/// Reads `listen.tls.client_ca` and `client_crl`.
 fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
     if let (None, Some(crl)) = (&ca, &crl) {
         crl.report("needs listen.tls.client_ca beside it");
@@ -86,7 +86,7 @@ fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
     Some(ClientCa { ca: ca?, crl: crl? })
 }
 
-/// With where the file says so; the default is said nowhere.
+/// Reads the addresses, each with its place in the file. The default has none.
 fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> {
     let default = || vec![(SocketAddr::from(([127, 0, 0, 1], 5439)), None)];
     let Some(given) = table.take("address") else { return default() };
@@ -105,7 +105,7 @@ fn addresses<'a>(table: &mut Table<'a>) -> Vec<(SocketAddr, Option<Value<'a>>)> 
     places
 }
 
-/// As a problem of the key that refers to the text.
+/// Turns a flaw of a PEM text into a problem of the key that refers to it.
 fn checked<T>(read: Result<T, BadPem>) -> Parsed<()> {
     read.map(drop).map_err(|why| why.to_string().into())
 }
@@ -141,7 +141,7 @@ fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity>
     }
 }
 
-/// `listen.proxy_protocol_from`
+/// Reads `listen.proxy_protocol_from`.
 fn balancers(table: &mut Table<'_>) -> Vec<IpNet> {
     let Some(place) = table.take("proxy_protocol_from") else { return Vec::new() };
     let networks = place.texts(value::network);

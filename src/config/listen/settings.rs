@@ -1,4 +1,4 @@
-//! What `[listen]` says.
+//! The settings of `[listen]`.
 
 use std::net::SocketAddr;
 
@@ -7,29 +7,30 @@ use ipnet::IpNet;
 use super::identity::{ClientCa, Identity};
 use crate::config::value::PublicName;
 
-/// Where clients are accepted.
+/// The listener: where and how clients are accepted.
 #[derive(Clone, Debug)]
 pub struct Listen {
-    /// At least one.
+    /// The addresses to listen on; at least one.
     pub addresses: Vec<SocketAddr>,
-    /// What clients call this proxy, for `url`. `None`: as its certificate says.
+    /// The name by which clients reach this proxy, for the command `url`. `None`: its certificate
+    /// says.
     pub public_name: Option<PublicName>,
     /// Whether clients must, may or cannot use TLS.
     pub tls: TlsMode,
     /// Whether clients may bind their proof to the certificate that they were shown. Unused with
     /// `Disable`.
     pub channel_binding: ChannelBinding,
-    /// `None`: a self-signed certificate is made at start (loopback addresses only; checked here).
-    /// Unused with `Disable`.
+    /// The certificate and key. `None`: a self-signed certificate is made at start, for loopback
+    /// addresses only, as was checked. Unused with `Disable`.
     pub identity: Option<Identity>,
-    /// Whose PROXY header is required and believed; elsewhere one is refused.
+    /// Networks whose PROXY header is required and believed; from elsewhere one is refused.
     pub proxy_protocol_from: Vec<IpNet>,
-    /// `CONN_ID.suffix` as TLS server name is that conn_id's. In lower case.
+    /// The suffix of TLS server names, in lower case: `CONN_ID.SUFFIX` selects that connection.
     pub sni_suffix: Option<String>,
-    /// Other processes may listen on the same addresses.
+    /// Whether other processes may listen on the same addresses (`SO_REUSEPORT`).
     pub reuse_port: bool,
-    /// Whose certificates clients may show. `None`: they are not asked for one. Unused with
-    /// `Disable`.
+    /// The CA of the certificates that clients may show. `None`: clients are not asked for one.
+    /// Unused with `Disable`.
     pub clients: Option<ClientCa>,
 }
 
@@ -38,9 +39,9 @@ pub struct Listen {
 pub enum TlsMode {
     /// Sessions without TLS are refused (default).
     Require,
-    /// Both are served.
+    /// Sessions with and without TLS are served.
     Prefer,
-    /// An SSLRequest is answered with `N`.
+    /// TLS is not offered: an SSLRequest is answered with `N`.
     Disable,
 }
 
@@ -49,7 +50,7 @@ pub enum TlsMode {
 pub enum ChannelBinding {
     /// SCRAM-SHA-256-PLUS is offered inside TLS, where the certificate allows for it (default).
     Auto,
-    /// It is never offered: TLS ends in front of the proxy or is encrypted anew there, so that
-    /// clients see another certificate than the proxy's, or none.
+    /// SCRAM-SHA-256-PLUS is never offered: TLS ends in front of the proxy or is encrypted anew
+    /// there, so that clients see another certificate than the proxy's, or none.
     Off,
 }

@@ -8,24 +8,27 @@ use crate::config::keys::UnknownKeys;
 use crate::config::problem::{Problem, Problems};
 use crate::config::tree::Location;
 
-/// The environment.
+/// Looks up a variable of the environment.
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A configuration while it is read; collects what is wrong with it.
+/// A configuration while it is read. The readers of keys share it to report problems and warnings,
+/// which it collects.
 pub(in crate::config) struct Doc<'a> {
-    /// The first is what the caller gave; those it includes are behind it.
+    /// The files: the first is the one that the caller gave, those that it includes follow.
     files: RefCell<Vec<PathBuf>>,
-    /// Where relative paths in the first one start.
+    /// The folder in which relative paths of the first file start.
     pub(super) folder: PathBuf,
-    /// `None`: what `${` begins is no variable, but text.
+    /// The environment. `None`: `${` is text like any other, and begins no variable.
     pub(in crate::config) env: Option<Env<'a>>,
+    /// The treatment of unknown keys.
     pub(super) unknown_keys: UnknownKeys,
     problems: RefCell<Vec<(Location, Problem)>>,
     warnings: RefCell<Vec<(Location, Problem)>>,
 }
 
 impl<'a> Doc<'a> {
-    /// `path`: its first file as the caller named it. Paths in it start in `folder`.
+    /// Begins with the first file, by the name that the caller gave it. Paths in it start in
+    /// `folder`.
     pub(in crate::config) fn new(path: &Path, folder: &Path, env: Option<Env<'a>>, unknown_keys: UnknownKeys) -> Self {
         let files = RefCell::new(vec![path.to_owned()]);
         Self {
@@ -38,24 +41,26 @@ impl<'a> Doc<'a> {
         }
     }
 
-    /// Problems and warnings, each in the order of files and lines.
-    pub(in crate::config) fn told(self) -> (Problems, Problems) {
+    /// The problems and the warnings, each in the order of files and lines.
+    pub(in crate::config) fn reported(self) -> (Problems, Problems) {
         (Problems::new(self.problems.into_inner()), Problems::new(self.warnings.into_inner()))
     }
 
-    /// One more file; its number.
+    /// Adds a file, and gives its number.
     pub(in crate::config) fn add(&self, path: PathBuf) -> usize {
         let mut files = self.files.borrow_mut();
         files.push(path);
         files.len() - 1
     }
 
+    /// Reports a problem.
     pub(in crate::config) fn report(&self, location: Location, key: &str, message: impl Display) {
         self.problems
             .borrow_mut()
             .push((location, self.note(location, key, &message)));
     }
 
+    /// Adds a warning.
     pub(in crate::config) fn warn(&self, location: Location, key: &str, message: impl Display) {
         self.warnings
             .borrow_mut()

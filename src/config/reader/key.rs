@@ -5,12 +5,13 @@ pub(in crate::config) fn dotted(key: &str, name: &str) -> String {
     join(key, &quoted(name))
 }
 
+/// Joins a key and a name that needs no quotes.
 pub(super) fn join(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
 
-/// A name as it stands in a dotted key; what a terminal must not see is escaped, and what is too
-/// long to be a name is cut.
+/// Quotes a name for a dotted key where needed. Characters that a terminal would obey are escaped,
+/// and a text that is too long to be a name is cut.
 fn quoted(name: &str) -> String {
     let bare = !name.is_empty()
         && name
@@ -25,5 +26,5 @@ fn quoted(name: &str) -> String {
     if bare { format!("{shown}{cut}") } else { format!("\"{}{cut}\"", shown.escape_debug()) }
 }
 
-/// As long as a tag's key may be.
+/// Longest name that is shown whole, in characters: that of a tag's key.
 const MAX_NAME_CHARS: usize = 128;

@@ -1,4 +1,4 @@
-//! Values that refer to something: a file, a variable, or what AWS keeps.
+//! Reads values that refer to something: a file, a variable, or a text that AWS keeps.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,10 @@ use crate::config::value::{self, Parsed, Reference};
 use crate::secret::Secret;
 
 impl Value<'_> {
-    /// What a REF in this string leads to. `checked` may still refuse what is here already.
+    /// Reads the text to which the REF in this string leads. `checked` may refuse a text that was
+    /// read.
     pub(in crate::config) fn referenced(&self, checked: impl Fn(&str) -> Parsed<()>) -> Option<Material> {
-        let from = self.place_of(self.parse(value::reference)?);
+        let from = self.anchored(self.parse(value::reference)?);
         let text = match &from {
             Reference::File(path) => {
                 self.keep(read_file(path).map_err(|why| format!("cannot read {}: {why}", path.display()).into()))?
@@ -24,9 +25,8 @@ impl Value<'_> {
         Some(Material { from, text: Some(text) })
     }
 
-    /// A reference that holds wherever it is read: its path starts beside this file, and is
-    /// absolute.
-    pub(in crate::config) fn place_of(&self, reference: Reference) -> Reference {
+    /// Makes a reference independent of this file: its path starts beside it, and becomes absolute.
+    pub(in crate::config) fn anchored(&self, reference: Reference) -> Reference {
         match reference {
             Reference::File(path) => {
                 let path = self.beside(&path);
@@ -36,13 +36,13 @@ impl Value<'_> {
         }
     }
 
-    /// What `env:NAME` leads to.
+    /// The value of the variable that `env:NAME` names.
     pub(in crate::config) fn variable(&self, name: &str) -> Option<String> {
         let unset = || format!("environment variable {name} is not set").into();
         self.keep(self.doc.env.and_then(|env| env(name)).ok_or_else(unset))
     }
 
-    /// Where a path in this file leads.
+    /// The path to which a path in this file leads.
     pub(in crate::config) fn beside(&self, path: &Path) -> PathBuf {
         let location = self.node.location;
         match location.file {

@@ -1,4 +1,4 @@
-//! Values as the types of Rust.
+//! Reads values as types of Rust.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use crate::config::tree::Data;
 use crate::config::value::{self, Parsed};
 
 impl Value<'_> {
-    /// One of a few words.
+    /// Reads one of a few words.
     pub(in crate::config) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         self.parse(|text| {
             let found = choices
@@ -24,6 +24,7 @@ impl Value<'_> {
         })
     }
 
+    /// Reads `true` or `false`.
     pub(in crate::config) fn bool(&self) -> Option<bool> {
         match self.node.data {
             Data::Bool(is) => Some(is),
@@ -31,12 +32,12 @@ impl Value<'_> {
         }
     }
 
-    /// How many: at least 1, at most 1,000,000.
+    /// Reads a count: at least 1, at most 1,000,000.
     pub(in crate::config) fn count(&self) -> Option<usize> {
         self.number(1, 1_000_000)
     }
 
-    /// A whole number in a range.
+    /// Reads a whole number in a range.
     pub(in crate::config) fn number(&self, least: usize, most: usize) -> Option<usize> {
         let Data::Integer(number) = &self.node.data else { return self.wrong_type("a whole number") };
         match number.parse::<i128>().map(usize::try_from) {
@@ -47,7 +48,7 @@ impl Value<'_> {
         }
     }
 
-    /// A number, or digits in a string.
+    /// Reads a port, from a number or from digits in a string.
     pub(in crate::config) fn port(&self) -> Option<u16> {
         match &self.node.data {
             Data::Integer(number) => self.keep(value::port(number)),
@@ -56,7 +57,7 @@ impl Value<'_> {
         }
     }
 
-    /// A duration that `range` accepts.
+    /// Reads a duration that `range` accepts.
     pub(in crate::config) fn duration(&self, range: impl Fn(Duration) -> Parsed<Duration>) -> Option<Duration> {
         let text = match &self.node.data {
             Data::Integer(number) | Data::Float(number) => number.clone(),
@@ -66,7 +67,7 @@ impl Value<'_> {
         self.keep(value::duration(&text).and_then(range))
     }
 
-    /// A date or a moment.
+    /// Reads a date or a moment.
     pub(in crate::config) fn moment(&self) -> Option<SystemTime> {
         match &self.node.data {
             Data::Datetime(at) => self.keep(value::moment(at)),

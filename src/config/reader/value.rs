@@ -8,17 +8,17 @@ use crate::config::keys::{NOT_YET, NOT_YET_SUPPORTED, UnknownKeys};
 use crate::config::tree::{Data, Location, Node};
 use crate::config::value::{self, Parsed};
 
-/// A table whose keys are taken one by one; `finish` then judges those left.
+/// A table whose keys are taken one by one; `finish` then reports the keys that are left.
 pub(in crate::config) struct Table<'a> {
     doc: &'a Doc<'a>,
-    /// Dotted; empty at the top.
+    /// The dotted key of the table; empty at the top.
     key: String,
     location: Location,
-    /// Not yet taken.
+    /// The values that nobody has taken yet.
     left: Vec<Value<'a>>,
-    /// Asked for, here or not.
+    /// The names that were asked for, whether they are in the table or not.
     known: Vec<&'static str>,
-    /// Is something other than a table, which is problem enough: nothing is missing in it.
+    /// Whether the value is no table at all. That was reported, so that missing keys are not.
     broken: bool,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Table<'a> {
         Self::new(doc, String::new(), "", node.location, Some(&node.data))
     }
 
-    /// Empty where `data` is no table.
+    /// Opens a table, which is empty where `data` is none.
     fn new(doc: &'a Doc<'a>, key: String, pattern: &str, location: Location, data: Option<&'a Data>) -> Self {
         let entries = match data {
             Some(Data::Table(entries)) => &entries[..],
@@ -45,13 +45,14 @@ impl<'a> Table<'a> {
         Self { doc, key, location, left, known: Vec::new(), broken: false }
     }
 
+    /// Takes a value out of the table. `None`: it is missing.
     pub(in crate::config) fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.known.push(name);
         let at = self.left.iter().position(|value| value.name == name)?;
         Some(self.left.swap_remove(at))
     }
 
-    /// Reports a problem when it is missing.
+    /// Takes a value, and reports it when it is missing.
     pub(in crate::config) fn require(&mut self, name: &'static str) -> Option<Value<'a>> {
         let value = self.take(name);
         if value.is_none() {
@@ -60,7 +61,7 @@ impl<'a> Table<'a> {
         value
     }
 
-    /// A string, parsed, that may be missing. `None`: it is there and will not do.
+    /// Takes and parses a string that may be missing. `None`: it was refused.
     pub(in crate::config) fn optional<T>(
         &mut self,
         name: &'static str,
@@ -70,7 +71,7 @@ impl<'a> Table<'a> {
             .map_or(Some(None), |value| value.parse(parser).map(Some))
     }
 
-    /// A table within, empty when it is missing.
+    /// Takes a table, which is empty when it is missing.
     pub(in crate::config) fn table(&mut self, name: &'static str) -> Table<'a> {
         match self.take(name) {
             Some(value) => value.table(&value.pattern),
@@ -78,19 +79,19 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// All that is left, each under a name that the file chose, in the file's order.
+    /// Takes all values that are left, whose names the file chose, in the file's order.
     pub(in crate::config) fn names(&mut self) -> Vec<Value<'a>> {
         let mut all = std::mem::take(&mut self.left);
         all.sort_by_key(|value| value.node.location);
         all
     }
 
-    /// Drops keys that are nobody's business.
+    /// Drops the keys that are to be ignored.
     pub(in crate::config) fn ignore(&mut self, ignored: impl Fn(&str) -> bool) {
         self.left.retain(|value| !ignored(&value.name));
     }
 
-    /// A problem of the key `name` that is not there.
+    /// Reports a problem about the key `name` of this table, which need not be there.
     pub(in crate::config) fn report(&self, name: &str, message: impl Display) {
         if self.broken {
             return;
@@ -99,13 +100,13 @@ impl<'a> Table<'a> {
             .report(self.location, &join(&self.key, name), message);
     }
 
-    /// A warning about the key `name`, here or not.
+    /// Warns about the key `name` of this table, which need not be there.
     pub(in crate::config) fn warn(&self, name: &str, message: impl Display) {
         self.doc
             .warn(self.location, &join(&self.key, name), message);
     }
 
-    /// Judges the keys that nobody took.
+    /// Reports the keys that nobody took.
     pub(in crate::config) fn finish(self) {
         for value in &self.left {
             if NOT_YET.contains(&value.pattern.as_str()) {
@@ -124,37 +125,44 @@ impl<'a> Table<'a> {
     }
 }
 
-/// One value, with its location. Each reader reports a problem and yields `None` when the value will not do.
+/// One value, with its key and location. Each reader of it reports a problem and yields `None` when
+/// it refuses the value.
 #[derive(Clone)]
 pub(in crate::config) struct Value<'a> {
+    /// The document, which collects problems.
     pub(super) doc: &'a Doc<'a>,
-    /// The last part of the key, as it is.
+    /// The last part of the key, unquoted.
     pub(in crate::config) name: String,
     key: String,
     /// The key with `*` in place of names.
     pattern: String,
+    /// The value in the tree.
     pub(super) node: &'a Node,
 }
 
 impl<'a> Value<'a> {
+    /// Reports a problem with this value.
     pub(in crate::config) fn report(&self, message: impl Display) {
         self.doc.report(self.node.location, &self.key, message);
     }
 
+    /// Warns about this value.
     pub(in crate::config) fn warn(&self, message: impl Display) {
         self.doc.warn(self.node.location, &self.key, message);
     }
 
+    /// Reports the message of a value that was refused.
     pub(super) fn keep<T>(&self, parsed: Parsed<T>) -> Option<T> {
         parsed.map_err(|message| self.report(message)).ok()
     }
 
+    /// Reports a value of another type than expected.
     pub(super) fn wrong_type<T>(&self, expected: &str) -> Option<T> {
         self.report(format_args!("must be {expected}, not {}", self.node.data.type_name()));
         None
     }
 
-    /// A string, its variables put in.
+    /// Reads a string, and puts variables in.
     pub(in crate::config) fn text(&self) -> Option<String> {
         match (&self.node.data, self.doc.env) {
             (Data::Text(text), Some(env)) => self.keep(value::expand(text, env)),
@@ -163,13 +171,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A string, parsed.
+    /// Reads and parses a string.
     pub(in crate::config) fn parse<T>(&self, parser: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         let text = self.text()?;
         self.keep(parser(&text))
     }
 
-    /// The elements of an array.
+    /// Reads the elements of an array.
     pub(in crate::config) fn list(&self) -> Option<Vec<Value<'a>>> {
         match &self.node.data {
             Data::List(nodes) => Some(
@@ -182,7 +190,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The strings of an array, those parsed that will do.
+    /// Reads and parses the strings of an array; those that were refused are left out.
     pub(in crate::config) fn texts<T>(&self, parser: impl Fn(&str) -> Parsed<T>) -> Vec<T> {
         self.list()
             .unwrap_or_default()
@@ -191,16 +199,18 @@ impl<'a> Value<'a> {
             .collect()
     }
 
+    /// Whether the value is an array.
     pub(in crate::config) fn is_list(&self) -> bool {
         matches!(self.node.data, Data::List(_))
     }
 
+    /// Whether the value is a table.
     pub(in crate::config) fn is_table(&self) -> bool {
         matches!(self.node.data, Data::Table(_))
     }
 
-    /// A table; reports a problem and is empty when it is something else. `pattern`: the key with `*` in place
-    /// of names.
+    /// Opens this value as a table. When it is something else, that is reported, and the table is
+    /// empty. `pattern` is the key with `*` in place of names.
     pub(in crate::config) fn table(&self, pattern: &str) -> Table<'a> {
         let broken = !self.is_table();
         if broken {

@@ -1,4 +1,4 @@
-//! `[aws]`, and what the environment says of the same.
+//! `[aws]`, and the variables of the environment by which the AWS SDK finds its endpoints.
 
 use crate::config::reader::{Doc, Table};
 use crate::config::tree::Location;
@@ -7,7 +7,7 @@ use crate::config::value;
 /// `[aws]`
 #[derive(Debug)]
 pub struct Aws {
-    /// `None`: the SDK's chain decides.
+    /// The Region. `None`: the SDK's chain decides.
     pub region: Option<String>,
     /// Replaces the endpoint of every service but those that have an `AWS_ENDPOINT_URL_<SERVICE>`.
     pub endpoint_url: Option<String>,
@@ -27,7 +27,8 @@ pub(in crate::config) fn aws(mut table: Table<'_>) -> Aws {
     Aws { region, endpoint_url }
 }
 
-/// What the AWS SDK reads by itself is held to the rules of `aws.endpoint_url`.
+/// Checks the endpoints that the AWS SDK reads from the environment, by the rules of
+/// `aws.endpoint_url`.
 pub(in crate::config) fn endpoints_of_the_environment(doc: &Doc<'_>) {
     // The last two are where a profile of IAM Identity Center has its keys from.
     let services =

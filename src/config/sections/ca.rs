@@ -1,4 +1,4 @@
-//! Who may vouch for a warehouse: `upstream.ca` and `connections.*.ca`.
+//! The CAs that vouch for a warehouse: `upstream.ca` and `connections.*.ca`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use crate::config::file::read_file;
 use crate::config::reader::Value;
 use crate::config::value::{self, Reference, Stage, Term};
 
-/// `upstream.ca` and `connections.*.ca`
+/// The CAs that vouch for a warehouse.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Ca {
-    /// Amazon Root CA 1–4 and Starfield G2, built in.
+    /// Amazon Root CA 1–4 and Starfield G2, which are built in.
     Aws,
-    /// The operating system's.
+    /// The CAs of the operating system.
     System,
-    /// A PEM bundle; the file's text, read at load and known to hold at least one certificate.
+    /// A PEM bundle, read at load and known to hold at least one certificate.
     File {
-        /// Where it was read, for messages.
+        /// The path of the file, for messages.
         path: PathBuf,
-        /// Its text.
+        /// The text of the file.
         pem: Arc<str>,
     },
 }
 
-/// `aws`, `system` or a file with a PEM bundle.
+/// Reads `aws`, `system` or a file with a PEM bundle.
 pub(in crate::config) fn ca(value: &Value<'_>) -> Option<Ca> {
     let text = value.text()?;
     match text.as_str() {
@@ -54,8 +54,8 @@ pub(in crate::config) fn ca(value: &Value<'_>) -> Option<Ca> {
     Some(Ca::File { path, pem: Arc::from(pem) })
 }
 
-/// A trust anchor counts whatever its end is, and however weak its key: AWS's own
-/// redshift-ca-bundle.crt holds such ones.
+/// Warns of trust anchors that have expired or have weak keys. They count all the same, and AWS's
+/// own redshift-ca-bundle.crt holds such ones.
 fn warn_of_anchors(value: &Value<'_>, bundle: &str, pem: &str) {
     let (terms, now) = (value::terms(pem), SystemClock.now());
     let count = |is_odd: &dyn Fn(&Term) -> bool| terms.iter().filter(|term| is_odd(term)).count();

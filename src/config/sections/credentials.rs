@@ -9,15 +9,16 @@ use crate::config::value;
 /// `[credentials]`
 #[derive(Debug)]
 pub struct Credentials {
-    /// A login with less life left is not used; capped at a quarter of the life asked for.
+    /// A login that expires within this time is not used any more. The margin is capped at a
+    /// quarter of the life that was asked for.
     pub refresh_margin: Duration,
-    /// First memory of a refusal by AWS; it doubles up to five minutes.
+    /// How long a refusal by AWS is remembered at first; the time doubles up to five minutes.
     pub negative_ttl: Duration,
-    /// One credential flight, its retries included.
+    /// Longest flight for a login, its retries included.
     pub timeout: Duration,
 }
 
-/// `[credentials]`, and the default that connections take from it.
+/// Reads `[credentials]`, and the default of `password_duration` that connections take from it.
 pub(in crate::config) fn credentials(mut table: Table<'_>) -> (Credentials, Duration) {
     let password_duration = duration(&mut table, "password_duration", 900, value::password_duration);
     let credentials = Credentials {

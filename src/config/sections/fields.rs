@@ -1,11 +1,11 @@
-//! Counts and durations that have a default, which also stands in behind a problem.
+//! Reads counts and durations that have a default, which also replaces a value that was refused.
 
 use std::time::Duration;
 
 use crate::config::reader::Table;
 use crate::config::value::Parsed;
 
-/// Less would be a mistake.
+/// Refuses times between 0 (off) and 1 s, which would be a mistake.
 pub(super) fn off_or_a_second(limit: Duration) -> Parsed<Duration> {
     match limit.as_secs() {
         0 if !limit.is_zero() => Err("must be 0 (off) or at least 1 s".into()),
@@ -13,6 +13,7 @@ pub(super) fn off_or_a_second(limit: Duration) -> Parsed<Duration> {
     }
 }
 
+/// Takes a count, which is at least 1.
 pub(super) fn count(table: &mut Table<'_>, name: &'static str, default: usize) -> usize {
     table
         .take(name)
@@ -20,7 +21,7 @@ pub(super) fn count(table: &mut Table<'_>, name: &'static str, default: usize) -
         .unwrap_or(default)
 }
 
-/// 0 = off.
+/// Takes a number that may be 0 (off).
 pub(super) fn count_or_off(table: &mut Table<'_>, name: &'static str, default: usize, most: usize) -> usize {
     table
         .take(name)
@@ -28,6 +29,7 @@ pub(super) fn count_or_off(table: &mut Table<'_>, name: &'static str, default: u
         .unwrap_or(default)
 }
 
+/// Takes a duration that `range` accepts.
 pub(super) fn duration(
     table: &mut Table<'_>,
     name: &'static str,
@@ -40,7 +42,7 @@ pub(super) fn duration(
         .unwrap_or(Duration::from_secs(default_secs))
 }
 
-/// 0 = off.
+/// Takes a number that may be 0 (off).
 pub(super) fn or_off(duration: Duration) -> Option<Duration> {
     Some(duration).filter(|duration| !duration.is_zero())
 }

@@ -11,37 +11,37 @@ use crate::config::value;
 /// `[limits]`
 #[derive(Debug)]
 pub struct Limits {
-    /// Authenticated sessions; at least 1.
+    /// Most authenticated sessions; at least 1.
     pub max_sessions: usize,
-    /// Clients not yet authenticated; at least 1.
+    /// Most clients that are not authenticated yet; at least 1.
     pub max_handshakes: usize,
-    /// Those of one address; 0: no cap.
+    /// Most clients of one address that are not authenticated yet. 0: no cap.
     pub max_handshakes_per_address: usize,
-    /// Accept to authenticated.
+    /// Longest time from accept to the end of the client's authentication.
     pub startup_timeout: Duration,
-    /// No bytes either way, outside a transaction; `None`: off.
+    /// Longest time without bytes either way, outside a transaction. `None`: off.
     pub idle_timeout: Option<Duration>,
-    /// Ready to the first idle moment after so long; `None`: off.
+    /// Time after which a session ends at its first idle moment. `None`: off.
     pub session_lifetime: Option<Duration>,
-    /// On SIGTERM: still accepting for so long.
+    /// Time after SIGTERM for which clients are still accepted.
     pub drain_delay: Duration,
-    /// Then sessions still busy are closed too.
+    /// Time after that for which busy sessions are left alone; then they are closed too.
     pub drain_timeout: Duration,
-    /// Those that guess.
+    /// The bans on clients that guess passwords.
     pub bans: BanLimits,
 }
 
-/// `limits.ban_*`
+/// `limits.ban_*`: the bans on clients that guess passwords.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BanLimits {
-    /// Finished wrong proofs of one (address, user) within the window; of one address over all
-    /// users, ten times as many. 0: off.
+    /// Number of finished wrong proofs of one (address, user) within the window that leads to a
+    /// ban; for one address over all users, ten times as many. 0: off.
     pub after: usize,
-    /// How far apart the first and the last of them may be.
+    /// Longest time between the first and the last of those wrong proofs.
     pub window: Duration,
-    /// How long the next ones are refused.
+    /// Length of a ban.
     pub time: Duration,
-    /// Whom nothing is counted of.
+    /// Networks whose wrong proofs are not counted.
     pub exempt: Vec<IpNet>,
 }
 

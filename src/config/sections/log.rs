@@ -5,9 +5,9 @@ use crate::config::reader::Table;
 /// `[log]`
 #[derive(Debug)]
 pub struct Log {
-    /// How lines are written to stderr.
+    /// The format of the lines on stderr.
     pub format: LogFormat,
-    /// Least severe level written; `RUST_LOG` wins over it.
+    /// The least severe level that is written; `RUST_LOG` wins over it.
     pub level: LogLevel,
 }
 
@@ -18,7 +18,7 @@ pub enum LogFormat {
     Auto,
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 

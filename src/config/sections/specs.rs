@@ -1,4 +1,4 @@
-//! `[specs]`: lava's table as a second source of connections, and what bounds its writers.
+//! `[specs]`: lava's table as a second source of connections, and the bounds on its writers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::config::value::{self, Parsed};
 /// `[specs]`: lava's own table as a second source of connections.
 #[derive(Clone, Debug)]
 pub struct SpecsTable {
-    /// Its name.
+    /// The name of the table.
     pub dynamodb_table: String,
-    /// How long an item is believed.
+    /// How long an item that was read is used without reading it again.
     pub refresh: Duration,
-    /// For items that do not say: `credentials.password_duration`.
+    /// The default of items without `password_duration`: `credentials.password_duration`.
     pub password_duration: Duration,
-    /// What its writers may say.
+    /// The bounds on the writers of the table.
     pub bounds: Arc<Bounds>,
 }
 
-/// Endpoints of Redshift, and nothing else that a password could be sent to.
+/// The default of `specs.hosts`: endpoints of Redshift, so that a password goes nowhere else.
 const HOSTS: [&str; 4] = [
     "*.redshift-serverless.amazonaws.com",
     "*.redshift.amazonaws.com",
@@ -28,7 +28,7 @@ const HOSTS: [&str; 4] = [
     "*.redshift.amazonaws.com.cn",
 ];
 
-/// `None`: a problem was reported.
+/// Reads `[specs]`. `None`: a problem was reported.
 pub(in crate::config) fn specs(mut table: Table<'_>, password_duration: Duration) -> Option<SpecsTable> {
     let dynamodb_table = table
         .require("dynamodb_table")
@@ -66,7 +66,7 @@ pub(in crate::config) fn specs(mut table: Table<'_>, password_duration: Duration
     Some(SpecsTable { dynamodb_table: dynamodb_table?, refresh: refresh?, password_duration, bounds: Arc::new(bounds) })
 }
 
-/// A list of which each will do.
+/// Reads a list of strings. `None`: one of them was refused.
 fn all(place: &Value<'_>, parser: fn(&str) -> Parsed<String>) -> Option<Vec<String>> {
     let list = place.list()?;
     let good: Vec<_> = list
@@ -95,7 +95,7 @@ fn parameter_prefix(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
 
-/// Less would be a request for each login.
+/// Refuses less than a second, which would be a request for each login.
 fn a_second(refresh: Duration) -> Parsed<Duration> {
     if refresh < Duration::from_secs(1) { Err("must be at least 1 s".into()) } else { Ok(refresh) }
 }

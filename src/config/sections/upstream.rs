@@ -10,15 +10,15 @@ use crate::config::value::{self, Parsed};
 /// `[upstream]`
 #[derive(Debug)]
 pub struct Upstream {
-    /// Who may vouch for a warehouse, where its connection does not say.
+    /// The CAs that vouch for a warehouse, where its connection does not say.
     pub ca: Ca,
-    /// DNS + TCP, each address.
+    /// Longest time for DNS and TCP, for each address.
     pub connect_timeout: Duration,
-    /// The TLS handshake.
+    /// Longest time for the TLS handshake.
     pub tls_timeout: Duration,
-    /// First dial to ReadyForQuery, redials included.
+    /// Longest time from the first dial to ReadyForQuery, redials included.
     pub login_timeout: Duration,
-    /// TCP keepalive on both sides. `None`: off (written `0`).
+    /// The interval of TCP keepalive on both sides. `None`: off (written `0`).
     pub keepalive: Option<Duration>,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::config) fn upstream(mut table: Table<'_>) -> Upstream {
     upstream
 }
 
-/// Kernels count it in whole seconds.
+/// Checks the interval of keepalive, which kernels count in whole seconds.
 fn keepalive(interval: Duration) -> Parsed<Duration> {
     if interval.as_secs() > 32_767 { Err("must be at most 32767 s".into()) } else { off_or_a_second(interval) }
 }

@@ -1,5 +1,5 @@
-//! What a user may open. The lists of rights that it is made of are shared by all who have them:
-//! 20,000 users in 20 groups are 20 lists.
+//! The connections that a user may open. Lists of rights are shared by all who have them: 20,000
+//! users in 20 groups are 20 lists.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,30 +7,32 @@ use std::sync::Arc;
 
 use super::patterns::Patterns;
 
-/// What a user may open, by names alone: its own list of rights, then its groups' in the order of
-/// `groups`.
+/// The connections that a user may open, by names alone: its own list of rights, then its groups'
+/// in the order of `groups`.
 #[derive(Clone, Debug, Default)]
 pub struct Access(Box<[Arc<RightList>]>);
 
-/// A list of rights: a group's, or the own one of each user who wrote the same.
+/// A list of rights: that of a group, or the one of all users who wrote the same. Each of them
+/// holds the same `Arc`.
 #[derive(Debug)]
 pub(crate) struct RightList {
-    /// `None`: users' own.
+    /// The name of the group. `None`: users wrote the list themselves.
     pub(super) group: Option<Box<str>>,
+    /// The names and globs of connections.
     pub(crate) patterns: Patterns,
 }
 
 /// One name or glob of connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Right<'a> {
-    /// `*` is any run of characters, `?` is one.
+    /// The pattern of the right: `*` is any run of characters, `?` is one.
     pub pattern: &'a str,
-    /// The group that has it. `None`: the user's own.
+    /// The group that the right comes from. `None`: the user's own entry.
     pub group: Option<&'a str>,
 }
 
 impl Access {
-    /// Lists without a right in them are left out.
+    /// Puts lists together, without those that are empty.
     pub(super) fn new(lists: impl IntoIterator<Item = Arc<RightList>>) -> Self {
         Self(
             lists
@@ -61,19 +63,20 @@ impl Access {
             .flat_map(|list| list.patterns.iter().map(|pattern| list.right(pattern)))
     }
 
-    /// The lists that it is made of. Whoever shares one has the same `Arc`.
+    /// The lists themselves. All users who share a list have the same `Arc`.
     pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<RightList>> {
         self.0.iter()
     }
 
-    /// Whether this very name is among the user's own rights.
+    /// Whether this very name, rather than a glob, is among the user's own rights.
     pub(super) fn names(&self, name: &str) -> bool {
         self.0
             .iter()
             .any(|list| list.group.is_none() && list.patterns.has(name))
     }
 
-    /// The first entries of a map of connections that it covers and that will do, at most so many.
+    /// The first entries of a map of connections that a right covers and `will_do` accepts, at most
+    /// so many.
     pub(crate) fn first_of<'m, K, V>(
         &self,
         map: &'m BTreeMap<K, V>,

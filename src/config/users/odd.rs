@@ -1,4 +1,4 @@
-//! What is odd about users and their rights, but allowed: warned of once, at start.
+//! Warns, once at start, of users and rights that are allowed but odd.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use super::user::{ANY, AnyProof, AnyUser, Password, Proof, User};
 use crate::config::reader::Value;
 use crate::secret::SecretBytes;
 
-/// The keys of verifiers that stand in this project's own README and sample: their password, too,
-/// is known to everybody.
+/// The keys of verifiers in this project's own README and sample, whose password is known to
+/// everybody.
 const PUBLISHED: [[u8; 32]; 1] = [[
     0x74, 0xac, 0x64, 0x7a, 0x2c, 0xba, 0x17, 0x45, 0x61, 0x08, 0xa0, 0x54, 0x91, 0xe4, 0x19, 0x88, 0x59, 0xc4, 0xf8,
     0x27, 0x02, 0xbf, 0x3d, 0xcb, 0xb4, 0x5b, 0x49, 0x8d, 0xbb, 0xdb, 0x5e, 0xda,
 ]];
 
-/// Told at the entries. `is_local`: clients come from this machine alone.
+/// Warns at the users' entries. `is_local`: clients come from this machine alone.
 pub(in crate::config) fn warn(
     users: &BTreeMap<String, Arc<User>>,
     any: Option<&AnyUser>,

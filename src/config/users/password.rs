@@ -1,5 +1,5 @@
-//! A user's `password`: a verifier, or a reference to one or to a password. Nothing here repeats
-//! the text: it may be a password itself.
+//! Reads a user's `password`: a verifier, or a reference to one or to a password. No message
+//! repeats the text, which may be a password itself.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -14,8 +14,8 @@ use crate::crypto::Verifier;
 use crate::secret::Secret;
 
 impl Password {
-    /// What a reference led to: a verifier or a password, less the one newline that editors and
-    /// `echo` leave behind.
+    /// Reads the text that a reference led to: a verifier or a password, without the one newline
+    /// that editors and `echo` leave behind.
     ///
     /// # Errors
     /// See [`BadPassword`].
@@ -27,13 +27,13 @@ impl Password {
     }
 }
 
-/// How many passwords a user may have at a time: the old one and the new one.
+/// Most passwords that a user has at a time: the old one and the new one.
 pub(crate) const MAX_PASSWORDS: usize = 2;
 
-/// What stands for the user's name in a reference.
+/// The placeholder of the user's name in a reference.
 const USER: &str = "{user}";
 
-/// One password, or two while rotating.
+/// Reads one password, or two while rotating.
 pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
     let values = if value.is_list() { value.list()? } else { vec![value.clone()] };
     if !(1..=MAX_PASSWORDS).contains(&values.len()) {
@@ -57,7 +57,7 @@ pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
     Some(Proof::Passwords(stored))
 }
 
-/// The path below which each user of `users."*"` has a parameter of its own.
+/// Reads the path below which each user of `users."*"` has a parameter of its own.
 pub(super) fn path(value: &Value<'_>) -> Option<String> {
     const EXPECTED: &str = "must be \"ssm:/PATH/{user}\", a path below which each user has a parameter of its name";
     if value.is_list() {
@@ -76,7 +76,7 @@ pub(super) fn path(value: &Value<'_>) -> Option<String> {
     })
 }
 
-/// The password, and where it was read.
+/// Reads one password, and keeps where it is.
 fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
     let text = Secret::new(value.text()?);
     match disguise::in_place(text.expose()) {
@@ -91,7 +91,7 @@ fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
         }
     }
     let is_bare = !text.expose().starts_with("file:");
-    let from = value.place_of(value.parse(|text| value::reference(&named(text, user)?))?);
+    let from = value.anchored(value.parse(|text| value::reference(&named(text, user)?))?);
     let stored = match &from {
         Reference::Env(name) => value.variable(name)?,
         Reference::File(path) => from_file(value, path, is_bare)?,
@@ -108,7 +108,7 @@ fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
     }
 }
 
-/// The user's name in place of `{user}`.
+/// Puts the user's name in place of `{user}`.
 fn named<'t>(text: &'t str, user: &str) -> Parsed<Cow<'t, str>> {
     if !text.contains(USER) {
         return Ok(Cow::Borrowed(text));

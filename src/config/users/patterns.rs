@@ -1,5 +1,5 @@
-//! Names and globs of connections, in the order in which they were given, searched without a look
-//! at each.
+//! Names and globs of connections in the order in which they were given, searched without a look at
+//! each.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -11,13 +11,14 @@ use crate::config::value::{Glob, WILDCARDS};
 /// A list of names and globs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Patterns {
-    /// Each plain name once, sorted, with its place in the list.
+    /// Each plain name once, sorted, with its index in the list.
     names: Box<[(Box<str>, usize)]>,
-    /// In the list's order.
+    /// The globs in the list's order, each with its index.
     globs: Box<[(Glob, usize)]>,
 }
 
 impl Patterns {
+    /// Sorts names and globs out of a list.
     pub(super) fn new(list: &[String]) -> Self {
         let placed = || list.iter().enumerate();
         let is_glob = |text: &str| text.contains(WILDCARDS);
@@ -33,21 +34,22 @@ impl Patterns {
         Self { names: names.into(), globs: globs.collect() }
     }
 
+    /// Whether the list has no pattern.
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty() && self.globs.is_empty()
     }
 
-    /// Whether the very name is in the list.
+    /// Whether this very name is in the list.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.named(name).is_some()
     }
 
-    /// Whether any of them matches.
+    /// Whether a name or a glob of the list matches.
     pub(crate) fn cover(&self, name: &str) -> bool {
         self.has(name) || self.globs.iter().any(|(glob, _)| glob.matches(name))
     }
 
-    /// The first of the list that matches, as it was written.
+    /// The first pattern of the list that matches, as it was written.
     pub(super) fn first_for(&self, name: &str) -> Option<&str> {
         let named = self.named(name);
         let ahead = |place: usize| named.is_none_or(|(_, of_name)| place < *of_name);
@@ -58,7 +60,7 @@ impl Patterns {
         glob.or(named.map(|(name, _)| &**name))
     }
 
-    /// All, in the list's order.
+    /// All patterns in the list's order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         let names = self.names.iter().map(|(name, place)| (*place, &**name));
         let globs = self
@@ -68,9 +70,9 @@ impl Patterns {
         names.chain(globs).collect::<BTreeMap<_, _>>().into_values()
     }
 
-    /// What they match of an ordered map: the plain names first, then glob by glob. Each of these
-    /// runs is in order, but an entry may be in several. The run of a glob that begins with text
-    /// looks at no entry that begins otherwise.
+    /// The entries of an ordered map that the patterns match: first those of the plain names, then
+    /// glob by glob. Each of these runs is in order, but an entry may be in several. The run of a
+    /// glob that begins with text looks at no entry that begins otherwise.
     pub(crate) fn runs<'p, 'm: 'p, K, V>(&'p self, map: &'m BTreeMap<K, V>) -> impl Iterator<Item = Run<'p, 'm, K, V>>
     where
         K: Borrow<str> + Ord,
@@ -100,7 +102,7 @@ impl Patterns {
     }
 }
 
-/// Some entries of a map, in its order.
+/// Some entries of a map, in the map's order.
 pub(crate) type Run<'p, 'm, K, V> = Box<dyn Iterator<Item = (&'m K, &'m V)> + 'p>;
 
 #[cfg(test)]

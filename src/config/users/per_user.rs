@@ -1,7 +1,7 @@
-//! What `identity = "per-user"` asks of users: what is theirs must reach the warehouse, and stay
-//! theirs (docs/contract.md 5).
+//! Checks what `identity = "per-user"` needs of users: names and roles must reach the warehouse
+//! unchanged, and must not be another user's (docs/contract.md 5).
 //!
-//! Nothing here looks at each user for each connection: there may be thousands of both.
+//! No check looks at each user for each connection, since there may be thousands of both.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ type Connections = BTreeMap<ConnId, Arc<ConnSpec>>;
 /// Clusters by the names of their connections.
 type Clusters<'s> = BTreeMap<&'s str, &'s Cluster>;
 
-/// A session tag's value (STS API, `Tag`), in characters.
+/// Longest value of a session tag (STS API, `Tag`), in characters.
 const MAX_ROLES_CHARS: usize = 256;
 
-/// Most connections that one user's name is told to be wrong for.
-const MAX_TOLD: usize = 10;
+/// Most connections that are named when a user's name is wrong for them.
+const MAX_REPORTED: usize = 10;
 
-/// Told at the entries of users, and of connections.
+/// Reports problems at the entries of users and of connections.
 pub(in crate::config) fn check(
     users: &Users,
     any: Option<&Arc<AnyUser>>,
@@ -84,8 +84,8 @@ pub(in crate::config) fn check(
     shared_roles::check(users, &workgroups, connection_entries);
 }
 
-/// Globs and groups give `users."*"` none of them, and may be meant for others; a name of its own
-/// is meant for it.
+/// Reports a `per-user` connection that `users."*"` names. Globs and groups give it no right to
+/// one, but they may be meant for others.
 fn check_any(entry: &Value<'_>, any: &Holder, connections: &Connections) {
     let own = |id: &ConnId| any.rights().connections.names(id.as_str());
     for spec in connections
@@ -110,9 +110,9 @@ fn check_roles(entry: &Value<'_>, user: &User, workgroups: &Workgroups<'_>, clus
     }
 }
 
-/// A user whose name will not do for some cluster: a problem for each of those that it may open.
+/// Reports a user whose name is unfit for some cluster, once for each of those that it may open.
 fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &Clusters<'_>) {
-    // Where db_user will not do, that has been told.
+    // Where db_user will not do, that was reported already.
     let is_no_name = user
         .db_user
         .is_none()
@@ -127,8 +127,8 @@ fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &Clust
     let wrong = user
         .rights
         .connections
-        .first_of(clusters, MAX_TOLD + 1, |cluster| is_no_name.is_some() || denies(cluster));
-    for id in wrong.iter().take(MAX_TOLD) {
+        .first_of(clusters, MAX_REPORTED + 1, |cluster| is_no_name.is_some() || denies(cluster));
+    for id in wrong.iter().take(MAX_REPORTED) {
         match &is_no_name {
             Some(why) => entry.report(format_args!(
                 "its name is to be a database user of connection \"{id}\", which {why}; or set db_user"
@@ -139,7 +139,7 @@ fn check_db_user(entry: &Value<'_>, user: &User, db_user: &str, clusters: &Clust
             )),
         }
     }
-    if wrong.len() > MAX_TOLD {
+    if wrong.len() > MAX_REPORTED {
         entry.report("the same is wrong with more of its connections");
     }
 }

@@ -1,4 +1,4 @@
-//! The keys of an entry of `[users]`, one by one.
+//! Reads the keys of the entries of `[users]`, one by one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::config::listen::{Entrance, TlsMode};
 use crate::config::reader::{Table, Value};
 use crate::config::value;
 
-/// All users, each entry already taken out of its table; apart from them the one for any other
-/// name.
+/// Reads all users, whose entries were already taken out of their table; apart from them, the entry
+/// for any other name.
 pub(in crate::config) fn users(
     entries: &[Value<'_>],
     known: &Known,
@@ -51,7 +51,7 @@ pub(in crate::config) fn users(
     (users, any)
 }
 
-/// Its users have no rights to a login of their own, and so no `db_user`.
+/// Reads `users."*"`. Its users cannot have logins of their own, and so no `db_user`.
 fn any_user(mut table: Table<'_>, auth: Option<Auth>, known: &Known, groups: &Groups, tls: TlsMode) -> Option<AnyUser> {
     let proof = match auth {
         Some(Auth::Password) => {
@@ -111,7 +111,7 @@ enum Auth {
     Certificate,
 }
 
-/// `None`: it is there and will not do.
+/// Reads `users.*.auth`. `None`: it was refused.
 fn auth(table: &mut Table<'_>, entrance: Entrance) -> Option<Auth> {
     let Some(value) = table.take("auth") else { return Some(Auth::Password) };
     let auth = value.choice(&[("password", Auth::Password), ("cert", Auth::Certificate)])?;

@@ -1,5 +1,5 @@
-//! What users may open, from where, how often, and which database roles they have: their own, and
-//! their groups'.
+//! Reads the rights of users, their own and their groups': what they may open, from where, how
+//! often, and which database roles they have.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,20 +11,21 @@ use super::widened::{Pairs, Source, widened};
 use crate::config::reader::{Table, Value};
 use crate::config::value::{self, AllowedFrom, Glob, Parsed, WILDCARDS, glob_matches};
 
-/// Most names that lead nowhere for which the nearest one is looked for: a file that is missing
-/// makes thousands.
+/// Most names without a connection for which the nearest one is looked for: a missing file makes
+/// thousands of them.
 const MAX_SUGGESTIONS: usize = 50;
 
-/// Which connections there are, or may be.
+/// The connections that there are, or may be.
 pub(in crate::config) struct Known {
-    /// Every name under `[connections]`, so that a problem there makes no second one here.
+    /// Every name under `[connections]`, even one with a problem, which must not lead to a second
+    /// one here.
     names: BTreeSet<String>,
-    /// Globs of those that the table of `[specs]` may hold.
+    /// Globs of the conn_ids that the table of `[specs]` may hold.
     elsewhere: Vec<String>,
-    /// Whether a glob matches one of the names. Many users write the same.
+    /// Whether a glob matches one of the names, remembered since many users write the same.
     matched: RefCell<HashMap<String, bool>>,
     suggestions: Cell<usize>,
-    /// Two sources of rights of which it was told that one widens the other.
+    /// Pairs of sources of rights of which one widens the other, that were already warned of.
     widened: RefCell<Pairs>,
 }
 
@@ -55,10 +56,10 @@ impl Known {
         is_there
     }
 
-    /// What is told of a name that leads nowhere.
+    /// The message about a name without a connection or group.
     fn nowhere<'c>(&self, what: &str, name: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
-        let told = self.suggestions.replace(self.suggestions.get() + 1);
-        let meant = if told < MAX_SUGGESTIONS { value::nearest(name, candidates) } else { None };
+        let given = self.suggestions.replace(self.suggestions.get() + 1);
+        let meant = if given < MAX_SUGGESTIONS { value::nearest(name, candidates) } else { None };
         let meant = meant
             .map(|name| format!("; did you mean \"{}\"?", name.escape_debug()))
             .unwrap_or_default();
@@ -66,7 +67,7 @@ impl Known {
     }
 }
 
-/// RightList to share: those of `[groups.*]` by name, and own ones of users who write the same.
+/// Lists of rights to share: those of `[groups.*]` by name, and those of users who wrote the same.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Groups {
     by_name: BTreeMap<String, Group>,
@@ -79,7 +80,7 @@ struct Group {
     said: Said,
 }
 
-/// What the table of a user or of a group says itself.
+/// The rights in the table of one user or group.
 #[derive(Debug)]
 struct Said {
     connections: Vec<String>,
@@ -88,17 +89,20 @@ struct Said {
     db_roles: Vec<String>,
 }
 
-/// What a user has of its own and through groups.
+/// The rights of a user, its own and its groups'.
 pub(super) struct Union {
+    /// The connections that the user may open.
     pub(super) connections: Access,
-    /// Every place named anywhere: a group that names none adds none.
+    /// All places that the user or a group names; a group that names none adds none.
     pub(super) from: Vec<AllowedFrom>,
+    /// Most sessions of the user: its own cap, else the largest of its groups'.
     pub(super) max_sessions: Option<usize>,
+    /// The database roles of the user and its groups, each once.
     pub(super) db_roles: Vec<String>,
 }
 
-/// Each entry already taken out of its table. A group with a problem is there, with the rest of what
-/// it has.
+/// Reads `[groups.*]`, whose entries were already taken out of their table. A group with a problem
+/// keeps the rest of its rights.
 pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups {
     let mut groups = Groups::default();
     for entry in entries {
@@ -118,7 +122,7 @@ pub(in crate::config) fn groups(entries: &[Value<'_>], known: &Known) -> Groups 
 }
 
 impl Groups {
-    /// The list of a user's own.
+    /// The shared list of a user's own rights.
     fn own(&self, connections: Vec<String>) -> Arc<RightList> {
         let mut own = self.own.borrow_mut();
         let rights = own.entry(connections).or_insert_with_key(|connections| {
@@ -128,7 +132,7 @@ impl Groups {
     }
 }
 
-/// A user's own rights and roles, then those of its groups in the order of `groups`.
+/// Adds up a user's own rights and roles, then those of its groups in the order of `groups`.
 pub(super) fn union(table: &mut Table<'_>, known: &Known, groups: &Groups) -> Union {
     let Said { connections, mut from, max_sessions, mut db_roles } = said(table, known);
     let own_from = from.clone();
@@ -196,7 +200,7 @@ fn said(table: &mut Table<'_>, known: &Known) -> Said {
     }
 }
 
-/// One name or glob of `connections`.
+/// Reads one name or glob of `connections`.
 fn opened(value: &Value<'_>, known: &Known) -> Option<String> {
     let pattern = value.text()?;
     if known.has(&pattern) {
@@ -220,7 +224,7 @@ fn opened(value: &Value<'_>, known: &Known) -> Option<String> {
     None
 }
 
-/// A database role as it can stand in the tag `RedshiftDbRoles`, where `:` parts them.
+/// Checks a database role, which goes into the tag `RedshiftDbRoles`, where `:` separates roles.
 fn db_role(text: &str) -> Parsed<String> {
     value::visible(text, 127)?;
     if text.contains(':') {

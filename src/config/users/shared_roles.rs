@@ -1,6 +1,6 @@
-//! Users of one role on Serverless. One role is one `IAMR:` user, whoever logs in, and whether the
-//! roles of one session show in another is not documented: so different `db_roles` over one role
-//! are a problem, unless they are accepted.
+//! Checks users of one role on Serverless. One role is one `IAMR:` user, whoever logs in, and AWS
+//! does not document whether the roles of one session show in another. So different `db_roles` over
+//! one role are a problem, unless the connection accepts them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ pub(super) type Users = BTreeMap<String, Arc<User>>;
 /// Workgroups by the names of their connections.
 pub(super) type Workgroups<'s> = BTreeMap<&'s str, (&'s ConnSpec, &'s Workgroup)>;
 
-/// One problem for each role, told at a connection that does not accept it.
+/// Reports one problem for each role, at a connection that does not accept it.
 ///
-/// Who may open a connection is not listed: of the users who share a list of rights it is enough to
-/// know the first one, and the first one with other database roles.
+/// It does not list who may open a connection: of the users who share a list of rights it is enough
+/// to know the first one, and the first one with other database roles.
 pub(super) fn check(users: &Users, workgroups: &Workgroups<'_>, entries: &[Value<'_>]) {
     if workgroups.is_empty() {
         return;
@@ -61,7 +61,7 @@ pub(super) fn check(users: &Users, workgroups: &Workgroups<'_>, entries: &[Value
     }
 }
 
-/// The lists of rights that users have, and who of those who have each matters.
+/// The lists of rights that users have, each with those users that matter.
 fn by_list(users: &Users) -> impl Iterator<Item = (&RightList, Seen<'_>)> {
     let mut roles_seen = HashMap::new();
     let mut lists = HashMap::<*const RightList, (&RightList, Seen<'_>)>::new();
@@ -88,8 +88,7 @@ struct Login<'u> {
     roles: usize,
 }
 
-/// Of some users, by name: the first, and the first whose database roles are not those of the
-/// first.
+/// The first of some users by name, and the first one whose database roles differ from that one's.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Seen<'u> {
     first: Option<Login<'u>>,
@@ -118,7 +117,7 @@ impl<'u> Seen<'u> {
         }
     }
 
-    /// The first whose database roles are not these.
+    /// The first user whose database roles are not these.
     fn first_unlike(&self, roles: usize) -> Option<Login<'u>> {
         self.first
             .filter(|first| first.roles != roles)

@@ -1,4 +1,4 @@
-//! What an entry of `[users]` says.
+//! The entries of `[users]`.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use crate::config::value::{AllowedFrom, Reference, Remote};
 use crate::crypto::Verifier;
 use crate::secret::Secret;
 
-/// The name of the entry for any other name.
+/// The name of the entry for all users without one of their own.
 pub(super) const ANY: &str = "*";
 
 /// One `[users.*]` entry.
@@ -44,30 +44,30 @@ pub enum AnyProof {
     Certificate,
 }
 
-/// What an entry of `[users]` allows, and how it asks for passwords: the same keys for a user of its
-/// own and for `users."*"`.
+/// The entries of `[users]`.
 #[derive(Clone, Debug)]
 pub struct Rights {
     /// A disabled user is answered as one with a wrong password.
     pub enabled: bool,
-    /// From when on no password proves the user any more. `None`: never.
+    /// The moment from which on no password proves the user. `None`: never.
     pub password_expires: Option<SystemTime>,
-    /// How the password is asked for.
+    /// The method by which the password is asked for.
     pub method: Method,
-    /// What the user may open: its own rights and its groups'.
+    /// The connections that the user may open: by its own rights and its groups'.
     pub connections: Access,
-    /// Where the user may come from: its own places and its groups'. None at all: anywhere.
+    /// The places that the user may come from: its own and its groups'. None at all: anywhere.
     pub from: Vec<AllowedFrom>,
-    /// Sessions of this user in this process, at least 1: its own cap, else the largest of its
+    /// Most sessions of this user in this process, at least 1: its own cap, else the largest of its
     /// groups'.
     pub max_sessions: Option<usize>,
-    /// Its own and its groups', in order, each once: the session tag `RedshiftDbRoles` of a
-    /// `per-user` login.
+    /// The database roles of the user and its groups, in order, each once: the session tag
+    /// `RedshiftDbRoles` of a `per-user` login.
     pub db_roles: Vec<String>,
 }
 
 impl AnyUser {
-    /// The SSM path below which each of these users has a password. `None`: certificates prove them.
+    /// The SSM path below which each of these users has a password. `None`: certificates prove
+    /// them.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         match &self.proof {
@@ -106,14 +106,14 @@ impl Rights {
 /// What proves a user.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// Its password; either of two while rotating.
+    /// A password; either of two while rotating.
     Passwords(Vec<StoredPassword>),
-    /// A TLS client certificate in its name.
+    /// A TLS client certificate in the user's name.
     Certificate,
 }
 
 impl Proof {
-    /// Where its passwords are, apart from those that stand in the file.
+    /// The references to the user's passwords; a verifier in the file has none.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         let passwords = match self {
             Self::Passwords(passwords) => passwords.as_slice(),
@@ -125,34 +125,35 @@ impl Proof {
     }
 }
 
-/// A password, and where it was read.
+/// A password, and the reference that led to it.
 #[derive(Clone, Debug)]
 pub struct StoredPassword {
-    /// What it is.
+    /// The password.
     pub password: Password,
-    /// Where it is, so that it can be read again; paths are absolute. `None`: it stands in the
-    /// file.
+    /// The reference, so that it can be read again; paths are absolute. `None`: the password stands
+    /// in the file.
     pub from: Option<Reference>,
 }
 
 /// A user's `password`.
 #[derive(Clone, Debug)]
 pub enum Password {
-    /// Stored as PostgreSQL stores it.
+    /// A verifier, as PostgreSQL stores it.
     Verifier(Verifier),
-    /// A reference led to a plain password; it becomes a verifier when the proxy starts.
+    /// A plain password that a reference led to; it becomes a verifier when the proxy starts.
     Plain(Secret),
-    /// AWS keeps either; what it is, [`Password::from_stored`] says of the text.
+    /// A verifier or a password that AWS keeps; [`Password::from_stored`] tells which once the text
+    /// is read.
     Remote(Remote),
 }
 
 /// `users.*.method`
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Method {
-    /// SCRAM-SHA-256; cleartext inside TLS for AWS's own drivers.
+    /// SCRAM-SHA-256 is asked for; cleartext inside TLS of AWS's own drivers.
     Auto,
-    /// Never cleartext.
+    /// SCRAM-SHA-256 is asked for, never cleartext.
     Scram,
-    /// Always cleartext, inside TLS.
+    /// Cleartext is asked for, inside TLS.
     Cleartext,
 }

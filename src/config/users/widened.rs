@@ -1,20 +1,23 @@
-//! Places of one group that open the connections of another, which may not be meant.
+//! Finds places of one group from which another group's connections may be opened, which may not be
+//! meant.
 
 use std::collections::BTreeSet;
 
 use crate::config::value::AllowedFrom;
 
-/// What one source of rights, the user's entry or a group, says: its name, whether it opens
-/// anything, and from where.
+/// A source of rights: the user's entry, or a group.
 pub(super) struct Source<'a> {
+    /// The source, as messages call it.
     pub(super) name: String,
+    /// Whether it has a right to any connection.
     pub(super) opens: bool,
+    /// The places that it names.
     pub(super) from: &'a [AllowedFrom],
 }
 
-/// The first source whose connections may be opened from where it does not say, since another's
-/// `from` is added to it: both names. A source that names no place opens its connections to the
-/// others' places only.
+/// Finds the first source whose connections may be opened from elsewhere than it says, since
+/// another source's `from` is added to it, and names both. A source that names no place is only
+/// opened from the others' places.
 pub(super) fn widened(sources: &[Source<'_>]) -> Option<(String, String)> {
     sources
         .iter()
@@ -33,7 +36,7 @@ fn covers(own: &AllowedFrom, other: &AllowedFrom) -> bool {
     }
 }
 
-/// Pairs that were told already: thousands of users may be in the same two groups.
+/// Pairs of sources that were already warned of: thousands of users may be in the same two groups.
 pub(in crate::config) type Pairs = BTreeSet<(String, String)>;
 
 #[cfg(test)]

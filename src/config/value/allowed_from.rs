@@ -1,4 +1,4 @@
-//! Where clients may come from.
+//! The places that clients may come from.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::Parsed;
 use crate::address::is_in;
 
-/// One element of `from`.
+/// One element of `from`: a place that clients may come from.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum AllowedFrom {
     /// A network, in CIDR; a single address is one of its full length.
@@ -19,7 +19,8 @@ pub enum AllowedFrom {
 }
 
 impl AllowedFrom {
-    /// Whether a client at this address, that came through this endpoint, comes from here.
+    /// Whether a client at this address, that came through this VPC endpoint, comes from this
+    /// place.
     #[must_use]
     pub fn covers(&self, address: IpAddr, vpc_endpoint: Option<&str>) -> bool {
         match self {
@@ -38,8 +39,8 @@ impl fmt::Display for AllowedFrom {
     }
 }
 
-/// `10.1.0.0/16`, `2001:db8::/32`, or one address. Bits behind the prefix are a mistake, as
-/// PostgreSQL's `cidr` has it.
+/// Reads `10.1.0.0/16`, `2001:db8::/32`, or one address. Bits behind the prefix are a mistake, as
+/// in PostgreSQL's `cidr`.
 pub(crate) fn network(text: &str) -> Parsed<IpNet> {
     const EXPECTED: &str = "must be a network, such as \"10.1.0.0/16\", or an address";
     let network = match text.parse::<IpNet>() {
@@ -56,7 +57,7 @@ pub(crate) fn network(text: &str) -> Parsed<IpNet> {
     Ok(network)
 }
 
-/// A network or a VPC endpoint.
+/// Reads a network or a VPC endpoint.
 pub(crate) fn allowed_from(text: &str) -> Parsed<AllowedFrom> {
     if text.starts_with(VPC_ENDPOINT) {
         vpc_endpoint(text).map(AllowedFrom::VpcEndpoint)
@@ -65,10 +66,11 @@ pub(crate) fn allowed_from(text: &str) -> Parsed<AllowedFrom> {
     }
 }
 
-/// What the ids of VPC endpoints begin with.
+/// The prefix of the ids of VPC endpoints.
 const VPC_ENDPOINT: &str = "vpce-";
 
-/// `vpce-` and 8 to 17 hexadecimal digits (EC2 API, `VpcEndpointId`).
+/// Reads the id of a VPC endpoint: `vpce-` and 8 to 17 hexadecimal digits (EC2 API,
+/// `VpcEndpointId`).
 pub(crate) fn vpc_endpoint(text: &str) -> Parsed<String> {
     let digits = text.strip_prefix(VPC_ENDPOINT).unwrap_or_default();
     let is_hex = digits

@@ -1,11 +1,11 @@
-//! Values as AWS takes them: durations of logins, Regions, roles, tables, session tags.
+//! Parsers of values with AWS's rules: durations of logins, Regions, roles, tables, session tags.
 
 use std::time::Duration;
 
 use super::Parsed;
 use crate::aws::Arn;
 
-/// `durationSeconds` of GetCredentials: 900–3600 s, cut to whole seconds as lava does.
+/// Checks `durationSeconds` of GetCredentials: 900–3600 s, cut to whole seconds as lava does.
 pub(crate) fn password_duration(duration: Duration) -> Parsed<Duration> {
     match duration.as_secs() {
         secs @ 900..=3600 => Ok(Duration::from_secs(secs)),
@@ -13,7 +13,7 @@ pub(crate) fn password_duration(duration: Duration) -> Parsed<Duration> {
     }
 }
 
-/// An AWS Region's name, by its shape.
+/// Reads an AWS Region's name, by its shape.
 pub(crate) fn region(text: &str) -> Parsed<String> {
     let shape = (1..=63).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -23,7 +23,7 @@ pub(crate) fn region(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err("must be the name of a Region, such as \"ap-southeast-2\"".into()) }
 }
 
-/// `arn:aws…:iam::ACCOUNT:role/[PATH/]NAME`
+/// Reads the ARN of a role, `arn:aws…:iam::ACCOUNT:role/[PATH/]NAME`.
 pub(crate) fn role_arn(text: &str) -> Parsed<String> {
     const EXPECTED: &str = "must be the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME";
     let arn = Arn::parse(text).ok_or(EXPECTED)?;
@@ -45,7 +45,7 @@ pub(crate) fn role_arn(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err(EXPECTED.into()) }
 }
 
-/// A DynamoDB table's name.
+/// Reads a DynamoDB table's name.
 pub(crate) fn dynamodb_table(text: &str) -> Parsed<String> {
     let shape = (3..=255).contains(&text.len())
         && text
@@ -54,7 +54,7 @@ pub(crate) fn dynamodb_table(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err("must be 3 to 255 of letters, digits and _ . -".into()) }
 }
 
-/// The key of an STS session tag (STS API, `Tag`).
+/// Checks the key of an STS session tag (STS API, `Tag`).
 pub(crate) fn tag_key(text: &str) -> Parsed<()> {
     if !(1..=128).contains(&text.chars().count()) || !is_tag_text(text) {
         Err("a tag's key is 1 to 128 letters, digits, blanks and _ . : / = + - @".into())
@@ -68,7 +68,7 @@ pub(crate) fn tag_key(text: &str) -> Parsed<()> {
     }
 }
 
-/// The value of an STS session tag.
+/// Reads the value of an STS session tag.
 pub(crate) fn tag_value(text: &str) -> Parsed<String> {
     let shape = text.chars().count() <= 256 && is_tag_text(text);
     if shape { Ok(text.to_owned()) } else { Err("must be 0 to 256 letters, digits, blanks and _ . : / = + - @".into()) }

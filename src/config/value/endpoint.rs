@@ -1,8 +1,8 @@
-//! What the names of Redshift's endpoints tell.
+//! The names of Redshift's endpoints, and what they tell.
 
 use crate::aws::partition;
 
-/// What a Redshift endpoint's name tells. `None`: some other name, or an address.
+/// The name of a Redshift endpoint, read label by label.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Endpoint {
     /// `WORKGROUP.ACCOUNT.REGION.redshift-serverless[-dev].amazonaws.com`, or what else the
@@ -10,20 +10,20 @@ pub(crate) enum Endpoint {
     Serverless {
         /// The first label, in lower case: DNS does not care, the API does.
         workgroup: String,
-        /// The third.
+        /// The third label.
         region: String,
     },
     /// `CLUSTER.ID.REGION.redshift.amazonaws.com`, or what else the partition's names end with
     Provisioned {
         /// The first label, in lower case.
         cluster: String,
-        /// The third.
+        /// The third label.
         region: String,
     },
 }
 
 impl Endpoint {
-    /// Where it is.
+    /// The Region of the endpoint.
     pub(crate) fn region(&self) -> &str {
         match self {
             Self::Serverless { region, .. } | Self::Provisioned { region, .. } => region,
@@ -31,21 +31,22 @@ impl Endpoint {
     }
 }
 
-/// Reads a host's name as a Redshift endpoint's. Its end has to be that of its Region's partition.
+/// Reads a host's name as a Redshift endpoint's. It has to end as its Region's partition says.
+/// `None`: some other name, or an address.
 pub(crate) fn endpoint(host: &str) -> Option<Endpoint> {
     let (endpoint, suffix) = shape(host)?;
     (suffix == partition::dns_suffix(endpoint.region())).then_some(endpoint)
 }
 
-/// What is wrong with a name that would be a Redshift endpoint's, but for its end: no Region of
-/// that name has such.
+/// The message about a name that would be a Redshift endpoint's but for its end, which no Region of
+/// that name has.
 pub(crate) fn unknown_suffix(host: &str) -> Option<String> {
     let (endpoint, suffix) = shape(host)?;
     let (region, known) = (endpoint.region(), partition::dns_suffix(endpoint.region()));
     (suffix != known).then(|| format!("ends in {suffix}, which is unknown for {region}: its names end in {known}"))
 }
 
-/// `NAME.ID.REGION.SERVICE`, and what follows.
+/// Splits `NAME.ID.REGION.SERVICE` from what follows.
 fn shape(host: &str) -> Option<(Endpoint, String)> {
     let host = host.to_ascii_lowercase();
     let host = host.strip_suffix('.').unwrap_or(&host);

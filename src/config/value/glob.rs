@@ -1,30 +1,32 @@
-//! Globs over names: `*` is any run of characters, `?` is one, all else itself.
+//! Globs over names: `*` is any run of characters, `?` is one, all else stands for itself.
 
 use std::ops::Bound;
 use std::str::Chars;
 
-/// A glob, taken apart once: most names are told by how it begins and ends.
+/// A glob, split once into its parts: most names are told apart by their beginnings and ends.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Glob {
     text: Box<str>,
-    /// Bytes ahead of the first wildcard.
+    /// The length of the text ahead of the first wildcard, in bytes.
     head: usize,
-    /// Where in the text the last wildcard ends, in bytes.
+    /// The offset in the text at which the last wildcard ends, in bytes.
     tail: usize,
 }
 
 impl Glob {
+    /// Splits a glob into its parts.
     pub(crate) fn new(text: &str) -> Self {
         let head = text.find(WILDCARDS).unwrap_or(text.len());
         let tail = text.rfind(WILDCARDS).map_or(text.len(), |last| last + 1);
         Self { text: text.into(), head, tail }
     }
 
-    /// As it was written.
+    /// The glob as it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
+    /// Whether the glob matches the whole name.
     pub(crate) fn matches(&self, name: &str) -> bool {
         #[cfg(test)]
         work::compared();
@@ -35,8 +37,8 @@ impl Glob {
         between.is_some_and(|between| fits(self.text.get(self.head..self.tail).unwrap_or_default(), between))
     }
 
-    /// Where the names that it matches are in an ordered collection: from here on, as long as it
-    /// [may](Self::may_match) match one.
+    /// The range of an ordered collection that holds the names which the glob matches: from its
+    /// start on, as long as the glob [may](Self::may_match) match one.
     pub(crate) fn range(&self) -> (Bound<&str>, Bound<&str>) {
         (Bound::Included(self.head()), Bound::Unbounded)
     }
@@ -51,7 +53,7 @@ impl Glob {
     }
 }
 
-/// What makes a glob of a name.
+/// The characters that make a name a glob.
 pub(crate) const WILDCARDS: [char; 2] = ['*', '?'];
 
 /// Whether `name` matches `pattern`, for a pattern that is used once.
@@ -86,7 +88,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// How much is done, for tests that hold growth by counting.
+/// Counts work, for tests that check how it grows.
 #[cfg(test)]
 pub(crate) mod work {
     use std::cell::Cell;
@@ -95,17 +97,17 @@ pub(crate) mod work {
         static STEPS: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// One more comparison of a name with another or with a pattern.
+    /// Counts one comparison of a name with another or with a pattern.
     pub(crate) fn compared() {
         steps(1);
     }
 
-    /// So many more steps of another kind.
+    /// Counts so many steps of another kind.
     pub(crate) fn steps(count: usize) {
         STEPS.set(STEPS.get() + count);
     }
 
-    /// How many steps this took, on this thread.
+    /// Counts the steps that a task takes, on this thread.
     pub(crate) fn of<T>(task: impl FnOnce() -> T) -> (usize, T) {
         let before = STEPS.get();
         let done = task();

@@ -1,6 +1,6 @@
-//! What was probably meant.
+//! Finds the name that was probably meant.
 
-/// The candidate that was probably meant.
+/// The candidate that was probably meant, within one or two edits.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let chars = name.chars().count();
     let within = (chars / 3).clamp(1, 2);

@@ -1,4 +1,4 @@
-//! Addresses, ports, hosts and URLs.
+//! Parsers of addresses, ports, hosts and URLs.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -6,21 +6,21 @@ use rustls::pki_types::ServerName;
 
 use super::Parsed;
 
-/// `IP:PORT`; IPv6 in brackets.
+/// Reads `IP:PORT`, with IPv6 in brackets.
 pub(crate) fn socket_address(text: &str) -> Parsed<SocketAddr> {
     text.parse()
         .map_err(|_why| "must be IP:PORT, such as \"127.0.0.1:5439\" or \"[::1]:5439\"".into())
 }
 
-/// 1–65535, in digits.
+/// Reads a port, 1–65535, in digits.
 pub(crate) fn port(text: &str) -> Parsed<u16> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let port = if digits { text.parse().ok().filter(|port| *port != 0) } else { None };
     port.ok_or("must be a port, 1 to 65535".into())
 }
 
-/// `https://HOST[:PORT][/PATH]`, or `http://` to this host: what is sent there are signed requests
-/// and their answers, which are passwords.
+/// Reads `https://HOST[:PORT][/PATH]`, or `http://` to this host: signed requests are sent there,
+/// and passwords come back.
 pub(crate) fn endpoint_url(text: &str) -> Parsed<String> {
     const EXPECTED: &str = "must be a URL, such as \"https://vpce.example.com\", without user, query or fragment";
     let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
@@ -63,11 +63,11 @@ pub(crate) fn host(text: &str) -> Parsed<String> {
 pub struct PublicName {
     /// A DNS name or an IP address without brackets.
     pub host: String,
-    /// `None`: that of the first address.
+    /// The port. `None`: that of the first address.
     pub port: Option<u16>,
 }
 
-/// `HOST` or `HOST:PORT`; IPv6 in brackets.
+/// Reads `HOST` or `HOST:PORT`, with IPv6 in brackets.
 pub(crate) fn public_name(text: &str) -> Parsed<PublicName> {
     const EXPECTED: &str = "must be HOST or HOST:PORT, such as \"redshift.example.com:5439\" or \"[2001:db8::1]\"";
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
@@ -84,7 +84,7 @@ pub(crate) fn public_name(text: &str) -> Parsed<PublicName> {
     Ok(PublicName { host, port })
 }
 
-/// A DNS name, in lower case.
+/// Reads a DNS name, and turns it into lower case.
 pub(crate) fn dns_suffix(text: &str) -> Parsed<String> {
     match ServerName::try_from(text) {
         Ok(ServerName::DnsName(name)) if !text.ends_with('.') => Ok(name.as_ref().to_ascii_lowercase()),

@@ -1,17 +1,17 @@
-//! A warehouse's host, and what people paste in its place: AWS's console shows endpoints as
-//! `HOST:PORT/DATABASE` and as JDBC URLs.
+//! Reads a warehouse's host, and knows what people paste in its place: AWS's console shows
+//! endpoints as `HOST:PORT/DATABASE` and as JDBC URLs.
 
 use rustls::pki_types::ServerName;
 
 use super::{Parsed, host, port};
 
-/// A DNS name or an IP address. Where the text is an endpoint or a URL, the problem says which part
-/// of it goes where, without repeating any: there may be a password in it.
+/// Reads a DNS name or an IP address. Where the text is an endpoint or a URL, the message says
+/// which part of it goes where, without repeating any: there may be a password in it.
 pub(crate) fn warehouse_host(text: &str) -> Parsed<String> {
     host(text).map_err(|otherwise| Pasted::read(text).map_or(otherwise, |pasted| pasted.advice().into()))
 }
 
-/// Which parts an endpoint or URL has besides its host.
+/// The parts that an endpoint or URL has besides its host.
 #[derive(Debug, Eq, PartialEq)]
 struct Pasted {
     is_url: bool,
@@ -40,7 +40,7 @@ impl Pasted {
         is_endpoint.then_some(Self { is_url, has_port: digits.is_some(), has_database: !database.is_empty() })
     }
 
-    /// What to do with each part.
+    /// The message that says what to do with each part.
     fn advice(&self) -> String {
         let part = |is_there: bool, text: &'static str| if is_there { text } else { "" };
         format!(

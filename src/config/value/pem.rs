@@ -20,7 +20,7 @@ use crate::crypto::provider;
 mod flaw;
 mod term;
 
-/// A certificate chain: at least one certificate, each well-formed, in the order of the text.
+/// Reads a certificate chain: at least one certificate, each well-formed, in the order of the text.
 ///
 /// # Errors
 /// See [`BadPem`].
@@ -32,7 +32,7 @@ pub(crate) fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadPem> {
     Ok(chain)
 }
 
-/// A CA bundle: at least one certificate, and each can vouch for others.
+/// Reads a CA bundle: at least one certificate, and each can vouch for others.
 ///
 /// # Errors
 /// See [`BadPem`].
@@ -46,8 +46,8 @@ pub(crate) fn roots(pem: &str) -> Result<RootCertStore, BadPem> {
     Ok(store)
 }
 
-/// Revocation lists: at least one, and each of a kind that can be used. None at all is no list: the
-/// file was cut, and nobody is to be let in by that.
+/// Reads revocation lists: at least one, and each of a kind that can be used. A text without any
+/// was cut off, and must not let a revoked certificate in.
 ///
 /// # Errors
 /// See [`BadPem`].
@@ -68,7 +68,7 @@ pub(crate) fn crls(pem: &str) -> Result<Vec<CertificateRevocationListDer<'static
     Ok(lists)
 }
 
-/// A private key: the first one of the text.
+/// Reads the first private key of the text.
 ///
 /// # Errors
 /// See [`BadPem`].
@@ -76,7 +76,7 @@ pub(crate) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, BadPem> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_shows_the_key| why_unread(pem, Wanted::PrivateKey))
 }
 
-/// A chain and the key of its first certificate, ready for handshakes.
+/// Joins a chain and the key of its first certificate, ready for handshakes.
 ///
 /// # Errors
 /// `NotFirst`, `OtherKey`, `UnusableKey`.
@@ -99,7 +99,7 @@ pub(crate) fn key_pair(
     }
 }
 
-/// Every item of a kind; at least one.
+/// Reads every item of a kind; at least one.
 fn all<T: PemObject>(pem: &str, wanted: Wanted) -> Result<Vec<T>, BadPem> {
     match T::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>() {
         Ok(items) if !items.is_empty() => Ok(items),

@@ -1,11 +1,11 @@
-//! Who may read a file.
+//! Finds out who may read a file.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Who besides its owner may read this private key, in words. A group may where root owns the file,
-/// as PostgreSQL has it (libpq, `sslkey`): so Kubernetes lends files to a pod (`fsGroup`). `None`:
-/// nobody, or it is not there.
+/// Says who may read this private key besides its owner. A group may, where root owns the file, as
+/// PostgreSQL has it (libpq, `sslkey`): Kubernetes lends files to a pod in this way (`fsGroup`).
+/// `None`: nobody, or there is no such file.
 pub(crate) fn readers(path: &Path) -> Option<&'static str> {
     const ROOT: u32 = 0;
     let file = std::fs::metadata(path).ok()?;
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_its_owners_and_where_root_lends_it_its_groups() {
+    fn a_private_key_that_others_may_read_is_warned_of() {
         for (mode, is_of_root, want) in [
             (0o100_600, false, None),
             (0o100_400, true, None),

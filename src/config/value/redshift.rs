@@ -3,7 +3,7 @@
 use super::Parsed;
 use super::text::visible;
 
-/// A database's name, as Redshift has them: 1–127 bytes, of any letters and `$` too.
+/// Reads a database's name by Redshift's rules: 1–127 bytes, of any letters and `$` too.
 pub(crate) fn database(text: &str) -> Parsed<String> {
     match visible(text, 127) {
         Ok(()) => Ok(text.to_owned()),
@@ -11,8 +11,7 @@ pub(crate) fn database(text: &str) -> Parsed<String> {
     }
 }
 
-/// A database's name, as GetCredentials and GetClusterCredentials take it: narrower than Redshift
-/// itself.
+/// Reads a database's name by the narrower rules of GetCredentials and GetClusterCredentials.
 pub(crate) fn iam_database(text: &str) -> Parsed<String> {
     let shape = (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -23,7 +22,7 @@ pub(crate) fn iam_database(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
 
-/// A workgroup's name: 3–64 of `[a-z0-9-]` (Redshift Serverless API, `WorkgroupName`).
+/// Reads a workgroup's name: 3–64 of `[a-z0-9-]` (Redshift Serverless API, `WorkgroupName`).
 pub(crate) fn workgroup(text: &str) -> Parsed<String> {
     let shape = (3..=64).contains(&text.len())
         && text
@@ -32,7 +31,7 @@ pub(crate) fn workgroup(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err("must be 3 to 64 of a-z, 0-9 and -".into()) }
 }
 
-/// A cluster's identifier: 1–63 of `[a-z0-9-]`.
+/// Reads a cluster's identifier: 1–63 of `[a-z0-9-]`.
 pub(crate) fn cluster_id(text: &str) -> Parsed<String> {
     let shape = (1..=63).contains(&text.len())
         && text
@@ -41,12 +40,12 @@ pub(crate) fn cluster_id(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err("must be 1 to 63 of a-z, 0-9 and -".into()) }
 }
 
-/// A database user as lava names one: 1–127 bytes, all visible.
+/// Reads a database user by lava's rules: 1–127 bytes, all visible.
 pub(crate) fn warehouse_user(text: &str) -> Parsed<String> {
     visible(text, 127).map(|()| text.to_owned())
 }
 
-/// The `DbUser` of a `per-user` login: `[a-z_][a-z0-9_.@-]{0,62}`.
+/// Reads the `DbUser` of a `per-user` login: `[a-z_][a-z0-9_.@-]{0,62}`.
 pub(crate) fn db_user(text: &str) -> Parsed<String> {
     let shape = (1..=63).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
@@ -57,7 +56,7 @@ pub(crate) fn db_user(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
 
-/// One of GetClusterCredentials' `DbGroups`: 1–64 characters, in lower case.
+/// Reads one of GetClusterCredentials' `DbGroups`: 1–64 characters, in lower case.
 pub(crate) fn db_group(text: &str) -> Parsed<String> {
     let shape = text.chars().count() <= 64 && text.to_lowercase() == text && visible(text, 256).is_ok();
     if shape { Ok(text.to_owned()) } else { Err("must be 1 to 64 visible characters in lower case".into()) }

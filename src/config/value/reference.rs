@@ -1,4 +1,4 @@
-//! References: where a value is kept, when it is not in the file itself.
+//! References to values that are not kept in the file itself.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::Parsed;
 use super::stored_name::{is_parameter, secret_id};
 use super::text::visible;
 
-/// Where a value is kept, when it is not in the file itself.
+/// The place of a value that is not in the file itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reference {
     /// `file:PATH` or a bare path.
@@ -18,8 +18,8 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// Whether it may lead to something else while we run: the environment of a process does not
-    /// change under way.
+    /// Whether the reference may lead to another value while we run: only the environment of a
+    /// process stays as it is.
     #[must_use]
     pub fn may_change(&self) -> bool {
         match self {
@@ -29,22 +29,22 @@ impl Reference {
     }
 }
 
-/// What AWS keeps.
+/// A value that AWS keeps.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Remote {
     /// The name or ARN of an SSM parameter.
     Parameter(String),
     /// A secret of Secrets Manager.
     Secret {
-        /// Name or ARN.
+        /// The name or ARN of the secret.
         id: String,
-        /// Which member of its JSON object. `None`: the whole text.
+        /// The member of its JSON object. `None`: the whole text.
         key: Option<String>,
     },
 }
 
-/// `file:PATH`, `env:NAME`, `ssm:NAME`, `secret:ID[#key]` or a bare path. Relative paths are left
-/// as they are.
+/// Reads `file:PATH`, `env:NAME`, `ssm:NAME`, `secret:ID[#key]` or a bare path. Relative paths are
+/// left as they are.
 pub(crate) fn reference(text: &str) -> Parsed<Reference> {
     match text.split_once(':') {
         Some(("ssm", name)) if is_parameter(name) => Ok(Reference::Remote(Remote::Parameter(name.to_owned()))),
@@ -61,8 +61,8 @@ pub(crate) fn reference(text: &str) -> Parsed<Reference> {
     }
 }
 
-/// Whether a text looks like a certificate or a key that lost the lines around its base64, which
-/// begins so in DER: no path is so long, and has nothing but these.
+/// Whether a text looks like a certificate or a key that has lost the lines around its base64. DER
+/// in base64 begins with `M`, and no path is so long and made of base64's characters alone.
 fn is_der(text: &str) -> bool {
     const SHORTEST_KEY: usize = 60;
     text.len() >= SHORTEST_KEY

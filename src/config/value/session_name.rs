@@ -1,13 +1,13 @@
-//! The name that CloudTrail shows for a user's own role session.
+//! The name of a user's own role session, which CloudTrail shows.
 
 use std::fmt::Write;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// A client's user as `RoleSessionName`: word characters and `=,.@-`, the rest `.` (as lava
-/// cleans), and `-` with 8 hex of the name's SHA-256 behind it where that changed the name or it
-/// was not 2–64 long. A name that ends like one with a hash gets one too, since else it could be
-/// chosen to be another user's.
+/// Makes a `RoleSessionName` of a client's user: word characters and `=,.@-` stay, the rest becomes
+/// `.` (as lava cleans). `-` and 8 hexadecimal digits of the name's SHA-256 follow where that
+/// changed the name or it was not 2–64 long. A name that ends like one with a hash gets one too,
+/// since else it could be chosen to be another user's.
 pub(crate) fn session_name(user: &str) -> String {
     const LONGEST: usize = 64;
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
@@ -30,7 +30,7 @@ pub(crate) fn session_name(user: &str) -> String {
         })
 }
 
-/// `-` and 8 hex.
+/// Length of `-` and 8 hexadecimal digits.
 const MARK: usize = 9;
 
 fn ends_in_a_hash(name: &str) -> bool {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_called_like_anothers_session() {
+    fn two_users_never_have_the_same_session_name() {
         for user in ["a+b", "a", "é", &"x".repeat(65), "bob-1a2b3c4d"] {
             let theirs = session_name(user);
             assert_ne!(session_name(&theirs), theirs, "{user}");

@@ -1,16 +1,16 @@
-//! The names by which AWS stores values: SSM parameters and secrets.
+//! Parsers of the names by which AWS stores values: SSM parameters and secrets.
 
 use super::Parsed;
 use crate::aws::Arn;
 
-/// The name or ARN of the SSM parameter that holds an external id.
+/// Reads the name or ARN of the SSM parameter that holds an external id.
 pub(crate) fn parameter_name(text: &str) -> Parsed<String> {
     let expected = "must be the name of an SSM parameter that holds the external id, not the id itself";
     if is_parameter(text) { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
 
-/// The NAME of the SSM parameter that holds a password: a path or an ARN, so that a password is not
-/// taken for one.
+/// Reads the name of the SSM parameter that holds a password: a path or an ARN, so that a password
+/// is not taken for one.
 pub(crate) fn parameter(text: &str) -> Parsed<String> {
     let is_arn = Arn::parse(text).is_some_and(|arn| arn.service == "ssm" && arn.resource.starts_with("parameter/"));
     let shape = is_parameter(text) && (text.starts_with('/') || is_arn);
@@ -19,7 +19,8 @@ pub(crate) fn parameter(text: &str) -> Parsed<String> {
     if shape { Ok(text.to_owned()) } else { Err(expected.into()) }
 }
 
-/// 1–2048 of what names, versions, labels and ARNs are made of (SSM API, `GetParameter`).
+/// Whether a text may be a parameter: 1–2048 of the characters that names, versions, labels and
+/// ARNs are made of (SSM API, `GetParameter`).
 pub(crate) fn is_parameter(text: &str) -> bool {
     (1..=2048).contains(&text.len())
         && text
@@ -27,7 +28,7 @@ pub(crate) fn is_parameter(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"_.-/:".contains(&b))
 }
 
-/// The name or ARN of a secret (Secrets Manager API, `SecretId`).
+/// Reads the name or ARN of a secret (Secrets Manager API, `SecretId`).
 pub(crate) fn secret_id(text: &str) -> Parsed<String> {
     let shape = (1..=2048).contains(&text.len())
         && text

@@ -1,8 +1,9 @@
-//! Text itself: variables, and names and notes that people read.
+//! Parsers of text: variables, and names and notes that people read.
 
 use super::Parsed;
 
-/// Puts environment variables in for `${NAME}`. One pass: what a variable holds is taken as it is.
+/// Puts environment variables in for `${NAME}`, in one pass: the value of a variable is not
+/// searched for others.
 pub(crate) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Parsed<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -23,16 +24,16 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// What may stand in a name that people read and type: 1–63 bytes, all visible but for blanks
-/// within.
+/// Checks a name that people read and type: 1–63 bytes, all visible but for blanks within.
 pub(crate) fn visible_name(text: &str) -> Parsed<()> {
     visible(text, 63)
 }
 
-/// Parts the user from the conn_id in a startup message (`USER~CONN_ID`): no user's name holds it.
+/// The character that separates the user from the conn_id in a startup message (`USER~CONN_ID`); no
+/// user's name holds it.
 pub(crate) const BEFORE_CONN_ID: char = '~';
 
-/// A name of a user that can log in.
+/// Checks the name of a user that can log in.
 pub(crate) fn user_name(text: &str) -> Parsed<()> {
     visible_name(text)?;
     if text.contains(BEFORE_CONN_ID) {
@@ -43,8 +44,8 @@ pub(crate) fn user_name(text: &str) -> Parsed<()> {
     Ok(())
 }
 
-/// A text for people, such as `description`: at most 1,000 characters, and nothing that a terminal
-/// or a page would obey. Whoever writes lava's table writes it, and others read it.
+/// Reads a text for people, such as `description`: at most 1,000 characters, and none that a
+/// terminal or a page would obey. The writers of lava's table write it, and others read it.
 pub(crate) fn note(text: &str) -> Parsed<String> {
     const LONGEST: usize = 1000;
     let is_hidden = |c: char| c != '\n' && c != '\t' && (c.is_control() || is_formatting(c));
@@ -54,12 +55,12 @@ pub(crate) fn note(text: &str) -> Parsed<String> {
     Err(format!("must be at most {LONGEST} visible characters, in one line or more").into())
 }
 
-/// What shows nothing, or turns the direction of writing.
+/// Whether a character shows nothing, or turns the direction of writing.
 fn is_formatting(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// 1 to `longest` bytes, all visible but for blanks within.
+/// Checks a text of 1 to `longest` bytes, all visible but for blanks within.
 pub(crate) fn visible(text: &str, longest: usize) -> Parsed<()> {
     // Controls, all blanks but the plain one, and what shows nothing or turns the direction of
     // writing.

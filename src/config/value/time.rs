@@ -1,4 +1,4 @@
-//! Durations and moments.
+//! Parsers of durations and moments.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -7,9 +7,9 @@ use toml::value::Datetime;
 
 use super::Parsed;
 
-/// lava's grammar without sign and exponent: optional blanks, a decimal number, optional blanks, an
-/// optional unit out of `w d h m s` (none = seconds), optional blanks. At most 1,000,000,000 s, so
-/// that adding it to a time cannot overflow.
+/// Reads a duration by lava's grammar, without sign and exponent: optional blanks, a decimal
+/// number, optional blanks, an optional unit out of `w d h m s` (none = seconds), optional blanks.
+/// At most 1,000,000,000 s, so that adding it to a time cannot overflow.
 pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     const EXPECTED: &str = "must be a duration, such as \"90s\", \"15m\", \"0.5h\" or a number of seconds";
     let text = text.trim_matches([' ', '\t']);
@@ -43,13 +43,13 @@ pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     Ok(Duration::from_nanos(u64::try_from(total).unwrap_or(u64::MAX)))
 }
 
-/// A duration that is not zero.
+/// Refuses a duration of zero.
 pub(crate) fn positive(duration: Duration) -> Parsed<Duration> {
     if duration.is_zero() { Err("must be longer than 0".into()) } else { Ok(duration) }
 }
 
-/// A moment, or the beginning of a day; in UTC where it does not say, as PostgreSQL takes `VALID
-/// UNTIL` in its own zone.
+/// Reads a moment, or the beginning of a day; in UTC where it does not say, whereas PostgreSQL
+/// takes `VALID UNTIL` in its own zone.
 pub(crate) fn moment(at: &Datetime) -> Parsed<SystemTime> {
     const EXPECTED: &str = "must be a date, such as 2027-01-31, or a date and time";
     let date = at.date.ok_or(EXPECTED)?;

@@ -1,46 +1,47 @@
-//! What is wrong with a PEM text, in words that hold nothing of it.
+//! The flaws of a PEM text, in words that hold nothing of it.
 
 use thiserror::Error;
 
-/// Why a PEM text cannot be used. Holds no byte of the text, which may be a private key.
+/// The reason why a PEM text cannot be used. Holds no byte of the text, which may be a private key.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum BadPem {
-    /// Some editors on Windows write one.
+    /// The text begins with a byte order mark, which some editors on Windows write.
     #[error("begins with a byte order mark (BOM): save it as UTF-8 without one")]
     ByteOrderMark,
-    /// JSON, or a shell that does not know `\n`, has been over it.
+    /// The text has `\n` as two characters, which JSON, or a shell that does not know `\n`, leaves.
     #[error("holds \\n as two characters where its lines should end: store it with real line ends")]
     EscapedLineEnds,
-    /// A console's input field, or an unquoted variable, has been over it.
+    /// The text has lost its line ends in a console's input field or an unquoted variable.
     #[error("has lost its line ends: BEGIN line, base64 and END line must be lines of their own")]
     NoLineEnds,
-    /// Quotes are part of the value in many `.env` files.
+    /// The text is in quotes, which are part of the value in many `.env` files.
     #[error("begins with a quotation mark: store the text without quotes around it")]
     Quoted,
-    /// PEM begins in the first column.
+    /// The text is indented, but PEM begins in the first column.
     #[error("has blanks ahead of its BEGIN line: PEM lines are not indented")]
     Indented,
     /// The first BEGIN line has no END line.
     #[error("has no END line to its BEGIN line: it was cut off, or only half of it was copied")]
     Cut,
-    /// Base64 or markers that cannot be read.
+    /// Base64 or markers cannot be read.
     #[error("holds PEM that is broken")]
     Broken,
-    /// A key that asks for a passphrase.
+    /// The key asks for a passphrase.
     #[error(
         "holds an encrypted private key: decrypt it first (openssl pkey -in KEY -out PLAIN), no passphrase is asked for"
     )]
     EncryptedKey,
-    /// ssh-keygen's own format.
+    /// The key is in ssh-keygen's own format.
     #[error("holds a private key in OpenSSH's format: convert it (ssh-keygen -p -m PKCS8 -f KEY)")]
     OpenSshKey,
-    /// No private key, but certificates.
+    /// A certificate stands where a private key should.
     #[error("holds no private key in PEM, but a certificate")]
     CertificateForKey,
-    /// No certificate, but a private key.
+    /// A private key stands where a certificate should.
     #[error("holds no certificate in PEM, but a private key")]
     KeyForCertificate,
-    /// What is sent to a CA, not what comes back.
+    /// A signing request stands where a certificate should: it is sent to a CA, which sends a
+    /// certificate back.
     #[error("holds no certificate in PEM, but a signing request: store what the CA sent back")]
     RequestForCertificate,
     /// Nothing of the kind.
@@ -52,32 +53,32 @@ pub enum BadPem {
     /// Nothing of the kind.
     #[error("holds no certificate revocation list in PEM")]
     NoCrl,
-    /// DER that is no certificate.
+    /// A certificate has valid PEM around malformed DER.
     #[error("holds a certificate that is malformed")]
     MalformedCertificate,
-    /// A certificate that cannot vouch for others.
+    /// A certificate cannot vouch for others.
     #[error("holds a certificate that cannot be a root")]
     NoRoot,
-    /// A list of a kind that no verifier takes.
+    /// A revocation list is of a kind that no verifier takes.
     #[error("holds a certificate revocation list that cannot be used")]
     UnusableCrl,
-    /// A key of a kind that cannot sign handshakes.
+    /// A key is of a kind that cannot sign handshakes.
     #[error("is of a kind that cannot be used")]
     UnusableKey,
-    /// A pair that is none.
+    /// The key belongs to none of the certificates.
     #[error("is not the key of listen.tls.cert")]
     OtherKey,
-    /// The key's own certificate is not the first of the chain.
+    /// The key belongs to a certificate that is not the first of the chain.
     #[error(
         "is the key of certificate {at} in listen.tls.cert: the server's own certificate comes first, its issuers behind it"
     )]
     NotFirst {
-        /// From 1.
+        /// The position of that certificate, from 1.
         at: usize,
     },
 }
 
-/// What a text was to hold.
+/// The kind of item that a text should hold.
 #[derive(Clone, Copy)]
 pub(super) enum Wanted {
     Certificates,
@@ -85,8 +86,8 @@ pub(super) enum Wanted {
     RevocationLists,
 }
 
-/// Why nothing of a kind was read from the text, or not all of it. The first cause that the text
-/// shows is told.
+/// Finds the reason why items of a kind were not all read from the text. The first cause that the
+/// text shows is given.
 pub(super) fn why_unread(pem: &str, wanted: Wanted) -> BadPem {
     let begins = |kind: &str| pem.contains(&format!("-----BEGIN {kind}"));
     let has_key = begins("PRIVATE KEY") || begins("RSA PRIVATE KEY") || begins("EC PRIVATE KEY");

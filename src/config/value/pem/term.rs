@@ -1,4 +1,4 @@
-//! From when until when certificates and revocation lists are valid.
+//! The validity of certificates and revocation lists.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,42 +12,43 @@ use x509_parser::public_key::PublicKey;
 pub(crate) struct Term {
     /// A certificate's subject, or a list's issuer, without control characters.
     pub(crate) name: String,
+    /// The beginning of the validity.
     pub(crate) begins: SystemTime,
-    /// `None`: a list that does not say when the next one comes.
+    /// The end of the validity. `None`: a list that does not say when the next one comes.
     pub(crate) ends: Option<SystemTime>,
-    /// An RSA key of fewer than 2,048 bits.
+    /// Whether the key is an RSA key of fewer than 2,048 bits.
     pub(crate) is_weak: bool,
 }
 
-/// How a term stands at a moment.
+/// The state of a term at a moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stage {
-    /// Its end is not near: 30 days, for a list at most a tenth of its term.
+    /// The end is not near: 30 days, for a list at most a tenth of its term.
     Valid,
-    /// Its beginning is still ahead.
+    /// The beginning is still ahead.
     NotYet,
-    /// Ends after so many days, rounded down.
+    /// The term ends after so many days, rounded down.
     Ending(u64),
-    /// Its end has passed, or it has none.
+    /// The end has passed, or there is none.
     Over,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long ahead of its end a term is told of.
+/// The time ahead of its end in which a term is warned of.
 const AHEAD: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The part of a revocation list's own term in which it is told of, at the end.
+/// The part of a revocation list's term, at its end, in which it is warned of.
 const LAST_PART: u32 = 10;
 
 impl Term {
-    /// How it stands at `now`.
+    /// The state of the term at `now`.
     pub(crate) fn at(&self, now: SystemTime) -> Stage {
         self.stage(now, AHEAD)
     }
 
-    /// The same of a revocation list, which lives for days and is replaced as a matter of course:
-    /// it is told of in the last tenth of its term.
+    /// The state of a revocation list at `now`. A list lives for days and is replaced as a matter
+    /// of course, so that only the last tenth of its term is warned of.
     pub(crate) fn of_list_at(&self, now: SystemTime) -> Stage {
         let length = self
             .ends
@@ -67,7 +68,7 @@ impl Term {
     }
 }
 
-/// Those of a certificate chain or bundle in PEM; what cannot be read is passed over.
+/// The terms of a certificate chain or bundle in PEM; what cannot be read is left out.
 pub(crate) fn terms(pem: &str) -> Vec<Term> {
     CertificateDer::pem_slice_iter(pem.as_bytes())
         .flatten()
@@ -75,7 +76,7 @@ pub(crate) fn terms(pem: &str) -> Vec<Term> {
         .collect()
 }
 
-/// That of a certificate in DER. `None`: it cannot be read.
+/// The term of a certificate in DER. `None`: it cannot be read.
 pub(crate) fn of_certificate(der: &[u8]) -> Option<Term> {
     let (_rest, certificate) = X509Certificate::from_der(der).ok()?;
     let is_weak = match certificate.public_key().parsed() {
@@ -91,7 +92,7 @@ pub(crate) fn of_certificate(der: &[u8]) -> Option<Term> {
     })
 }
 
-/// That of a revocation list in DER. `None`: it cannot be read.
+/// The term of a revocation list in DER. `None`: it cannot be read.
 pub(crate) fn of_crl(der: &CertificateRevocationListDer<'_>) -> Option<Term> {
     let (_rest, list) = CertificateRevocationList::from_der(der).ok()?;
     Some(Term {
@@ -110,7 +111,7 @@ fn moment(at: &ASN1Time) -> SystemTime {
     }
 }
 
-/// Whoever made the certificate wrote the name.
+/// Makes a name fit to be logged: it comes from whoever made the certificate.
 fn visible(name: &str) -> String {
     const LONGEST: usize = 200;
     name.chars()
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_term_is_told_of_from_thirty_days_before_its_end() {
+    fn a_term_is_warned_of_from_thirty_days_before_its_end() {
         let term = made(2020, 2030);
         assert!(term.name.contains("proxy") && !term.is_weak);
         let end = term.ends.unwrap();

@@ -10,7 +10,7 @@ fn pair(cert: &str, key: &str) -> Result<(), BadPem> {
 }
 
 #[test]
-fn pem_is_looked_into() {
+fn pem_is_parsed_and_checked() {
     let (cert, key) = made();
     assert!(roots(&cert).is_ok() && chain(&cert).is_ok() && private_key(&key).is_ok());
     assert!(roots(&key).is_err() && chain(&key).is_err() && private_key(&cert).is_err());
