@@ -1,4 +1,4 @@
-//! What a call is named, and what may go wrong with it.
+//! How a call is named, and what may go wrong with it.
 
 use std::error::Error;
 use std::fmt;
@@ -14,17 +14,20 @@ use crate::config::BoundsError;
 use crate::fault::Kind;
 use crate::wire::refusal::Refusal;
 
-/// A call to AWS as logs and `check` name it: what is called, and on what. Never a secret.
+/// The name of a call to AWS in logs and in `check`: the operation, and what it is called on. It
+/// never holds a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Call {
     pub(crate) operation: Operation,
-    /// A parameter, a secret, a role, a workgroup, a cluster; empty where there is nothing to name.
+    /// The parameter, secret, role, workgroup or cluster that is asked about. Empty where there is
+    /// nothing to name.
     pub(crate) on: String,
-    /// Where it was asked, once that is known: what is not there may be elsewhere.
+    /// The Region that was asked, once it is known: a thing that is not there may be in another.
     pub(crate) region: Option<String>,
 }
 
 impl Call {
+    /// Names a call, as yet without a Region.
     pub(crate) fn new(operation: Operation, on: &str) -> Self {
         Self { operation, on: on.to_owned(), region: None }
     }
@@ -49,43 +52,43 @@ impl fmt::Display for Call {
 /// Why nothing was fetched, or what was fetched cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum AwsError {
-    /// AWS refused for good: a right, a name or a value is wrong.
+    /// AWS refused the call for good, because a right, a name or a value is wrong.
     #[error("{call} was refused ({code})")]
     Denied { call: Call, code: Code, source: Box<dyn Error + Send + Sync> },
-    /// AWS said "slower".
+    /// AWS asked for fewer calls, and did so until the call was given up.
     #[error("{call} was throttled ({code})")]
     Throttled { call: Call, code: Code, source: Box<dyn Error + Send + Sync> },
-    /// Unreachable or failing: another time it may do.
+    /// AWS could not be reached or failed. The same call may succeed later.
     #[error("{call} failed ({code})")]
     Unavailable { call: Call, code: Code, source: Box<dyn Error + Send + Sync> },
-    /// An answer, or a stored value, that cannot be used.
+    /// AWS answered, but the answer or the stored value in it cannot be used.
     #[error("{call}: {what}")]
     Unusable { call: Call, what: &'static str },
-    /// `web_identity_token_file` cannot be read.
+    /// The file that `web_identity_token_file` names cannot be read.
     #[error("web_identity_token_file {}", path.display())]
     TokenFile { path: PathBuf, source: std::io::Error },
-    /// The spec and its secret together do not say enough, or say what cannot be.
+    /// The spec and its secret together say too little for a login, or contradict each other.
     #[error("the spec, with its secret: {0}")]
     Spec(String),
-    /// The spec's writer may not say what it says.
+    /// The spec goes beyond the bounds that its writer is held to.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
-    /// The flight's deadline passed. `name`: what it was to bring.
+    /// The deadline of the flight passed. `name` says what it was to fetch.
     #[error("{name}: no answer within {}s", .after.as_secs_f32())]
     Deadline { name: String, after: Duration },
     /// The flight panicked or was stopped.
     #[error("the flight was lost")]
     Lost,
-    /// Another flight that this one needed.
+    /// Another flight, whose value this one needed, failed.
     #[error(transparent)]
     Needed(Arc<AwsError>),
-    /// Another error, and what of the spec led to it.
+    /// Another error, with the part of the spec that led to it.
     #[error("{what}")]
     Of { what: String, source: Arc<AwsError> },
 }
 
 impl AwsError {
-    /// The error itself, whichever flight it came from.
+    /// The error that began it, whichever flight it came from.
     pub(crate) fn root(&self) -> &Self {
         match self {
             Self::Needed(error) | Self::Of { source: error, .. } => error.root(),
@@ -93,7 +96,7 @@ impl AwsError {
         }
     }
 
-    /// Asking again would change nothing: somebody has to mend something.
+    /// Whether asking again is of no use before somebody fixes something.
     pub(crate) fn is_final(&self) -> bool {
         match self.root() {
             Self::Denied { .. } | Self::Unusable { .. } | Self::TokenFile { .. } | Self::Spec(_) | Self::Bounds(_) => {
@@ -108,7 +111,7 @@ impl AwsError {
         }
     }
 
-    /// Of another flight, which remembers it itself.
+    /// Whether it is the error of another flight, whose cache remembers it.
     pub(crate) fn is_needed(&self) -> bool {
         match self {
             Self::Needed(_) => true,
@@ -133,12 +136,12 @@ impl AwsError {
         Arc::new(Self::Of { what: what.into(), source: self })
     }
 
-    /// AWS asked for patience.
+    /// Whether AWS asked for fewer calls.
     pub(crate) fn is_throttled(&self) -> bool {
         matches!(self.root(), Self::Throttled { .. })
     }
 
-    /// How it is classed where it ends a login.
+    /// The class of a login that this error ends.
     pub(crate) fn kind(&self) -> Kind {
         match self.root() {
             Self::Lost => Kind::Internal,
@@ -147,7 +150,7 @@ impl AwsError {
         }
     }
 
-    /// What the client reads of it.
+    /// The refusal that a client reads whose login this error ends.
     pub(crate) fn refusal(&self, conn_id: &str) -> Refusal {
         match self.kind() {
             Kind::Internal => Refusal::internal(),
@@ -156,7 +159,7 @@ impl AwsError {
         }
     }
 
-    /// Why the call failed, in a word. `None`: it is no call that failed.
+    /// Why the call failed, in a word. `None`: something else than a call failed.
     pub(crate) fn code(&self) -> Option<&Code> {
         match self.root() {
             Self::Denied { code, .. } | Self::Throttled { code, .. } | Self::Unavailable { code, .. } => Some(code),

@@ -17,13 +17,13 @@ use super::operation::Operation;
 use crate::cache::{Fetch, Perishable};
 use crate::secret::Secret;
 
-/// How long a stored value is believed (as lava does).
+/// How long a stored value is used before it is read again (lava does the same).
 pub(crate) const BELIEVED: Duration = Duration::from_secs(120);
 
-/// The most parameters that SSM tells at a time (SSM API, `GetParametersByPath`).
+/// The most parameters that SSM lists in one page (SSM API, `GetParametersByPath`).
 const PAGE: i32 = 10;
 
-/// Where a value is stored: the key of their cache.
+/// Where a value is stored. It is the key of the cache of stored values.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum StoredAt {
     /// An SSM parameter, by name or ARN.
@@ -32,11 +32,11 @@ pub(crate) enum StoredAt {
     Secret { id: String, region: Option<String> },
 }
 
-/// What was stored there.
+/// A stored value.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) text: Secret,
-    /// A SecureString, or a secret: what may hold a password.
+    /// Whether it is a SecureString or a secret, which may hold a password.
     pub(crate) is_secure: bool,
 }
 
@@ -49,22 +49,23 @@ impl Perishable for Stored {
 /// Some of the parameters below a path.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// Each with the last element of its name.
+    /// The parameters, each with the last element of its name.
     pub(crate) found: Vec<(String, Stored)>,
-    /// Where the next page begins. `None`: this is the last.
+    /// The token of the next page. `None`: this is the last.
     pub(crate) next: Option<String>,
 }
 
-/// Reads them.
+/// Reads stored values. It makes its calls through the [`Calls`] that it holds.
 pub(crate) struct StoreReader(pub(crate) Arc<Calls>);
 
 impl StoredAt {
-    /// `name` in its ARN's region, else in the base's own, else in `otherwise`.
+    /// An SSM parameter by its name or ARN. It is read in the ARN's Region, or else in `otherwise`;
+    /// `None` is the base's own Region.
     pub(crate) fn parameter(name: &str, otherwise: Option<&str>) -> Self {
         Self::Parameter { name: name.to_owned(), region: region_of(name, otherwise) }
     }
 
-    /// As [`StoredAt::parameter`].
+    /// A secret by its name or ARN, read where [`StoredAt::parameter`] says.
     pub(crate) fn secret(id: &str, otherwise: Option<&str>) -> Self {
         Self::Secret { id: id.to_owned(), region: region_of(id, otherwise) }
     }
@@ -87,10 +88,10 @@ fn region_of(name: &str, otherwise: Option<&str>) -> Option<String> {
 }
 
 impl StoreReader {
-    /// What is stored there now; no cache.
+    /// Reads a value from AWS, past any cache.
     ///
     /// # Errors
-    /// What AWS says, or `Unusable`.
+    /// The error of the call, or [`AwsError::Unusable`].
     pub(crate) async fn read(&self, place: &StoredAt) -> Result<Stored, AwsError> {
         let call = place.call();
         match place {
@@ -136,10 +137,10 @@ impl StoreReader {
         }
     }
 
-    /// The SSM parameters right below a path, in the base's own region; a page at a time.
+    /// Lists a page of the SSM parameters right below a path, in the base's own Region.
     ///
     /// # Errors
-    /// What AWS says, or `Unusable`.
+    /// The error of the call, or [`AwsError::Unusable`].
     pub(crate) async fn page(&self, path: &str, from: Option<&str>) -> Result<Page, AwsError> {
         let call = Call::new(Operation::GetParametersByPath, path);
         let clients = self.0.clients(None);
