@@ -95,7 +95,7 @@ impl Logins {
         self.mint_as(user, user, life).await
     }
 
-    /// The same, for a login whose sessions are `role`'s in the database.
+    /// Mints a login whose sessions are `role`'s in the database.
     pub async fn mint_as(&self, user: &str, role: &str, life: Duration) -> Login {
         if let Some(Fixed { user, password }) = &self.fixed {
             return self.book().enter(user, user, password, life);

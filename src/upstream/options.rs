@@ -151,7 +151,7 @@ mod tests {
         })
     }
 
-    /// The same, and nothing else but settings.
+    /// Drops `drop_it` and all words that are no settings.
     fn settings(options: &str) -> Option<String> {
         rewrite(options, Others::Dropped, |name, value| (!name.eq_ignore_ascii_case("drop_it")).then(|| value.into()))
     }

@@ -142,7 +142,7 @@ impl World {
         self.write(from, self.toml.replacen(from, to, 1));
     }
 
-    /// The same wherever it stands.
+    /// Replaces every occurrence of a text in the configuration.
     pub(crate) fn edit_all(&mut self, from: &str, to: &str) {
         self.write(from, self.toml.replace(from, to));
     }
@@ -233,7 +233,7 @@ impl Rig {
         self.connect_as(USER, PASSWORD, conn_id).await
     }
 
-    /// The same as somebody.
+    /// Connects as this user.
     pub(crate) async fn connect_as(
         &self,
         user: &str,

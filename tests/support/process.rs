@@ -67,21 +67,21 @@ impl Proxy {
         Self::run(Command::new(BINARY), world, env).await
     }
 
-    /// The same without the base keys: who the proxy is, `env` says.
+    /// Starts a proxy without the base keys: `env` gives it another identity.
     pub(crate) async fn start_as(world: &World, env: &[(&str, &str)]) -> Self {
         let mut bare = Command::new("sh");
         bare.args(["-c", "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY; exec \"$0\" \"$@\"", BINARY]);
         Self::run(bare, world, env).await
     }
 
-    /// The same under a hard limit on open files.
+    /// Starts a proxy under a hard limit on open files.
     pub(crate) async fn start_with_files(world: &World, open_files: u32) -> Self {
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -n {open_files}; exec \"$0\" \"$@\""), BINARY]);
         Self::run(limited, world, &[]).await
     }
 
-    /// The same with its standard error elsewhere, as the shell says it: there is no log to be
+    /// Starts a proxy with its standard error redirected by the shell: there is no log to be
     /// seen.
     pub(crate) async fn start_redirected(world: &World, stderr: &str, env: &[(&str, &str)]) -> Self {
         let mut redirected = Command::new("sh");

@@ -71,8 +71,8 @@ pub(crate) async fn encrypt(socket: TcpStream, config: ClientConfig) -> TlsStrea
     try_encrypt(socket, config).await.unwrap()
 }
 
-/// The same where the handshake may fail. In TLS 1.3 a client hears of its certificate's refusal
-/// later.
+/// Sends an SSLRequest and makes a handshake that may fail. In TLS 1.3 a client hears of its
+/// certificate's refusal later.
 pub(crate) async fn try_encrypt(mut socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     socket.write_all(SSL_REQUEST).await.unwrap();
     assert_eq!(socket.read_u8().await.unwrap(), b'S');

@@ -142,7 +142,7 @@ impl Scene {
         self.read_greeting(stream).await
     }
 
-    /// The same with the password itself.
+    /// Logs in with a cleartext password.
     pub(crate) async fn cleartext(&mut self, port: u16, user: &str, password: &str, more: &[(&str, &str)]) -> Login {
         let pairs = [&[("user", user), ("database", "sales")][..], more].concat();
         let mut stream = open(port, Some(self.world.sandbox.ca.pem())).await;

@@ -38,7 +38,7 @@ impl Scram {
         self.last_with(&STANDARD.encode(&self.gs2), nonce, challenge, password)
     }
 
-    /// The same with another `c=` and `r=`; the proof covers them.
+    /// The client-final-message with another `c=` and `r=`, which the proof covers.
     pub(crate) fn last_with(&self, binding: &str, nonce: &str, challenge: &str, password: &str) -> String {
         let salt = STANDARD.decode(part(challenge, "s=")).unwrap();
         let rounds: u32 = part(challenge, "i=").parse().unwrap();

@@ -49,7 +49,7 @@ impl Seed {
         Self::with_aws(config, None).await
     }
 
-    /// The same with another AWS than the sandbox's.
+    /// Makes a seed with another AWS than the sandbox's.
     pub(crate) async fn with_aws(config: &str, aws: Option<String>) -> Self {
         let upstream = "connect_timeout = \"2s\"".to_owned();
         let config = format!("[log]\nformat = \"json\"\n{config}");

@@ -15,7 +15,7 @@ pub enum Fault {
     Throttle,
     /// `AccessDeniedException` or `AccessDenied`.
     Deny,
-    /// The same, since the caller may not use the KMS key: `kms:Decrypt`.
+    /// Access denied, since the caller may not use the KMS key: `kms:Decrypt`.
     DenyKms,
     /// 500: `InternalServerException`, `InternalServerError` (SSM) or `InternalFailure`.
     InternalError,

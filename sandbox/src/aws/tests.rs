@@ -25,7 +25,7 @@ fn signed(service: &str, more: &[(&'static str, &str)], body: &str) -> String {
     signed_by(&id, &secret, service, more, body)
 }
 
-/// The same with other keys.
+/// Signs a request with other keys.
 fn signed_by(id: &str, secret: &str, service: &str, more: &[(&'static str, &str)], body: &str) -> String {
     let timestamp = timestamp::basic(SystemTime::now());
     let mut headers: Vec<(&str, &str)> = vec![("host", "sandbox"), ("x-amz-date", &timestamp)];

@@ -8,7 +8,7 @@ fn rs01() -> Caller {
     Caller::session(ROLE, "s1")
 }
 
-fn stranger() -> Caller {
+fn unknown_caller() -> Caller {
     Caller::session("arn:aws:iam::123456789012:role/other", "s1")
 }
 
@@ -92,7 +92,7 @@ async fn with_iam_the_caller_is_the_user() {
     assert_eq!(element(&answer, "DbUser"), "IAMR:rs01");
     assert_eq!(element(&answer, "DbPassword"), world.logins.valid("IAMR:rs01")[0].password);
     assert!(element(&answer, "NextRefreshTime") < element(&answer, "Expiration"));
-    let refusal = ask(stranger(), "ClusterIdentifier=legacy")
+    let refusal = ask(unknown_caller(), "ClusterIdentifier=legacy")
         .await
         .unwrap_err();
     let (code, message) = refusal.told();
@@ -109,7 +109,7 @@ async fn with_iam_the_caller_is_the_user() {
 #[tokio::test]
 async fn unknown_callers_and_clusters_are_refused_by_cause() {
     let world = world();
-    let (code, message) = get(&world, &stranger(), "ClusterIdentifier=legacy&DbUser=adam")
+    let (code, message) = get(&world, &unknown_caller(), "ClusterIdentifier=legacy&DbUser=adam")
         .await
         .unwrap_err();
     let wanted = "User: arn:aws:sts::123456789012:assumed-role/other/s1 is not authorized to perform: \
@@ -171,7 +171,7 @@ fn a_cluster_tells_its_endpoint_and_its_status() {
     let answer = ask(&rs01(), "ClusterIdentifier=legacy").unwrap();
     assert!(!answer.contains("<Endpoint>") && answer.contains("<ClusterStatus>creating<"), "{answer}");
     assert_eq!(ask(&rs01(), "ClusterIdentifier=none").unwrap_err().0, "ClusterNotFound");
-    let (code, message) = ask(&stranger(), "ClusterIdentifier=legacy").unwrap_err();
+    let (code, message) = ask(&unknown_caller(), "ClusterIdentifier=legacy").unwrap_err();
     assert_eq!(code, "AccessDenied");
     assert!(message.ends_with("on resource: arn:aws:redshift:eu-west-1:123456789012:cluster:legacy"), "{message}");
     assert_eq!(ask(&rs01(), "MaxRecords=19").unwrap_err().0, "InvalidParameterValue");
@@ -189,5 +189,5 @@ fn all_clusters_of_the_caller_come_page_by_page() {
     let rest = ask(&rs01(), "MaxRecords=20&Marker=c19");
     assert_eq!(rest.matches("<Cluster>").count(), 6);
     assert!(!rest.contains("<Marker>"), "{rest}");
-    assert_eq!(ask(&stranger(), ""), "<Clusters></Clusters>");
+    assert_eq!(ask(&unknown_caller(), ""), "<Clusters></Clusters>");
 }
