@@ -37,7 +37,7 @@ impl Follower {
 pub enum Boundaries {
     /// The real thing.
     Followed,
-    /// What it would be without.
+    /// The same relay without the dialogue.
     Ignored,
 }
 

@@ -24,7 +24,7 @@ mod merging;
 mod unread;
 mod vanished;
 
-/// What one peer does.
+/// The script of one peer.
 #[derive(Clone, Debug)]
 struct Plan {
     bytes: Vec<u8>,

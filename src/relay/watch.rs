@@ -56,7 +56,7 @@ struct Period {
 }
 
 impl Watch {
-    /// To be polled whenever the session was woken. Ready when a side is gone.
+    /// Polls the watch, which is due whenever the session was woken. Ready when a side is gone.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, traffic: &Traffic<'_>, keepalive: KeepAlive) -> Poll<Gone> {
         if keepalive.idle.is_none() {
             return Poll::Pending;

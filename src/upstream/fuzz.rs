@@ -47,7 +47,7 @@ fn digest(algorithm: u32, salt: &[u8], nonce: &[u8]) -> Vec<u8> {
     [&algorithm.to_be_bytes()[..], &prefixed(salt), &prefixed(nonce)].concat()
 }
 
-/// What was asked for and what went out for it, and whether the warehouse passed for itself.
+/// The requests, the answers to them, and whether the warehouse passed for itself.
 async fn dialogue(requests: &[Vec<u8>]) -> (Vec<(Vec<u8>, Vec<u8>)>, bool) {
     let login = DbLogin { user: "IAMR:rs01".into(), password: Secret::new(PASSWORD.into()), expires_at: None };
     let mut authentication = Authentication::new("warehouse", &login);

@@ -10,8 +10,8 @@
 pub(super) enum Others {
     /// Such words stay.
     Kept,
-    /// Such words are dropped: some switches set parameters by another name (`-S`, `-e`), some take the next word,
-    /// and which do so differs between versions of the server.
+    /// Such words are dropped: some switches set parameters by another name (`-S`, `-e`), some take
+    /// the next word, and which do so differs between versions of the server.
     Dropped,
 }
 
@@ -275,7 +275,7 @@ mod tests {
     proptest! {
         #![proptest_config(cases(2000))]
 
-        /// What is dropped is not set, whichever server reads what is left: PostgreSQL's switches
+        /// A dropped setting is not set, whichever server reads the rest: PostgreSQL's switches
         /// of today, and of 8.0.
         #[test]
         fn a_dropped_setting_is_dropped_however_a_server_reads_options(

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 /// How many requests of each operation are kept in full; all are counted.
 const KEPT: usize = 10_000;
 
-/// How many names of operations are told apart, so that a stranger's inventions do not fill the
-/// memory.
+/// How many names of operations are told apart, so that invented names of an unknown caller do not
+/// fill the memory.
 const MAX_NAMES: usize = 256;
 
 /// A request as it arrived.

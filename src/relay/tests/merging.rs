@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What PostgreSQL sends when it flushes after every row.
+/// The messages of a PostgreSQL that flushes after every row.
 const RECORDS: usize = 500;
 const RECORD: [u8; 100] = [7; 100];
 

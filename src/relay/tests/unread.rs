@@ -9,7 +9,7 @@ use super::*;
 use crate::network::Probes;
 use crate::stream::KeepAlive;
 
-/// What the kernel takes for a peer that has room for less.
+/// More bytes than the kernel takes for a peer that does not read.
 const BODY: usize = 300_000;
 
 /// A leg as the proxy makes it, and its peer, which has little room for what it does not read.

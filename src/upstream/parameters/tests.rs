@@ -1,4 +1,4 @@
-//! What becomes of the parameters that clients send.
+//! Tests of the parameters that are passed on, replaced and left out.
 
 use std::path::Path;
 
