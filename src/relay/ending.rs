@@ -66,8 +66,8 @@ impl<'s, 'p> Ending<'s, 'p> {
         ending
     }
 
-    /// To be polled whenever the session was woken, with whether that moved bytes and whether the
-    /// session is idle now.
+    /// Polls the limits, which is due whenever the session was woken. `has_moved`: that moved bytes.
+    /// `is_idle`: the session is idle now.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, has_moved: bool, is_idle: bool) -> Poll<End> {
         let is_new = !self
             .waker
@@ -153,8 +153,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(30);
 pub(super) struct Linger(Option<Pin<Box<Sleep>>>);
 
 impl Linger {
-    /// To be polled whenever the session was woken after the client's end. Ready [`LINGER`] after the
-    /// first poll.
+    /// Polls the timer, which is due whenever the session was woken after the client's end. Ready
+    /// [`LINGER`] after the first poll.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         // Out of tokio's budget it would not register, and nobody would ask it again.

@@ -22,11 +22,11 @@ pub(crate) struct Legs {
 
 /// The state of a relay: both directions, and the dialogue that their messages make.
 pub(super) struct Flow {
-    /// From the client to the warehouse.
+    /// The direction from the client to the warehouse.
     pub(super) up: Direction,
-    /// From the warehouse to the client.
+    /// The direction from the warehouse to the client.
     pub(super) down: Direction,
-    /// The messages of both.
+    /// The dialogue that the messages of both make.
     pub(super) dialogue: Dialogue,
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::queue::MAX_WAITING;
 use super::*;
 
-/// What a scripted standard error does with one write.
+/// The result of one write to a scripted standard error.
 enum Does {
     /// Takes so many bytes at most.
     Takes(usize),
