@@ -31,6 +31,7 @@ pub struct UnknownConnection {
 const MAX_NAMES: usize = 10;
 
 impl UnknownConnection {
+    /// The error for a name that is neither in the configuration nor covered by a table.
     pub(crate) fn new(config: &Config, name: &str) -> Self {
         Self { name: name.to_owned(), is_uncovered: false, others: others(config, name) }
     }

@@ -17,6 +17,7 @@ use needs::Needs;
 use warehouse::ClusterLogins;
 
 mod json;
+mod kms;
 mod needs;
 mod policy;
 mod principal;

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::call_steps::{CallEvent, CallSteps};
@@ -18,13 +19,17 @@ use crate::aws::{AwsError, Call, Observer};
 /// flights and the feed hold it together. The lock guards what is known so far, which failures are
 /// explained with; it is held to read or write a field. Dropping it ends nothing.
 pub(crate) struct CallRecorder {
+    /// Where events go.
     pub(super) events: UnboundedSender<CallEvent>,
+    /// What is known of the connection so far.
     pub(super) context: Mutex<Context>,
 }
 
 /// The receiving end of a [`CallRecorder`], held by the check of one connection.
 pub(super) struct CallFeed {
+    /// The recorder's events.
     pub(super) seen: UnboundedReceiver<CallEvent>,
+    /// The recorder, which keeps what is known of the connection.
     pub(super) recorder: Arc<CallRecorder>,
 }
 
@@ -72,7 +77,7 @@ impl CallFeed {
 
 impl CallRecorder {
     fn context(&self) -> MutexGuard<'_, Context> {
-        self.context.lock().unwrap_or_else(PoisonError::into_inner)
+        self.context.lock()
     }
 
     fn explain(&self, error: &AwsError) -> Explanation {

@@ -1,7 +1,8 @@
 //! The check of one connection: each step is proved before the next, the first failure is the last.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::context::Context;

@@ -45,8 +45,11 @@ impl Condition {
 /// The member of a statement that says on what, or for whom, it allows its action.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum About {
+    /// The resource of a permission.
     Resource,
+    /// The identity that a trust policy trusts.
     Principal,
+    /// The identity provider that a trust policy trusts.
     Federated,
 }
 

@@ -23,7 +23,9 @@ pub struct IamPrincipal {
 /// The kind of an [`IamPrincipal`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum PrincipalKind {
+    /// A role.
     Role,
+    /// A user.
     User,
 }
 

@@ -1,8 +1,8 @@
 //! The needs of values in SSM and Secrets Manager, which the proxy's own identity reads.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::kms::{KmsKeys, Match, Store};
 use super::needs::Needs;
 use super::policy::Condition;
 use super::scope::ArnScope;
@@ -176,55 +176,6 @@ fn parameter(name: &str) -> String {
 /// A parameter's resource without `:VERSION` or `:LABEL`.
 fn without_selector(resource: &str) -> String {
     resource.split(':').next().unwrap_or(resource).to_owned()
-}
-
-/// The ARNs of the values that are to be decrypted, by the service that asks KMS for it.
-#[derive(Default)]
-struct KmsKeys(BTreeMap<(ArnScope, Store, Match), BTreeSet<String>>);
-
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Store {
-    Parameters,
-    Secrets,
-}
-
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Match {
-    Exact,
-    Glob,
-}
-
-impl KmsKeys {
-    fn add(&mut self, scope: ArnScope, store: Store, matched: Match, arn: String) {
-        self.0
-            .entry((scope, store, matched))
-            .or_default()
-            .insert(arn);
-    }
-
-    /// SSM and Secrets Manager encrypt each value under its own ARN as the encryption context.
-    fn allow(self, needs: &mut Needs<'_>) {
-        for ((scope, store, matched), arns) in self.0 {
-            let (service, key, context, what) = match store {
-                Store::Parameters => ("ssm", "KMS-KEY-OF-PARAMETERS", "PARAMETER_ARN", "SecureString parameters"),
-                Store::Secrets => ("secretsmanager", "KMS-KEY-OF-SECRETS", "SecretARN", "secrets"),
-            };
-            let operator = match matched {
-                Match::Exact => "StringEquals",
-                Match::Glob => "StringLike",
-            };
-            let condition = Condition::none()
-                .and("StringEquals", "kms:ViaService", [scope.service_host(service)])
-                .and(operator, format!("kms:EncryptionContext:{context}"), arns);
-            needs
-                .proxy
-                .allow("kms:Decrypt", scope.arn("kms", &format!("key/{key}")), condition);
-            needs.note(format!(
-                "{key} stands for the id of the KMS key that encrypts the {what}, which no name tells (list \
-                    several); under AWS's own key, alias/aws/{service}, the statement can go."
-            ));
-        }
-    }
 }
 
 #[cfg(test)]

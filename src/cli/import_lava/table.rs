@@ -21,12 +21,16 @@ const MAX_PAGES: usize = 256;
 /// Why a table could not be read.
 #[derive(Debug, Error)]
 pub(super) enum ScanError {
+    /// The runtime for the scan could not be made.
     #[error("cannot set up the process")]
     Process(#[from] std::io::Error),
+    /// The system has no CA certificates to verify AWS with.
     #[error(transparent)]
     NoRoots(#[from] NoRoots),
+    /// A Scan call failed.
     #[error(transparent)]
     Call(#[from] AwsError),
+    /// The table has more pages than [`MAX_PAGES`].
     #[error("the table is larger than {MAX_PAGES} MiB: that cannot be lava's")]
     Large,
 }

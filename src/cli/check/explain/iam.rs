@@ -11,11 +11,14 @@ use crate::config::SpecsTable;
 /// The action and resource of a refusal, read from AWS's message: `… is not authorized to perform:
 /// ACTION on resource: RESOURCE …`.
 pub(super) struct Denial<'t> {
+    /// The action that was refused, `SERVICE:NAME`.
     pub(super) action: Option<&'t str>,
+    /// The ARN of the resource that it was refused on.
     pub(super) resource: Option<&'t str>,
 }
 
 impl<'t> Denial<'t> {
+    /// Reads AWS's message.
     pub(super) fn read(text: &'t str) -> Self {
         let behind = |mark: &str| -> Option<&'t str> {
             let word = text.split_once(mark)?.1.split_whitespace().next()?;
