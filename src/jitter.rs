@@ -1,44 +1,39 @@
 //! Chance, so that what happened at one time does not happen at one time again. Not for secrets.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A sequence of pseudo-random numbers (SplitMix64).
+use parking_lot::Mutex;
+
+/// A sequence of pseudo-random numbers. Its owner shares it among threads; the lock is held for one
+/// number.
 #[derive(Debug)]
-pub(crate) struct Jitter(AtomicU64);
+pub(crate) struct Jitter(Mutex<fastrand::Rng>);
 
 impl Jitter {
-    /// Another sequence in every process.
+    /// A sequence of its own, different in every process.
     pub(crate) fn random() -> Self {
-        Self(AtomicU64::new(RandomState::new().hash_one(())))
+        Self(Mutex::new(fastrand::Rng::new()))
     }
 
-    /// Always the same sequence: for tests.
+    /// The same sequence each time, for tests.
     #[cfg(test)]
     pub(crate) fn fixed(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
+        Self(Mutex::new(fastrand::Rng::with_seed(seed)))
     }
 
-    /// Anything from nothing to `most`.
+    /// Any time from nothing to `most`.
     pub(crate) fn up_to(&self, most: Duration) -> Duration {
         most.mul_f64(self.next())
     }
 
-    /// Anything that is off `middle` by at most `share` of it.
+    /// Any time that differs from `middle` by at most `share` of it.
     pub(crate) fn around(&self, middle: Duration, share: f64) -> Duration {
         middle.mul_f64(1.0 + share * (2.0 * self.next() - 1.0))
     }
 
     /// At least 0, less than 1.
     fn next(&self) -> f64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut bits = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        // What fits a float's mantissa.
-        (bits >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.lock().f64()
     }
 }
 
@@ -47,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chance_stays_within_its_bounds_and_uses_them() {
+    fn jitter_stays_within_its_range_and_covers_it() {
         let (jitter, second) = (Jitter::fixed(7), Duration::from_secs(1));
         let all = (0..10_000)
             .map(|_| (jitter.up_to(second), jitter.around(second, 0.1)))

@@ -7,28 +7,27 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use thiserror::Error;
 use tokio::runtime::Handle;
 
 use super::entry::Outcome;
-use super::{Cache, Fetch, Freshness, Perishable, Policy};
-use crate::aws::{AwsError, Call, Operation};
+use super::{Cache, Fetch, FetchError, Perishable, Policy, Refresh};
 use crate::clock::{Clock, TokioClock};
 use crate::jitter::Jitter;
 
 mod ahead;
 mod basics;
+mod cap;
 mod model;
-mod room;
-mod storm;
+mod on_access;
+mod rejected;
 mod threads;
-mod warehouse;
-mod within;
 
-/// What the next fetches do; each takes a second.
+/// What a fetch does; it takes a second.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     Life(u64),
-    /// In no time.
+    /// Like `Life`, in no time.
     Quick(u64),
     Deny,
     Throttle,
@@ -55,13 +54,16 @@ impl Perishable for Value {
         self.expires_at
     }
 
-    fn believed(&self, usual: Duration) -> Duration {
+    fn max_age(&self, usual: Duration) -> Duration {
         if self.key == MISSING { secs(10) } else { usual }
     }
 }
 
-/// A key whose values are believed for less.
+/// A key whose values have a shorter `max_age`.
 const MISSING: u32 = 404;
+
+/// A key whose flights have a shorter deadline.
+const HURRIED: u32 = 405;
 
 struct Fake {
     plans: Mutex<VecDeque<Plan>>,
@@ -75,7 +77,7 @@ struct Fake {
 }
 
 impl Fake {
-    async fn run(&self, key: u32) -> Result<Value, AwsError> {
+    async fn run(&self, key: u32) -> Result<Value, Refused> {
         let serial = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let planned = self.plans.lock().unwrap().pop_front();
         let plan = planned.unwrap_or(*self.usual.lock().unwrap());
@@ -85,16 +87,20 @@ impl Fake {
         }
         match plan {
             Plan::Life(life) | Plan::Quick(life) => Ok(Value::new(key, serial, self.clock.now(), secs(life))),
-            Plan::Deny => Err(denied()),
-            Plan::Throttle => Err(throttled()),
+            Plan::Deny => Err(Refused::Denied),
+            Plan::Throttle => Err(Refused::Throttled),
             Plan::Panic => panic!("planned"),
             Plan::Hang => std::future::pending().await,
         }
     }
 }
 
-impl Fetch<u32, Value> for Fake {
-    fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, AwsError>> {
+impl Fetch for Fake {
+    type Key = u32;
+    type Value = Value;
+    type Error = Refused;
+
+    fn fetch<'a>(&'a self, key: &'a u32, _cache: &'a Arc<Cache<Self>>) -> BoxFuture<'a, Result<Value, Refused>> {
         async move {
             if !self.flying.lock().unwrap().insert(*key) {
                 self.doubled.fetch_add(1, Ordering::Relaxed);
@@ -104,6 +110,10 @@ impl Fetch<u32, Value> for Fake {
             self.run(*key).await
         }
         .boxed()
+    }
+
+    fn timeout(&self, key: &u32, usual: Duration) -> Duration {
+        if *key == HURRIED { secs(5) } else { usual }
     }
 }
 
@@ -115,46 +125,66 @@ impl Drop for Landing<'_> {
     }
 }
 
-fn denied() -> AwsError {
-    AwsError::Denied {
-        call: Call::new(Operation::GetItem, "x"),
-        code: "AccessDenied".into(),
-        source: Box::new(std::fmt::Error),
+/// The errors of [`Fake`], and of its flights.
+#[derive(Debug, Error)]
+#[error("{self:?}")]
+enum Refused {
+    /// Final.
+    Denied,
+    /// For the moment.
+    Throttled,
+    Deadline(Duration),
+    Lost,
+}
+
+impl Refused {
+    fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied)
     }
 }
 
-fn throttled() -> AwsError {
-    AwsError::Throttled {
-        call: Call::new(Operation::GetItem, "x"),
-        code: "Throttling".into(),
-        source: Box::new(std::fmt::Error),
+impl FetchError for Refused {
+    fn is_remembered(&self) -> bool {
+        self.is_denied()
+    }
+
+    fn revokes(&self) -> bool {
+        self.is_denied()
+    }
+
+    fn deadline(_name: String, after: Duration) -> Self {
+        Self::Deadline(after)
+    }
+
+    fn lost() -> Self {
+        Self::Lost
     }
 }
 
 struct Rig {
     fake: Arc<Fake>,
-    cache: Arc<Cache<u32, Value>>,
+    cache: Arc<Cache<Fake>>,
 }
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// As logins are kept.
+/// The policy of logins.
 const AHEAD: Policy = Policy {
-    freshness: Freshness::Ahead,
+    refresh: Refresh::Ahead,
     margin: secs(120),
-    least_life: secs(120),
+    min_life: secs(120),
     negative_ttl: secs(10),
     timeout: secs(20),
     cap: 100,
 };
 
-/// As specs are kept.
-const WITHIN: Policy = Policy {
-    freshness: Freshness::Within { believed: secs(60), stale_for: secs(300) },
+/// The policy of specs.
+const ON_ACCESS: Policy = Policy {
+    refresh: Refresh::OnAccess { max_age: secs(60), stale_if_error: secs(300) },
     margin: secs(0),
-    least_life: secs(0),
+    min_life: secs(0),
     ..AHEAD
 };
 
@@ -168,8 +198,8 @@ fn rig(policy: Policy, plans: impl IntoIterator<Item = Plan>) -> Rig {
         doubled: AtomicU64::new(0),
         clock: Arc::clone(&clock),
     });
-    let source = Arc::clone(&fake) as Arc<dyn Fetch<u32, Value>>;
-    Rig { fake, cache: Cache::new(source, clock, Handle::current(), policy, Jitter::fixed(1)) }
+    let source = Arc::clone(&fake);
+    Rig { fake, cache: Cache::new(source, clock, Handle::current(), policy, Jitter::fixed(8)) }
 }
 
 impl Rig {
@@ -181,7 +211,7 @@ impl Rig {
         *self.fake.usual.lock().unwrap() = plan;
     }
 
-    async fn get(&self) -> Outcome<Value> {
+    async fn get(&self) -> Outcome<Value, Refused> {
         self.cache.get(&1).await
     }
 
@@ -191,7 +221,7 @@ impl Rig {
     }
 
     /// Whether the answer was there at once.
-    fn at_once(&self) -> Option<Outcome<Value>> {
+    fn at_once(&self) -> Option<Outcome<Value, Refused>> {
         self.get().now_or_never()
     }
 }
