@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::code::Code;
 use super::operation::Operation;
+use crate::cache::FetchError;
 use crate::config::BoundsError;
 use crate::fault::Kind;
 use crate::wire::refusal::Refusal;
@@ -120,17 +121,6 @@ impl AwsError {
         }
     }
 
-    /// Whether AWS need not be asked again for a while. A file costs nobody anything.
-    pub(crate) fn is_remembered(&self) -> bool {
-        self.is_final() && !self.is_needed() && !matches!(self.root(), Self::TokenFile { .. })
-    }
-
-    /// Final, and about what was asked for: what was fetched before is not to be used either. An
-    /// AWS that does not know any more who asks has said nothing about that.
-    pub(crate) fn revokes(&self) -> bool {
-        self.is_final() && !self.code().is_some_and(Code::is_of_caller)
-    }
-
     /// The same, told with what of the spec led to it.
     pub(crate) fn of(self: Arc<Self>, what: impl Into<String>) -> Arc<Self> {
         Arc::new(Self::Of { what: what.into(), source: self })
@@ -165,6 +155,29 @@ impl AwsError {
             Self::Denied { code, .. } | Self::Throttled { code, .. } | Self::Unavailable { code, .. } => Some(code),
             _ => None,
         }
+    }
+}
+
+impl FetchError for AwsError {
+    /// Whether AWS need not be asked again for a while. Another flight's error is remembered by
+    /// that flight's cache, and to read a file again costs nobody anything.
+    fn is_remembered(&self) -> bool {
+        self.is_final() && !self.is_needed() && !matches!(self.root(), Self::TokenFile { .. })
+    }
+
+    /// Whether the error is final and about what was asked for, so that a value fetched before is
+    /// not to be used either. An AWS that does not know the caller any more has said nothing about
+    /// that.
+    fn revokes(&self) -> bool {
+        self.is_final() && !self.code().is_some_and(Code::is_of_caller)
+    }
+
+    fn deadline(name: String, after: Duration) -> Self {
+        Self::Deadline { name, after }
+    }
+
+    fn lost() -> Self {
+        Self::Lost
     }
 }
 

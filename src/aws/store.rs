@@ -14,7 +14,7 @@ use super::arn::Arn;
 use super::call::Calls;
 use super::error::{AwsError, Call};
 use super::operation::Operation;
-use crate::cache::{Fetch, Perishable};
+use crate::cache::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
 /// How long a stored value is used before it is read again (lava does the same).
@@ -173,8 +173,16 @@ impl StoreReader {
     }
 }
 
-impl Fetch<StoredAt, Stored> for StoreReader {
-    fn fetch<'a>(&'a self, place: &'a StoredAt) -> BoxFuture<'a, Result<Stored, AwsError>> {
+impl Fetch for StoreReader {
+    type Key = StoredAt;
+    type Value = Stored;
+    type Error = AwsError;
+
+    fn fetch<'a>(
+        &'a self,
+        place: &'a StoredAt,
+        _cache: &'a Arc<Cache<Self>>,
+    ) -> BoxFuture<'a, Result<Stored, AwsError>> {
         self.read(place).boxed()
     }
 

@@ -1,120 +1,147 @@
-//! All that is known of one key, and what follows from it at a given time.
+//! One entry of a cache: all that is known of a key, and what follows from it at a given time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::held::{Held, SPREAD};
-use super::keeper::Keeper;
-use super::memory::{Memory, Moment};
-use super::{Freshness, Perishable, Policy};
-use crate::aws::AwsError;
+use super::held::{Held, Memory, Moment, SPREAD};
+use super::policy::{FetchError, Perishable, Policy, Refresh};
 use crate::jitter::Jitter;
 
-/// How long behind its pause a failure still keeps those who ask from waiting.
+/// How long after the pause that a failure brought it still keeps those who ask from waiting.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// Pauses between attempts to replace a value that is still handed out: the first, and the longest.
+/// The first and the longest pause between attempts to replace a value that is still served.
 const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
 
-/// What a key has come to, shared by all who wait for it.
-pub(super) type Outcome<V> = Result<Arc<V>, Arc<AwsError>>;
+/// What a flight ended with, shared by all who wait for it.
+pub(super) type Outcome<V, E> = Result<Arc<V>, Arc<E>>;
 
-/// To wait for a flight.
-pub(super) type Flight<V> = watch::Receiver<Option<Outcome<V>>>;
+/// To wait for a flight: holds its outcome once it has landed.
+pub(super) type Flight<V, E> = watch::Receiver<Option<Outcome<V, E>>>;
 
-pub(super) struct Slot<V> {
+/// All that is known of one key. The lock of its shard of the cache's map guards it.
+pub(super) struct Entry<V, E> {
     pub(super) held: Option<Held<V>>,
     /// The one flight for this key.
-    pub(super) flight: Option<Flight<V>>,
-    /// The last final refusal by AWS.
-    denial: Option<Memory<Arc<AwsError>>>,
-    /// The last value that the warehouse refused. Weak: its secret goes, its address is not used
-    /// again.
-    distrust: Option<Memory<Weak<V>>>,
-    /// The last failure, if nothing better has landed since; it lasts for the pause before a held
-    /// value is fetched again. `None`: it brought nothing that would last longer.
-    pub(super) trouble: Option<Memory<Option<Arc<AwsError>>>>,
-    /// When it was last asked for: a count of all that was.
+    pub(super) flight: Option<Flight<V, E>>,
+    /// The last error that the source is not asked again for.
+    refusal: Option<Memory<Arc<E>>>,
+    /// The last value that the consumer rejected. Held weakly: its secret goes, and its address is
+    /// not used again while this is here.
+    rejected: Option<Memory<Weak<V>>>,
+    /// The last flight, if it brought nothing better than what is held. Lasts for the pause before
+    /// the next attempt to replace that.
+    setback: Option<Memory<Setback<E>>>,
+    /// The cache's count of uses when this entry was last used.
     pub(super) last_use: AtomicU64,
-    pub(super) keeper: Option<Keeper>,
+    /// Refreshes and removes the entry while it has no flight.
+    pub(super) upkeep: Option<Upkeep>,
 }
 
-/// What `get` does about a key.
-pub(super) enum Verdict<V> {
+/// Why a flight did not replace the value that is held.
+enum Setback<E> {
+    /// It failed.
+    Failed(Arc<E>),
+    /// It brought a value that lasts no longer.
+    NoBetter,
+}
+
+/// Owns the upkeep task of an entry, which ends when this is dropped.
+pub(super) struct Upkeep(pub(super) AbortHandle);
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a lookup does with an entry.
+pub(super) enum Answer<V, E> {
+    /// It serves this value.
     Serve(Arc<V>),
-    /// Serve, and fetch in the background.
+    /// It serves this value, and starts a flight in the background.
     Refresh(Arc<V>),
-    Join(Flight<V>),
-    Refuse(Arc<AwsError>),
+    /// It waits for the flight that is under way.
+    Join(Flight<V, E>),
+    /// It repeats this error.
+    Refuse(Arc<E>),
+    /// It starts a flight and waits for it.
     Fetch,
 }
 
-/// What a key's keeper does about it.
-pub(super) enum Next {
-    /// Nothing: the landing will see to it.
-    Flies,
+/// What upkeep does with an entry.
+pub(super) enum Due {
+    /// A flight is under way: its landing will see to the entry.
+    Nothing,
+    /// The value is to be fetched again.
     Refresh,
-    Wake(Instant),
-    Forget,
+    /// Nothing before then.
+    LookAgain(Instant),
+    /// Nothing in the entry matters any more.
+    Removal,
 }
 
-impl<V> Default for Slot<V> {
+impl<V, E> Default for Entry<V, E> {
     fn default() -> Self {
         Self {
             held: None,
             flight: None,
-            denial: None,
-            distrust: None,
-            trouble: None,
+            refusal: None,
+            rejected: None,
+            setback: None,
             last_use: AtomicU64::new(0),
-            keeper: None,
+            upkeep: None,
         }
     }
 }
 
-impl<V> Slot<V> {
-    pub(super) fn judge(&self, now: Moment, freshness: Freshness) -> Verdict<V> {
+impl<V, E: FetchError> Entry<V, E> {
+    /// Decides what a lookup does.
+    pub(super) fn answer(&self, now: Moment, refresh: Refresh) -> Answer<V, E> {
         let held = self.held.as_ref().filter(|held| held.is_served(now));
-        // Once a fetch has failed nobody waits for the next one; but what is long ago says nothing
-        // of now.
-        let waits = matches!(freshness, Freshness::Within { .. }) && !self.is_in_trouble(now);
+        // Once a fetch has failed nobody waits for the next one; but a failure of long ago says
+        // nothing of now.
+        let waits = matches!(refresh, Refresh::OnAccess { .. }) && !self.has_recent_setback(now);
         match (held, &self.flight) {
-            (Some(held), _) if held.is_fresh(now) || self.is_pausing(now) => Verdict::Serve(held.hand_out()),
-            (Some(held), Some(_)) if !waits => Verdict::Serve(held.hand_out()),
-            (Some(held), None) if !waits => Verdict::Refresh(held.hand_out()),
-            (_, Some(flight)) => Verdict::Join(flight.clone()),
-            (Some(_), None) => Verdict::Fetch,
-            (None, None) => match &self.denial {
-                Some(denial) if denial.lasts(now) => Verdict::Refuse(Arc::clone(&denial.of)),
-                Some(_) | None => Verdict::Fetch,
+            (Some(held), _) if held.is_fresh(now) || self.is_pausing(now) => Answer::Serve(held.hand_out()),
+            (Some(held), Some(_)) if !waits => Answer::Serve(held.hand_out()),
+            (Some(held), None) if !waits => Answer::Refresh(held.hand_out()),
+            (_, Some(flight)) => Answer::Join(flight.clone()),
+            (Some(_), None) => Answer::Fetch,
+            (None, None) => match &self.refusal {
+                Some(refusal) if refusal.lasts(now) => Answer::Refuse(Arc::clone(&refusal.of)),
+                Some(_) | None => Answer::Fetch,
             },
         }
     }
 
-    /// A flight has failed. What those are told who waited for it.
-    pub(super) fn failed(&mut self, error: Arc<AwsError>, now: Moment, policy: &Policy, jitter: &Jitter) -> Outcome<V> {
+    /// Takes note of a flight that has failed. Returns what its waiters are given: the value held,
+    /// if it may still be served, or else the error.
+    pub(super) fn failed(&mut self, error: Arc<E>, now: Moment, policy: &Policy, jitter: &Jitter) -> Outcome<V, E> {
         self.flight = None;
-        let ends_all = error.revokes() && matches!(policy.freshness, Freshness::Within { .. });
+        let ends_all = error.revokes() && matches!(policy.refresh, Refresh::OnAccess { .. });
         self.held.take_if(|held| ends_all || !held.is_served(now));
-        self.pause(Some(Arc::clone(&error)), now, jitter);
+        self.pause(Setback::Failed(Arc::clone(&error)), now, jitter);
         match &self.held {
             Some(held) => Ok(Arc::clone(&held.value)),
             None if error.is_remembered() => {
-                // Who is not known any more may be known again at any time.
-                let last = self.denial.as_ref().filter(|_| error.revokes());
-                self.denial = Some(Memory::again(Arc::clone(&error), now, last, policy.negative_ttl));
+                // A caller that the source does not know any more may be known again at any time.
+                let last = self.refusal.as_ref().filter(|_| error.revokes());
+                self.refusal = Some(Memory::again(Arc::clone(&error), now, last, policy.negative_ttl));
                 Err(error)
             }
             None => Err(error),
         }
     }
 
-    /// The warehouse has refused this value. Whether another one is worth a try.
-    pub(super) fn refused(&mut self, value: &Arc<V>, now: Moment, policy: &Policy) -> bool {
+    /// Takes note of a value that the consumer rejected. Returns whether another one is worth a
+    /// try.
+    pub(super) fn reject(&mut self, value: &Arc<V>, now: Moment, policy: &Policy) -> bool {
         if self
             .held
             .as_ref()
@@ -123,24 +150,24 @@ impl<V> Slot<V> {
             return true;
         }
         let value = Arc::downgrade(value);
-        // Nothing is held, and another is on its way or has yet to be asked for.
-        let is_told_again = self
-            .distrust
+        let is_known = self
+            .rejected
             .as_ref()
             .is_some_and(|last| last.of.ptr_eq(&value));
-        if is_told_again || self.held.is_none() && self.flight.is_some() {
+        // Nothing is held, and another value is on its way or has yet to be asked for.
+        if is_known || self.held.is_none() && self.flight.is_some() {
             return true;
         }
-        // While the last refusal is remembered, what is here has been fetched because of it.
-        if self.distrust.as_ref().is_some_and(|last| last.lasts(now)) {
+        // While the last rejection is remembered, the value held was fetched because of it.
+        if self.rejected.as_ref().is_some_and(|last| last.lasts(now)) {
             return false;
         }
         self.held = None;
-        self.distrust = Some(Memory::again(value, now, self.distrust.as_ref(), policy.negative_ttl));
+        self.rejected = Some(Memory::again(value, now, self.rejected.as_ref(), policy.negative_ttl));
         true
     }
 
-    /// Whether nothing is left: a flight goes on.
+    /// Forgets everything but a flight. Returns whether nothing is left.
     pub(super) fn forget(&mut self) -> bool {
         let flight = self.flight.take();
         let is_empty = flight.is_none();
@@ -148,66 +175,84 @@ impl<V> Slot<V> {
         is_empty
     }
 
-    pub(super) fn next(&self, now: Moment, freshness: Freshness) -> Next {
+    /// Decides what upkeep does.
+    pub(super) fn due(&self, now: Moment, refresh: Refresh) -> Due {
         if self.flight.is_some() {
-            return Next::Flies;
+            return Due::Nothing;
         }
         let held = self.held.as_ref().filter(|held| held.is_served(now));
-        let refresh = match (held, freshness) {
-            (Some(held), Freshness::Ahead) if held.is_fresh(now) => Some(held.landed.tokio + held.fresh_for),
-            (Some(held), Freshness::Ahead) if held.was_used.load(Ordering::Relaxed) => match &self.trouble {
-                Some(trouble) if trouble.lasts(now) => Some(trouble.since.tokio + trouble.lasts),
-                Some(_) | None => return Next::Refresh,
+        let refresh_at = match (held, refresh) {
+            (Some(held), Refresh::Ahead) if held.is_fresh(now) => Some(held.landed.tokio + held.fresh_for),
+            (Some(held), Refresh::Ahead) if held.was_used.load(Ordering::Relaxed) => match &self.setback {
+                Some(setback) if setback.lasts(now) => Some(setback.since.tokio + setback.lasts),
+                Some(_) | None => return Due::Refresh,
             },
-            (Some(_) | None, Freshness::Ahead | Freshness::Within { .. }) => None,
+            (Some(_) | None, Refresh::Ahead | Refresh::OnAccess { .. }) => None,
         };
         let ends = [
             held.map(|held| held.landed.tokio + held.served_for),
-            self.denial.as_ref().map(Memory::end),
-            self.distrust.as_ref().map(Memory::end),
-            self.trouble.as_ref().map(Memory::end),
+            self.refusal.as_ref().map(Memory::end),
+            self.rejected.as_ref().map(Memory::end),
+            self.setback.as_ref().map(Memory::end),
         ];
         match ends.into_iter().flatten().max() {
-            Some(end) if end > now.tokio => Next::Wake(refresh.map_or(end, |refresh| refresh.min(end))),
-            Some(_) | None => Next::Forget,
+            Some(end) if end > now.tokio => Due::LookAgain(refresh_at.map_or(end, |at| at.min(end))),
+            Some(_) | None => Due::Removal,
         }
     }
 
-    fn pause(&mut self, failure: Option<Arc<AwsError>>, now: Moment, jitter: &Jitter) {
-        let step = self
-            .trouble
-            .as_ref()
-            .map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
-        self.trouble = Some(Memory { of: failure, since: now, step, lasts: jitter.around(step, SPREAD) });
+    /// The error of the last flight, if nothing better has landed since.
+    pub(super) fn last_error(&self) -> Option<&Arc<E>> {
+        match self.setback.as_ref().map(|setback| &setback.of) {
+            Some(Setback::Failed(error)) => Some(error),
+            Some(Setback::NoBetter) | None => None,
+        }
     }
 
-    fn is_in_trouble(&self, now: Moment) -> bool {
-        self.trouble
+    /// Starts the pause before the next attempt, twice as long as the last one.
+    fn pause(&mut self, why: Setback<E>, now: Moment, jitter: &Jitter) {
+        let step = self
+            .setback
             .as_ref()
-            .is_some_and(|trouble| now.since(trouble.since) < trouble.lasts + RECENT)
+            .map_or(RETRY.0, |last| (last.step * 2).min(RETRY.1));
+        self.setback = Some(Memory { of: why, since: now, step, lasts: jitter.around(step, SPREAD) });
+    }
+
+    fn has_recent_setback(&self, now: Moment) -> bool {
+        self.setback
+            .as_ref()
+            .is_some_and(|setback| now.since(setback.since) < setback.lasts + RECENT)
     }
 
     fn is_pausing(&self, now: Moment) -> bool {
-        self.trouble
+        self.setback
             .as_ref()
-            .is_some_and(|trouble| trouble.lasts(now))
+            .is_some_and(|setback| setback.lasts(now))
     }
 }
 
-impl<V: Perishable> Slot<V> {
-    /// A flight has landed; `fresh` is what may be kept of it. AWS may hand out one login until it
-    /// ends: one that does not outlive what is held is not worth asking for again soon.
+impl<V: Perishable, E: FetchError> Entry<V, E> {
+    /// Takes note of a flight that brought a value; `fresh` is the part of it that may be kept. A
+    /// source may give one value until it expires (AWS does): a value that does not outlive the one
+    /// held is not worth another attempt soon.
     pub(super) fn landed(&mut self, fresh: Option<Held<V>>, now: Moment, policy: &Policy, jitter: &Jitter) {
-        (self.flight, self.denial) = (None, None);
+        (self.flight, self.refusal) = (None, None);
         let ends = |held: &Held<V>| held.value.expires_at();
         let is_better = |held: &Held<V>| match (ends(held), fresh.as_ref().map(ends)) {
             (Some(at), Some(Some(later))) => later > at,
             (_, fresh) => fresh.is_some(),
         };
-        let is_ahead = matches!(policy.freshness, Freshness::Ahead);
+        let is_ahead = matches!(policy.refresh, Refresh::Ahead);
         match &self.held {
-            Some(held) if is_ahead && held.is_served(now) && !is_better(held) => self.pause(None, now, jitter),
-            Some(_) | None => (self.held, self.trouble) = (fresh, None),
+            Some(held) if is_ahead && held.is_served(now) && !is_better(held) => {
+                self.pause(Setback::NoBetter, now, jitter);
+            }
+            Some(_) | None => (self.held, self.setback) = (fresh, None),
         }
     }
+}
+
+/// The outcome of a flight that ended without one.
+pub(super) fn lost<V, E: FetchError>() -> Outcome<V, E> {
+    Err(Arc::new(E::lost()))
 }

@@ -1,6 +1,5 @@
-//! One fetch, from its start to what its slot and its waiters are told.
+//! A flight: one fetch, from its start to what its entry keeps of it and its waiters are given.
 
-use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -9,48 +8,50 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::entry::{Flight, Outcome, Slot};
+use super::entry::{Entry, Flight, Outcome};
 use super::held::Held;
-use super::{Cache, Perishable};
-use crate::aws::AwsError;
+use super::policy::FetchError;
+use super::shared::{Cache, Fetch};
 use crate::fault;
 
-impl<K, V> Cache<K, V>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    V: Perishable + Send + Sync + 'static,
-{
-    /// Starts the one flight of a slot that has none. Its keeper is at an end: the landing needs
+impl<S: Fetch> Cache<S> {
+    /// Starts the flight of an entry that has none, and ends the entry's upkeep: the landing starts
     /// another one.
-    pub(super) fn launch(self: &Arc<Self>, key: &K, slot: &mut Slot<V>) -> Flight<V> {
+    pub(super) fn launch(
+        self: &Arc<Self>,
+        key: &S::Key,
+        entry: &mut Entry<S::Value, S::Error>,
+    ) -> Flight<S::Value, S::Error> {
         let (landed, flight) = watch::channel(None);
-        slot.flight = Some(flight.clone());
-        slot.keeper = None;
+        entry.flight = Some(flight.clone());
+        entry.upkeep = None;
         self.control
             .spawn(Arc::clone(self).fly(key.clone(), landed));
         flight
     }
 
-    async fn fly(self: Arc<Self>, key: K, landed: watch::Sender<Option<Outcome<V>>>) {
+    async fn fly(self: Arc<Self>, key: S::Key, landed: watch::Sender<Option<Outcome<S::Value, S::Error>>>) {
         debug!(name = self.source.name(&key).as_str(), "fetching");
-        let fetch = async { self.source.fetch(&key).await };
-        let outcome = match AssertUnwindSafe(timeout(self.policy.timeout, fetch))
+        let fetch = async { self.source.fetch(&key, &self).await };
+        let deadline = self.source.timeout(&key, self.policy.timeout);
+        let outcome = match AssertUnwindSafe(timeout(deadline, fetch))
             .catch_unwind()
             .await
         {
             Ok(Ok(fetched)) => fetched,
-            Ok(Err(_elapsed)) => Err(AwsError::Deadline { name: self.source.name(&key), after: self.policy.timeout }),
-            Err(_panic) => Err(AwsError::Lost),
+            Ok(Err(_elapsed)) => Err(S::Error::deadline(self.source.name(&key), deadline)),
+            Err(_panic) => Err(S::Error::lost()),
         };
-        // First the slot, then the waiters: whoever comes in between finds the outcome, not a
+        // First the entry, then the waiters: whoever comes in between finds the outcome, not a
         // flight that is over.
         let outcome = self.land(&key, outcome);
         landed.send_replace(Some(outcome));
     }
 
-    fn land(self: &Arc<Self>, key: &K, outcome: Result<V, AwsError>) -> Outcome<V> {
+    /// Puts the outcome of a flight into its entry. Returns what its waiters are given.
+    fn land(self: &Arc<Self>, key: &S::Key, fetched: Result<S::Value, S::Error>) -> Outcome<S::Value, S::Error> {
         let now = self.now();
-        let landed = match outcome {
+        let fetched = match fetched {
             Ok(value) => {
                 let value = Arc::new(value);
                 let held = Held::new(Arc::clone(&value), now, &self.policy, &self.jitter);
@@ -64,67 +65,62 @@ where
                 Err(Arc::new(error))
             }
         };
-        // Nothing is logged before the slot is free again: others of its shard wait for it.
-        let (told, news) = {
-            let mut slot = self.slots.entry(key.clone()).or_default();
-            // Those who waited have just used it; behind a refresh there are none.
-            if slot.held.is_none() {
-                self.touch(&slot);
+        // Nothing is logged before the lock of the entry is released: others of its shard wait for
+        // it.
+        let (outcome, change) = {
+            let mut entry = self.entries.entry(key.clone()).or_default();
+            // Those who waited have just used it; behind a refresh nobody did.
+            if entry.held.is_none() {
+                self.touch(&entry);
             }
-            let news = news(&slot, landed.as_ref().err());
-            let told = match landed {
+            let change = Change::of(&entry, fetched.as_ref().err());
+            let outcome = match fetched {
                 Ok((value, held)) => {
-                    slot.landed(held, now, &self.policy, &self.jitter);
+                    entry.landed(held, now, &self.policy, &self.jitter);
                     Ok(value)
                 }
-                Err(error) => slot.failed(error, now, &self.policy, &self.jitter),
+                Err(error) => entry.failed(error, now, &self.policy, &self.jitter),
             };
-            slot.keeper = Some(self.keep(key));
-            (told, news)
+            entry.upkeep = Some(self.start_upkeep(key));
+            (outcome, change)
         };
-        self.tell(key, news);
+        self.log(key, change);
         self.make_room();
-        told
+        outcome
     }
-}
 
-/// What a landing changes that clients do not notice.
-enum News {
-    /// What is held cannot be renewed.
-    Failing(Arc<AwsError>),
-    /// It can again.
-    Renewed,
-}
-
-/// As the slot was before the landing.
-fn news<V>(slot: &Slot<V>, error: Option<&Arc<AwsError>>) -> Option<News> {
-    slot.held.as_ref()?;
-    let was_failing = slot
-        .trouble
-        .as_ref()
-        .is_some_and(|trouble| trouble.of.is_some());
-    match error {
-        Some(error) if !was_failing => Some(News::Failing(Arc::clone(error))),
-        None if was_failing => Some(News::Renewed),
-        Some(_) | None => None,
-    }
-}
-
-impl<K, V> Cache<K, V> {
-    fn tell(&self, key: &K, news: Option<News>) {
-        let Some(news) = news else { return };
+    /// Logs what a landing changes.
+    fn log(&self, key: &S::Key, change: Option<Change<S::Error>>) {
+        let Some(change) = change else { return };
         let name = self.source.name(key);
         let name = name.as_str();
-        match news {
-            News::Failing(error) => {
+        match change {
+            Change::Failing(error) => {
                 let error = fault::chain(&error);
                 warn!(name, error = error.as_str(), "cannot be renewed: the last one serves as long as it may");
             }
-            News::Renewed => info!(name, "renewed again"),
+            Change::Renewed => info!(name, "renewed again"),
         }
     }
 }
 
-pub(super) fn lost<V>() -> Outcome<V> {
-    Err(Arc::new(AwsError::Lost))
+/// A change for a value that is held, which clients do not notice and the log tells.
+enum Change<E> {
+    /// The value cannot be renewed any more.
+    Failing(Arc<E>),
+    /// The value could not be renewed, and has been.
+    Renewed,
+}
+
+impl<E: FetchError> Change<E> {
+    /// Compares an entry, as it was before a landing, with the error that the flight brought.
+    fn of<V>(before: &Entry<V, E>, error: Option<&Arc<E>>) -> Option<Self> {
+        before.held.as_ref()?;
+        let was_failing = before.last_error().is_some();
+        match error {
+            Some(error) if !was_failing => Some(Self::Failing(Arc::clone(error))),
+            None if was_failing => Some(Self::Renewed),
+            Some(_) | None => None,
+        }
+    }
 }

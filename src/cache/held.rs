@@ -1,29 +1,56 @@
-//! A value at rest: for how long it is handed out, and when it is fetched again.
+//! What an entry keeps for a time: the value that it serves, and what it remembers of failures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::memory::{ALWAYS, Moment};
-use super::{Freshness, Perishable, Policy};
+use tokio::time::Instant;
+
+use super::policy::{Perishable, Policy, Refresh};
 use crate::jitter::Jitter;
 
-/// How far chance moves a refresh or a pause, as a share of it.
+/// The share by which chance moves a refresh or a pause.
 pub(super) const SPREAD: f64 = 0.05;
 
-/// A value that is handed out.
+/// The longest that a failure is remembered, and that a failure which is over still counts when the
+/// next one comes.
+const LONGEST_MEMORY: Duration = Duration::from_secs(300);
+
+/// For ever, with room to add to it.
+const ALWAYS: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// One time on both clocks. The wall clock goes on while a machine is suspended, and may be set
+/// back; tokio's does neither.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) tokio: Instant,
+    pub(super) wall: SystemTime,
+}
+
+impl Moment {
+    /// The time that has passed since an earlier moment, on the clock that saw more of it.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        self.tokio
+            .duration_since(earlier.tokio)
+            .max(self.wall.duration_since(earlier.wall).unwrap_or_default())
+    }
+}
+
+/// A value that is served.
 pub(super) struct Held<V> {
     pub(super) value: Arc<V>,
+    /// When it was fetched.
     pub(super) landed: Moment,
-    /// Until it is to be fetched again, since it landed.
+    /// How long after it was fetched it is due for the next fetch.
     pub(super) fresh_for: Duration,
-    /// Until it is not handed out any more, since it landed.
+    /// How long after it was fetched it is served at all.
     pub(super) served_for: Duration,
     pub(super) was_used: AtomicBool,
 }
 
 impl<V: Perishable> Held<V> {
-    /// `None`: it has too little life to be kept.
+    /// Works out how long a value that was fetched just now is served. `None`: it has too little
+    /// life to be kept.
     pub(super) fn new(value: Arc<V>, landed: Moment, policy: &Policy, jitter: &Jitter) -> Option<Self> {
         let granted = match value.expires_at() {
             Some(at) => at
@@ -32,17 +59,17 @@ impl<V: Perishable> Held<V> {
                 .min(ALWAYS),
             None => ALWAYS,
         };
-        if granted <= policy.least_life {
+        if granted <= policy.min_life {
             return None;
         }
         let life = granted - policy.margin.min(granted / 4);
-        let (fresh_for, served_for) = match policy.freshness {
-            Freshness::Ahead if granted == ALWAYS => (ALWAYS, ALWAYS),
+        let (fresh_for, served_for) = match policy.refresh {
+            Refresh::Ahead if granted == ALWAYS => (ALWAYS, ALWAYS),
             // Where the margin is a quarter, three quarters would be too late.
-            Freshness::Ahead => (jitter.around((granted / 4 * 3).min(life / 10 * 9), SPREAD), life),
-            Freshness::Within { believed, stale_for } => {
-                let believed = value.believed(believed).min(life);
-                (believed, believed.saturating_add(stale_for).min(life))
+            Refresh::Ahead => (jitter.around((granted / 4 * 3).min(life / 10 * 9), SPREAD), life),
+            Refresh::OnAccess { max_age, stale_if_error } => {
+                let max_age = value.max_age(max_age).min(life);
+                (max_age, max_age.saturating_add(stale_if_error).min(life))
             }
         };
         Some(Self { value, landed, fresh_for, served_for, was_used: AtomicBool::new(false) })
@@ -58,8 +85,38 @@ impl<V> Held<V> {
         now.since(self.landed) < self.served_for
     }
 
+    /// Serves the value, which counts as a use.
     pub(super) fn hand_out(&self) -> Arc<V> {
         self.was_used.store(true, Ordering::Relaxed);
         Arc::clone(&self.value)
+    }
+}
+
+/// A failure that is remembered for a time, which doubles when the failure happens again.
+pub(super) struct Memory<T> {
+    pub(super) of: T,
+    pub(super) since: Moment,
+    /// The time without the part that is chance, so that it can be doubled.
+    pub(super) step: Duration,
+    pub(super) lasts: Duration,
+}
+
+impl<T> Memory<T> {
+    /// Remembers a failure for `first`, or for twice as long as the last one if that has not been
+    /// over for long.
+    pub(super) fn again(of: T, now: Moment, last: Option<&Self>, first: Duration) -> Self {
+        let first = first.min(ALWAYS);
+        let last = last.filter(|last| now.since(last.since) < last.lasts + LONGEST_MEMORY);
+        let lasts = last.map_or(first, |last| (last.step * 2).min(LONGEST_MEMORY.max(first)));
+        Self { of, since: now, step: lasts, lasts }
+    }
+
+    pub(super) fn lasts(&self, now: Moment) -> bool {
+        now.since(self.since) < self.lasts
+    }
+
+    /// Until then the failure counts if it happens again.
+    pub(super) fn end(&self) -> Instant {
+        self.since.tokio + self.lasts + LONGEST_MEMORY
     }
 }

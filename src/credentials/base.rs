@@ -8,25 +8,25 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::aws::{Arn, AwsError, Call, Calls, Operation};
-use crate::cache::{Fetch, Perishable};
+use crate::cache::{Cache, Fetch, Perishable};
 
-/// How long it is believed who the base identity is.
-pub(crate) const BASE_BELIEVED: Duration = Duration::from_secs(300);
+/// How long the base identity's ARN is used before it is asked for again.
+pub(crate) const BASE_MAX_AGE: Duration = Duration::from_secs(300);
 
-/// Who is asked for: the key of the cache of the base identity's ARN.
+/// Everything that shapes the base identity's ARN: the key of its cache.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct BaseKey {
-    /// Of STS.
+    /// The region where STS is asked. `None`: the base identity's own.
     pub(crate) region: Option<String>,
-    /// Which base identity.
+    /// The number of the base identity, which changes with the identity.
     pub(crate) base: u64,
 }
 
-/// Who the base identity is.
+/// The base identity's ARN.
 #[derive(Debug)]
 pub(crate) struct CallerArn(String);
 
-/// Finds out who the base identity is.
+/// The source of the base identity's ARN: GetCallerIdentity.
 pub(crate) struct WhoAmI(pub(crate) Arc<Calls>);
 
 impl Perishable for CallerArn {
@@ -35,8 +35,16 @@ impl Perishable for CallerArn {
     }
 }
 
-impl Fetch<BaseKey, CallerArn> for WhoAmI {
-    fn fetch<'a>(&'a self, key: &'a BaseKey) -> BoxFuture<'a, Result<CallerArn, AwsError>> {
+impl Fetch for WhoAmI {
+    type Key = BaseKey;
+    type Value = CallerArn;
+    type Error = AwsError;
+
+    fn fetch<'a>(
+        &'a self,
+        key: &'a BaseKey,
+        _cache: &'a Arc<Cache<Self>>,
+    ) -> BoxFuture<'a, Result<CallerArn, AwsError>> {
         async move {
             let call = who_am_i();
             let region = key.region.as_deref();
@@ -58,7 +66,7 @@ fn who_am_i() -> Call {
 }
 
 impl CallerArn {
-    /// As GetCallerIdentity tells it.
+    /// The ARN as GetCallerIdentity tells it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

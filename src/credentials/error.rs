@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lost_flight_is_our_fault_and_a_deadline_is_nobodys() {
+    fn a_lost_flight_is_an_internal_error_and_a_deadline_unavailability() {
         let told = |error| {
             let error = CredentialError { conn_id: ConnId::new("x").unwrap(), source: Arc::new(error) };
             (error.kind(), error.refusal())

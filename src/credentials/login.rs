@@ -6,29 +6,31 @@ use crate::cache::Perishable;
 use crate::config::Holder;
 use crate::secret::Secret;
 
-/// A database user and its password.
+/// A database user and its password, to log in to a warehouse with.
 #[derive(Debug)]
 pub(crate) struct DbLogin {
-    /// Copied from the API, byte for byte: it is the startup message's user and part of the MD5
-    /// hash.
+    /// The user, byte for byte as the API gave it: it goes into the startup message and into the
+    /// MD5 hash.
     pub(crate) user: String,
     pub(crate) password: Secret,
-    /// AWS's wall clock. `None`: it does not expire.
+    /// When the password expires, by AWS's clock. `None`: never.
     pub(crate) expires_at: Option<SystemTime>,
 }
 
-/// Whose a login is where each user has its own. The default is nobody: for logins that are shared.
+/// The user that a login is for, where each user has a login of their own. The default is nobody,
+/// for logins that all users share.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Owner<'a> {
-    /// As the client says it, and has proved it.
+    /// The name that the client gave and proved.
     pub(crate) name: &'a str,
-    /// The `DbUser` of a provisioned cluster.
+    /// The database user on a provisioned cluster (`DbUser`).
     pub(crate) db_user: &'a str,
-    /// What the session tag of a workgroup's role grants.
+    /// The database roles on a workgroup, granted by a session tag.
     pub(crate) db_roles: &'a [String],
 }
 
 impl<'a> Owner<'a> {
+    /// The owner that a proven client of this name, with these rights, is.
     pub(crate) fn new(name: &'a str, holder: &'a Holder) -> Self {
         let db_user = match holder {
             Holder::Own(user) => user.db_user.as_deref(),

@@ -1,48 +1,46 @@
-//! From a spec and its user to a login and the place to use it: everything of AWS's that a session
-//! needs.
+//! The way from a spec and its user to a warehouse's address and a login: all that a session asks
+//! of AWS.
 
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::DEFAULT_PORT;
-use super::base::{BASE_BELIEVED, BaseKey, CallerArn, WhoAmI};
-use super::endpoint::{FOUND_BELIEVED, FoundAt, Wanted};
+use super::base::{BASE_MAX_AGE, BaseKey, CallerArn, WhoAmI};
+use super::endpoint::{ENDPOINT_MAX_AGE, EndpointFinder, EndpointKey};
 use super::login::{DbLogin, Owner};
 use super::mint::Minter;
 use super::opening::{LoginSource, Opening, WarehouseAddr};
-use super::order::Order;
 use super::plan::{LoginPlan, Plan, StoredPassword};
 use super::roles::Roles;
 use super::secret_fields::{BadSecret, Fields};
-use crate::aws::{AwsError, BELIEVED, Base, Calls, Observer, StoreReader, Stored, StoredAt};
-use crate::cache::{Cache, Fetch, Freshness, Perishable, Policy};
+use crate::aws::{AwsError, BELIEVED, Base, Calls, Observer, StoreReader, StoredAt};
+use crate::cache::{Cache, Fetch, Policy, Refresh};
 use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
 use crate::jitter::Jitter;
 use crate::secret::Secret;
 
-/// How long a value goes on being used while it cannot be read again.
-const STALE_FOR: Duration = Duration::from_secs(3600);
+/// How long a value is served beyond its `max_age` while it cannot be read again.
+const STALE_IF_ERROR: Duration = Duration::from_secs(3600);
 
-/// The least that AWS grants.
-const LEAST_LIFE: Duration = Duration::from_secs(900);
+/// The shortest life that AWS grants.
+const SHORTEST_LIFE: Duration = Duration::from_secs(900);
 
-/// How many base identities one opening is tried under, should they become others on the way.
+/// How many times one opening is tried if the base identity becomes another on the way.
 const IDENTITIES: usize = 3;
 
-/// Most logins held, and as many of each other kind: `per-user` logins make one key for each user.
+/// The most entries of each cache: `per-user` logins make one key for each user.
 const CAP: usize = 10_000;
 
-/// All logins, and what they are made of.
+/// The caches of logins and of everything that logins are made from. All sessions hold it by `Arc`.
 pub(crate) struct Logins {
     calls: Arc<Calls>,
-    stored: Arc<Cache<StoredAt, Stored>>,
-    base: Arc<Cache<BaseKey, CallerArn>>,
-    found: Arc<Cache<Wanted, FoundAt>>,
-    minted: Arc<Cache<Order, DbLogin>>,
+    stored: Arc<Cache<StoreReader>>,
+    base: Arc<Cache<WhoAmI>>,
+    endpoints: Arc<Cache<EndpointFinder>>,
+    minted: Arc<Cache<Minter>>,
 }
 
 impl Logins {
@@ -56,38 +54,45 @@ impl Logins {
     ) -> Arc<Self> {
         let calls = Arc::new(Calls::new(base, settings.timeout, observer));
         let clock = &calls.correct(clock);
-        // What is needed for something else ends a little before it, so that the error names what
-        // did not come.
-        let policy = |freshness, tenths| Policy {
-            freshness,
+        // A flight that another one waits for ends a little before that one, so that the error
+        // names the call that was not answered.
+        let policy = |refresh, tenths| Policy {
+            refresh,
             margin: settings.refresh_margin,
-            least_life: settings.refresh_margin.min(LEAST_LIFE / 4),
+            min_life: settings.refresh_margin.min(SHORTEST_LIFE / 4),
             negative_ttl: settings.negative_ttl,
             timeout: settings.timeout / 10 * tenths,
             cap: CAP,
         };
-        let within = |believed, tenths| policy(Freshness::Within { believed, stale_for: STALE_FOR }, tenths);
-        let stored = cache(Arc::new(StoreReader(Arc::clone(&calls))), within(BELIEVED, 8), clock, control);
-        let base = cache(Arc::new(WhoAmI(Arc::clone(&calls))), within(BASE_BELIEVED, 8), clock, control);
-        let roles = Roles::new(Arc::clone(&calls), Arc::clone(&stored), Arc::clone(&base), Arc::clone(clock));
-        let sessions = cache(Arc::clone(&roles), policy(Freshness::Ahead, 9), clock, control);
-        roles.fills(&sessions);
-        let minter = Arc::new(Minter { calls: Arc::clone(&calls), sessions });
-        let found = cache(Arc::clone(&minter), within(FOUND_BELIEVED, 10), clock, control);
-        let minted = cache(minter, policy(Freshness::Ahead, 10), clock, control);
-        Arc::new(Self { calls, stored, base, found, minted })
+        let on_access = |max_age| Refresh::OnAccess { max_age, stale_if_error: STALE_IF_ERROR };
+        let store_reader = StoreReader(Arc::clone(&calls));
+        let stored = cache(store_reader, policy(on_access(BELIEVED), 8), clock, control);
+        let who_am_i = WhoAmI(Arc::clone(&calls));
+        let base = cache(who_am_i, policy(on_access(BASE_MAX_AGE), 8), clock, control);
+        let roles = Roles {
+            calls: Arc::clone(&calls),
+            stored: Arc::clone(&stored),
+            base: Arc::clone(&base),
+            clock: Arc::clone(clock),
+        };
+        let sessions = cache(roles, policy(Refresh::Ahead, 9), clock, control);
+        let finder = EndpointFinder { calls: Arc::clone(&calls), sessions: Arc::clone(&sessions) };
+        let endpoints = cache(finder, policy(on_access(ENDPOINT_MAX_AGE), 10), clock, control);
+        let minter = Minter { calls: Arc::clone(&calls), sessions };
+        let minted = cache(minter, policy(Refresh::Ahead, 10), clock, control);
+        Arc::new(Self { calls, stored, base, endpoints, minted })
     }
 
-    /// How AWS is called, for what is read besides logins.
+    /// The way to call AWS, for values that are read besides logins.
     pub(crate) fn calls(&self) -> &Arc<Calls> {
         &self.calls
     }
 
-    /// Who the base identity is, asked where the spec's roles are taken; at home, where there is no
-    /// spec yet.
+    /// The ARN of the base identity, asked for in the region where the spec's roles are assumed, or
+    /// in the base identity's own if there is no spec yet.
     ///
     /// # Errors
-    /// What ended the flight.
+    /// The error that ended the flight.
     pub(crate) async fn base_identity(&self, spec: Option<&ConnSpec>) -> Result<Arc<CallerArn>, Arc<AwsError>> {
         let region = spec.and_then(region_of);
         let region = self.calls.home(region.as_deref()).map(str::to_owned);
@@ -96,19 +101,19 @@ impl Logins {
             .await
     }
 
-    /// The names of two regions, where they are known before anything is looked up: the
-    /// warehouse's, and the one where roles and their external ids are.
+    /// The names of two regions, if they are known before anything is looked up: the warehouse's,
+    /// and the one where roles are assumed and their external ids are read.
     pub(crate) fn regions(&self, spec: Option<&ConnSpec>) -> (Option<String>, Option<String>) {
         let region = spec.and_then(region_of);
         let name = |region| self.calls.region_name(region).map(str::to_owned);
         (name(region.as_deref()), name(self.calls.home(region.as_deref())))
     }
 
-    /// Everything that is needed to dial for `owner`, fetched where need be. Cancel safe: flights
-    /// go on without their waiters.
+    /// Everything that is needed to reach a warehouse for `owner`, fetched if need be. Cancel safe:
+    /// flights go on without their waiters.
     ///
     /// # Errors
-    /// What is wrong with the spec, or what ended a flight.
+    /// The spec is wrong, or the error that ended a flight.
     pub(crate) async fn open(&self, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<AwsError>> {
         let mut base = self.calls.identity_number();
         for _ in 0..IDENTITIES {
@@ -117,8 +122,8 @@ impl Logins {
             if now == base {
                 return opening;
             }
-            // The base identity became another on the way: some of it may have been got under that
-            // one.
+            // The base identity became another on the way: a part of this may have been fetched
+            // under that one.
             base = now;
         }
         Err(AwsError::Lost.into())
@@ -127,32 +132,32 @@ impl Logins {
     /// [`Logins::open`] under the base identity of a number.
     async fn open_under(&self, base: u64, spec: &ConnSpec, owner: Owner<'_>) -> Result<Opening, Arc<AwsError>> {
         let plan = self.plan(spec, (owner, base)).await?;
-        let (host, port, found) = match (plan.host, plan.name) {
+        let (host, port, endpoint) = match (plan.host, plan.name) {
             (Some(host), _) => (host, plan.port.unwrap_or(DEFAULT_PORT), None),
             (None, Some(name)) => {
-                let wanted = Wanted { caller: plan.caller, region: plan.region, name };
-                let found = self.found.get(&wanted).await?;
-                (found.host.clone(), plan.port.unwrap_or(found.port), Some((wanted, found)))
+                let key = EndpointKey { caller: plan.caller, region: plan.region, name };
+                let found = self.endpoints.get(&key).await?;
+                (found.host.clone(), plan.port.unwrap_or(found.port), Some((key, found)))
             }
             (None, None) => return Err(AwsError::Spec("there is no host".to_owned()).into()),
         };
         if let Some(bounds) = &spec.bounds {
             bounds.check_host(&host).map_err(AwsError::from)?;
         }
-        let (login, source) = match plan.login {
-            LoginPlan::Stored { user, password, place, stored } => {
-                (Arc::new(DbLogin { user, password, expires_at: None }), LoginSource::Stored(place, stored))
+        let (login, made_by) = match plan.login {
+            LoginPlan::Stored { user, password, stored_at, stored } => {
+                (Arc::new(DbLogin { user, password, expires_at: None }), LoginSource::Stored(stored_at, stored))
             }
-            LoginPlan::Minted(order) => {
+            LoginPlan::Minted(key) => {
                 let login = self
                     .minted
-                    .get(&order)
+                    .get(&key)
                     .await
                     .map_err(|error| match spec.login.secret_id() {
                         Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
                         None => error,
                     })?;
-                (login, LoginSource::Minted(order))
+                (login, LoginSource::Minted(key))
             }
         };
         let server_name = spec
@@ -165,28 +170,30 @@ impl Logins {
             addr: WarehouseAddr { host, port, server_name },
             database: plan.database,
             login,
-            source,
-            endpoint: found,
+            made_by,
+            endpoint,
         })
     }
 
-    /// The warehouse refused this login: whether another one is worth asking for.
+    /// Reports that the warehouse refused this login, which is not used again. Returns whether
+    /// another one is worth asking for.
     pub(crate) fn refused(&self, opening: &Opening) -> bool {
-        match &opening.source {
-            LoginSource::Minted(order) => self.minted.refused(order, &opening.login),
-            LoginSource::Stored(place, stored) => self.stored.refused(place, stored),
+        match &opening.made_by {
+            LoginSource::Minted(key) => self.minted.reject(key, &opening.login),
+            LoginSource::Stored(stored_at, stored) => self.stored.reject(stored_at, stored),
         }
     }
 
-    /// The warehouse is not where AWS said it was: whether it is worth asking again.
+    /// Reports that the warehouse does not answer at the endpoint that AWS gave. Returns whether it
+    /// is worth while to look the endpoint up again.
     pub(crate) fn moved(&self, opening: &Opening) -> bool {
         opening
             .endpoint
             .as_ref()
-            .is_some_and(|(wanted, found)| self.found.refused(wanted, found))
+            .is_some_and(|(key, found)| self.endpoints.reject(key, found))
     }
 
-    /// The spec merged with what it refers to.
+    /// Merges the spec with the stored values that it refers to.
     async fn plan(&self, spec: &ConnSpec, owner: (Owner<'_>, u64)) -> Result<Plan, Arc<AwsError>> {
         if let Some(bounds) = &spec.bounds {
             bounds.check_names(spec).map_err(AwsError::from)?;
@@ -199,25 +206,26 @@ impl Logins {
         };
         let mut fields = Fields::default();
         if let Some(id) = spec.login.secret_id() {
-            let place = StoredAt::secret(id, region);
-            let stored = self.stored.get(&place).await?;
-            let unusable = |BadSecret(what)| AwsError::Unusable { call: place.call(), what };
+            let stored_at = StoredAt::secret(id, region);
+            let stored = self.stored.get(&stored_at).await?;
+            let unusable = |BadSecret(what)| AwsError::Unusable { call: stored_at.call(), what };
             fields = Fields::parse(&stored.text, spec).map_err(unusable)?;
             match (&password, fields.password.take()) {
-                (None, Some(found)) => password = Some(StoredPassword { password: found, place, stored }),
+                (None, Some(found)) => password = Some(StoredPassword { password: found, stored_at, stored }),
                 (None, None) => self
                     .calls
-                    .note(&place.call(), "it holds no password: IAM credentials are asked for"),
+                    .note(&stored_at.call(), "it holds no password: IAM credentials are asked for"),
                 (Some(_), _) => {}
             }
         }
         Ok(Plan::new(spec, owner, fields, password)?)
     }
 
-    async fn password(&self, place: StoredAt) -> Result<StoredPassword, Arc<AwsError>> {
+    /// Reads a stored password, and checks that it is one.
+    async fn password(&self, stored_at: StoredAt) -> Result<StoredPassword, Arc<AwsError>> {
         let stored = self
             .stored
-            .get(&place)
+            .get(&stored_at)
             .await
             .map_err(|error| error.of("password"))?;
         let judged = match stored.is_secure {
@@ -227,29 +235,20 @@ impl Logins {
         let what = match judged {
             Ok(text) => {
                 let password = Secret::new(text.to_owned());
-                return Ok(StoredPassword { password, place, stored });
+                return Ok(StoredPassword { password, stored_at, stored });
             }
             Err(what) => what,
         };
-        Err(AwsError::Unusable { call: place.call(), what }.into())
+        Err(AwsError::Unusable { call: stored_at.call(), what }.into())
     }
 }
 
-/// Of the warehouse, as far as the spec alone tells.
+/// The warehouse's region, as far as the spec alone tells it.
 fn region_of(spec: &ConnSpec) -> Option<String> {
     let of_host = || Some(config::endpoint(spec.host.as_deref()?)?.region().to_owned());
     spec.region.clone().or_else(of_host)
 }
 
-fn cache<K, V>(
-    source: Arc<impl Fetch<K, V> + 'static>,
-    policy: Policy,
-    clock: &Arc<dyn Clock>,
-    control: &Handle,
-) -> Arc<Cache<K, V>>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    V: Perishable + Send + Sync + 'static,
-{
-    Cache::new(source, Arc::clone(clock), control.clone(), policy, Jitter::random())
+fn cache<S: Fetch>(source: S, policy: Policy, clock: &Arc<dyn Clock>, control: &Handle) -> Arc<Cache<S>> {
+    Cache::new(Arc::new(source), Arc::clone(clock), control.clone(), policy, Jitter::random())
 }

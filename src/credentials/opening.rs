@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::endpoint::{FoundAt, Wanted};
+use super::endpoint::{EndpointKey, FoundEndpoint};
 use super::login::DbLogin;
-use super::order::Order;
+use super::login_key::LoginKey;
 use crate::aws::{Stored, StoredAt};
 
-/// Where a warehouse is, and what its certificate has to say.
+/// The address of a warehouse, and the name that its certificate has to have.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WarehouseAddr {
     pub(crate) host: String,
@@ -16,18 +16,20 @@ pub(crate) struct WarehouseAddr {
     pub(crate) server_name: String,
 }
 
-/// What a session dials, and as whom.
+/// What a session needs to reach a warehouse: where it is, and a login.
 pub(crate) struct Opening {
     pub(crate) addr: WarehouseAddr,
     pub(crate) database: String,
     pub(crate) login: Arc<DbLogin>,
-    pub(super) source: LoginSource,
-    /// What AWS said of the place, where nobody else did.
-    pub(super) endpoint: Option<(Wanted, Arc<FoundAt>)>,
+    pub(super) made_by: LoginSource,
+    /// The endpoint that was looked up. `None`: spec or secret have the host.
+    pub(super) endpoint: Option<(EndpointKey, Arc<FoundEndpoint>)>,
 }
 
-/// What to ask again when the warehouse refuses the login.
+/// Where a login came from, and so what to reject when the warehouse refuses it.
 pub(super) enum LoginSource {
-    Minted(Order),
+    /// AWS minted it.
+    Minted(LoginKey),
+    /// Its password was stored.
     Stored(StoredAt, Arc<Stored>),
 }

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use super::chain::{Chain, Hop, ROLE_SESSION_NAME};
 use super::endpoint::WarehouseName;
 use super::login::Owner;
-use super::order::{Chain, Hop, LoginCall, Order, ROLE_SESSION_NAME};
+use super::login_key::{LoginCall, LoginKey};
 use super::secret_fields::Fields;
 use crate::aws::{AwsError, Stored, StoredAt};
 use crate::config::value::session_name;
@@ -30,15 +31,15 @@ pub(crate) struct Plan {
 /// Where the login comes from.
 pub(crate) enum LoginPlan {
     /// A user and a stored password, and what it was read from.
-    Stored { user: String, password: Secret, place: StoredAt, stored: Arc<Stored> },
+    Stored { user: String, password: Secret, stored_at: StoredAt, stored: Arc<Stored> },
     /// A login to be minted.
-    Minted(Order),
+    Minted(LoginKey),
 }
 
 /// A password out of a store.
 pub(crate) struct StoredPassword {
     pub(crate) password: Secret,
-    pub(crate) place: StoredAt,
+    pub(crate) stored_at: StoredAt,
     pub(crate) stored: Arc<Stored>,
 }
 
@@ -81,14 +82,14 @@ impl Plan {
         let per_user = spec.is_per_user();
         let login = match password {
             Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
-            Some(StoredPassword { password, place, stored }) => LoginPlan::Stored {
+            Some(StoredPassword { password, stored_at, stored }) => LoginPlan::Stored {
                 user: user
                     .ok_or_else(|| lacks("there is a password but no user", "username", ": set user beside it"))?,
                 password,
-                place,
+                stored_at,
                 stored,
             },
-            None => LoginPlan::Minted(Order {
+            None => LoginPlan::Minted(LoginKey {
                 caller: caller.clone(),
                 region: region.clone(),
                 call: call(spec, owner, (name.clone(), host.as_deref()), database.clone(), user)?,
@@ -199,7 +200,7 @@ fn chain(spec: &ConnSpec, owner: Owner<'_>, base: u64) -> Chain {
     let hops = spec.roles.hops.iter().enumerate().map(|(at, hop)| {
         let mut taken = Hop {
             role_arn: hop.role_arn.clone(),
-            external_id: hop.external_id.clone(),
+            external_id_parameter: hop.external_id.clone(),
             session_name: ROLE_SESSION_NAME.to_owned(),
             tags: Vec::new(),
             token_file: spec

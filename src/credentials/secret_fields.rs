@@ -169,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_read_where_one_logs_in_by_name() {
+    fn a_username_is_read_only_where_the_login_has_one_by_name() {
         let per_user = "identity = \"per-user\"";
         assert!(parse_for(per_user, r#"{"username": ""}"#).is_ok());
         assert!(parse_for(per_user, r#"{"username": "", "password": "p"}"#).is_err());
     }
 
     #[test]
-    fn the_fields_of_a_rotated_secret() {
+    fn the_fields_of_a_secret_that_aws_rotates_are_read() {
         let text = r#"{"username":"u","password":"p","host":"dw.example.com","port":5439,"dbname":"fin",
             "dbClusterIdentifier":"dw1","engine":"redshift","x":[1]}"#;
         let fields = parse(text).unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_any_name_is_read_where_a_password_logs_in() {
+    fn a_database_of_any_name_is_read_if_there_is_a_password() {
         let named = |name: &str, more: &str| format!("{{\"dbname\": \"{name}\"{more}}}");
         for name in ["sales$2024", "größe", &"d".repeat(127)] {
             assert!(parse(&named(name, "")).is_err(), "GetClusterCredentials takes none so: {name}");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_will_not_do() {
+    fn an_unusable_secret_is_refused_with_its_reason() {
         for (text, want) in [
             ("hunter2", "the secret is not JSON"),
             ("", "the secret is not JSON"),

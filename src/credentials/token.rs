@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_token_is_read_whole_or_not_at_all() {
+    async fn a_token_file_that_is_missing_empty_or_too_long_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("token");
         assert_eq!(token(&file).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);

@@ -79,7 +79,7 @@ impl Perishable for Found {
         }
     }
 
-    fn believed(&self, usual: Duration) -> Duration {
+    fn max_age(&self, usual: Duration) -> Duration {
         match self {
             Self::Spec(_) | Self::Unusable(_) => usual,
             Self::Missing { .. } => MISSING_BELIEVED,

@@ -16,7 +16,7 @@ use super::error::SpecError;
 use super::item::{Fingerprint, Found, MISSING_BELIEVED, attributes};
 use super::unknown_names::UnknownNames;
 use crate::aws::{AwsError, Call, Calls, Operation};
-use crate::cache::{Cache, Fetch, Freshness, Policy};
+use crate::cache::{Cache, Fetch, Policy, Refresh};
 use crate::clock::Clock;
 use crate::config::{Bounds, ConnId, ConnSpec, ItemValue, SpecsTable};
 use crate::jitter::Jitter;
@@ -31,7 +31,7 @@ const CAP: usize = 10_000;
 pub(crate) struct SpecTable {
     name: String,
     bounds: Arc<Bounds>,
-    items: Arc<Cache<ConnId, Found>>,
+    items: Arc<Cache<Reader>>,
     reader: Arc<Reader>,
     unknown_names: UnknownNames,
 }
@@ -83,16 +83,15 @@ impl SpecTable {
     ) -> Self {
         let (name, bounds) = (settings.dynamodb_table.clone(), Arc::clone(&settings.bounds));
         let policy = Policy {
-            freshness: Freshness::Within { believed: settings.refresh, stale_for: STALE_FOR },
+            refresh: Refresh::OnAccess { max_age: settings.refresh, stale_if_error: STALE_FOR },
             margin: Duration::ZERO,
-            least_life: Duration::ZERO,
+            min_life: Duration::ZERO,
             negative_ttl,
             timeout,
             cap: CAP,
         };
         let reader = Arc::new(Reader { items, settings, clock: Arc::clone(clock), seen: Mutex::default() });
-        let source = Arc::clone(&reader);
-        let items = Cache::new(source, Arc::clone(clock), control.clone(), policy, Jitter::random());
+        let items = Cache::new(Arc::clone(&reader), Arc::clone(clock), control.clone(), policy, Jitter::random());
         Self { name, bounds, items, reader, unknown_names: UnknownNames::default() }
     }
 
@@ -202,8 +201,16 @@ impl Reader {
     }
 }
 
-impl Fetch<ConnId, Found> for Reader {
-    fn fetch<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Found, AwsError>> {
+impl Fetch for Reader {
+    type Key = ConnId;
+    type Value = Found;
+    type Error = AwsError;
+
+    fn fetch<'a>(
+        &'a self,
+        conn_id: &'a ConnId,
+        _cache: &'a Arc<Cache<Self>>,
+    ) -> BoxFuture<'a, Result<Found, AwsError>> {
         self.read(conn_id).boxed()
     }
 

@@ -13,6 +13,8 @@ use super::{Gate, QuotaKey};
 use crate::aws::{AwsError, Call, Operation};
 use crate::jitter::Jitter;
 
+mod storm;
+
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
@@ -93,7 +95,7 @@ async fn transient_failures_are_tried_three_times_and_refusals_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn eight_calls_at_a_time_to_one_place_first_come_first_served() {
+async fn at_most_eight_calls_per_quota_run_at_once_in_order_of_arrival() {
     let (gate, most, now) = (Gate::new(Jitter::fixed(1), secs(3600)), AtomicUsize::new(0), AtomicUsize::new(0));
     let order = Mutex::new(Vec::new());
     let began = Instant::now();
@@ -137,7 +139,7 @@ async fn a_caller_that_leaves_gives_its_turn_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn places_are_not_remembered_for_ever() {
+async fn idle_quotas_are_forgotten_beyond_the_cap() {
     let gate = Gate::new(Jitter::fixed(1), secs(3600));
     let there = place("busy");
     let busy = gate.call(&there, std::future::pending::<Result<(), AwsError>>);

@@ -15,7 +15,7 @@ async fn a_value_in_use_is_replaced_in_the_background_at_three_quarters_of_its_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_not_used_since_it_landed_is_not_replaced_and_its_memory_comes_back() {
+async fn an_unused_value_is_not_refreshed_and_its_entry_is_removed() {
     let rig = rig(AHEAD, []);
     assert_eq!(rig.serial().await, 1);
     pass(secs(770)).await;
@@ -25,7 +25,7 @@ async fn a_value_not_used_since_it_landed_is_not_replaced_and_its_memory_comes_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_use_is_answered_at_once_and_causes_the_refresh() {
+async fn a_use_after_the_refresh_time_is_served_at_once_and_starts_the_refresh() {
     let rig = rig(AHEAD, []);
     assert_eq!(rig.serial().await, 1);
     pass(secs(750)).await;
@@ -35,7 +35,7 @@ async fn a_late_use_is_answered_at_once_and_causes_the_refresh() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspended_machine_hands_out_nothing_that_expired_meanwhile() {
+async fn a_value_that_expired_during_a_suspend_is_not_served() {
     let rig = rig(AHEAD, []);
     assert_eq!(rig.serial().await, 1);
     rig.fake.clock.suspend(secs(779));
@@ -47,7 +47,7 @@ async fn a_suspended_machine_hands_out_nothing_that_expired_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn aws_down_for_ten_minutes_fails_nobody_before_the_margin_and_is_asked_seldom() {
+async fn while_the_source_is_down_the_held_value_is_served_and_few_fetches_are_tried() {
     for down in [Plan::Throttle, Plan::Deny, Plan::Hang, Plan::Panic] {
         let rig = rig(AHEAD, []);
         rig.usually(Plan::Life(3600));
@@ -83,19 +83,19 @@ async fn a_fetched_value_that_expires_sooner_does_not_replace_the_held_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_margin_a_value_that_could_not_be_replaced_is_at_its_end() {
+async fn a_value_that_could_not_be_refreshed_is_not_served_beyond_its_margin() {
     let rig = rig(AHEAD, []);
     assert_eq!((rig.serial().await, rig.serial().await), (1, 1));
     rig.usually(Plan::Deny);
     pass(secs(779)).await;
     assert!(rig.at_once().unwrap().is_ok());
     pass(secs(1)).await;
-    assert!(rig.get().await.unwrap_err().is_final());
+    assert!(rig.get().await.unwrap_err().is_denied());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_margin_longer_than_a_quarter_of_the_life_is_cut_to_it() {
-    let policy = Policy { margin: secs(3000), least_life: secs(225), ..AHEAD };
+    let policy = Policy { margin: secs(3000), min_life: secs(225), ..AHEAD };
     let rig = rig(policy, []);
     assert_eq!((rig.serial().await, rig.serial().await), (1, 1));
     rig.usually(Plan::Hang);
@@ -107,7 +107,7 @@ async fn a_margin_longer_than_a_quarter_of_the_life_is_cut_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cache_that_is_let_go_ends_its_keepers() {
+async fn a_dropped_cache_ends_its_upkeep_tasks() {
     let rig = rig(AHEAD, []);
     assert_eq!((rig.serial().await, rig.serial().await), (1, 1));
     drop(rig.cache);

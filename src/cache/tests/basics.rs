@@ -19,7 +19,7 @@ async fn ten_thousand_waiters_over_a_hundred_keys_share_a_hundred_flights() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_flight_holds_up_nobody_elses() {
+async fn a_flight_that_hangs_ends_at_its_deadline_and_delays_no_other_key() {
     let rig = rig(AHEAD, [Plan::Hang]);
     let hanging = tokio::spawn({
         let cache = Arc::clone(&rig.cache);
@@ -29,12 +29,12 @@ async fn a_hanging_flight_holds_up_nobody_elses() {
     let began = Instant::now();
     assert!(rig.get().await.is_ok());
     assert_eq!(began.elapsed().as_secs(), 1);
-    assert!(matches!(*hanging.await.unwrap().unwrap_err(), AwsError::Deadline { .. }));
+    assert!(matches!(*hanging.await.unwrap().unwrap_err(), Refused::Deadline(_)));
     assert_eq!(began.elapsed().as_secs(), 19);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_leaves_aborts_nobody() {
+async fn a_flight_goes_on_when_its_waiter_leaves() {
     let rig = rig(AHEAD, []);
     let first = timeout(Duration::from_millis(500), rig.get()).await;
     assert!(first.is_err(), "it left while the call was under way");
@@ -42,18 +42,18 @@ async fn a_waiter_that_leaves_aborts_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flight_that_panics_is_an_error_and_the_next_one_flies() {
+async fn a_panic_in_a_fetch_is_an_error_and_the_next_fetch_runs() {
     let rig = rig(AHEAD, [Plan::Panic]);
-    assert!(matches!(*rig.get().await.unwrap_err(), AwsError::Lost));
+    assert!(matches!(*rig.get().await.unwrap_err(), Refused::Lost));
     assert!(rig.get().await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denial_is_remembered_twice_as_long_each_time_and_at_most_five_minutes() {
+async fn a_final_error_is_remembered_twice_as_long_each_time_up_to_five_minutes() {
     let rig = rig(AHEAD, []);
     rig.usually(Plan::Deny);
     for (at, memory) in [10, 20, 40, 80, 160, 300, 300].into_iter().enumerate() {
-        assert!(rig.get().await.unwrap_err().is_final());
+        assert!(rig.get().await.unwrap_err().is_denied());
         let calls = at as u64 + 1;
         assert_eq!(rig.calls(), calls, "the memory of the one before is over");
         pass(secs(memory - 1)).await;
@@ -66,7 +66,7 @@ async fn a_denial_is_remembered_twice_as_long_each_time_and_at_most_five_minutes
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denial_long_ago_counts_for_nothing() {
+async fn a_final_error_of_long_ago_does_not_lengthen_the_next_memory() {
     let rig = rig(AHEAD, [Plan::Deny, Plan::Deny]);
     assert!(rig.get().await.is_err());
     pass(secs(400)).await;
@@ -77,7 +77,7 @@ async fn a_denial_long_ago_counts_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_is_not_final_fails_its_waiters_at_once_and_is_not_remembered() {
+async fn a_transient_error_goes_to_all_waiters_and_is_not_remembered() {
     let rig = rig(AHEAD, [Plan::Throttle]);
     let all = join_all((0..10).map(|_| rig.get())).await;
     assert!(all.iter().all(Result::is_err));
@@ -113,10 +113,19 @@ async fn a_snapshot_shows_the_state_of_each_key() {
     assert!(rig.cache.snapshot(&1).unwrap().is_in_flight);
     assert!(rig.get().await.is_err());
     let denied = rig.cache.snapshot(&1).unwrap();
-    assert_eq!((denied.is_in_flight, denied.last_error.unwrap().is_final(), denied.expires_at), (false, true, None));
+    assert_eq!((denied.is_in_flight, denied.last_error.unwrap().is_denied(), denied.expires_at), (false, true, None));
     pass(secs(10)).await;
     let value = rig.get().await.unwrap();
     let (key, held) = rig.cache.snapshots().pop().unwrap();
     assert_eq!((key, held.expires_at, held.last_error.is_none()), (1, value.expires_at, true));
     assert!(Arc::ptr_eq(&held.value.unwrap(), &value));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_source_may_set_another_deadline_for_a_key() {
+    let rig = rig(AHEAD, [Plan::Hang]);
+    let began = Instant::now();
+    let error = rig.cache.get(&HURRIED).await.unwrap_err();
+    assert!(matches!(*error, Refused::Deadline(after) if after == secs(5)));
+    assert_eq!(began.elapsed(), secs(5));
 }

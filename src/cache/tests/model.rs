@@ -81,12 +81,12 @@ impl World {
             let end = value.expires_at.unwrap() - policy.margin.min(granted / 4);
             let age = now.duration_since(value.minted_at).unwrap();
             let is_fresh = age < Duration::from_millis(5);
-            assert!(is_fresh || now < end && granted > policy.least_life, "{value:?} at {now:?}");
-            if let Freshness::Within { believed, stale_for } = policy.freshness {
-                assert!(is_fresh || age < believed + stale_for, "{age:?}");
+            assert!(is_fresh || now < end && granted > policy.min_life, "{value:?} at {now:?}");
+            if let Refresh::OnAccess { max_age, stale_if_error } = policy.refresh {
+                assert!(is_fresh || age < max_age + stale_if_error, "{age:?}");
             }
             let mut seen = seen.lock().unwrap();
-            if granted > policy.least_life && matches!(policy.freshness, Freshness::Ahead) {
+            if granted > policy.min_life && matches!(policy.refresh, Refresh::Ahead) {
                 let until = seen.promised.entry(key).or_insert(end);
                 *until = end.max(*until);
             }
@@ -107,7 +107,7 @@ impl World {
             Op::Refuse(key) => {
                 let last = self.seen.lock().unwrap().last.get(&key).cloned();
                 if let Some(last) = last {
-                    self.rig.cache.refused(&key, &last);
+                    self.rig.cache.reject(&key, &last);
                     self.seen.lock().unwrap().promised.remove(&key);
                 }
             }
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn believed_for_a_while(cap in prop_oneof![Just(3_usize), Just(100)], ops in prop::collection::vec(op(), 0..120)) {
-        check(Policy { cap, ..WITHIN }, ops);
+    fn refreshed_on_access(cap in prop_oneof![Just(3_usize), Just(100)], ops in prop::collection::vec(op(), 0..120)) {
+        check(Policy { cap, ..ON_ACCESS }, ops);
     }
 }

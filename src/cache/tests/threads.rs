@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn threads_that_get_refuse_and_forget_the_same_keys_meet_one_flight_each() {
+async fn threads_that_get_reject_and_forget_the_same_keys_share_one_flight_per_key() {
     let rig = Arc::new(rig(Policy { cap: 8, ..AHEAD }, []));
     rig.usually(Plan::Quick(900));
     let mut tasks = JoinSet::new();
@@ -17,7 +17,7 @@ async fn threads_that_get_refuse_and_forget_the_same_keys_meet_one_flight_each()
                 let value = rig.cache.get(&key).await.unwrap();
                 assert_eq!(value.key, key);
                 if step % 5 == 0 {
-                    rig.cache.refused(&key, &value);
+                    rig.cache.reject(&key, &value);
                 }
                 if step % 3 == 0 {
                     rig.cache.forget(&key);

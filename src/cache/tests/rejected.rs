@@ -1,25 +1,25 @@
-//! Values that the warehouse refuses.
+//! Values that the consumer rejects.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_value_is_evicted_once() {
+async fn a_rejected_value_is_evicted_once() {
     let rig = rig(AHEAD, []);
     let refused = rig.get().await.unwrap();
-    assert!(rig.cache.refused(&1, &refused));
-    assert!(rig.cache.refused(&1, &refused), "another session had the same");
+    assert!(rig.cache.reject(&1, &refused));
+    assert!(rig.cache.reject(&1, &refused), "another session had the same");
     assert_eq!(rig.serial().await, 2);
-    assert!(rig.cache.refused(&1, &refused), "a late report of the old one does not cost the new one");
+    assert!(rig.cache.reject(&1, &refused), "a late report of the old one does not cost the new one");
     assert_eq!((rig.serial().await, rig.calls()), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_that_are_always_refused_cost_ever_fewer_calls() {
+async fn values_that_are_always_rejected_are_fetched_ever_more_seldom() {
     let rig = rig(AHEAD, []);
     // A login a second for ten minutes, each with its second try.
     for _ in 0..600 {
         let value = rig.get().await.unwrap();
-        if rig.cache.refused(&1, &value) {
+        if rig.cache.reject(&1, &value) {
             rig.get().await.unwrap();
         }
         pass(secs(1)).await;
@@ -29,28 +29,28 @@ async fn values_that_are_always_refused_cost_ever_fewer_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_that_was_good_for_long_is_replaced_at_once() {
+async fn a_replacement_rejected_much_later_is_replaced_at_once() {
     let rig = rig(AHEAD, []);
     let first = rig.get().await.unwrap();
-    assert!(rig.cache.refused(&1, &first));
+    assert!(rig.cache.reject(&1, &first));
     let second = rig.get().await.unwrap();
-    assert!(!rig.cache.refused(&1, &second));
+    assert!(!rig.cache.reject(&1, &second));
     pass(secs(400)).await;
-    assert!(rig.cache.refused(&1, &second));
+    assert!(rig.cache.reject(&1, &second));
     let third = rig.get().await.unwrap();
-    assert!(!rig.cache.refused(&1, &third));
+    assert!(!rig.cache.reject(&1, &third));
     pass(secs(10)).await;
-    assert!(rig.cache.refused(&1, &third), "counted from the beginning");
+    assert!(rig.cache.reject(&1, &third), "counted from the beginning");
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_too_short_to_be_kept_are_refused_no_oftener() {
+async fn rejections_of_values_too_short_to_be_kept_are_limited_too() {
     let rig = rig(AHEAD, []);
     rig.usually(Plan::Life(60));
     let first = rig.get().await.unwrap();
-    assert!(rig.cache.refused(&1, &first));
+    assert!(rig.cache.reject(&1, &first));
     let second = rig.get().await.unwrap();
-    assert!(!rig.cache.refused(&1, &second));
+    assert!(!rig.cache.reject(&1, &second));
     pass(secs(400)).await;
     assert_eq!(rig.cache.len(), 0);
 }

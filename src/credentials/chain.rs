@@ -1,86 +1,48 @@
-//! What is asked of AWS for a login: the cache's keys.
+//! The roles that a spec takes, one from the other.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::aws::{Arn, Call, Operation};
 
-/// What CloudTrail shows as the caller's session, where it is nobody's in particular.
+/// The `RoleSessionName` of sessions that all users share: CloudTrail shows it as the caller's.
 pub(crate) const ROLE_SESSION_NAME: &str = "redshift-iam-proxy";
 
-/// Everything that shapes a login, and nothing else: the key of the cache of logins.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Order {
-    /// Who asks.
-    pub(crate) caller: Chain,
-    /// Of the warehouse. `None`: the base's own.
-    pub(crate) region: Option<String>,
-    pub(crate) call: LoginCall,
-    /// 900–3600 s, the range of the API (configuration has checked it).
-    pub(crate) password_duration: Duration,
-    /// The user of a `per-user` login, by its raw name: what is made of it for AWS may be another's
-    /// too.
-    pub(crate) principal: Option<String>,
-}
-
-/// The call that mints.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum LoginCall {
-    /// Redshift Serverless GetCredentials.
-    Workgroup { workgroup: String, database: String },
-    /// GetClusterCredentials.
-    Cluster { cluster_id: String, database: String, user: String, auto_create: bool, groups: Vec<String> },
-    /// GetClusterCredentialsWithIAM: the database user is the caller.
-    ClusterByIam { cluster_id: String, database: String },
-}
-
-impl LoginCall {
-    /// As logs name it.
-    pub(crate) fn call(&self) -> Call {
-        match self {
-            Self::Workgroup { workgroup, .. } => Call::new(Operation::GetCredentials, workgroup),
-            Self::Cluster { cluster_id, .. } => Call::new(Operation::GetClusterCredentials, cluster_id),
-            Self::ClusterByIam { cluster_id, .. } => Call::new(Operation::GetClusterCredentialsWithIam, cluster_id),
-        }
-    }
-}
-
-/// The identity that a call is made under: the role sessions taken one from the other. Empty: the
-/// base identity's own.
+/// The roles that lead to the identity of a call: each is assumed under the session of the one
+/// before, the first under the base identity. Without hops it is the base identity.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Chain {
     pub(crate) hops: Vec<Hop>,
-    /// Which base identity the first is taken under, or all is asked by: what was got under one is
-    /// not another's. Zero where the first hop needs none.
+    /// The number of the base identity that the chain begins with, so that nothing that was fetched
+    /// under one base identity is served under another. Zero if the first hop needs none.
     pub(crate) base: u64,
 }
 
-/// One role session to take, under the session before.
+/// One role to assume, under the session of the hop before.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Hop {
     /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`
     pub(crate) role_arn: String,
     /// The name of the SSM parameter that holds the external id.
-    pub(crate) external_id: Option<String>,
+    pub(crate) external_id_parameter: Option<String>,
     /// `RoleSessionName`: 2–64 of `[\w+=,.@-]`.
     pub(crate) session_name: String,
     /// STS session tags, in order of their keys.
     pub(crate) tags: Vec<(String, String)>,
-    /// By AssumeRoleWithWebIdentity with this file's token.
+    /// The file of a token to assume the role with (AssumeRoleWithWebIdentity). `None`: AssumeRole.
     pub(crate) token_file: Option<PathBuf>,
-    /// The user whose own session it is, by the raw name: what `session_name` makes of two may be
-    /// one.
+    /// The user that the session belongs to, by the raw name, since two names may become one
+    /// `session_name`. `None`: all users share it.
     pub(crate) owner: Option<String>,
 }
 
 impl Chain {
-    /// The hops under the base identity of this number.
+    /// A chain that begins with the base identity of this number.
     pub(crate) fn under(hops: Vec<Hop>, base: u64) -> Self {
         let needs_none = hops.first().is_some_and(|hop| hop.token_file.is_some());
         Self { hops, base: if needs_none { 0 } else { base } }
     }
 
-    /// The last hop, and the chain that takes it.
+    /// The last hop, and the chain that leads to the identity which takes it.
     pub(crate) fn last(&self) -> Option<(&Hop, Self)> {
         let (last, before) = self.hops.split_last()?;
         Some((last, Self { hops: before.to_vec(), base: self.base }))
@@ -93,7 +55,14 @@ impl Chain {
 }
 
 impl Hop {
-    /// The role's.
+    /// The call that assumes the role.
+    pub(super) fn call(&self) -> Call {
+        let operation =
+            if self.token_file.is_some() { Operation::AssumeRoleWithWebIdentity } else { Operation::AssumeRole };
+        Call::new(operation, &self.role_arn)
+    }
+
+    /// The account of the role.
     pub(crate) fn account(&self) -> Option<&str> {
         Arn::parse(&self.role_arn).map(|arn| arn.account)
     }
@@ -107,7 +76,7 @@ mod tests {
     fn role_chains_on_different_base_identities_have_different_keys() {
         let hop = |token_file: Option<&str>| Hop {
             role_arn: "arn:aws:iam::111111111111:role/r".into(),
-            external_id: None,
+            external_id_parameter: None,
             session_name: ROLE_SESSION_NAME.into(),
             tags: Vec::new(),
             token_file: token_file.map(PathBuf::from),
@@ -122,10 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_the_last_roles() {
+    fn the_account_of_a_chain_is_that_of_its_last_role() {
         let hop = |account: &str| Hop {
             role_arn: format!("arn:aws:iam::{account}:role/r"),
-            external_id: None,
+            external_id_parameter: None,
             session_name: ROLE_SESSION_NAME.into(),
             tags: Vec::new(),
             token_file: None,

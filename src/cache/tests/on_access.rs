@@ -1,10 +1,10 @@
-//! What is believed for a while.
+//! Values that are fetched again when somebody asks for them.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_value_past_its_freshness_is_fetched_before_use() {
-    let rig = rig(WITHIN, []);
+    let rig = rig(ON_ACCESS, []);
     assert_eq!(rig.serial().await, 1);
     pass(secs(59)).await;
     assert_eq!(rig.at_once().unwrap().unwrap().serial, 1);
@@ -15,7 +15,7 @@ async fn a_value_past_its_freshness_is_fetched_before_use() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unused_value_is_not_fetched_again_and_its_memory_is_freed() {
-    let rig = rig(WITHIN, []);
+    let rig = rig(ON_ACCESS, []);
     assert_eq!(rig.serial().await, 1);
     pass(secs(359)).await;
     assert_eq!((rig.calls(), rig.cache.len()), (1, 1));
@@ -24,8 +24,8 @@ async fn an_unused_value_is_not_fetched_again_and_its_memory_is_freed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_old_value_serves_while_the_source_fails_and_not_for_ever() {
-    let rig = rig(WITHIN, []);
+async fn a_stale_value_is_served_while_the_source_fails_up_to_stale_if_error() {
+    let rig = rig(ON_ACCESS, []);
     assert_eq!(rig.serial().await, 1);
     rig.usually(Plan::Throttle);
     pass(secs(60)).await;
@@ -43,8 +43,8 @@ async fn the_old_value_serves_while_the_source_fails_and_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_of_long_ago_lets_nobody_have_an_old_value() {
-    let rig = rig(WITHIN, [Plan::Life(900), Plan::Throttle]);
+async fn after_a_failure_of_long_ago_the_next_client_waits_again() {
+    let rig = rig(ON_ACCESS, [Plan::Life(900), Plan::Throttle]);
     assert_eq!(rig.serial().await, 1);
     pass(secs(60)).await;
     assert_eq!(rig.serial().await, 1, "the source fails");
@@ -54,19 +54,19 @@ async fn a_failure_of_long_ago_lets_nobody_have_an_old_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_final_refusal_ends_belief() {
-    let rig = rig(WITHIN, [Plan::Life(900), Plan::Deny]);
+async fn a_final_error_revokes_the_value_held() {
+    let rig = rig(ON_ACCESS, [Plan::Life(900), Plan::Deny]);
     assert_eq!(rig.serial().await, 1);
     pass(secs(60)).await;
-    assert!(rig.get().await.unwrap_err().is_final());
+    assert!(rig.get().await.unwrap_err().is_denied());
     assert!(rig.at_once().unwrap().is_err());
     pass(secs(10)).await;
     assert_eq!(rig.serial().await, 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_says_how_long_it_is_believed() {
-    let rig = rig(WITHIN, []);
+async fn a_value_may_have_a_max_age_of_its_own() {
+    let rig = rig(ON_ACCESS, []);
     assert_eq!(rig.cache.get(&MISSING).await.unwrap().serial, 1);
     pass(secs(10)).await;
     assert_eq!(rig.cache.get(&MISSING).await.unwrap().serial, 2);

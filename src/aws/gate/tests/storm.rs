@@ -1,10 +1,25 @@
-//! A crowd before an AWS that admits one call a second, through the gate.
+//! A thousand clients of a cache, and through the gate an AWS that admits one call a second.
 
-use futures_util::future::join_all;
-use tokio::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 
 use super::*;
-use crate::aws::gate::{Gate, QuotaKey};
+use crate::cache::{Cache, Fetch, Perishable, Policy, Refresh};
+use crate::clock::{Clock, TokioClock};
+
+/// A value that lives for a quarter of an hour.
+#[derive(Debug)]
+struct Value(SystemTime);
+
+impl Perishable for Value {
+    fn expires_at(&self) -> Option<SystemTime> {
+        Some(self.0)
+    }
+}
 
 /// Admits a call when the last one admitted is a second ago, and throttles the rest; either takes
 /// 50 ms.
@@ -16,8 +31,8 @@ struct Slow {
 }
 
 impl Slow {
-    async fn answer(&self, key: u32) -> Result<Value, AwsError> {
-        let serial = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+    async fn answer(&self) -> Result<Value, AwsError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let is_admitted = {
             let mut last = self.admitted.lock().unwrap();
             let is_admitted = last.is_none_or(|last| last.elapsed() >= secs(1));
@@ -27,24 +42,23 @@ impl Slow {
             is_admitted
         };
         tokio::time::sleep(Duration::from_millis(50)).await;
-        if is_admitted { Ok(Value::new(key, serial, self.clock.now(), secs(900))) } else { Err(throttled()) }
+        if is_admitted { Ok(Value(self.clock.now() + secs(900))) } else { Err(throttled()) }
     }
 }
 
-impl Fetch<u32, Value> for Slow {
-    fn fetch<'a>(&'a self, key: &'a u32) -> BoxFuture<'a, Result<Value, AwsError>> {
-        async move {
-            self.gate
-                .call(&QuotaKey::default(), || self.answer(*key))
-                .await
-        }
-        .boxed()
+impl Fetch for Slow {
+    type Key = u32;
+    type Value = Value;
+    type Error = AwsError;
+
+    fn fetch<'a>(&'a self, _key: &'a u32, _cache: &'a Arc<Cache<Self>>) -> BoxFuture<'a, Result<Value, AwsError>> {
+        async move { self.gate.call(&QuotaKey::default(), || self.answer()).await }.boxed()
     }
 }
 
-/// Who was served, and when; and who was told to go, when. In the order in which they came.
+/// One outcome of each key, in the order in which the keys were asked for, and when it came.
 struct Storm {
-    all: Vec<(Outcome<Value>, Duration)>,
+    all: Vec<(Result<Arc<Value>, Arc<AwsError>>, Duration)>,
     calls: u64,
 }
 
@@ -56,9 +70,15 @@ async fn storm(timeout: Duration, seed: u64) -> Storm {
         calls: AtomicU64::new(0),
         clock: Arc::clone(&clock),
     });
-    let source = Arc::clone(&slow) as Arc<dyn Fetch<u32, Value>>;
-    let policy = Policy { timeout, cap: 1000, ..AHEAD };
-    let cache = Cache::new(source, clock, Handle::current(), policy, Jitter::fixed(seed));
+    let policy = Policy {
+        refresh: Refresh::Ahead,
+        margin: secs(120),
+        min_life: secs(120),
+        negative_ttl: secs(10),
+        timeout,
+        cap: 1000,
+    };
+    let cache = Cache::new(Arc::clone(&slow), clock, Handle::current(), policy, Jitter::fixed(seed));
     let began = Instant::now();
     // Each key is wanted by ten.
     let all = join_all((0..1000).map(|at| {
@@ -70,7 +90,7 @@ async fn storm(timeout: Duration, seed: u64) -> Storm {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_time_enough_everyone_is_served_in_turn() {
+async fn clients_of_a_throttled_source_are_served_in_order_of_arrival() {
     for seed in 0..20 {
         let storm = storm(secs(200), seed).await;
         assert!(storm.all.iter().all(|(outcome, _)| outcome.is_ok()));
@@ -94,7 +114,7 @@ async fn with_time_enough_everyone_is_served_in_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_too_little_time_the_first_are_served_and_the_rest_are_told_at_the_deadline() {
+async fn clients_that_a_throttled_source_cannot_serve_fail_at_the_deadline() {
     for seed in 0..20 {
         let storm = storm(secs(20), seed).await;
         let served = storm

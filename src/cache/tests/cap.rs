@@ -17,11 +17,11 @@ async fn the_ten_thousand_keys_used_last_of_a_hundred_thousand_are_held() {
     assert!((91_000..100_000).all(|key| rig.cache.snapshot(&key).is_some()));
     pass(secs(1)).await;
     let tasks = Handle::current().metrics().num_alive_tasks();
-    assert!(tasks <= 10_000, "{tasks} keepers");
+    assert!(tasks <= 10_000, "{tasks} upkeep tasks");
 }
 
 #[tokio::test(start_paused = true)]
-async fn flights_are_never_evicted_and_make_room_when_they_land() {
+async fn flights_are_not_evicted_until_they_land() {
     let rig = rig(Policy { cap: 2, ..AHEAD }, []);
     let keys = (0..50).collect::<Vec<_>>();
     let all = futures_util::future::join_all(keys.iter().map(|key| rig.cache.get(key))).await;
@@ -34,7 +34,7 @@ async fn flights_are_never_evicted_and_make_room_when_they_land() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_count_as_well() {
+async fn remembered_errors_count_towards_the_cap() {
     let rig = rig(Policy { cap: 2, ..AHEAD }, []);
     rig.usually(Plan::Deny);
     for key in 0..10 {
