@@ -1,4 +1,4 @@
-//! The roles that a spec takes, one from the other.
+//! Role chains: the roles that lead from the base identity to the one that a call is made as.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ pub(crate) const ROLE_SESSION_NAME: &str = "redshift-iam-proxy";
 
 /// The roles that lead to the identity of a call: each is assumed under the session of the one
 /// before, the first under the base identity. Without hops it is the base identity.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Chain {
     pub(crate) hops: Vec<Hop>,
     /// The number of the base identity that the chain begins with, so that nothing that was fetched
@@ -20,13 +20,13 @@ pub(crate) struct Chain {
 /// One role to assume, under the session of the hop before.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Hop {
-    /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`
+    /// The role: `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
     pub(crate) role_arn: String,
     /// The name of the SSM parameter that holds the external id.
     pub(crate) external_id_parameter: Option<String>,
-    /// `RoleSessionName`: 2–64 of `[\w+=,.@-]`.
+    /// The `RoleSessionName`: 2–64 of `[\w+=,.@-]`.
     pub(crate) session_name: String,
-    /// STS session tags, in order of their keys.
+    /// The STS session tags, in order of their keys.
     pub(crate) tags: Vec<(String, String)>,
     /// The file of a token to assume the role with (AssumeRoleWithWebIdentity). `None`: AssumeRole.
     pub(crate) token_file: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub(crate) struct Hop {
 
 impl Chain {
     /// A chain that begins with the base identity of this number.
-    pub(crate) fn under(hops: Vec<Hop>, base: u64) -> Self {
+    pub(crate) fn from_base(hops: Vec<Hop>, base: u64) -> Self {
         let needs_none = hops.first().is_some_and(|hop| hop.token_file.is_some());
         Self { hops, base: if needs_none { 0 } else { base } }
     }
@@ -48,7 +48,7 @@ impl Chain {
         Some((last, Self { hops: before.to_vec(), base: self.base }))
     }
 
-    /// The account whose quota is spent: the last role's. `None`: the base identity's.
+    /// The account whose quota a call spends: the last role's. `None`: the base identity's.
     pub(crate) fn account(&self) -> Option<&str> {
         self.hops.last().and_then(Hop::account)
     }
@@ -82,11 +82,11 @@ mod tests {
             token_file: token_file.map(PathBuf::from),
             owner: None,
         };
-        assert_ne!(Chain::under(Vec::new(), 0), Chain::under(Vec::new(), 1));
-        let on_base = |base| Chain::under(vec![hop(None)], base);
+        assert_ne!(Chain::from_base(Vec::new(), 0), Chain::from_base(Vec::new(), 1));
+        let on_base = |base| Chain::from_base(vec![hop(None)], base);
         assert_ne!(on_base(0), on_base(1));
         assert_ne!(on_base(0).last().unwrap().1, on_base(1).last().unwrap().1);
-        let by_token = |base| Chain::under(vec![hop(Some("/token")), hop(None)], base);
+        let by_token = |base| Chain::from_base(vec![hop(Some("/token")), hop(None)], base);
         assert_eq!(by_token(0), by_token(1));
     }
 
@@ -100,8 +100,8 @@ mod tests {
             token_file: None,
             owner: None,
         };
-        assert_eq!(Chain::default().account(), None);
-        let chain = Chain::under(vec![hop("111111111111"), hop("222222222222")], 0);
+        assert_eq!(Chain::from_base(Vec::new(), 0).account(), None);
+        let chain = Chain::from_base(vec![hop("111111111111"), hop("222222222222")], 0);
         assert_eq!(chain.account(), Some("222222222222"));
     }
 }

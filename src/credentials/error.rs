@@ -1,4 +1,4 @@
-//! Why there is no login.
+//! The error of a login that could not be had.
 
 use std::sync::Arc;
 
@@ -9,8 +9,7 @@ use crate::config::ConnId;
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
-/// An [`AwsError`] on the way to a connection. The error is shared by all who waited for the same
-/// flight.
+/// There is no login for a connection. The cause is shared by all who waited for the same flight.
 #[derive(Debug, Error)]
 #[error("connection {conn_id}: no credential")]
 pub(crate) struct CredentialError {

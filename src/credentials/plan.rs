@@ -1,6 +1,6 @@
-//! A spec merged with its secret: where to dial, and which login is needed. lava's precedence,
-//! field by field: what the spec says, then its secret, then IAM (docs/protocol/connection-spec.md
-//! 3).
+//! A spec merged with its secret: the address to dial and the login to use. A field of the spec
+//! comes before the secret's, and a password of either before IAM, as in lava
+//! (docs/protocol/connection-spec.md 3).
 
 use std::sync::Arc;
 
@@ -14,29 +14,30 @@ use crate::config::value::session_name;
 use crate::config::{self, Cluster, ConnSpec, Endpoint, Target, Workgroup};
 use crate::secret::Secret;
 
-/// What is known of a connection before anything is looked up or minted for it.
+/// The plan for a connection: all that is known before an endpoint is looked up or a login is
+/// minted.
 pub(crate) struct Plan {
-    /// `None`: to be looked up by `name`.
+    /// The host to dial. `None`: it has to be looked up by `name`.
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) database: String,
-    /// `None`: neither given nor to be read from the host.
+    /// The warehouse's name. `None`: the spec has none, and none can be read from the host.
     pub(crate) name: Option<WarehouseName>,
     pub(crate) region: Option<String>,
-    /// Who asks AWS for an endpoint.
+    /// The identity that looks the endpoint up.
     pub(crate) caller: Chain,
     pub(crate) login: LoginPlan,
 }
 
-/// Where the login comes from.
+/// The login that a connection needs.
 pub(crate) enum LoginPlan {
-    /// A user and a stored password, and what it was read from.
+    /// A user and a stored password, with the value that the password was read from.
     Stored { user: String, password: Secret, stored_at: StoredAt, stored: Arc<Stored> },
-    /// A login to be minted.
+    /// A login that AWS mints.
     Minted(LoginKey),
 }
 
-/// A password out of a store.
+/// A stored password, and the value that it was read from.
 pub(crate) struct StoredPassword {
     pub(crate) password: Secret,
     pub(crate) stored_at: StoredAt,
@@ -44,11 +45,12 @@ pub(crate) struct StoredPassword {
 }
 
 impl Plan {
-    /// `base`: the number of the base identity. `password`: what the spec's or the secret's leads
-    /// to.
+    /// Merges a spec with the fields of its secret. `base` is the number of the base identity, and
+    /// `password` the stored password of the spec or of the secret, if one of them has one.
     ///
     /// # Errors
-    /// `Spec`: something is missing in both, or cannot be.
+    /// `Spec`: a field is missing in both, or two of them contradict each other. `Bounds`: the
+    /// writer of the spec may not use the base identity.
     pub(crate) fn new(
         spec: &ConnSpec,
         (owner, base): (Owner<'_>, u64),
@@ -80,6 +82,10 @@ impl Plan {
         let lookup = spec.target.name_key();
         let caller = chain(spec, owner, base);
         let per_user = spec.is_per_user();
+        // A session always has a user; a login of nobody's would be one that all users share.
+        if per_user && owner.name.is_empty() {
+            return Err(wrong("identity is per-user, but there is no user"));
+        }
         let login = match password {
             Some(_) if per_user => return Err(wrong("identity is per-user, but the secret has one password for all")),
             Some(StoredPassword { password, stored_at, stored }) => LoginPlan::Stored {
@@ -120,8 +126,8 @@ impl Plan {
     }
 }
 
-/// What the spec calls its workgroup or cluster; else lava's first-label rule, where the host is an
-/// endpoint's name of the spec's kind.
+/// The name of the workgroup or cluster: the spec's, or else the first label of the host if that is
+/// the name of an endpoint of the same kind (lava's rule).
 fn name(target: &Target, endpoint: Option<&Endpoint>) -> Option<String> {
     match (target, endpoint) {
         (
@@ -134,6 +140,7 @@ fn name(target: &Target, endpoint: Option<&Endpoint>) -> Option<String> {
     }
 }
 
+/// The call that mints the login.
 fn call(
     spec: &ConnSpec,
     owner: Owner<'_>,
@@ -174,7 +181,8 @@ fn call(
     })
 }
 
-/// The `DbUser` of a `per-user` login. Configuration has checked it for every user it knows.
+/// The `DbUser` of a `per-user` login. Configuration has checked it for the users that have an
+/// entry.
 fn own_user(cluster: &Cluster, owner: Owner<'_>) -> Result<String, AwsError> {
     let user = owner.db_user;
     if config::value::db_user(user).is_err() {
@@ -184,7 +192,7 @@ fn own_user(cluster: &Cluster, owner: Owner<'_>) -> Result<String, AwsError> {
     Ok(user.to_owned())
 }
 
-/// Redshift folds a `DbUser`'s case.
+/// Refuses a user of `deny_db_users`, in whatever case: Redshift folds it.
 fn not_denied(cluster: &Cluster, user: &str, otherwise: &str) -> Result<(), AwsError> {
     let is_denied = cluster
         .deny_db_users
@@ -193,7 +201,8 @@ fn not_denied(cluster: &Cluster, user: &str, otherwise: &str) -> Result<(), AwsE
     if is_denied { Err(AwsError::Spec(otherwise.to_owned())) } else { Ok(()) }
 }
 
-/// The spec's roles; tags, and what is a user's own, belong to the last one.
+/// The chain of the spec's roles. The last hop has the session tags, and the user's name if each
+/// user has a session of their own.
 fn chain(spec: &ConnSpec, owner: Owner<'_>, base: u64) -> Chain {
     let is_own = spec.is_per_user() && matches!(spec.target, Target::Workgroup(_));
     let last = spec.roles.hops.len().saturating_sub(1);
@@ -223,8 +232,29 @@ fn chain(spec: &ConnSpec, owner: Owner<'_>, base: u64) -> Chain {
         }
         taken
     });
-    Chain::under(hops.collect(), base)
+    Chain::from_base(hops.collect(), base)
 }
 
-/// The session tag that grants database roles (docs/protocol/aws-api.md 1).
+/// The key of the session tag that grants database roles (docs/protocol/aws-api.md 1).
 pub(crate) const DB_ROLES: &str = "RedshiftDbRoles";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::UnknownKeys;
+
+    #[test]
+    fn a_per_user_login_is_not_planned_without_a_user() {
+        let toml = "[connections.c]\ntype = \"redshift\"\nhost = \"h\"\nworkgroup = \"wg\"\ndatabase = \"d\"\n\
+                    role_arn = \"arn:aws:iam::123456789012:role/r\"\nidentity = \"per-user\"\n";
+        let config = config::parse(toml, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
+        let plan = |owner| Plan::new(&config.connections["c"], (owner, 0), Fields::default(), None);
+        let alice = Owner { name: "alice", ..Owner::default() };
+        assert!(
+            matches!(plan(alice).unwrap().login, LoginPlan::Minted(key) if key.principal.as_deref() == Some("alice"))
+        );
+        assert!(matches!(plan(Owner::default()), Err(AwsError::Spec(_))));
+    }
+}

@@ -327,7 +327,7 @@ mod tests {
     async fn a_chain_whose_first_session_cannot_be_had_is_not_taken_under_the_base_identity() {
         let made = Arc::new(Made::default());
         let (_, sessions) = unreachable(Arc::clone(&made)).await;
-        let chain = Chain::under(vec![hop("hub"), hop("inner")], 0);
+        let chain = Chain::from_base(vec![hop("hub"), hop("inner")], 0);
         let error = sessions
             .get(&SessionKey::of(&chain, None).unwrap())
             .await
@@ -342,7 +342,7 @@ mod tests {
         let usual = Duration::from_secs(18);
         let hops = ["a", "b", "c", "d", "e"].map(hop);
         let deadlines = (1..=hops.len()).map(|count| {
-            let chain = Chain::under(hops[..count].to_vec(), 0);
+            let chain = Chain::from_base(hops[..count].to_vec(), 0);
             roles.timeout(&SessionKey::of(&chain, None).unwrap(), usual)
         });
         let deadlines = deadlines.collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! What a Secrets Manager secret fills in (docs/protocol/connection-spec.md 4).
+//! The fields that a Secrets Manager secret adds to a spec (docs/protocol/connection-spec.md 4).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::config::{self, ConnSpec, LoginAs, LoginFrom, Target, value};
 use crate::secret::{Secret, SecretJson};
 
-/// The fields of a secret that mean something here.
+/// The fields of a secret that are used for a spec.
 #[derive(Default)]
 pub(crate) struct Fields {
     pub(crate) user: Option<String>,
@@ -15,20 +15,20 @@ pub(crate) struct Fields {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) database: Option<String>,
-    /// It has an `endpoint`, which means nothing here: people take it for the host.
+    /// Whether the secret has an `endpoint`, which is not read: people take it for the host.
     pub(crate) has_endpoint: bool,
 }
 
-/// What is wrong with a secret's text; never the text itself.
+/// The reason why a secret cannot be used. Never has a part of its text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct BadSecret(pub(crate) &'static str);
 
 impl Fields {
-    /// Reads a JSON object for a spec: what it says itself is not read here, nor what nothing comes
-    /// of. Keys that mean nothing are passed over, as lava does.
+    /// Reads the JSON object of a secret. Fields that the spec has itself, or that nothing would be
+    /// done with, are neither read nor checked; other keys are ignored, as in lava.
     ///
     /// # Errors
-    /// It is no object, or a value that is needed will not do.
+    /// The text is no JSON object, or a field that is used has a wrong value.
     pub(crate) fn parse(text: &Secret, spec: &ConnSpec) -> Result<Self, BadSecret> {
         let mut json = SecretJson::parse(text).map_err(|_quotes_it| BadSecret("the secret is not JSON"))?;
         let has_endpoint = json
@@ -69,7 +69,7 @@ impl Fields {
     }
 }
 
-/// Leaves what the spec lacks, and a user only where one logs in by name.
+/// Removes the fields that the spec has itself, and the user unless the login has one by name.
 fn drop_unused(json: &mut SecretJson, spec: &ConnSpec) {
     let given = json.object().and_then(|object| object.get("password"));
     let has_password = given.is_some_and(|value| !value.is_null());

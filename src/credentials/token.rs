@@ -1,4 +1,4 @@
-//! The file of a web identity's token.
+//! The file that a web identity's token is read from.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -7,15 +7,18 @@ use crate::blocking::Lanes;
 use crate::config::read_regular;
 use crate::secret::Secret;
 
-/// Longest web identity token, in bytes (STS API reference, `WebIdentityToken`).
+/// The longest web identity token, in bytes (STS API reference, `WebIdentityToken`).
 const MAX_TOKEN_BYTES: usize = 20_000;
 
-/// Reads of token files: one of a file at a time, on threads of their own. One on a mount that
-/// hangs never ends.
+/// The threads that read token files, one at a time of each file. A read on a mount that hangs
+/// never ends, and holds up the reads of that file alone.
 static TOKEN_FILES: LazyLock<Lanes<PathBuf>> = LazyLock::new(|| Lanes::new("token-file", 1, 16));
 
-/// A token file, less the blanks at its ends; read anew for each session, since it rotates. The
-/// caller sets the deadline.
+/// Reads a token, without the blanks around it. It is read anew for each session, since tokens
+/// rotate. The caller sets the deadline.
+///
+/// # Errors
+/// The file cannot be read, or holds no token or one that is too long.
 pub(super) async fn token(file: &Path) -> std::io::Result<Secret> {
     let path = file.to_owned();
     let text = TOKEN_FILES
