@@ -8,20 +8,16 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::entry::{Entry, Flight, Outcome};
+use super::entry::Entry;
 use super::held::Held;
 use super::policy::FetchError;
-use super::shared::{Cache, Fetch};
+use super::shared::{Cache, EntryOf, Fetch, FlightOf, OutcomeOf};
 use crate::fault;
 
 impl<S: Fetch> Cache<S> {
     /// Starts the flight of an entry that has none, and ends the entry's upkeep: the landing starts
     /// another one.
-    pub(super) fn launch(
-        self: &Arc<Self>,
-        key: &S::Key,
-        entry: &mut Entry<S::Value, S::Error>,
-    ) -> Flight<S::Value, S::Error> {
+    pub(super) fn launch(self: &Arc<Self>, key: &S::Key, entry: &mut EntryOf<S>) -> FlightOf<S> {
         let (landed, flight) = watch::channel(None);
         entry.flight = Some(flight.clone());
         entry.upkeep = None;
@@ -30,7 +26,7 @@ impl<S: Fetch> Cache<S> {
         flight
     }
 
-    async fn fly(self: Arc<Self>, key: S::Key, landed: watch::Sender<Option<Outcome<S::Value, S::Error>>>) {
+    async fn fly(self: Arc<Self>, key: S::Key, landed: watch::Sender<Option<OutcomeOf<S>>>) {
         debug!(name = self.source.name(&key).as_str(), "fetching");
         let fetch = async { self.source.fetch(&key, &self).await };
         let deadline = self.source.timeout(&key, self.policy.timeout);
@@ -49,7 +45,7 @@ impl<S: Fetch> Cache<S> {
     }
 
     /// Puts the outcome of a flight into its entry. Returns what its waiters are given.
-    fn land(self: &Arc<Self>, key: &S::Key, fetched: Result<S::Value, S::Error>) -> Outcome<S::Value, S::Error> {
+    fn land(self: &Arc<Self>, key: &S::Key, fetched: Result<S::Value, S::Error>) -> OutcomeOf<S> {
         let now = self.now();
         let fetched = match fetched {
             Ok(value) => {

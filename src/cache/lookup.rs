@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::entry::{Answer, Entry, Flight, Outcome, lost};
 use super::policy::{FetchError, Perishable};
-use super::shared::{Cache, Fetch};
+use super::shared::{Cache, Fetch, OutcomeOf};
 
 /// The state of one entry, for whoever watches the cache.
 #[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
@@ -18,6 +18,9 @@ pub(crate) struct Snapshot<V, E> {
     pub(crate) last_error: Option<Arc<E>>,
     pub(crate) is_in_flight: bool,
 }
+
+/// The snapshot of a source's value.
+type SnapshotOf<S> = Snapshot<<S as Fetch>::Value, <S as Fetch>::Error>;
 
 /// What a lookup found.
 enum Lookup<V, E> {
@@ -33,7 +36,7 @@ impl<S: Fetch> Cache<S> {
     ///
     /// # Errors
     /// The error that ended the flight, shared by all who waited, or one that is still remembered.
-    pub(crate) async fn get(self: &Arc<Self>, key: &S::Key) -> Outcome<S::Value, S::Error> {
+    pub(crate) async fn get(self: &Arc<Self>, key: &S::Key) -> OutcomeOf<S> {
         let mut flight = match self.look_up(key) {
             Lookup::Ready(outcome) => return outcome,
             Lookup::Wait(flight) => flight,
@@ -76,13 +79,13 @@ impl<S: Fetch> Cache<S> {
 
     /// The state of one entry, if there is one. Does not count as a use.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
-    pub(crate) fn snapshot(&self, key: &S::Key) -> Option<Snapshot<S::Value, S::Error>> {
+    pub(crate) fn snapshot(&self, key: &S::Key) -> Option<SnapshotOf<S>> {
         self.entries.get(key).map(|entry| Snapshot::of(&entry))
     }
 
     /// The state of every entry. Does not count as a use.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
-    pub(crate) fn snapshots(&self) -> Vec<(S::Key, Snapshot<S::Value, S::Error>)> {
+    pub(crate) fn snapshots(&self) -> Vec<(S::Key, SnapshotOf<S>)> {
         self.entries
             .iter()
             .map(|entry| (entry.key().clone(), Snapshot::of(&entry)))

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use super::entry::{Entry, Flight, Outcome};
 use super::held::Moment;
 use super::policy::{FetchError, Perishable, Policy};
 use crate::clock::Clock;
@@ -44,6 +44,11 @@ pub(crate) trait Fetch: Send + Sync + Sized + 'static {
     }
 }
 
+/// The entry, outcome and flight of a source's values.
+pub(super) type EntryOf<S> = Entry<<S as Fetch>::Value, <S as Fetch>::Error>;
+pub(super) type OutcomeOf<S> = Outcome<<S as Fetch>::Value, <S as Fetch>::Error>;
+pub(super) type FlightOf<S> = Flight<<S as Fetch>::Value, <S as Fetch>::Error>;
+
 /// All entries of one source, by key. Sessions hold it by `Arc`, from any thread; so does each
 /// flight while it is under way. Upkeep holds it weakly, so that a cache ends with its last user.
 ///
@@ -56,7 +61,7 @@ pub(crate) struct Cache<S: Fetch> {
     pub(super) jitter: Jitter,
     /// The lock of a shard is held for a few lines, never while anything is awaited, fetched or
     /// logged.
-    pub(super) entries: DashMap<S::Key, Entry<S::Value, S::Error>>,
+    pub(super) entries: DashMap<S::Key, EntryOf<S>>,
     /// Counts every use of every entry: the entry with the lowest count was not used for longest.
     uses: AtomicU64,
     /// How many entries may have come to rest since the last sweep; see [`Cache::make_room`]. The
@@ -78,7 +83,7 @@ impl<S: Fetch> Cache<S> {
     }
 
     /// Counts a use of an entry, which keeps it from being evicted first.
-    pub(super) fn touch(&self, entry: &Entry<S::Value, S::Error>) {
+    pub(super) fn touch(&self, entry: &EntryOf<S>) {
         entry
             .last_use
             .store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);

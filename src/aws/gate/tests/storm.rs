@@ -56,9 +56,11 @@ impl Fetch for Slow {
     }
 }
 
+type Outcome = Result<Arc<Value>, Arc<AwsError>>;
+
 /// One outcome of each key, in the order in which the keys were asked for, and when it came.
 struct Storm {
-    all: Vec<(Result<Arc<Value>, Arc<AwsError>>, Duration)>,
+    all: Vec<(Outcome, Duration)>,
     calls: u64,
 }
 
