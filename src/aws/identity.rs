@@ -52,7 +52,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 pub(super) struct BaseIdentity(Arc<Shared>);
 
 struct Shared {
-    key_source: Box<dyn KeySource>,
+    loads_from: Box<dyn KeySource>,
     /// AWS's clock, as far as it is known.
     clock: Arc<dyn Clock>,
     /// The lock is held for a few lines, and never while keys are loaded or AWS is asked.
@@ -83,7 +83,7 @@ impl BaseIdentity {
     /// Holds the keys of a source. None are loaded before the first are asked for.
     pub(super) fn new(key_source: Box<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
         let (generation, identities) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Shared { key_source, clock, state: Mutex::default(), generation, identities }))
+        Self(Arc::new(Shared { loads_from: key_source, clock, state: Mutex::default(), generation, identities }))
     }
 
     /// The number of the keys in use, which [`BaseIdentity::renew`] takes.
@@ -167,7 +167,7 @@ impl Shared {
         state.is_changed = false;
         let shared = Arc::clone(self);
         tokio::spawn(async move {
-            let loaded = timeout(LOAD_TIMEOUT, shared.key_source.load()).await;
+            let loaded = timeout(LOAD_TIMEOUT, shared.loads_from.load()).await;
             let timed_out = |_elapsed| Err(CredentialsError::provider_timed_out(LOAD_TIMEOUT));
             let landed = match loaded.unwrap_or_else(timed_out) {
                 Ok(keys) => Ok(shared.accept(keys).await),
@@ -216,10 +216,10 @@ impl Shared {
         let was = async {
             match &before.principal {
                 Some(principal) => Some(principal.clone()),
-                None => self.key_source.principal(&before.keys).await,
+                None => self.loads_from.principal(&before.keys).await,
             }
         };
-        let both = futures_util::future::join(was, self.key_source.principal(keys));
+        let both = futures_util::future::join(was, self.loads_from.principal(keys));
         let (was, is) = timeout(COMPARE_TIMEOUT, both).await.unwrap_or_default();
         (was.is_none() || was != is, is)
     }
@@ -259,7 +259,7 @@ impl Shared {
             }
             state.looked = Some(Instant::now());
         }
-        let Ok(marks) = timeout(FILES_TIMEOUT, self.key_source.file_marks()).await else { return };
+        let Ok(marks) = timeout(FILES_TIMEOUT, self.loads_from.file_marks()).await else { return };
         let mut state = self.state.lock();
         let before = state.files.replace(marks);
         state.is_changed |= before.is_some() && before != state.files;
