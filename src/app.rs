@@ -3,61 +3,53 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::aws::{Base, StoreReader};
-use crate::cancel::CancelKeys;
-use crate::client_auth::Accounts;
 use crate::clock::Clock;
 use crate::config::{Config, ConnId};
 use crate::credentials::Logins;
-use crate::limits::bans::{Ban, Bans};
-use crate::limits::caps::Caps;
-use crate::limits::handshakes::Handshakes;
+use crate::limits::bans::Ban;
 use crate::listener::{self, Acceptor, Workers};
 use crate::network::Network;
 use crate::references::{References, Watch};
-use crate::relay;
-use crate::session::Shared;
-use crate::startup::tls::{ServerTls, by_the_hour};
-use crate::stop::{Phase, Stop};
-use crate::telemetry::Repeats;
+use crate::startup::tls::by_the_hour;
 
 pub use self::error::AppError;
-use self::parts::{keep_alive, listeners};
+use self::parts::listeners;
 pub(crate) use self::parts::{routes, table_timeout};
 
+mod drain;
 mod error;
 mod parts;
 mod watched;
 
-/// How long sessions may take to end once they have been told to.
-const LAST_WAIT: Duration = Duration::from_secs(5);
-
-/// A running proxy.
+/// A running proxy. Dropping it ends the tasks of its own; sessions and acceptors are ended by
+/// [`App::drain`] or [`App::abort`].
 pub struct App {
     addresses: Vec<SocketAddr>,
-    /// Of connections that have a port of their own.
+    /// The addresses of connections that have a port of their own.
     own: BTreeMap<ConnId, SocketAddr>,
+    /// The acceptors' tasks hold it too. It has the current configuration and everything that
+    /// sessions share.
     acceptor: Arc<Acceptor>,
-    /// Stops accepting.
+    /// Stops the acceptors.
     closing: CancellationToken,
     acceptors: TaskTracker,
-    /// What the configuration refers to, and the task that reads it.
+    /// The references of the configuration. The task that reads them holds it too.
     watch: Arc<Watch>,
+    /// Reads the references again and again.
     _reading: AbortOnDropHandle<()>,
-    /// Tells what the log left out.
-    _telling: AbortOnDropHandle<()>,
-    /// Tells of certificates that end.
+    /// Reports how many lines the log left out.
+    _reporting: AbortOnDropHandle<()>,
+    /// Reports certificates that are about to end.
     _aging: AbortOnDropHandle<()>,
-    drain_delay: Duration,
-    drain_timeout: Duration,
 }
 
 /// What is live now; all zero when nothing is.
@@ -96,55 +88,26 @@ impl App {
     ) -> Result<Self, AppError> {
         let control = Handle::current();
         let logins = Logins::new(base, &config.credentials, &clock, &control, None);
-        // A gate of their own: logins do not queue up behind them.
-        let read_timeout = config.credentials.timeout;
+        // The references' calls have a gate of their own, so that logins do not queue behind them.
+        let max_wait = config.credentials.timeout;
         let references =
-            References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(read_timeout)))), read_timeout);
+            References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(max_wait)))), max_wait);
         let pem = parts::listener_pem(&config.listen, &references).await;
-        let tls = ServerTls::new(&config.listen, &pem, Arc::clone(&clock))?;
-        tls.tell_of_age(true);
-        let any = config.any_user.as_ref();
-        let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(&clock)).await?;
-        let limits = relay::SessionLimits {
-            idle_timeout: config.limits.idle_timeout,
-            session_lifetime: config.limits.session_lifetime,
-            keepalive: keep_alive(&config, network.probes),
-        };
-        let repeats = Arc::new(Repeats::default());
-        let handshakes = Handshakes::new(config.limits.max_handshakes, config.limits.max_handshakes_per_address);
-        let shared = Arc::new(Shared {
-            routes: routes(&config, network)?,
-            specs: parts::specs(&config, &logins, &clock, &control),
-            logins,
-            tls,
-            balancers: config.listen.proxy_protocol_from.clone(),
-            accounts,
-            caps: Caps::new(config.limits.max_sessions),
-            bans: Bans::new(config.limits.bans.clone()),
-            cancels: Arc::new(CancelKeys::new(&config.limits.bans.exempt)),
-            repeats: Arc::clone(&repeats),
-            stop: Stop::default(),
-            limits,
-            startup_timeout: config.limits.startup_timeout,
-            login_timeout: config.upstream.login_timeout,
-        });
-        let telling = AbortOnDropHandle::new(tokio::spawn(async move { repeats.report_in_time().await }));
-        let certificates = Arc::clone(&shared);
-        let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || certificates.tls.tell_of_age(false))));
-        let watch = Watch::new(references, watched::all(&config, &pem, &shared));
-        let (first, read) = oneshot::channel();
-        let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(first)));
-        // At most as long as one read: a user whose password has not been read by then is refused
+        let shared = Arc::new(parts::shared(&config, network, logins));
+        let first = Arc::new(parts::live(&config, &pem, network, &shared, &clock, &control).await?);
+        let live = Arc::new(ArcSwap::new(Arc::clone(&first)));
+        let repeats = Arc::clone(&shared.repeats);
+        let reporting = AbortOnDropHandle::new(tokio::spawn(async move { repeats.report_in_time().await }));
+        let current = Arc::clone(&live);
+        let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || current.load().tls.tell_of_age(false))));
+        let watch = Watch::new(references, watched::all(&config, &pem, &first, &shared));
+        let (read, is_read) = oneshot::channel();
+        let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(read)));
+        // One read's time-out at most: a user whose password has not been read by then is refused
         // until it is.
-        let _ = tokio::time::timeout(read_timeout, read).await;
-        shared.accounts.warn_of_odd_ones();
-        let acceptor = Arc::new(Acceptor {
-            workers,
-            shared,
-            handshakes,
-            tasks: TaskTracker::new(),
-            keepalive: keep_alive(&config, network.probes),
-        });
+        let _ = tokio::time::timeout(max_wait, is_read).await;
+        first.accounts.warn_of_odd_ones();
+        let acceptor = Arc::new(Acceptor { workers, shared, live, tasks: TaskTracker::new() });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
         let listeners = listeners(&config)?;
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
@@ -166,10 +129,8 @@ impl App {
             acceptors,
             watch,
             _reading: reading,
-            _telling: telling,
+            _reporting: reporting,
             _aging: aging,
-            drain_delay: config.limits.drain_delay,
-            drain_timeout: config.limits.drain_timeout,
         })
     }
 
@@ -190,10 +151,10 @@ impl App {
     pub fn counts(&self) -> Counts {
         let shared = &self.acceptor.shared;
         Counts {
-            handshakes: self.acceptor.handshakes.count(),
+            handshakes: shared.handshakes.count(),
             sessions: shared.caps.sessions(),
             cancel_keys: shared.cancels.len(),
-            tasks: self.acceptor.tasks.len(),
+            tasks: shared.sessions.len(),
         }
     }
 
@@ -211,48 +172,5 @@ impl App {
     /// Reads again, now, what the configuration refers to.
     pub async fn read_references(&self) {
         self.watch.read_all().await;
-    }
-
-    /// Ends gracefully: accepts for `drain_delay` more and until nothing is queued, closes the
-    /// listeners, lets go of sessions as they fall idle, and of all after `drain_timeout`. May be
-    /// cut short by [`App::abort`].
-    pub async fn drain(&self) {
-        info!(sessions = self.counts().sessions, "draining");
-        tokio::time::sleep(self.drain_delay).await;
-        self.closing.cancel();
-        self.acceptors.close();
-        self.acceptors.wait().await;
-        let stop = &self.acceptor.shared.stop;
-        stop.enter(Phase::WhenIdle);
-        self.acceptor.tasks.close();
-        if tokio::time::timeout(self.drain_timeout, self.acceptor.tasks.wait())
-            .await
-            .is_err()
-        {
-            info!(sessions = self.counts().sessions, "closing sessions that are still busy");
-            stop.enter(Phase::Now);
-            self.wait_at_last().await;
-        }
-        self.acceptor.shared.repeats.report_rest();
-        info!("drained");
-    }
-
-    /// Ends every session now.
-    pub async fn abort(&self) {
-        self.closing.cancel();
-        self.acceptor.shared.stop.enter(Phase::Now);
-        self.acceptor.tasks.close();
-        self.wait_at_last().await;
-        self.acceptor.shared.repeats.report_rest();
-    }
-
-    /// Everything has been told to end at once; what does not is left behind.
-    async fn wait_at_last(&self) {
-        if tokio::time::timeout(LAST_WAIT, self.acceptor.tasks.wait())
-            .await
-            .is_err()
-        {
-            warn!(connections = self.acceptor.tasks.len(), "some connections did not end");
-        }
     }
 }

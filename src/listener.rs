@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -14,10 +15,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{Level, warn};
 
 use crate::config::ConnId;
-use crate::limits::handshakes::Handshakes;
-use crate::session::{self, Arrival, Shared};
+use crate::session::{self, Arrival, Live, Shared};
 use crate::startup::proxy_protocol;
-use crate::stream::KeepAlive;
 use crate::telemetry::{LineKind, Repeats, Verdict};
 
 /// Connections that the kernel holds for us; more than a burst of logins.
@@ -55,14 +54,15 @@ impl Workers {
 /// How long the connections that were queued when the close began are taken out of the queue.
 const LAST_ACCEPTS: Duration = Duration::from_secs(1);
 
-/// What an acceptor needs of the rest.
+/// Deals the connections of all listeners to the workers. `App` and the acceptors' tasks hold it.
 pub(crate) struct Acceptor {
     pub(crate) workers: Workers,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) handshakes: Arc<Handshakes>,
-    /// Every connection's task, so that a shutdown can wait for them.
+    /// The current configuration. Each connection is given the value of its arrival; a reload swaps
+    /// it without a lock.
+    pub(crate) live: Arc<ArcSwap<Live>>,
+    /// The task of every connection, so that a shutdown can wait for them.
     pub(crate) tasks: TaskTracker,
-    pub(crate) keepalive: KeepAlive,
 }
 
 /// Whether other processes may listen on the same address, and get a share of its connections.
@@ -143,28 +143,33 @@ fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = 
 impl Acceptor {
     /// Gives a connection to the next worker.
     fn deal(&self, socket: io::Result<std::net::TcpStream>, address: SocketAddr, port_of: Option<&Arc<ConnId>>) {
+        let live = self.live.load_full();
         let prepared = socket.and_then(|socket| {
             socket.set_nodelay(true)?;
-            self.keepalive.set(&socket)?;
+            live.relay.keepalive.set(&socket)?;
             Ok(socket)
         });
         // It fails on a socket that is already dead.
         let Ok(socket) = prepared else { return };
         let Some(worker) = self.workers.next() else { return };
-        let handshake = if proxy_protocol::is_balancer(address, &self.shared.balancers) {
-            self.handshakes.acquire_behind_balancer(address.ip())
+        let handshakes = &self.shared.handshakes;
+        let handshake = if proxy_protocol::is_balancer(address, &live.balancers) {
+            handshakes.acquire_behind_balancer(address.ip())
         } else {
-            self.handshakes.acquire(address.ip())
+            handshakes.acquire(address.ip())
         };
+        let session = self.shared.sessions.register(address.ip());
         let (shared, port_of) = (Arc::clone(&self.shared), port_of.cloned());
-        let session = async move {
+        let serving = async move {
             // Registered anew: every worker has its own reactor.
             match TcpStream::from_std(socket) {
-                Ok(socket) => session::run(shared, Arrival { socket, address, port_of }, handshake).await,
+                Ok(socket) => {
+                    session::run(shared, live, session, Arrival { socket, address, port_of, handshake }).await
+                }
                 Err(error) => tell_of(&shared.repeats, "a connection was lost", Some(address.ip()), &error),
             }
         };
-        self.tasks.spawn_on(session, worker);
+        self.tasks.spawn_on(serving, worker);
     }
 }
 

@@ -1,30 +1,27 @@
-//! Shutdown: told once, heard by every session.
+//! How a session is told to end.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// How far a shutdown has come.
+/// How soon a session has to end.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Phase {
-    /// There is none.
+    /// The session goes on.
     Serving,
-    /// Sessions end as soon as they are idle; no new ones begin.
+    /// The session ends as soon as it is idle; a login is broken off.
     WhenIdle,
-    /// All end at once.
+    /// The session ends at once.
     Now,
 }
 
-/// The phase that all sessions see. Asking for it takes no lock: every session does, each time it
+/// The phase of one session. Its registry entry holds it; whoever ends the session enters a phase,
+/// and the session waits for it. Asking for the phase takes no lock: the session does each time it
 /// moves bytes.
-#[derive(Clone, Default)]
-pub(crate) struct Stop(Arc<Shared>);
-
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Stop {
     /// A [`Phase`], which never goes back.
     phase: AtomicU8,
     changed: Notify,
@@ -33,12 +30,12 @@ struct Shared {
 impl Stop {
     /// Enters a phase, unless it has come further already.
     pub(crate) fn enter(&self, phase: Phase) {
-        self.0.phase.fetch_max(phase as u8, Ordering::AcqRel);
-        self.0.changed.notify_waiters();
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        match self.0.phase.load(Ordering::Acquire) {
+        match self.phase.load(Ordering::Acquire) {
             0 => Phase::Serving,
             1 => Phase::WhenIdle,
             _ => Phase::Now,
@@ -47,7 +44,7 @@ impl Stop {
 
     /// Ready at the next change, counted from this call.
     pub(crate) fn changed(&self) -> Notified<'_> {
-        self.0.changed.notified()
+        self.changed.notified()
     }
 
     /// Waits until it has come to `phase`.

@@ -1,4 +1,4 @@
-//! Single parts of the proxy, each built from the configuration.
+//! The parts of the proxy, each built from the configuration.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,17 +7,77 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::error::AppError;
+use crate::cancel::CancelKeys;
+use crate::client_auth::Accounts;
 use crate::clock::Clock;
 use crate::config::{Config, Listen, Material};
 use crate::credentials::Logins;
+use crate::limits::bans::Bans;
+use crate::limits::caps::Caps;
+use crate::limits::handshakes::Handshakes;
 use crate::listener::{self, Bound, Ports};
 use crate::network::{Network, Probes};
 use crate::references::References;
+use crate::relay;
 use crate::secret::Secret;
+use crate::session::{Live, Sessions, Shared};
 use crate::spec::{SpecTable, Specs};
-use crate::startup::tls::ListenerPem;
+use crate::startup::tls::{ListenerPem, ServerTls};
 use crate::stream::KeepAlive;
+use crate::telemetry::Repeats;
 use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
+
+/// The parts that outlive a configuration. `logins` has been made before, since what the
+/// configuration refers to is read with it.
+pub(super) fn shared(config: &Config, network: &Network, logins: Arc<Logins>) -> Shared {
+    let limits = &config.limits;
+    let repeats = Arc::new(Repeats::default());
+    Shared {
+        sessions: Sessions::new(Arc::clone(&repeats)),
+        handshakes: Handshakes::new(limits.max_handshakes, limits.max_handshakes_per_address),
+        caps: Caps::new(limits.max_sessions),
+        bans: Bans::new(limits.bans.clone()),
+        logins,
+        cancels: Arc::new(CancelKeys::new(&limits.bans.exempt)),
+        paths: Paths::new(Arc::clone(&network.look_up)),
+        repeats,
+    }
+}
+
+/// The parts that the configuration makes. `pem` has the texts of the listener's TLS.
+///
+/// # Errors
+/// `ServerTls`, `Accounts` and `ClientTls` of [`AppError`].
+pub(super) async fn live(
+    config: &Config,
+    pem: &ListenerPem,
+    network: &Network,
+    shared: &Shared,
+    clock: &Arc<dyn Clock>,
+    control: &Handle,
+) -> Result<Live, AppError> {
+    let tls = ServerTls::new(&config.listen, pem, Arc::clone(clock))?;
+    tls.tell_of_age(true);
+    let any = config.any_user.as_ref();
+    let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(clock)).await?;
+    let relay = relay::SessionLimits {
+        idle_timeout: config.limits.idle_timeout,
+        session_lifetime: config.limits.session_lifetime,
+        keepalive: keep_alive(config, network.probes),
+    };
+    Ok(Live {
+        tls,
+        balancers: config.listen.proxy_protocol_from.clone(),
+        accounts,
+        specs: specs(config, &shared.logins, clock, control),
+        routes: routes_over(config, network.probes, &shared.paths)?,
+        relay: Arc::new(relay),
+        startup_timeout: config.limits.startup_timeout,
+        login_timeout: config.upstream.login_timeout,
+        drain_delay: config.limits.drain_delay,
+        drain_timeout: config.limits.drain_timeout,
+    })
+}
 
 /// Every address is bound before a client is accepted on any.
 pub(super) fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
@@ -61,7 +121,7 @@ pub(super) async fn listener_pem(listen: &Listen, references: &References) -> Li
 }
 
 /// The configuration's connections, and the table's if there is one.
-pub(super) fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
+fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
     let times = (config.credentials.negative_ttl, table_timeout(config));
     let table = config
         .specs
@@ -70,8 +130,17 @@ pub(super) fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, co
     Specs::new(config.connections.clone(), table, config.listen.sni_suffix.clone())
 }
 
-/// How warehouses are reached, whichever connection they belong to.
+/// How warehouses are reached, whichever connection they belong to; nothing is known of the ways to
+/// them yet.
+///
+/// # Errors
+/// `ClientTls` of [`AppError`].
 pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppError> {
+    routes_over(config, network.probes, &Paths::new(Arc::clone(&network.look_up)))
+}
+
+/// The same, over what is known of the ways to warehouses.
+fn routes_over(config: &Config, probes: Probes, paths: &Arc<Paths>) -> Result<Routes, AppError> {
     let of_their_own = config
         .connections
         .values()
@@ -80,13 +149,12 @@ pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppEr
     let timeouts = Arc::new(Timeouts {
         connect: config.upstream.connect_timeout,
         tls: config.upstream.tls_timeout,
-        keepalive: keep_alive(config, network.probes),
+        keepalive: keep_alive(config, probes),
     });
-    let paths = Paths::new(Arc::clone(&network.look_up));
-    Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts, paths })
+    Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts, paths: Arc::clone(paths) })
 }
 
 /// How vanished peers are noticed, on both sides.
-pub(super) fn keep_alive(config: &Config, probes: Probes) -> KeepAlive {
+fn keep_alive(config: &Config, probes: Probes) -> KeepAlive {
     KeepAlive { idle: config.upstream.keepalive, probes }
 }

@@ -7,21 +7,24 @@ use std::sync::Arc;
 use crate::config::{AnyUser, Config, Material, Password, Proof, Reference, User};
 use crate::references::{BadValue, Listing, Watched};
 use crate::secret::Secret;
-use crate::session::Shared;
+use crate::session::{Live, Shared};
 use crate::startup::tls::{IdentityPem, ListenerPem, Renewed};
 
 /// Each, and what becomes of its new values.
-pub(super) fn all(config: &Config, pem: &ListenerPem, shared: &Arc<Shared>) -> Vec<Watched> {
+pub(super) fn all(config: &Config, pem: &ListenerPem, live: &Arc<Live>, shared: &Arc<Shared>) -> Vec<Watched> {
     let users = config
         .users
         .iter()
-        .flat_map(|(name, user)| passwords(name, user, shared));
-    let any = config.any_user.iter().filter_map(|any| listed(any, shared));
+        .flat_map(|(name, user)| passwords(name, user, live, shared));
+    let any = config
+        .any_user
+        .iter()
+        .filter_map(|any| listed(any, live, shared));
     let listen = &config.listen;
     let identity = listen.identity.as_ref().zip(pem.identity.as_ref());
     let identity = identity.and_then(|(identity, IdentityPem { cert, key })| {
         let texts = [(&identity.cert, cert), (&identity.key, key)];
-        of_listener("listen.tls", &texts, shared, |values| match values {
+        of_listener("listen.tls", &texts, live, |values| match values {
             [cert, key] => Some(Renewed::Identity(cert, key)),
             _ => None,
         })
@@ -29,11 +32,11 @@ pub(super) fn all(config: &Config, pem: &ListenerPem, shared: &Arc<Shared>) -> V
     let clients = listen.clients.as_ref().zip(pem.clients.as_ref());
     let ca = clients.and_then(|(clients, pem)| {
         let texts = [(&clients.ca, &pem.ca)];
-        of_listener("listen.tls.client_ca", &texts, shared, |values| values.first().map(Renewed::ClientCa))
+        of_listener("listen.tls.client_ca", &texts, live, |values| values.first().map(Renewed::ClientCa))
     });
     let crl = clients.and_then(|(clients, pem)| {
         let texts = [(clients.crl.as_ref()?, pem.crl.as_ref()?)];
-        of_listener("listen.tls.client_crl", &texts, shared, |values| values.first().map(Renewed::ClientCrl))
+        of_listener("listen.tls.client_crl", &texts, live, |values| values.first().map(Renewed::ClientCrl))
     });
     users
         .chain(any)
@@ -44,21 +47,20 @@ pub(super) fn all(config: &Config, pem: &ListenerPem, shared: &Arc<Shared>) -> V
 }
 
 /// Each by itself: one that cannot be read leaves the other as it is.
-fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
+fn passwords(name: &str, user: &User, live: &Arc<Live>, shared: &Arc<Shared>) -> Vec<Watched> {
     let Proof::Passwords(passwords) = &user.proof else { return Vec::new() };
     let watched = passwords.iter().enumerate().filter_map(|(slot, stored)| {
         let from = stored.from.clone().filter(Reference::may_change)?;
-        let (shared, user) = (Arc::clone(shared), name.to_owned());
+        let (live, shared, user) = (Arc::clone(live), Arc::clone(shared), name.to_owned());
         let take = move |values: Vec<Secret>| {
-            let (shared, user) = (Arc::clone(&shared), user.clone());
+            let (live, shared, user) = (Arc::clone(&live), Arc::clone(&shared), user.clone());
             async move {
                 for text in &values {
-                    shared
-                        .accounts
+                    live.accounts
                         .renew(&user, slot, Password::from_stored(text)?)
                         .await?;
                 }
-                forgive(&shared, &[user]);
+                forgive(&live, &shared, &[user]);
                 Ok(())
             }
         };
@@ -74,14 +76,14 @@ fn passwords(name: &str, user: &User, shared: &Arc<Shared>) -> Vec<Watched> {
 }
 
 /// `None`: certificates prove them.
-fn listed(any: &AnyUser, shared: &Arc<Shared>) -> Option<Watched> {
+fn listed(any: &AnyUser, live: &Arc<Live>, shared: &Arc<Shared>) -> Option<Watched> {
     let path = any.path()?.to_owned();
-    let shared = Arc::clone(shared);
+    let (live, shared) = (Arc::clone(live), Arc::clone(shared));
     let take = move |listing: Listing| {
-        let shared = Arc::clone(&shared);
+        let (live, shared) = (Arc::clone(&live), Arc::clone(&shared));
         async move {
-            let renewed = shared.accounts.relist(listing).await?;
-            forgive(&shared, &renewed);
+            let renewed = live.accounts.relist(listing).await?;
+            forgive(&live, &shared, &renewed);
             Ok(())
         }
     };
@@ -89,10 +91,10 @@ fn listed(any: &AnyUser, shared: &Arc<Shared>) -> Option<Watched> {
 }
 
 /// Whoever sent a new password before we knew it was refused, and counted.
-fn forgive(shared: &Shared, users: &[String]) {
+fn forgive(live: &Live, shared: &Shared, users: &[String]) {
     let users: HashSet<_> = users
         .iter()
-        .map(|user| shared.accounts.counted_as(user, user))
+        .map(|user| live.accounts.counted_as(user, user))
         .collect();
     shared.bans.forgive(&users);
 }
@@ -102,7 +104,7 @@ fn forgive(shared: &Shared, users: &[String]) {
 fn of_listener(
     key: &str,
     texts: &[(&Material, &Secret)],
-    shared: &Arc<Shared>,
+    live: &Arc<Live>,
     part: fn(&[Secret]) -> Option<Renewed<'_>>,
 ) -> Option<Watched> {
     if !texts.iter().all(|(material, _)| material.from.may_change()) {
@@ -113,9 +115,9 @@ fn of_listener(
         .map(|(material, _)| material.from.clone())
         .collect();
     let known = texts.iter().map(|(_, text)| (*text).clone()).collect();
-    let shared = Arc::clone(shared);
+    let live = Arc::clone(live);
     let take = move |values: Vec<Secret>| {
-        let renewed = part(&values).map_or(Ok(()), |part| shared.tls.renew(&part));
+        let renewed = part(&values).map_or(Ok(()), |part| live.tls.renew(&part));
         std::future::ready(renewed.map_err(BadValue::from))
     };
     Some(Watched::new(key.to_owned(), from, Some(known), take))

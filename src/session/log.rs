@@ -1,15 +1,17 @@
-//! The session's events: `login refused`, `session started`, `session ended`.
+//! The session's lines in the log: `login refused`, `session started`, `session ended` and others,
+//! each made of one event and the facts of then.
 //!
 //! Text that comes from the client is passed on as a field, which every format escapes; a user name
 //! that matches no entry is only hashed, since people type passwords there.
 
 use std::io::ErrorKind;
-use std::net::IpAddr;
 
 use tokio::time::Instant;
-use tracing::{Level, debug, error, info, warn};
+use tracing::Level;
 
 use super::error::SessionError;
+use super::event::Event;
+use super::facts::{Facts, Stage};
 use crate::cancel::Cancelled;
 use crate::client_auth::AuthError;
 use crate::config::ConnId;
@@ -17,226 +19,154 @@ use crate::fault::{Fault, Kind, chain};
 use crate::relay::{End, RelayError, Relayed};
 use crate::session_id::SessionId;
 use crate::startup::StartupError;
-use crate::startup::request::StartupParams;
 use crate::telemetry::{LineKind, Repeats, Verdict};
-use crate::upstream::UpstreamConn;
 use crate::wire::WireError;
 
-/// Longest text of a client's that is logged, in characters.
-const MAX_TEXT: usize = 250;
-
-/// What is known of a session so far.
-pub(super) struct Facts {
-    session: SessionId,
-    client: IpAddr,
-    client_addr: String,
-    accepted: Instant,
-    started: Instant,
-    user: String,
-    conn_id: Option<ConnId>,
-    db_user: String,
-    application_name: String,
-    /// Its startup message is like a health check's.
-    is_of_health_check: bool,
-    upstream_pid: u32,
-    warehouse_session_id: String,
+/// Writes the line that an event makes, if it makes one. `facts` copies what is known of the session
+/// now; `repeats` decides which lines of unproven clients are left out.
+pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>, repeats: &Repeats) {
+    match event {
+        Event::Located(_)
+        | Event::Asked { .. }
+        | Event::Proved(_)
+        | Event::Permitted(_)
+        | Event::CredentialAwaited
+        | Event::Dialled { .. } => {}
+        Event::Admitted => {
+            let facts = facts();
+            let (user, conn_id) = (Some(&*facts.user), Some(facts.conn_id()));
+            Line { user, conn_id, ..Line::default() }.write(Level::DEBUG, "opening");
+        }
+        Event::CredentialRefused(error) => {
+            let error = chain(*error);
+            Line { error: Some(&error), ..Line::default() }
+                .write(Level::DEBUG, "a login was refused: fetching another one");
+        }
+        Event::WarehouseMoved(error) => {
+            let error = chain(*error);
+            Line { error: Some(&error), ..Line::default() }
+                .write(Level::DEBUG, "the warehouse is not where AWS said: asking again");
+        }
+        Event::Started(_) => {
+            let facts = facts();
+            let login_ms = Some(millis(facts.accepted));
+            with_all(id, &facts, |line| Line { login_ms, ..line }.write(Level::INFO, "session started"));
+        }
+        Event::Refused(error) => refused(id, &facts(), error, repeats),
+        Event::Ended(relayed) => ended(id, &facts(), relayed),
+        Event::Cancelled { pid, outcome } => cancelled(&facts(), *pid, outcome, repeats),
+        Event::Panicked => panicked(id, &facts(), repeats),
+    }
 }
 
-/// One event with everything that is known of the session, and then some.
-macro_rules! event {
-    ($level:ident, $facts:expr, $message:literal $(, $field:ident)*) => {
-        $level!(
-            session = $facts.session.as_str(),
-            client_addr = $facts.client_addr.as_str(),
-            user = $facts.user.as_str(),
-            conn_id = $facts.conn_id.as_ref().map_or("", ConnId::as_str),
-            db_user = $facts.db_user.as_str(),
-            application_name = $facts.application_name.as_str(),
-            upstream_pid = $facts.upstream_pid,
-            warehouse_session_id = $facts.warehouse_session_id.as_str(),
-            $($field,)*
-            $message
-        )
+/// `login refused`, at the level of who must act. A departure or a health check concerns nobody:
+/// `debug`. Of many refusals of one kind, one line a second is above `debug`.
+fn refused(id: SessionId, facts: &Facts, error: &SessionError, repeats: &Repeats) {
+    const EVENT: &str = "login refused";
+    let reason = chain(error);
+    let level = match error.kind() {
+        Kind::Client if is_departure(error) || is_health_check(facts, error) => Level::DEBUG,
+        Kind::Client => Level::INFO,
+        Kind::Operator | Kind::Unavailable => Level::WARN,
+        Kind::Internal => Level::ERROR,
     };
+    let (level, left_out) = match level {
+        Level::DEBUG => (level, None),
+        _ => judged(repeats, facts.line_kind(level, EVENT, error.class())),
+    };
+    with_all(id, facts, |line| Line { reason: Some(&reason), left_out, ..line }.write(level, EVENT));
 }
 
-impl Facts {
-    /// A connection just accepted, from this address as far as is known.
-    pub(super) fn new(session: SessionId, address: IpAddr) -> Self {
-        let (now, client) = (Instant::now(), address.to_canonical());
-        Self {
-            session,
-            client,
-            client_addr: client.to_string(),
-            accepted: now,
-            started: now,
-            user: String::new(),
-            conn_id: None,
-            db_user: String::new(),
-            application_name: String::new(),
-            is_of_health_check: false,
-            upstream_pid: 0,
-            warehouse_session_id: String::new(),
-        }
-    }
-
-    /// Where it really is: a balancer has said so.
-    pub(super) fn comes_from(&mut self, address: IpAddr) {
-        if self.client != address {
-            self.client = address;
-            self.client_addr = address.to_string();
-        }
-    }
-
-    /// Where the client is.
-    pub(super) fn client_addr(&self) -> IpAddr {
-        self.client
-    }
-
-    /// A client that has not proven anything yet. `known_as`: what is not a user's name is not to
-    /// be read here.
-    pub(super) fn asked(&mut self, known_as: &str, startup: &StartupParams) {
-        known_as.clone_into(&mut self.user);
-        self.application_name = startup
-            .get("application_name")
-            .unwrap_or_default()
-            .chars()
-            .take(MAX_TEXT)
-            .collect();
-        self.is_of_health_check = startup.is_of_health_check();
-    }
-
-    /// Whose facts these are.
-    pub(super) fn session(&self) -> SessionId {
-        self.session
-    }
-
-    /// The name is a user's: it may have been unknown until a certificate in it was shown.
-    pub(super) fn proved(&mut self, user: &str) {
-        user.clone_into(&mut self.user);
-    }
-
-    pub(super) fn opens(&mut self, conn_id: &ConnId) {
-        self.conn_id = Some(conn_id.clone());
-    }
-
-    pub(super) fn logs_in_as(&mut self, db_user: &str) {
-        db_user.clone_into(&mut self.db_user);
-    }
-
-    /// `login refused`, at the level of who must act; what is no login at all is nobody's business.
-    /// Of many that are refused alike, one line a second is above `debug`.
-    pub(super) fn refused(&mut self, error: &SessionError, repeats: &Repeats) {
-        if let Some(conn_id) = error.conn_id() {
-            self.opens(conn_id);
-        }
-        let reason = chain(error);
-        let reason = reason.as_str();
-        let level = match error.kind() {
-            Kind::Client if is_departure(error) || self.is_health_check(error) => Level::DEBUG,
-            Kind::Client => Level::INFO,
-            Kind::Operator | Kind::Unavailable => Level::WARN,
-            Kind::Internal => Level::ERROR,
-        };
-        let verdict = match level {
-            Level::DEBUG => Verdict::LeaveOut,
-            _ => repeats.judge(self.kind(level, "login refused", error.class())),
-        };
-        match (level, verdict) {
-            (_, Verdict::LeaveOut) => event!(debug, self, "login refused", reason),
-            (Level::ERROR, Verdict::Write(left_out)) => event!(error, self, "login refused", reason, left_out),
-            (Level::WARN, Verdict::Write(left_out)) => event!(warn, self, "login refused", reason, left_out),
-            (_, Verdict::Write(left_out)) => event!(info, self, "login refused", reason, left_out),
-        }
-    }
-
-    fn kind(&self, level: Level, event: &'static str, class: &'static str) -> LineKind {
-        LineKind { level, event, class, client: Some(self.client), conn_id: self.conn_id.clone() }
-    }
-
-    /// HAProxy's `pgsql-check` in clear. A client of a person's that looks the same reads the
-    /// refusal itself.
-    fn is_health_check(&self, error: &SessionError) -> bool {
-        matches!(error, SessionError::TlsRequired) && self.is_of_health_check
-    }
-
-    /// `session started`.
-    pub(super) fn started(&mut self, upstream: &UpstreamConn) {
-        self.started = Instant::now();
-        self.upstream_pid = upstream.pid();
-        self.warehouse_session_id = upstream.session_id.clone().unwrap_or_default();
-        let login_ms = millis(self.accepted);
-        event!(info, self, "session started", login_ms);
-    }
-
-    /// `session ended`, at the level of who must act.
-    pub(super) fn ended(&self, relayed: &Relayed) {
-        let end = match (relayed.end, &relayed.error) {
-            (_, Some(_)) => "error",
-            (End::Client, None) => "client",
-            (End::Upstream, None) => "upstream",
-            (End::Drain, None) => "drain",
-            (End::Lifetime, None) => "lifetime",
-            (End::Idle, None) => "idle",
-        };
-        let error = relayed
-            .error
-            .as_ref()
-            .map(|error| chain(error))
-            .unwrap_or_default();
-        let error = error.as_str();
-        let (bytes_up, bytes_down) = (relayed.bytes_up, relayed.bytes_down);
-        let duration_ms = millis(self.started);
-        match relayed.error {
-            Some(RelayError::Upstream(_)) => {
-                event!(warn, self, "session ended", bytes_up, bytes_down, duration_ms, end, error);
-            }
-            Some(RelayError::Client(_)) | None => {
-                event!(info, self, "session ended", bytes_up, bytes_down, duration_ms, end, error);
-            }
-        }
-    }
+/// `session ended`, at the level of who must act.
+fn ended(id: SessionId, facts: &Facts, relayed: &Relayed) {
+    let end = match (relayed.end, &relayed.error) {
+        (_, Some(_)) => "error",
+        (End::Client, None) => "client",
+        (End::Upstream, None) => "upstream",
+        (End::Drain, None) => "drain",
+        (End::Lifetime, None) => "lifetime",
+        (End::Idle, None) => "idle",
+    };
+    let error = relayed
+        .error
+        .as_ref()
+        .map(|error| chain(error))
+        .unwrap_or_default();
+    let level = match relayed.error {
+        Some(RelayError::Upstream(_)) => Level::WARN,
+        Some(RelayError::Client(_)) | None => Level::INFO,
+    };
+    let (bytes_up, bytes_down) = (Some(relayed.bytes_up), Some(relayed.bytes_down));
+    let duration_ms = match facts.stage {
+        Stage::Relays(since) => Some(millis(since)),
+        Stage::LoggingIn | Stage::AwaitsCredential | Stage::AwaitsWarehouse => None,
+    };
+    with_all(id, facts, |line| {
+        Line { bytes_up, bytes_down, duration_ms, end: Some(end), error: Some(&error), ..line }
+            .write(level, "session ended");
+    });
 }
 
-/// What became of a CancelRequest. A stranger's guesses do not fill the log, nor do requests with a
-/// right key.
-pub(super) fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &Repeats) {
-    let client_addr = facts.client_addr.as_str();
-    let judge = |level, event| repeats.judge(facts.kind(level, event, ""));
-    macro_rules! event {
-        ($level:ident, $session:ident, $message:literal $(, $field:ident)*) => {
-            $level!(session = $session.as_str(), client_addr, upstream_pid = pid, $($field,)* $message)
-        };
-    }
+/// What became of a CancelRequest. The guesses of unproven clients do not fill the log, nor do
+/// requests with a right key. `session` is the one that was to be cancelled, if it is known.
+fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &Repeats) {
+    let client_addr = facts.client.to_string();
+    let line = Line { client_addr: Some(&client_addr), upstream_pid: Some(pid), ..Line::default() };
+    let judge = |level, event| judged(repeats, facts.line_kind(level, event, ""));
+    let ignored = |outcome| Line { outcome: Some(outcome), ..line }.write(Level::DEBUG, "cancel ignored");
     match outcome {
-        Cancelled::Forwarded(session) => match judge(Level::INFO, "cancel forwarded") {
-            Verdict::Write(left_out) => event!(info, session, "cancel forwarded", left_out),
-            Verdict::LeaveOut => event!(debug, session, "cancel forwarded"),
-        },
-        Cancelled::Already(session) => event!(debug, session, "cancel already under way"),
+        Cancelled::Forwarded(session) => {
+            let (level, left_out) = judge(Level::INFO, "cancel forwarded");
+            Line { session: Some(session.as_str()), left_out, ..line }.write(level, "cancel forwarded");
+        }
+        Cancelled::Already(session) => {
+            Line { session: Some(session.as_str()), ..line }.write(Level::DEBUG, "cancel already under way");
+        }
         Cancelled::Failed(session, error) => {
             let error = chain(error);
-            let error = error.as_str();
-            match judge(Level::WARN, "cancel failed") {
-                Verdict::Write(left_out) => event!(warn, session, "cancel failed", error, left_out),
-                Verdict::LeaveOut => event!(debug, session, "cancel failed", error),
-            }
+            let (level, left_out) = judge(Level::WARN, "cancel failed");
+            Line { session: Some(session.as_str()), error: Some(&error), left_out, ..line }
+                .write(level, "cancel failed");
         }
-        Cancelled::TooLate => debug!(client_addr, upstream_pid = pid, outcome = "late", "cancel ignored"),
-        Cancelled::Unknown => debug!(client_addr, upstream_pid = pid, outcome = "unknown", "cancel ignored"),
-        Cancelled::Missed => debug!(client_addr, upstream_pid = pid, outcome = "missed", "cancel ignored"),
+        Cancelled::TooLate => ignored("late"),
+        Cancelled::Unknown => ignored("unknown"),
+        Cancelled::Missed => ignored("missed"),
         Cancelled::Limited => {
             let reason = "more than 20 wrong keys a minute for the pid of a live session: somebody may be guessing";
-            match judge(Level::WARN, "cancel limited") {
-                Verdict::Write(left_out) => warn!(client_addr, upstream_pid = pid, reason, left_out, "cancel limited"),
-                Verdict::LeaveOut => debug!(client_addr, upstream_pid = pid, reason, "cancel limited"),
-            }
+            let (level, left_out) = judge(Level::WARN, "cancel limited");
+            Line { reason: Some(reason), left_out, ..line }.write(level, "cancel limited");
         }
     }
 }
 
-/// A client that left of itself: psql does, to ask for the password; a health check does at once,
-/// by a reset at times.
+fn panicked(id: SessionId, facts: &Facts, repeats: &Repeats) {
+    const EVENT: &str = "internal error: a session panicked";
+    let client_addr = facts.client.to_string();
+    let kind = LineKind { conn_id: None, ..facts.line_kind(Level::ERROR, EVENT, "") };
+    if let Verdict::Write(left_out) = repeats.judge(kind) {
+        Line { session: Some(id.as_str()), client_addr: Some(&client_addr), left_out, ..Line::default() }
+            .write(Level::ERROR, EVENT);
+    }
+}
+
+/// The level that a line gets and how many of its kind were left out before it: one that is left
+/// out itself is still written at `debug`.
+fn judged(repeats: &Repeats, kind: LineKind) -> (Level, Option<u64>) {
+    let level = kind.level;
+    match repeats.judge(kind) {
+        Verdict::Write(left_out) => (level, left_out),
+        Verdict::LeaveOut => (Level::DEBUG, None),
+    }
+}
+
+/// Whether HAProxy's `pgsql-check` was refused in clear. A person's client that looks the same
+/// reads the refusal itself.
+fn is_health_check(facts: &Facts, error: &SessionError) -> bool {
+    matches!(error, SessionError::TlsRequired) && facts.is_of_health_check
+}
+
+/// Whether a client left by itself: psql does, to ask for the password; a health check does at
+/// once, by a reset at times.
 fn is_departure(error: &SessionError) -> bool {
     match error {
         SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {
@@ -251,7 +181,7 @@ fn is_departure(error: &SessionError) -> bool {
                 | ErrorKind::BrokenPipe
                 | ErrorKind::NotConnected
         ),
-        // Made room: that there is none is told once for all of them.
+        // One line is logged for all clients that had to make room.
         SessionError::CrowdedOut => true,
         _ => false,
     }
@@ -259,4 +189,89 @@ fn is_departure(error: &SessionError) -> bool {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Facts {
+    fn conn_id(&self) -> &str {
+        self.conn_id.as_ref().map_or("", ConnId::as_str)
+    }
+
+    fn line_kind(&self, level: Level, event: &'static str, class: &'static str) -> LineKind {
+        LineKind { level, event, class, client: Some(self.client), conn_id: self.conn_id.clone() }
+    }
+}
+
+/// Gives `write` a line with everything that is known of the session.
+fn with_all(id: SessionId, facts: &Facts, write: impl FnOnce(Line<'_>)) {
+    let client_addr = facts.client.to_string();
+    write(Line {
+        session: Some(id.as_str()),
+        client_addr: Some(&client_addr),
+        user: Some(&facts.user),
+        conn_id: Some(facts.conn_id()),
+        db_user: Some(&facts.db_user),
+        application_name: Some(&facts.application_name),
+        upstream_pid: Some(facts.upstream_pid),
+        warehouse_session_id: Some(&facts.warehouse_session_id),
+        ..Line::default()
+    });
+}
+
+/// The fields of a line, in the order in which they are written. A field without a value is left
+/// out.
+#[derive(Clone, Copy, Default)]
+struct Line<'a> {
+    session: Option<&'a str>,
+    client_addr: Option<&'a str>,
+    user: Option<&'a str>,
+    conn_id: Option<&'a str>,
+    db_user: Option<&'a str>,
+    application_name: Option<&'a str>,
+    upstream_pid: Option<u32>,
+    warehouse_session_id: Option<&'a str>,
+    login_ms: Option<u64>,
+    bytes_up: Option<u64>,
+    bytes_down: Option<u64>,
+    duration_ms: Option<u64>,
+    end: Option<&'a str>,
+    outcome: Option<&'a str>,
+    reason: Option<&'a str>,
+    error: Option<&'a str>,
+    left_out: Option<u64>,
+}
+
+impl Line<'_> {
+    fn write(self, level: Level, message: &str) {
+        // tracing wants the level, and the names of the fields, where it is compiled.
+        macro_rules! at {
+            ($level:ident) => {
+                tracing::$level!(
+                    session = self.session,
+                    client_addr = self.client_addr,
+                    user = self.user,
+                    conn_id = self.conn_id,
+                    db_user = self.db_user,
+                    application_name = self.application_name,
+                    upstream_pid = self.upstream_pid,
+                    warehouse_session_id = self.warehouse_session_id,
+                    login_ms = self.login_ms,
+                    bytes_up = self.bytes_up,
+                    bytes_down = self.bytes_down,
+                    duration_ms = self.duration_ms,
+                    end = self.end,
+                    outcome = self.outcome,
+                    reason = self.reason,
+                    error = self.error,
+                    left_out = self.left_out,
+                    "{message}"
+                )
+            };
+        }
+        match level {
+            Level::ERROR => at!(error),
+            Level::WARN => at!(warn),
+            Level::INFO => at!(info),
+            _ => at!(debug),
+        }
+    }
 }

@@ -1,37 +1,38 @@
-//! The live parts that sessions work with.
+//! The live parts that do not come from one configuration alone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use ipnet::IpNet;
-
+use super::registry::Sessions;
 use crate::cancel::CancelKeys;
-use crate::client_auth::Accounts;
 use crate::credentials::Logins;
 use crate::limits::bans::Bans;
 use crate::limits::caps::Caps;
-use crate::relay::SessionLimits;
-use crate::spec::Specs;
-use crate::startup::tls::ServerTls;
-use crate::stop::Stop;
+use crate::limits::handshakes::Handshakes;
 use crate::telemetry::Repeats;
-use crate::upstream::Routes;
+use crate::upstream::Paths;
 
-/// What every session shares.
+/// The parts that are made once and live as long as the process: what they remember stays when the
+/// configuration is swapped ([`Live`](super::Live)).
+///
+/// `App`, the acceptor and every session hold it. No field is ever replaced; each guards its own
+/// state, with locks that are held for a few lines.
 pub(crate) struct Shared {
-    pub(crate) tls: ServerTls,
-    /// Whose PROXY headers are believed.
-    pub(crate) balancers: Vec<IpNet>,
-    pub(crate) accounts: Accounts,
-    pub(crate) specs: Specs,
-    pub(crate) routes: Routes,
-    pub(crate) logins: Arc<Logins>,
+    /// All connections of clients, from accept to close.
+    pub(crate) sessions: Arc<Sessions>,
+    /// Permits of clients that are not logged in yet.
+    pub(crate) handshakes: Arc<Handshakes>,
+    /// Counts of sessions under the caps; a session gives its place back when it drops its permit.
     pub(crate) caps: Arc<Caps>,
+    /// Wrong proofs, and who is kept away for them.
     pub(crate) bans: Bans,
+    /// The credentials that are held, and the fetches under way. These run on the control thread;
+    /// sessions wait for them.
+    pub(crate) logins: Arc<Logins>,
+    /// The keys of live sessions; a session's key is forgotten when it is dropped.
     pub(crate) cancels: Arc<CancelKeys>,
+    /// The resolver, and the addresses of warehouses that did not answer.
+    pub(crate) paths: Arc<Paths>,
+    /// Which lines of the log stand for others of their kind. The acceptor and a task that reports
+    /// what was left out use it too.
     pub(crate) repeats: Arc<Repeats>,
-    pub(crate) stop: Stop,
-    pub(crate) limits: SessionLimits,
-    pub(crate) startup_timeout: Duration,
-    pub(crate) login_timeout: Duration,
 }

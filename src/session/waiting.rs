@@ -2,13 +2,13 @@
 //! hears meanwhile.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::{sleep, timeout};
 
 use super::error::SessionError;
+use super::facts::Stage;
 use crate::wire::Wire;
 use crate::wire::notice::Notice;
 
@@ -16,36 +16,20 @@ use crate::wire::notice::Notice;
 /// AuthenticationOk, ahead of which drivers take no notice.
 const NOTICE_AFTER: Duration = Duration::from_secs(5);
 
-/// What a login waits for.
-#[derive(Default)]
-pub(super) struct Wait {
-    is_for_warehouse: AtomicBool,
+/// The NoticeResponse that tells the client what its login waits for.
+pub(super) fn notice(stage: Stage, conn_id: &str) -> BytesMut {
+    let notice = match stage {
+        Stage::AwaitsWarehouse => Notice::waiting_for_warehouse,
+        Stage::LoggingIn | Stage::AwaitsCredential | Stage::Relays(_) => Notice::waiting_for_credential,
+    };
+    notice(conn_id).encode()
 }
 
-impl Wait {
-    /// A credential is fetched.
-    pub(super) fn for_credential(&self) {
-        self.is_for_warehouse.store(false, Ordering::Relaxed);
-    }
-
-    /// The warehouse is dialled.
-    pub(super) fn for_warehouse(&self) {
-        self.is_for_warehouse.store(true, Ordering::Relaxed);
-    }
-
-    /// The NoticeResponse that says so.
-    pub(super) fn notice(&self, conn_id: &str) -> BytesMut {
-        let is_for_warehouse = self.is_for_warehouse.load(Ordering::Relaxed);
-        let notice = if is_for_warehouse { Notice::waiting_for_warehouse } else { Notice::waiting_for_credential };
-        notice(conn_id).encode()
-    }
-}
-
-/// Goes on with `work` as long as the client is there, and tells it once that it takes a while. A
-/// client that takes no notice in `patience` is given up.
+/// Goes on with `work` as long as the client is there, and sends it `notice` once if that takes a
+/// while. A client that has not taken the notice after `max_wait` is given up.
 pub(super) async fn attended<T>(
     client: &mut Wire,
-    patience: Duration,
+    max_wait: Duration,
     notice: impl Fn() -> BytesMut,
     work: impl Future<Output = Result<T, SessionError>>,
 ) -> Result<T, SessionError> {
@@ -58,7 +42,7 @@ pub(super) async fn attended<T>(
     }
     // Nothing else goes on meanwhile: half a notice would be taken for the beginning of whatever
     // comes next.
-    let told = timeout(patience, client.send_bytes(&notice())).await;
+    let told = timeout(max_wait, client.send_bytes(&notice())).await;
     told.map_err(SessionError::StartupTimeout)?
         .map_err(SessionError::ClientGone)?;
     tokio::select! {
@@ -70,6 +54,7 @@ pub(super) async fn attended<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::future::pending;
 
     use tokio::io::{AsyncReadExt, DuplexStream};
@@ -79,7 +64,7 @@ mod tests {
     use crate::stream::Io;
     use crate::wire;
 
-    const PATIENCE: Duration = Duration::from_secs(15);
+    const MAX_WAIT: Duration = Duration::from_secs(15);
 
     /// A client whose connection holds so many bytes, and the client.
     fn client(holds: usize) -> (Wire, DuplexStream) {
@@ -87,8 +72,8 @@ mod tests {
         (Wire::new(Box::new(Io(ours))), theirs)
     }
 
-    fn notice() -> BytesMut {
-        Wait::default().notice("sales")
+    fn waits_for_credential() -> BytesMut {
+        notice(Stage::AwaitsCredential, "sales")
     }
 
     #[tokio::test(start_paused = true)]
@@ -98,7 +83,12 @@ mod tests {
             sleep(NOTICE_AFTER).await;
             Ok(1)
         };
-        assert_eq!(attended(&mut wire, PATIENCE, notice, work).await.unwrap(), 1);
+        assert_eq!(
+            attended(&mut wire, MAX_WAIT, waits_for_credential, work)
+                .await
+                .unwrap(),
+            1
+        );
         drop(wire);
         assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
     }
@@ -106,15 +96,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_longer_wait_sends_one_notice_with_its_cause() {
         let (mut wire, mut theirs) = client(4096);
-        let wait = Wait::default();
+        let stage = Cell::new(Stage::AwaitsCredential);
         let work = async {
-            wait.for_credential();
             sleep(Duration::from_secs(4)).await;
-            wait.for_warehouse();
+            stage.set(Stage::AwaitsWarehouse);
             sleep(Duration::from_secs(600)).await;
             Ok(())
         };
-        attended(&mut wire, PATIENCE, || wait.notice("sales"), work)
+        attended(&mut wire, MAX_WAIT, || notice(stage.get(), "sales"), work)
             .await
             .unwrap();
         drop(wire);
@@ -123,15 +112,15 @@ mod tests {
         let fields =
             b"SNOTICE\0VNOTICE\0C00000\0Mwaiting for the warehouse of \"sales\": an idle one takes a while to wake\0\0";
         assert_eq!(told, wire::message(b'N', fields));
-        assert!(notice().ends_with(b"Mwaiting for a credential for \"sales\"\0\0"));
+        assert!(waits_for_credential().ends_with(b"Mwaiting for a credential for \"sales\"\0\0"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_given_up() {
         let ((mut wire, theirs), began) = (client(8), Instant::now());
-        let ended = attended(&mut wire, PATIENCE, notice, pending::<Result<(), _>>()).await;
+        let ended = attended(&mut wire, MAX_WAIT, waits_for_credential, pending::<Result<(), _>>()).await;
         assert!(matches!(ended, Err(SessionError::StartupTimeout(_))), "{ended:?}");
-        assert_eq!(began.elapsed(), NOTICE_AFTER + PATIENCE);
+        assert_eq!(began.elapsed(), NOTICE_AFTER + MAX_WAIT);
         drop(theirs);
     }
 
@@ -143,7 +132,8 @@ mod tests {
                 sleep(Duration::from_secs(after)).await;
                 drop(theirs);
             };
-            let (ended, ()) = tokio::join!(attended(&mut wire, PATIENCE, notice, pending::<Result<(), _>>()), leave);
+            let (ended, ()) =
+                tokio::join!(attended(&mut wire, MAX_WAIT, waits_for_credential, pending::<Result<(), _>>()), leave);
             assert!(matches!(ended, Err(SessionError::ClientGone(_))), "{ended:?}");
             assert_eq!(began.elapsed().as_secs(), after);
         }

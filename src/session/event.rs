@@ -1,0 +1,46 @@
+//! What can happen to a session.
+
+use std::net::IpAddr;
+
+use super::error::SessionError;
+use crate::cancel::Cancelled;
+use crate::config::ConnId;
+use crate::relay::Relayed;
+use crate::startup::request::StartupParams;
+use crate::upstream::{UpstreamConn, UpstreamError};
+
+/// Something that happens to a session, in the order in which it may happen. The session's facts
+/// and the log are both made of these, by [`Session::happened`](super::registry::Session::happened)
+/// alone.
+pub(super) enum Event<'a> {
+    /// A load balancer's PROXY header has said where the client is.
+    Located(IpAddr),
+    /// The client has sent its startup message. `known_as` is the user's name, or what stands for a
+    /// name that nobody has: people type passwords there.
+    Asked { known_as: &'a str, startup: &'a StartupParams },
+    /// The client has proved to be this user.
+    Proved(&'a str),
+    /// The user may open this connection.
+    Permitted(&'a ConnId),
+    /// There is room for the session, and AuthenticationOk has been sent.
+    Admitted,
+    /// The session waits for a database login.
+    CredentialAwaited,
+    /// The database login is there, and the warehouse is dialled for it.
+    Dialled { db_user: &'a str },
+    /// The warehouse has refused the database login, and another one is fetched.
+    CredentialRefused(&'a UpstreamError),
+    /// The warehouse is not where AWS said it was, and AWS is asked again.
+    WarehouseMoved(&'a UpstreamError),
+    /// The warehouse is ready for queries, and the client has been told.
+    Started(&'a UpstreamConn),
+    /// The login has come to nothing.
+    Refused(&'a SessionError),
+    /// The relay is over.
+    Ended(&'a Relayed),
+    /// A CancelRequest has been dealt with: the client sent it, or the session ended for want of
+    /// its client. `pid` is the one in the request.
+    Cancelled { pid: u32, outcome: &'a Cancelled },
+    /// The session's task has panicked.
+    Panicked,
+}

@@ -1,0 +1,104 @@
+//! What is known of a session.
+
+use std::net::IpAddr;
+
+use tokio::time::Instant;
+
+use super::event::Event;
+use crate::config::ConnId;
+
+/// Longest text of a client's that is kept, in characters.
+const MAX_TEXT: usize = 250;
+
+/// What is known of a session so far. Texts are empty until they are known.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// The client's address: the balancer's until its PROXY header has come.
+    pub(super) client: IpAddr,
+    /// When the connection was accepted.
+    pub(super) accepted: Instant,
+    /// How far the session has come.
+    pub(super) stage: Stage,
+    /// The user's name, or what stands for a name that nobody has.
+    pub(super) user: Box<str>,
+    /// The connection, once the user is known to have a right to it.
+    pub(super) conn_id: Option<ConnId>,
+    /// The user that the session has at the warehouse.
+    pub(super) db_user: Box<str>,
+    /// The client's own, cut to [`MAX_TEXT`].
+    pub(super) application_name: Box<str>,
+    /// Whether the startup message is like a health check's.
+    pub(super) is_of_health_check: bool,
+    /// The warehouse's pid; 0 until it is known, and where the warehouse sent none.
+    pub(super) upstream_pid: u32,
+    /// The warehouse's ParameterStatus `session_id`, which joins SYS_QUERY_HISTORY.
+    pub(super) warehouse_session_id: Box<str>,
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    /// The client is not logged in yet, or has just been.
+    LoggingIn,
+    /// The client is logged in and waits for a database login.
+    AwaitsCredential,
+    /// The client is logged in and waits for the warehouse.
+    AwaitsWarehouse,
+    /// Bytes are relayed, since then.
+    Relays(Instant),
+}
+
+impl Facts {
+    /// The facts of a connection that has just been accepted from this address.
+    pub(super) fn new(address: IpAddr) -> Self {
+        Self {
+            client: address.to_canonical(),
+            accepted: Instant::now(),
+            stage: Stage::LoggingIn,
+            user: Box::default(),
+            conn_id: None,
+            db_user: Box::default(),
+            application_name: Box::default(),
+            is_of_health_check: false,
+            upstream_pid: 0,
+            warehouse_session_id: Box::default(),
+        }
+    }
+
+    /// Takes in what an event says.
+    pub(super) fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Located(address) => self.client = *address,
+            Event::Asked { known_as, startup } => {
+                self.user = (*known_as).into();
+                let own = startup.get("application_name").unwrap_or_default();
+                self.application_name = own.chars().take(MAX_TEXT).collect();
+                self.is_of_health_check = startup.is_of_health_check();
+            }
+            // The name may have been unknown until a certificate in it was shown.
+            Event::Proved(user) => self.user = (*user).into(),
+            Event::Permitted(conn_id) => self.conn_id = Some((*conn_id).clone()),
+            Event::CredentialAwaited => self.stage = Stage::AwaitsCredential,
+            Event::Dialled { db_user } => {
+                self.db_user = (*db_user).into();
+                self.stage = Stage::AwaitsWarehouse;
+            }
+            Event::Started(upstream) => {
+                self.upstream_pid = upstream.pid();
+                self.warehouse_session_id = upstream.session_id.as_deref().unwrap_or_default().into();
+                self.stage = Stage::Relays(Instant::now());
+            }
+            Event::Refused(error) => {
+                if let Some(conn_id) = error.conn_id() {
+                    self.conn_id = Some(conn_id.clone());
+                }
+            }
+            Event::Admitted
+            | Event::CredentialRefused(_)
+            | Event::WarehouseMoved(_)
+            | Event::Ended(_)
+            | Event::Cancelled { .. }
+            | Event::Panicked => {}
+        }
+    }
+}

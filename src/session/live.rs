@@ -1,0 +1,42 @@
+//! What a configuration makes of the proxy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::client_auth::Accounts;
+use crate::relay::SessionLimits;
+use crate::spec::Specs;
+use crate::startup::tls::ServerTls;
+use crate::upstream::Routes;
+
+/// The parts that one configuration makes, all of them together: a reload builds another value
+/// beside this one and swaps it in as a whole.
+///
+/// The acceptor holds the current value behind an `ArcSwap` and gives it to each connection as it
+/// comes. A login keeps the value that it began with to its end, so that it never sees half of one
+/// configuration and half of another; a session that is relayed keeps [`Live::relay`] alone. The
+/// tasks that read references hold the value that they renew. The last of them to let go drops it.
+pub(crate) struct Live {
+    /// The listener's certificates, and whether clients have to ask for TLS.
+    pub(crate) tls: ServerTls,
+    /// The networks of the load balancers: PROXY headers from there are believed.
+    pub(crate) balancers: Vec<IpNet>,
+    /// The users, and how each of them proves itself.
+    pub(crate) accounts: Accounts,
+    /// The connections, those of lava's table included.
+    pub(crate) specs: Specs,
+    /// How warehouses are reached.
+    pub(crate) routes: Routes,
+    /// How long sessions may last, and how vanished peers are noticed.
+    pub(crate) relay: Arc<SessionLimits>,
+    /// The time that a client has to log in, and to take what it is sent meanwhile.
+    pub(crate) startup_timeout: Duration,
+    /// The time that a login at the warehouse may take, from its first dial.
+    pub(crate) login_timeout: Duration,
+    /// How long a drain goes on accepting.
+    pub(crate) drain_delay: Duration,
+    /// How long a drain waits for sessions that are busy.
+    pub(crate) drain_timeout: Duration,
+}

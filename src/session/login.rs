@@ -1,0 +1,52 @@
+//! What the steps of a login work with.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::error::SessionError;
+use super::live::Live;
+use super::registry::Session;
+use super::shared::Shared;
+use crate::stop::Phase;
+
+/// How long a connection that has not said what it wants is kept when we shut down.
+const SILENT_GRACE: Duration = Duration::from_secs(1);
+
+/// A login under way: the parts that its steps work with.
+#[derive(Clone, Copy)]
+pub(super) struct Login<'s> {
+    pub(super) shared: &'s Shared,
+    pub(super) live: &'s Live,
+    pub(super) session: &'s Session,
+}
+
+impl Login<'_> {
+    /// Does a step, unless the session is told to end meanwhile.
+    pub(super) async fn unless_ended<T>(
+        &self,
+        step: impl Future<Output = Result<T, SessionError>>,
+    ) -> Result<T, SessionError> {
+        tokio::select! {
+            outcome = step => outcome,
+            () = self.session.stop().reached(Phase::WhenIdle) => Err(SessionError::ShuttingDown),
+        }
+    }
+
+    /// Does a step, unless the session is told to end and [`SILENT_GRACE`] has passed since: a
+    /// client that was accepted just before a shutdown is to hear of it, so its startup message is
+    /// waited for.
+    pub(super) async fn unless_silent<T>(
+        &self,
+        step: impl Future<Output = Result<T, SessionError>>,
+    ) -> Result<T, SessionError> {
+        let silent_too_long = async {
+            self.session.stop().reached(Phase::WhenIdle).await;
+            sleep(SILENT_GRACE).await;
+        };
+        tokio::select! {
+            outcome = step => outcome,
+            () = silent_too_long => Err(SessionError::ShuttingDown),
+        }
+    }
+}
