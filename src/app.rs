@@ -174,3 +174,6 @@ impl App {
         self.watch.read_all().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

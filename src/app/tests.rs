@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::clock::SystemClock;
 use crate::config::{UnknownKeys, parse};
+use crate::startup::tls::ListenerPem;
 use crate::wire;
 
 fn config(tls: &str) -> Config {
@@ -38,9 +39,10 @@ async fn a_connection_keeps_the_configuration_of_its_arrival_when_another_is_swa
     while app.counts().tasks == 0 {
         tokio::task::yield_now().await;
     }
-    let shared = &app.acceptor.shared;
-    let live = parts::live(&after, &Network::default(), shared, &clock, &Handle::current());
-    app.acceptor.live.store(Arc::new(live.await.unwrap()));
+    let (network, control, pem) =
+        (Network::default(), Handle::current(), ListenerPem { identity: None, clients: None });
+    let live = parts::live(&after, &pem, &network, &app.acceptor.shared, &clock, &control).await;
+    app.acceptor.live.store(Arc::new(live.unwrap()));
     let mut late = connect().await.unwrap();
     assert_eq!(answer(&mut late).await, b'E', "TLS is required of a client that comes now");
     assert_eq!(answer(&mut early).await, b'R', "the client that came before is asked for its password");

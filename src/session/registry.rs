@@ -73,7 +73,10 @@ impl Sessions {
 
     /// Ends all sessions, those that are yet to come included, as far as `phase` says.
     pub(crate) fn end_all(&self, phase: Phase) {
-        self.entries.lock().phase = phase;
+        {
+            let mut entries = self.entries.lock();
+            entries.phase = entries.phase.max(phase);
+        }
         for entry in self.list() {
             entry.end(phase);
         }
@@ -134,5 +137,56 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.registry.entries.lock().by_number.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn sessions_are_listed_with_their_facts_from_accept_to_close() {
+        let sessions = Sessions::new(Arc::default());
+        let (one, other) = (sessions.register(HERE), sessions.register(HERE));
+        other.happened(&Event::Proved("ann"));
+        other.happened(&Event::Dialled { db_user: "IAM:ann" });
+        let listed: Vec<_> = sessions
+            .list()
+            .iter()
+            .map(|entry| (entry.id, entry.facts()))
+            .collect();
+        let [(first, _), (second, facts)] = &listed[..] else { panic!("{listed:?}") };
+        assert_eq!((*first, *second), (one.id(), other.id()), "the oldest first");
+        assert_eq!((&*facts.user, &*facts.db_user, facts.client), ("ann", "IAM:ann", HERE));
+        assert_eq!(facts.stage, Stage::AwaitsWarehouse);
+        drop(one);
+        assert_eq!((sessions.len(), sessions.list()[0].id), (1, other.id()));
+        drop(other);
+        assert_eq!(sessions.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_all_reaches_sessions_that_come_later_and_never_goes_back() {
+        let sessions = Sessions::new(Arc::default());
+        let early = sessions.register(HERE);
+        sessions.end_all(Phase::WhenIdle);
+        let late = sessions.register(HERE);
+        assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::WhenIdle; 2]);
+        sessions.end_all(Phase::Now);
+        sessions.end_all(Phase::WhenIdle);
+        assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::Now; 2]);
+        assert_eq!(sessions.register(HERE).stop().phase(), Phase::Now);
+    }
+
+    #[tokio::test]
+    async fn one_session_ends_without_the_others() {
+        let sessions = Sessions::new(Arc::default());
+        let (one, other) = (sessions.register(HERE), sessions.register(HERE));
+        sessions.list()[0].end(Phase::Now);
+        assert_eq!([one.stop().phase(), other.stop().phase()], [Phase::Now, Phase::Serving]);
     }
 }
