@@ -1,4 +1,4 @@
-//! Builds every live part from the configuration once, and owns the order of shutdown.
+//! Builds every live part from the configuration, and owns the order of shutdown.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -52,16 +52,16 @@ pub struct App {
     _aging: AbortOnDropHandle<()>,
 }
 
-/// What is live now; all zero when nothing is.
+/// How many of each kind of thing are live now: all zero when there is no connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
     /// Clients not yet authenticated.
     pub handshakes: usize,
-    /// Places taken under `max_sessions`.
+    /// Sessions that hold a permit under `max_sessions`.
     pub sessions: usize,
-    /// Keys that a CancelRequest would be forwarded for.
+    /// Cancel keys of live sessions.
     pub cancel_keys: usize,
-    /// Connections, whatever their state.
+    /// Connections of clients, from accept to close.
     pub tasks: usize,
 }
 
@@ -75,7 +75,7 @@ impl App {
         Box::pin(Self::start_on(&Network::default(), config, base, workers, clock)).await
     }
 
-    /// The same on another network than the system's.
+    /// Like [`App::start`], on another network than the system's.
     ///
     /// # Errors
     /// See [`AppError`]; nothing is left running.
@@ -134,19 +134,19 @@ impl App {
         })
     }
 
-    /// What was bound, in the order of the configuration.
+    /// The addresses that are bound and open to all connections, in the order of the configuration.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The connection's own address, if it has one.
+    /// The address that a connection has to itself, if it has one.
     #[must_use]
     pub fn address_of(&self, conn_id: &str) -> Option<SocketAddr> {
         self.own.get(conn_id).copied()
     }
 
-    /// What is live now.
+    /// Counts what is live now.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let shared = &self.acceptor.shared;
@@ -158,18 +158,18 @@ impl App {
         }
     }
 
-    /// Who is kept away for guessing, those first whose time is over first.
+    /// The bans that are in force, in the order in which they end.
     #[must_use]
     pub fn bans(&self) -> Vec<Ban> {
         self.acceptor.shared.bans.list()
     }
 
-    /// Ends all bans of an address: how many there were.
+    /// Ends all bans of an address, and returns how many there were.
     pub fn unban(&self, address: IpAddr) -> usize {
         self.acceptor.shared.bans.lift(address)
     }
 
-    /// Reads again, now, what the configuration refers to.
+    /// Reads the references of the configuration again, now.
     pub async fn read_references(&self) {
         self.watch.read_all().await;
     }

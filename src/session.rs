@@ -125,7 +125,7 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Ar
     };
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in
     // this one place.
-    let admitted = unproven.bound(login.admit(&mut client, port_of.as_deref()));
+    let admitted = unproven.within(login.admit(&mut client, port_of.as_deref()));
     let opened = match login.unless_ended(admitted).await {
         Ok(admitted) => {
             drop(unproven);
@@ -161,13 +161,13 @@ impl Login<'_> {
     ) -> Result<Accepted, SessionError> {
         let named = proxy_protocol::named(&mut socket, address, &self.live.balancers);
         let peer = unproven
-            .bound(named)
+            .within(named)
             .await?
             .unwrap_or_else(|| Peer::at(address));
         self.session.happened(&Event::Located(peer.address.ip()));
         unproven.moved(peer.address.ip());
         unproven
-            .bound(startup::accept(socket, peer, &self.live.tls, || unproven.has_spoken()))
+            .within(startup::accept(socket, peer, &self.live.tls, || unproven.has_spoken()))
             .await
     }
 

@@ -1,8 +1,8 @@
 //! Which connections there are, and which of them a principal may open.
 //!
-//! They come from the configuration and, with `[specs]`, from lava's table: [`table`] reads it,
-//! [`item`] says what is in it. The configuration's win, also over a name that differs from theirs
-//! by case alone.
+//! Connections come from the configuration and, with `[specs]`, from lava's table in DynamoDB:
+//! [`table`] reads the table, [`item`] interprets its items. A connection of the configuration wins
+//! over an item, even if their names differ in case.
 
 pub(crate) use self::error::SpecError;
 pub(crate) use self::item::{Flaw, Found, attributes};

@@ -12,24 +12,24 @@ use crate::upstream::ClientTlsError;
 /// Why the proxy did not start.
 #[derive(Debug, Error)]
 pub enum AppError {
-    /// The listener's certificate.
+    /// The listener's certificate or its settings for TLS cannot be used.
     #[error(transparent)]
     ServerTls(#[from] ServerTlsError),
-    /// The warehouses' roots.
+    /// The root certificates for warehouses cannot be used.
     #[error("upstream.ca or a connection's ca")]
     ClientTls(#[from] ClientTlsError),
-    /// Users.
+    /// The verifiers of the users could not be made.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
-    /// AWS cannot be verified.
+    /// The system has no root certificates, so AWS cannot be verified.
     #[error(transparent)]
     NoRoots(#[from] NoRoots),
     /// An address could not be bound.
     #[error("cannot listen on {address}")]
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// What is wrong.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A runtime or a signal handler could not be set up.
@@ -38,7 +38,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// Whether mending the configuration is the way out.
+    /// Whether the configuration has to be fixed.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {

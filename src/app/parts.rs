@@ -79,7 +79,7 @@ pub(super) async fn live(
     })
 }
 
-/// Every address is bound before a client is accepted on any.
+/// Binds every address, before a client is accepted on any.
 pub(super) fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
     let ports = if config.listen.reuse_port { Ports::Shared } else { Ports::Own };
     let open = config
@@ -98,8 +98,8 @@ pub(super) fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
     open.chain(of_connections).map(bind).collect()
 }
 
-/// For one read of the table: a client waits for it before it is let in, and is to hear why when it
-/// comes to nothing.
+/// The time-out of one read of lava's table. A client waits for the read before it is let in, so
+/// the read ends early enough for the client to be told why it failed.
 pub(crate) fn table_timeout(config: &Config) -> Duration {
     config
         .credentials
@@ -107,7 +107,7 @@ pub(crate) fn table_timeout(config: &Config) -> Duration {
         .min(config.limits.startup_timeout / 3)
 }
 
-/// The texts that the listener's TLS is made of. Without them nothing can be served, so that those
+/// Reads the texts that the listener's TLS is made of. Nothing can be served without them, so texts
 /// that AWS keeps are waited for.
 pub(super) async fn listener_pem(listen: &Listen, references: &References) -> ListenerPem {
     let read = async |key: &'static str, material: &Material| -> Result<Secret, Infallible> {
@@ -120,7 +120,7 @@ pub(super) async fn listener_pem(listen: &Listen, references: &References) -> Li
     pem
 }
 
-/// The configuration's connections, and the table's if there is one.
+/// The configuration's connections, and those of lava's table if there is one.
 fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
     let times = (config.credentials.negative_ttl, table_timeout(config));
     let table = config
@@ -154,7 +154,7 @@ fn routes_over(config: &Config, probes: Probes, paths: &Arc<Paths>) -> Result<Ro
     Ok(Routes { tls, ca: config.upstream.ca.clone(), timeouts, paths: Arc::clone(paths) })
 }
 
-/// How vanished peers are noticed, on both sides.
+/// The settings by which vanished peers are noticed, on both sides.
 fn keep_alive(config: &Config, probes: Probes) -> KeepAlive {
     KeepAlive { idle: config.upstream.keepalive, probes }
 }

@@ -1,5 +1,5 @@
-//! The references whose values may change while we run: passwords, and what the listener's TLS is
-//! made of.
+//! The references whose values may change while the proxy runs: passwords, and the texts of the
+//! listener's TLS. A new value goes into the [`Live`] value that the same configuration made.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::session::{Live, Shared};
 use crate::startup::tls::{IdentityPem, ListenerPem, Renewed};
 
-/// Each, and what becomes of its new values.
+/// Every reference of the configuration that may change, and what is done with its new values.
 pub(super) fn all(config: &Config, pem: &ListenerPem, live: &Arc<Live>, shared: &Arc<Shared>) -> Vec<Watched> {
     let users = config
         .users
@@ -46,7 +46,8 @@ pub(super) fn all(config: &Config, pem: &ListenerPem, live: &Arc<Live>, shared: 
         .collect()
 }
 
-/// Each by itself: one that cannot be read leaves the other as it is.
+/// The passwords of one user, each watched by itself: one that cannot be read leaves the other as
+/// it is.
 fn passwords(name: &str, user: &User, live: &Arc<Live>, shared: &Arc<Shared>) -> Vec<Watched> {
     let Proof::Passwords(passwords) = &user.proof else { return Vec::new() };
     let watched = passwords.iter().enumerate().filter_map(|(slot, stored)| {
@@ -64,7 +65,7 @@ fn passwords(name: &str, user: &User, live: &Arc<Live>, shared: &Arc<Shared>) ->
                 Ok(())
             }
         };
-        // It was read with the configuration, and has been hashed.
+        // A plain password was read with the configuration, and has been hashed.
         let known = match &stored.password {
             Password::Plain(password) => Some(vec![password.clone()]),
             Password::Verifier(_) | Password::Remote(_) => None,
@@ -75,7 +76,7 @@ fn passwords(name: &str, user: &User, live: &Arc<Live>, shared: &Arc<Shared>) ->
     watched.collect()
 }
 
-/// `None`: certificates prove them.
+/// The path of `users."*"`. `None`: these users prove themselves by certificates.
 fn listed(any: &AnyUser, live: &Arc<Live>, shared: &Arc<Shared>) -> Option<Watched> {
     let path = any.path()?.to_owned();
     let (live, shared) = (Arc::clone(live), Arc::clone(shared));
@@ -90,7 +91,8 @@ fn listed(any: &AnyUser, live: &Arc<Live>, shared: &Arc<Shared>) -> Option<Watch
     Some(Watched::path("users.\"*\".password".to_owned(), path, take))
 }
 
-/// Whoever sent a new password before we knew it was refused, and counted.
+/// Forgets the wrong proofs of these users: a client that sent the new password before the proxy
+/// had read it was refused, and counted.
 fn forgive(live: &Live, shared: &Shared, users: &[String]) {
     let users: HashSet<_> = users
         .iter()
@@ -99,8 +101,8 @@ fn forgive(live: &Live, shared: &Shared, users: &[String]) {
     shared.bans.forgive(&users);
 }
 
-/// A part of the listener's TLS, of texts that are used together. `None`: one of them does not
-/// change.
+/// One part of the listener's TLS, made of texts that are used together. `None`: one of the texts
+/// cannot change.
 fn of_listener(
     key: &str,
     texts: &[(&Material, &Secret)],

@@ -17,27 +17,34 @@ use crate::upstream::{OpenError, UpstreamError};
 use crate::wire::WireError;
 use crate::wire::refusal::Refusal;
 
-/// Why a login came to nothing.
+/// Why a login came to nothing. The variants of stages carry the stage's own error.
 #[derive(Debug, Error)]
 pub(crate) enum SessionError {
     #[error(transparent)]
     Startup(#[from] StartupError),
+    /// The client took longer than `limits.startup_timeout` to log in, or to take what it was sent.
     #[error("not logged in within the startup timeout")]
     StartupTimeout(#[source] Elapsed),
+    /// The client's permit was revoked in favour of another client: too many were not logged in.
     #[error("too many clients that were not logged in yet (limits.max_handshakes, max_handshakes_per_address)")]
     CrowdedOut,
+    /// The client asked for another protocol version than 3.x.
     #[error("the client asked for protocol {0}.{1}")]
     Version(u16, u16),
+    /// The startup message has no `user`.
     #[error("the client named no user")]
     UserMissing,
+    /// The client is in clear, but `listen.tls.mode` requires TLS.
     #[error("the client did not ask for TLS")]
     TlsRequired,
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error(transparent)]
     Banned(#[from] Banned),
+    /// The user has proved who it is, but may not come from its address or VPC endpoint.
     #[error("the user may not come from there (from); VPC endpoint: {}", .0.as_deref().unwrap_or("none"))]
     Address(Option<String>),
+    /// The client asked for a replication connection, which Redshift does not have.
     #[error("the client asked for the replication protocol (startup parameter replication)")]
     Replication,
     #[error(transparent)]
@@ -48,18 +55,23 @@ pub(crate) enum SessionError {
     Credential(#[from] CredentialError),
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The warehouse was not ready within `upstream.login_timeout` of the first dial.
     #[error("connection {conn_id}: not ready within the login timeout")]
     LoginTimeout { conn_id: ConnId, source: Elapsed },
+    /// The client left while the proxy waited for its warehouse.
     #[error("the client is gone before the warehouse was ready")]
     ClientGone(#[source] WireError),
+    /// The proxy began to shut down before the client was served.
     #[error("the proxy is shutting down")]
     ShuttingDown,
+    /// The system gave no random bytes.
     #[error("no randomness for a cancel key")]
     Randomness,
 }
 
 impl SessionError {
-    /// What the client reads, as bytes. `None`: nothing, it is gone or was never owed a word.
+    /// The message to the client, as bytes. `None`: the client is gone, or may not speak
+    /// PostgreSQL.
     pub(super) fn words(&self, id: SessionId) -> Option<BytesMut> {
         if let Self::Open(OpenError { source: UpstreamError::Refused(error), .. }) = self
             && let Some(as_sent) = error.as_sent()
@@ -89,8 +101,8 @@ impl SessionError {
         }
     }
 
-    /// What sort of error it is: those of one sort stand for each other in the log. The SQLSTATE,
-    /// where that does not say enough or there is none a word.
+    /// The class of the error: in the log, one line stands for many errors of one class. It is the
+    /// SQLSTATE, or a word where the SQLSTATE does not say enough or there is none.
     pub(super) fn class(&self) -> &'static str {
         match self {
             Self::Startup(error) => error.class(),

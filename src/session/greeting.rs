@@ -1,4 +1,4 @@
-//! What the client reads between its proof and its first query.
+//! The messages that the client reads between its proof and its first query.
 
 use bytes::BytesMut;
 use pgwire::messages::startup::NegotiateProtocolVersion;
@@ -9,12 +9,13 @@ use crate::wire;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::notice::Notice;
 
+/// AuthenticationOk.
 pub(super) const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
 const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";
 
-/// NegotiateProtocolVersion, for a client that asked for more than 3.0. One that asked for 3.0
-/// never gets it: AWS's drivers take it for an error; its protocol options are ignored.
+/// NegotiateProtocolVersion, for a client that asked for more than 3.0. A client that asked for 3.0
+/// never gets it, since AWS's drivers take it for an error; its protocol options are ignored.
 pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
     (startup.minor > 0).then(|| {
         let unsupported = startup.protocol_options().map(str::to_owned).collect();
@@ -22,8 +23,8 @@ pub(super) fn negotiate(startup: &StartupParams) -> Option<BytesMut> {
     })
 }
 
-/// ParameterStatus as the warehouse sent them, a warning about time-outs that it does not have,
-/// BackendKeyData with our key, ReadyForQuery: one write.
+/// ParameterStatus messages as the warehouse sent them, a warning about time-outs that the
+/// warehouse does not have, BackendKeyData with a key of ours, and ReadyForQuery, for one write.
 pub(super) fn greeting(upstream: &UpstreamConn, missing_timeouts: &[&str], key: Option<&CancelKey>) -> BytesMut {
     let mut greeting = upstream.greeting.clone();
     if !missing_timeouts.is_empty() {

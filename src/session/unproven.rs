@@ -1,4 +1,5 @@
-//! A client that is not logged in yet: it has a deadline, and may lose its place to another.
+//! A client that is not logged in yet: it has a deadline, and may lose its permit to another
+//! client.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,35 +9,37 @@ use tokio::time::{Instant, timeout_at};
 use super::error::SessionError;
 use crate::limits::handshakes::HandshakePermit;
 
+/// The limits of a client that is not logged in yet. The login holds it; dropping it gives the
+/// permit back.
 pub(super) struct Unproven {
     permit: HandshakePermit,
     deadline: Instant,
 }
 
 impl Unproven {
-    /// From now on.
-    pub(super) fn new(permit: HandshakePermit, patience: Duration) -> Self {
-        Self { permit, deadline: Instant::now() + patience }
+    /// Begins with a permit; the client has `max_wait` from now on.
+    pub(super) fn new(permit: HandshakePermit, max_wait: Duration) -> Self {
+        Self { permit, deadline: Instant::now() + max_wait }
     }
 
-    /// It is from elsewhere than its socket.
+    /// Counts the client for its own address, once the load balancer has named it.
     pub(super) fn moved(&self, to: IpAddr) {
         self.permit.count_for(to);
     }
 
-    /// It has finished its TLS handshake, or has sent a whole startup message: it gives way after
-    /// those that are silent.
+    /// Marks the client as one that has finished its TLS handshake or has sent a whole startup
+    /// message: silent clients give way before it does.
     pub(super) fn has_spoken(&self) {
         self.permit.mark_spoken();
     }
 
-    /// Resolves when its place has been given to another.
+    /// Resolves when the permit has been given to another client.
     pub(super) async fn given_up(&self) {
         self.permit.revoked().await;
     }
 
-    /// Bounds a step.
-    pub(super) async fn bound<T, E: Into<SessionError>>(
+    /// Does a step, unless the deadline passes or the permit is revoked meanwhile.
+    pub(super) async fn within<T, E: Into<SessionError>>(
         &self,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, SessionError> {

@@ -1,5 +1,5 @@
-//! A client that is logged in and waits for its warehouse: whether it is still there, and what it
-//! hears meanwhile.
+//! A client that is logged in and waits for its warehouse: it is watched for leaving, and sent a
+//! notice if it waits for long.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::facts::Stage;
 use crate::wire::Wire;
 use crate::wire::notice::Notice;
 
-/// How long the warehouse may take before the client is told what it waits for; from
-/// AuthenticationOk, ahead of which drivers take no notice.
+/// How long the client waits, from AuthenticationOk on, before it is told what it waits for.
+/// Drivers take no notice before AuthenticationOk.
 const NOTICE_AFTER: Duration = Duration::from_secs(5);
 
 /// The NoticeResponse that tells the client what its login waits for.
@@ -66,7 +66,7 @@ mod tests {
 
     const MAX_WAIT: Duration = Duration::from_secs(15);
 
-    /// A client whose connection holds so many bytes, and the client.
+    /// A client whose connection holds this many bytes, and its other end.
     fn client(holds: usize) -> (Wire, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(holds);
         (Wire::new(Box::new(Io(ours))), theirs)
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_leaves_is_not_waited_for() {
+    async fn work_ends_when_the_client_leaves() {
         for after in [0, 60] {
             let ((mut wire, theirs), began) = (client(4096), Instant::now());
             let leave = async move {

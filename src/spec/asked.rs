@@ -2,23 +2,23 @@
 
 use crate::config::ConnId;
 
-/// How a client says which connection it wants; the first that applies.
+/// How a client says which connection it wants. Of several ways, the first of these counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Asked<'a> {
-    /// By coming to the connection's own port. Its database may be any.
+    /// The client came to the connection's own port. Its `database` does not matter.
     Port(&'a ConnId),
-    /// By a TLS server name, whose letters have no case: what stands before the suffix. Its
-    /// database may be any.
+    /// The client sent a TLS server name, and this stands before the suffix, in lower case. Its
+    /// `database` does not matter.
     ServerName(&'a str),
-    /// By the conn_id behind the user's name, `USER~CONN_ID`. Its database may be any.
+    /// The client sent a user name of the form `USER~CONN_ID`. Its `database` does not matter.
     User(&'a str),
-    /// By `database`: a conn_id, or a real database.
+    /// The client sent only a `database`: a conn_id, or the name of a real database.
     Database(&'a str),
 }
 
 impl<'a> Asked<'a> {
-    /// `label`: what stands before the suffix in the server name, if it ends in the suffix.
-    /// `behind_user`: the conn_id in `USER~CONN_ID`.
+    /// Takes the first way that applies. `label` is the part of the server name before the suffix,
+    /// if the name ends in the suffix; `behind_user` is the conn_id in `USER~CONN_ID`.
     pub(super) fn new(
         port: Option<&'a ConnId>,
         label: Option<&'a str>,
@@ -33,6 +33,7 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// The name that the client used for the connection.
     pub(super) fn name(self) -> &'a str {
         match self {
             Self::Port(conn_id) => conn_id.as_str(),
@@ -41,9 +42,9 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What stands in a server name before the suffix and its dot, both in lower case. A final dot only
-/// says that the name is whole (RFC 1034 section 3.1) and is no part of it. `None`: another name,
-/// or the suffix alone.
+/// The part of a server name before the suffix and its dot, both in lower case. A final dot only
+/// says that the name is fully qualified (RFC 1034 section 3.1). `None`: the name does not end in
+/// the suffix, or is the suffix alone.
 pub(super) fn below<'n>(server_name: &'n str, suffix: &str) -> Option<&'n str> {
     let name = server_name.strip_suffix('.').unwrap_or(server_name);
     name.strip_suffix(suffix)?
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_that_applies() {
+    fn a_port_wins_over_a_server_name_a_user_and_a_database() {
         let port = ConnId::new("own").unwrap();
         for (is_own_port, label, behind_user, want) in [
             (true, Some("sni"), Some("user"), Asked::Port(&port)),
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_below_the_suffix() {
+    fn a_server_name_below_the_suffix_gives_its_label() {
         for (server_name, want) in [
             ("sales.dw.example.com", Some("sales")),
             ("sales.dw.example.com.", Some("sales")),

@@ -13,23 +13,24 @@ use crate::wire::refusal::Refusal;
 /// Why a connection is not opened.
 #[derive(Debug, Error)]
 pub(crate) enum SpecError {
-    /// Unknown or not permitted: the client reads the same of both.
+    /// There is no such connection, or the user has no right to it: the client reads the same of
+    /// both. `may_open` is for the hint.
     #[error("connection {:?} does not exist or the user has no right to it", clip(asked))]
     NotYours { asked: String, may_open: Vec<ConnId> },
-    /// Switched off.
+    /// The connection is switched off.
     #[error("connection {0} is disabled")]
     Disabled(ConnId),
-    /// The table could not be read.
+    /// Lava's table could not be read, and no earlier item is known.
     #[error("connection {conn_id}: no spec")]
     Unread { conn_id: ConnId, source: Arc<AwsError> },
-    /// The table's item will not do.
+    /// The item in lava's table has a fault, or asks for more than its writer may have.
     #[error("connection {conn_id}: its item in {table} cannot be used")]
     Unusable { conn_id: ConnId, table: String, source: Flaw },
 }
 
 impl SpecError {
-    /// Of a connection that the user may open, as far as names go: what is another's is not told as
-    /// if it were one.
+    /// The connection that the error is about, if the user's rights cover its name. Another name
+    /// may be no connection's at all.
     pub(crate) fn conn_id(&self) -> Option<&ConnId> {
         match self {
             Self::Unread { conn_id, .. } | Self::Unusable { conn_id, .. } | Self::Disabled(conn_id) => Some(conn_id),
@@ -38,7 +39,7 @@ impl SpecError {
     }
 }
 
-/// As much of a client's text as a conn_id can have.
+/// The beginning of a client's text, as long as a conn_id can be.
 fn clip(asked: &str) -> String {
     asked.chars().take(63).collect()
 }

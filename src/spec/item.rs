@@ -1,4 +1,4 @@
-//! What was found in lava's table under a conn_id.
+//! Items of lava's table: a connection, a fault, or nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,31 +13,32 @@ use thiserror::Error;
 use crate::cache::Perishable;
 use crate::config::{BoundsError, ConnId, ConnSpec, ItemValue, Problems, SpecsTable, connection_from_item};
 
-/// How long it is believed that there is no item, so that one just made is soon found.
+/// How long a name counts as missing after a look-up, so that an item just made is soon found.
 pub(super) const MISSING_BELIEVED: Duration = Duration::from_secs(10);
 
-/// Most characters of an item's faults that are told: its writer chooses how many there are.
+/// The longest description of an item's faults, in characters: the item's writer chooses how many
+/// faults there are.
 const MAX_TOLD: usize = 1000;
 
-/// What a read of the table came to.
+/// The result of a look-up in the table. The cache shares it among all sessions.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A spec, within its bounds but for what its secret says.
+    /// The item is a spec within its bounds. A host that its secret names is checked at the login.
     Spec(Arc<ConnSpec>),
-    /// An item that will not do.
+    /// The item has a fault.
     Unusable(Flaw),
-    /// No item. Unlike the others it is not believed for longer while the table cannot be read.
-    /// `uncharged`: no user has been charged yet for the look-up that found this missing.
+    /// There is no item. Unlike the others, this is not used beyond `until` while the table cannot
+    /// be read. `uncharged`: no user has been charged yet for the look-up that found this missing.
     Missing { until: SystemTime, uncharged: AtomicBool },
 }
 
-/// What is wrong with an item.
+/// The fault of an item.
 #[derive(Clone, Debug, Error)]
 pub(crate) enum Flaw {
-    /// Each attribute that will not do, and why; never its value.
+    /// Some attributes cannot be used: each is named with the reason, never with its value.
     #[error("{0}")]
     Item(Told),
-    /// It says more than its writer may.
+    /// The item asks for more than its writer may have.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
 }
@@ -46,13 +47,13 @@ pub(crate) enum Flaw {
 #[derive(Clone, Debug)]
 pub(crate) struct Told(String);
 
-/// Tells one content of an item from another, as far as the proxy sees it.
+/// A short hash of an item, by which a change of its content is noticed.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) struct Fingerprint([u8; 4]);
 
 impl Found {
-    /// Reads an item, and holds what it names to its bounds. The host is its secret's where it has
-    /// none itself: that, and where AWS says, is checked at the login.
+    /// Interprets an item and checks that it stays within its bounds. A host that comes from its
+    /// secret or from AWS is checked at the login.
     pub(crate) fn read(table: &SpecsTable, conn_id: &ConnId, item: &BTreeMap<String, ItemValue>) -> Self {
         let name = &table.dynamodb_table;
         let checked = connection_from_item(name, conn_id, item, &table.bounds, table.password_duration)
@@ -120,7 +121,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// An item as DynamoDB has it, as configuration takes it.
+/// Turns an item of DynamoDB's into values as the configuration reads them.
 pub(crate) fn attributes(item: HashMap<String, AttributeValue>) -> BTreeMap<String, ItemValue> {
     item.into_iter()
         .map(|(name, attribute)| (name, value(attribute)))

@@ -11,11 +11,11 @@ use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
 use crate::wire::refusal::HINT_NAMES;
 
-/// All specs by conn_id.
+/// All connections. `Live` holds it; only what is known of lava's table changes.
 pub(crate) struct Specs {
     pub(super) file: Catalog,
     table: Option<SpecTable>,
-    /// What server names that are conn_ids end in.
+    /// The suffix of TLS server names that begin with a conn_id, in lower case.
     sni_suffix: Option<String>,
 }
 
@@ -37,7 +37,8 @@ pub(crate) struct LookUp {
 }
 
 impl Specs {
-    /// `table`: the second source, if there is one. `sni_suffix`: in lower case.
+    /// Takes the configuration's connections, lava's table if there is one, and the suffix of
+    /// server names in lower case.
     pub(crate) fn new(
         file: BTreeMap<ConnId, Arc<ConnSpec>>,
         table: Option<SpecTable>,
@@ -46,8 +47,8 @@ impl Specs {
         Self { file: Catalog::new(file), table, sni_suffix }
     }
 
-    /// What a client asks for that came to the port of a connection, or under a TLS server name (in
-    /// lower case), or has a conn_id behind its user's name.
+    /// Finds out how a client names the connection that it wants: by its port, by a TLS server name
+    /// (in lower case), by a conn_id behind its user's name, or by its database.
     pub(crate) fn asked<'a>(
         &self,
         port: Option<&'a ConnId>,
@@ -109,7 +110,7 @@ impl Specs {
                 .then(|| Named::Known(Arc::clone(spec))),
             // An item of the table must not pass for a connection of the configuration's that has
             // nearly the same name.
-            None if !self.file.but_for_case(name).is_empty() => None,
+            None if !self.file.in_any_case(name).is_empty() => None,
             None => self.in_table(principal, name),
         }
     }
@@ -130,7 +131,7 @@ impl Specs {
     /// letters; of several, the one in lower case. Only a name that the configuration does not have
     /// in any case may be the table's.
     fn by_server_name(&self, principal: &Principal, name: &str) -> Option<Named> {
-        let of_file = self.file.but_for_case(name);
+        let of_file = self.file.in_any_case(name);
         if of_file.is_empty() {
             return self.in_table(principal, name);
         }
@@ -157,7 +158,7 @@ impl Specs {
     }
 }
 
-/// Refuses what is switched off.
+/// Refuses a connection that is switched off.
 ///
 /// # Errors
 /// [`SpecError::Disabled`].

@@ -1,4 +1,5 @@
-//! lava's table of connections in DynamoDB: one GetItem for however many ask, believed for a while.
+//! Lava's table of connections in DynamoDB: one GetItem for all sessions that ask for a name, and
+//! its result is used for a while.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,13 +22,15 @@ use crate::clock::Clock;
 use crate::config::{Bounds, ConnId, ConnSpec, ItemValue, SpecsTable};
 use crate::jitter::Jitter;
 
-/// How long an item goes on being used while the table cannot be read.
+/// How long an item may still be used while the table cannot be read.
 const STALE_FOR: Duration = Duration::from_secs(900);
 
-/// Most names known, missing ones included: whose right is `*` can ask for names without end.
+/// The most names remembered, missing ones included: a user with the right `*` can ask for any
+/// number of names.
 const CAP: usize = 10_000;
 
-/// The table as sessions see it.
+/// Lava's table as sessions see it. `Specs` holds it. Reads run on the control thread, and go on
+/// when the sessions that wait for them are gone.
 pub(crate) struct SpecTable {
     name: String,
     bounds: Arc<Bounds>,
@@ -36,27 +39,28 @@ pub(crate) struct SpecTable {
     unknown_names: UnknownNames,
 }
 
-/// What a read item is, if it is there.
+/// The attributes of an item. `None`: there is no such item.
 pub(super) type Item = Option<BTreeMap<String, ItemValue>>;
 
-/// Where items are.
+/// A source of items: DynamoDB, or a test's.
 pub(super) trait Items: Send + Sync {
-    /// The item of this name, if there is one.
+    /// Reads the item of this name, if there is one.
     fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, AwsError>>;
 }
 
-/// They are in DynamoDB.
+/// The items of a table in DynamoDB.
 struct Dynamo {
     calls: Calls,
     table: String,
 }
 
-/// Reads items, and tells when one has changed.
+/// Reads items for the cache, and logs when one has changed.
 struct Reader {
     items: Box<dyn Items>,
     settings: SpecsTable,
     clock: Arc<dyn Clock>,
-    /// Of each item that was ever found; `None`: it is gone since.
+    /// The hash of each item that was ever found; `None`: the item is gone since. The lock guards
+    /// the map for one step.
     seen: Mutex<HashMap<ConnId, Option<Fingerprint>>>,
 }
 
@@ -95,21 +99,21 @@ impl SpecTable {
         Self { name, bounds, items, reader, unknown_names: UnknownNames::default() }
     }
 
-    /// Whether the table is asked for this name at all.
+    /// Whether the table may have an item of this name, by the bounds of the configuration.
     pub(super) fn covers(&self, conn_id: &ConnId) -> bool {
         self.bounds.cover(conn_id)
     }
 
-    /// What is in the table under this name. Cancel safe.
+    /// Looks this name up in the table, or in what was read of it a while ago. Cancel safe.
     ///
     /// # Errors
-    /// What ended the flight.
+    /// The error of the call.
     pub(crate) async fn read(&self, conn_id: &ConnId) -> Result<Arc<Found>, Arc<AwsError>> {
         self.items.get(conn_id).await
     }
 
-    /// The spec of this name, if the table has one. A user that has asked for too many names that
-    /// nobody has is answered without a call, but for names that were found before. Cancel safe.
+    /// The spec of this name, if the table has one. A user that has asked for too many unknown
+    /// names is answered without a call, unless the name was found before. Cancel safe.
     ///
     /// # Errors
     /// `Unread`, `Unusable`.
@@ -171,29 +175,29 @@ impl Reader {
         })
     }
 
-    /// Tells when an item is not what it was.
+    /// Logs when an item is not the same as at the last read.
     fn note(&self, conn_id: &ConnId, read: Option<Fingerprint>) {
-        let told = |print: Option<Fingerprint>| print.map_or_else(|| "none".to_owned(), |print| print.to_string());
-        let (source, new) = (self.settings.dynamodb_table.as_str(), told(read));
+        let shown = |print: Option<Fingerprint>| print.map_or_else(|| "none".to_owned(), |print| print.to_string());
+        let (source, new) = (self.settings.dynamodb_table.as_str(), shown(read));
         debug!(source, conn_id = conn_id.as_str(), hash = new.as_str(), "read an item");
         if let Some(last) = self.replace(conn_id, read).filter(|last| *last != read) {
-            info!(source, conn_id = conn_id.as_str(), old = told(last).as_str(), new = new.as_str(), "config changed");
+            info!(source, conn_id = conn_id.as_str(), old = shown(last).as_str(), new = new.as_str(), "config changed");
         }
     }
 
-    /// Whether it was there the last time.
+    /// Whether the last read of this name found an item.
     fn knows(&self, conn_id: &ConnId) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(conn_id).is_some_and(Option::is_some)
     }
 
-    /// What the item was the last time, if that is known.
+    /// Remembers the hash of an item, and returns that of the last read, if there was one.
     fn replace(&self, conn_id: &ConnId, read: Option<Fingerprint>) -> Option<Option<Fingerprint>> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = seen.get_mut(conn_id) {
             return Some(std::mem::replace(last, read));
         }
-        // Beyond the cap, changes go untold.
+        // Beyond the cap, changes are not logged.
         if read.is_some() && seen.len() < CAP {
             seen.insert(conn_id.clone(), read);
         }
