@@ -164,7 +164,8 @@ impl Acceptor {
             // Registered anew: every worker has its own reactor.
             match TcpStream::from_std(socket) {
                 Ok(socket) => {
-                    session::run(shared, live, session, Arrival { socket, address, port_of, handshake }).await
+                    let arrival = Box::new(Arrival { socket, address, port_of, handshake });
+                    session::run(shared, live, session, arrival).await
                 }
                 Err(error) => tell_of(&shared.repeats, "a connection was lost", Some(address.ip()), &error),
             }

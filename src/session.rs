@@ -77,8 +77,9 @@ struct Held {
     _permit: SessionPermit,
 }
 
-/// Serves one client from accept to close. `live` is the configuration at its arrival.
-pub(crate) async fn run(shared: Arc<Shared>, live: Arc<Live>, session: Session, arrival: Arrival) {
+/// Serves one client from accept to close. `live` is the configuration at its arrival, which is boxed
+/// since an async function keeps its arguments, and sessions are to be small.
+pub(crate) async fn run(shared: Arc<Shared>, live: Arc<Live>, session: Session, arrival: Box<Arrival>) {
     // Joins the debug lines of one session; its events carry the id themselves.
     let span = debug_span!("session", id = session.id().as_str());
     let served = AssertUnwindSafe(serve(&shared, live, &session, arrival))
@@ -90,7 +91,7 @@ pub(crate) async fn run(shared: Arc<Shared>, live: Arc<Live>, session: Session, 
 }
 
 /// Logs the client in and relays. Of the configuration, only the relay's limits are kept so long.
-async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Arrival) {
+async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box<Arrival>) {
     let limits = Arc::clone(&live.relay);
     // Boxed, since a session spends its life in the relay and is not to carry the room for a login
     // through it.
@@ -105,9 +106,9 @@ async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Arr
 
 /// From accept to ReadyForQuery. `None`: the client was refused, or sent a cancel request, and has
 /// been dealt with.
-async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Arrival) -> Option<Ready> {
+async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box<Arrival>) -> Option<Ready> {
     let login = Login { shared, live: &live, session };
-    let Arrival { socket, address, port_of, handshake } = arrival;
+    let Arrival { socket, address, port_of, handshake } = *arrival;
     let unproven = Unproven::new(handshake, live.startup_timeout);
     let accepted = login.accept(socket, address, &unproven);
     let mut client = match login.unless_silent(accepted).await {
