@@ -17,6 +17,8 @@ pub(super) struct Codec<S> {
     pub(super) unread: Backlog,
     /// Encrypted, but not taken by the kernel yet.
     pub(super) unsent: Backlog,
+    /// What failed behind plaintext that has yet to be read.
+    pub(super) failure: Option<io::Error>,
     /// close_notify or FIN has come.
     pub(super) ended: bool,
     /// close_notify has been sent.
@@ -27,7 +29,7 @@ impl<S: Side> Codec<S> {
     /// Nothing received, nothing said.
     pub(super) fn new(side: S) -> Self {
         let (undecoded, unread, unsent) = (Backlog::default(), Backlog::default(), Backlog::default());
-        Self { side, undecoded, unread, unsent, ended: false, closed: false }
+        Self { side, undecoded, unread, unsent, failure: None, ended: false, closed: false }
     }
 
     /// Lets rustls say what it has to say, and `then` write.
@@ -98,7 +100,13 @@ impl<S: Side> Codec<S> {
                     {}
                     // And is not to be asked again: it would see the same record, and say the same.
                     (self.ended, self.closed) = (true, true);
-                    return Err(error);
+                    if self.side.is_handshaking() {
+                        return Err(error);
+                    }
+                    // It comes behind what was decoded ahead of it, however much was received at
+                    // once.
+                    self.failure = Some(error);
+                    return Ok(filled);
                 }
             }
         };

@@ -148,6 +148,9 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for Tls
                 let drain = if self.is_login { Backlog::drain_and_wipe_into } else { Backlog::drain_into };
                 return Poll::Ready(Ok(drain(&mut self.codec.unread, into)));
             }
+            if let Some(error) = self.codec.failure.take() {
+                return Poll::Ready(Err(error));
+            }
             if self.codec.ended {
                 return Poll::Ready(Ok(0));
             }
