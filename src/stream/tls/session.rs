@@ -155,10 +155,9 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for Tls
                 return Poll::Ready(Ok(0));
             }
             let received = self.poll_receive(cx, into);
-            // What rustls says by itself, as an alert, does not wait for a write of ours.
-            if let Poll::Ready(Err(error)) = self.poll_unsent(cx) {
-                return Poll::Ready(Err(error));
-            }
+            // What rustls says by itself, as an alert, does not wait for a write of ours. Where it
+            // cannot be sent, the next write says so: what the peer has said can still be read.
+            let _ = self.poll_unsent(cx);
             match ready!(received)? {
                 // TLS peers that close without close_notify are common (libpq, JDBC). PostgreSQL's
                 // framing tells a truncated stream from a whole one, so this is an end like any
