@@ -25,6 +25,8 @@ mod codec;
 mod server_name;
 mod session;
 mod side;
+#[cfg(test)]
+mod tests;
 
 /// A TLS session in which we are the server, past its handshake.
 pub(crate) type ServerSide = Tls<Server>;
