@@ -24,19 +24,19 @@ mod ended;
 mod misses;
 
 /// Where a cancel request goes: the very server that the session is on, and its own key there.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct CancelTarget {
     session: SessionId,
     route: Arc<Route>,
     address: SocketAddr,
     key: CancelKey,
     /// One at a time: each costs the warehouse a connection.
-    turn: Arc<Semaphore>,
+    turn: Semaphore,
 }
 
 impl CancelTarget {
     pub(crate) fn new(session: SessionId, route: Arc<Route>, address: SocketAddr, key: CancelKey) -> Self {
-        Self { session, route, address, key, turn: Arc::new(Semaphore::new(1)) }
+        Self { session, route, address, key, turn: Semaphore::new(1) }
     }
 
     async fn cancel(&self) -> Cancelled {
@@ -70,7 +70,7 @@ pub(crate) enum Cancelled {
 /// All live keys, and who guesses at them. Shared by all sessions.
 pub(crate) struct CancelKeys {
     /// Several servers may use the same pid at once.
-    by_pid: DashMap<u32, Vec<(CancelKey, CancelTarget)>>,
+    by_pid: DashMap<u32, Vec<(CancelKey, Arc<CancelTarget>)>>,
     ended: EndedKeys,
     misses: Misses,
 }
@@ -79,6 +79,7 @@ pub(crate) struct CancelKeys {
 pub(crate) struct Registered {
     keys: Arc<CancelKeys>,
     key: CancelKey,
+    target: Arc<CancelTarget>,
 }
 
 impl CancelKeys {
@@ -99,8 +100,9 @@ impl CancelKeys {
                 break key;
             }
         };
-        of_pid.push((key.clone(), target));
-        Some(Registered { keys: Arc::clone(self), key })
+        let target = Arc::new(target);
+        of_pid.push((key.clone(), Arc::clone(&target)));
+        Some(Registered { keys: Arc::clone(self), key, target })
     }
 
     /// Passes a request on to its session's warehouse, if there is one. A right key is served
@@ -128,12 +130,12 @@ impl CancelKeys {
     }
 
     /// Every key of the pid is compared, each in constant time.
-    fn find(&self, key: &CancelKey) -> Option<CancelTarget> {
+    fn find(&self, key: &CancelKey) -> Option<Arc<CancelTarget>> {
         let of_pid = self.by_pid.get(&key.pid)?;
         let mut found = None;
         for (known, target) in of_pid.iter() {
             if known == key {
-                found = Some(target.clone());
+                found = Some(Arc::clone(target));
             }
         }
         found
@@ -148,9 +150,7 @@ impl Registered {
 
     /// Cancels what its session's warehouse is doing, as the client would.
     pub(crate) async fn cancel(&self) -> Cancelled {
-        // Only its own drop takes it out.
-        let Some(target) = self.keys.find(&self.key) else { return Cancelled::Unknown };
-        target.cancel().await
+        self.target.cancel().await
     }
 }
 
