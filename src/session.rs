@@ -28,10 +28,11 @@ use crate::limits::handshakes::HandshakePermit;
 use crate::relay::{self, Legs};
 use crate::session_id::SessionId;
 use crate::spec::{self, Named};
-use crate::startup::request::SentUser;
+use crate::startup::request::{SentUser, Version};
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol};
 use crate::upstream::parameters::{self, Passed};
 use crate::upstream::{Asker, UpstreamConn};
+use crate::wire::Wire;
 
 mod cancels;
 mod connect;
@@ -118,6 +119,12 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
             cancel(&shared.cancels, session, wire, &key).await;
             return None;
         }
+        Ok(Accepted::Unsupported(wire, Version { major, minor })) => {
+            let error = SessionError::Version(major, minor);
+            session.happened(&Event::Refused(&error));
+            refuse(wire, &error, session.id(), Some(unproven)).await;
+            return None;
+        }
         // It may not speak PostgreSQL at all: it is not told why.
         Err(error) => {
             session.happened(&Event::Refused(&error));
@@ -146,7 +153,7 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
         }
         Err((error, unproven)) => {
             session.happened(&Event::Refused(&error));
-            refuse(client, &error, session.id(), unproven).await;
+            refuse(client.wire, &error, session.id(), unproven).await;
             None
         }
     }
@@ -177,9 +184,6 @@ impl Login<'_> {
     async fn admit(&self, client: &mut Client, port_of: Option<&ConnId>) -> Result<Admitted, SessionError> {
         let Self { shared, live, session } = self;
         let startup = &client.startup;
-        if startup.major != 3 {
-            return Err(SessionError::Version(startup.major, startup.minor));
-        }
         let user = startup.user().ok_or(SessionError::UserMissing)?;
         let known_as = live.accounts.known_as(user.name());
         session.happened(&Event::Asked { known_as: &known_as, startup });
@@ -283,9 +287,9 @@ impl Login<'_> {
 
 /// Tells the client the one reason why it is refused, if it is owed any. `unproven`: the client may
 /// lose its permit meanwhile.
-async fn refuse(mut client: Client, error: &SessionError, id: SessionId, unproven: Option<Unproven>) {
+async fn refuse(mut wire: Wire, error: &SessionError, id: SessionId, unproven: Option<Unproven>) {
     let Some(words) = error.words(id) else { return };
-    let farewell = client.wire.farewell(&words);
+    let farewell = wire.farewell(&words);
     match unproven {
         Some(unproven) => tokio::select! {
             () = farewell => {}

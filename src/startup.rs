@@ -12,7 +12,7 @@ use tracing::trace;
 
 pub(crate) use self::error::StartupError;
 pub(crate) use self::peer::Peer;
-use self::request::{Packet, StartupParams};
+use self::request::{Packet, StartupParams, Version};
 use self::tls::Shown;
 use crate::stream;
 use crate::stream::tls::ServerSide;
@@ -39,6 +39,8 @@ pub(crate) enum Accepted {
     Client(Client),
     /// A CancelRequest: it is answered by closing, in TLS or in clear.
     Cancel(Wire, CancelKey),
+    /// A client of a version of the protocol that we cannot read. It can read a refusal.
+    Unsupported(Wire, Version),
 }
 
 /// A client that has sent its startup message.
@@ -77,38 +79,36 @@ pub(crate) async fn accept(
 ) -> Result<Accepted, StartupError> {
     let mut first = [0];
     let is_direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
-    let said = if is_direct {
+    if is_direct {
         trace!("direct TLS");
         let shown = tls.shown().ok_or(StartupError::TlsDisabled)?;
-        let encrypted = Bare { socket, shown }.encrypt().await?.with_alpn()?;
+        let encrypted = Bare { socket, peer, shown }.encrypt().await?.with_alpn()?;
         spoken();
-        encrypted.said().await?
+        encrypted.accepted().await
     } else {
-        let mut clear = InClear { wire: Wire::new(stream::Io(socket)), tls: tls.shown(), refused: Refused::Nothing };
+        let mut clear =
+            InClear { wire: Wire::new(stream::Io(socket)), peer, tls: tls.shown(), refused: Refused::Nothing };
         loop {
             match clear.next().await? {
                 Step::Refused(again) => clear = again,
                 Step::Upgrade(bare) => {
                     let encrypted = bare.encrypt().await?;
                     spoken();
-                    break encrypted.said().await?;
+                    return encrypted.accepted().await;
                 }
-                Step::Said(said) => {
+                Step::Accepted(accepted) => {
                     spoken();
-                    break said;
+                    return Ok(accepted);
                 }
             }
         }
-    };
-    Ok(match said {
-        Said::Startup { wire, tls, startup } => Accepted::Client(Client { wire, tls, peer, startup }),
-        Said::Cancel(wire, key) => Accepted::Cancel(wire, key),
-    })
+    }
 }
 
 /// In clear: anyone on the way can read and change what is said here.
 struct InClear {
     wire: Wire<stream::Io<TcpStream>>,
+    peer: Peer,
     /// `None`: there is none here.
     tls: Option<Arc<Shown>>,
     refused: Refused,
@@ -127,25 +127,21 @@ enum Refused {
 enum Step {
     Refused(InClear),
     Upgrade(Bare),
-    Said(Said),
+    Accepted(Accepted),
 }
 
 /// A socket on which TLS comes next: nothing was read ahead of it.
 struct Bare {
     socket: TcpStream,
+    peer: Peer,
     shown: Arc<Shown>,
 }
 
 /// Inside TLS.
 struct Encrypted {
     stream: Box<ServerSide>,
+    peer: Peer,
     session: TlsSession,
-}
-
-/// The end of the dialogue.
-enum Said {
-    Startup { wire: Wire, tls: Option<TlsSession>, startup: StartupParams },
-    Cancel(Wire, CancelKey),
 }
 
 impl InClear {
@@ -166,10 +162,12 @@ impl InClear {
             (Packet::GssEncRequest, Refused::Tls) => self.refuse(Refused::Both).await,
             (Packet::SslRequest, Refused::Tls | Refused::Both)
             | (Packet::GssEncRequest, Refused::Gss | Refused::Both) => Err(StartupError::AskedTwice),
-            (Packet::Cancel(key), _) => Ok(Step::Said(Said::Cancel(self.wire.boxed(), key))),
+            (Packet::Cancel(key), _) => Ok(Step::Accepted(Accepted::Cancel(self.wire.boxed(), key))),
             (Packet::Startup(startup), _) => {
-                Ok(Step::Said(Said::Startup { wire: self.wire.boxed(), tls: None, startup }))
+                let Self { wire, peer, .. } = self;
+                Ok(Step::Accepted(Accepted::Client(Client { wire: wire.boxed(), tls: None, peer, startup })))
             }
+            (Packet::Unsupported(version), _) => Ok(Step::Accepted(Accepted::Unsupported(self.wire.boxed(), version))),
         }
     }
 
@@ -180,7 +178,7 @@ impl InClear {
         self.answer(ACCEPTED).await?;
         // Nothing is left in the buffer: checked ahead of the answer, and nothing was read since.
         let (stream::Io(socket), _) = self.wire.into_parts();
-        Ok(Step::Upgrade(Bare { socket, shown }))
+        Ok(Step::Upgrade(Bare { socket, peer: self.peer, shown }))
     }
 
     async fn refuse(mut self, refused: Refused) -> Result<Step, StartupError> {
@@ -201,7 +199,7 @@ impl InClear {
 impl Bare {
     /// The TLS handshake, and what it tells.
     async fn encrypt(self) -> Result<Encrypted, StartupError> {
-        let Self { socket, shown } = self;
+        let Self { socket, peer, shown } = self;
         let stream::tls::Accepted { stream, server_name } = stream::tls::accept(socket, &shown.config)
             .await
             .map_err(StartupError::of_handshake)?;
@@ -215,7 +213,7 @@ impl Bare {
             is_constrained: shown.is_constrained(stream.client_certificates()),
             end_point: shown.end_point.clone(),
         };
-        Ok(Encrypted { stream, session })
+        Ok(Encrypted { stream, peer, session })
     }
 }
 
@@ -227,11 +225,13 @@ impl Encrypted {
     }
 
     /// Inside TLS only a startup message or a cancel request makes sense.
-    async fn said(self) -> Result<Said, StartupError> {
-        let mut wire: Wire = Wire::new(self.stream);
+    async fn accepted(self) -> Result<Accepted, StartupError> {
+        let Self { stream, peer, session } = self;
+        let mut wire: Wire = Wire::new(stream);
         match Packet::parse(&wire.startup_packet().await?)? {
-            Packet::Startup(startup) => Ok(Said::Startup { wire, tls: Some(self.session), startup }),
-            Packet::Cancel(key) => Ok(Said::Cancel(wire, key)),
+            Packet::Startup(startup) => Ok(Accepted::Client(Client { wire, tls: Some(session), peer, startup })),
+            Packet::Cancel(key) => Ok(Accepted::Cancel(wire, key)),
+            Packet::Unsupported(version) => Ok(Accepted::Unsupported(wire, version)),
             Packet::SslRequest | Packet::GssEncRequest => Err(StartupError::AskedTwice),
         }
     }

@@ -46,7 +46,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()))
             .collect();
-        StartupParams { major: 3, minor, pairs }
+        StartupParams { minor, pairs }
     }
 
     #[test]

@@ -13,12 +13,9 @@ fn rewritten(packet: &[u8]) -> Option<Vec<u8>> {
         Packet::SslRequest => SSL_REQUEST.to_be_bytes().to_vec(),
         Packet::GssEncRequest => GSSENC_REQUEST.to_be_bytes().to_vec(),
         Packet::Cancel(key) => [&CANCEL_REQUEST.to_be_bytes()[..], &key.to_bytes()].concat(),
-        Packet::Startup(startup) if startup.major != 3 => {
-            assert!(startup.pairs.is_empty());
-            return None;
-        }
+        Packet::Unsupported(_) => return None,
         Packet::Startup(startup) => {
-            let mut bytes = [startup.major.to_be_bytes(), startup.minor.to_be_bytes()].concat();
+            let mut bytes = [3u16.to_be_bytes(), startup.minor.to_be_bytes()].concat();
             for (name, value) in &startup.pairs {
                 bytes.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
             }

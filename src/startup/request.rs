@@ -18,14 +18,22 @@ pub(crate) enum Packet {
     GssEncRequest,
     Cancel(CancelKey),
     Startup(StartupParams),
+    Unsupported(Version),
+}
+
+/// A version of the protocol, as it stands in a StartupMessage.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Version {
+    pub(crate) major: u16,
+    pub(crate) minor: u16,
 }
 
 /// A StartupMessage as sent: its version, and its parameters in their order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct StartupParams {
-    pub(crate) major: u16,
+    /// The minor version; the major one is 3.
     pub(crate) minor: u16,
-    /// Names and values; empty unless the version is 3.x, since others have another layout.
+    /// Names and values.
     pub(crate) pairs: Vec<(String, String)>,
 }
 
@@ -42,19 +50,25 @@ impl Packet {
             CANCEL_REQUEST => CancelKey::parse(body)
                 .map(Self::Cancel)
                 .ok_or(StartupError::Malformed("cancel request")),
-            version => StartupParams::parse(version, body).map(Self::Startup),
+            version => match Version::of(version) {
+                Version { major: 3, minor } => StartupParams::parse(minor, body).map(Self::Startup),
+                // Its parameters have another layout.
+                other => Ok(Self::Unsupported(other)),
+            },
         }
     }
 }
 
+impl Version {
+    fn of(code: u32) -> Self {
+        let [a, b, c, d] = code.to_be_bytes();
+        Self { major: u16::from_be_bytes([a, b]), minor: u16::from_be_bytes([c, d]) }
+    }
+}
+
 impl StartupParams {
-    fn parse(version: u32, mut body: &[u8]) -> Result<Self, StartupError> {
-        let [a, b, c, d] = version.to_be_bytes();
-        let (major, minor) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    fn parse(minor: u16, mut body: &[u8]) -> Result<Self, StartupError> {
         let mut pairs = Vec::new();
-        if major != 3 {
-            return Ok(Self { major, minor, pairs });
-        }
         const BAD: StartupError = StartupError::Malformed("parameters are not pairs of UTF-8 C strings");
         loop {
             let name = wire::take_cstr(&mut body).ok_or(BAD)?;
@@ -63,7 +77,7 @@ impl StartupParams {
             }
             pairs.push((name.to_owned(), wire::take_cstr(&mut body).ok_or(BAD)?.to_owned()));
         }
-        if body.is_empty() { Ok(Self { major, minor, pairs }) } else { Err(BAD) }
+        if body.is_empty() { Ok(Self { minor, pairs }) } else { Err(BAD) }
     }
 
     /// The value of a parameter; as in PostgreSQL the last one counts.
@@ -174,12 +188,12 @@ mod tests {
             ("zoë~größe", "zoë", Some("größe")),
         ] {
             let pairs = vec![("user".to_owned(), sent.to_owned())];
-            let user = StartupParams { major: 3, minor: 0, pairs }.user().unwrap();
+            let user = StartupParams { minor: 0, pairs }.user().unwrap();
             assert_eq!((user.name(), user.conn_id(), user.as_sent()), (name, conn_id, sent));
         }
         for sent in ["", "~", "~sales"] {
             let pairs = vec![("user".to_owned(), sent.to_owned())];
-            assert_eq!(StartupParams { major: 3, minor: 0, pairs }.user(), None, "{sent:?}");
+            assert_eq!(StartupParams { minor: 0, pairs }.user(), None, "{sent:?}");
         }
     }
 
@@ -202,7 +216,7 @@ mod tests {
         assert!(Packet::parse(b"\x04\xd2\x16\x2fx").is_err());
         assert!(matches!(Packet::parse(b"\x04\xd2\x16\x2e\0\0\0\x01abcd"), Ok(Packet::Cancel(_))));
         assert!(Packet::parse(b"\x04\xd2\x16\x2e\0\0\0\x01").is_err());
-        let Ok(Packet::Startup(old)) = Packet::parse(b"\0\x02\0\0anything") else { panic!() };
-        assert_eq!((old.major, old.minor), (2, 0));
+        let Ok(Packet::Unsupported(old)) = Packet::parse(b"\0\x02\0\x07anything") else { panic!() };
+        assert_eq!((old.major, old.minor), (2, 7));
     }
 }

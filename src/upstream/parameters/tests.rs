@@ -29,7 +29,7 @@ fn passed(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn startup(pairs: &[(&str, &str)]) -> StartupParams {
-    StartupParams { major: 3, minor: 0, pairs: owned(pairs) }
+    StartupParams { minor: 0, pairs: owned(pairs) }
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
