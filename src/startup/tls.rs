@@ -1,7 +1,9 @@
 //! TLS towards clients: the listener's settings and its side of the handshake.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -43,7 +45,7 @@ const RECORD_HEADER_BYTES: usize = 5;
 /// The listener's TLS.
 pub(crate) struct ServerTls {
     /// What new clients are shown. `None`: SSLRequest is answered with `N`.
-    shown: Option<RwLock<Arc<Shown>>>,
+    shown: Option<ArcSwap<Shown>>,
     /// What it was made of, so that each part can be renewed by itself.
     parts: Mutex<Parts>,
     /// What of it is about to end, and when that was told.
@@ -133,18 +135,14 @@ impl ServerTls {
         let parts = Parts { certificate: pair, clients, channel_binding };
         let shown = match listen.tls {
             TlsMode::Disable => None,
-            TlsMode::Require | TlsMode::Prefer => Some(RwLock::new(Arc::new(Shown::new(&parts)?))),
+            TlsMode::Require | TlsMode::Prefer => Some(ArcSwap::from_pointee(Shown::new(&parts)?)),
         };
         Ok(Self { shown, parts: Mutex::new(parts), told: Told::default(), clock, required, salt_key })
     }
 
     /// Each certificate and list that has ended, is about to, or has not begun.
     pub(crate) fn aging(&self) -> Vec<Aging> {
-        let terms = self
-            .parts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .terms();
+        let terms = self.parts.lock().terms();
         Aging::among(&terms, self.clock.now())
             .map(|(_, aging)| aging)
             .collect()
@@ -153,19 +151,13 @@ impl ServerTls {
     /// Logs each of those: all of them where they were just read, else what has not been told for a
     /// day, or is new.
     pub(crate) fn tell_of_age(&self, is_read: bool) {
-        let terms = self
-            .parts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .terms();
+        let terms = self.parts.lock().terms();
         self.told.tell(&terms, self.clock.now(), is_read);
     }
 
     /// What a client that connects now is shown.
     pub(super) fn shown(&self) -> Option<Arc<Shown>> {
-        self.shown
-            .as_ref()
-            .map(|shown| Arc::clone(&shown.read().unwrap_or_else(PoisonError::into_inner)))
+        self.shown.as_ref().map(ArcSwap::load_full)
     }
 
     /// Meets new clients with another part. Fake salts stay as they are: strangers would see them
@@ -175,7 +167,7 @@ impl ServerTls {
     /// See [`ServerTlsError`]; then the old one stays.
     pub(crate) fn renew(&self, renewed: &Renewed<'_>) -> Result<(), ServerTlsError> {
         // Held throughout: two parts renewed at once both stay.
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock();
         let mut new = parts.clone();
         match (renewed, &mut new.clients) {
             (Renewed::Identity(cert, key), _) => {
@@ -188,7 +180,7 @@ impl ServerTls {
         let made = Arc::new(Shown::new(&new)?);
         *parts = new;
         if let Some(shown) = &self.shown {
-            *shown.write().unwrap_or_else(PoisonError::into_inner) = made;
+            shown.store(made);
         }
         drop(parts);
         self.tell_of_age(true);
