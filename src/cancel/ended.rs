@@ -5,9 +5,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::wire::cancel_key::CancelKey;
@@ -61,7 +61,7 @@ impl EndedKeys {
 
     /// The memory, without the keys of sessions that ended too long ago.
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock();
         while memory
             .ends
             .front()

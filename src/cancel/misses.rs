@@ -8,10 +8,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::address::{is_in, neighbourhood};
@@ -53,7 +53,7 @@ impl Misses {
 
     /// How many misses of the pair there are in its minute, with this one.
     fn next_of(&self, pair: (IpAddr, u32)) -> u32 {
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of = self.of.lock();
         if of.len() >= MAX_PAIRS {
             of.retain(|_, (since, _)| since.elapsed() < MINUTE);
         }
@@ -101,6 +101,6 @@ mod tests {
         for n in 0..u32::try_from(MAX_PAIRS + 10).unwrap() {
             misses.count(ip("10.0.0.1"), n);
         }
-        assert!(misses.of.lock().unwrap().len() <= MAX_PAIRS);
+        assert!(misses.of.lock().len() <= MAX_PAIRS);
     }
 }

@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::config::value::{Stage, Term};
@@ -101,7 +101,7 @@ impl Told {
     /// Tells of each that is due: all of them where they were just read.
     pub(super) fn tell(&self, terms: &[(Of, Term)], now: SystemTime, is_read: bool) {
         let due: Vec<_> = {
-            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.0.lock();
             told.retain(|key, _| terms.contains(key));
             let due = Aging::among(terms, now).filter(|(key, aging)| {
                 let (breaks, last) = told
@@ -151,12 +151,11 @@ mod tests {
         let before: Vec<_> = told
             .0
             .lock()
-            .unwrap()
             .iter()
             .map(|(key, at)| (key.clone(), *at))
             .collect();
         told.tell(terms, now, is_read);
-        let after = told.0.lock().unwrap();
+        let after = told.0.lock();
         after
             .iter()
             .filter(|(key, at)| {
