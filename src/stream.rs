@@ -1,6 +1,6 @@
-//! The seam under login and relay: one leg's bytes, whatever carries them.
+//! The seam under login and relay: the bytes of one leg, over plain TCP ([`Io`]) or TLS ([`tls`]).
 //!
-//! Owns how plain TCP ([`Io`]) and TLS ([`tls`]) look alike: read some, write some, close.
+//! Both look alike here: read some, write some, flush, close.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ pub(crate) mod outgoing;
 pub(crate) mod scratch;
 pub(crate) mod tls;
 
-/// One leg of a session.
+/// One leg of a session: the connection of a client, or that to a warehouse.
 pub(crate) trait Stream: Send {
     /// Reads some bytes into `into`, which is not empty. 0 = the peer sends no more, by
     /// close_notify or without.
@@ -37,15 +37,15 @@ pub(crate) trait Stream: Send {
     /// Flushes, then ends our side (close_notify where there is TLS, then FIN). Reading goes on.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// The login is over. Until it is, what was read is wiped from buffers that outlive the read:
+    /// Says that the login is over. Until then plaintext is wiped from buffers that outlive a read:
     /// it may be a password.
     fn end_login(&mut self) {}
 
-    /// The socket below, where there is one.
+    /// The socket below the stream, where there is one.
     fn socket(&self) -> Option<&TcpStream>;
 }
 
-/// A leg whose kind no longer matters.
+/// A leg whose kind of stream no longer matters.
 pub(crate) type Leg = Box<dyn Stream>;
 
 impl Stream for Leg {
@@ -74,7 +74,7 @@ impl Stream for Leg {
     }
 }
 
-/// Sends all of `bytes` on their way. Not cancel safe: an unknown part may have been sent.
+/// Sends all of `bytes` and flushes. Not cancel safe: an unknown part may have been sent.
 pub(crate) async fn send(stream: &mut impl Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let taken = poll_fn(|cx| stream.poll_write(cx, bytes)).await?;
@@ -86,17 +86,17 @@ pub(crate) async fn send(stream: &mut impl Stream, mut bytes: &[u8]) -> io::Resu
     poll_fn(|cx| stream.poll_flush(cx)).await
 }
 
-/// Ends our side.
+/// Ends our side of a stream, and waits until that is with the kernel.
 pub(crate) async fn close(stream: &mut impl Stream) -> io::Result<()> {
     poll_fn(|cx| stream.poll_close(cx)).await
 }
 
-/// How long a peer may take to be told that it is over.
+/// How long a peer is given to read our last message.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Says the last words, ends our side, and takes what the peer still sends until it ends too:
-/// unread bytes would turn our close into a reset, and the reset could overtake the words. Best
-/// effort, for [`LAST_WORDS`]: it may be gone.
+/// Sends a last message, ends our side, and reads until the peer ends too: unread bytes would turn
+/// our close into a reset, and the reset could overtake the message. Best effort, for
+/// [`LAST_WORDS`]: the peer may be gone.
 pub(crate) async fn farewell(stream: &mut impl Stream, words: &[u8]) {
     let said = async {
         send(stream, words).await?;
@@ -106,7 +106,7 @@ pub(crate) async fn farewell(stream: &mut impl Stream, words: &[u8]) {
     let _ = timeout(LAST_WORDS, said).await;
 }
 
-/// Takes and drops what the peer still sends, to the end of its stream.
+/// Reads and drops the bytes that the peer still sends, to the end of its stream.
 pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
     while poll_fn(|cx| stream.poll_read(cx, Scratch::take().payload())).await? > 0 {}
     Ok(())
@@ -116,14 +116,14 @@ pub(crate) async fn drain(stream: &mut impl Stream) -> io::Result<()> {
 /// (an NLB forgets one after 350 s).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KeepAlive {
-    /// Silence before the first probe; `None`: nothing is probed, and the kernel's own limits
+    /// The silence before the first probe. `None`: nothing is probed, and the kernel's own limits
     /// apply, of a quarter of an hour.
     pub(crate) idle: Option<Duration>,
     pub(crate) probes: Probes,
 }
 
 impl KeepAlive {
-    /// Sets it for a connection.
+    /// Sets keepalive for a connection, if there is to be any.
     pub(crate) fn set(self, socket: &impl AsFd) -> io::Result<()> {
         let Some(idle) = self.idle else { return Ok(()) };
         let Probes { interval, count, .. } = self.probes;

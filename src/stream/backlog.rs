@@ -2,47 +2,49 @@
 
 use zeroize::Zeroize;
 
-/// Bytes that wait. Holds no memory when empty.
+/// A queue of bytes that wait to be passed on. It holds no memory when empty.
 #[derive(Default)]
 pub(crate) struct Backlog {
     bytes: Vec<u8>,
-    /// Where the waiting ones begin.
+    /// Where the waiting bytes begin.
     start: usize,
 }
 
 impl Backlog {
-    /// What waits.
+    /// The bytes that wait.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// The same, to be changed in place.
+    /// The bytes that wait, to be changed in place.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.start..).unwrap_or_default()
     }
 
+    /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.bytes.len()
     }
 
-    /// Puts more behind what waits.
+    /// Puts bytes at the end of the queue.
     pub(crate) fn push(&mut self, more: &[u8]) {
         self.bytes.extend_from_slice(more);
     }
 
-    /// Room behind what waits, of which `used` is to be kept: see [`Backlog::shrink`].
+    /// Makes room for `by` bytes at the end of the queue. Those that are not used are to be taken
+    /// away again by [`Backlog::shrink`].
     pub(crate) fn grow(&mut self, by: usize) -> &mut [u8] {
         let from = self.bytes.len();
         self.bytes.resize(from + by, 0);
         self.bytes.get_mut(from..).unwrap_or_default()
     }
 
-    /// Takes the last bytes away again.
+    /// Takes the last `by` bytes away.
     pub(crate) fn shrink(&mut self, by: usize) {
         self.bytes.truncate(self.bytes.len().saturating_sub(by));
     }
 
-    /// The first bytes have been passed on.
+    /// Takes the first `count` bytes away: they have been passed on.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start = self.bytes.len().min(self.start + count);
         if self.is_empty() {
@@ -50,7 +52,8 @@ impl Backlog {
         }
     }
 
-    /// [`Backlog::drain_into`] for what may be a password: nothing of it is left behind.
+    /// Moves as many bytes as fit into the front of `into`, and wipes them here: they may be a
+    /// password.
     pub(crate) fn drain_and_wipe_into(&mut self, into: &mut [u8]) -> usize {
         let count = self.bytes().len().min(into.len());
         if let (Some(to), Some(from)) = (into.get_mut(..count), self.bytes_mut().get_mut(..count)) {
@@ -61,7 +64,7 @@ impl Backlog {
         count
     }
 
-    /// Moves as many as fit into the front of `into`.
+    /// Moves as many bytes as fit into the front of `into`.
     pub(crate) fn drain_into(&mut self, into: &mut [u8]) -> usize {
         let count = self.bytes().len().min(into.len());
         if let (Some(to), Some(from)) = (into.get_mut(..count), self.bytes().get(..count)) {

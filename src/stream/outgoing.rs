@@ -1,5 +1,5 @@
-//! What the kernel still holds of what was sent to a peer, and when the peer was last heard, asked
-//! through sock_diag(7).
+//! Bytes on their way to a peer that the kernel still holds, and the time since the peer was last
+//! heard, asked through sock_diag(7).
 //!
 //! TCP_USER_TIMEOUT would judge by the same, but not well: it ends the connection of a peer that
 //! answers and just reads nothing for a while (`tcp_probe_timer`, Linux 5.11 and later;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
-/// One connection, as the kernel sees it.
+/// The state of the way to one peer, as the kernel sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Outgoing {
     /// Bytes that the kernel took and the peer has not acknowledged: on their way, or waiting for
@@ -73,8 +73,8 @@ pub(crate) fn outgoing(socket: &TcpStream) -> io::Result<Outgoing> {
     parse(answer.get(..length).unwrap_or_default()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// Whether an error says that the system is short of files or memory just now, rather than that it
-/// does not answer at all.
+/// Whether an error of [`outgoing`] says that the system is short of files or memory just now,
+/// rather than that it does not answer at all.
 pub(crate) fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }

@@ -34,10 +34,10 @@ pub(crate) type ServerSide = Tls<Server>;
 /// A TLS session in which we are the client, past its handshake.
 pub(crate) type ClientSide = Tls<Client>;
 
-/// A client that has completed its handshake.
-pub(crate) struct Accepted {
+/// A client that has completed its handshake, and the server name that it told in it.
+pub(crate) struct AcceptedClient {
     pub(crate) stream: Box<ServerSide>,
-    /// The server name that it asked for (SNI), in lower case.
+    /// The server name that the client asked for (SNI), in lower case.
     pub(crate) server_name: Option<String>,
 }
 
@@ -57,20 +57,20 @@ pub(crate) async fn connect(
 ///
 /// # Errors
 /// As [`connect`].
-pub(crate) async fn accept(socket: TcpStream, config: &ServerConfig) -> io::Result<Accepted> {
+pub(crate) async fn accept(socket: TcpStream, config: &ServerConfig) -> io::Result<AcceptedClient> {
     let (config, listener) = NameListener::put_into(config);
     let stream = Tls::handshake(socket, Server::new(Arc::new(config)).map_err(invalid)?).await?;
-    Ok(Accepted { stream, server_name: listener.name() })
+    Ok(AcceptedClient { stream, server_name: listener.name() })
 }
 
 impl ServerSide {
-    /// What ALPN agreed on.
+    /// The protocol that ALPN has agreed on.
     pub(crate) fn alpn_protocol(&self) -> Option<&[u8]> {
         self.side().alpn_protocol()
     }
 
-    /// The client's certificate and those that it sent along, which the verifier of the
-    /// configuration has accepted; empty where it has none.
+    /// The client's certificate, which the verifier of the configuration has accepted, and those
+    /// that it sent along; empty where it has none.
     pub(crate) fn client_certificates(&self) -> &[CertificateDer<'_>] {
         self.side().peer_certificates().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Records to plaintext and back: what rustls is asked, without a socket.
+//! Records to plaintext and back, without a socket: the one place that drives rustls.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use super::super::backlog::Backlog;
 use super::side::Side;
 
-/// One side of a TLS session, and the bytes that wait on either side of it.
+/// rustls's connection, and the bytes that wait on either side of it.
 pub(super) struct Codec<S> {
     pub(super) side: S,
     /// Half a record, or half a handshake message: received but not decoded. rustls remembers how
@@ -26,13 +26,13 @@ pub(super) struct Codec<S> {
 }
 
 impl<S: Side> Codec<S> {
-    /// Nothing received, nothing said.
+    /// Starts a session on which nothing has been received or sent.
     pub(super) fn new(side: S) -> Self {
         let (undecoded, unread, unsent) = (Backlog::default(), Backlog::default(), Backlog::default());
         Self { side, undecoded, unread, unsent, failure: None, ended: false, closed: false }
     }
 
-    /// Lets rustls say what it has to say, and `then` write.
+    /// Lets rustls encode what it has to send by itself, and then lets `then` write.
     pub(super) fn drive(
         &mut self,
         then: impl FnOnce(&mut WriteTraffic<'_, S::Data>) -> Result<(), EncryptError>,
@@ -42,8 +42,8 @@ impl<S: Side> Codec<S> {
     }
 
     /// Decodes all whole records: plaintext goes to `into` and, where it does not fit, to `unread`;
-    /// what rustls has to say goes to `unsent`; what is left of `incoming` goes to `undecoded`.
-    /// Then `then` may write, if that is possible.
+    /// what rustls has to send by itself goes to `unsent`; half a record at the end of `incoming`
+    /// goes to `undecoded`. Then `then` may write, if the handshake is over.
     pub(super) fn decode(
         &mut self,
         incoming: &mut [u8],
@@ -116,7 +116,7 @@ impl<S: Side> Codec<S> {
     }
 }
 
-/// Puts what rustls has to say behind what waits.
+/// Puts a record that rustls has to send behind those that wait.
 fn encode<D>(mut data: EncodeTlsData<'_, D>, unsent: &mut Backlog) -> io::Result<()> {
     let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) else { return Ok(()) };
     data.encode(unsent.grow(size.required_size))
@@ -124,11 +124,12 @@ fn encode<D>(mut data: EncodeTlsData<'_, D>, unsent: &mut Backlog) -> io::Result
         .map_err(io::Error::other)
 }
 
-/// Nothing to write.
+/// Writes nothing: a `then` for [`Codec::decode`].
 pub(super) fn nothing<D>(_: &mut WriteTraffic<'_, D>) -> Result<(), EncryptError> {
     Ok(())
 }
 
+/// Puts an error of rustls's into one of the stream's.
 pub(super) fn invalid(error: rustls::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }

@@ -1,4 +1,4 @@
-//! A TLS session on a socket: when bytes are received and sent.
+//! A TLS session on a socket: receiving and sending what the codec decodes and encodes.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -53,12 +53,12 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Tls<S, T> {
         }
     }
 
-    /// Receives once and decodes: how much of `into` is filled, which may be nothing. `None`: the
-    /// end of the stream.
+    /// Receives once and decodes. `Some`: how much of `into` is filled, which may be nothing.
+    /// `None`: the stream has ended.
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
         let mut scratch = Scratch::take();
         let room = scratch.payload();
-        // Of a stranger no more is taken than may be kept.
+        // Of an unproven peer no more is received than may be kept.
         let most = if self.codec.side.is_handshaking() { S::MAX_UNDECODED } else { SCRATCH_BYTES };
         let room = room.get_mut(..most.min(SCRATCH_BYTES)).unwrap_or_default();
         let held = self.codec.undecoded.bytes().len();
@@ -87,7 +87,8 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Tls<S, T> {
         Poll::Ready(filled.map(Some))
     }
 
-    /// The same for a handshake message that is longer than a scratch buffer.
+    /// Does what [`Self::poll_receive`] does for a handshake message that is longer than a scratch
+    /// buffer.
     fn poll_receive_long(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<Option<usize>>> {
         let mut back = ReadBuf::new(self.codec.undecoded.grow(SCRATCH_BYTES));
         let read = Pin::new(&mut self.socket).poll_read(cx, &mut back);
@@ -105,8 +106,8 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Tls<S, T> {
         )
     }
 
-    /// Sends what `write` encrypts into scratch, behind what waits already; keeps what the kernel
-    /// does not take.
+    /// Sends the records that `write` encrypts into scratch, behind those that wait already. What
+    /// the kernel does not take waits too.
     fn poll_encrypted(
         &mut self,
         cx: &mut Context<'_>,
@@ -129,6 +130,7 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Tls<S, T> {
         Ok(())
     }
 
+    /// Sends what waits. Ready when nothing does.
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.codec.unsent.is_empty() {
             let sent = ready!(Pin::new(&mut self.socket).poll_write(cx, self.codec.unsent.bytes()))?;

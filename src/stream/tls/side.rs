@@ -5,12 +5,12 @@ use rustls::unbuffered::UnbufferedStatus;
 pub(super) use rustls::client::UnbufferedClientConnection as Client;
 pub(super) use rustls::server::UnbufferedServerConnection as Server;
 
-/// Client or server.
+/// One of rustls's two unbuffered connections.
 pub(crate) trait Side: Send {
-    /// rustls's own bookkeeping.
+    /// The part of rustls's state that the two do not share.
     type Data;
 
-    /// Most ciphertext that is kept undecoded: half a record (16 KiB and its header), or a
+    /// The most ciphertext that is kept undecoded: half a record (16 KiB and its header), or a
     /// handshake message in several records (64 KiB).
     const MAX_UNDECODED: usize;
 
@@ -28,7 +28,7 @@ pub(crate) trait Side: Send {
 impl Side for Client {
     type Data = rustls::client::ClientConnectionData;
 
-    /// A chain of certificates is long.
+    /// A server's chain of certificates may be long.
     const MAX_UNDECODED: usize = 128 * 1024;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
@@ -47,7 +47,7 @@ impl Side for Client {
 impl Side for Server {
     type Data = rustls::server::ServerConnectionData;
 
-    /// Strangers send it, thousands at once: as much as a ClientHello and a record need.
+    /// Unproven clients send it, thousands at once: as much as a ClientHello and a record need.
     const MAX_UNDECODED: usize = 32 * 1024;
 
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {

@@ -187,7 +187,7 @@ async fn damaged_records_end_alike() {
 
 /// However they are received: one by one, or all at once.
 #[tokio::test(start_paused = true)]
-async fn what_came_whole_ahead_of_a_damaged_record_is_read() {
+async fn plaintext_ahead_of_a_damaged_record_is_read() {
     for (side, version) in ALL {
         let session = small(side, version, Shape::default());
         let (_, records) = session.play(By::Oracle).await;
