@@ -23,18 +23,20 @@ use crate::wire::cancel_key::CancelKey;
 mod ended;
 mod misses;
 
-/// Where a cancel request goes: the very server that the session is on, and its own key there.
+/// The warehouse that a session is on, by the address that it was reached at, and the session's own
+/// key there: where its cancel requests go. The live key and its [`Registered`] share one.
 #[derive(Debug)]
 pub(crate) struct CancelTarget {
     session: SessionId,
     route: Arc<Route>,
     address: SocketAddr,
     key: CancelKey,
-    /// One at a time: each costs the warehouse a connection.
+    /// Held by the one request that is on its way: each costs the warehouse a connection.
     turn: Semaphore,
 }
 
 impl CancelTarget {
+    /// Names the server at `address`, which `route` leads to, and the session's key there.
     pub(crate) fn new(session: SessionId, route: Arc<Route>, address: SocketAddr, key: CancelKey) -> Self {
         Self { session, route, address, key, turn: Semaphore::new(1) }
     }
@@ -48,10 +50,10 @@ impl CancelTarget {
     }
 }
 
-/// What became of a CancelRequest.
+/// The fate of a CancelRequest.
 #[derive(Debug)]
 pub(crate) enum Cancelled {
-    /// The warehouse of this session has it.
+    /// The warehouse of this session has been sent the request.
     Forwarded(SessionId),
     /// Another request for this session is on its way; this one is dropped.
     Already(SessionId),
@@ -61,21 +63,24 @@ pub(crate) enum Cancelled {
     Unknown,
     /// A session has this pid, and another key.
     Missed,
-    /// The same, and the address has missed this pid too often: somebody guesses.
+    /// A session has this pid, and another key; and the address has missed this pid so often that
+    /// somebody guesses.
     Limited,
-    /// The warehouse of this session could not be told.
+    /// The warehouse of this session could not be reached.
     Failed(SessionId, UpstreamError),
 }
 
-/// All live keys, and who guesses at them. Shared by all sessions.
+/// All live keys, those of sessions that have just ended, and a count of guesses. All sessions
+/// share one. A shard of its map is locked for a look-up or an insertion, never across an await.
 pub(crate) struct CancelKeys {
-    /// Several servers may use the same pid at once.
+    /// The live keys by pid, which several servers may use at once.
     by_pid: DashMap<u32, Vec<(CancelKey, Arc<CancelTarget>)>>,
     ended: EndedKeys,
     misses: Misses,
 }
 
-/// A key that is honoured as long as this lives.
+/// A session's key, which cancel requests are served by as long as this value lives. Dropping it
+/// makes them too late.
 pub(crate) struct Registered {
     keys: Arc<CancelKeys>,
     key: CancelKey,
@@ -83,12 +88,12 @@ pub(crate) struct Registered {
 }
 
 impl CancelKeys {
-    /// No keys yet. `exempt`: networks whose misses are not counted.
+    /// Starts without keys. No misses are counted of the networks in `exempt`.
     pub(crate) fn new(exempt: &[IpNet]) -> Self {
         Self { by_pid: DashMap::new(), ended: EndedKeys::default(), misses: Misses::new(exempt) }
     }
 
-    /// Makes a key for a session. `None` where there is no randomness.
+    /// Makes a key for a session, with the warehouse's pid. `None`: the system gives no randomness.
     pub(crate) fn register(self: &Arc<Self>, target: CancelTarget) -> Option<Registered> {
         let pid = target.key.pid;
         let mut of_pid = self.by_pid.entry(pid).or_default();
@@ -124,12 +129,13 @@ impl CancelKeys {
         }
     }
 
-    /// How many keys are live.
+    /// Counts the live keys.
     pub(crate) fn len(&self) -> usize {
         self.by_pid.iter().map(|of_pid| of_pid.len()).sum()
     }
 
-    /// Every key of the pid is compared, each in constant time.
+    /// Finds the session that has this key. Every key of the pid is compared, each in constant
+    /// time.
     fn find(&self, key: &CancelKey) -> Option<Arc<CancelTarget>> {
         let of_pid = self.by_pid.get(&key.pid)?;
         let mut found = None;
@@ -148,7 +154,7 @@ impl Registered {
         &self.key
     }
 
-    /// Cancels what its session's warehouse is doing, as the client would.
+    /// Cancels the query that the session's warehouse is running, as a request of its client would.
     pub(crate) async fn cancel(&self) -> Cancelled {
         self.target.cancel().await
     }
@@ -156,7 +162,7 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // Ahead of its removal: at no moment is it unknown to both.
+        // Ahead of the removal, so that at no moment the key is in neither.
         self.keys.ended.add(&self.key);
         if let dashmap::Entry::Occupied(mut of_pid) = self.keys.by_pid.entry(self.key.pid) {
             of_pid.get_mut().retain(|(key, _)| *key != self.key);

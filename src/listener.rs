@@ -19,27 +19,28 @@ use crate::session::{self, Arrival, Live, Shared};
 use crate::startup::proxy_protocol;
 use crate::telemetry::{LineKind, Repeats, Verdict};
 
-/// Connections that the kernel holds for us; more than a burst of logins.
+/// The number of connections that the kernel queues for us: more than a burst of logins.
 const BACKLOG: i32 = 4096;
 
 /// Pause after an accept that failed for want of file descriptors or memory: they come back by
 /// themselves.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Single-threaded runtimes, one per core: a session stays on one of them for life.
+/// The single-threaded runtimes that sessions run on, one per core. A session stays on one for
+/// life.
 pub struct Workers {
     handles: Vec<Handle>,
     next: AtomicUsize,
 }
 
 impl Workers {
-    /// Deals to these in turn.
+    /// Deals sessions to these runtimes in turn.
     #[must_use]
     pub fn new(handles: Vec<Handle>) -> Self {
         Self { handles, next: AtomicUsize::new(0) }
     }
 
-    /// The runtime we are on does it all: as in tests.
+    /// Runs all sessions on the runtime that calls this, as tests do.
     #[must_use]
     pub fn current() -> Self {
         Self::new(vec![Handle::current()])
@@ -51,7 +52,7 @@ impl Workers {
     }
 }
 
-/// How long the connections that were queued when the close began are taken out of the queue.
+/// How long an acceptor that closes goes on with connections that were queued before.
 const LAST_ACCEPTS: Duration = Duration::from_secs(1);
 
 /// Deals the connections of all listeners to the workers. `App` and the acceptors' tasks hold it.
@@ -65,14 +66,17 @@ pub(crate) struct Acceptor {
     pub(crate) tasks: TaskTracker,
 }
 
-/// Whether other processes may listen on the same address, and get a share of its connections.
+/// Whether other processes may listen on the same address (SO_REUSEPORT), and get a share of its
+/// connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ports {
+    /// They may.
     Shared,
+    /// They may not.
     Own,
 }
 
-/// A listener, and whose own port it is. `None`: it is open to all connections.
+/// A bound listener. `port_of` names the connection that alone is reached by it; `None`: all are.
 pub(crate) struct Bound {
     pub(crate) listener: TcpListener,
     pub(crate) port_of: Option<Arc<ConnId>>,
@@ -108,7 +112,7 @@ pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: Cance
             match listener.accept().await {
                 Ok((socket, peer)) => acceptor.deal(socket.into_std(), peer, port_of),
                 Err(error) => {
-                    tell_of(&acceptor.shared.repeats, "accept failed", None, &error);
+                    warn_of(&acceptor.shared.repeats, "accept failed", None, &error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -127,8 +131,8 @@ pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: Cance
     }
 }
 
-/// What a queue holds, as `accept` takes it out without blocking; not what others go on putting in
-/// for as long as we take.
+/// Takes out of a queue all that `accept` gives without blocking, but no more than a queue holds:
+/// clients may fill it as fast as it is emptied.
 fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
     // Linux lets one more wait than it was asked to.
     let tries = (0..=BACKLOG).map_while(move |_| match accept() {
@@ -141,7 +145,7 @@ fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = 
 }
 
 impl Acceptor {
-    /// Gives a connection to the next worker.
+    /// Takes a handshake permit for a connection, and gives both to the next worker.
     fn deal(&self, socket: io::Result<std::net::TcpStream>, address: SocketAddr, port_of: Option<&Arc<ConnId>>) {
         let live = self.live.load_full();
         let prepared = socket.and_then(|socket| {
@@ -167,14 +171,14 @@ impl Acceptor {
                     let arrival = Box::new(Arrival { socket, address, port_of, handshake });
                     session::run(shared, live, session, arrival).await
                 }
-                Err(error) => tell_of(&shared.repeats, "a connection was lost", Some(address.ip()), &error),
+                Err(error) => warn_of(&shared.repeats, "a connection was lost", Some(address.ip()), &error),
             }
         };
         self.tasks.spawn_on(serving, worker);
     }
 }
 
-fn tell_of(repeats: &Repeats, event: &'static str, client: Option<IpAddr>, error: &io::Error) {
+fn warn_of(repeats: &Repeats, event: &'static str, client: Option<IpAddr>, error: &io::Error) {
     let kind = LineKind { level: Level::WARN, event, class: "", client, conn_id: None };
     if let Verdict::Write(left_out) = repeats.judge(kind) {
         let client_addr = client.map(|client| client.to_canonical().to_string());

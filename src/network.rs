@@ -1,11 +1,11 @@
-//! What a proxy takes from the network around it: how names are looked up, and how a peer that
-//! vanished is noticed. Tests give their own to [`App::start_on`](crate::app::App::start_on).
+//! The network around a proxy: how names are looked up, and how a vanished peer is noticed. Tests
+//! give their own to [`App::start_on`](crate::app::App::start_on).
 
 use std::time::Duration;
 
 pub use crate::resolver::{LookUp, system};
 
-/// The network that a proxy is on.
+/// The network that a proxy is on, as far as tests replace it.
 #[derive(Clone)]
 pub struct Network {
     /// Looks warehouses' host names up.
@@ -14,7 +14,7 @@ pub struct Network {
     pub probes: Probes,
 }
 
-/// How a peer that says nothing more is found to be gone. The defaults are fixed by the contract of
+/// The probes by which a silent peer is found to be gone. The defaults are fixed by the contract of
 /// `upstream.keepalive`; tests shrink them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Probes {

@@ -21,7 +21,7 @@ pub(crate) mod notice;
 pub(crate) mod refusal;
 
 /// Longest startup message read, in bytes; PostgreSQL's own bound (MAX_STARTUP_PACKET_LENGTH,
-/// pqcomm.h). Who sends one is a stranger: it may not make us allocate more than this.
+/// pqcomm.h). An unproven client sends it, and may not make us allocate more than this.
 pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
 
 /// The newest version of the protocol that we speak; Redshift knows no other.
@@ -38,16 +38,16 @@ const READ_BYTES: usize = 4096;
 /// Most that is taken of a peer ahead of its turn, in bytes; the rest waits with the kernel.
 const MAX_EARLY: usize = 64 * 1024;
 
-/// A leg, and what was read from it but not used yet.
+/// A leg that is read message by message, with the bytes that were read ahead of their use.
 pub(crate) struct Wire<S = Leg> {
     stream: S,
-    buffer: Held,
+    buffer: ReadBuffer,
 }
 
-/// What was read but not used yet. It may be a password: no copy of it is left in memory that is
-/// freed.
+/// Bytes that were read but not used yet. They may be a password: no copy of them is left in memory
+/// that is freed.
 #[derive(Default)]
-struct Held(BytesMut);
+struct ReadBuffer(BytesMut);
 
 /// One whole message with a type byte, of a login: it may hold a password, and is wiped when
 /// dropped.
@@ -57,24 +57,24 @@ pub(crate) struct Frame {
     bytes: BytesMut,
 }
 
-/// Why no message could be read or written.
+/// A message could not be read or written.
 #[derive(Debug, Error)]
 pub(crate) enum WireError {
-    /// The peer went away; in the middle of a message or not.
+    /// The peer has ended the connection, between two messages or in the middle of one.
     #[error("the peer closed the connection")]
     Closed,
-    /// A length that no message of this phase can have.
+    /// The peer announced a length that no message of this phase can have.
     #[error("a message announced {0} bytes")]
     Length(u32),
-    /// Reading or writing failed.
+    /// The system failed to read or write, or TLS did.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl<S: Stream> Wire<S> {
-    /// Nothing read yet.
+    /// Starts on a leg from which nothing has been read.
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, buffer: Held::default() }
+        Self { stream, buffer: ReadBuffer::default() }
     }
 
     /// Reads one message without a type byte: the body behind the length, 4 to 9,996 bytes. Cancel
@@ -122,12 +122,12 @@ impl<S: Stream> Wire<S> {
         Ok(stream::send(&mut self.stream, bytes).await?)
     }
 
-    /// Says goodbye on our side (close_notify, FIN).
+    /// Ends our side (close_notify where there is TLS, then FIN).
     pub(crate) async fn close(&mut self) -> Result<(), WireError> {
         Ok(stream::close(&mut self.stream).await?)
     }
 
-    /// True where the peer has sent more than was asked for.
+    /// Whether bytes of the peer have been read that nobody has asked for yet.
     pub(crate) fn has_more(&self) -> bool {
         !self.buffer.0.is_empty()
     }
@@ -137,7 +137,7 @@ impl<S: Stream> Wire<S> {
         Ok(stream::drain(&mut self.stream).await?)
     }
 
-    /// Last words, and the end: see [`stream::farewell`].
+    /// Sends a last message and ends our side: see [`stream::farewell`].
     pub(crate) async fn farewell(&mut self, words: &[u8]) {
         stream::farewell(&mut self.stream, words).await;
     }
@@ -153,12 +153,12 @@ impl<S: Stream> Wire<S> {
         std::future::pending().await
     }
 
-    /// The leg, and what was read but not used: the first bytes of the relay.
+    /// Gives up the leg, and the bytes that were read but not used: the first ones of the relay.
     pub(crate) fn into_parts(mut self) -> (S, BytesMut) {
         (self.stream, std::mem::take(&mut self.buffer.0))
     }
 
-    /// The same, its kind of stream no longer known.
+    /// Forgets the kind of the stream.
     pub(crate) fn boxed(self) -> Wire
     where
         S: 'static,
@@ -170,7 +170,7 @@ impl<S: Stream> Wire<S> {
     async fn fill(&mut self, wanted: usize) -> Result<(), WireError> {
         while self.buffer.0.len() < wanted {
             self.buffer.make_room(wanted + READ_BYTES);
-            let Self { stream, buffer: Held(buffer) } = self;
+            let Self { stream, buffer: ReadBuffer(buffer) } = self;
             let read = poll_fn(|cx| {
                 let held = buffer.len();
                 buffer.resize(held + READ_BYTES, 0);
@@ -186,9 +186,9 @@ impl<S: Stream> Wire<S> {
     }
 }
 
-impl Held {
-    /// Room for so many bytes in all. Not by `reserve`, which would free what was copied with its
-    /// bytes in it, or leave them behind the end. Gives back the buffer of before, wiped.
+impl ReadBuffer {
+    /// Makes room for so many bytes in all, and gives back the old buffer, wiped, if there is a new
+    /// one. `reserve` would free the old buffer with its bytes in it, or leave them behind the end.
     fn make_room(&mut self, bytes: usize) -> Option<BytesMut> {
         if self.0.capacity() >= bytes {
             return None;
@@ -201,7 +201,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for ReadBuffer {
     fn drop(&mut self) {
         self.0.as_mut().zeroize();
     }
@@ -213,7 +213,7 @@ impl Drop for Frame {
     }
 }
 
-/// Neither its bytes nor its length, which for one type are a password's.
+/// Shows neither the bytes nor their number: of one type they are a password.
 impl std::fmt::Debug for Frame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Frame")
@@ -223,17 +223,17 @@ impl std::fmt::Debug for Frame {
 }
 
 impl Frame {
-    /// The type byte.
+    /// The type byte of the message.
     pub(crate) fn tag(&self) -> u8 {
         self.bytes.first().copied().unwrap_or_default()
     }
 
-    /// What follows the length.
+    /// The body of the message, behind type and length.
     pub(crate) fn body(&self) -> &[u8] {
         self.bytes.get(5..).unwrap_or_default()
     }
 
-    /// The message as it came.
+    /// The whole message, as it came.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -244,7 +244,7 @@ impl Frame {
     }
 }
 
-/// A message of pgwire's as bytes.
+/// Encodes a message of pgwire's.
 pub(crate) fn encode(message: &impl Message) -> BytesMut {
     let mut bytes = BytesMut::new();
     // Fails only over a size limit (10,000 bytes and more) that no message of ours comes near.
@@ -253,19 +253,20 @@ pub(crate) fn encode(message: &impl Message) -> BytesMut {
     bytes
 }
 
-/// A message of our own making: type byte, length, body.
+/// Makes a message of a type byte, the length, and this body.
 pub(crate) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &packet(body)].concat()
 }
 
-/// The same without a type byte, as before login.
+/// Makes a message without a type byte, as they are sent before the login: the length and this
+/// body.
 pub(crate) fn packet(body: &[u8]) -> Vec<u8> {
     // Bodies of ours are far from 4 GiB.
     let length = u32::try_from(4 + body.len()).unwrap_or_default();
     [&length.to_be_bytes()[..], body].concat()
 }
 
-/// The big-endian number at `at`; 0 where the bytes are not there.
+/// Reads the big-endian number at `at`; 0 where the bytes are not there.
 pub(crate) fn peek_u32(bytes: &[u8], at: usize) -> u32 {
     bytes
         .get(at..at + 4)
@@ -313,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_buffer_that_grows_leaves_nothing_behind() {
-        let mut held = Held(BytesMut::from(&b"p\0\0\x20\0pass"[..]));
+        let mut held = ReadBuffer(BytesMut::from(&b"p\0\0\x20\0pass"[..]));
         let before = held.make_room(10_000).unwrap();
         assert_eq!((&before[..], &held.0[..]), (&[0; 9][..], &b"p\0\0\x20\0pass"[..]));
         assert!(held.make_room(10_000).is_none() && held.0.capacity() >= 10_000);

@@ -32,7 +32,7 @@ pub(super) struct EndedKeys {
 
 #[derive(Default)]
 struct Memory {
-    /// When each session ended, and its key's fingerprint; oldest first.
+    /// The time at which each session ended, with its key's fingerprint; oldest first.
     ends: VecDeque<(Instant, u64)>,
     fingerprints: HashSet<u64>,
 }

@@ -1,5 +1,5 @@
-//! Who guesses at cancel keys: requests with the pid of a live session and a key that is none of
-//! that pid's, by address and pid.
+//! Guesses at cancel keys: requests with the pid of a live session and a wrong key, counted by
+//! address and pid.
 //!
 //! A request whose pid no session has cannot hit anything, and one whose session has just ended is
 //! late: neither is a miss. A driver that is confused misses now and then; beyond the limit
@@ -24,23 +24,28 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// let grow.
 const MAX_PAIRS: usize = 10_000;
 
-/// What is remembered of each address and pid: since when, and how many.
+/// The misses of each address at each pid within a minute. All cancel requests share one; its lock
+/// is held for one look-up or insertion.
 pub(super) struct Misses {
     /// Networks of which nothing is counted (`limits.ban_exempt`).
     exempt: Vec<IpNet>,
-    of: Mutex<HashMap<(IpAddr, u32), (Instant, u32)>>,
+    /// When the minute of a pair began, and how many misses it has had.
+    counts: Mutex<HashMap<(IpAddr, u32), (Instant, u32)>>,
 }
 
-/// Whether a miss was one too many.
+/// How a miss is judged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Miss {
+    /// It may be a mistake.
     Counted,
+    /// So many are no mistake any more.
     TooMany,
 }
 
 impl Misses {
+    /// Starts without misses. None are counted of the networks in `exempt`.
     pub(super) fn new(exempt: &[IpNet]) -> Self {
-        Self { exempt: exempt.to_vec(), of: Mutex::default() }
+        Self { exempt: exempt.to_vec(), counts: Mutex::default() }
     }
 
     /// Counts a miss of this address at this pid.
@@ -51,16 +56,16 @@ impl Misses {
         if self.next_of((neighbourhood(from), pid)) > PER_MINUTE { Miss::TooMany } else { Miss::Counted }
     }
 
-    /// How many misses of the pair there are in its minute, with this one.
+    /// Counts a miss of this pair, and says how many there have been within its minute.
     fn next_of(&self, pair: (IpAddr, u32)) -> u32 {
-        let mut of = self.of.lock();
-        if of.len() >= MAX_PAIRS {
-            of.retain(|_, (since, _)| since.elapsed() < MINUTE);
+        let mut counts = self.counts.lock();
+        if counts.len() >= MAX_PAIRS {
+            counts.retain(|_, (since, _)| since.elapsed() < MINUTE);
         }
-        if of.len() >= MAX_PAIRS {
-            of.clear();
+        if counts.len() >= MAX_PAIRS {
+            counts.clear();
         }
-        let (since, count) = of.entry(pair).or_insert_with(|| (Instant::now(), 0));
+        let (since, count) = counts.entry(pair).or_insert_with(|| (Instant::now(), 0));
         if since.elapsed() >= MINUTE {
             (*since, *count) = (Instant::now(), 0);
         }
@@ -101,6 +106,6 @@ mod tests {
         for n in 0..u32::try_from(MAX_PAIRS + 10).unwrap() {
             misses.count(ip("10.0.0.1"), n);
         }
-        assert!(misses.of.lock().len() <= MAX_PAIRS);
+        assert!(misses.counts.lock().len() <= MAX_PAIRS);
     }
 }

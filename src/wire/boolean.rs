@@ -1,8 +1,8 @@
 //! PostgreSQL's spellings of a boolean (`parse_bool` in bool.c), as far as a startup parameter
 //! needs them.
 
-/// Words that mean false, each with the fewest letters that PostgreSQL takes for it: `of` is off,
-/// `o` could be on.
+/// The words that mean false, each with the fewest letters that PostgreSQL takes for it: `of` is
+/// off, `o` could be on.
 const FALSE: [(&str, usize); 4] = [("false", 1), ("no", 1), ("off", 2), ("0", 1)];
 
 /// Whether PostgreSQL reads this value as false: `off`, `false`, `no` and `0` in any case, and what

@@ -1,23 +1,25 @@
-//! The key of a session that a CancelRequest names.
+//! The key of a session: the warehouse's own, or the one that we give to a client.
 
 use crate::secret::SecretBytes;
 use crate::wire;
 
-/// What a CancelRequest carries.
+/// The pid and the secret of a session, as BackendKeyData gives them and a CancelRequest names
+/// them.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct CancelKey {
     pub(crate) pid: u32,
-    /// 4 bytes in protocol 3.0, up to 256 in 3.2.
+    /// The part that must not be guessed: 4 bytes in protocol 3.0, up to 256 in 3.2.
     secret: SecretBytes,
 }
 
 impl CancelKey {
-    /// The key of a session with this pid.
+    /// Joins a pid and a secret.
     pub(crate) fn new(pid: u32, secret: &[u8]) -> Self {
         Self { pid, secret: SecretBytes::new(secret.into()) }
     }
 
-    /// Reads what follows the request code.
+    /// Reads the body of a CancelRequest behind its code, or that of a BackendKeyData. `None`: no
+    /// key has this length.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         let (pid, secret) = body.split_at_checked(4)?;
         (4..=256)
@@ -25,7 +27,7 @@ impl CancelKey {
             .then(|| Self::new(wire::peek_u32(pid, 0), secret))
     }
 
-    /// The body of a BackendKeyData or CancelRequest.
+    /// Writes the key as the body of a BackendKeyData or CancelRequest has it.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.pid.to_be_bytes().to_vec();
         self.secret.append_to(&mut bytes);

@@ -1,11 +1,12 @@
-//! What a client reads that is no refusal: why it has to wait, and what it asked for in vain.
+//! Notices to a client that is not refused: why it has to wait, and which parameters have no
+//! effect.
 
 use bytes::BytesMut;
 use pgwire::messages::response::NoticeResponse;
 
 use crate::wire;
 
-/// The SQLSTATE of what is no error: successful completion.
+/// The SQLSTATE of a notice that is no warning: successful completion.
 const NO_ERROR: &str = "00000";
 
 /// The SQLSTATE of a warning.
@@ -21,15 +22,17 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
+    /// Tells the client that its login waits for AWS.
     pub(crate) fn waiting_for_credential(conn_id: &str) -> Self {
         Self::waiting(format!("waiting for a credential for \"{conn_id}\""))
     }
 
+    /// Tells the client that its login waits for the warehouse.
     pub(crate) fn waiting_for_warehouse(conn_id: &str) -> Self {
         Self::waiting(format!("waiting for the warehouse of \"{conn_id}\": an idle one takes a while to wake"))
     }
 
-    /// The client asked for these time-outs, and they will not end anything.
+    /// Warns of time-outs that the client has asked for and Redshift does not have.
     pub(crate) fn missing_timeouts(names: &[&str]) -> Self {
         Self {
             severity: "WARNING",
@@ -43,6 +46,7 @@ impl Notice {
         Self { severity: "NOTICE", sqlstate: NO_ERROR, message, detail: None }
     }
 
+    /// Encodes the NoticeResponse.
     pub(crate) fn encode(self) -> BytesMut {
         let Self { severity, sqlstate, message, detail } = self;
         let mut fields = vec![
