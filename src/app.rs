@@ -99,7 +99,7 @@ impl App {
         let repeats = Arc::clone(&shared.repeats);
         let reporting = AbortOnDropHandle::new(tokio::spawn(async move { repeats.report_in_time().await }));
         let current = Arc::clone(&live);
-        let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || current.load().tls.tell_of_age(false))));
+        let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || current.load().tls.report_aging(false))));
         let watch = Watch::new(references, watched::all(&config, &pem, &first, &shared));
         let (read, is_read) = oneshot::channel();
         let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(read)));

@@ -167,7 +167,7 @@ impl Login<'_> {
         address: SocketAddr,
         unproven: &Unproven,
     ) -> Result<Accepted, SessionError> {
-        let named = proxy_protocol::named(&mut socket, address, &self.live.balancers);
+        let named = proxy_protocol::read_header(&mut socket, address, &self.live.balancers);
         let peer = unproven
             .within(named)
             .await?

@@ -13,7 +13,7 @@ use tracing::trace;
 pub(crate) use self::error::StartupError;
 pub(crate) use self::peer::Peer;
 use self::request::{Packet, StartupParams, Version};
-use self::tls::Shown;
+use self::tls::HandshakeSettings;
 use crate::stream;
 use crate::stream::tls::ServerSide;
 use crate::wire::cancel_key::CancelKey;
@@ -33,41 +33,42 @@ pub(crate) mod tls;
 const ACCEPTED: &[u8] = b"S";
 const REFUSED: &[u8] = b"N";
 
-/// What a new connection turned out to be.
+/// The purpose of a new connection, by its first messages.
 pub(crate) enum Accepted {
-    /// A client that wants a session.
+    /// A client asks for a session.
     Client(Client),
-    /// A CancelRequest: it is answered by closing, in TLS or in clear.
+    /// A CancelRequest has come, in TLS or in clear. It is answered by closing.
     Cancel(Wire, CancelKey),
-    /// A client of a version of the protocol that we cannot read. It can read a refusal.
+    /// A client asks for a version of the protocol that is not ours. It can read a refusal.
     Unsupported(Wire, Version),
 }
 
 /// A client that has sent its startup message.
 pub(crate) struct Client {
     pub(crate) wire: Wire,
-    /// `None`: in clear.
+    /// `None`: the client is in clear.
     pub(crate) tls: Option<TlsSession>,
     pub(crate) peer: Peer,
     pub(crate) startup: StartupParams,
 }
 
-/// What the TLS handshake told of a client.
+/// The facts that a TLS handshake has told of a client.
 pub(crate) struct TlsSession {
-    /// The server name that it asked for (SNI), in lower case.
+    /// The server name that the client asked for (SNI), in lower case.
     pub(crate) server_name: Option<String>,
-    /// Its certificate, verified against `listen.tls.client_ca`.
+    /// The client's certificate, verified against `listen.tls.client_ca`.
     pub(crate) certificate: Option<CertificateDer<'static>>,
-    /// A CA that may be in its chain is held to some names, which a common name escapes.
+    /// Whether a CA that may be in the certificate's chain is held to some names, which a common
+    /// name escapes.
     pub(crate) is_constrained: bool,
     /// Channel binding `tls-server-end-point` (RFC 5929 section 4.1): the hash of the certificate
-    /// that it was shown. `None`: there is none for its signature algorithm, or
+    /// that the client was shown. `None`: there is none for its signature algorithm, or
     /// `listen.tls.channel_binding` is off.
     pub(crate) end_point: Option<Arc<[u8]>>,
 }
 
-/// Leads a client to its startup message. The caller sets the deadline. `spoken` is called once the
-/// client has finished its TLS handshake, or has sent its startup message in clear.
+/// Leads a client to its startup message. The caller sets the deadline. `on_spoken` is called once
+/// the client has finished its TLS handshake, or has sent its startup message in clear.
 ///
 /// # Errors
 /// See [`StartupError`]; the connection is to be closed without words.
@@ -75,29 +76,32 @@ pub(crate) async fn accept(
     socket: TcpStream,
     peer: Peer,
     tls: &tls::ServerTls,
-    spoken: impl FnOnce(),
+    on_spoken: impl FnOnce(),
 ) -> Result<Accepted, StartupError> {
     let mut first = [0];
     let is_direct = socket.peek(&mut first).await.map_err(WireError::Io)? == 1 && first == [tls::HANDSHAKE_RECORD];
     if is_direct {
         trace!("direct TLS");
-        let shown = tls.shown().ok_or(StartupError::TlsDisabled)?;
-        let encrypted = Bare { socket, peer, shown }.encrypt().await?.with_alpn()?;
-        spoken();
+        let settings = tls.settings().ok_or(StartupError::TlsDisabled)?;
+        let encrypted = Bare { socket, peer, settings }
+            .encrypt()
+            .await?
+            .require_alpn()?;
+        on_spoken();
         encrypted.accepted().await
     } else {
         let mut clear =
-            InClear { wire: Wire::new(stream::Io(socket)), peer, tls: tls.shown(), refused: Refused::Nothing };
+            InClear { wire: Wire::new(stream::Io(socket)), peer, tls: tls.settings(), refused: Refused::Nothing };
         loop {
             match clear.next().await? {
                 Step::Refused(again) => clear = again,
                 Step::Upgrade(bare) => {
                     let encrypted = bare.encrypt().await?;
-                    spoken();
+                    on_spoken();
                     return encrypted.accepted().await;
                 }
                 Step::Accepted(accepted) => {
-                    spoken();
+                    on_spoken();
                     return Ok(accepted);
                 }
             }
@@ -105,16 +109,16 @@ pub(crate) async fn accept(
     }
 }
 
-/// In clear: anyone on the way can read and change what is said here.
+/// A client in clear: anyone on the way can read and change what is said here.
 struct InClear {
     wire: Wire<stream::Io<TcpStream>>,
     peer: Peer,
-    /// `None`: there is none here.
-    tls: Option<Arc<Shown>>,
+    /// What its TLS will be. `None`: there is no TLS here.
+    tls: Option<Arc<HandshakeSettings>>,
     refused: Refused,
 }
 
-/// Which encryption has been asked for in vain: neither may be asked for twice.
+/// The kinds of encryption that have been asked for in vain: neither may be asked for twice.
 #[derive(Clone, Copy)]
 enum Refused {
     Nothing,
@@ -123,7 +127,7 @@ enum Refused {
     Both,
 }
 
-/// Where a packet in clear leads.
+/// The state that a packet in clear leads to.
 enum Step {
     Refused(InClear),
     Upgrade(Bare),
@@ -134,10 +138,10 @@ enum Step {
 struct Bare {
     socket: TcpStream,
     peer: Peer,
-    shown: Arc<Shown>,
+    settings: Arc<HandshakeSettings>,
 }
 
-/// Inside TLS.
+/// A client past its TLS handshake.
 struct Encrypted {
     stream: Box<ServerSide>,
     peer: Peer,
@@ -145,6 +149,7 @@ struct Encrypted {
 }
 
 impl InClear {
+    /// Reads the next packet.
     async fn next(mut self) -> Result<Step, StartupError> {
         let packet = self
             .wire
@@ -171,23 +176,24 @@ impl InClear {
         }
     }
 
-    /// Accepts an SSLRequest, if there is TLS here.
+    /// Accepts an SSLRequest if there is TLS here. `otherwise`: what has been refused if not.
     async fn upgrade(mut self, otherwise: Refused) -> Result<Step, StartupError> {
         trace!(offered = self.tls.is_some(), "SSLRequest");
-        let Some(shown) = self.tls.take() else { return self.refuse(otherwise).await };
+        let Some(settings) = self.tls.take() else { return self.refuse(otherwise).await };
         self.answer(ACCEPTED).await?;
         // Nothing is left in the buffer: checked ahead of the answer, and nothing was read since.
         let (stream::Io(socket), _) = self.wire.into_parts();
-        Ok(Step::Upgrade(Bare { socket, peer: self.peer, shown }))
+        Ok(Step::Upgrade(Bare { socket, peer: self.peer, settings }))
     }
 
+    /// Answers a request for encryption with no.
     async fn refuse(mut self, refused: Refused) -> Result<Step, StartupError> {
         trace!("encryption refused");
         self.answer(REFUSED).await?;
         Ok(Step::Refused(Self { refused, ..self }))
     }
 
-    /// Who asks for encryption waits for the answer.
+    /// Answers a request for encryption. Its client must have waited for the answer.
     async fn answer(&mut self, answer: &[u8]) -> Result<(), StartupError> {
         if self.wire.has_more() {
             return Err(StartupError::PlaintextBehindRequest);
@@ -197,10 +203,10 @@ impl InClear {
 }
 
 impl Bare {
-    /// The TLS handshake, and what it tells.
+    /// Completes the TLS handshake.
     async fn encrypt(self) -> Result<Encrypted, StartupError> {
-        let Self { socket, peer, shown } = self;
-        let stream::tls::Accepted { stream, server_name } = stream::tls::accept(socket, &shown.config)
+        let Self { socket, peer, settings } = self;
+        let stream::tls::AcceptedClient { stream, server_name } = stream::tls::accept(socket, &settings.config)
             .await
             .map_err(StartupError::of_handshake)?;
         let session = TlsSession {
@@ -210,21 +216,21 @@ impl Bare {
                 .first()
                 .cloned()
                 .map(CertificateDer::into_owned),
-            is_constrained: shown.is_constrained(stream.client_certificates()),
-            end_point: shown.end_point.clone(),
+            is_constrained: settings.is_constrained(stream.client_certificates()),
+            end_point: settings.end_point.clone(),
         };
         Ok(Encrypted { stream, peer, session })
     }
 }
 
 impl Encrypted {
-    /// What direct TLS must have agreed on. (A client that offers other names only has failed in
-    /// the handshake.)
-    fn with_alpn(self) -> Result<Self, StartupError> {
+    /// Checks that the handshake has agreed on PostgreSQL's ALPN name, as direct TLS must. (A
+    /// client that offers other names only has failed in the handshake.)
+    fn require_alpn(self) -> Result<Self, StartupError> {
         if self.stream.alpn_protocol() == Some(tls::ALPN) { Ok(self) } else { Err(StartupError::Alpn) }
     }
 
-    /// Inside TLS only a startup message or a cancel request makes sense.
+    /// Reads the first packet in TLS, where only a startup message or a cancel request makes sense.
     async fn accepted(self) -> Result<Accepted, StartupError> {
         let Self { stream, peer, session } = self;
         let mut wire: Wire = Wire::new(stream);

@@ -57,7 +57,7 @@ pub(super) async fn live(
     control: &Handle,
 ) -> Result<Live, AppError> {
     let tls = ServerTls::new(&config.listen, pem, Arc::clone(clock))?;
-    tls.tell_of_age(true);
+    tls.report_aging(true);
     let any = config.any_user.as_ref();
     let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(clock)).await?;
     let relay = relay::SessionLimits {

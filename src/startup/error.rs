@@ -1,53 +1,56 @@
-//! Why a connection ends before its startup message.
+//! The error of a connection that ends before its startup message.
 
 use thiserror::Error;
 
 use super::proxy_protocol::header::ProxyError;
 use crate::wire::WireError;
 
-/// Why a connection ended before its startup message. The peer may not speak PostgreSQL at all, so
-/// it is told nothing.
+/// A connection ended before its startup message. The peer may not speak PostgreSQL at all, so it
+/// is told nothing.
 #[derive(Debug, Error)]
 pub(crate) enum StartupError {
-    /// Gone, or a length that no startup packet has.
+    /// The peer has gone, or announced a length that no startup packet has.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// A balancer that is trusted to say where clients are does not, or not well.
+    /// A balancer that is trusted to say where clients are sent no PROXY header, or a malformed
+    /// one.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    /// Anyone may say that it is somebody else.
+    /// A PROXY header came from an address that is not trusted: anyone may say to be somebody else.
     #[error(
         "a PROXY header that nobody asked for: its address is not in listen.proxy_protocol_from, or it is the second"
     )]
     ProxyHeader,
-    /// It speaks another protocol, and we know which.
+    /// The peer speaks another protocol, of those that we recognize.
     #[error("no PostgreSQL client: it sent {0}")]
     Foreign(&'static str),
     /// The TLS handshake failed.
     #[error("TLS handshake with the client failed")]
     Tls(#[source] std::io::Error),
-    /// Direct TLS needs ALPN `postgresql`, so that no other protocol can be tricked into talking to
-    /// us.
+    /// The client began with TLS and did not offer ALPN `postgresql`, which keeps other protocols
+    /// from being tricked into talking to us.
     #[error("no PostgreSQL client: direct TLS without ALPN \"postgresql\"")]
     Alpn,
-    /// A browser, for example.
+    /// The client offered only ALPN names of other protocols, as a browser does.
     #[error("no PostgreSQL client: TLS with ALPN names of other protocols only")]
     OtherAlpn,
-    /// Direct TLS to a listener without TLS.
+    /// The client began with TLS, and the listener has none.
     #[error("direct TLS, but TLS is disabled here")]
     TlsDisabled,
-    /// The hole PostgreSQL closed as CVE-2021-23214: such bytes could be anyone's.
+    /// Bytes came in clear ahead of the TLS handshake. They could be anyone's: the hole that
+    /// PostgreSQL closed as CVE-2021-23214.
     #[error("bytes were sent ahead of the answer to an encryption request")]
     PlaintextBehindRequest,
-    /// A second SSLRequest or GSSENCRequest.
+    /// A second SSLRequest or GSSENCRequest came.
     #[error("encryption was asked for twice")]
     AskedTwice,
-    /// Not a startup packet.
+    /// The bytes are no startup packet.
     #[error("malformed startup packet: {0}")]
     Malformed(&'static str),
 }
 
 impl StartupError {
+    /// Tells a client without our ALPN name from one whose handshake fails otherwise.
     pub(super) fn of_handshake(error: std::io::Error) -> Self {
         match error.get_ref().and_then(|error| error.downcast_ref()) {
             Some(rustls::Error::NoApplicationProtocol) => Self::OtherAlpn,
@@ -55,7 +58,7 @@ impl StartupError {
         }
     }
 
-    /// What sort of error it is: those of one sort stand for each other in the log.
+    /// Classes the error for the log, in which errors of one class stand for each other.
     pub(crate) fn class(&self) -> &'static str {
         match self {
             Self::Wire(_) | Self::Malformed(_) => "no startup packet",

@@ -1,9 +1,9 @@
-//! Where a client is: as its socket says, or as a trusted balancer says in a PROXY header (haproxy,
-//! "The PROXY protocol", versions 1 and 2).
+//! The address of a client behind a balancer, which a trusted balancer gives in a PROXY header
+//! (haproxy, "The PROXY protocol", versions 1 and 2).
 //!
-//! Owns how much of the stream is the header, and not a byte more: what follows is the client's,
-//! and may be TLS. Who the balancers are is the configuration's to say; from all others a header is
-//! no startup packet, and closed as such.
+//! Reads the header and not a byte more: the bytes behind it are the client's, and may be TLS. The
+//! configuration lists the balancers; a header from any other address is no startup packet, and its
+//! connection is closed.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -25,11 +25,11 @@ mod tests;
 mod v1;
 mod v2;
 
-/// The header of a balancer that speaks for itself, as its health checks do.
+/// The header of a connection that a balancer makes for itself, such as a health check.
 pub(crate) const LOCAL: [u8; 16] = *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// Whether what was read as a startup packet's length begins a header: that of either version is an
-/// impossible length.
+/// Whether the bytes that were read as a startup packet's length begin a header. Those of either
+/// version are an impossible length.
 pub(super) fn begins_with(length: u32) -> bool {
     [v1::SIGNATURE, v2::SIGNATURE]
         .iter()
@@ -41,12 +41,12 @@ pub(crate) fn is_balancer(address: SocketAddr, balancers: &[IpNet]) -> bool {
     is_in(address.ip(), balancers)
 }
 
-/// Where the client is by the header, which a connection from a balancer must have; of others
-/// nothing is read. `None`: no header names it. The caller sets the deadline.
+/// Reads the header that a connection from a balancer must have, and of others nothing. `None`: no
+/// header names the client. The caller sets the deadline.
 ///
 /// # Errors
 /// [`ProxyError`], or the connection broke off: a health check that says nothing does.
-pub(crate) async fn named(
+pub(crate) async fn read_header(
     socket: &mut TcpStream,
     address: SocketAddr,
     balancers: &[IpNet],
@@ -57,11 +57,11 @@ pub(crate) async fn named(
     let mut header = Vec::new();
     loop {
         match parse(&header)? {
-            Progress::Names(named) => {
+            Progress::Complete(peer) => {
                 trace!(bytes = header.len(), "PROXY header");
-                return Ok(named);
+                return Ok(peer);
             }
-            Progress::Wants(more) => {
+            Progress::Incomplete(more) => {
                 let held = header.len();
                 header.resize(held + more, 0);
                 let missing = header.get_mut(held..).unwrap_or_default();
@@ -69,7 +69,7 @@ pub(crate) async fn named(
                     .read_exact(missing)
                     .await
                     .map_err(|error| match error.kind() {
-                        // Whoever leaves in the middle of it has left, as one who says nothing has.
+                        // In the middle of a header or ahead of it: the peer has left.
                         ErrorKind::UnexpectedEof => WireError::Closed,
                         _ => WireError::Io(error),
                     })?;
@@ -78,10 +78,10 @@ pub(crate) async fn named(
     }
 }
 
-/// Of either version: the first byte tells them apart.
+/// Reads a header of either version: the first byte tells them apart.
 fn parse(header: &[u8]) -> Parsed {
     match header.first() {
-        None => Ok(Progress::Wants(1)),
+        None => Ok(Progress::Incomplete(1)),
         Some(first) if v1::SIGNATURE.first() == Some(first) => v1::parse(header),
         Some(first) if v2::SIGNATURE.first() == Some(first) => v2::parse(header),
         Some(_) => Err(ProxyError::Missing),

@@ -1,4 +1,4 @@
-//! Startup packets: what a client may send before it is known.
+//! Startup packets: messages without a type byte, which a client sends before its login.
 //!
 //! Parsed here and not by pgwire, which loses the order of parameters and lets text that is not
 //! UTF-8 through altered (docs/protocol/pgwire.md, pitfall 5).
@@ -11,13 +11,18 @@ use crate::wire::{self, CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST};
 /// The prefix of protocol options; names with it are the protocol's, not the server's.
 const PROTOCOL_OPTION: &str = "_pq_.";
 
-/// A message without a type byte.
+/// A startup packet, by its request code or version.
 #[derive(Debug)]
 pub(crate) enum Packet {
+    /// The client asks for TLS.
     SslRequest,
+    /// The client asks for GSSAPI encryption.
     GssEncRequest,
+    /// The client asks to cancel the query of the session with this key.
     Cancel(CancelKey),
+    /// The client asks for a session, by a StartupMessage of version 3.
     Startup(StartupParams),
+    /// The client asks for another version of the protocol.
     Unsupported(Version),
 }
 
@@ -28,12 +33,12 @@ pub(crate) struct Version {
     pub(crate) minor: u16,
 }
 
-/// A StartupMessage as sent: its version, and its parameters in their order.
+/// A StartupMessage as sent: its minor version, and its parameters in their order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct StartupParams {
     /// The minor version; the major one is 3.
     pub(crate) minor: u16,
-    /// Names and values.
+    /// Names and values of the parameters.
     pub(crate) pairs: Vec<(String, String)>,
 }
 
@@ -80,7 +85,7 @@ impl StartupParams {
         if body.is_empty() { Ok(Self { minor, pairs }) } else { Err(BAD) }
     }
 
-    /// The value of a parameter; as in PostgreSQL the last one counts.
+    /// The value of a parameter; of several with one name the last counts, as in PostgreSQL.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs
             .iter()
@@ -89,8 +94,8 @@ impl StartupParams {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether it names a user and nothing else, as HAProxy's `pgsql-check` does. What people use
-    /// names a database, an encoding or an application too; a user name with `~` names a
+    /// Whether the message names a user and nothing else, as HAProxy's `pgsql-check` does. What
+    /// people use names a database, an encoding or an application too; a user name with `~` names a
     /// connection, which a health check does not want.
     pub(crate) fn is_of_health_check(&self) -> bool {
         self.pairs
@@ -98,14 +103,15 @@ impl StartupParams {
             .all(|(name, value)| name == "user" && !value.contains('~'))
     }
 
-    /// Who the client says it is; absent and empty are the same to PostgreSQL.
+    /// The user that the client says it is. `None`: the parameter is missing or empty, which is the
+    /// same to PostgreSQL.
     pub(crate) fn user(&self) -> Option<SentUser> {
         self.get("user")
             .map(|sent| SentUser(sent.to_owned()))
             .filter(|user| !user.name().is_empty())
     }
 
-    /// The database; what was sent as the user where none is given, as in PostgreSQL.
+    /// The database. Where none is given it is the parameter `user`, as in PostgreSQL.
     pub(crate) fn database(&self) -> &str {
         self.get("database")
             .filter(|name| !name.is_empty())
@@ -113,7 +119,7 @@ impl StartupParams {
             .unwrap_or_default()
     }
 
-    /// The protocol options asked for, by name.
+    /// The names of the protocol options that the client asks for.
     pub(crate) fn protocol_options(&self) -> impl Iterator<Item = &str> {
         self.pairs
             .iter()
@@ -121,8 +127,8 @@ impl StartupParams {
             .filter(|name| name.starts_with(PROTOCOL_OPTION))
     }
 
-    /// Whether one of AWS's own drivers (JDBC, ODBC, Python) speaks: only they send this
-    /// (docs/protocol/redshift-wire.md 2.1).
+    /// Whether the client is one of AWS's own drivers (JDBC, ODBC, Python): only they send this
+    /// parameter (docs/protocol/redshift-wire.md 2.1).
     pub(crate) fn is_aws_driver(&self) -> bool {
         self.get("client_protocol_version").is_some()
     }
@@ -140,14 +146,14 @@ impl SentUser {
         &self.0
     }
 
-    /// The user: all that stands before the last `~`. Never empty.
+    /// The user's name: the text before the last `~`. Never empty.
     pub(crate) fn name(&self) -> &str {
         self.0
             .rsplit_once(BEFORE_CONN_ID)
             .map_or(&self.0, |(name, _)| name)
     }
 
-    /// The conn_id: what stands behind the last `~`, unchecked. `None`: there is no `~`.
+    /// The conn_id: the text behind the last `~`, unchecked. `None`: there is no `~`.
     pub(crate) fn conn_id(&self) -> Option<&str> {
         self.0
             .rsplit_once(BEFORE_CONN_ID)

@@ -10,8 +10,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{self, ServerConfig};
 use thiserror::Error;
 
-use self::ages::Told;
-pub(crate) use self::ages::{Aging, Of, by_the_hour};
+use self::ages::Reported;
+pub(crate) use self::ages::{Aging, Part, by_the_hour};
 use self::clients::{Clients, ClientsError};
 use self::end_point::end_point;
 pub(crate) use self::pem::{IdentityPem, ListenerPem};
@@ -42,31 +42,34 @@ const RECORD_BYTES: usize = 8192;
 /// What rustls counts besides.
 const RECORD_HEADER_BYTES: usize = 5;
 
-/// The listener's TLS.
+/// The listener's TLS settings. All sessions share one: a new client takes the settings of the
+/// moment, and keeps them through its handshake.
 pub(crate) struct ServerTls {
-    /// What new clients are shown. `None`: SSLRequest is answered with `N`.
-    shown: Option<ArcSwap<Shown>>,
-    /// What it was made of, so that each part can be renewed by itself.
+    /// The settings of handshakes that begin now. `None`: SSLRequest is answered with `N`.
+    settings: Option<ArcSwap<HandshakeSettings>>,
+    /// The parts that the settings were made of, so that each can be renewed by itself. The lock is
+    /// held while one is.
     parts: Mutex<Parts>,
-    /// What of it is about to end, and when that was told.
-    told: Told,
+    /// The parts that are about to end, and when that was last logged.
+    reported: Reported,
     clock: Arc<dyn Clock>,
-    /// A session in clear is refused.
+    /// Whether a session in clear is refused.
     pub(crate) required: bool,
-    /// Known to every replica with the same key, to nobody else: fake salts derive from it.
+    /// The key that fake salts derive from: known to every replica with the same private key, and
+    /// to nobody else.
     pub(crate) salt_key: aws_lc_rs::hmac::Key,
 }
 
-/// One certificate, and all that goes with it.
-pub(super) struct Shown {
+/// The settings of one handshake: a certificate, and all that goes with it.
+pub(super) struct HandshakeSettings {
     pub(super) config: ServerConfig,
-    /// Whose certificates clients may show.
+    /// What clients' certificates are verified by.
     clients: Option<Clients>,
     /// The hash of the certificate that channels are bound to; see [`super::TlsSession`].
     pub(super) end_point: Option<Arc<[u8]>>,
 }
 
-/// What a handshake is made of.
+/// The parts that settings are made of.
 #[derive(Clone)]
 struct Parts {
     certificate: CertifiedKey,
@@ -76,13 +79,14 @@ struct Parts {
 }
 
 impl Parts {
-    fn terms(&self) -> Vec<(Of, Term)> {
+    /// The terms of all certificates and lists.
+    fn terms(&self) -> Vec<(Part, Term)> {
         let chain = self
             .certificate
             .cert
             .iter()
             .enumerate()
-            .filter_map(|(at, der)| Some((if at == 0 { Of::Server } else { Of::Issuer }, of_certificate(der)?)));
+            .filter_map(|(at, der)| Some((if at == 0 { Part::Server } else { Part::Issuer }, of_certificate(der)?)));
         chain
             .chain(self.clients.iter().flat_map(Clients::terms))
             .collect()
@@ -99,8 +103,7 @@ pub(crate) enum Renewed<'a> {
     ClientCrl(&'a Secret),
 }
 
-/// The listener's TLS cannot be set up. Its causes hold nothing of the texts that it was to be made
-/// of.
+/// The listener's TLS cannot be set up. The causes quote nothing of certificates and keys.
 #[derive(Debug, Error)]
 pub enum ServerTlsError {
     /// The certificate or its key cannot be used.
@@ -119,7 +122,7 @@ pub enum ServerTlsError {
 
 impl ServerTls {
     /// Builds what `[listen.tls]` asks for; without a certificate a self-signed one for loopback
-    /// names. `clock`: by which certificates end.
+    /// names. Certificates end by `clock`.
     ///
     /// # Errors
     /// See [`ServerTlsError`].
@@ -133,14 +136,14 @@ impl ServerTls {
         let clients = pem.clients.as_ref().map(Clients::new).transpose()?;
         let channel_binding = listen.channel_binding;
         let parts = Parts { certificate: pair, clients, channel_binding };
-        let shown = match listen.tls {
+        let settings = match listen.tls {
             TlsMode::Disable => None,
-            TlsMode::Require | TlsMode::Prefer => Some(ArcSwap::from_pointee(Shown::new(&parts)?)),
+            TlsMode::Require | TlsMode::Prefer => Some(ArcSwap::from_pointee(HandshakeSettings::new(&parts)?)),
         };
-        Ok(Self { shown, parts: Mutex::new(parts), told: Told::default(), clock, required, salt_key })
+        Ok(Self { settings, parts: Mutex::new(parts), reported: Reported::default(), clock, required, salt_key })
     }
 
-    /// Each certificate and list that has ended, is about to, or has not begun.
+    /// Lists each certificate and revocation list that has ended, is about to, or has not begun.
     pub(crate) fn aging(&self) -> Vec<Aging> {
         let terms = self.parts.lock().terms();
         Aging::among(&terms, self.clock.now())
@@ -148,23 +151,23 @@ impl ServerTls {
             .collect()
     }
 
-    /// Logs each of those: all of them where they were just read, else what has not been told for a
-    /// day, or is new.
-    pub(crate) fn tell_of_age(&self, is_read: bool) {
+    /// Logs each certificate and list that has ended or is about to: all of them where they were
+    /// just read, else those that have not been logged for a day, or are new.
+    pub(crate) fn report_aging(&self, is_read: bool) {
         let terms = self.parts.lock().terms();
-        self.told.tell(&terms, self.clock.now(), is_read);
+        self.reported.report(&terms, self.clock.now(), is_read);
     }
 
-    /// What a client that connects now is shown.
-    pub(super) fn shown(&self) -> Option<Arc<Shown>> {
-        self.shown.as_ref().map(ArcSwap::load_full)
+    /// The settings for a client that connects now.
+    pub(super) fn settings(&self) -> Option<Arc<HandshakeSettings>> {
+        self.settings.as_ref().map(ArcSwap::load_full)
     }
 
-    /// Meets new clients with another part. Fake salts stay as they are: strangers would see them
-    /// change.
+    /// Replaces one part of the TLS settings for new handshakes. Fake salts stay as they are: those
+    /// of unknown users must not change when a certificate does.
     ///
     /// # Errors
-    /// See [`ServerTlsError`]; then the old one stays.
+    /// See [`ServerTlsError`]; then the old part stays.
     pub(crate) fn renew(&self, renewed: &Renewed<'_>) -> Result<(), ServerTlsError> {
         // Held throughout: two parts renewed at once both stay.
         let mut parts = self.parts.lock();
@@ -177,18 +180,18 @@ impl ServerTls {
             (Renewed::ClientCrl(pem), Some(clients)) => clients.revoke(pem)?,
             (Renewed::ClientCa(_) | Renewed::ClientCrl(_), None) => {}
         }
-        let made = Arc::new(Shown::new(&new)?);
+        let made = Arc::new(HandshakeSettings::new(&new)?);
         *parts = new;
-        if let Some(shown) = &self.shown {
-            shown.store(made);
+        if let Some(settings) = &self.settings {
+            settings.store(made);
         }
         drop(parts);
-        self.tell_of_age(true);
+        self.report_aging(true);
         Ok(())
     }
 }
 
-impl Shown {
+impl HandshakeSettings {
     fn new(Parts { certificate, clients, channel_binding }: &Parts) -> Result<Self, ServerTlsError> {
         let end_point = match channel_binding {
             ChannelBinding::Auto => certificate.cert.first().and_then(end_point),
@@ -212,12 +215,12 @@ impl Shown {
         Ok(Self { config, clients: clients.clone(), end_point })
     }
 
-    /// Whether a CA that may vouch for what the client has shown is held to some names. `false`
-    /// where nothing was verified.
-    pub(super) fn is_constrained(&self, shown: &[CertificateDer<'_>]) -> bool {
+    /// Whether a CA that may vouch for the client's chain is held to some names. `false` where
+    /// nothing was verified.
+    pub(super) fn is_constrained(&self, chain: &[CertificateDer<'_>]) -> bool {
         self.clients
             .as_ref()
-            .is_some_and(|clients| clients.is_constrained(shown))
+            .is_some_and(|clients| clients.is_constrained(chain))
     }
 }
 
@@ -227,7 +230,8 @@ fn salt_key(secret: &[u8]) -> aws_lc_rs::hmac::Key {
     aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, derived.as_ref())
 }
 
-/// P-256: an RSA signature would cost more than the rest of a login (performance.md).
+/// Makes a certificate with a key of P-256: an RSA signature would cost more than the rest of a
+/// login (performance.md).
 fn self_signed() -> Result<CertifiedIdentity, ServerTlsError> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let made = rcgen::generate_simple_self_signed(names).map_err(|_of_a_key| ServerTlsError::SelfSigned)?;

@@ -4,31 +4,33 @@ use thiserror::Error;
 
 use super::super::peer::Peer;
 
-/// Why a balancer's connection is not served. It is told nothing.
+/// A balancer's connection began with no header, or with a malformed one. It is told nothing.
 #[derive(Debug, Error)]
 pub(crate) enum ProxyError {
     /// Something else came first, from an address in `listen.proxy_protocol_from`.
     #[error("no PROXY header from an address that owes one (listen.proxy_protocol_from)")]
     Missing,
-    /// It breaks the rules of its version.
+    /// The header breaks the rules of its version.
     #[error("malformed PROXY header: {0}")]
     Malformed(&'static str),
 }
 
-/// A header that ended, or how many bytes of it are certainly to come: at least 1.
+/// How far the bytes read so far go.
 pub(super) type Parsed = Result<Progress, ProxyError>;
 
+/// How much of a header has been read.
 #[derive(Debug)]
 pub(super) enum Progress {
-    Wants(usize),
-    /// `None`: it names nobody (a health check of the balancer's own, or no TCP), and the socket's
-    /// address counts.
-    Names(Option<Peer>),
+    /// At least so many bytes of the header are still to come; never 0.
+    Incomplete(usize),
+    /// The header is whole. `None`: it names nobody (a health check of the balancer's own, or no
+    /// TCP), and the socket's address counts.
+    Complete(Option<Peer>),
 }
 
-/// Whether so much of a signature is there; what else begins like it is no header. `Some(n)`: n
-/// bytes of it are to come.
-pub(super) fn rest_of(signature: &[u8], header: &[u8]) -> Result<Option<usize>, ProxyError> {
+/// Compares the first bytes of a header with its signature. `Some(n)`: they agree, and n bytes of
+/// the signature are still to come.
+pub(super) fn missing_of(signature: &[u8], header: &[u8]) -> Result<Option<usize>, ProxyError> {
     if header
         .iter()
         .zip(signature)

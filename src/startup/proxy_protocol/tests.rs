@@ -20,8 +20,8 @@ fn read(stream: &[u8]) -> Option<(Result<Option<Peer>, ProxyError>, usize)> {
     loop {
         match parse(&stream[..taken]) {
             Err(error) => return Some((Err(error), taken)),
-            Ok(Progress::Names(peer)) => return Some((Ok(peer), taken)),
-            Ok(Progress::Wants(more)) => {
+            Ok(Progress::Complete(peer)) => return Some((Ok(peer), taken)),
+            Ok(Progress::Incomplete(more)) => {
                 assert!(more > 0);
                 taken += more;
                 assert!(taken <= 16 + v2::MAX_PAYLOAD, "bounded");

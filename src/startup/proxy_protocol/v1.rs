@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::super::peer::Peer;
-use super::header::{Parsed, Progress, ProxyError, rest_of};
+use super::header::{Parsed, Progress, ProxyError, missing_of};
 
+/// The first bytes of a header of version 1.
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
 
 /// Longest line, CRLF included (section 2.1).
@@ -12,8 +13,8 @@ const MAX_BYTES: usize = 107;
 
 /// `PROXY TCP4|TCP6 SOURCE DESTINATION PORT PORT` or `PROXY UNKNOWN …`, and CRLF.
 pub(super) fn parse(header: &[u8]) -> Parsed {
-    if let Some(missing) = rest_of(SIGNATURE, header)? {
-        return Ok(Progress::Wants(missing));
+    if let Some(missing) = missing_of(SIGNATURE, header)? {
+        return Ok(Progress::Incomplete(missing));
     }
     let Some(line) = header.strip_suffix(b"\r\n") else {
         if header.ends_with(b"\n") {
@@ -24,14 +25,14 @@ pub(super) fn parse(header: &[u8]) -> Parsed {
         if header.len() + missing > MAX_BYTES {
             return Err(ProxyError::Malformed("a line over 107 bytes"));
         }
-        return Ok(Progress::Wants(missing));
+        return Ok(Progress::Incomplete(missing));
     };
     names(line)
-        .map(Progress::Names)
+        .map(Progress::Complete)
         .ok_or(ProxyError::Malformed("a line of another form"))
 }
 
-/// What a whole line says.
+/// Reads a whole line. `Some(None)`: it names nobody.
 fn names(line: &[u8]) -> Option<Option<Peer>> {
     let line = std::str::from_utf8(line.strip_prefix(SIGNATURE)?).ok()?;
     if line == "UNKNOWN" || line.starts_with("UNKNOWN ") {
@@ -51,7 +52,7 @@ fn names(line: &[u8]) -> Option<Option<Peer>> {
         .then(|| Some(Peer::at(SocketAddr::new(source, port))))
 }
 
-/// 0–65535, in digits, without zeros in front.
+/// Reads a port: 0–65535, in digits, without zeros in front.
 fn port(text: &str) -> Option<u16> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn lines_have_an_end_and_a_greatest_length() {
         let line = |bytes: usize| [b"PROXY UNKNOWN ", &vec![b'x'; bytes - 16][..], b"\r\n"].concat();
-        assert!(matches!(parse(&line(107)), Ok(Progress::Names(None))));
+        assert!(matches!(parse(&line(107)), Ok(Progress::Complete(None))));
         assert!(matches!(parse(&line(108)[..106]), Err(ProxyError::Malformed(_))));
         assert!(matches!(parse(b"PROXY UNKNOWN\n"), Err(ProxyError::Malformed(_))));
     }

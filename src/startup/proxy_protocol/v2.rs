@@ -3,16 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::peer::Peer;
-use super::header::{Parsed, Progress, ProxyError, rest_of};
+use super::header::{Parsed, Progress, ProxyError, missing_of};
 use crate::config::value;
 
+/// The first bytes of a header of version 2.
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Signature, version and command, family and protocol, length.
 const HEAD_BYTES: usize = 16;
 
-/// Longest rest that is taken, in bytes; balancers send a few dozen, some the subject of a
-/// certificate.
+/// The longest rest of a header that is read, in bytes. Balancers send a few dozen, some of them
+/// the subject of a certificate.
 pub(super) const MAX_PAYLOAD: usize = 4096;
 
 /// Types of fields (section 2.2).
@@ -22,12 +23,13 @@ const CRC32C: u8 = 0x03;
 const AWS: u8 = 0xea;
 const VPC_ENDPOINT_ID: u8 = 0x01;
 
+/// Reads a header of version 2.
 pub(super) fn parse(header: &[u8]) -> Parsed {
-    if let Some(missing) = rest_of(SIGNATURE, header)? {
-        return Ok(Progress::Wants(missing));
+    if let Some(missing) = missing_of(SIGNATURE, header)? {
+        return Ok(Progress::Incomplete(missing));
     }
     let Some((head, payload)) = header.split_at_checked(HEAD_BYTES) else {
-        return Ok(Progress::Wants(HEAD_BYTES - header.len()));
+        return Ok(Progress::Incomplete(HEAD_BYTES - header.len()));
     };
     let &[.., command, family, high, low] = head else { return Err(ProxyError::Malformed("its head")) };
     let length = usize::from(u16::from_be_bytes([high, low]));
@@ -35,7 +37,7 @@ pub(super) fn parse(header: &[u8]) -> Parsed {
         return Err(ProxyError::Malformed("over 4 KiB"));
     }
     if payload.len() < length {
-        return Ok(Progress::Wants(length - payload.len()));
+        return Ok(Progress::Incomplete(length - payload.len()));
     }
     let named = match (command, family) {
         // LOCAL: the balancer speaks for itself. Unspecified: for somebody it cannot name. Either
@@ -46,10 +48,11 @@ pub(super) fn parse(header: &[u8]) -> Parsed {
         (0x21, _) => return Err(ProxyError::Malformed("a client that is not of TCP")),
         _ => return Err(ProxyError::Malformed("an unknown version or command")),
     };
-    Ok(Progress::Names(named))
+    Ok(Progress::Complete(named))
 }
 
-/// Addresses of `N` bytes, source and destination, their ports, then fields.
+/// Reads the addresses of source and destination, of `N` bytes each, their ports, and the fields
+/// behind them.
 fn client<const N: usize>(payload: &[u8], header: &[u8]) -> Result<Peer, ProxyError>
 where
     IpAddr: From<[u8; N]>,
@@ -88,14 +91,14 @@ fn vpc_endpoint(mut fields: &[u8], header: &[u8]) -> Result<Option<String>, Prox
     Ok(found)
 }
 
-/// Type and value of the first field, and those behind it.
+/// Splits off the first field: its type, its value, and the fields behind it.
 fn field(fields: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let ([kind, high, low], rest) = fields.split_first_chunk()?;
     let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
     Some((*kind, value, rest))
 }
 
-/// The checksum is of the whole header, with zeros in its own place.
+/// Checks the checksum, which is of the whole header with zeros in its own place.
 fn check(header: &[u8], at: usize, sum: &[u8]) -> Result<(), ProxyError> {
     let mut zeroed = header.to_vec();
     zeroed
@@ -123,7 +126,7 @@ mod tests {
     /// The VPC endpoint of a client with these fields.
     fn endpoint(fields: &[u8]) -> Result<Option<String>, ProxyError> {
         match parse(&header(0x21, 0x11, &[&V4, fields].concat()))? {
-            Progress::Names(Some(peer)) => Ok(peer.vpc_endpoint),
+            Progress::Complete(Some(peer)) => Ok(peer.vpc_endpoint),
             other => panic!("{other:?}"),
         }
     }
@@ -187,6 +190,6 @@ mod tests {
         }
         let too_long = header(0x20, 0, &[0; MAX_PAYLOAD + 1]);
         assert!(matches!(parse(&too_long[..HEAD_BYTES]), Err(ProxyError::Malformed(_))), "from the head alone");
-        assert!(matches!(parse(&header(0x20, 0, &[0; MAX_PAYLOAD])), Ok(Progress::Names(None))));
+        assert!(matches!(parse(&header(0x20, 0, &[0; MAX_PAYLOAD])), Ok(Progress::Complete(None))));
     }
 }

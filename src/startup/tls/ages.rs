@@ -1,6 +1,6 @@
-//! Certificates and lists that age: who has to see to newer ones is told, at start, at each
-//! reading, when one ends, and once a day from 30 days before its end; of a revocation list in the
-//! last tenth of its term, if that is shorter.
+//! Certificates and revocation lists that age. The operator reads of each that ends in the log: at
+//! start, at each reading, when it ends, and once a day from 30 days before its end; of a
+//! revocation list in the last tenth of its term, if that is shorter.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,15 +11,15 @@ use tracing::warn;
 
 use crate::config::value::{Stage, Term};
 
-/// How often one that is ending is told of again.
+/// How often the log repeats that a certificate or list is ending.
 const AGAIN: Duration = Duration::from_secs(24 * 3600);
 
-/// What a term is of.
+/// The part of `[listen.tls]` that a term belongs to.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Of {
+pub(crate) enum Part {
     /// The first certificate of `listen.tls.cert`.
     Server,
-    /// The others of it.
+    /// The other certificates of `listen.tls.cert`.
     Issuer,
     /// `listen.tls.client_ca`
     ClientCa,
@@ -27,56 +27,57 @@ pub(crate) enum Of {
     ClientCrl,
 }
 
-/// A certificate or list that somebody has to see to.
+/// A certificate or list that the operator has to renew.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Aging {
-    pub(crate) of: Of,
+    pub(crate) part: Part,
     pub(crate) name: String,
     pub(crate) stage: Stage,
 }
 
-/// What was told of last, and when.
+/// What the log has said of each part: whether it breaks logins, and when that was. The listener's
+/// settings hold it; nothing is logged under its lock.
 #[derive(Default)]
-pub(super) struct Told(Mutex<HashMap<(Of, Term), (bool, SystemTime)>>);
+pub(super) struct Reported(Mutex<HashMap<(Part, Term), (bool, SystemTime)>>);
 
 impl Aging {
-    /// Each of these that is not simply valid.
-    pub(super) fn among(terms: &[(Of, Term)], now: SystemTime) -> impl Iterator<Item = (&(Of, Term), Self)> {
+    /// Those of the terms that are not simply valid, each with the words for it.
+    pub(super) fn among(terms: &[(Part, Term)], now: SystemTime) -> impl Iterator<Item = (&(Part, Term), Self)> {
         terms.iter().filter_map(move |key| {
-            let (of, term) = key;
-            let stage = match of {
-                Of::Server | Of::Issuer | Of::ClientCa => term.at(now),
-                Of::ClientCrl => term.of_list_at(now),
+            let (part, term) = key;
+            let stage = match part {
+                Part::Server | Part::Issuer | Part::ClientCa => term.at(now),
+                Part::ClientCrl => term.of_list_at(now),
             };
-            (stage != Stage::Valid).then(|| (key, Self { of: *of, name: term.name.clone(), stage }))
+            (stage != Stage::Valid).then(|| (key, Self { part: *part, name: term.name.clone(), stage }))
         })
     }
 
-    /// The key of the configuration.
+    /// The key of the configuration that names the part.
     pub(crate) fn key(&self) -> &'static str {
-        match self.of {
-            Of::Server | Of::Issuer => "listen.tls.cert",
-            Of::ClientCa => "listen.tls.client_ca",
-            Of::ClientCrl => "listen.tls.client_crl",
+        match self.part {
+            Part::Server | Part::Issuer => "listen.tls.cert",
+            Part::ClientCa => "listen.tls.client_ca",
+            Part::ClientCrl => "listen.tls.client_crl",
         }
     }
 
-    /// Whether clients are refused by it, or refuse it.
+    /// Whether clients are refused by the part now, or refuse it.
     pub(crate) fn breaks_logins(&self) -> bool {
         match self.stage {
             Stage::Valid | Stage::Ending(_) => false,
-            Stage::NotYet | Stage::Over => self.of != Of::ClientCa,
+            Stage::NotYet | Stage::Over => self.part != Part::ClientCa,
         }
     }
 }
 
 impl fmt::Display for Aging {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.of {
-            Of::Server => "the certificate",
-            Of::Issuer => "an issuer's certificate in the chain",
-            Of::ClientCa => "a CA",
-            Of::ClientCrl => "the revocation list",
+        let what = match self.part {
+            Part::Server => "the certificate",
+            Part::Issuer => "an issuer's certificate in the chain",
+            Part::ClientCa => "a CA",
+            Part::ClientCrl => "the revocation list",
         };
         write!(f, "{what} of {:?} ", self.name)?;
         match self.stage {
@@ -84,22 +85,22 @@ impl fmt::Display for Aging {
             Stage::NotYet => f.write_str("is not valid yet"),
             Stage::Ending(0) => f.write_str("ends within a day"),
             Stage::Ending(days) => write!(f, "ends in {days} days"),
-            Stage::Over if self.of == Of::ClientCrl => f.write_str("is out of date"),
+            Stage::Over if self.part == Part::ClientCrl => f.write_str("is out of date"),
             Stage::Over => f.write_str("has expired"),
         }?;
-        f.write_str(match (self.of, self.stage) {
-            (Of::Server | Of::Issuer, Stage::Over | Stage::NotYet) => ": clients that verify it refuse it",
-            (Of::Server | Of::Issuer, _) => ": then clients that verify it refuse it",
-            (Of::ClientCa, _) => ": a trust anchor's end is not looked at, but that of what it signed may be near",
-            (Of::ClientCrl, Stage::Over) => ": no certificate of this CA is accepted",
-            (Of::ClientCrl, _) => ": then no certificate of this CA is accepted",
+        f.write_str(match (self.part, self.stage) {
+            (Part::Server | Part::Issuer, Stage::Over | Stage::NotYet) => ": clients that verify it refuse it",
+            (Part::Server | Part::Issuer, _) => ": then clients that verify it refuse it",
+            (Part::ClientCa, _) => ": a trust anchor's end is not looked at, but that of what it signed may be near",
+            (Part::ClientCrl, Stage::Over) => ": no certificate of this CA is accepted",
+            (Part::ClientCrl, _) => ": then no certificate of this CA is accepted",
         })
     }
 }
 
-impl Told {
-    /// Tells of each that is due: all of them where they were just read.
-    pub(super) fn tell(&self, terms: &[(Of, Term)], now: SystemTime, is_read: bool) {
+impl Reported {
+    /// Logs each part that is due: all of them where they were just read.
+    pub(super) fn report(&self, terms: &[(Part, Term)], now: SystemTime, is_read: bool) {
         let due: Vec<_> = {
             let mut told = self.0.lock();
             told.retain(|key, _| terms.contains(key));
@@ -125,13 +126,13 @@ impl Told {
     }
 }
 
-/// Tells again and again what is due. By the hour, and not when the next one ends: the machine may
-/// have been suspended, and its clock set. Never ends.
-pub(crate) async fn by_the_hour(tell: impl Fn()) {
+/// Calls `report` every hour, for ever. A timer to the next end would be wrong on a machine that
+/// was suspended, or whose clock was set.
+pub(crate) async fn by_the_hour(report: impl Fn()) {
     const HOUR: Duration = Duration::from_secs(3600);
     loop {
         tokio::time::sleep(HOUR).await;
-        tell();
+        report();
     }
 }
 
@@ -147,14 +148,14 @@ mod tests {
     }
 
     /// How many lines there would be.
-    fn told(told: &Told, terms: &[(Of, Term)], now: SystemTime, is_read: bool) -> usize {
+    fn told(told: &Reported, terms: &[(Part, Term)], now: SystemTime, is_read: bool) -> usize {
         let before: Vec<_> = told
             .0
             .lock()
             .iter()
             .map(|(key, at)| (key.clone(), *at))
             .collect();
-        told.tell(terms, now, is_read);
+        told.report(terms, now, is_read);
         let after = told.0.lock();
         after
             .iter()
@@ -168,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_certificate_about_to_end_is_logged_daily_and_at_its_end() {
-        let memory = Told::default();
-        let terms = [(Of::Server, term("proxy", DAY * 365))];
+        let memory = Reported::default();
+        let terms = [(Part::Server, term("proxy", DAY * 365))];
         let end = terms[0].1.ends.unwrap();
         let hour = Duration::from_secs(3600);
         assert_eq!(told(&memory, &terms, end - DAY * 31, true), 0, "nothing to be told of");
@@ -185,11 +186,11 @@ mod tests {
         assert_eq!(told(&memory, &terms, end + DAY * 2, false), 1);
     }
 
-    /// Lists live for days: one that is renewed in time is never told of.
+    /// Lists live for days: one that is renewed in time is never logged.
     #[test]
-    fn a_revocation_list_is_told_of_in_the_last_tenth_of_its_term() {
+    fn a_revocation_list_is_logged_in_the_last_tenth_of_its_term() {
         for (days, ahead) in [(7, DAY * 7 / 10), (30, DAY * 3), (300, DAY * 30), (3000, DAY * 30)] {
-            let terms = [(Of::ClientCrl, term("ca", DAY * days))];
+            let terms = [(Part::ClientCrl, term("ca", DAY * days))];
             let end = terms[0].1.ends.unwrap();
             let stage = |now| {
                 Aging::among(&terms, now)
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn somebody_looks_every_hour() {
+    async fn aging_is_looked_at_every_hour() {
         let looks = std::sync::atomic::AtomicUsize::new(0);
         let looking = by_the_hour(|| {
             looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -221,16 +222,16 @@ mod tests {
     fn warnings_name_the_certificate_and_the_consequence() {
         let begins = term("x", DAY).begins;
         for (of, now, want) in [
-            (Of::Server, begins - DAY, "the certificate of \"x\" is not valid yet: clients that verify it refuse it"),
-            (Of::Issuer, begins, "an issuer's certificate in the chain of \"x\" ends in 20 days: then clients"),
-            (Of::Server, begins + DAY * 21, "the certificate of \"x\" has expired: clients that verify it refuse it"),
-            (Of::ClientCa, begins + DAY * 21, "a CA of \"x\" has expired: a trust anchor's end is not looked at"),
-            (Of::ClientCrl, begins + DAY * 20, "the revocation list of \"x\" ends within a day: then no"),
+            (Part::Server, begins - DAY, "the certificate of \"x\" is not valid yet: clients that verify it refuse it"),
+            (Part::Issuer, begins, "an issuer's certificate in the chain of \"x\" ends in 20 days: then clients"),
+            (Part::Server, begins + DAY * 21, "the certificate of \"x\" has expired: clients that verify it refuse it"),
+            (Part::ClientCa, begins + DAY * 21, "a CA of \"x\" has expired: a trust anchor's end is not looked at"),
+            (Part::ClientCrl, begins + DAY * 20, "the revocation list of \"x\" ends within a day: then no"),
         ] {
             let terms = [(of, term("x", DAY * 20))];
             let (_, aging) = Aging::among(&terms, now).next().unwrap();
             assert!(aging.to_string().starts_with(want), "{aging}");
         }
-        assert_eq!(Aging::among(&[(Of::Server, term("x", DAY * 365))], begins).count(), 0);
+        assert_eq!(Aging::among(&[(Part::Server, term("x", DAY * 365))], begins).count(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What clients' certificates are verified by.
+//! Verification of clients' certificates.
 //!
 //! As in PostgreSQL, a client without a certificate is let through the handshake, and one whose
 //! certificate does not verify is not, whatever it would have been asked for behind it. Revocation
@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use thiserror::Error;
 
-use super::ages::Of;
+use super::ages::Part;
 use super::constraints::is_constrained;
 use super::pem::ClientCaPem;
 use crate::config::BadPem;
@@ -21,17 +21,17 @@ use crate::config::value::{Term, crls, of_crl, roots, terms};
 use crate::crypto::provider;
 use crate::secret::Secret;
 
-/// The CA of clients, and what it has revoked.
+/// The CA bundle that clients' certificates are verified by, and its revocation lists.
 #[derive(Clone)]
 pub(super) struct Clients {
     roots: Arc<RootCertStore>,
-    /// Those of the roots, which do not keep their own.
+    /// The terms of the roots, which rustls does not keep.
     of_roots: Vec<Term>,
-    /// `None`: nothing is asked about revocation.
+    /// The revocation lists. `None`: nothing is asked about revocation.
     revoked: Option<Arc<Vec<CertificateRevocationListDer<'static>>>>,
 }
 
-/// Clients' certificates could not be verified.
+/// Clients' certificates cannot be verified by the settings.
 #[derive(Debug, Error)]
 pub enum ClientsError {
     /// The CA bundle cannot be used.
@@ -40,12 +40,14 @@ pub enum ClientsError {
     /// The revocation lists cannot be used.
     #[error("listen.tls.client_crl: {0}")]
     Crl(BadPem),
-    /// Each is fine by itself, but rustls makes no verifier of the two.
+    /// Bundle and lists are each fine by themselves, but rustls makes no verifier of the two.
     #[error("listen.tls.client_ca and client_crl cannot be used together")]
     Unusable,
 }
 
 impl Clients {
+    /// Takes bundle and lists from the configuration.
+    ///
     /// # Errors
     /// See [`ClientsError`].
     pub(super) fn new(from: &ClientCaPem) -> Result<Self, ClientsError> {
@@ -57,22 +59,22 @@ impl Clients {
         Ok(clients)
     }
 
-    /// Another CA bundle.
+    /// Replaces the CA bundle.
     pub(super) fn trust(&mut self, pem: &Secret) -> Result<(), ClientsError> {
         self.roots = Arc::new(roots(pem.expose()).map_err(ClientsError::Ca)?);
         self.of_roots = terms(pem.expose());
         Ok(())
     }
 
-    /// Other lists.
+    /// Replaces the revocation lists.
     pub(super) fn revoke(&mut self, pem: &Secret) -> Result<(), ClientsError> {
         let lists = crls(pem.expose()).map_err(ClientsError::Crl)?;
         self.revoked = Some(Arc::new(lists));
         Ok(())
     }
 
-    /// From when until when what is here is valid.
-    pub(super) fn terms(&self) -> impl Iterator<Item = (Of, Term)> {
+    /// The terms of the roots and of the lists.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (Part, Term)> {
         let lists = self
             .revoked
             .iter()
@@ -81,16 +83,17 @@ impl Clients {
             .of_roots
             .iter()
             .cloned()
-            .map(|term| (Of::ClientCa, term));
-        roots.chain(lists.map(|term| (Of::ClientCrl, term)))
+            .map(|term| (Part::ClientCa, term));
+        roots.chain(lists.map(|term| (Part::ClientCrl, term)))
     }
 
-    /// See [`is_constrained`].
-    pub(super) fn is_constrained(&self, shown: &[CertificateDer<'_>]) -> bool {
-        is_constrained(shown, &self.roots)
+    /// Whether a CA that may vouch for a client's chain is held to some names: see
+    /// [`is_constrained`].
+    pub(super) fn is_constrained(&self, chain: &[CertificateDer<'_>]) -> bool {
+        is_constrained(chain, &self.roots)
     }
 
-    /// Verifies the chain, its time, that it is for clients (extended key usage, where a
+    /// Makes a verifier of the chain, its term, that it is for clients (extended key usage, where a
     /// certificate has one), and that nothing in it is revoked.
     ///
     /// # Errors

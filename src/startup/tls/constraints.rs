@@ -1,20 +1,20 @@
 //! Whether a CA of a client's chain may only vouch for some names (name constraints, RFC 5280
 //! section 4.2.1.10).
 //!
-//! The handshake holds DNS names to the constraints; nothing and nobody holds common names to them,
-//! so that such a CA could put any user's there.
+//! The handshake holds DNS names to the constraints, but nothing holds common names to them: such a
+//! CA could put any user's name there.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Whether a CA with name constraints may be in the chain that was verified. `shown`: as the client
-/// sent it, its own certificate first. Which of several chains was verified is not known, so that
-/// one such CA in any of them is enough; a client cannot do without a CA of its chain, and gains
-/// nothing by more.
-pub(super) fn is_constrained(shown: &[CertificateDer<'_>], roots: &RootCertStore) -> bool {
-    let mut parsed = shown
+/// Whether a CA with name constraints may be in the chain that was verified. `sent` is the chain as
+/// the client sent it, its own certificate first. Which of several chains was verified is not
+/// known, so that one such CA in any of them is enough; a client cannot do without a CA of its
+/// chain, and gains nothing by more.
+pub(super) fn is_constrained(sent: &[CertificateDer<'_>], roots: &RootCertStore) -> bool {
+    let mut parsed = sent
         .iter()
         .map(|der| X509Certificate::from_der(der).map(|(_rest, parsed)| parsed));
     let Some(Ok(own)) = parsed.next() else { return true };

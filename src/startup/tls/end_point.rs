@@ -1,4 +1,4 @@
-//! What a channel is bound to.
+//! The hash of the server's certificate that channels are bound to.
 
 use std::sync::Arc;
 
