@@ -27,4 +27,4 @@ pub(crate) use self::call::{Calls, Observer};
 pub(crate) use self::code::Code;
 pub(crate) use self::error::{AwsError, Call};
 pub(crate) use self::operation::Operation;
-pub(crate) use self::store::{BELIEVED, StoreReader, Stored, StoredAt};
+pub(crate) use self::store::{STORED_MAX_AGE, StoreReader, Stored, StoredAt};

@@ -121,7 +121,7 @@ impl AwsError {
         }
     }
 
-    /// The same, told with what of the spec led to it.
+    /// The same error with the part of the spec that led to it.
     pub(crate) fn of(self: Arc<Self>, what: impl Into<String>) -> Arc<Self> {
         Arc::new(Self::Of { what: what.into(), source: self })
     }

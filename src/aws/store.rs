@@ -18,7 +18,7 @@ use crate::cache::{Cache, Fetch, Perishable};
 use crate::secret::Secret;
 
 /// How long a stored value is used before it is read again (lava does the same).
-pub(crate) const BELIEVED: Duration = Duration::from_secs(120);
+pub(crate) const STORED_MAX_AGE: Duration = Duration::from_secs(120);
 
 /// The most parameters that SSM lists in one page (SSM API, `GetParametersByPath`).
 const PAGE: i32 = 10;

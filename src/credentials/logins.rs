@@ -15,7 +15,7 @@ use super::opening::{LoginSource, Opening, WarehouseAddr};
 use super::plan::{LoginPlan, Plan, StoredPassword};
 use super::roles::Roles;
 use super::secret_fields::{BadSecret, Fields};
-use crate::aws::{AwsError, BELIEVED, Base, Calls, Observer, StoreReader, StoredAt};
+use crate::aws::{AwsError, Base, Calls, Observer, STORED_MAX_AGE, StoreReader, StoredAt};
 use crate::cache::{Cache, Fetch, Policy, Refresh};
 use crate::clock::Clock;
 use crate::config::{self, ConnSpec, Credentials};
@@ -66,7 +66,7 @@ impl Logins {
         };
         let on_access = |max_age| Refresh::OnAccess { max_age, stale_if_error: STALE_IF_ERROR };
         let store_reader = StoreReader(Arc::clone(&calls));
-        let stored = cache(store_reader, policy(on_access(BELIEVED), 8), clock, control);
+        let stored = cache(store_reader, policy(on_access(STORED_MAX_AGE), 8), clock, control);
         let who_am_i = WhoAmI(Arc::clone(&calls));
         let base = cache(who_am_i, policy(on_access(BASE_MAX_AGE), 8), clock, control);
         let roles = Roles {
