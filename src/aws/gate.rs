@@ -31,10 +31,12 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How often a call is tried that fails for now without being throttled.
 const TRIES: u32 = 3;
 
-/// The quota of AWS's that a call spends. `None`: the base identity's own account or Region.
+/// The quota that AWS counts a call towards.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct QuotaKey {
+    /// The AWS account. `None`: the base identity's own.
     pub(crate) account: Option<String>,
+    /// The Region. `None`: the base identity's own.
     pub(crate) region: Option<String>,
 }
 

@@ -18,7 +18,7 @@ const RECENT: Duration = Duration::from_secs(60);
 /// The first and the longest pause between attempts to replace a value that is still served.
 const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
 
-/// What a flight ended with, shared by all who wait for it.
+/// The value or error that a flight ended with, shared by all who wait for it.
 pub(super) type Outcome<V, E> = Result<Arc<V>, Arc<E>>;
 
 /// To wait for a flight: holds its outcome once it has landed.
@@ -26,6 +26,7 @@ pub(super) type Flight<V, E> = watch::Receiver<Option<Outcome<V, E>>>;
 
 /// All that is known of one key. The lock of its shard of the cache's map guards it.
 pub(super) struct Entry<V, E> {
+    /// The value that is served while nothing is wrong with it.
     pub(super) held: Option<Held<V>>,
     /// The one flight for this key.
     pub(super) flight: Option<Flight<V, E>>,
@@ -60,7 +61,7 @@ impl Drop for Upkeep {
     }
 }
 
-/// What a lookup does with an entry.
+/// The answer of an entry to a lookup.
 pub(super) enum Answer<V, E> {
     /// It serves this value.
     Serve(Arc<V>),
@@ -74,7 +75,7 @@ pub(super) enum Answer<V, E> {
     Fetch,
 }
 
-/// What upkeep does with an entry.
+/// The work that is due for an entry.
 pub(super) enum Due {
     /// A flight is under way: its landing will see to the entry.
     Nothing,

@@ -23,7 +23,9 @@ const ALWAYS: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// back; tokio's does neither.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
+    /// The time on tokio's clock, which timers use.
     pub(super) tokio: Instant,
+    /// The time on the wall clock, which expiries use.
     pub(super) wall: SystemTime,
 }
 
@@ -38,6 +40,7 @@ impl Moment {
 
 /// A value that is served.
 pub(super) struct Held<V> {
+    /// The value, which those that it was handed to share.
     pub(super) value: Arc<V>,
     /// When it was fetched.
     pub(super) landed: Moment,
@@ -45,6 +48,7 @@ pub(super) struct Held<V> {
     pub(super) fresh_for: Duration,
     /// How long after it was fetched it is served at all.
     pub(super) served_for: Duration,
+    /// Whether it was handed out since it was fetched.
     pub(super) was_used: AtomicBool,
 }
 
@@ -77,10 +81,12 @@ impl<V: Perishable> Held<V> {
 }
 
 impl<V> Held<V> {
+    /// Whether the value is served without a fetch.
     pub(super) fn is_fresh(&self, now: Moment) -> bool {
         now.since(self.landed) < self.fresh_for
     }
 
+    /// Whether the value may be served at all.
     pub(super) fn is_served(&self, now: Moment) -> bool {
         now.since(self.landed) < self.served_for
     }
@@ -94,10 +100,13 @@ impl<V> Held<V> {
 
 /// A failure that is remembered for a time, which doubles when the failure happens again.
 pub(super) struct Memory<T> {
+    /// The failure.
     pub(super) of: T,
+    /// When it happened.
     pub(super) since: Moment,
     /// The time without the part that is chance, so that it can be doubled.
     pub(super) step: Duration,
+    /// How long it is remembered.
     pub(super) lasts: Duration,
 }
 
@@ -111,6 +120,7 @@ impl<T> Memory<T> {
         Self { of, since: now, step: lasts, lasts }
     }
 
+    /// Whether the failure is still remembered.
     pub(super) fn lasts(&self, now: Moment) -> bool {
         now.since(self.since) < self.lasts
     }

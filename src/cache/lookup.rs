@@ -13,16 +13,18 @@ use super::shared::{Cache, Fetch, OutcomeOf};
 pub(crate) struct Snapshot<V, E> {
     /// The value that is held, even if it is not served any more.
     pub(crate) value: Option<Arc<V>>,
+    /// When the value expires. `None`: never, or there is none.
     pub(crate) expires_at: Option<SystemTime>,
     /// The error of the last flight. `None`: it brought a value, or there was none.
     pub(crate) last_error: Option<Arc<E>>,
+    /// Whether a flight is under way.
     pub(crate) is_in_flight: bool,
 }
 
 /// The snapshot of a source's value.
 type SnapshotOf<S> = Snapshot<<S as Fetch>::Value, <S as Fetch>::Error>;
 
-/// What a lookup found.
+/// The result of a lookup.
 enum Lookup<V, E> {
     /// An answer that is there already.
     Ready(Outcome<V, E>),

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 /// When a cache serves a value, fetches it again and forgets it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
+    /// When a value that could still be served is fetched again.
     pub(crate) refresh: Refresh,
     /// A value that expires within the margin is not served any more. The margin is cut to a
     /// quarter of the life that a value was granted.

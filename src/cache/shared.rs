@@ -44,9 +44,11 @@ pub(crate) trait Fetch: Send + Sync + Sized + 'static {
     }
 }
 
-/// The entry, outcome and flight of a source's values.
+/// The entry of one of a source's values.
 pub(super) type EntryOf<S> = Entry<<S as Fetch>::Value, <S as Fetch>::Error>;
+/// The outcome of one of a source's flights.
 pub(super) type OutcomeOf<S> = Outcome<<S as Fetch>::Value, <S as Fetch>::Error>;
+/// A flight of a source.
 pub(super) type FlightOf<S> = Flight<<S as Fetch>::Value, <S as Fetch>::Error>;
 
 /// All entries of one source, by key. Sessions hold it by `Arc`, from any thread; so does each
@@ -54,10 +56,15 @@ pub(super) type FlightOf<S> = Flight<<S as Fetch>::Value, <S as Fetch>::Error>;
 ///
 /// Flights run on the control runtime, so that a session that leaves aborts nobody else's.
 pub(crate) struct Cache<S: Fetch> {
+    /// The source that flights ask.
     pub(super) source: Arc<S>,
+    /// The wall clock, by which values expire.
     pub(super) clock: Arc<dyn Clock>,
+    /// The runtime that flights and upkeep run on.
     pub(super) control: Handle,
+    /// The times and the cap that hold for all entries.
     pub(super) policy: Policy,
+    /// The chance that keeps refreshes and pauses apart.
     pub(super) jitter: Jitter,
     /// The lock of a shard is held for a few lines, never while anything is awaited, fetched or
     /// logged.
@@ -89,6 +96,7 @@ impl<S: Fetch> Cache<S> {
             .store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// This moment on both clocks.
     pub(super) fn now(&self) -> Moment {
         Moment { tokio: Instant::now(), wall: self.clock.now() }
     }

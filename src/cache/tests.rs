@@ -23,7 +23,7 @@ mod on_access;
 mod rejected;
 mod threads;
 
-/// What a fetch does; it takes a second.
+/// The result of a fetch, which takes a second.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     Life(u64),

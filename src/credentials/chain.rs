@@ -11,6 +11,7 @@ pub(crate) const ROLE_SESSION_NAME: &str = "redshift-iam-proxy";
 /// before, the first under the base identity. Without hops it is the base identity.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Chain {
+    /// The roles, in the order in which they are assumed.
     pub(crate) hops: Vec<Hop>,
     /// The number of the base identity that the chain begins with, so that nothing that was fetched
     /// under one base identity is served under another. Zero if the first hop needs none.

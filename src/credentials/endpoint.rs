@@ -24,6 +24,7 @@ pub(crate) struct EndpointKey {
     pub(crate) caller: Chain,
     /// The warehouse's region. `None`: the base identity's own.
     pub(crate) region: Option<String>,
+    /// The name to look up.
     pub(crate) name: WarehouseName,
 }
 
@@ -39,13 +40,17 @@ pub(crate) enum WarehouseName {
 /// The host and port of a warehouse, as AWS gave them.
 #[derive(Debug)]
 pub(crate) struct FoundEndpoint {
+    /// The DNS name of the endpoint.
     pub(crate) host: String,
+    /// The TCP port of the endpoint.
     pub(crate) port: u16,
 }
 
 /// The source of endpoints: GetWorkgroup and DescribeClusters.
 pub(crate) struct EndpointFinder {
+    /// The way to call AWS.
     pub(crate) calls: Arc<Calls>,
+    /// The role sessions to call as.
     pub(crate) sessions: Arc<Cache<Roles>>,
 }
 

@@ -13,7 +13,9 @@ use crate::wire::refusal::Refusal;
 #[derive(Debug, Error)]
 #[error("connection {conn_id}: no credential")]
 pub(crate) struct CredentialError {
+    /// The connection that was to be opened.
     pub(crate) conn_id: ConnId,
+    /// The reason.
     pub(crate) source: Arc<AwsError>,
 }
 

@@ -12,6 +12,7 @@ pub(crate) struct DbLogin {
     /// The user, byte for byte as the API gave it: it goes into the startup message and into the
     /// MD5 hash.
     pub(crate) user: String,
+    /// The password of the user.
     pub(crate) password: Secret,
     /// When the password expires, by AWS's clock. `None`: never.
     pub(crate) expires_at: Option<SystemTime>,

@@ -12,6 +12,7 @@ pub(crate) struct LoginKey {
     pub(crate) caller: Chain,
     /// The warehouse's region. `None`: the base identity's own.
     pub(crate) region: Option<String>,
+    /// The call to make.
     pub(crate) call: LoginCall,
     /// 900–3600 s, the range of the API (configuration has checked it).
     pub(crate) password_duration: Duration,

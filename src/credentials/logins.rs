@@ -198,7 +198,7 @@ impl Logins {
         if let Some(bounds) = &spec.bounds {
             bounds.check_names(spec).map_err(AwsError::from)?;
         }
-        // What is stored is where the proxy is, not where the warehouse is.
+        // Stored values are in the proxy's region, not in the warehouse's.
         let region = self.calls.home(spec.region.as_deref());
         let mut password = match spec.login.parameter() {
             Some(name) => Some(self.password(StoredAt::parameter(name, region)).await?),

@@ -16,7 +16,9 @@ use crate::secret::Secret;
 
 /// The source of logins: AWS, which mints a new one with each call.
 pub(crate) struct Minter {
+    /// The way to call AWS.
     pub(crate) calls: Arc<Calls>,
+    /// The role sessions to call as.
     pub(crate) sessions: Arc<Cache<Roles>>,
 }
 

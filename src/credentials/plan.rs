@@ -19,13 +19,17 @@ use crate::secret::Secret;
 pub(crate) struct Plan {
     /// The host to dial. `None`: it has to be looked up by `name`.
     pub(crate) host: Option<String>,
+    /// The port to dial. `None`: that of the endpoint, or Redshift's.
     pub(crate) port: Option<u16>,
+    /// The database to log in to.
     pub(crate) database: String,
     /// The warehouse's name. `None`: the spec has none, and none can be read from the host.
     pub(crate) name: Option<WarehouseName>,
+    /// The warehouse's region. `None`: the base identity's own.
     pub(crate) region: Option<String>,
     /// The identity that looks the endpoint up.
     pub(crate) caller: Chain,
+    /// The login that is needed.
     pub(crate) login: LoginPlan,
 }
 
@@ -39,8 +43,11 @@ pub(crate) enum LoginPlan {
 
 /// A stored password, and the value that it was read from.
 pub(crate) struct StoredPassword {
+    /// The password.
     pub(crate) password: Secret,
+    /// The place where the value is stored.
     pub(crate) stored_at: StoredAt,
+    /// The value that held the password.
     pub(crate) stored: Arc<Stored>,
 }
 

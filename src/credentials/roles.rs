@@ -46,10 +46,13 @@ pub(crate) struct RoleSession {
 
 /// The source of role sessions: STS.
 pub(crate) struct Roles {
+    /// The way to call AWS.
     pub(crate) calls: Arc<Calls>,
     /// Where external ids are read.
     pub(crate) stored: Arc<Cache<StoreReader>>,
+    /// Where the base identity's ARN is found out.
     pub(crate) base: Arc<Cache<WhoAmI>>,
+    /// The wall clock, by which sessions expire.
     pub(crate) clock: Arc<dyn Clock>,
 }
 

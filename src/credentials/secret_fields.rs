@@ -10,10 +10,15 @@ use crate::secret::{Secret, SecretJson};
 /// The fields of a secret that are used for a spec.
 #[derive(Default)]
 pub(crate) struct Fields {
+    /// `username`
     pub(crate) user: Option<String>,
+    /// `password`
     pub(crate) password: Option<Secret>,
+    /// `host`
     pub(crate) host: Option<String>,
+    /// `port`, a number or digits in a string.
     pub(crate) port: Option<u16>,
+    /// `dbname`
     pub(crate) database: Option<String>,
     /// Whether the secret has an `endpoint`, which is not read: people take it for the host.
     pub(crate) has_endpoint: bool,
@@ -55,7 +60,7 @@ impl Fields {
             .map(Secret::expose)
             .map_or(Ok(()), config::of_a_secret)
             .map_err(BadSecret)?;
-        // What AWS is asked for has to be of AWS's form.
+        // AWS gives credentials only for databases whose names have its own form.
         let database_name =
             if password.is_some() || spec.login.parameter().is_some() { value::database } else { value::iam_database };
         Ok(Self {
@@ -123,7 +128,7 @@ fn checked<T>(
         .transpose()
 }
 
-/// A number, or digits in a string.
+/// Reads a port: a number, or digits in a string.
 fn port(object: &Map<String, Value>) -> Result<Option<u16>, BadSecret> {
     let text = match object.get("port") {
         None | Some(Value::Null) => return Ok(None),
@@ -143,7 +148,7 @@ mod tests {
     use super::*;
     use crate::config::{self, UnknownKeys};
 
-    /// What a spec of a provisioned cluster that says no more than this takes.
+    /// Parses a secret for the spec of a provisioned cluster with these further lines.
     fn parse_for(spec: &str, text: &str) -> Result<Fields, BadSecret> {
         let toml = format!("[connections.c]\ntype = \"redshift\"\ncluster_id = \"dw1\"\nsecret_id = \"x\"\n{spec}");
         let config = config::parse(&toml, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();

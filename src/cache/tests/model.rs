@@ -14,7 +14,7 @@ const KEYS: u32 = 5;
 #[derive(Clone, Debug)]
 enum Op {
     Get(u32),
-    /// What AWS does from then on.
+    /// From then on AWS does this.
     Aws(Plan),
     Pass(Duration),
     Suspend(Duration),
@@ -42,7 +42,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What has been seen of the cache from outside.
+/// The values and promises that the cache has given so far.
 #[derive(Default)]
 struct Seen {
     last: HashMap<u32, Arc<Value>>,
@@ -134,7 +134,7 @@ async fn live(policy: Policy, ops: Vec<Op>) {
     let rig = world.rig;
     assert_eq!(rig.fake.doubled.load(Ordering::Relaxed), 0, "two flights for one key at once");
     assert!(rig.cache.len() <= policy.cap);
-    // What is in use is refreshed once or twice more, if AWS lets us; then nobody uses it any more.
+    // Values in use are refreshed once or twice more, if AWS lets us; then nobody uses them.
     pass(secs(3 * 3600)).await;
     assert_eq!((rig.cache.len(), Handle::current().metrics().num_alive_tasks()), (0, 0));
 }
