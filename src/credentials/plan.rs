@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_per_user_login_is_not_planned_without_a_user() {
-        let toml = "[connections.c]\ntype = \"redshift\"\nhost = \"h\"\nworkgroup = \"wg\"\ndatabase = \"d\"\n\
+        let toml = "[connections.c]\ntype = \"redshift-serverless\"\nhost = \"h\"\nworkgroup = \"finance\"\ndatabase = \"d\"\n\
                     role_arn = \"arn:aws:iam::123456789012:role/r\"\nidentity = \"per-user\"\n";
         let config = config::parse(toml, Path::new("p"), &|_| None, UnknownKeys::Refuse).unwrap();
         let plan = |owner| Plan::new(&config.connections["c"], (owner, 0), Fields::default(), None);
