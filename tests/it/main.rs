@@ -38,6 +38,7 @@ mod iam_policy;
 mod import_lava;
 mod incidents;
 mod include;
+mod layers;
 mod log;
 mod login;
 mod moto;
