@@ -25,7 +25,6 @@ demo: ## Serve the sandbox's warehouse on 127.0.0.1:5439 until Ctrl-C (DEMO_ONCE
 
 .PHONY: test
 test: ## Lint, run all tests, and run the demo once
-	@scripts/install.sh test
 	@$(MAKE) --no-print-directory lint
 	ulimit -Sn "$$(ulimit -Hn)" && cargo test --workspace --locked
 	@# The tests have built both programs.
@@ -89,12 +88,20 @@ vanished: ## How long peers whose packets vanish hold a session, with the real t
 	VANISHED=real cargo test --locked --test it vanished::black_hole -- --nocapture
 
 .PHONY: lint
-lint: ## rustfmt, clippy and rustdoc, without a warning
+lint: ## rustfmt, clippy, rustdoc, layers of modules, licences and bans of dependencies, without a warning
+	@scripts/install.sh test
 	cargo fmt --all --check
+	scripts/rings.py
+	target/cargo-deny/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@# By itself: with this feature, code that only the benchmarks use is not dead.
 	cargo clippy --workspace --features bench --bench relay --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+.PHONY: advisories
+advisories: ## Known vulnerabilities of the dependencies (needs GitHub, where RustSec's database is)
+	@scripts/install.sh test
+	target/cargo-deny/bin/cargo-deny --locked check advisories
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -111,4 +118,4 @@ image-check: ## Build the container image and try it; without Docker, do what th
 
 .PHONY: clean-tools
 clean-tools: ## Remove what was installed into target/ (not what cargo built)
-	rm -rf target/tools target/drivers target/demo target/bench-venv
+	rm -rf target/tools target/cargo-deny target/drivers target/demo target/bench-venv

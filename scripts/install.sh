@@ -4,8 +4,8 @@
 #
 #   scripts/install.sh [demo|test|drivers|bench]      (demo by default; the others include it)
 #
-# Programs come by apt-get, as root or through sudo. All else goes into target/: tools/ (the AWS CLI and moto, for the tests),
-# drivers/ (the drivers and their runtimes) and bench-venv/ (what draws the plots).
+# Programs come by apt-get, as root or through sudo. All else goes into target/: tools/ (the AWS CLI and moto) and cargo-deny/
+# (licences, bans and sources of dependencies) for the tests, drivers/ (the drivers and their runtimes) and bench-venv/ (what draws the plots).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -253,10 +253,22 @@ node_packages() {
     printf '%s\n' "$hash" >"$folder/.stamp"
 }
 
+# Not optimised: it takes a minute of two cores to build, and seconds to run.
+cargo_deny() {
+    local folder=target/cargo-deny version=0.20.2
+    up_to_date "$folder" "$version" && return
+    say "$folder: cargo install cargo-deny@$version"
+    rm -rf "$folder"
+    # In a target directory of its own, which is removed afterwards.
+    env -u CARGO_TARGET_DIR cargo install --quiet --locked --debug --root "$folder" "cargo-deny@$version" || return
+    printf '%s\n' "$version" >"$folder/.stamp"
+}
+
 case $mode in
 test)
     lock
     venv target/tools scripts/tools.txt
+    cargo_deny
     ;;
 drivers)
     lock
