@@ -120,9 +120,9 @@ def rings():
 
 
 def layers():
-    """The layer of each top-level module, 0 at the top."""
-    rows = re.findall(r"^\| [^|]+ \| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs/architecture.md").read_text(), re.M)
-    return {module: layer for layer, row in enumerate(rows) for module in re.findall(r"\w+", row)}
+    """The layer of each module in the table, 0 at the top; those below a module are of its layer, unless named."""
+    rows = re.findall(r"^\| [^|]+ \| ((?:`[\w:]+`(?:, )?)+) \|", (ROOT / "docs/architecture.md").read_text(), re.M)
+    return {tuple(name.split("::")): layer for layer, row in enumerate(rows) for name in re.findall(r"[\w:]+", row)}
 
 
 def faults():
@@ -131,12 +131,17 @@ def faults():
         for module in ring:
             needed = sorted("::".join(other) for other in NEEDS[module] if other in ring)
             yield f"  {'::'.join(module)} needs {', '.join(needed)}"
-    layer = layers()
-    for module in sorted({module[0] for module in NEEDS} - set(layer)):
-        yield f"{module} is in no layer of docs/architecture.md"
+    table = layers()
+
+    def layer(module):
+        return next((table[module[:end]] for end in range(len(module), 0, -1) if module[:end] in table), None)
+
     for module, others in sorted(NEEDS.items()):
+        if layer(module) is None:
+            yield f"{'::'.join(module)} is in no layer of docs/architecture.md"
+            continue
         for other in sorted(others):
-            if layer.get(module[0], 0) > layer.get(other[0], len(layer)):
+            if layer(other) is not None and layer(module) > layer(other):
                 yield f"{'::'.join(module)} needs {'::'.join(other)}, of a layer above it"
 
 
