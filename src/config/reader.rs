@@ -6,7 +6,7 @@
 
 pub(super) use self::doc::Doc;
 pub(super) use self::key::dotted;
-pub(super) use self::value::{Table, Value};
+pub(super) use self::value::{Refused, Table, Value, if_given};
 
 mod doc;
 mod key;

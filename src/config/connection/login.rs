@@ -3,7 +3,7 @@
 
 use super::kind::{Identity, Warehouse, is_of_another};
 use super::spec::{LoginAs, LoginFrom, Roles};
-use crate::config::reader::{Table, Value};
+use crate::config::reader::{Table, Value, if_given};
 use crate::config::value;
 
 /// The fields about the login. A field that was refused has the value that it has where it is
@@ -16,7 +16,7 @@ pub(super) struct LoginFields<'a> {
     pub(super) identity: Identity,
     auto_create: bool,
     db_groups: Vec<String>,
-    places: Places<'a>,
+    given: Given<'a>,
     /// Whether none of the fields was refused.
     is_sound: bool,
 }
@@ -29,8 +29,8 @@ pub(super) struct ClusterUsers {
     pub(super) db_groups: Vec<String>,
 }
 
-#[derive(Default)]
-struct Places<'a> {
+/// The values of the fields, for messages about them.
+struct Given<'a> {
     user: Option<Value<'a>>,
     password: Option<Value<'a>>,
     secret_id: Option<Value<'a>>,
@@ -43,7 +43,7 @@ impl<'a> LoginFields<'a> {
     /// Takes the fields out of the table and reads each by itself.
     pub(super) fn read(table: &mut Table<'a>, warehouse: Option<Warehouse>) -> Self {
         let mut take = |name| table.take(name);
-        let mut places = Places {
+        let mut given = Given {
             user: take("user"),
             password: take("password"),
             secret_id: take("secret_id"),
@@ -51,75 +51,75 @@ impl<'a> LoginFields<'a> {
             of_user: None,
         };
         let words = [("shared", Identity::Shared), ("per-user", Identity::PerUser)];
-        let user = parsed(places.user.as_ref(), |place| place.parse(value::warehouse_user));
-        let password = parsed(places.password.as_ref(), |place| place.parse(value::parameter));
-        let secret_id = parsed(places.secret_id.as_ref(), |place| place.parse(value::secret_id));
-        let identity = parsed(places.identity.as_ref(), |place| place.choice(&words));
+        let user = if_given(given.user.as_ref(), |place| place.parse(value::warehouse_user));
+        let password = if_given(given.password.as_ref(), |place| place.parse(value::parameter));
+        let secret_id = if_given(given.secret_id.as_ref(), |place| place.parse(value::secret_id));
+        let identity = if_given(given.identity.as_ref(), |place| place.choice(&words));
         let (auto_place, groups_place) = (take("auto_create"), take("db_groups"));
         let foreign = [&auto_place, &groups_place].into_iter().flatten();
         let is_foreign = foreign
             .filter(|place| is_of_another(place, warehouse, Warehouse::Provisioned))
             .count()
             > 0;
-        let auto_create = parsed(auto_place.as_ref(), Value::bool);
-        let db_groups = parsed(groups_place.as_ref(), |place| {
+        let auto_create = if_given(auto_place.as_ref(), Value::bool);
+        let db_groups = if_given(groups_place.as_ref(), |place| {
             let groups = place.texts(value::db_group);
             place
                 .list()
                 .filter(|list| list.len() == groups.len())
                 .map(|_| groups)
         });
-        let is_sound = user.is_some()
-            && password.is_some()
-            && secret_id.is_some()
-            && identity.is_some()
-            && auto_create.is_some()
-            && db_groups.is_some()
+        let is_sound = user.is_ok()
+            && password.is_ok()
+            && secret_id.is_ok()
+            && identity.is_ok()
+            && auto_create.is_ok()
+            && db_groups.is_ok()
             && !is_foreign;
         if !is_foreign {
-            places.of_user = groups_place.or(auto_place.filter(|_| auto_create.flatten() == Some(true)));
+            given.of_user = groups_place.or(auto_place.filter(|_| matches!(auto_create, Ok(Some(true)))));
         }
         // lava overwrites the user of a workgroup's IAM credentials with the one that the API
         // answers with.
         let overwritten =
-            warehouse == Some(Warehouse::Serverless) && places.password.is_none() && places.secret_id.is_none();
+            warehouse == Some(Warehouse::Serverless) && given.password.is_none() && given.secret_id.is_none();
         Self {
-            user: user.flatten().filter(|_| !overwritten),
-            password: password.flatten(),
-            secret_id: secret_id.flatten(),
-            identity: identity.flatten().unwrap_or(Identity::Shared),
-            auto_create: auto_create.flatten().unwrap_or(false),
-            db_groups: db_groups.flatten().unwrap_or_default(),
-            places,
+            user: user.ok().flatten().filter(|_| !overwritten),
+            password: password.ok().flatten(),
+            secret_id: secret_id.ok().flatten(),
+            identity: identity.ok().flatten().unwrap_or(Identity::Shared),
+            auto_create: auto_create.ok().flatten().unwrap_or(false),
+            db_groups: db_groups.ok().flatten().unwrap_or_default(),
+            given,
             is_sound,
         }
     }
 
     /// Whether there is a secret, which may hold what the spec lacks.
     pub(super) fn has_secret(&self) -> bool {
-        self.places.secret_id.is_some()
+        self.given.secret_id.is_some()
     }
 
     /// Whether IAM credentials are certain: nothing that could hold a password is named.
     pub(super) fn is_iam(&self) -> bool {
-        self.places.password.is_none() && !self.has_secret()
+        self.given.password.is_none() && !self.has_secret()
     }
 
     /// Whether IAM credentials may be asked for: a secret may turn out to hold no password.
     pub(super) fn may_be_iam(&self) -> bool {
-        self.places.password.is_none()
+        self.given.password.is_none()
     }
 
     /// Reports fields that lack another one, or contradict it.
     pub(super) fn check(&mut self, warehouse: Option<Warehouse>, roles: Option<&Roles>) {
-        let may_have_user = self.places.user.is_some() || self.has_secret();
-        if let Some(password) = self.places.password.as_ref().filter(|_| !may_have_user) {
+        let may_have_user = self.given.user.is_some() || self.has_secret();
+        if let Some(password) = self.given.password.as_ref().filter(|_| !may_have_user) {
             password.report("needs user beside it, or a secret_id that has one");
             self.is_sound = false;
         }
         let per_user = self.identity == Identity::PerUser;
         if let Some(place) = self
-            .places
+            .given
             .of_user
             .as_ref()
             .filter(|_| !may_have_user && !per_user)
@@ -128,21 +128,21 @@ impl<'a> LoginFields<'a> {
             self.is_sound = false;
         }
         if per_user && let Some(why) = self.against_per_user(warehouse, roles) {
-            if let Some(place) = &self.places.identity {
+            if let Some(place) = &self.given.identity {
                 place.report(why);
             }
             self.is_sound = false;
         }
         if per_user
             && warehouse == Some(Warehouse::Provisioned)
-            && let Some(user) = &self.places.user
+            && let Some(user) = &self.given.user
         {
             user.warn("without effect: identity is per-user");
         }
     }
 
     fn against_per_user(&self, warehouse: Option<Warehouse>, roles: Option<&Roles>) -> Option<&'static str> {
-        if self.places.password.is_some() {
+        if self.given.password.is_some() {
             return Some("per-user needs IAM credentials; password is one login for all");
         }
         let roles = roles.filter(|_| warehouse == Some(Warehouse::Serverless))?;
@@ -168,13 +168,5 @@ impl<'a> LoginFields<'a> {
             (None, None) => LoginFrom::Iam(login_as(user)),
         };
         is_sound.then_some((login, ClusterUsers { auto_create, db_groups }))
-    }
-}
-
-/// `None`: a problem was reported. `Some(None)`: missing.
-fn parsed<'a, T>(place: Option<&Value<'a>>, read: impl Fn(&Value<'a>) -> Option<T>) -> Option<Option<T>> {
-    match place {
-        Some(place) => read(place).map(Some),
-        None => Some(None),
     }
 }

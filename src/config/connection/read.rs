@@ -13,7 +13,7 @@ use super::role::roles;
 use super::spec::{Cluster, ConnSpec, Target, Workgroup};
 use super::startup::{application_name, startup_parameters};
 use super::target::located;
-use crate::config::reader::{Table, Value};
+use crate::config::reader::{Refused, Table, Value, if_given};
 use crate::config::value::BEFORE_CONN_ID;
 use crate::config::{sections, value};
 
@@ -66,9 +66,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, defaults: &Default
         .map_or(Some(defaults.enabled), |is| is.bool());
     let mut login = LoginFields::read(&mut table, warehouse);
     let located = located(&mut table, warehouse, &login);
-    let port = table
-        .take("port")
-        .map_or(Some(None), |port| port.port().map(Some));
+    let port = if_given(table.take("port").as_ref(), Value::port);
     let database = database(&mut table, &login);
     let region = table.optional("region", value::region);
     let roles = roles(&mut table, login.identity);
@@ -82,9 +80,7 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, defaults: &Default
     let denied = table
         .take("deny_db_users")
         .map(|names| names.texts(value::warehouse_user));
-    let ca = table
-        .take("ca")
-        .map_or(Some(None), |ca| sections::ca(&ca).map(Some));
+    let ca = if_given(table.take("ca").as_ref(), sections::ca);
     let tls_server_name = table.optional("tls_server_name", value::host);
     let listen = table.optional("listen", value::socket_address);
     let default_sessions = warehouse.map_or(1, default_sessions);
@@ -114,16 +110,16 @@ pub(super) fn spec(id: Option<&ConnId>, mut table: Table<'_>, defaults: &Default
         login,
         roles,
         enabled: enabled?,
-        description: description?,
-        owner: owner?,
+        description: description.ok()?,
+        owner: owner.ok()?,
         host: located.host,
-        port: port?,
-        database: database?,
-        region: region?.or(located.region),
+        port: port.ok()?,
+        database: database.ok()?,
+        region: region.ok()?.or(located.region),
         password_duration: password_duration?,
-        tls_server_name: tls_server_name?,
-        ca: ca?,
-        listen: listen?,
+        tls_server_name: tls_server_name.ok()?,
+        ca: ca.ok()?,
+        listen: listen.ok()?,
         max_sessions: max_sessions?,
         application_name: application_name?,
         startup_parameters: startup_parameters?,
@@ -151,8 +147,8 @@ fn warehouse(text: &str) -> value::Parsed<Warehouse> {
     }
 }
 
-/// Reads `database`. `None`: a problem was reported. `Some(None)`: the secret has it.
-fn database(table: &mut Table<'_>, login: &LoginFields<'_>) -> Option<Option<String>> {
+/// Reads `database`. `None`: the secret has it.
+fn database(table: &mut Table<'_>, login: &LoginFields<'_>) -> Result<Option<String>, Refused> {
     // A stored password logs in to any; whether a secret has one is not known yet.
     let name = if login.is_iam() { value::iam_database } else { value::database };
     if login.has_secret() {
@@ -160,8 +156,9 @@ fn database(table: &mut Table<'_>, login: &LoginFields<'_>) -> Option<Option<Str
     }
     table
         .require("database")
-        .and_then(|place| place.parse(name))
+        .and_then(|given| given.parse(name))
         .map(Some)
+        .ok_or(Refused)
 }
 
 /// Checks and drops those keys of lava's that mean nothing here.

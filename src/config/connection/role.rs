@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::kind::Identity;
 use super::spec::{RoleHop, Roles};
-use crate::config::reader::{Table, Value};
+use crate::config::reader::{Table, Value, if_given};
 use crate::config::value;
 
 /// Most roles in a chain. Each hop is a call to STS.
@@ -22,20 +22,16 @@ const ROLES_TAG: &str = "RedshiftDbRoles";
 /// reported.
 pub(super) fn roles(table: &mut Table<'_>, identity: Identity) -> Option<Roles> {
     let external_id = table.take("external_id");
-    let external = external_id
-        .as_ref()
-        .map(|name| name.parse(value::parameter_name));
+    let external = if_given(external_id.as_ref(), |name| name.parse(value::parameter_name));
     let tags_place = table.take("tags");
     let tags = tags_place
         .as_ref()
         .map_or(Some(BTreeMap::new()), |tags| self::tags(tags, identity));
     let token_place = table.take("web_identity_token_file");
-    let token = token_place
-        .as_ref()
-        .map_or(Some(None), |place| token_file(place).map(Some));
+    let token = if_given(token_place.as_ref(), token_file);
     let role_place = table.take("role_arn");
     let hops = role_place.as_ref().map_or(Some(Vec::new()), hops);
-    let (external, tags, token, mut hops) = (external.map_or(Some(None), |id| id.map(Some))?, tags?, token?, hops?);
+    let (external, tags, token, mut hops) = (external.ok()?, tags?, token.ok()?, hops?);
 
     let Some(last) = hops.last_mut() else {
         if let Some(place) = &token_place {
@@ -106,11 +102,9 @@ fn hop(place: &Value<'_>) -> Option<RoleHop> {
     let role_arn = table
         .require("role_arn")
         .and_then(|arn| arn.parse(value::role_arn));
-    let external_id = table
-        .take("external_id")
-        .map_or(Some(None), |id| id.parse(value::parameter_name).map(Some));
+    let external_id = table.optional("external_id", value::parameter_name);
     table.finish();
-    Some(RoleHop { role_arn: role_arn?, external_id: external_id? })
+    Some(RoleHop { role_arn: role_arn?, external_id: external_id.ok()? })
 }
 
 fn token_file(place: &Value<'_>) -> Option<PathBuf> {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::entrance::Entrance;
 use super::identity::{BadIdentity, ClientCa, Identity};
 use super::settings::{ChannelBinding, Listen, TlsMode};
-use crate::config::reader::{Table, Value};
+use crate::config::reader::{Table, Value, if_given};
 use crate::config::value::{self, BadPem, Parsed, Reference};
 
 /// Reads `[listen]`, and what other tables need to know of it. A value that was refused is replaced
@@ -42,7 +42,7 @@ pub(in crate::config) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
     };
     without_tls(&binding);
     without_tls(&ca);
-    let clients = clients(ca, crl);
+    let clients = clients(ca.as_ref(), crl.as_ref());
     tls.finish();
     let proxy_protocol_from = balancers(&mut table);
     let suffix = table.take("sni_suffix");
@@ -76,14 +76,14 @@ pub(in crate::config) fn listen(mut table: Table<'_>) -> (Listen, Entrance) {
 }
 
 /// Reads `listen.tls.client_ca` and `client_crl`.
-fn clients(ca: Option<Value<'_>>, crl: Option<Value<'_>>) -> Option<ClientCa> {
-    if let (None, Some(crl)) = (&ca, &crl) {
+fn clients(ca: Option<&Value<'_>>, crl: Option<&Value<'_>>) -> Option<ClientCa> {
+    if let (None, Some(crl)) = (ca, crl) {
         crl.report("needs listen.tls.client_ca beside it");
         return None;
     }
     let ca = ca?.referenced(|pem| checked(value::roots(pem)));
-    let crl = crl.map_or(Some(None), |crl| crl.referenced(|pem| checked(value::crls(pem))).map(Some));
-    Some(ClientCa { ca: ca?, crl: crl? })
+    let crl = if_given(crl, |crl| crl.referenced(|pem| checked(value::crls(pem))));
+    Some(ClientCa { ca: ca?, crl: crl.ok()? })
 }
 
 /// Reads the addresses, each with its place in the file. The default has none.

@@ -61,14 +61,13 @@ impl<'a> Table<'a> {
         value
     }
 
-    /// Takes and parses a string that may be missing. `None`: it was refused.
+    /// Takes and parses a string that may be missing.
     pub(in crate::config) fn optional<T>(
         &mut self,
         name: &'static str,
         parser: impl Fn(&str) -> Parsed<T>,
-    ) -> Option<Option<T>> {
-        self.take(name)
-            .map_or(Some(None), |value| value.parse(parser).map(Some))
+    ) -> Result<Option<T>, Refused> {
+        if_given(self.take(name).as_ref(), |value| value.parse(parser))
     }
 
     /// Takes a table, which is empty when it is missing.
@@ -123,6 +122,18 @@ impl<'a> Table<'a> {
             }
         }
     }
+}
+
+/// A value was refused, and a problem with it was reported.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct Refused;
+
+/// Reads a value that may be missing.
+pub(in crate::config) fn if_given<'a, T>(
+    value: Option<&Value<'a>>,
+    read: impl FnOnce(&Value<'a>) -> Option<T>,
+) -> Result<Option<T>, Refused> {
+    value.map(|value| read(value).ok_or(Refused)).transpose()
 }
 
 /// One value, with its key and location. Each reader of it reports a problem and yields `None` when

@@ -7,7 +7,7 @@ use super::password::{passwords, path};
 use super::rights::{Groups, Known, union};
 use super::user::{ANY, AnyProof, AnyUser, Method, Proof, Rights, User};
 use crate::config::listen::{Entrance, TlsMode};
-use crate::config::reader::{Table, Value};
+use crate::config::reader::{Table, Value, if_given};
 use crate::config::value;
 
 /// Reads all users, whose entries were already taken out of their table; apart from them, the entry
@@ -44,7 +44,7 @@ pub(in crate::config) fn users(
         };
         let db_user = table.optional("db_user", value::db_user);
         let rights = rights(table, known, groups, entrance.tls());
-        if let (Some(rights), Some(proof), Some(db_user)) = (rights, proof, db_user) {
+        if let (Some(rights), Some(proof), Ok(db_user)) = (rights, proof, db_user) {
             users.insert(entry.name.clone(), Arc::new(User { rights, proof, db_user }));
         }
     }
@@ -88,14 +88,12 @@ fn rights(mut table: Table<'_>, known: &Known, groups: &Groups, tls: TlsMode) ->
     if method == Method::Cleartext && tls == TlsMode::Disable {
         table.report("method", "cleartext is only asked for inside TLS, and listen.tls.mode is disable");
     }
-    let password_expires = table
-        .take("password_expires")
-        .map_or(Some(None), |at| at.moment().map(Some));
+    let password_expires = if_given(table.take("password_expires").as_ref(), Value::moment);
     let union = union(&mut table, known, groups);
     table.finish();
     Some(Rights {
         enabled,
-        password_expires: password_expires?,
+        password_expires: password_expires.ok()?,
         method,
         connections: union.connections,
         from: union.from,
