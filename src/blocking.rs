@@ -9,38 +9,41 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// The turns of one kind of work.
+/// The turns of one kind of blocking work. One is shared by all who ask for that kind; each piece of
+/// work holds a [`Turn`] until it ends.
 pub(crate) struct Lanes<K: Eq + Hash> {
-    /// Of the threads, for people who look at the process.
+    /// The name of the threads, for people who look at the process.
     name: &'static str,
     /// How many pieces of one key run, or wait for the turns of all, at once.
     each: usize,
     /// The turns of all keys.
     all: Arc<Semaphore>,
+    /// The lock is held for one look at the map, never while work runs or waits.
     of_key: Arc<Mutex<OfKey<K>>>,
 }
 
 /// The turns of each key that has work, and how many pieces that is.
 type OfKey<K> = HashMap<K, (usize, Arc<Semaphore>)>;
 
-/// The work came to no end.
+/// The work did not finish.
 #[derive(Debug, Error)]
 pub enum Unfinished {
     /// The system gave no thread.
     #[error("no thread for it")]
     Thread(#[from] io::Error),
-    /// It panicked.
+    /// The work panicked.
     #[error("it was broken off")]
     Panicked,
 }
 
-/// A piece's place in its lane: given back by drop.
+/// The right of one piece of work to run. Dropping it lets the next piece run.
 pub(crate) struct Turn<K: Eq + Hash> {
     key: K,
     of_key: Arc<Mutex<OfKey<K>>>,
@@ -48,7 +51,7 @@ pub(crate) struct Turn<K: Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash + Send + 'static> Lanes<K> {
-    /// `each`: of one key at once, at least 1; `all`: of all keys.
+    /// Lets so many pieces run at once: `each` of one key, at least 1, and `all` of all keys.
     pub(crate) fn new(name: &'static str, each: usize, all: usize) -> Self {
         Self { name, each, all: Arc::new(Semaphore::new(all)), of_key: Arc::default() }
     }
@@ -76,10 +79,10 @@ impl<K: Clone + Eq + Hash + Send + 'static> Lanes<K> {
         told.await.map_err(|_closed| Unfinished::Panicked)
     }
 
-    /// Waits for a turn, for work that is done elsewhere.
+    /// Waits for a turn, for work that the caller does elsewhere.
     pub(crate) async fn turn(&self, key: K) -> Turn<K> {
         let of_this = {
-            let mut of_key = lock(&self.of_key);
+            let mut of_key = self.of_key.lock();
             let (pieces, turns) = of_key
                 .entry(key.clone())
                 .or_insert_with(|| (0, Arc::new(Semaphore::new(self.each))));
@@ -99,7 +102,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> Lanes<K> {
 
 impl<K: Eq + Hash> Drop for Turn<K> {
     fn drop(&mut self) {
-        let mut of_key = lock(&self.of_key);
+        let mut of_key = self.of_key.lock();
         if let Some((pieces, _)) = of_key.get_mut(&self.key) {
             *pieces -= 1;
             if *pieces == 0 {
@@ -107,10 +110,6 @@ impl<K: Eq + Hash> Drop for Turn<K> {
             }
         }
     }
-}
-
-fn lock<K>(of_key: &Mutex<OfKey<K>>) -> MutexGuard<'_, OfKey<K>> {
-    of_key.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -147,7 +146,7 @@ mod tests {
         let broken: Result<(), _> = lanes.run(1, || panic!("broken")).await;
         assert!(matches!(broken, Err(Unfinished::Panicked)));
         assert_eq!(lanes.run(1, || 7).await.unwrap(), 7);
-        assert!(lock(&lanes.of_key).is_empty());
+        assert!(lanes.of_key.lock().is_empty());
     }
 
     /// Issue 11, A3 and A4: a crowd of one key filled the queue that all share.
@@ -165,7 +164,7 @@ mod tests {
         go_on.send(()).unwrap();
         first.await.unwrap();
         drop(crowd);
-        assert!(lock(&lanes.of_key).is_empty(), "nothing is kept of keys without work");
+        assert!(lanes.of_key.lock().is_empty(), "nothing is kept of keys without work");
         assert_eq!(lanes.all.available_permits(), 2);
     }
 }

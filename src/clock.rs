@@ -1,11 +1,12 @@
 //! Wall-clock time, as AWS states expiries. Waits use tokio's clock, which tests pause.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
 
 /// Says what time it is.
 pub trait Clock: Send + Sync {
-    /// The wall clock.
+    /// The time on the wall clock.
     fn now(&self) -> SystemTime;
 }
 
@@ -27,13 +28,13 @@ pub struct ManualClock(Mutex<Duration>);
 impl ManualClock {
     /// Moves time forward.
     pub fn advance(&self, by: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        *self.0.lock() += by;
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> SystemTime {
-        SystemClock.now() + *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        SystemClock.now() + *self.0.lock()
     }
 }
 
@@ -47,18 +48,20 @@ pub(crate) struct TokioClock {
 
 #[cfg(test)]
 impl TokioClock {
+    /// Starts at the machine's time.
     pub(crate) fn start() -> Self {
         Self { began: (SystemClock.now(), tokio::time::Instant::now()), ahead: Mutex::default() }
     }
 
+    /// Sets the wall clock forward, while tokio's stands still.
     pub(crate) fn suspend(&self, by: Duration) {
-        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        *self.ahead.lock() += by;
     }
 }
 
 #[cfg(test)]
 impl Clock for TokioClock {
     fn now(&self) -> SystemTime {
-        self.began.0 + self.began.1.elapsed() + *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+        self.began.0 + self.began.1.elapsed() + *self.ahead.lock()
     }
 }

@@ -1,11 +1,11 @@
-//! How an error is classed and told: the two readers of every error, in one trait.
+//! What every error of a login says to its two readers: the log and the client.
 
 use std::error::Error;
 use std::fmt::Write;
 
 use crate::wire::refusal::Refusal;
 
-/// Who must act.
+/// Who must act on an error, and with it the level at which the log has it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     /// The client: logged at `info`.
@@ -20,14 +20,14 @@ pub(crate) enum Kind {
 
 /// An error that ends a login.
 pub(crate) trait Fault: Error {
-    /// How it is classed.
+    /// Who must act.
     fn kind(&self) -> Kind;
 
-    /// What the client reads; `None`: nothing, it is gone or never spoke PostgreSQL.
+    /// The words for the client. `None`: the client is gone, or never spoke PostgreSQL.
     fn refusal(&self) -> Option<Refusal>;
 }
 
-/// The whole chain of causes in one line, for the log.
+/// Writes an error and the whole chain of its causes in one line, for the log.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();

@@ -1,9 +1,10 @@
 //! Reads of references, one at a time.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
@@ -82,10 +83,7 @@ impl References {
 
     /// Whether a parameter has not been reported for being a plain String yet.
     fn is_first_report(&self, name: &str) -> bool {
-        self.reported_plain
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned())
+        self.reported_plain.lock().insert(name.to_owned())
     }
 
     /// Lists the SecureString parameters right below an SSM path. Parameters of other types are

@@ -24,7 +24,7 @@ fn scripted(threads: usize, hosts: usize) -> Scripted {
     let look_up: LookUp = Arc::new(move |host| {
         counted.fetch_add(1, Ordering::SeqCst);
         if host.starts_with("hung") {
-            let until = hung.lock().unwrap().pop().unwrap();
+            let until = hung.lock().pop().unwrap();
             let _ = until.recv();
             return Err(io::ErrorKind::TimedOut.into());
         }

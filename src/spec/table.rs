@@ -2,14 +2,15 @@
 //! its result is used for a while.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::{debug, info};
 
@@ -187,13 +188,13 @@ impl Reader {
 
     /// Whether the last read of this name found an item.
     fn knows(&self, conn_id: &ConnId) -> bool {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         seen.get(conn_id).is_some_and(Option::is_some)
     }
 
     /// Remembers the hash of an item, and returns that of the last read, if there was one.
     fn replace(&self, conn_id: &ConnId, read: Option<Fingerprint>) -> Option<Option<Fingerprint>> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         if let Some(last) = seen.get_mut(conn_id) {
             return Some(std::mem::replace(last, read));
         }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How long an attempt has for itself before the next address is tried beside it (RFC 8305 5,
@@ -36,7 +36,7 @@ impl Avoided {
     /// Sorts addresses into the order in which they are tried: the resolver's, with the families
     /// alternating (RFC 8305 4), and those that did not answer of late behind all others.
     fn order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-        let avoided = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let avoided = self.0.lock();
         let is_avoided = |address: &SocketAddr| {
             avoided
                 .get(address)
@@ -50,7 +50,7 @@ impl Avoided {
     }
 
     fn add(&self, addresses: impl IntoIterator<Item = SocketAddr>) {
-        let mut avoided = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut avoided = self.0.lock();
         for address in addresses {
             if avoided.len() >= MAX_AVOIDED {
                 avoided.retain(|_, since| since.elapsed() < AVOIDED);
@@ -63,10 +63,7 @@ impl Avoided {
     }
 
     fn remove(&self, address: SocketAddr) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&address);
+        self.0.lock().remove(&address);
     }
 }
 

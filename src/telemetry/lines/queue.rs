@@ -1,7 +1,9 @@
 //! The lines that wait for the thread that writes them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// The cap on the lines that wait, in bytes. The write under way may hold as many again. It caps the
 /// number of lines too, for each has at least a time, a level and a target: some 10,000.
@@ -79,11 +81,7 @@ impl Queue {
             if state.is_closing {
                 return None;
             }
-            state = self
-                .0
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.0.changed.wait(&mut state);
         }
         let (mut bytes, waiting) = (std::mem::take(&mut state.note), std::mem::take(&mut state.waiting));
         let dropped = std::mem::take(&mut state.dropped);
@@ -109,7 +107,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 }
 
