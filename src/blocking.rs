@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// The turns of one kind of blocking work. One is shared by all who ask for that kind; each piece of
-/// work holds a [`Turn`] until it ends.
+/// The turns of one kind of blocking work. One is shared by all who ask for that kind; each piece
+/// of work holds a [`Turn`] until it ends.
 pub(crate) struct Lanes<K: Eq + Hash> {
     /// The name of the threads, for people who look at the process.
     name: &'static str,

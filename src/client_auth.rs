@@ -108,8 +108,8 @@ enum Exchange {
 }
 
 /// Chooses how to ask for the password. AWS's own drivers cannot do SASL
-/// (docs/protocol/redshift-wire.md 4.4); they get a cleartext prompt, inside TLS only. In clear they
-/// are told that TLS is required, upon which JDBC's `sslmode=allow` comes back with it.
+/// (docs/protocol/redshift-wire.md 4.4); they get a cleartext prompt, inside TLS only. In clear
+/// they are told that TLS is required, upon which JDBC's `sslmode=allow` comes back with it.
 fn exchange_for(method: Method, client: &Client) -> Exchange {
     match method {
         Method::Scram => Exchange::Scram,

@@ -1,8 +1,8 @@
 //! Database logins: from IAM, SSM or Secrets Manager, each fetched once for however many want it.
 //!
-//! [`Logins`] is all that sessions see. A [`plan`] merges the spec with its secret. What is not known
-//! yet is fetched: stored values by [`StoreReader`](crate::aws::StoreReader), role sessions by
-//! [`roles`], endpoints by [`endpoint`], logins by [`mint`], each behind a
+//! [`Logins`] is all that sessions see. A [`plan`] merges the spec with its secret. What is not
+//! known yet is fetched: stored values by [`StoreReader`](crate::aws::StoreReader), role sessions
+//! by [`roles`], endpoints by [`endpoint`], logins by [`mint`], each behind a
 //! [`Cache`](crate::cache::Cache), each call through [`Calls`](crate::aws::Calls).
 
 mod base;

@@ -13,8 +13,8 @@
 //! 6. [`upstream`] dials the warehouse, verifies it and logs in.
 //! 7. [`relay`] moves bytes until one side ends.
 //!
-//! Meanwhile [`references`] reads passwords and certificates again that the configuration refers to.
-//! `docs/architecture.md` shows the layers, the threads and the locks.
+//! Meanwhile [`references`] reads passwords and certificates again that the configuration refers
+//! to. `docs/architecture.md` shows the layers, the threads and the locks.
 
 #![allow(rustdoc::private_intra_doc_links, reason = "the crate is a program: its docs are for its developers")]
 

@@ -34,8 +34,8 @@ mod scanner;
 mod watch;
 
 /// Relays until the session ends. `refuse` encodes the last message to the client. `cancel` cancels
-/// a query that still runs when its client has vanished; it is awaited before the warehouse's leg is
-/// closed.
+/// a query that still runs when its client has vanished; it is awaited before the warehouse's leg
+/// is closed.
 pub(crate) fn run<C: Future<Output = ()>>(
     legs: Legs,
     stop: &Stop,
@@ -95,9 +95,9 @@ pub(crate) fn run<C: Future<Output = ()>>(
     }
 }
 
-/// Ends both legs, best effort: either may be gone, or not take any more. A peer that is still there
-/// learns of the end. A client that goes on sending, behind its Terminate too, still gets all that
-/// was sent to it: see [`stream::farewell`].
+/// Ends both legs, best effort: either may be gone, or not take any more. A peer that is still
+/// there learns of the end. A client that goes on sending, behind its Terminate too, still gets all
+/// that was sent to it: see [`stream::farewell`].
 async fn part(mut client: Leg, mut upstream: Leg, last_word: Option<BytesMut>) {
     let goodbye = stream::farewell(&mut client, last_word.as_deref().unwrap_or_default());
     let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));

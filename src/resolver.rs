@@ -1,11 +1,11 @@
 //! Host names to addresses, by the system's resolver, on threads of their own.
 //!
-//! `getaddrinfo` blocks its thread until the system gives up, which no time-out of ours shortens.
-//! A name whose name servers do not answer must not delay other names. So a host has one look-up
-//! under way at a time, and all who ask for it wait for that one. There is a fixed number of threads,
-//! and a thread is taken until its look-up ends, even if nobody waits any more. Hosts that did not
-//! resolve within the last minute may hold half of the threads; the rest is for hosts that did, and
-//! for new ones.
+//! `getaddrinfo` blocks its thread until the system gives up, which no time-out of ours shortens. A
+//! name whose name servers do not answer must not delay other names. So a host has one look-up
+//! under way at a time, and all who ask for it wait for that one. There is a fixed number of
+//! threads, and a thread is taken until its look-up ends, even if nobody waits any more. Hosts that
+//! did not resolve within the last minute may hold half of the threads; the rest is for hosts that
+//! did, and for new ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -19,8 +19,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// A function that looks one host up, and may block for as long as it likes. The resolver calls it on
-/// threads of its own.
+/// A function that looks one host up, and may block for as long as it likes. The resolver calls it
+/// on threads of its own.
 pub type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
 /// The system's own look-up, `getaddrinfo`: addresses in the order in which RFC 6724 prefers them.
@@ -51,11 +51,11 @@ pub(crate) const WAREHOUSES: ResolverCaps = ResolverCaps { threads: 32, hosts: 4
 
 /// How long the addresses of a host are used again. Redshift's own records live for a minute. A
 /// burst of logins asks once, and a name that moves is followed within seconds.
-const BELIEVED: Duration = Duration::from_secs(5);
+const ANSWER_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// How long a failed look-up is the answer for all who ask. It spares a name server that is
 /// failing, and is short enough for someone who has just corrected a record.
-const FAILURE_BELIEVED: Duration = Duration::from_secs(2);
+const FAILURE_MAX_AGE: Duration = Duration::from_secs(2);
 
 /// How long the addresses of a host may stand in where no thread is free to look them up again,
 /// since all are held by other hosts' look-ups, or where the look-up under way takes longer than
@@ -70,7 +70,8 @@ const SLOW: Duration = Duration::from_secs(1);
 /// How long a host that did not resolve counts among those that may hold only half of the threads.
 const SUSPECTED: Duration = Duration::from_secs(60);
 
-/// The result of a look-up. An [`io::Error`] cannot be copied to all who wait; its kind and text can.
+/// The result of a look-up. An [`io::Error`] cannot be copied to all who wait; its kind and text
+/// can.
 type Answer = Result<Arc<[IpAddr]>, (io::ErrorKind, Arc<str>)>;
 
 /// A cache of look-ups, and the threads that make them. All clones share both. Its lock guards the
@@ -119,8 +120,8 @@ impl Resolver {
     /// deadline. Cancel safe: the look-up goes on, and its answer is there for the next caller.
     ///
     /// # Errors
-    /// The error of the system, or `ResourceBusy` if too many look-ups of names that did not resolve
-    /// are under way.
+    /// The error of the system, or `ResourceBusy` if too many look-ups of names that did not
+    /// resolve are under way.
     pub(crate) async fn resolve(&self, host: &str) -> io::Result<Arc<[IpAddr]>> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([address]));
@@ -160,7 +161,7 @@ impl Shared {
         let mut state = self.lock();
         let last = state.hosts.get(&host).and_then(|entry| entry.last.clone());
         if let Some((at, answer)) = &last
-            && at.elapsed() < if answer.is_ok() { BELIEVED } else { FAILURE_BELIEVED }
+            && at.elapsed() < if answer.is_ok() { ANSWER_MAX_AGE } else { FAILURE_MAX_AGE }
         {
             return Ok(Asked::Known(answer.clone()));
         }
@@ -244,8 +245,8 @@ impl Shared {
         }
     }
 
-    /// The next queued host that somebody still waits for. `None`: there is none, and the thread that
-    /// asked ends.
+    /// The next queued host that somebody still waits for. `None`: there is none, and the thread
+    /// that asked ends.
     fn next(&self) -> Option<Arc<str>> {
         let mut state = self.lock();
         while let Some(host) = state.queue.pop_front() {
@@ -272,15 +273,15 @@ impl Shared {
 }
 
 impl State {
-    /// Whether one more host can be remembered. Where there are too many, hosts that nobody waits for
-    /// are forgotten: first those whose answer is no longer used, then all.
+    /// Whether one more host can be remembered. Where there are too many, hosts that nobody waits
+    /// for are forgotten: first those whose answer is no longer used, then all.
     fn has_room(&mut self, hosts: usize) -> bool {
         if self.hosts.len() >= hosts {
             self.hosts.retain(|_, entry| {
                 let is_used = entry
                     .last
                     .as_ref()
-                    .is_some_and(|(at, _)| at.elapsed() < BELIEVED);
+                    .is_some_and(|(at, _)| at.elapsed() < ANSWER_MAX_AGE);
                 entry.flight.is_some() || is_used
             });
         }

@@ -154,7 +154,8 @@ impl<B: Zeroize + AsRef<[u8]>> PartialEq for SecretBytes<B> {
 
 impl<B: Zeroize + AsRef<[u8]>> Eq for SecretBytes<B> {}
 
-/// For a hash under a random key, such as that of a `HashMap`: its value tells nothing of the bytes.
+/// For a hash under a random key, such as that of a `HashMap`: its value tells nothing of the
+/// bytes.
 impl<B: Zeroize + AsRef<[u8]>> Hash for SecretBytes<B> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.bytes().hash(state);

@@ -78,8 +78,8 @@ struct Held {
     _permit: SessionPermit,
 }
 
-/// Serves one client from accept to close. `live` is the configuration at its arrival, which is boxed
-/// since an async function keeps its arguments, and sessions are to be small.
+/// Serves one client from accept to close. `live` is the configuration at its arrival, which is
+/// boxed since an async function keeps its arguments, and sessions are to be small.
 pub(crate) async fn run(shared: Arc<Shared>, live: Arc<Live>, session: Session, arrival: Box<Arrival>) {
     // Joins the debug lines of one session; its events carry the id themselves.
     let span = debug_span!("session", id = session.id().as_str());

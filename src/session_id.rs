@@ -5,7 +5,8 @@ use std::fmt;
 const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 12;
 
-/// The id of a session: twelve characters of `[0-9a-z]`, 62 bits, so that ids do not repeat in a log.
+/// The id of a session: twelve characters of `[0-9a-z]`, 62 bits, so that ids do not repeat in a
+/// log.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct SessionId([u8; LENGTH]);
 

@@ -105,8 +105,8 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     Ok(flush)
 }
 
-/// Logs a panic, for Rust's own hook writes to stderr on the thread that panics. A message that was put together
-/// while the program ran is left out: it may quote a secret.
+/// Logs a panic, for Rust's own hook writes to stderr on the thread that panics. A message that was
+/// put together while the program ran is left out: it may quote a secret.
 fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
     const EVENT: &str = "internal error: a panic";
     let kind = LineKind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: None };

@@ -1,6 +1,6 @@
 //! Messages of PostgreSQL's protocol, read whole and within a cap, and written: for the sandbox's
-//! warehouse, and for the clients and warehouses of tests. The proxy's own reader is another one, so
-//! that each tests the other.
+//! warehouse, and for the clients and warehouses of tests. The proxy's own reader is another one,
+//! so that each tests the other.
 //!
 //! The peer chooses the lengths: nothing is allocated beyond the cap, and nothing is read past the
 //! message, so that its successor is left for the next reader.

@@ -11,8 +11,8 @@ use crate::secret::Secret;
 use crate::startup::Client;
 use crate::wire::take_cstr;
 
-/// Asks for the password and checks it. redshift_connector sends a Flush right behind its answer: it
-/// stays in the buffer and goes upstream with the client's first bytes, where it does no harm.
+/// Asks for the password and checks it. redshift_connector sends a Flush right behind its answer:
+/// it stays in the buffer and goes upstream with the client's first bytes, where it does no harm.
 pub(super) async fn verify(
     client: &mut Client,
     account: &PasswordAccount,

@@ -17,7 +17,8 @@ pub(super) struct DerivedKeys {
 }
 
 /// Derives the keys of a password, which is first brought into SASLprep's form (RFC 4013); one that
-/// SASLprep refuses is taken as it is, as PostgreSQL does. Slow on purpose: not for an async thread.
+/// SASLprep refuses is taken as it is, as PostgreSQL does. Slow on purpose: not for an async
+/// thread.
 pub(super) fn keys(password: &Secret, salt: &[u8], rounds: NonZeroU32) -> DerivedKeys {
     let prepared = match stringprep::saslprep(password.expose()) {
         Ok(prepared) if !prepared.is_empty() => prepared,

@@ -2,10 +2,10 @@
 //!
 //! When all permits are taken, one is revoked. Connections that have said nothing yet give way
 //! before those that have finished their TLS handshake, unless the silent ones hold no more than a
-//! quarter of the permits: a new client is silent too, and must not lose its permit to the very next
-//! one. Of those that may give way, the busiest address loses its oldest connection if it has more
-//! than a fiftieth of the permits; otherwise the oldest of all goes, so that a crowd of which each
-//! member has one permit cannot push out an address with a few logins at once.
+//! quarter of the permits: a new client is silent too, and must not lose its permit to the very
+//! next one. Of those that may give way, the busiest address loses its oldest connection if it has
+//! more than a fiftieth of the permits; otherwise the oldest of all goes, so that a crowd of which
+//! each member has one permit cannot push out an address with a few logins at once.
 //!
 //! An address that has as many permits as one may have makes room by its own oldest. In IPv6 an
 //! address stands for its /64. Each step takes time by the logarithm of the number of permits.

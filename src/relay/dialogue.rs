@@ -2,8 +2,8 @@
 
 use super::scanner::{Mark, Scanner};
 
-/// The messages of both directions: which answers the warehouse owes, and whether a transaction or a
-/// COPY is open.
+/// The messages of both directions: which answers the warehouse owes, and whether a transaction or
+/// a COPY is open.
 pub(super) struct Dialogue {
     client: Scanner,
     upstream: Scanner,

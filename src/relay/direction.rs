@@ -77,8 +77,8 @@ impl Direction {
         self.read_to_end && self.state == State::Over
     }
 
-    /// Moves as many bytes as can be moved; `seen` gets all that is read. Ready once: when the end has been
-    /// passed on, or a side broke. Pending from then on.
+    /// Moves as many bytes as can be moved; `seen` gets all that is read. Ready once: when the end
+    /// has been passed on, or a side broke. Pending from then on.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,

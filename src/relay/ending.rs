@@ -66,8 +66,8 @@ impl<'s, 'p> Ending<'s, 'p> {
         ending
     }
 
-    /// Polls the limits, which is due whenever the session was woken. `has_moved`: that moved bytes.
-    /// `is_idle`: the session is idle now.
+    /// Polls the limits, which is due whenever the session was woken. `has_moved`: that moved
+    /// bytes. `is_idle`: the session is idle now.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, has_moved: bool, is_idle: bool) -> Poll<End> {
         let is_new = !self
             .waker

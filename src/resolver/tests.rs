@@ -165,7 +165,7 @@ async fn names_that_do_not_resolve_hold_half_of_the_threads_at_most() {
     // Now it is known of them: asked for again behind the time for which a failure is the answer,
     // two get a thread.
     for host in &hung {
-        scripted.age(host, FAILURE_BELIEVED);
+        scripted.age(host, FAILURE_MAX_AGE);
     }
     let mut again: Vec<_> = hung
         .iter()
@@ -193,7 +193,7 @@ async fn names_that_do_not_resolve_hold_half_of_the_threads_at_most() {
 #[tokio::test]
 async fn answers_are_used_for_seconds_and_failures_for_fewer() {
     let scripted = scripted(2, 10);
-    for (host, is_ok, used) in [("good", true, BELIEVED), ("wrong", false, FAILURE_BELIEVED)] {
+    for (host, is_ok, used) in [("good", true, ANSWER_MAX_AGE), ("wrong", false, FAILURE_MAX_AGE)] {
         let before = scripted.calls();
         for _ in 0..2 {
             assert_eq!(scripted.resolver.resolve(host).await.is_ok(), is_ok);
@@ -221,7 +221,7 @@ async fn an_old_answer_stands_in_while_no_thread_is_free() {
     scripted.wait_until_idle().await;
     let mut hung = Box::pin(scripted.resolver.resolve("hung"));
     assert!(poll!(&mut hung).is_pending());
-    scripted.age("good", BELIEVED);
+    scripted.age("good", ANSWER_MAX_AGE);
     assert!(scripted.resolver.resolve("good").await.is_ok());
     scripted.age("good", STANDS_IN);
     let mut good = Box::pin(scripted.resolver.resolve("good"));
@@ -243,7 +243,7 @@ async fn an_old_answer_stands_in_for_a_look_up_that_takes_long() {
             .hosts
             .insert(host.into(), Entry { flight: None, last });
     };
-    remembered("hung", BELIEVED);
+    remembered("hung", ANSWER_MAX_AGE);
     remembered("hung-and-old", STANDS_IN);
     let mut old = Box::pin(resolver.resolve("hung-and-old"));
     assert!(poll!(&mut old).is_pending());

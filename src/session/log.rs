@@ -22,8 +22,8 @@ use crate::startup::StartupError;
 use crate::telemetry::{LineKind, Repeats, Verdict};
 use crate::wire::WireError;
 
-/// Writes the line that an event makes, if it makes one. `facts` copies what is known of the session
-/// now; `repeats` decides which lines of unproven clients are left out.
+/// Writes the line that an event makes, if it makes one. `facts` copies what is known of the
+/// session now; `repeats` decides which lines of unproven clients are left out.
 pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>, repeats: &Repeats) {
     match event {
         Event::Located(_)

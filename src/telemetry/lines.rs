@@ -22,8 +22,8 @@ mod writer;
 /// The longest time that the end of the process waits for the last lines to be read.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// The target of the line that says how many others were dropped. The queue takes it even when it is
-/// full.
+/// The target of the line that says how many others were dropped. The queue takes it even when it
+/// is full.
 const DROPPED: &str = "redshift_iam_proxy::telemetry::dropped";
 
 /// Standard error as the subscriber sees it: a handle of the queue. All clones share one queue, and
@@ -52,7 +52,8 @@ impl LogLines {
         })
     }
 
-    /// Starts the thread. `report` logs how many lines were dropped since the last report and in all.
+    /// Starts the thread. `report` logs how many lines were dropped since the last report and in
+    /// all.
     fn write_with(
         &self,
         sink: impl Write + Send + 'static,

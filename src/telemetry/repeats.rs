@@ -1,10 +1,10 @@
 //! The limit on lines of the log that repeat: one a second for each kind and address.
 //!
 //! An unproven client must not fill the log as fast as it connects. So the first line of a kind is
-//! written, those of the next second are left out, and their number is in the next line of the kind,
-//! or, where there is none within another second, in a line of its own. Refusals of proven clients
-//! matter to an operator, and many clients may be behind one address: [`OF_PROVEN`] of them are
-//! written. Lines about sessions are not limited.
+//! written, those of the next second are left out, and their number is in the next line of the
+//! kind, or, where there is none within another second, in a line of its own. Refusals of proven
+//! clients matter to an operator, and many clients may be behind one address: [`OF_PROVEN`] of them
+//! are written. Lines about sessions are not limited.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -53,8 +53,8 @@ pub(crate) enum Verdict {
     LeaveOut,
 }
 
-/// The lines of the last second, by kind. All threads that log about unproven clients share one; its
-/// lock guards the map, and no line is written under it.
+/// The lines of the last second, by kind. All threads that log about unproven clients share one;
+/// its lock guards the map, and no line is written under it.
 #[derive(Default)]
 pub(crate) struct Repeats(Mutex<HashMap<LineKind, Seen>>);
 
@@ -97,8 +97,8 @@ impl Repeats {
         Verdict::Write(Some(std::mem::take(&mut last.left_out)).filter(|left_out| *left_out > 0))
     }
 
-    /// Logs, for as long as it is polled, the number of lines left out of each kind of which no other
-    /// line has come.
+    /// Logs, for as long as it is polled, the number of lines left out of each kind of which no
+    /// other line has come.
     pub(crate) async fn report_in_time(&self) {
         loop {
             sleep(SPAN).await;
@@ -111,8 +111,8 @@ impl Repeats {
         report(self.quiet_for(Duration::ZERO));
     }
 
-    /// Forgets the kinds whose line stands for no others any more. Returns those of which lines were
-    /// left out, and how many. Such a kind is kept until its last second began `age` ago.
+    /// Forgets the kinds whose line stands for no others any more. Returns those of which lines
+    /// were left out, and how many. Such a kind is kept until its last second began `age` ago.
     fn quiet_for(&self, age: Duration) -> Vec<(LineKind, u64)> {
         let now = Instant::now();
         let is_over =

@@ -93,8 +93,8 @@ impl<'a> Authentication<'a> {
         Ok(answer)
     }
 
-    /// Encodes a PasswordMessage, of its final size from the start: a buffer that grows would leave a copy
-    /// behind.
+    /// Encodes a PasswordMessage, of its final size from the start: a buffer that grows would leave
+    /// a copy behind.
     fn password(text: &str) -> SecretMessage {
         let length = u32::try_from(4 + text.len() + 1).unwrap_or_default();
         let mut message = Zeroizing::new(Vec::with_capacity(1 + 4 + text.len() + 1));

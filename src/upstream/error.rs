@@ -31,8 +31,8 @@ pub(crate) enum UpstreamError {
     /// Returned if the server refuses TLS; a password is never sent without.
     #[error("{address} refuses TLS (answered {answer:?} to SSLRequest)")]
     TlsRefused { address: SocketAddr, answer: char },
-    /// Returned if the certificate is signed by nobody we trust, is for another name, or is not valid
-    /// now.
+    /// Returned if the certificate is signed by nobody we trust, is for another name, or is not
+    /// valid now.
     #[error("the certificate of {address} is not valid for {name}")]
     Certificate { address: SocketAddr, name: String, source: std::io::Error },
     /// Returned if the TLS handshake failed otherwise, or took too long.

@@ -20,8 +20,8 @@ pub(crate) struct Passed {
     /// Names and values: those of the client in its order, then those that the connection sets. In
     /// the startup message they follow user and database.
     pub(crate) parameters: Vec<(String, String)>,
-    /// The time-outs that the client asked for and Redshift does not have. The client gets a warning
-    /// that they have no effect.
+    /// The time-outs that the client asked for and Redshift does not have. The client gets a
+    /// warning that they have no effect.
     pub(crate) missing_timeouts: Vec<&'static str>,
 }
 

@@ -24,8 +24,8 @@ const MAX_AVOIDED: usize = 4096;
 /// Most addresses that are tried. A name with more is no warehouse's, and each attempt is a socket.
 pub(crate) const MAX_ADDRESSES: usize = 16;
 
-/// The addresses that lost a race or failed within the last ten minutes. All sessions share one; its
-/// lock guards the map, for a few lines at a time.
+/// The addresses that lost a race or failed within the last ten minutes. All sessions share one;
+/// its lock guards the map, for a few lines at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Avoided(Mutex<HashMap<SocketAddr, Instant>>);
 
@@ -133,8 +133,8 @@ where
     Err(unanswered)
 }
 
-/// Sorts addresses so that the families alternate, beginning with that of the first. Within a family
-/// the order is kept.
+/// Sorts addresses so that the families alternate, beginning with that of the first. Within a
+/// family the order is kept.
 fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let leads_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses

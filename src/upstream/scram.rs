@@ -11,7 +11,8 @@ use postgres_protocol::authentication::sasl::ScramSha256;
 use super::error::UpstreamError;
 use crate::blocking::{Lanes, Unfinished};
 
-/// The most iterations: twenty-four times PostgreSQL's default; in a debug build they take a second.
+/// The most iterations: twenty-four times PostgreSQL's default; in a debug build they take a
+/// second.
 const MAX_ROUNDS: u32 = 100_000;
 
 /// The longest salt, in bytes, and in base64.

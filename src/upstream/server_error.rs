@@ -6,11 +6,13 @@ use bytes::BytesMut;
 
 use crate::wire::Frame;
 
-/// The classes of SQLSTATE that quote the client's own words: data exception, syntax error or access rule
-/// violation, and an object in the wrong state, such as a parameter that cannot be set now (55P02).
+/// The classes of SQLSTATE that quote the client's own words: data exception, syntax error or
+/// access rule violation, and an object in the wrong state, such as a parameter that cannot be set
+/// now (55P02).
 const QUOTING: &[&str] = &["22", "42", "55"];
 
-/// The SQLSTATEs that are always about a startup parameter: an unknown one, and an impossible value.
+/// The SQLSTATEs that are always about a startup parameter: an unknown one, and an impossible
+/// value.
 const OF_A_PARAMETER: &[&str] = &["22023", "42704"];
 
 /// The words ahead of the name in errors about a parameter (guc.c, in all versions).
@@ -19,10 +21,10 @@ const NAMED: &str = "parameter \"";
 /// The longest name of a parameter (NAMEDATALEN less its NUL), in bytes.
 const MAX_NAME: usize = 63;
 
-/// Words by which servers refuse for a limit of connections, in lower case. Redshift: `connection limit "500"
-/// exceeded for non-bootstrap users`. PostgreSQL: `too many connections for role "x"` or `for
-/// database "x"`, `sorry, too many clients already`, `remaining connection slots are reserved for
-/// …`.
+/// Words by which servers refuse for a limit of connections, in lower case. Redshift: `connection
+/// limit "500" exceeded for non-bootstrap users`. PostgreSQL: `too many connections for role "x"`
+/// or `for database "x"`, `sorry, too many clients already`, `remaining connection slots are
+/// reserved for …`.
 const CONNECTION_LIMIT: &[&str] =
     &["connection limit", "too many connections", "too many clients", "connection slots are reserved"];
 
@@ -34,7 +36,8 @@ pub(crate) struct ServerError {
     frame: Option<BytesMut>,
 }
 
-/// The fields that every driver needs: some end with an exception of their own where one is missing.
+/// The fields that every driver needs: some end with an exception of their own where one is
+/// missing.
 const NEEDED: [u8; 3] = [b'S', b'C', b'M'];
 
 impl ServerError {
@@ -76,8 +79,8 @@ impl ServerError {
     }
 
     /// Whether the warehouse has too many connections: in all, of the user, or of the database.
-    /// Redshift does not document its SQLSTATE for that (PostgreSQL: 53300), so that its words count
-    /// as well. The login itself is good, and another one would meet the same limit.
+    /// Redshift does not document its SQLSTATE for that (PostgreSQL: 53300), so that its words
+    /// count as well. The login itself is good, and another one would meet the same limit.
     pub(crate) fn is_connection_limit(&self) -> bool {
         let message = self.message.to_ascii_lowercase();
         self.sqlstate == "53300" || CONNECTION_LIMIT.iter().any(|words| message.contains(words))
@@ -108,8 +111,8 @@ impl ServerError {
 }
 
 /// The text for the log: code and primary message, cut to a length. If the client's own parameters
-/// may be wrong, it is the code, the parameter's name and a fix: the message would quote values, and
-/// people put passwords into `options`. The client reads the message whole.
+/// may be wrong, it is the code, the parameter's name and a fix: the message would quote values,
+/// and people put passwords into `options`. The client reads the message whole.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !QUOTING.iter().any(|class| self.sqlstate.starts_with(class)) {

@@ -8,8 +8,8 @@ pub(super) fn is_whole(body: &[u8]) -> bool {
     nuls == 2 && body.ends_with(&[0]) && !body.starts_with(&[0])
 }
 
-/// The value of a ParameterStatus, if it is of the parameter `wanted`. Servers differ in the case of
-/// names.
+/// The value of a ParameterStatus, if it is of the parameter `wanted`. Servers differ in the case
+/// of names.
 pub(super) fn parameter(mut body: &[u8], wanted: &str) -> Option<String> {
     let name = take_cstr(&mut body)?;
     let value = take_cstr(&mut body)?;

@@ -67,7 +67,8 @@ fn config(roots: RootCertStore) -> Result<ClientConfig, ClientTlsError> {
         .with_no_client_auth())
 }
 
-/// The cipher suites, AES-128-GCM first: the cheapest by 5–15 % (performance.md), and as safe as the rest.
+/// The cipher suites, AES-128-GCM first: the cheapest by 5–15 % (performance.md), and as safe as
+/// the rest.
 fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     let first = [

@@ -1,6 +1,8 @@
-//! The integration tests: one program, for each one links the AWS SDK anew. A module is a family of scenarios.
+//! The integration tests: one program, for each one links the AWS SDK anew. A module is a family of
+//! scenarios.
 //!
-//! Programs of their own (`tests/*.rs`) are only those that need the machine, or its files, to themselves.
+//! Programs of their own (`tests/*.rs`) are only those that need the machine, or its files, to
+//! themselves.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

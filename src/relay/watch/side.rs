@@ -64,8 +64,8 @@ impl Side {
     }
 
     /// Judges whether the peer is gone: it has sent nothing for the whole time, though there was
-    /// something to acknowledge. Behind a shut window that takes two probes at two looks: a single one may have
-    /// been lost, and the latest may be on its way.
+    /// something to acknowledge. Behind a shut window that takes two probes at two looks: a single
+    /// one may have been lost, and the latest may be on its way.
     fn judge(&mut self, seen: Outgoing, (since, now): (Instant, Instant), probes: Probes) -> State {
         let was_suspect = std::mem::take(&mut self.is_suspect);
         if seen.bytes == 0 {

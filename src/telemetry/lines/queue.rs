@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// The cap on the lines that wait, in bytes. The write under way may hold as many again. It caps the
-/// number of lines too, for each has at least a time, a level and a target: some 10,000.
+/// The cap on the lines that wait, in bytes. The write under way may hold as many again. It caps
+/// the number of lines too, for each has at least a time, a level and a target: some 10,000.
 pub(super) const MAX_WAITING: usize = 1024 * 1024;
 
 /// A bounded queue of log lines. All clones share it: the threads that log and the one that writes.

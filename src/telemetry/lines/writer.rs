@@ -64,8 +64,8 @@ impl<W: Write, T: Fn(u64, u64)> Writer<W, T> {
         Some(u64::try_from(lines - notes.min(lines)).unwrap_or(u64::MAX))
     }
 
-    /// Writes bytes and waits for a reader as long as it takes. Returns how many were written before
-    /// an error.
+    /// Writes bytes and waits for a reader as long as it takes. Returns how many were written
+    /// before an error.
     fn put(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() {

@@ -82,8 +82,8 @@ impl Rules<'_> {
         kept
     }
 
-    /// Applies the rules to the settings inside `options`. Where the connection has rules of its own,
-    /// words that are no settings are dropped: they could contradict the rules.
+    /// Applies the rules to the settings inside `options`. Where the connection has rules of its
+    /// own, words that are no settings are dropped: they could contradict the rules.
     pub(super) fn apply_to_options(&mut self, options: &str) -> Option<String> {
         if self.is_the_connections(OPTIONS) {
             return self.apply(OPTIONS, options);
