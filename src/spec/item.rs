@@ -14,7 +14,7 @@ use crate::cache::Perishable;
 use crate::config::{BoundsError, ConnId, ConnSpec, ItemValue, Problems, SpecsTable, connection_from_item};
 
 /// How long a name counts as missing after a look-up, so that an item just made is soon found.
-pub(super) const MISSING_BELIEVED: Duration = Duration::from_secs(10);
+pub(super) const MISSING_MAX_AGE: Duration = Duration::from_secs(10);
 
 /// The longest description of an item's faults, in characters: the item's writer chooses how many
 /// faults there are.
@@ -83,7 +83,7 @@ impl Perishable for Found {
     fn max_age(&self, usual: Duration) -> Duration {
         match self {
             Self::Spec(_) | Self::Unusable(_) => usual,
-            Self::Missing { .. } => MISSING_BELIEVED,
+            Self::Missing { .. } => MISSING_MAX_AGE,
         }
     }
 }

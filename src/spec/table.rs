@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tracing::{debug, info};
 
 use super::error::SpecError;
-use super::item::{Fingerprint, Found, MISSING_BELIEVED, attributes};
+use super::item::{Fingerprint, Found, MISSING_MAX_AGE, attributes};
 use super::unknown_names::UnknownNames;
 use crate::aws::{AwsError, Call, Calls, Operation};
 use crate::cache::{Cache, Fetch, Policy, Refresh};
@@ -170,7 +170,7 @@ impl Reader {
         Ok(match &item {
             Some(item) => Found::read(&self.settings, conn_id, item),
             None => {
-                let until = self.clock.now() + MISSING_BELIEVED;
+                let until = self.clock.now() + MISSING_MAX_AGE;
                 Found::Missing { until, uncharged: AtomicBool::new(true) }
             }
         })

@@ -132,7 +132,7 @@ async fn supavisor_783_and_970_a_hundred_thousand_aborted_handshakes_leave_nothi
     assert_unharmed(&rig).await;
 }
 
-/// In every state that an unproven client can reach it is given up in time.
+/// In every state that an unproven client can reach, it is given up in time.
 #[tokio::test]
 async fn supavisor_970_nobody_stays_in_the_authentication_state() {
     let config = "[limits]\nstartup_timeout = \"1s\"\n".to_owned();
