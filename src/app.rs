@@ -93,7 +93,7 @@ impl App {
         let references =
             References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(max_wait)))), max_wait);
         let pem = parts::listener_pem(&config.listen, &references).await;
-        let shared = Arc::new(parts::shared(&config, network, logins));
+        let shared = Arc::new(parts::shared(&config, &pem, network, logins)?);
         let first = Arc::new(parts::live(&config, &pem, network, &shared, &clock, &control).await?);
         let live = Arc::new(ArcSwap::new(Arc::clone(&first)));
         let repeats = Arc::clone(&shared.repeats);

@@ -14,7 +14,6 @@ pub use self::file::read_file;
 pub(crate) use self::file::read_regular;
 pub use self::home::HomeRegion;
 pub use self::keys::UnknownKeys;
-pub(crate) use self::listen::CertifiedIdentity;
 pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, TlsMode};
 pub use self::load::{FetchRemote, load, load_aws, load_reference, parse};
 pub use self::material::Material;

@@ -1,5 +1,6 @@
 //! Chance, so that what happened at one time does not happen at one time again. Not for secrets.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,7 +13,8 @@ pub(crate) struct Jitter(Mutex<fastrand::Rng>);
 impl Jitter {
     /// A sequence of its own, different in every process.
     pub(crate) fn random() -> Self {
-        Self(Mutex::new(fastrand::Rng::new()))
+        // fastrand's own seeds are a hash of the time and the thread, which replicas may share.
+        Self(Mutex::new(fastrand::Rng::with_seed(RandomState::new().hash_one(()))))
     }
 
     /// The same sequence each time, for tests.

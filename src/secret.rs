@@ -86,12 +86,21 @@ fn wipe(value: &mut Value) {
 /// Bytes that must not be guessed: the keys of a verifier, a client's proof, the secret part of a
 /// cancel key.
 ///
-/// Nothing but `==` compares them, and it takes the same time wherever two of one length differ. No
-/// method gives the bytes as a slice, so the compiler refuses every other comparison; the methods
-/// below do what they are needed for. They are wiped when dropped, and `Debug` shows only that they
-/// are there.
+/// `==` takes the same time wherever two of one length differ. No method gives the bytes as a slice,
+/// so the compiler refuses every other comparison of two of them; texts and messages made of them by
+/// the methods below are for sending and storing, not for comparing. They are wiped when dropped,
+/// and `Debug` shows only that they are there.
 #[derive(Clone)]
 pub struct SecretBytes<B: Zeroize = Box<[u8]>>(Zeroizing<B>);
+
+impl<const N: usize> SecretBytes<[u8; N]> {
+    /// Lets `write` fill the bytes in place, so that no copy is left elsewhere.
+    pub(crate) fn fill(write: impl FnOnce(&mut [u8; N])) -> Self {
+        let mut bytes = Zeroizing::new([0; N]);
+        write(&mut bytes);
+        Self(bytes)
+    }
+}
 
 impl<B: Zeroize + AsRef<[u8]>> SecretBytes<B> {
     /// Takes the bytes over.
@@ -129,9 +138,7 @@ impl SecretBytes<[u8; 32]> {
     /// Takes the 32 bytes of a digest or an HMAC. Of another number the first 32 are taken, with
     /// zeros for those that are missing: SHA-256 yields 32, always.
     pub(crate) fn of(sum: &[u8]) -> Self {
-        let mut bytes = [0; 32];
-        bytes.iter_mut().zip(sum).for_each(|(to, from)| *to = *from);
-        Self::new(bytes)
+        Self::fill(|bytes| bytes.iter_mut().zip(sum).for_each(|(to, from)| *to = *from))
     }
 }
 
@@ -219,7 +226,10 @@ mod tests {
             std::borrow::Borrow<[u8]>,
             std::ops::Deref,
             PartialOrd,
+            AsRef<[u8; 4]>,
             PartialEq<[u8]>,
+            PartialEq<[u8; 4]>,
+            PartialEq<Vec<u8>>,
             IntoIterator
         );
     }

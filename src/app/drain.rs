@@ -16,7 +16,8 @@ impl App {
     /// cut short by [`App::abort`].
     pub async fn drain(&self) {
         info!(sessions = self.counts().sessions, "draining");
-        tokio::time::sleep(self.acceptor.live.load().drain_delay).await;
+        let drain_delay = self.acceptor.live.load().drain_delay;
+        tokio::time::sleep(drain_delay).await;
         self.closing.cancel();
         self.acceptors.close();
         self.acceptors.wait().await;

@@ -22,26 +22,35 @@ use crate::relay;
 use crate::secret::Secret;
 use crate::session::{Live, Sessions, Shared};
 use crate::spec::{SpecTable, Specs};
-use crate::startup::tls::{ListenerPem, ServerTls};
+use crate::startup::tls::{ListenerPem, ServerTls, fake_salt_key};
 use crate::stream::KeepAlive;
 use crate::telemetry::Repeats;
 use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
 
 /// The parts that outlive a configuration. `logins` has been made before, since what the
 /// configuration refers to is read with it.
-pub(super) fn shared(config: &Config, network: &Network, logins: Arc<Logins>) -> Shared {
+///
+/// # Errors
+/// `ServerTls` of [`AppError`].
+pub(super) fn shared(
+    config: &Config,
+    pem: &ListenerPem,
+    network: &Network,
+    logins: Arc<Logins>,
+) -> Result<Shared, AppError> {
     let limits = &config.limits;
     let repeats = Arc::new(Repeats::default());
-    Shared {
+    Ok(Shared {
         sessions: Sessions::new(Arc::clone(&repeats)),
         handshakes: Handshakes::new(limits.max_handshakes, limits.max_handshakes_per_address),
         caps: Caps::new(limits.max_sessions),
+        fake_salt_key: fake_salt_key(pem)?,
         bans: Bans::new(limits.bans.clone()),
         logins,
         cancels: Arc::new(CancelKeys::new(&limits.bans.exempt)),
         paths: Paths::new(Arc::clone(&network.look_up)),
         repeats,
-    }
+    })
 }
 
 /// The parts that the configuration makes. `pem` has the texts of the listener's TLS.
@@ -59,7 +68,7 @@ pub(super) async fn live(
     let tls = ServerTls::new(&config.listen, pem, Arc::clone(clock))?;
     tls.report_aging(true);
     let any = config.any_user.as_ref();
-    let accounts = Accounts::new(&config.users, any, tls.salt_key.clone(), Arc::clone(clock)).await?;
+    let accounts = Accounts::new(&config.users, any, shared.fake_salt_key.clone(), Arc::clone(clock)).await?;
     let relay = relay::SessionLimits {
         idle_timeout: config.limits.idle_timeout,
         session_lifetime: config.limits.session_lifetime,

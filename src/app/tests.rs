@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::clock::SystemClock;
 use crate::config::{UnknownKeys, parse};
+use crate::session::Live;
 use crate::startup::tls::ListenerPem;
 use crate::wire;
 
@@ -42,7 +43,10 @@ async fn a_connection_keeps_the_configuration_of_its_arrival_when_another_is_swa
     let (network, control, pem) =
         (Network::default(), Handle::current(), ListenerPem { identity: None, clients: None });
     let live = parts::live(&after, &pem, &network, &app.acceptor.shared, &clock, &control).await;
-    app.acceptor.live.store(Arc::new(live.unwrap()));
+    let (old, new) = (app.acceptor.live.load_full(), Arc::new(live.unwrap()));
+    let counted_as = |live: &Live| live.accounts.counted_as("nobody", "nobody");
+    assert!(counted_as(&old) == counted_as(&new), "a user that does not exist keeps its bans and salts");
+    app.acceptor.live.store(new);
     let mut late = connect().await.unwrap();
     assert_eq!(answer(&mut late).await, b'E', "TLS is required of a client that comes now");
     assert_eq!(answer(&mut early).await, b'R', "the client that came before is asked for its password");

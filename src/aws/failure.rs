@@ -35,7 +35,7 @@ where
         .as_service_error()
         .map(|error| (error.code(), error.message()));
     let code = match (&answered, error) {
-        (Some((Some(code), _)), _) => Code::from(*code),
+        (Some((Some(code), _)), _) => Code::answered(code),
         (_, SdkError::TimeoutError(_)) => Code::Timeout,
         (_, SdkError::DispatchFailure(_)) if has_no_credentials(error) => Code::NoCredentials,
         (_, SdkError::DispatchFailure(_)) => Code::NoConnection,

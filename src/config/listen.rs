@@ -1,7 +1,6 @@
 //! `[listen]`: where and how clients are accepted.
 
 pub(super) use self::entrance::{Entrance, check_ports};
-pub(crate) use self::identity::CertifiedIdentity;
 pub use self::identity::{BadIdentity, ClientCa, Identity};
 pub(super) use self::read::listen;
 pub use self::settings::{ChannelBinding, Listen, TlsMode};

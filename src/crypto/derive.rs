@@ -25,9 +25,9 @@ pub(super) fn keys(password: &Secret, salt: &[u8], rounds: NonZeroU32) -> Derive
         Ok(_) | Err(_) => Cow::Borrowed(password.expose()),
     };
     let prepared = Zeroizing::new(prepared.into_owned());
-    let mut salted = Zeroizing::new([0; 32]);
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, prepared.as_bytes(), salted.as_mut());
-    let salted = SecretBytes::new(*salted);
+    let salted = SecretBytes::fill(|salted: &mut [u8; 32]| {
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, prepared.as_bytes(), salted);
+    });
     DerivedKeys { stored: hmac_sha256(&salted, b"Client Key").sha256(), server: hmac_sha256(&salted, b"Server Key") }
 }
 

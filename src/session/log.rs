@@ -170,7 +170,12 @@ fn is_health_check(facts: &Facts, error: &SessionError) -> bool {
 fn is_departure(error: &SessionError) -> bool {
     match error {
         SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {
-            matches!(error, WireError::Closed | WireError::Io(_))
+            match error {
+                WireError::Closed => true,
+                // A record that fails, or an alert, says more than that the client has left.
+                WireError::Io(error) => error.kind() != ErrorKind::InvalidData,
+                WireError::Length(_) => false,
+            }
         }
         // Gone behind the answer to its SSLRequest.
         SessionError::Startup(StartupError::Tls(error)) => matches!(

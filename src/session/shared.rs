@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
+
 use super::registry::Sessions;
 use crate::cancel::CancelKeys;
 use crate::credentials::Logins;
@@ -23,6 +25,9 @@ pub(crate) struct Shared {
     pub(crate) handshakes: Arc<Handshakes>,
     /// Counts of sessions under the caps; a session gives its place back when it drops its permit.
     pub(crate) caps: Arc<Caps>,
+    /// The key that the salts of users that do not exist derive from, and the tags by which bans
+    /// count them: both stay when the configuration is swapped.
+    pub(crate) fake_salt_key: hmac::Key,
     /// Wrong proofs, and who is kept away for them.
     pub(crate) bans: Bans,
     /// The credentials that are held, and the fetches under way. These run on the control thread;

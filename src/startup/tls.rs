@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use aws_lc_rs::rand::SystemRandom;
 use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
@@ -17,7 +19,7 @@ use self::end_point::end_point;
 pub(crate) use self::pem::{IdentityPem, ListenerPem};
 use crate::clock::Clock;
 use crate::config::value::{Term, of_certificate};
-use crate::config::{BadIdentity, CertifiedIdentity, ChannelBinding, Identity, Listen, TlsMode};
+use crate::config::{BadIdentity, ChannelBinding, Identity, Listen, TlsMode};
 use crate::crypto::provider;
 use crate::secret::Secret;
 
@@ -55,9 +57,6 @@ pub(crate) struct ServerTls {
     clock: Arc<dyn Clock>,
     /// Whether a session in clear is refused.
     pub(crate) required: bool,
-    /// The key that fake salts derive from: known to every replica with the same private key, and
-    /// to nobody else.
-    pub(crate) salt_key: aws_lc_rs::hmac::Key,
 }
 
 /// The settings of one handshake: a certificate, and all that goes with it.
@@ -127,11 +126,10 @@ impl ServerTls {
     /// # Errors
     /// See [`ServerTlsError`].
     pub(crate) fn new(listen: &Listen, pem: &ListenerPem, clock: Arc<dyn Clock>) -> Result<Self, ServerTlsError> {
-        let CertifiedIdentity { pair, key } = match &pem.identity {
-            Some(IdentityPem { cert, key }) => Identity::read(cert, key)?,
+        let pair = match &pem.identity {
+            Some(IdentityPem { cert, key }) => Identity::read(cert, key)?.pair,
             None => self_signed()?,
         };
-        let salt_key = salt_key(key.secret_der());
         let required = listen.tls == TlsMode::Require;
         let clients = pem.clients.as_ref().map(Clients::new).transpose()?;
         let channel_binding = listen.channel_binding;
@@ -140,7 +138,7 @@ impl ServerTls {
             TlsMode::Disable => None,
             TlsMode::Require | TlsMode::Prefer => Some(ArcSwap::from_pointee(HandshakeSettings::new(&parts)?)),
         };
-        Ok(Self { settings, parts: Mutex::new(parts), reported: Reported::default(), clock, required, salt_key })
+        Ok(Self { settings, parts: Mutex::new(parts), reported: Reported::default(), clock, required })
     }
 
     /// Lists each certificate and revocation list that has ended, is about to, or has not begun.
@@ -224,19 +222,30 @@ impl HandshakeSettings {
     }
 }
 
-fn salt_key(secret: &[u8]) -> aws_lc_rs::hmac::Key {
-    let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
-    let derived = aws_lc_rs::hmac::sign(&secret, b"redshift-iam-proxy fake salts");
-    aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, derived.as_ref())
+/// Derives the key of fake salts from the listener's private key: every replica with the same one
+/// has it, and nobody else. Beside a self-signed certificate it is random.
+///
+/// It is made once in the life of a process: a user that does not exist must keep its salt, and its
+/// bans, when the certificate or the configuration changes.
+///
+/// # Errors
+/// The certificate or its key cannot be used, or there is no randomness.
+pub(crate) fn fake_salt_key(pem: &ListenerPem) -> Result<hmac::Key, ServerTlsError> {
+    let Some(IdentityPem { cert, key }) = &pem.identity else {
+        return hmac::Key::generate(HMAC_SHA256, &SystemRandom::new())
+            .map_err(|_unspecified| ServerTlsError::SelfSigned);
+    };
+    let secret = hmac::Key::new(HMAC_SHA256, Identity::read(cert, key)?.key.secret_der());
+    let derived = hmac::sign(&secret, b"redshift-iam-proxy fake salts");
+    Ok(hmac::Key::new(HMAC_SHA256, derived.as_ref()))
 }
 
 /// Makes a certificate with a key of P-256: an RSA signature would cost more than the rest of a
 /// login (performance.md).
-fn self_signed() -> Result<CertifiedIdentity, ServerTlsError> {
+fn self_signed() -> Result<CertifiedKey, ServerTlsError> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let made = rcgen::generate_simple_self_signed(names).map_err(|_of_a_key| ServerTlsError::SelfSigned)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let chain = vec![made.cert.der().clone()];
-    let pair = CertifiedKey::from_der(chain, key.clone_key(), &provider());
-    Ok(CertifiedIdentity { pair: pair.map_err(|_of_a_key| ServerTlsError::SelfSigned)?, key })
+    CertifiedKey::from_der(chain, key, &provider()).map_err(|_of_a_key| ServerTlsError::SelfSigned)
 }

@@ -1,5 +1,6 @@
 //! Why a session with the warehouse did not come about.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use thiserror::Error;
@@ -68,7 +69,12 @@ impl UpstreamError {
 
     /// Whether the connection was cut off, as by a workgroup that is waking: worth another dial.
     pub(crate) fn is_reset(&self) -> bool {
-        matches!(self, Self::Closed(WireError::Closed | WireError::Io(_)))
+        match self {
+            Self::Closed(WireError::Closed) => true,
+            // A record that fails, or an alert, is an answer of TLS: dialling again changes nothing.
+            Self::Closed(WireError::Io(error)) => error.kind() != ErrorKind::InvalidData,
+            _ => false,
+        }
     }
 }
 

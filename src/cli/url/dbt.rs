@@ -30,7 +30,7 @@ pub(super) fn dbt(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     }
     let lines = [
         format!("{}:", text(params.conn_id)),
-        "  params: proxy".to_owned(),
+        "  target: proxy".to_owned(),
         "  outputs:".to_owned(),
         "    proxy:".to_owned(),
         "      type: redshift".to_owned(),

@@ -89,7 +89,7 @@ fn each_form_for_names_that_need_no_quotes() {
         ),
         (
             Format::Dbt,
-            "\"sales\":\n  params: proxy\n  outputs:\n    proxy:\n      type: redshift\n      method: database\n      \
+            "\"sales\":\n  target: proxy\n  outputs:\n    proxy:\n      type: redshift\n      method: database\n      \
              host: \"redshift.example.com\"\n      port: 5439\n      user: \"ann~sales\"\n      \
              password: \"{{ env_var('DBT_ENV_SECRET_REDSHIFT_PASSWORD') }}\"\n      dbname: \"dev\"\n      \
              schema: public\n      threads: 4\n      sslmode: verify-full\n      \

@@ -173,6 +173,10 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for Tls
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_unsent(cx))?;
+        // Behind an alert or close_notify of ours nothing may follow (RFC 8446, 6).
+        if self.codec.closed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let taken = bytes.get(..SCRATCH_BYTES).unwrap_or(bytes);
         self.poll_encrypted(cx, |traffic, records| traffic.encrypt(taken, records))?;
         Poll::Ready(Ok(taken.len()))

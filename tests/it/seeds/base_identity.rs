@@ -205,10 +205,10 @@ async fn a_profile_that_cannot_be_used_does_not_hide_the_instances_role() {
         ]);
         let run = run(seed, &env).await;
         assert_eq!(run.user("own").await, "IAMR:host");
+        let passed_over = "the AWS profile cannot be used and is passed over";
+        run.proxy.wait_for_log(passed_over).await;
         let log = run.proxy.log();
-        let told = log
-            .lines()
-            .filter(|line| line.contains("the AWS profile cannot be used and is passed over"));
+        let told = log.lines().filter(|line| line.contains(passed_over));
         assert_eq!(told.count(), 1, "{log}");
     }
 }
@@ -405,6 +405,7 @@ async fn a_clock_that_is_hours_off_is_corrected_by_the_first_answer_and_logged_o
             3,
             "the first one was made twice, and both are held"
         );
+        run.proxy.wait_for_log("this machine's clock is 3 h").await;
         let log = run.proxy.log();
         assert_eq!(log.matches("this machine's clock is 3 h").count(), 1, "{log}");
     }

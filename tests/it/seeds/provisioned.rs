@@ -18,13 +18,13 @@ async fn run(keys: &str) -> Run {
 
 #[tokio::test]
 async fn a_named_user_that_is_there() {
-    let run = run(&format!("{PLACE}user = \"etl\"\n")).await;
+    let mut run = run(&format!("{PLACE}user = \"etl\"\n")).await;
     assert_eq!(run.user("c").await, "etl");
     run.assert_calls(&[
         "GetClusterCredentials{AutoCreate=false,ClusterIdentifier=dw1,DbName=dev,DbUser=etl,DurationSeconds=900} \
          by user/proxy",
     ]);
-    assert!(run.proxy.log().contains("\"db_user\":\"IAM:etl\""));
+    run.proxy.wait_for_log("\"db_user\":\"IAM:etl\"").await;
 }
 
 #[tokio::test]
@@ -39,23 +39,23 @@ async fn a_named_user_that_is_not_there_is_refused_by_the_warehouse() {
 
 #[tokio::test]
 async fn a_named_user_that_is_made_with_groups() {
-    let run =
+    let mut run =
         run(&format!("{PLACE}user = \"adam\"\nauto_create = true\ndb_groups = [\"readers\", \"sandbox\"]\n")).await;
     assert_eq!(run.user("c").await, "adam");
     run.assert_calls(&["GetClusterCredentials{AutoCreate=true,ClusterIdentifier=dw1,DbGroups.DbGroup.1=readers,\
          DbGroups.DbGroup.2=sandbox,DbName=dev,DbUser=adam,DurationSeconds=900} by user/proxy"]);
-    assert!(
-        run.proxy
-            .log()
-            .contains("\"db_user\":\"IAMA:adam:readers:sandbox\"")
-    );
+    run.proxy
+        .wait_for_log("\"db_user\":\"IAMA:adam:readers:sandbox\"")
+        .await;
 }
 
 #[tokio::test]
 async fn a_named_user_with_a_group() {
-    let run = run(&format!("{PLACE}user = \"etl\"\ndb_groups = [\"readers\"]\n")).await;
+    let mut run = run(&format!("{PLACE}user = \"etl\"\ndb_groups = [\"readers\"]\n")).await;
     assert_eq!(run.user("c").await, "etl");
-    assert!(run.proxy.log().contains("\"db_user\":\"IAM:etl:readers\""));
+    run.proxy
+        .wait_for_log("\"db_user\":\"IAM:etl:readers\"")
+        .await;
 }
 
 #[tokio::test]
