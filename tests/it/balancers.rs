@@ -359,7 +359,7 @@ async fn headers_cut_anywhere_are_closed_by_the_startup_timeout() {
 #[tokio::test]
 async fn health_checks_are_not_in_the_log() {
     let world = world(TRUSTED, "").await;
-    let proxy = Proxy::start(&world, &[]).await;
+    let mut proxy = Proxy::start(&world, &[]).await;
     for said in [&b""[..], &v2(0x20, 0, b""), &v2(0x20, 0x11, &[0; 12]), b"PROXY UNKNOWN\r\n", V1] {
         let mut socket = tcp(proxy.port).await;
         say(&mut socket, said).await;

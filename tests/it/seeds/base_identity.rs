@@ -203,7 +203,7 @@ async fn a_profile_that_cannot_be_used_does_not_hide_the_instances_role() {
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", instance.url()),
             ("AWS_EC2_METADATA_DISABLED", "false".to_owned()),
         ]);
-        let run = run(seed, &env).await;
+        let mut run = run(seed, &env).await;
         assert_eq!(run.user("own").await, "IAMR:host");
         let passed_over = "the AWS profile cannot be used and is passed over";
         run.proxy.wait_for_log(passed_over).await;
@@ -396,7 +396,7 @@ async fn a_clock_that_is_hours_off_is_corrected_by_the_first_answer_and_logged_o
     for skew in [Skew::Ahead(Duration::from_secs(3 * 3600)), Skew::Behind(Duration::from_secs(3 * 3600))] {
         let seed = seed(&[PROXY_USER]).await;
         seed.aws().skew(skew);
-        let run = seed.run().await;
+        let mut run = seed.run().await;
         for conn_id in ["own", "other", "own", "other"] {
             assert_eq!(run.user(conn_id).await, "IAM:proxy");
         }
