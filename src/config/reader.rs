@@ -8,6 +8,8 @@ pub(super) use self::doc::Doc;
 pub(super) use self::key::dotted;
 pub(super) use self::value::{Refused, Table, Value, if_given};
 
+#[cfg(test)]
+mod asked;
 mod doc;
 mod key;
 mod referenced;

@@ -10,9 +10,7 @@ const README: &str = include_str!("../../README.md");
 const DEVELOPMENT: &str = include_str!("../../docs/development.md");
 const ERRORS: &str = include_str!("../../docs/errors.md");
 const IAM: &str = include_str!("../../docs/iam.md");
-const SETTINGS: &str = include_str!("../../docs/settings.md");
 const TOOLS: &str = include_str!("../../docs/tools.md");
-const SAMPLE: &str = include_str!("../../proxy.toml");
 const REFUSALS: &str = include_str!("../../src/wire/refusal.rs");
 
 /// The README and each page of docs/: its path, relative to the repository, and its text.
@@ -127,26 +125,6 @@ fn every_policy_shown_is_json_with_a_version() {
     for block in blocks {
         let policy: serde_json::Value = serde_json::from_str(&block).unwrap();
         assert_eq!(policy["Version"], "2012-10-17");
-    }
-}
-
-#[test]
-fn the_settings_are_those_of_the_sample() {
-    for row in table(SETTINGS, "Settings") {
-        for key in row.iter().skip(1).flat_map(|cell| quoted(cell)) {
-            let key = key.replace("x-*", "x-team");
-            let listed = SAMPLE.lines().any(|line| {
-                let line = line.trim_start_matches(['#', ':', ' ']);
-                line.starts_with(&format!("{key} =")) || line == key
-            });
-            assert!(listed, "{key} of {} is not in proxy.toml", row[0]);
-        }
-    }
-    let keys = SAMPLE
-        .lines()
-        .filter_map(|line| line.trim_start_matches(['#', ':', ' ']).split_once(" = "));
-    for (key, _) in keys.filter(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
-        assert!(SETTINGS.contains(&format!("`{key}`")), "{key} of proxy.toml is not in docs/settings.md");
     }
 }
 

@@ -47,6 +47,8 @@ impl<'a> Table<'a> {
 
     /// Takes a value out of the table. `None`: it is missing.
     pub(in crate::config) fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
+        #[cfg(test)]
+        super::asked::note(join(&self.key, name));
         self.known.push(name);
         let at = self.left.iter().position(|value| value.name == name)?;
         Some(self.left.swap_remove(at))
