@@ -1,4 +1,6 @@
-//! Refusals: every SQLSTATE and text of docs/contract.md section 4, in one place.
+//! Refusals: every SQLSTATE and text of the proxy's own, in one place. Each has to stand in the
+//! table of docs/contract.md section 4 and in docs/errors.md, which a test compares with this file.
+//! CONTRIBUTING.md says how a SQLSTATE is chosen.
 
 use bytes::BytesMut;
 use pgwire::messages::response::ErrorResponse;
@@ -18,7 +20,7 @@ pub(crate) struct Refusal {
     hint: Option<String>,
 }
 
-/// Each constructor is a row of the contract.
+/// Each constructor is a text in the contract's table.
 impl Refusal {
     fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self { sqlstate, message: message.into(), detail: None, hint: None }

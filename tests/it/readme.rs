@@ -7,6 +7,7 @@ use std::process::Command;
 use redshift_iam_proxy::config::{self, UnknownKeys};
 
 const README: &str = include_str!("../../README.md");
+const CONTRACT: &str = include_str!("../../docs/contract.md");
 const DEVELOPMENT: &str = include_str!("../../docs/development.md");
 const ERRORS: &str = include_str!("../../docs/errors.md");
 const IAM: &str = include_str!("../../docs/iam.md");
@@ -128,19 +129,58 @@ fn every_policy_shown_is_json_with_a_version() {
     }
 }
 
+/// The SQLSTATE and the text of each refusal, as its constructor has them: `{…}` is a name.
+fn refusals() -> Vec<(String, String)> {
+    // The text up to the next quote that is not escaped.
+    let literal = |code: &str| {
+        let code = code.trim_start().strip_prefix('"').expect("a literal");
+        let mut ends = code.match_indices('"').map(|(at, _)| at);
+        let end = ends.find(|at| !code[..*at].ends_with('\\'));
+        let (text, rest) = code.split_at(end.expect("its end"));
+        (text.replace("\\\"", "\""), rest[1..].to_owned())
+    };
+    let source = REFUSALS.split("#[cfg(test)]").next().unwrap();
+    let constructed = source.split("Self::new(").skip(1);
+    let read = constructed.map(|code| {
+        let (state, rest) = literal(code);
+        let rest = rest.trim_start_matches(',').trim_start();
+        (state, literal(rest.strip_prefix("format!(").unwrap_or(rest)).0)
+    });
+    read.collect()
+}
+
+/// Whether a cell quotes a text, with something in place of each name in it.
+fn says(cell: &str, text: &str) -> bool {
+    let fixed: Vec<_> = text
+        .split('{')
+        .map(|piece| piece.rsplit('}').next().unwrap())
+        .collect();
+    quoted(cell).any(|mut rest| {
+        fixed.iter().all(|piece| match rest.split_once(piece) {
+            Some((_, behind)) => {
+                rest = behind;
+                true
+            }
+            None => false,
+        })
+    })
+}
+
 #[test]
 fn every_refusal_is_explained_and_every_explanation_is_of_a_refusal() {
     let explained = table(ERRORS, "What each SQLSTATE means");
-    for row in &explained {
+    let promised = table(CONTRACT, "4. Towards the client");
+    for row in explained.iter().chain(&promised) {
         assert!(REFUSALS.contains(&format!("\"{}\"", row[0])), "{}", row[0]);
     }
-    let source = REFUSALS.split("#[cfg(test)]").next().unwrap();
-    let states = source
-        .split("Self::new(\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next());
-    for state in states {
-        assert!(explained.iter().any(|row| row[0] == state), "{state} is not explained");
+    for (state, text) in refusals() {
+        let has = |table: &[Vec<String>]| {
+            table
+                .iter()
+                .any(|row| row[0] == state && says(&row[1], &text))
+        };
+        assert!(has(&explained), "{state} {text:?} is not in docs/errors.md");
+        assert!(has(&promised), "{state} {text:?} is not in section 4 of docs/contract.md");
     }
 }
 
