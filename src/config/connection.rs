@@ -2,6 +2,8 @@
 
 pub use self::bounds::{Bounds, BoundsError};
 pub use self::id::{BadConnId, ConnId};
+#[cfg(test)]
+pub(crate) use self::item::FIELDS as ITEM_FIELDS;
 pub use self::item::connection_from_item;
 pub(super) use self::read::connections;
 pub use self::spec::{Cluster, ConnSpec, LoginAs, LoginFrom, RoleHop, Roles, Target, Workgroup};

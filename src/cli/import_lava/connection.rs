@@ -26,7 +26,9 @@ pub(super) enum NotImported {
     Unusable(String),
 }
 
-/// Fields that mean something to the proxy, in the order in which they are printed.
+/// Fields that mean something to the proxy, in the order in which they are printed. With
+/// [`WITHOUT_EFFECT`] and `conn_id` they are those that an item of the table may set
+/// (`config::connection::item`): one that is missing here would be dropped.
 const FIELDS: [&str; 17] = [
     "type",
     "description",
@@ -303,4 +305,21 @@ fn shown(text: &str) -> String {
         .collect::<String>()
         .escape_debug()
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::connection::ITEM_FIELDS;
+
+    /// A field that `serve` reads in an item and that is dropped here would be lost by an import: a
+    /// connection that was closed by it would come out open.
+    #[test]
+    fn the_fields_are_those_that_an_item_may_set() {
+        // The name of the table that is printed.
+        let converted = FIELDS.into_iter().chain(WITHOUT_EFFECT).chain(["conn_id"]);
+        assert_eq!(converted.collect::<BTreeSet<_>>(), BTreeSet::from(ITEM_FIELDS));
+    }
 }

@@ -14,10 +14,11 @@ use crate::config::problem::Problems;
 use crate::config::reader::{Doc, Table, dotted};
 use crate::config::tree::{self, ItemValue, Location};
 
-/// lava's documented fields, and the two that its code knows besides
+/// The keys that an item may set: lava's documented fields, and the two that its code knows besides
 /// (docs/protocol/connection-spec.md 2). A writer of the table may set no others: most of the
-/// proxy's own would lead it elsewhere than the bounds allow.
-const FIELDS: [&str; 21] = [
+/// proxy's own would lead it elsewhere than the bounds allow, and lava's checker refuses items with
+/// fields that it does not know. `import-lava` has the same keys in an order of its own.
+pub(crate) const FIELDS: [&str; 21] = [
     "conn_id",
     "type",
     "enabled",
@@ -41,8 +42,9 @@ const FIELDS: [&str; 21] = [
     "region",
 ];
 
-/// Reads an item by lava's rules: a missing `enabled` is false, nothing in it is a variable, a
-/// reference or a file. Its bounds go with the spec; they are checked once its secret is merged.
+/// Reads an item by lava's rules: what is missing means what it means to lava (`enabled`: false),
+/// and nothing in it is a variable, a reference or a file. Its bounds go with the spec; they are
+/// checked once its secret is merged.
 ///
 /// # Errors
 /// Everything that is wrong, at once, each with its attribute.
