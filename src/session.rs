@@ -220,7 +220,7 @@ impl Login<'_> {
         };
         session.happened(&Event::Permitted(&spec.id));
         let permit = shared.caps.acquire(&spec, &principal.user, max_of_user)?;
-        spec::enabled(&spec)?;
+        spec::check_enabled(&spec)?;
         client
             .wire
             .send_bytes(greeting::AUTHENTICATION_OK)

@@ -6,7 +6,7 @@
 
 pub(crate) use self::error::SpecError;
 pub(crate) use self::item::{Flaw, Found, attributes};
-pub(crate) use self::specs::{Named, Specs, enabled};
+pub(crate) use self::specs::{Named, Specs, check_enabled};
 pub(crate) use self::table::SpecTable;
 
 mod asked;

@@ -12,7 +12,8 @@ use super::held::{Held, Memory, Moment, SPREAD};
 use super::policy::{FetchError, Perishable, Policy, Refresh};
 use crate::jitter::Jitter;
 
-/// How long after the pause that a failure brought it still keeps those who ask from waiting.
+/// For how long after a pause between attempts the failure behind it still counts: a lookup in that
+/// time is served the old value while the next attempt is under way, and does not wait for it.
 const RECENT: Duration = Duration::from_secs(60);
 
 /// The first and the longest pause between attempts to replace a value that is still served.
@@ -21,14 +22,15 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs
 /// The value or error that a flight ended with, shared by all who wait for it.
 pub(super) type Outcome<V, E> = Result<Arc<V>, Arc<E>>;
 
-/// To wait for a flight: holds its outcome once it has landed.
+/// A waiter's end of a flight: it holds the outcome once the flight has landed. The flight itself
+/// is a task on the control runtime, which goes on without waiters ([`Cache`](super::Cache)).
 pub(super) type Flight<V, E> = watch::Receiver<Option<Outcome<V, E>>>;
 
 /// All that is known of one key. The lock of its shard of the cache's map guards it.
 pub(super) struct Entry<V, E> {
     /// The value that is served while nothing is wrong with it.
     pub(super) held: Option<Held<V>>,
-    /// The one flight for this key.
+    /// The waiters' end of the one flight for this key. `None`: none is under way.
     pub(super) flight: Option<Flight<V, E>>,
     /// The last error that the source is not asked again for.
     refusal: Option<Memory<Arc<E>>>,
@@ -184,7 +186,7 @@ impl<V, E: FetchError> Entry<V, E> {
         let held = self.held.as_ref().filter(|held| held.is_served(now));
         let refresh_at = match (held, refresh) {
             (Some(held), Refresh::Ahead) if held.is_fresh(now) => Some(held.landed.tokio + held.fresh_for),
-            (Some(held), Refresh::Ahead) if held.was_used.load(Ordering::Relaxed) => match &self.setback {
+            (Some(held), Refresh::Ahead) if held.was_handed_out.load(Ordering::Relaxed) => match &self.setback {
                 Some(setback) if setback.lasts(now) => Some(setback.since.tokio + setback.lasts),
                 Some(_) | None => return Due::Refresh,
             },
@@ -219,6 +221,7 @@ impl<V, E: FetchError> Entry<V, E> {
         self.setback = Some(Memory { of: why, since: now, step, lasts: jitter.around(step, SPREAD) });
     }
 
+    /// Whether the last attempt to replace the value failed a short while ago.
     fn has_recent_setback(&self, now: Moment) -> bool {
         self.setback
             .as_ref()

@@ -18,15 +18,17 @@ impl<S: Fetch> Cache<S> {
     /// Starts the flight of an entry that has none, and ends the entry's upkeep: the landing starts
     /// another one.
     pub(super) fn launch(self: &Arc<Self>, key: &S::Key, entry: &mut EntryOf<S>) -> FlightOf<S> {
-        let (landed, flight) = watch::channel(None);
+        let (waiters, flight) = watch::channel(None);
         entry.flight = Some(flight.clone());
         entry.upkeep = None;
         self.control
-            .spawn(Arc::clone(self).fly(key.clone(), landed));
+            .spawn(Arc::clone(self).fly(key.clone(), waiters));
         flight
     }
 
-    async fn fly(self: Arc<Self>, key: S::Key, landed: watch::Sender<Option<OutcomeOf<S>>>) {
+    /// Fetches the value of a key, puts the outcome into the entry and tells `waiters`. It ends
+    /// with the fetch, or at the source's deadline, and not when the waiters are gone.
+    async fn fly(self: Arc<Self>, key: S::Key, waiters: watch::Sender<Option<OutcomeOf<S>>>) {
         debug!(name = self.source.name(&key).as_str(), "fetching");
         let fetch = async { self.source.fetch(&key, &self).await };
         let deadline = self.source.timeout(&key, self.policy.timeout);
@@ -41,7 +43,7 @@ impl<S: Fetch> Cache<S> {
         // First the entry, then the waiters: whoever comes in between finds the outcome, not a
         // flight that is over.
         let outcome = self.land(&key, outcome);
-        landed.send_replace(Some(outcome));
+        waiters.send_replace(Some(outcome));
     }
 
     /// Puts the outcome of a flight into its entry. Returns what its waiters are given.
@@ -65,7 +67,8 @@ impl<S: Fetch> Cache<S> {
         // it.
         let (outcome, change) = {
             let mut entry = self.entries.entry(key.clone()).or_default();
-            // Those who waited have just used it; behind a refresh nobody did.
+            // Those who waited have just used the entry, which counts when room is made; behind a
+            // refresh nobody did. The value does not count as handed out by that.
             if entry.held.is_none() {
                 self.touch(&entry);
             }

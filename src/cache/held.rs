@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::policy::{Perishable, Policy, Refresh};
 use crate::jitter::Jitter;
 
-/// The share by which chance moves a refresh or a pause.
+/// The share by which a refresh or a pause is moved at random, earlier or later.
 pub(super) const SPREAD: f64 = 0.05;
 
 /// The longest that a failure is remembered, and that a failure which is over still counts when the
@@ -48,8 +48,9 @@ pub(super) struct Held<V> {
     pub(super) fresh_for: Duration,
     /// How long after it was fetched it is served at all.
     pub(super) served_for: Duration,
-    /// Whether it was handed out since it was fetched.
-    pub(super) was_used: AtomicBool,
+    /// Whether a lookup found the value here and was given it. Those who waited for the flight that
+    /// fetched it do not count: a value that nobody asks for again is not refreshed ahead.
+    pub(super) was_handed_out: AtomicBool,
 }
 
 impl<V: Perishable> Held<V> {
@@ -76,7 +77,7 @@ impl<V: Perishable> Held<V> {
                 (max_age, max_age.saturating_add(stale_if_error).min(life))
             }
         };
-        Some(Self { value, landed, fresh_for, served_for, was_used: AtomicBool::new(false) })
+        Some(Self { value, landed, fresh_for, served_for, was_handed_out: AtomicBool::new(false) })
     }
 }
 
@@ -93,7 +94,7 @@ impl<V> Held<V> {
 
     /// Serves the value, which counts as a use.
     pub(super) fn hand_out(&self) -> Arc<V> {
-        self.was_used.store(true, Ordering::Relaxed);
+        self.was_handed_out.store(true, Ordering::Relaxed);
         Arc::clone(&self.value)
     }
 }

@@ -44,7 +44,7 @@ impl<S: Fetch> Cache<S> {
             Lookup::Wait(flight) => flight,
         };
         match flight.wait_for(Option::is_some).await {
-            Ok(landed) => landed.clone().unwrap_or_else(lost),
+            Ok(outcome) => outcome.clone().unwrap_or_else(lost),
             Err(_sender_gone) => lost(),
         }
     }

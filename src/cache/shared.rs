@@ -64,7 +64,7 @@ pub(crate) struct Cache<S: Fetch> {
     pub(super) control: Handle,
     /// The times and the cap that hold for all entries.
     pub(super) policy: Policy,
-    /// The chance that keeps refreshes and pauses apart.
+    /// The random numbers that keep refreshes and pauses of several keys apart.
     pub(super) jitter: Jitter,
     /// The lock of a shard is held for a few lines, never while anything is awaited, fetched or
     /// logged.

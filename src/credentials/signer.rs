@@ -12,12 +12,12 @@ pub(crate) enum Signer {
     Session(Credentials),
 }
 
-/// Makes the closure that sends an SDK's request, signed by an [`Signer`]. Keys of role sessions
-/// are not kept in a cache of the SDK's.
+/// Makes the closure that sends an SDK's request, signed by a [`Signer`]. Keys of role sessions are
+/// not kept in a cache of the SDK's.
 macro_rules! send_as {
-    ($sdk:ident, $request:ident, $identity:expr) => {
+    ($sdk:ident, $request:ident, $signer:expr) => {
         || {
-            let config = match $identity {
+            let config = match $signer {
                 $crate::credentials::signer::Signer::Base => $sdk::config::Builder::new(),
                 $crate::credentials::signer::Signer::Session(keys) => $sdk::config::Builder::new()
                     .credentials_provider(keys.clone())

@@ -151,17 +151,21 @@ impl Specs {
         is_covered.then_some(Named::InTable(LookUp { conn_id, by_database: None }))
     }
 
-    /// The hint names connections of the configuration's only: what the table has is not known.
+    /// The error for a name that the principal may not open, or that does not exist. Its hint lists
+    /// connections of the configuration only: what lava's table holds is not known.
     fn not_yours(&self, principal: &Principal, asked: &str) -> SpecError {
         let may_open = self.file.open_to(principal, HINT_NAMES);
         SpecError::NotYours { asked: asked.to_owned(), may_open: may_open.into_iter().cloned().collect() }
     }
 }
 
-/// Refuses a connection that is switched off.
+/// Refuses a connection that is switched off (`enabled = false`), which [`ConnSpec::enabled`]
+/// tells. Sessions ask this; `check`, `check --offline` and `url` read the field themselves, each
+/// with a message of its own, so that a new reason to refuse a connection has to be told there too
+/// (CONTRIBUTING.md, "step by step").
 ///
 /// # Errors
 /// [`SpecError::Disabled`].
-pub(crate) fn enabled(spec: &ConnSpec) -> Result<(), SpecError> {
+pub(crate) fn check_enabled(spec: &ConnSpec) -> Result<(), SpecError> {
     if spec.enabled { Ok(()) } else { Err(SpecError::Disabled(spec.id.clone())) }
 }

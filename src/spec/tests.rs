@@ -371,7 +371,7 @@ async fn a_missing_enabled_is_false() {
     off.remove("enabled");
     rig.put("bi-x", off);
     let spec = rig.open("bi-x").await.unwrap();
-    assert!(matches!(enabled(&spec), Err(SpecError::Disabled(_))));
+    assert!(matches!(check_enabled(&spec), Err(SpecError::Disabled(_))));
 }
 
 /// The conn_id that is found.

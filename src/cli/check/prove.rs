@@ -46,7 +46,7 @@ pub(crate) async fn run(
         (context.region, context.home) = logins.regions(known.map(|spec| &**spec));
         on_step(config(request.connection, &context));
     }
-    let owner = user::may_open(request, &feed.context(), on_step)?;
+    let owner = user::prove_right(request, &feed.context(), on_step)?;
     if known.is_none_or(|spec| needs_base(spec)) || password::is_remote(request) {
         base_identity(&logins, known.map(|spec| &**spec), &mut feed, on_step).await?;
     }
@@ -58,7 +58,7 @@ pub(crate) async fn run(
             let table =
                 SpecTable::new(SpecsTable::clone(specs), logins.calls(), settings.clock, settings.control, times);
             let spec = item(&table, (conn_id, specs), &logins, &mut feed, on_step).await?;
-            user::is_let_in(request, &spec, &feed.context(), on_step)?;
+            user::prove_enabled(request, &spec, &feed.context(), on_step)?;
             spec
         }
     };

@@ -9,7 +9,7 @@ use crate::credentials::Owner;
 
 /// Proves that the user may open the connection, and gives the owner of the login. It comes before
 /// the item is read, as for sessions: of a connection in the table only the name counts here.
-pub(super) fn may_open<'a>(
+pub(super) fn prove_right<'a>(
     request: &'a CheckRequest<'_>,
     context: &Context,
     on_step: OnStep<'_>,
@@ -41,7 +41,7 @@ pub(super) fn may_open<'a>(
 }
 
 /// Proves that the connection is enabled, once its item is read.
-pub(super) fn is_let_in(
+pub(super) fn prove_enabled(
     request: &CheckRequest<'_>,
     spec: &ConnSpec,
     context: &Context,
