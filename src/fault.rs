@@ -8,13 +8,14 @@ use crate::wire::refusal::Refusal;
 /// Who must act on an error, and with it the level at which the log has it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// The client: logged at `info`.
+    /// The client, or nobody: all works as it was configured to. A wrong password, a missing right,
+    /// a connection that is switched off on purpose. Logged at `info`.
     Client,
-    /// The operator: a right, a name or an address is wrong. `warn`.
+    /// The operator: a right, a name or an address is wrong. Logged at `warn`.
     Operator,
-    /// Nobody at once: AWS or the warehouse is busy or away. `warn`.
+    /// Nobody at once: AWS or the warehouse is busy or away, which nobody wanted. Logged at `warn`.
     Unavailable,
-    /// Us. `error`.
+    /// The authors of the proxy: a fault of its own. Logged at `error`.
     Internal,
 }
 

@@ -60,7 +60,8 @@ impl Catalog {
 }
 
 /// The only one of these connections that the principal may open; if there are several, the only
-/// one that is enabled. `None`: there is no such one. The search stops at the second enabled one.
+/// one that is enabled, for nobody means one that lets nobody in. `None`: there is no such one. The
+/// search stops at the second enabled one.
 pub(super) fn only<'s>(specs: &'s [Arc<ConnSpec>], principal: &Principal) -> Option<&'s Arc<ConnSpec>> {
     let (mut enabled, mut disabled) = (None, Vec::new());
     for spec in specs.iter().filter(|spec| principal.holder.may_open(spec)) {

@@ -21,7 +21,8 @@ const MAX_SET: usize = 4096;
 pub(crate) const OURS: [&str; 2] = ["user", "database"];
 
 /// Parameters that are neither passed on nor set: replication, and those of native identity
-/// providers.
+/// providers. Others that are left out of what clients send may be set by a connection, which is
+/// the operator's word.
 pub(crate) const NEVER_PASSED: [&str; 6] =
     ["replication", "idp_type", "provider_name", "token_type", "identity_namespace", "idc_client_display_name"];
 
@@ -156,14 +157,14 @@ impl StartupPolicy {
     }
 }
 
-/// `None`: a problem was reported.
+/// Reads `application_name`. `None`: it was refused, and a problem was reported.
 pub(super) fn application_name(table: &mut Table<'_>) -> Option<NameTemplate> {
     table
         .take("application_name")
         .map_or(Some(NameTemplate::default()), |name| name.parse(NameTemplate::parse))
 }
 
-/// `None`: a problem was reported.
+/// Reads `startup_parameters`. `None`: a part of it was refused, and a problem was reported.
 pub(super) fn startup_parameters(table: &mut Table<'_>) -> Option<StartupPolicy> {
     let Some(place) = table.take("startup_parameters") else { return Some(StartupPolicy::default()) };
     let mut table = place.table("connections.*.startup_parameters");

@@ -9,10 +9,11 @@
 pub(super) enum Treatment {
     /// The proxy sends its own value in place of the client's.
     Replaced,
-    /// The parameter is left out, whatever its value.
+    /// The parameter is left out, whatever its value. So are limits that the client's driver or
+    /// pool keeps by itself (`connect_timeout`).
     LeftOut,
-    /// The parameter is left out. A client that asked for a limit, which is any value but 0, hears
-    /// so in a warning.
+    /// The parameter, a limit that the server would keep, is left out. A client that asked for one,
+    /// which is any value but 0, hears so in a warning.
     TimeoutLeftOut,
     /// The parameter narrows what the session may do: it is passed on, and only left out where its
     /// value is false.
@@ -52,7 +53,8 @@ pub(super) fn known(name: &str) -> Option<(&'static KnownParameter, &'static str
     })
 }
 
-/// The table, in the order in which the documentation shows it.
+/// The table. An entry stands beside its like; the order has no meaning, but
+/// docs/startup-parameters.md has the same.
 const KNOWN: &[KnownParameter] = &[
     KnownParameter {
         names: &["user", "database"],
