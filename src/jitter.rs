@@ -1,4 +1,5 @@
-//! Chance, so that what happened at one time does not happen at one time again. Not for secrets.
+//! Random delays, so that what happened at the same time (logins, failures) is not repeated at the
+//! same time. The numbers can be guessed: no secret is made of them.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;

@@ -48,13 +48,15 @@ impl fmt::Debug for Secret {
 pub(crate) struct SecretJson(Value);
 
 impl SecretJson {
+    /// Parses the text of a secret as JSON.
+    ///
     /// # Errors
-    /// The text is not JSON. The error may quote it.
+    /// The text is not JSON. The error may quote the secret: it is for no log and no client.
     pub(crate) fn parse(text: &Secret) -> serde_json::Result<Self> {
         serde_json::from_str(text.expose()).map(Self)
     }
 
-    /// `None`: it is another kind of value.
+    /// The members, if the secret is an object. `None`: it is another kind of value.
     pub(crate) fn object(&self) -> Option<&Map<String, Value>> {
         self.0.as_object()
     }

@@ -1,5 +1,5 @@
-//! Why calls fail, in a word each, and AWS's own codes by what they mean: the SDK's types do not
-//! tell.
+//! Codes of failed calls, and what AWS's own codes mean. They are compared as text, since the SDK's
+//! types do not tell.
 //!
 //! Throttling codes are usually not among an operation's declared errors, and Redshift Serverless
 //! models ThrottlingException as non-throttling (docs/protocol/aws-api.md 0 and 1).

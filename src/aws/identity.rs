@@ -224,7 +224,7 @@ impl Shared {
         (was.is_none() || was != is, is)
     }
 
-    /// Ends a load that failed. HeldKeys keys serve on while they are good.
+    /// Ends a load that failed. The keys that are held serve on while they are good.
     fn fail(&self, error: SharedError) -> Landed {
         let mut state = self.state.lock();
         state.load = None;

@@ -55,14 +55,17 @@ enum AnyEntry {
     Missing,
     /// A parameter below an SSM path.
     Listed(Listed),
+    /// A certificate in the user's name.
     Certificate(Holder),
 }
 
-/// Who has a name.
+/// What is known of a user name, by an entry of its own or by `users."*"`.
 enum Found {
-    /// The user has a password, whose verifiers may not be there yet.
+    /// The user has a password. `None`: its verifiers were not read yet.
     Password(Holder, Option<Arc<Verifiers>>),
+    /// The user has to show a certificate.
     Certificate(Holder),
+    /// There is no such user.
     Nobody,
 }
 

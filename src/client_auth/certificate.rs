@@ -1,24 +1,25 @@
-//! Proof by TLS client certificate. The handshake has verified it (`startup::tls`); here is asked
-//! whose it is.
+//! Proof by TLS client certificate. The handshake has verified the chain (`startup::tls`); this
+//! module decides whether the certificate is in the name of the user who shows it.
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Whose a certificate is.
+/// The names that a certificate is in, of which one has to be the user's.
 #[derive(Debug, Eq, PartialEq)]
 enum Names {
-    /// Its DNS names (subject alternative name, dNSName), as they are.
+    /// The DNS names of the certificate (subject alternative name, dNSName), as they are.
     Dns(Vec<String>),
-    /// It has no dNSName: the one common name of its subject.
+    /// The one common name of the subject of a certificate that has no dNSName.
     Common(String),
-    /// Neither, or more than one common name.
+    /// The certificate is in nobody's name: it has neither, or more than one common name.
     Nobody,
 }
 
-/// Whether it is for clients (extended key usage clientAuth, which has to be there), and in this
-/// name to the letter: `*` stands for nothing, and case counts, as it does in names of users.
-/// `is_constrained`: a CA of its chain is held to some names. The handshake has held DNS names to
-/// them; a common name escapes them, and proves nothing then.
+/// Whether a certificate proves this user: it is for clients (it has the extended key usage
+/// clientAuth), and one of its names is the user's to the letter. In it `*` is no wildcard, and
+/// case counts, as it does in names of users. `is_constrained`: a CA of its chain may only sign for
+/// some names (RFC 5280, name constraints). The handshake has checked DNS names against those; a
+/// common name escapes them, so that it proves nothing then.
 pub(super) fn proves(certificate: &CertificateDer<'_>, is_constrained: bool, user: &str) -> bool {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
     if !is_for_clients(&parsed) {
@@ -31,8 +32,8 @@ pub(super) fn proves(certificate: &CertificateDer<'_>, is_constrained: bool, use
     }
 }
 
-/// A certificate without the extension is good for anything, to TLS. Here it would be a door for
-/// every certificate that the CA has ever made.
+/// Whether a certificate has the extended key usage clientAuth. TLS takes one without the extension
+/// for good for anything; here it would be a door for every certificate that the CA has ever made.
 fn is_for_clients(certificate: &X509Certificate<'_>) -> bool {
     matches!(certificate.extended_key_usage(), Ok(Some(usage)) if usage.value.client_auth)
 }

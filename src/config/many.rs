@@ -45,12 +45,13 @@ fn env(name: &str) -> Option<String> {
     (name == "PW").then(|| "planted".to_owned())
 }
 
-/// So many of both.
+/// A configuration with so many connections and users.
 pub(crate) fn many(connections: usize, users: usize) -> Config {
     parse(&text(connections, users), Path::new("p"), &env, UnknownKeys::Refuse).unwrap()
 }
 
-/// How much more a task takes where there are twice as many of both.
+/// By what factor the steps of a task grow when there are twice as many connections and users.
+/// `task` is given the number of each, and returns its steps.
 pub(crate) fn growth(task: impl Fn(usize, usize) -> usize) -> f64 {
     let steps = |scale: usize| f64::from(u32::try_from(task(100 * scale, 400 * scale)).unwrap());
     steps(2) / steps(1)

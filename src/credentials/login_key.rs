@@ -8,13 +8,14 @@ use crate::aws::{Call, Operation};
 /// Everything that shapes a login, and nothing else: the key of the cache of logins.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct LoginKey {
-    /// The identity that asks for the login.
+    /// The roles that lead to the identity that asks for the login; none where the base
+    /// identity does.
     pub(crate) caller: Chain,
     /// The warehouse's region. `None`: the base identity's own.
     pub(crate) region: Option<String>,
     /// The call to make.
     pub(crate) call: LoginCall,
-    /// 900–3600 s, the range of the API (configuration has checked it).
+    /// The life of the login: 900–3600 s, the range of the API (configuration has checked it).
     pub(crate) password_duration: Duration,
     /// The user of a `per-user` login, by the raw name, since two names may become one at AWS.
     /// `None`: all users share the login.

@@ -109,8 +109,9 @@ impl Logins {
         (name(region.as_deref()), name(self.calls.home(region.as_deref())))
     }
 
-    /// Everything that is needed to reach a warehouse for `owner`, fetched if need be. Cancel safe:
-    /// flights go on without their waiters.
+    /// Everything that is needed to reach a warehouse for `owner`, fetched if need be by up to
+    /// three steps: stored values, the endpoint, the login. Each may be a flight. Cancel safe: the
+    /// flight under way goes on without its waiter, but the steps behind it are not begun.
     ///
     /// # Errors
     /// The spec is wrong, or the error that ended a flight.

@@ -21,8 +21,8 @@ use crate::cache::{Cache, Fetch, Perishable};
 use crate::clock::Clock;
 use crate::secret::Secret;
 
-/// Life of a role session, the least there is: it is used for few calls, and a chained one may not
-/// live over an hour.
+/// The life that is asked for a role session, in seconds: the shortest that AssumeRole grants. A
+/// session is used for few calls, and a chained one may not live over an hour (STS API reference).
 const SESSION_SECS: i32 = 900;
 
 /// Everything that shapes a role session: the key of the cache of sessions.
@@ -246,7 +246,10 @@ impl Fetch for Roles {
     }
 }
 
-/// Reads the session of an answer.
+/// Reads the keys of a role session out of an answer of STS.
+///
+/// # Errors
+/// What is missing or wrong in it.
 fn session(session: Option<aws_sdk_sts::types::Credentials>) -> Result<RoleSession, &'static str> {
     let session = session.ok_or("the answer has no credentials")?;
     let expires_at = SystemTime::try_from(session.expiration).map_err(|_range| "an expiration out of range")?;
@@ -300,8 +303,8 @@ mod tests {
             external_id_parameter: None,
             session_name: "s".to_owned(),
             tags: Vec::new(),
-            // So that nobody asks who the base identity is.
             token_file: None,
+            // A hop of one user's own is taken in any case: nobody asks who the base identity is.
             owner: Some("alice".to_owned()),
         }
     }

@@ -128,7 +128,8 @@ pub(crate) fn attributes(item: HashMap<String, AttributeValue>) -> BTreeMap<Stri
         .collect()
 }
 
-/// DynamoDB nests no deeper than 32 levels.
+/// Turns one attribute into a value. It calls itself for lists and maps, which DynamoDB nests no
+/// deeper than 32 levels.
 fn value(attribute: AttributeValue) -> ItemValue {
     match attribute {
         AttributeValue::S(text) => ItemValue::Text(text),

@@ -18,7 +18,7 @@ const AT_ONCE: u32 = 20;
 pub(super) struct UnknownNames(Mutex<HashMap<String, SystemTime>>);
 
 impl UnknownNames {
-    /// True when this user has used up its look-ups of unknown names.
+    /// Whether this user has used up its look-ups of unknown names for now.
     pub(super) fn is_over_quota(&self, user: &str, now: SystemTime) -> bool {
         let paid_at = self.0.lock().get(user).copied();
         paid_at

@@ -10,8 +10,9 @@ use super::explain::{CheckError, explain};
 /// A step of a check: one thing that was proved, or failed.
 #[derive(Debug)]
 pub(crate) struct CheckStep {
-    /// The kind of step: `config`, `user`, `base identity`, an operation of AWS's, `password file`,
-    /// `token file`, `DNS`, `TCP`, `TLS`, `login`.
+    /// The kind of step: `config`, `user`, `base identity`, `clock`, an operation of AWS's, `spec`,
+    /// `credentials`, `password file`, `token file`, `DNS`, `TCP`, `TLS`, `login`; of the listener,
+    /// `listen.tls` or a key of it (`listen.tls.cert`, `listen.tls.key`).
     pub(crate) name: &'static str,
     /// What the step was about, as a role or an address; empty where the name says it all.
     pub(crate) subject: String,

@@ -134,20 +134,20 @@ impl Challenged {
     }
 }
 
-/// gs2-cbind-flag: what the client says of channel binding.
+/// What the client says of channel binding (`gs2-cbind-flag`, RFC 5802 section 7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Flag<'m> {
-    /// `n`: it cannot.
+    /// `n`: the client cannot bind to the channel.
     Unable,
-    /// `y`: it could, but saw no offer.
+    /// `y`: the client could, but saw no offer of it.
     NotOffered,
-    /// `p=`: it does, by this kind.
+    /// `p=`: the client binds to the channel, by this kind of data.
     Bound(&'m str),
 }
 
-/// client-first-message.
+/// The client's first message (`client-first-message`, RFC 5802 section 7), in parts.
 struct First<'m> {
-    /// gs2-header, with its commas.
+    /// The part about channel binding (`gs2-header`), with its commas.
     header: &'m str,
     flag: Flag<'m>,
     bare: &'m str,
@@ -155,9 +155,9 @@ struct First<'m> {
 }
 
 impl<'m> First<'m> {
-    /// `FLAG,,n=NAME,r=NONCE`. The name is that of the startup message, whatever is here, as
-    /// PostgreSQL has it; nobody speaks for another (`a=`), and extensions that must be understood
-    /// (`m=`) are not. Others are passed over.
+    /// Reads `FLAG,,n=NAME,r=NONCE`. `None`: it is no such message, the client wants to act for
+    /// another user (`a=`), or it demands an extension (`m=`). NAME is ignored, as PostgreSQL does:
+    /// the user is that of the startup message. So are extensions that a server may ignore.
     fn parse(message: &'m [u8]) -> Option<Self> {
         let text = std::str::from_utf8(message).ok()?;
         let (flag, _) = text.split_once(',')?;
@@ -184,17 +184,17 @@ impl<'m> First<'m> {
     }
 }
 
-/// client-final-message.
+/// The client's last message (`client-final-message`, RFC 5802 section 7), in parts.
 struct Last<'m> {
     binding: &'m str,
     nonce: &'m str,
-    /// All of it but the proof.
+    /// All of the message but the proof.
     unproven: &'m str,
     proof: SecretBytes<[u8; 32]>,
 }
 
 impl<'m> Last<'m> {
-    /// `c=BINDING,r=NONCE,p=PROOF`.
+    /// Reads `c=BINDING,r=NONCE,p=PROOF`. `None`: it is no such message.
     fn parse(message: &'m [u8]) -> Option<Self> {
         let (unproven, proof) = std::str::from_utf8(message).ok()?.rsplit_once(",p=")?;
         let mut attributes = unproven.split(',');
@@ -207,12 +207,13 @@ impl<'m> Last<'m> {
     }
 }
 
-/// Printable ASCII without a comma.
+/// Whether a text may be a nonce: printable ASCII without a comma, and not too long.
 fn is_nonce(text: &str) -> bool {
     (1..=MAX_NONCE).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b',')
 }
 
-/// An extension that may be ignored: a letter with no meaning of its own here, and a value.
+/// Whether an attribute is an extension that may be ignored: a letter with no meaning of its own
+/// here, and a value.
 fn is_passed_over(attribute: &str) -> bool {
     let mut chars = attribute.chars();
     let is_named = chars

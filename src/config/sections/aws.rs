@@ -4,7 +4,7 @@ use crate::config::reader::{Doc, Table};
 use crate::config::tree::Location;
 use crate::config::value;
 
-/// `[aws]`
+/// The keys of `[aws]`.
 #[derive(Debug)]
 pub struct Aws {
     /// The Region. `None`: the SDK's chain decides.
@@ -13,7 +13,7 @@ pub struct Aws {
     pub endpoint_url: Option<String>,
 }
 
-/// `[aws]`
+/// Reads `[aws]`. A refused value is reported and left out, so that the rest is checked too.
 pub(in crate::config) fn aws(mut table: Table<'_>) -> Aws {
     let region = table
         .take("region")

@@ -42,7 +42,7 @@ pub(super) fn duration(
         .unwrap_or(Duration::from_secs(default_secs))
 }
 
-/// Takes a number that may be 0 (off).
+/// Turns a duration of 0, which means off, into `None`.
 pub(super) fn or_off(duration: Duration) -> Option<Duration> {
     Some(duration).filter(|duration| !duration.is_zero())
 }

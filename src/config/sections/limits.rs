@@ -8,7 +8,7 @@ use super::fields::{count, count_or_off, duration, off_or_a_second, or_off};
 use crate::config::reader::Table;
 use crate::config::value;
 
-/// `[limits]`
+/// The keys of `[limits]`.
 #[derive(Debug)]
 pub struct Limits {
     /// Most authenticated sessions; at least 1.
@@ -45,7 +45,8 @@ pub struct BanLimits {
     pub exempt: Vec<IpNet>,
 }
 
-/// `[limits]`
+/// Reads `[limits]`. A refused value is reported and replaced by its default, so that the rest is
+/// checked too.
 pub(in crate::config) fn limits(mut table: Table<'_>) -> Limits {
     let limits = Limits {
         max_sessions: count(&mut table, "max_sessions", 10_000),

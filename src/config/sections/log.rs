@@ -2,7 +2,7 @@
 
 use crate::config::reader::Table;
 
-/// `[log]`
+/// The keys of `[log]`.
 #[derive(Debug)]
 pub struct Log {
     /// The format of the lines on stderr.
@@ -33,7 +33,8 @@ pub enum LogLevel {
     Trace,
 }
 
-/// `[log]`
+/// Reads `[log]`. A refused value is reported and replaced by its default, so that the rest is
+/// checked too.
 pub(in crate::config) fn log(mut table: Table<'_>) -> Log {
     let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
     let levels = [

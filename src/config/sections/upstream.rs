@@ -7,7 +7,7 @@ use super::fields::{duration, off_or_a_second, or_off};
 use crate::config::reader::Table;
 use crate::config::value::{self, Parsed};
 
-/// `[upstream]`
+/// The keys of `[upstream]`.
 #[derive(Debug)]
 pub struct Upstream {
     /// The CAs that vouch for a warehouse, where its connection does not say.
@@ -22,7 +22,8 @@ pub struct Upstream {
     pub keepalive: Option<Duration>,
 }
 
-/// `[upstream]`
+/// Reads `[upstream]`. A refused value is reported and replaced by its default, so that the rest is
+/// checked too.
 pub(in crate::config) fn upstream(mut table: Table<'_>) -> Upstream {
     let upstream = Upstream {
         ca: table

@@ -44,7 +44,8 @@ pub enum AnyProof {
     Certificate,
 }
 
-/// The entries of `[users]`.
+/// The rights of one user, from its entry of `[users]` and from its groups: what it may open, from
+/// where, how often at once, and as which database roles. They hold however the user proves itself.
 #[derive(Clone, Debug)]
 pub struct Rights {
     /// A disabled user is answered as one with a wrong password.

@@ -102,7 +102,7 @@ pub(crate) mod work {
         steps(1);
     }
 
-    /// Counts so many steps of another kind.
+    /// Counts `count` steps that are no comparisons.
     pub(crate) fn steps(count: usize) {
         STEPS.set(STEPS.get() + count);
     }

@@ -84,7 +84,8 @@ pub(super) fn trust(action: &str, caller: &str, external_id: Option<&str>) -> St
     statement.to_string()
 }
 
-/// The same for a web identity.
+/// The statement of a role's trust policy that lets a web identity assume it, as JSON. Who its
+/// provider is stands in it as a placeholder.
 pub(super) fn trust_web_identity(role_arn: &str) -> String {
     let (partition, account) = Arn::parse(role_arn).map_or(("*", "*"), |arn| (arn.partition, arn.account));
     json!({
@@ -169,8 +170,8 @@ fn resources(call: &Call, context: &Context) -> Vec<String> {
     }
 }
 
-/// Whose policy it is, out of the ARN of who calls. A session of a role stands for its role; its
-/// path is not in its ARN.
+/// The principal whose policy has to allow a call, given the ARN of the caller. For a session of a
+/// role that is the role, without its path, which the session's ARN does not have.
 pub(super) fn principal(caller: &str) -> String {
     let Ok(principal) = IamPrincipal::parse(caller) else { return caller.to_owned() };
     match principal.permission_set() {
