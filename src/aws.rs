@@ -24,7 +24,7 @@ pub(crate) use self::arn::Arn;
 pub(crate) use self::base::require_roots;
 pub use self::base::{Base, NoRoots};
 pub(crate) use self::call::{Calls, Observer};
-pub(crate) use self::code::Code;
+pub(crate) use self::code::{Code, EXPIRED, UNKNOWN_KEY, has_run_out};
 pub(crate) use self::error::{AwsError, Call};
 pub(crate) use self::operation::Operation;
 pub(crate) use self::store::{STORED_MAX_AGE, StoreReader, Stored, StoredAt};

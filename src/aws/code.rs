@@ -36,18 +36,23 @@ const TRANSIENT: &[&str] = &[
     "ServiceUnavailableException",
 ];
 
-/// Codes by which AWS refuses the access key that a request was signed with (AWS APIs' "Common
+/// Codes by which AWS says that a session, or the token that a session was asked for with, has run
+/// out (AWS APIs' "Common errors", and STS's own spelling).
+pub(crate) const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
+
+/// Codes by which the services that the proxy calls say that they do not know an access key: it is
+/// inactive or of another partition, was made a minute ago, or its session has ended.
+pub(crate) const UNKNOWN_KEY: [&str; 2] = ["InvalidClientTokenId", "UnrecognizedClientException"];
+
+/// Codes besides [`EXPIRED`] and [`UNKNOWN_KEY`] by which AWS refuses the access key that a request was signed with (AWS APIs' "Common
 /// errors"; each service has spellings of its own). They say nothing about what was asked for: a
 /// new key is unknown for its first minutes, an old one until somebody has renewed it where the
 /// SDK's chain finds it.
 const KEY: &[&str] = &[
     "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
     "IncompleteSignature",
     "IncompleteSignatureException",
     "InvalidAccessKeyId",
-    "InvalidClientTokenId",
     "InvalidSecurity",
     "InvalidSignature",
     "InvalidSignatureException",
@@ -56,7 +61,6 @@ const KEY: &[&str] = &[
     "MissingAuthenticationTokenException",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
-    "UnrecognizedClientException",
 ];
 
 /// Codes by which AWS refuses the time of a request, or the account. They say nothing about what
@@ -137,7 +141,13 @@ impl fmt::Display for Code {
 
 /// Whether AWS refused the access key: another one may be had by now.
 pub(super) fn is_of_key(code: &str) -> bool {
-    KEY.contains(&code)
+    has_run_out(code) || KEY.contains(&code)
+}
+
+/// Whether AWS says that the session that a request was signed for has run out. Unlike
+/// [`is_of_key`], wrong and missing signatures are left out, for a new session does not mend them.
+pub(crate) fn has_run_out(code: &str) -> bool {
+    EXPIRED.contains(&code) || UNKNOWN_KEY.contains(&code)
 }
 
 /// Whether AWS says that calls have to become fewer.

@@ -16,7 +16,7 @@ use super::base::{BASE_MAX_AGE, BaseKey, WhoAmI, is_session_of};
 use super::chain::{Chain, Hop};
 use super::signer::{Signer, send_as};
 use super::token::token;
-use crate::aws::{AwsError, Calls, Code, StoreReader, StoredAt};
+use crate::aws::{AwsError, Calls, Code, StoreReader, StoredAt, has_run_out};
 use crate::cache::{Cache, Fetch, Perishable};
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -188,10 +188,6 @@ impl Roles {
     }
 }
 
-/// Codes that say that a role session, or the base's keys, have run out before their time.
-const EXPIRED: [&str; 4] =
-    ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"];
-
 /// Makes a call as the identity that a chain leads to: the base identity if it has no hops, or else
 /// a role session, whose error is the call's if it cannot be had. If the session turns out to have
 /// run out early, the call is made once more under a new one. `region`: where STS is called.
@@ -206,10 +202,7 @@ where
 {
     let Some(key) = SessionKey::of(chain, region) else { return call(Signer::Base).await };
     let session = sessions.get(&key).await.map_err(AwsError::Needed)?;
-    let has_run_out = |error: &AwsError| {
-        let code = error.code().and_then(Code::aws);
-        code.is_some_and(|code| EXPIRED.contains(&code))
-    };
+    let has_run_out = |error: &AwsError| error.code().and_then(Code::aws).is_some_and(has_run_out);
     match call(session.signer.clone()).await {
         Err(error) if has_run_out(&error) && sessions.reject(&key, &session) => {
             let session = sessions.get(&key).await.map_err(AwsError::Needed)?;

@@ -97,7 +97,18 @@ impl SessionError {
             Self::Cap(error) => Some(error),
             Self::Credential(error) => Some(error),
             Self::Open(error) => Some(error),
-            _ => None,
+            Self::Startup(_)
+            | Self::StartupTimeout(_)
+            | Self::CrowdedOut
+            | Self::Version(..)
+            | Self::UserMissing
+            | Self::TlsRequired
+            | Self::Address(_)
+            | Self::Replication
+            | Self::LoginTimeout { .. }
+            | Self::ClientGone(_)
+            | Self::ShuttingDown
+            | Self::Randomness => None,
         }
     }
 
@@ -112,7 +123,19 @@ impl SessionError {
             Self::Auth(AuthError::LeftAtSasl(_)) => "left at SASL",
             Self::Banned(_) => "banned",
             Self::Address(_) => "address",
-            other => other.refusal().map_or("gone", |refusal| refusal.sqlstate()),
+            Self::CrowdedOut
+            | Self::Version(..)
+            | Self::UserMissing
+            | Self::Auth(_)
+            | Self::Replication
+            | Self::Spec(_)
+            | Self::Cap(_)
+            | Self::Credential(_)
+            | Self::Open(_)
+            | Self::LoginTimeout { .. }
+            | Self::ClientGone(_)
+            | Self::ShuttingDown
+            | Self::Randomness => self.refusal().map_or("gone", |refusal| refusal.sqlstate()),
         }
     }
 }
@@ -122,13 +145,25 @@ impl Fault for SessionError {
         match self {
             Self::LoginTimeout { .. } => Kind::Unavailable,
             Self::Randomness => Kind::Internal,
-            _ => self.inner().map_or(Kind::Client, Fault::kind),
+            Self::Startup(_)
+            | Self::StartupTimeout(_)
+            | Self::CrowdedOut
+            | Self::Version(..)
+            | Self::UserMissing
+            | Self::TlsRequired
+            | Self::Address(_)
+            | Self::Replication
+            | Self::ClientGone(_)
+            | Self::ShuttingDown => Kind::Client,
+            Self::Auth(_) | Self::Banned(_) | Self::Spec(_) | Self::Cap(_) | Self::Credential(_) | Self::Open(_) => {
+                self.inner().map_or(Kind::Client, Fault::kind)
+            }
         }
     }
 
     fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::StartupTimeout(_) | Self::CrowdedOut | Self::ClientGone(_) => None,
+            Self::Startup(_) | Self::StartupTimeout(_) | Self::CrowdedOut | Self::ClientGone(_) => None,
             Self::Version(major, minor) => Some(Refusal::unsupported_protocol(*major, *minor)),
             Self::UserMissing => Some(Refusal::user_missing()),
             Self::TlsRequired => Some(Refusal::tls_required()),
@@ -137,7 +172,9 @@ impl Fault for SessionError {
             Self::LoginTimeout { conn_id, .. } => Some(Refusal::not_now(conn_id.as_str())),
             Self::ShuttingDown => Some(Refusal::shutting_down()),
             Self::Randomness => Some(Refusal::internal()),
-            _ => self.inner()?.refusal(),
+            Self::Auth(_) | Self::Banned(_) | Self::Spec(_) | Self::Cap(_) | Self::Credential(_) | Self::Open(_) => {
+                self.inner()?.refusal()
+            }
         }
     }
 }

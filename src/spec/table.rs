@@ -65,6 +65,15 @@ struct Reader {
     seen: Mutex<HashMap<ConnId, Option<Fingerprint>>>,
 }
 
+/// What is remembered of an item from earlier reads.
+enum Seen {
+    /// No read has found the item yet, or it is beyond the cap.
+    Never,
+    /// The item was found at some time. The hash is that of the last read; `None`: the last read
+    /// found no such item.
+    Before(Option<Fingerprint>),
+}
+
 impl SpecTable {
     /// An empty cache whose reads run on `control`. `timeout`: for one read, its retries included;
     /// a client waits for it before it is let in.
@@ -79,6 +88,7 @@ impl SpecTable {
         Self::over(Box::new(items), settings, clock, control, (negative_ttl, timeout))
     }
 
+    /// An empty cache over any source of items; tests bring their own.
     pub(super) fn over(
         items: Box<dyn Items>,
         settings: SpecsTable,
@@ -181,7 +191,9 @@ impl Reader {
         let shown = |print: Option<Fingerprint>| print.map_or_else(|| "none".to_owned(), |print| print.to_string());
         let (source, new) = (self.settings.dynamodb_table.as_str(), shown(read));
         debug!(source, conn_id = conn_id.as_str(), hash = new.as_str(), "read an item");
-        if let Some(last) = self.replace(conn_id, read).filter(|last| *last != read) {
+        if let Seen::Before(last) = self.replace(conn_id, read)
+            && last != read
+        {
             info!(source, conn_id = conn_id.as_str(), old = shown(last).as_str(), new = new.as_str(), "config changed");
         }
     }
@@ -192,17 +204,17 @@ impl Reader {
         seen.get(conn_id).is_some_and(Option::is_some)
     }
 
-    /// Remembers the hash of an item, and returns that of the last read, if there was one.
-    fn replace(&self, conn_id: &ConnId, read: Option<Fingerprint>) -> Option<Option<Fingerprint>> {
+    /// Remembers the hash of an item, and returns what was remembered of it until now.
+    fn replace(&self, conn_id: &ConnId, read: Option<Fingerprint>) -> Seen {
         let mut seen = self.seen.lock();
         if let Some(last) = seen.get_mut(conn_id) {
-            return Some(std::mem::replace(last, read));
+            return Seen::Before(std::mem::replace(last, read));
         }
         // Beyond the cap, changes are not logged.
         if read.is_some() && seen.len() < CAP {
             seen.insert(conn_id.clone(), read);
         }
-        None
+        Seen::Never
     }
 }
 

@@ -57,9 +57,7 @@ async fn one(
     let began = Instant::now();
     let asked = async { by_aws(Box::pin(references.read(from)).await) };
     let (read, mut calls) = feed.step(asked, on_step).await?;
-    let found = read
-        .map_err(|error| causes(&error))
-        .and_then(|text| kind(&text));
+    let found = read.or_words().and_then(|text| kind(&text));
     let found = found.map(|kind| format!("{kind}, of the user {user:?}"));
     let found = found.map_err(|why| explain(&CheckError::Password(user, why), &feed.context()));
     match (from, found) {
@@ -94,7 +92,7 @@ async fn listed(
 ) -> Result<(), StepFailed> {
     let asked = async { by_aws(Box::pin(references.list(path)).await) };
     let (read, mut calls) = feed.step(asked, on_step).await?;
-    let found = read.map_err(|error| causes(&error)).and_then(|listing| {
+    let found = read.or_words().and_then(|listing| {
         let text = listing
             .get(user)
             .ok_or_else(|| format!("there is no SecureString {path}/{user}"))?;
@@ -113,14 +111,33 @@ async fn listed(
     }
 }
 
+/// What a read of a password, or of a listing of passwords, came to where AWS did not fail.
+enum PasswordRead<T> {
+    /// The value was read.
+    Value(T),
+    /// A file, an environment variable or the form of a stored text kept the value from being read.
+    Failed(ReferenceError),
+}
+
+impl<T> PasswordRead<T> {
+    /// The value, or the words for the error with its causes.
+    fn or_words(self) -> Result<T, String> {
+        match self {
+            Self::Value(value) => Ok(value),
+            Self::Failed(error) => Err(causes(&error)),
+        }
+    }
+}
+
 /// Tells errors of AWS, which are explained with their call, from the other errors.
-fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<Result<T, ReferenceError>, Arc<AwsError>> {
+fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<PasswordRead<T>, Arc<AwsError>> {
     match read {
+        Ok(value) => Ok(PasswordRead::Value(value)),
         Err(ReferenceError::Aws(error)) => Err(Arc::new(error)),
         Err(ReferenceError::Deadline(after)) => {
             Err(Arc::new(AwsError::Deadline { name: "the user's password".to_owned(), after }))
         }
-        read => Ok(read),
+        Err(error) => Ok(PasswordRead::Failed(error)),
     }
 }
 

@@ -27,17 +27,39 @@ pub(super) fn parse(header: &[u8]) -> Parsed {
         }
         return Ok(Progress::Incomplete(missing));
     };
-    names(line)
-        .map(Progress::Complete)
-        .ok_or(ProxyError::Malformed("a line of another form"))
+    match named(line) {
+        Line::Names(peer) => Ok(Progress::Complete(Some(peer))),
+        Line::NamesNobody => Ok(Progress::Complete(None)),
+        Line::Malformed => Err(ProxyError::Malformed("a line of another form")),
+    }
 }
 
-/// Reads a whole line. `Some(None)`: it names nobody.
-fn names(line: &[u8]) -> Option<Option<Peer>> {
-    let line = std::str::from_utf8(line.strip_prefix(SIGNATURE)?).ok()?;
-    if line == "UNKNOWN" || line.starts_with("UNKNOWN ") {
-        return Some(None);
+/// What a whole line of version 1 says of the client.
+#[derive(Debug)]
+enum Line {
+    /// The line names the client.
+    Names(Peer),
+    /// The line is of the form `PROXY UNKNOWN …`, and names nobody.
+    NamesNobody,
+    /// The line has neither form.
+    Malformed,
+}
+
+/// Reads a whole line, without its CRLF.
+fn named(line: &[u8]) -> Line {
+    let words = line
+        .strip_prefix(SIGNATURE)
+        .and_then(|words| std::str::from_utf8(words).ok());
+    match words {
+        Some(words) if words == "UNKNOWN" || words.starts_with("UNKNOWN ") => Line::NamesNobody,
+        Some(words) => client(words).map_or(Line::Malformed, Line::Names),
+        None => Line::Malformed,
     }
+}
+
+/// Reads the client out of `TCP4|TCP6 SOURCE DESTINATION PORT PORT`. `None`: the line has another
+/// form.
+fn client(line: &str) -> Option<Peer> {
     let mut words = line.split(' ');
     let parse: fn(&str) -> Option<IpAddr> = match words.next()? {
         "TCP4" => |text| text.parse().ok().map(|ip: Ipv4Addr| ip.into()),
@@ -49,7 +71,7 @@ fn names(line: &[u8]) -> Option<Option<Peer>> {
     words
         .next()
         .is_none()
-        .then(|| Some(Peer::at(SocketAddr::new(source, port))))
+        .then(|| Peer::at(SocketAddr::new(source, port)))
 }
 
 /// Reads a port: 0–65535, in digits, without zeros in front.
@@ -85,9 +107,9 @@ mod tests {
             "UNKNOWNS",
             "",
         ] {
-            assert!(names(format!("PROXY {line}").as_bytes()).is_none(), "{line}");
+            assert!(matches!(named(format!("PROXY {line}").as_bytes()), Line::Malformed), "{line}");
         }
-        assert!(names(b"PROXY TCP4 10.1.2.3 10.0.0.1 1 5439\xff").is_none());
+        assert!(matches!(named(b"PROXY TCP4 10.1.2.3 10.0.0.1 1 5439\xff"), Line::Malformed));
     }
 
     #[test]

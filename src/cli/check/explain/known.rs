@@ -1,7 +1,7 @@
 //! Final answers of AWS that are known, each with its fix: a table, read top down.
 
 use super::fill::fill;
-use crate::aws::{Call, Operation};
+use crate::aws::{Call, EXPIRED, Operation, UNKNOWN_KEY};
 use crate::cli::check::context::Context;
 
 /// An answer that is known, and what to do about it.
@@ -18,6 +18,9 @@ struct Known {
 
 /// The codes of a signature that is wrong, or not of this time: which, its text says.
 const SIGNATURE: &[&str] = &["SignatureDoesNotMatch", "InvalidSignatureException"];
+
+const UNKNOWN: &str = "the base access key is unknown, inactive or of another partition: renew the base \
+                       credentials; a key that was just made is known everywhere after a minute or two";
 
 const CLOCK: &str = "set the clock of this machine: NTP (AWS bears with five minutes)";
 
@@ -100,13 +103,9 @@ const REFUSED: &[Known] = &[
         marks: &[],
         fix: "the issuer does not vouch for this token any more: have a new one issued",
     },
-    Known {
-        operations: &[],
-        codes: &["InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"],
-        marks: &[],
-        fix: "the base access key is unknown, inactive or of another partition: renew the base credentials; a key that \
-              was just made is known everywhere after a minute or two",
-    },
+    Known { operations: &[], codes: &UNKNOWN_KEY, marks: &[], fix: UNKNOWN },
+    // A spelling of other services, which something in place of AWS may use.
+    Known { operations: &[], codes: &["InvalidAccessKeyId"], marks: &[], fix: UNKNOWN },
     Known {
         operations: &[],
         codes: &[
@@ -127,13 +126,13 @@ const REFUSED: &[Known] = &[
     },
     Known {
         operations: &[Operation::AssumeRoleWithWebIdentity],
-        codes: &["ExpiredToken", "ExpiredTokenException"],
+        codes: &EXPIRED,
         marks: &[],
         fix: "the token in web_identity_token_file has expired: see to it that who writes it renews it",
     },
     Known {
         operations: &[],
-        codes: &["ExpiredToken", "ExpiredTokenException"],
+        codes: &EXPIRED,
         marks: &[],
         fix: "the base credentials have expired: renew them (a session of the CLI, or whoever hands them out)",
     },
