@@ -55,13 +55,16 @@ pub struct App {
 /// How many of each kind of thing are live now: all zero when there is no connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
-    /// Clients not yet authenticated.
+    /// Clients that hold a permit of `max_handshakes`: they are connected and not yet
+    /// authenticated.
     pub handshakes: usize,
-    /// Sessions that hold a permit under `max_sessions`.
+    /// Sessions that hold a permit of `max_sessions`: authenticated clients alone, from the permit
+    /// to the end of the session. Fewer than [`Counts::tasks`].
     pub sessions: usize,
     /// Cancel keys of live sessions.
     pub cancel_keys: usize,
-    /// Connections of clients, from accept to close.
+    /// Connections of clients from accept to close, whatever they came for: those that are not
+    /// authenticated yet, those that are refused, and CancelRequests count too.
     pub tasks: usize,
 }
 
@@ -146,7 +149,8 @@ impl App {
         self.own.get(conn_id).copied()
     }
 
-    /// Counts what is live now.
+    /// Counts the clients, connections and keys that are live now; each field of [`Counts`] says
+    /// what it counts.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let shared = &self.acceptor.shared;

@@ -32,13 +32,13 @@ pub(crate) struct Lanes<K: Eq + Hash> {
 /// The turns of each key that has work, and how many pieces that is.
 type OfKey<K> = HashMap<K, (usize, Arc<Semaphore>)>;
 
-/// The work did not finish.
+/// Why a piece of blocking work has no result.
 #[derive(Debug, Error)]
 pub enum Unfinished {
     /// The system gave no thread.
     #[error("no thread for it")]
     Thread(#[from] io::Error),
-    /// The work panicked.
+    /// The work panicked before it had a result.
     #[error("it was broken off")]
     Panicked,
 }

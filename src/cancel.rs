@@ -55,7 +55,7 @@ impl CancelTarget {
 pub(crate) enum Cancelled {
     /// The warehouse of this session has been sent the request.
     Forwarded(SessionId),
-    /// Another request for this session is on its way; this one is dropped.
+    /// The request was dropped, since another one for this session is on its way.
     Already(SessionId),
     /// The session that had this key has just ended: the request came too late.
     TooLate,
@@ -70,8 +70,9 @@ pub(crate) enum Cancelled {
     Failed(SessionId, UpstreamError),
 }
 
-/// All live keys, those of sessions that have just ended, and a count of guesses. All sessions
-/// share one. A shard of its map is locked for a look-up or an insertion, never across an await.
+/// All cancel keys: those of live sessions, those of sessions that have just ended, and a count of
+/// guesses. All sessions share one. A shard of its map is locked for a look-up or an insertion,
+/// never across an await.
 pub(crate) struct CancelKeys {
     /// The live keys by pid, which several servers may use at once.
     by_pid: DashMap<u32, Vec<(CancelKey, Arc<CancelTarget>)>>,

@@ -86,7 +86,7 @@ fn check(config: &Config, args: &CheckArgs) -> ExitCode {
     }
 }
 
-/// Runs `iam-policy`.
+/// Runs the command `iam-policy`.
 fn print_policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
     print_warnings(&config.warnings);
     match iam_policy::document(config, &args.conn_ids, args.principal.as_ref()) {
@@ -95,7 +95,7 @@ fn print_policies(config: &Config, args: &IamPolicyArgs) -> ExitCode {
     }
 }
 
-/// Runs `url`.
+/// Runs the command `url`.
 fn print_url(config: &Config, args: &UrlArgs) -> ExitCode {
     print_warnings(&config.warnings);
     match url::snippet(config, &args.conn_id, args.user.as_deref(), args.format) {
@@ -111,7 +111,7 @@ fn print_url(config: &Config, args: &UrlArgs) -> ExitCode {
     }
 }
 
-/// Runs `import-lava`.
+/// Runs the command `import-lava`.
 fn import(cli: &Cli, args: &ImportLavaArgs) -> ExitCode {
     let imported = match &args.table {
         None => import_lava::from_files(&args.files, &mut stdin()),

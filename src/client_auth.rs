@@ -24,11 +24,12 @@ mod reason;
 mod scram;
 mod verifiers;
 
-/// A proven client.
+/// A client that has proved who it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Principal {
     /// The name that the client has proved to have.
     pub(crate) user: String,
+    /// The entry of the configuration that the user falls under, with its rights.
     pub(crate) holder: Holder,
     /// The index of the verifier whose password the client showed. `None`: a certificate proved it.
     pub(crate) verifier_index: Option<usize>,

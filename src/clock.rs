@@ -10,7 +10,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> SystemTime;
 }
 
-/// The machine's clock.
+/// The clock of the machine, in place of one that tests set.
 #[derive(Debug)]
 pub struct SystemClock;
 
@@ -26,7 +26,7 @@ impl Clock for SystemClock {
 pub struct ManualClock(Mutex<Duration>);
 
 impl ManualClock {
-    /// Moves time forward.
+    /// Moves the time of this clock forward.
     pub fn advance(&self, by: Duration) {
         *self.0.lock() += by;
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::wire::refusal::Refusal;
 
-/// Who must act on an error, and with it the level at which the log has it.
+/// The party that must act on an error, and with it the level at which the log has the error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     /// The client, or nobody: all works as it was configured to. A wrong password, a missing right,
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
 
 /// An error that ends a login.
 pub(crate) trait Fault: Error {
-    /// Who must act.
+    /// The party that must act on the error.
     fn kind(&self) -> Kind;
 
     /// The words for the client. `None`: the client is gone, or never spoke PostgreSQL.

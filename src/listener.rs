@@ -57,7 +57,9 @@ const LAST_ACCEPTS: Duration = Duration::from_secs(1);
 
 /// Deals the connections of all listeners to the workers. `App` and the acceptors' tasks hold it.
 pub(crate) struct Acceptor {
+    /// The workers that connections are dealt to.
     pub(crate) workers: Workers,
+    /// The parts that all connections share, whatever the configuration.
     pub(crate) shared: Arc<Shared>,
     /// The current configuration. Each connection is given the value of its arrival; a reload swaps
     /// it without a lock.
@@ -70,15 +72,17 @@ pub(crate) struct Acceptor {
 /// connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ports {
-    /// They may.
+    /// Other processes may listen on the address: the system deals new connections out among all.
     Shared,
-    /// They may not.
+    /// The address belongs to this process alone: another one that binds it is refused.
     Own,
 }
 
-/// A bound listener. `port_of` names the connection that alone is reached by it; `None`: all are.
+/// A bound listener, and which connections are reached by it.
 pub(crate) struct Bound {
+    /// The socket, bound and listening.
     pub(crate) listener: TcpListener,
+    /// The connection that alone is reached by this listener. `None`: all are.
     pub(crate) port_of: Option<Arc<ConnId>>,
 }
 

@@ -50,6 +50,7 @@ mod waiting;
 
 /// A connection that has just been accepted.
 pub(crate) struct Arrival {
+    /// The socket as accepted; no byte has been read from it.
     pub(crate) socket: TcpStream,
     /// The address of the socket; behind a load balancer that is not the client's.
     pub(crate) address: SocketAddr,

@@ -45,10 +45,13 @@ pub(crate) enum Accepted {
 
 /// A client that has sent its startup message.
 pub(crate) struct Client {
+    /// The connection to the client, ready for the next message.
     pub(crate) wire: Wire,
-    /// `None`: the client is in clear.
+    /// The facts of the client's TLS. `None`: the client is in clear.
     pub(crate) tls: Option<TlsSession>,
+    /// Where the client is, as its socket or the balancer's PROXY header says.
     pub(crate) peer: Peer,
+    /// The startup message's parameters.
     pub(crate) startup: StartupParams,
 }
 
@@ -113,7 +116,7 @@ pub(crate) async fn accept(
 struct InClear {
     wire: Wire<stream::Io<TcpStream>>,
     peer: Peer,
-    /// What its TLS will be. `None`: there is no TLS here.
+    /// The settings of the TLS handshake that the client may ask for. `None`: TLS is not offered.
     tls: Option<Arc<HandshakeSettings>>,
     refused: Refused,
 }

@@ -34,6 +34,7 @@ impl Stop {
         self.changed.notify_waiters();
     }
 
+    /// The phase that the session has come to. Takes no lock.
     pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Serving,

@@ -27,9 +27,13 @@ pub(crate) const MAX_STARTUP_BYTES: usize = 10_000;
 /// The newest version of the protocol that we speak; Redshift knows no other.
 pub(crate) const PROTOCOL_3_0: u32 = 196_608;
 
-/// Request codes in place of a protocol version (pqcomm.h).
+/// The code of a CancelRequest, in place of a protocol version (pqcomm.h).
 pub(crate) const CANCEL_REQUEST: u32 = 80_877_102;
+
+/// The code of an SSLRequest, in place of a protocol version (pqcomm.h).
 pub(crate) const SSL_REQUEST: u32 = 80_877_103;
+
+/// The code of a GSSENCRequest, in place of a protocol version (pqcomm.h).
 pub(crate) const GSSENC_REQUEST: u32 = 80_877_104;
 
 /// How much is read at a time during login.
@@ -49,8 +53,7 @@ pub(crate) struct Wire<S = Leg> {
 #[derive(Default)]
 struct ReadBuffer(BytesMut);
 
-/// One whole message with a type byte, of a login: it may hold a password, and is wiped when
-/// dropped.
+/// A whole message with a type byte, of a login: it may hold a password, and is wiped when dropped.
 #[derive(PartialEq)]
 pub(crate) struct Frame {
     /// Type byte, length and body.
@@ -238,6 +241,7 @@ impl Frame {
         &self.bytes
     }
 
+    /// A message of these bytes, type and length included, which are not checked.
     #[cfg(test)]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         Self { bytes: BytesMut::from(bytes) }

@@ -27,9 +27,9 @@ pub enum AppError {
     /// An address could not be bound.
     #[error("cannot listen on {address}")]
     Bind {
-        /// The address.
+        /// The address that could not be bound.
         address: SocketAddr,
-        /// The system's error.
+        /// The error of the system's `bind` or `listen`.
         source: std::io::Error,
     },
     /// A runtime or a signal handler could not be set up.

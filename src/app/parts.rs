@@ -148,7 +148,11 @@ pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppEr
     routes_over(config, network.probes, &Paths::new(Arc::clone(&network.look_up)))
 }
 
-/// The same, over what is known of the ways to warehouses.
+/// How warehouses are reached, whichever connection they belong to. `paths` is what is known of the
+/// ways to them already.
+///
+/// # Errors
+/// `ClientTls` of [`AppError`].
 fn routes_over(config: &Config, probes: Probes, paths: &Arc<Paths>) -> Result<Routes, AppError> {
     let of_their_own = config
         .connections

@@ -101,8 +101,8 @@ fn forgive(live: &Live, shared: &Shared, users: &[String]) {
     shared.bans.forgive(&users);
 }
 
-/// One part of the listener's TLS, made of texts that are used together. `None`: one of the texts
-/// cannot change.
+/// Watches one part of the listener's TLS, made of texts that are used together. `None`: one of the
+/// texts cannot change.
 fn of_listener(
     key: &str,
     texts: &[(&Material, &Secret)],

@@ -6,11 +6,15 @@
 /// Parsing checks the shape alone. Region and account may be empty, and any part may hold anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Arn<'a> {
+    /// The ARN's partition: `aws`, `aws-cn`, `aws-us-gov`, …
     pub(crate) partition: &'a str,
+    /// The name of the service whose resource the ARN names, as `iam` or `secretsmanager`.
     pub(crate) service: &'a str,
+    /// The Region of the resource; empty where the service has none, as IAM.
     pub(crate) region: &'a str,
+    /// The number of the account that owns the resource; empty where the ARN names none.
     pub(crate) account: &'a str,
-    /// All that follows the account, colons included.
+    /// The rest of the ARN after the account, colons included: what names the resource.
     pub(crate) resource: &'a str,
 }
 

@@ -50,7 +50,8 @@ pub struct Base {
     /// The forward proxy that calls by https go through. `None`: they go straight to AWS.
     proxy: Option<ForwardProxy>,
     endpoints: Arc<Endpoints>,
-    /// What the dates of AWS's answers tell of this machine's clock.
+    /// The difference between this machine's clock and AWS's, as the dates of AWS's answers tell
+    /// it.
     skew: Skew,
     /// The first Region that was called, where the base has none.
     called: Arc<OnceLock<Region>>,
@@ -111,7 +112,7 @@ impl Base {
         Self { config, identity: None, proxy: None, endpoints, skew, called, clients: DashMap::new() }
     }
 
-    /// The same with deadlines for every call.
+    /// Sets the deadlines of every call that clients of this base make.
     #[must_use]
     pub(crate) fn with_timeouts(self, timeouts: TimeoutConfig) -> Self {
         Self { config: self.config.into_builder().timeout_config(timeouts).build(), ..self }
@@ -150,7 +151,7 @@ impl Base {
         self.identity.as_ref().map_or(0, BaseIdentity::number)
     }
 
-    /// What is known of the difference between this machine's clock and AWS's.
+    /// The difference between this machine's clock and AWS's, as far as it is known.
     pub(crate) fn skew(&self) -> &Skew {
         &self.skew
     }

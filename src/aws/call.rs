@@ -24,23 +24,24 @@ use crate::secret::Secret;
 
 /// Observes each call. `check` does, to report them as steps; `serve` has none.
 pub(crate) trait Observer: Send + Sync {
-    /// A call begins.
+    /// Called when a call begins.
     fn calling(&self, _call: &Call) {}
 
-    /// An attempt of the call failed. Another may follow.
+    /// Called when an attempt of the call has failed. Another may follow.
     fn failing(&self, _call: &Call, _error: &AwsError) {}
 
-    /// A call is over. `took` is the time of all its attempts. A call that the deadline of its
-    /// flight cuts off is never reported here.
+    /// Called when a call is over. `took` is the time of all its attempts. A call that the deadline
+    /// of its flight cuts off is never reported here.
     fn called(&self, call: &Call, took: Duration, outcome: Result<(), &AwsError>);
 
-    /// There is more to know of the call made last, or of one that was not needed.
+    /// Called when there is more to know of the call made last, or of one that was not needed.
     fn noted(&self, _call: &Call, _what: &str) {}
 
-    /// A web identity token was read from its file, which took that long, or could not be.
+    /// Called when a web identity token was read from its file, or could not be. `took` is the time
+    /// of the read.
     fn token_read(&self, _file: &Path, _took: Duration, _outcome: Result<(), &io::Error>) {}
 
-    /// This machine's clock is not AWS's; `what` says by how much.
+    /// Called when this machine's clock is found to differ from AWS's; `what` says by how much.
     fn clock_is_off(&self, _what: &str) {}
 }
 
@@ -60,8 +61,8 @@ impl Calls {
         Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
     }
 
-    /// The same with a gate of its own, so that calls that are slow or throttled here hold up no
-    /// calls there.
+    /// Makes calls by the same base, with a gate of their own and `flight` as the deadline, so that
+    /// calls that are slow or throttled here hold up no calls there.
     pub(crate) fn with_own_gate(&self, flight: Duration) -> Self {
         let gate = Gate::new(Jitter::random(), flight / 4 * 3);
         Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone() }

@@ -8,11 +8,17 @@ use crate::config::Aws;
 /// would let `AWS_ENDPOINT_URL` win over the configuration.
 #[derive(Debug)]
 pub(super) struct Endpoints {
+    /// The URL of DynamoDB's endpoint. `None`: the SDK chooses it.
     pub(super) dynamodb: Option<String>,
+    /// The URL of Redshift's endpoint. `None`: the SDK chooses it.
     pub(super) redshift: Option<String>,
+    /// The URL of Redshift Serverless's endpoint. `None`: the SDK chooses it.
     pub(super) redshift_serverless: Option<String>,
+    /// The URL of Secrets Manager's endpoint. `None`: the SDK chooses it.
     pub(super) secrets_manager: Option<String>,
+    /// The URL of SSM's endpoint. `None`: the SDK chooses it.
     pub(super) ssm: Option<String>,
+    /// The URL of STS's endpoint. `None`: the SDK chooses it.
     pub(super) sts: Option<String>,
 }
 

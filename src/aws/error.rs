@@ -19,6 +19,7 @@ use crate::wire::refusal::Refusal;
 /// never holds a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Call {
+    /// The operation that is called.
     pub(crate) operation: Operation,
     /// The parameter, secret, role, workgroup or cluster that is asked about. Empty where there is
     /// nothing to name.
@@ -33,6 +34,7 @@ impl Call {
         Self { operation, on: on.to_owned(), region: None }
     }
 
+    /// Names the same call, made in `region`. `None`: the Region is not known.
     pub(super) fn within(&self, region: Option<&str>) -> Self {
         Self { region: region.map(str::to_owned), ..self.clone() }
     }
@@ -80,10 +82,10 @@ pub(crate) enum AwsError {
     /// The flight panicked or was stopped.
     #[error("the flight was lost")]
     Lost,
-    /// Another flight, whose value this one needed, failed.
+    /// The flight failed since another one, whose value it needed, failed with this error.
     #[error(transparent)]
     Needed(Arc<AwsError>),
-    /// Another error, with the part of the spec that led to it.
+    /// An error is wrapped together with `what`, the part of the spec that led to it.
     #[error("{what}")]
     Of { what: String, source: Arc<AwsError> },
 }
@@ -121,7 +123,7 @@ impl AwsError {
         }
     }
 
-    /// The same error with the part of the spec that led to it.
+    /// Wraps the error, so that it names the part of the spec (`what`) that led to it.
     pub(crate) fn of(self: Arc<Self>, what: impl Into<String>) -> Arc<Self> {
         Arc::new(Self::Of { what: what.into(), source: self })
     }

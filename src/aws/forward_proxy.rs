@@ -24,7 +24,7 @@ const NEVER: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fe80::/10,fd00:ec2
 /// The forward proxy that the environment names.
 #[derive(Clone)]
 pub(super) struct ForwardProxy {
-    /// Its address as `check` and logs show it, without user and password.
+    /// The address of the forward proxy as `check` and logs show it, without user and password.
     pub(super) address: String,
     /// The variable that names it.
     pub(super) variable: &'static str,

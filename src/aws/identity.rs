@@ -68,12 +68,12 @@ struct State {
     held: Option<HeldKeys>,
     /// The marks of the shared files when they were last looked at.
     files: Option<Vec<FileMark>>,
-    /// When the last look at the files began.
+    /// The time at which the last look at the files began.
     looked: Option<Instant>,
-    /// The files have changed since the last load began.
+    /// Whether the files have changed since the last load began.
     is_changed: bool,
     load: Option<KeyLoad>,
-    /// When the last load failed, or AWS's refusal called for one.
+    /// The time at which the last load failed, or a refusal of AWS's called for a load.
     paused: Option<Instant>,
     /// Why the last load failed.
     error: Option<SharedError>,

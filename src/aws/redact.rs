@@ -45,7 +45,7 @@ pub(super) fn redacted(error: &(dyn Error + 'static)) -> String {
 pub(super) struct SharedError(Arc<CredentialsError>);
 
 impl SharedError {
-    /// Shares an error.
+    /// Makes an error of the SDK's one that several waiters can share.
     pub(super) fn new(error: CredentialsError) -> Self {
         Self(Arc::new(error))
     }

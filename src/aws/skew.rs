@@ -37,9 +37,9 @@ pub(crate) struct Skew(Arc<Known>);
 struct Known {
     /// How many seconds AWS's clock is ahead.
     secs: AtomicI64,
-    /// The clock was off at some time, and some client of the SDK may still sign by that.
+    /// Whether the clock was off at some time, and some client of the SDK may still sign by that.
     was_off: AtomicBool,
-    /// It was reported that the clock is off.
+    /// Whether it was reported that the clock is off.
     is_reported: AtomicBool,
 }
 

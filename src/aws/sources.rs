@@ -23,14 +23,14 @@ use crate::blocking::Lanes;
 mod chain;
 mod principal;
 
-/// All sources of keys. They read files in place, and such reads may hang, so that the sources are
-/// asked on threads of their own.
+/// The sources of the base identity's keys. They read files in place, and such reads may hang, so
+/// that the sources are asked on threads of their own.
 pub(super) struct Sources {
     chain: Arc<ProviderChain>,
     principals: PrincipalLookup,
-    /// One load at a time, and one look at the files. One that hangs keeps its thread, and no other
-    /// begins.
+    /// Lets one load run at a time. One that hangs keeps its thread, and no other begins.
     loads: Lanes<()>,
+    /// Lets one look at the files run at a time, with the same end to one that hangs.
     looks: Lanes<()>,
 }
 

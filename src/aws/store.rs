@@ -32,9 +32,10 @@ pub(crate) enum StoredAt {
     Secret { id: String, region: Option<String> },
 }
 
-/// A stored value.
+/// A value that was read from SSM or Secrets Manager.
 #[derive(Debug)]
 pub(crate) struct Stored {
+    /// The text of the parameter or secret.
     pub(crate) text: Secret,
     /// Whether it is a SecureString or a secret, which may hold a password.
     pub(crate) is_secure: bool,

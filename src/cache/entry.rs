@@ -26,7 +26,7 @@ pub(super) type Outcome<V, E> = Result<Arc<V>, Arc<E>>;
 /// is a task on the control runtime, which goes on without waiters ([`Cache`](super::Cache)).
 pub(super) type Flight<V, E> = watch::Receiver<Option<Outcome<V, E>>>;
 
-/// All that is known of one key. The lock of its shard of the cache's map guards it.
+/// Everything that a cache knows of one key. The lock of its shard of the cache's map guards it.
 pub(super) struct Entry<V, E> {
     /// The value that is served while nothing is wrong with it.
     pub(super) held: Option<Held<V>>,
@@ -48,9 +48,9 @@ pub(super) struct Entry<V, E> {
 
 /// Why a flight did not replace the value that is held.
 enum Setback<E> {
-    /// It failed.
+    /// The flight failed with this error.
     Failed(Arc<E>),
-    /// It brought a value that lasts no longer.
+    /// The flight brought a value that lasts no longer than the one that is held.
     NoBetter,
 }
 
@@ -65,25 +65,25 @@ impl Drop for Upkeep {
 
 /// The answer of an entry to a lookup.
 pub(super) enum Answer<V, E> {
-    /// It serves this value.
+    /// The lookup is served this value, which is fresh.
     Serve(Arc<V>),
-    /// It serves this value, and starts a flight in the background.
+    /// The lookup is served this value, and a flight for the next one starts in the background.
     Refresh(Arc<V>),
-    /// It waits for the flight that is under way.
+    /// The lookup waits for the flight that is under way.
     Join(Flight<V, E>),
-    /// It repeats this error.
+    /// The lookup fails with this error, for which the source is not asked again yet.
     Refuse(Arc<E>),
-    /// It starts a flight and waits for it.
+    /// The lookup starts a flight and waits for it.
     Fetch,
 }
 
 /// The work that is due for an entry.
 pub(super) enum Due {
-    /// A flight is under way: its landing will see to the entry.
+    /// Nothing is due: a flight is under way, and its landing will see to the entry.
     Nothing,
     /// The value is to be fetched again.
     Refresh,
-    /// Nothing before then.
+    /// Nothing is due before this time, at which the entry is looked at again.
     LookAgain(Instant),
     /// Nothing in the entry matters any more.
     Removal,

@@ -19,8 +19,8 @@ const LONGEST_MEMORY: Duration = Duration::from_secs(300);
 /// For ever, with room to add to it.
 const ALWAYS: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// One time on both clocks. The wall clock goes on while a machine is suspended, and may be set
-/// back; tokio's does neither.
+/// A moment, as both clocks had it. The wall clock goes on while a machine is suspended, and may be
+/// set back; tokio's does neither.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     /// The time on tokio's clock, which timers use.
@@ -42,7 +42,7 @@ impl Moment {
 pub(super) struct Held<V> {
     /// The value, which those that it was handed to share.
     pub(super) value: Arc<V>,
-    /// When it was fetched.
+    /// The moment at which the value was fetched.
     pub(super) landed: Moment,
     /// How long after it was fetched it is due for the next fetch.
     pub(super) fresh_for: Duration,
@@ -101,13 +101,13 @@ impl<V> Held<V> {
 
 /// A failure that is remembered for a time, which doubles when the failure happens again.
 pub(super) struct Memory<T> {
-    /// The failure.
+    /// The failure that is remembered.
     pub(super) of: T,
-    /// When it happened.
+    /// The moment at which the failure happened last.
     pub(super) since: Moment,
     /// The time without the part that is chance, so that it can be doubled.
     pub(super) step: Duration,
-    /// How long it is remembered.
+    /// How long the failure is remembered from then on.
     pub(super) lasts: Duration,
 }
 

@@ -51,10 +51,9 @@ pub(super) type OutcomeOf<S> = Outcome<<S as Fetch>::Value, <S as Fetch>::Error>
 /// A flight of a source.
 pub(super) type FlightOf<S> = Flight<<S as Fetch>::Value, <S as Fetch>::Error>;
 
-/// All entries of one source, by key. Sessions hold it by `Arc`, from any thread; so does each
-/// flight while it is under way. Upkeep holds it weakly, so that a cache ends with its last user.
-///
-/// Flights run on the control runtime, so that a session that leaves aborts nobody else's.
+/// A cache: the entries of one source, by key. Sessions hold it by `Arc`, from any thread; so does
+/// each flight while it is under way. Upkeep holds it weakly, so that a cache ends with its last
+/// user.  Flights run on the control runtime, so that a session that leaves aborts nobody else's.
 pub(crate) struct Cache<S: Fetch> {
     /// The source that flights ask.
     pub(super) source: Arc<S>,
@@ -96,7 +95,7 @@ impl<S: Fetch> Cache<S> {
             .store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// This moment on both clocks.
+    /// The present moment, as both clocks have it.
     pub(super) fn now(&self) -> Moment {
         Moment { tokio: Instant::now(), wall: self.clock.now() }
     }

@@ -59,7 +59,7 @@ impl<'a> Connection<'a> {
         names.iter().map(|name| Self::named(config, name)).collect()
     }
 
-    /// The connection's name.
+    /// The name under which clients ask for the connection.
     pub(crate) fn conn_id(&self) -> &ConnId {
         match self {
             Self::Configured(spec) => &spec.id,
@@ -118,7 +118,7 @@ fn but_for_case<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
         .find(|other| other.to_lowercase() == folded)
 }
 
-/// What the configuration has instead of `name`, as the end of a sentence.
+/// Lists what the configuration has instead of `name`, as the end of a sentence.
 fn others(config: &Config, name: &str) -> String {
     let names = || config.connections.keys().map(ConnId::as_str);
     if let Some(meant) = but_for_case(config, name).or_else(|| nearest(name, names())) {

@@ -30,11 +30,11 @@ mod tests;
 mod unknown;
 mod usual;
 
-/// All users by name, as the configuration has them.
+/// The users by name, as the configuration has them, but for `users."*"`.
 type Users = BTreeMap<String, Arc<User>>;
 
-/// All users, and the verifiers of their passwords. One is shared by all sessions, which look names
-/// up in it without waiting, and by the references, which renew passwords.
+/// The accounts: all users, and the verifiers of their passwords. One is shared by all sessions,
+/// which look names up in it without waiting, and by the references, which renew passwords.
 pub(crate) struct Accounts {
     own: BTreeMap<String, OwnEntry>,
     any: AnyEntry,
@@ -43,15 +43,15 @@ pub(crate) struct Accounts {
     clock: Arc<dyn Clock>,
 }
 
-/// What proves a user that has an entry of its own.
+/// The proof that is asked of a user that has an entry of its own.
 enum OwnEntry {
     Password(Entry),
     Certificate(Holder),
 }
 
-/// What proves a user that has no entry of its own: `users."*"`.
+/// The proof that `users."*"` asks of a user that has no entry of its own.
 enum AnyEntry {
-    /// There is no such entry: nobody else is a user.
+    /// The configuration has no `users."*"`: nobody without an entry is a user.
     Missing,
     /// A parameter below an SSM path.
     Listed(Listed),
@@ -69,7 +69,7 @@ enum Found {
     Nobody,
 }
 
-/// What one name is checked against.
+/// The proof that one name has to show.
 pub(super) enum Account {
     /// A certificate proves the holder.
     Certificate(Holder),
@@ -77,11 +77,13 @@ pub(super) enum Account {
     Password(PasswordAccount),
 }
 
-/// What the password of one name is checked against.
+/// The verifiers that the password of one name is checked against, and what follows from a match.
 pub(super) struct PasswordAccount {
     /// The user that a password proves the client to be. `Err`: none does, for this reason.
     pub(super) holder: Result<Holder, Reason>,
+    /// The way in which the client is asked for its password.
     pub(super) method: Method,
+    /// The verifiers of the user's passwords, or made-up ones that no password matches.
     pub(super) verifiers: Verifiers,
     /// Whether a wrong proof counts towards a ban.
     pub(super) is_counted: bool,

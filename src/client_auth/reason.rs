@@ -32,7 +32,7 @@ pub(crate) enum Reason {
     /// cleartext password was not even hashed.
     #[error("too many wrong proofs meanwhile")]
     BannedMeanwhile,
-    /// Nobody has the name.
+    /// No user of the configuration has the name.
     #[error("unknown user")]
     UnknownUser,
     /// The user's entry says `enabled = false`.
@@ -61,7 +61,7 @@ impl Reason {
     }
 }
 
-/// What an exchange that ran to its end has shown.
+/// The outcome of an exchange that ran to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verification {
     /// The client knows the password of the verifier with this index.

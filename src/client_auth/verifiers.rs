@@ -9,10 +9,12 @@ use crate::secret::{Secret, SecretBytes};
 /// one derivation serves all of them.
 #[derive(Clone)]
 pub(super) struct Verifiers {
+    /// The salt of all the user's passwords, 1–64 bytes.
     pub(super) salt: Vec<u8>,
+    /// The PBKDF2 rounds of all the user's passwords, 1–1,000,000.
     pub(super) iterations: u32,
-    /// There are always as many, found by the verifier's index: where there is no password, the
-    /// keys are some that no password leads to.
+    /// The keys of each password. There are always as many, found by the verifier's index: where
+    /// there is no password, the keys are some that no password leads to.
     pub(super) keys: [Keys; MAX_PASSWORDS],
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::tree::Location;
 
-/// All problems of one configuration; at least one. `Display` writes one per line, in the order of
-/// files and lines.
+/// The problems of one configuration; there is at least one. `Display` writes one per line, in the
+/// order of files and lines.
 #[derive(Debug)]
 pub struct Problems(Vec<Problem>);
 
@@ -51,7 +51,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// One problem or warning: `FILE:LINE: KEY: what is wrong`. The text never holds the value of a
+/// A problem or a warning: `FILE:LINE: KEY: what is wrong`. The text never holds the value of a
 /// secret.
 #[derive(Clone, Debug)]
 pub struct Problem {

@@ -12,19 +12,19 @@ use super::value::BEFORE_CONN_ID;
 /// The configuration as proxy.toml says it: every value typed, defaults applied, cross-checks done.
 #[derive(Debug)]
 pub struct Config {
-    /// `[listen]`
+    /// The section `[listen]`.
     pub listen: Listen,
-    /// `[log]`
+    /// The section `[log]`.
     pub log: Log,
-    /// `[aws]`
+    /// The section `[aws]`.
     pub aws: Aws,
-    /// `[upstream]`
+    /// The section `[upstream]`.
     pub upstream: Upstream,
-    /// `[limits]`
+    /// The section `[limits]`.
     pub limits: Limits,
-    /// `[credentials]`
+    /// The section `[credentials]`.
     pub credentials: Credentials,
-    /// `[connections.*]`
+    /// The connections of the file (`[connections.*]`), by name.
     pub connections: BTreeMap<ConnId, Arc<ConnSpec>>,
     /// `[specs]`. `None`: there are only the connections of the file.
     pub specs: Option<SpecsTable>,
@@ -48,7 +48,8 @@ impl Config {
         }
     }
 
-    /// All entries with their names; that of `users."*"` comes last and has none.
+    /// Iterates over all entries of users with their names; that of `users."*"` comes last and has
+    /// none.
     pub fn holders(&self) -> impl Iterator<Item = (Option<&str>, Holder)> {
         let own = self
             .users

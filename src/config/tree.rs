@@ -28,11 +28,11 @@ impl Location {
 pub(super) struct Node {
     /// The location of the value.
     pub(super) location: Location,
-    /// The value itself.
+    /// The value without its location.
     pub(super) data: Data,
 }
 
-/// A value without its location.
+/// The data of a value, whose location its [`Node`] has.
 #[derive(Debug)]
 pub(super) enum Data {
     Text(String),
@@ -63,19 +63,19 @@ impl Data {
     }
 }
 
-/// One value of an item of lava's table (docs/protocol/connection-spec.md 2): strings, numbers in
+/// A value of an item of lava's table (docs/protocol/connection-spec.md 2): strings, numbers in
 /// text, booleans, and maps of them.
 #[derive(Clone, Debug)]
 pub enum ItemValue {
-    /// `S`
+    /// A string (DynamoDB's type `S`).
     Text(String),
-    /// `N`
+    /// A number in text (DynamoDB's type `N`).
     Number(String),
-    /// `BOOL`
+    /// A boolean (DynamoDB's type `BOOL`).
     Bool(bool),
-    /// `M`
+    /// A map (DynamoDB's type `M`).
     Map(BTreeMap<String, ItemValue>),
-    /// `L`
+    /// A list (DynamoDB's type `L`).
     List(Vec<ItemValue>),
     /// A value of a type that no field takes, by its name for a message: `NULL`, `B`, `SS`, …
     Other(&'static str),

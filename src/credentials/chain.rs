@@ -18,7 +18,7 @@ pub(crate) struct Chain {
     pub(crate) base: u64,
 }
 
-/// One role to assume, under the session of the hop before.
+/// A role to assume, under the session of the hop before.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Hop {
     /// The role: `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.

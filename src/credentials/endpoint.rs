@@ -31,9 +31,9 @@ pub(crate) struct EndpointKey {
 /// A warehouse's name at AWS.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum WarehouseName {
-    /// `workgroupName`
+    /// A workgroup of Redshift Serverless, by its `workgroupName`.
     Workgroup(String),
-    /// `ClusterIdentifier`
+    /// A provisioned cluster, by its `ClusterIdentifier`.
     Cluster(String),
 }
 

@@ -15,7 +15,7 @@ use crate::wire::refusal::Refusal;
 pub(crate) struct CredentialError {
     /// The connection that was to be opened.
     pub(crate) conn_id: ConnId,
-    /// The reason.
+    /// The error that left the connection without a login.
     pub(crate) source: Arc<AwsError>,
 }
 

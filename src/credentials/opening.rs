@@ -34,8 +34,8 @@ pub(crate) struct Opening {
 
 /// Where a login came from, and so what to reject when the warehouse refuses it.
 pub(super) enum LoginSource {
-    /// AWS minted it.
+    /// AWS minted the login.
     Minted(LoginKey),
-    /// Its password was stored.
+    /// The password of the login was stored in SSM or Secrets Manager.
     Stored(StoredAt, Arc<Stored>),
 }

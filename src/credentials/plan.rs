@@ -43,7 +43,7 @@ pub(crate) enum LoginPlan {
 
 /// A stored password, and the value that it was read from.
 pub(crate) struct StoredPassword {
-    /// The password.
+    /// The password, as it was stored.
     pub(crate) password: Secret,
     /// The place where the value is stored.
     pub(crate) stored_at: StoredAt,

@@ -10,15 +10,15 @@ use crate::secret::{Secret, SecretJson};
 /// The fields of a secret that are used for a spec.
 #[derive(Default)]
 pub(crate) struct Fields {
-    /// `username`
+    /// The secret's `username`: the database user.
     pub(crate) user: Option<String>,
-    /// `password`
+    /// The secret's `password`: the database user's.
     pub(crate) password: Option<Secret>,
-    /// `host`
+    /// The secret's `host`: the warehouse's host name.
     pub(crate) host: Option<String>,
-    /// `port`, a number or digits in a string.
+    /// The secret's `port`, a number or digits in a string.
     pub(crate) port: Option<u16>,
-    /// `dbname`
+    /// The secret's `dbname`: the database to log in to.
     pub(crate) database: Option<String>,
     /// Whether the secret has an `endpoint`, which is not read: people take it for the host.
     pub(crate) has_endpoint: bool,

@@ -18,11 +18,11 @@ use crate::secret::{Secret, SecretBytes};
 pub struct Verifier {
     /// PBKDF2 rounds, 1–1,000,000: each login costs as many.
     pub iterations: u32,
-    /// 1–64 bytes.
+    /// The salt: 1–64 bytes.
     pub salt: Vec<u8>,
-    /// H(ClientKey)
+    /// The StoredKey of RFC 5802: H(ClientKey).
     pub stored_key: SecretBytes<[u8; 32]>,
-    /// HMAC(SaltedPassword, "Server Key")
+    /// The ServerKey of RFC 5802: HMAC(SaltedPassword, "Server Key").
     pub server_key: SecretBytes<[u8; 32]>,
 }
 
@@ -96,16 +96,16 @@ impl fmt::Debug for Verifier {
 /// Why a text is no verifier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadVerifier {
-    /// Not of the form at all.
+    /// The text has another form than a verifier.
     #[error("not a verifier of the form SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY")]
     Shape,
-    /// Not a number from 1 to 1,000,000.
+    /// The iteration count is not a number from 1 to 1,000,000.
     #[error("the verifier's iterations must be 1 to 1000000")]
     Iterations,
-    /// Not base64 of 1 to 64 bytes.
+    /// The salt is not base64 of 1 to 64 bytes.
     #[error("the verifier's salt must be base64 of 1 to 64 bytes")]
     Salt,
-    /// Not base64 of 32 bytes.
+    /// A key is not base64 of 32 bytes.
     #[error("the verifier's keys must each be base64 of 32 bytes")]
     Key,
 }

@@ -27,6 +27,7 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// Starts with no read under way.
     pub(super) fn new() -> Self {
         Self {
             of_file: Lanes::new("reference", READS_OF_FILE, Semaphore::MAX_PERMITS),

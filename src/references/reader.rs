@@ -149,7 +149,7 @@ fn is_secret(text: &Secret) -> bool {
     !text.contains("-----BEGIN ") || text.contains("PRIVATE KEY-----")
 }
 
-/// One string of a JSON object. `None`: the text is no such object, or has no such string.
+/// Reads one string of a JSON object. `None`: the text is no such object, or has no such string.
 fn member(text: &Secret, key: &str) -> Option<Secret> {
     let json = SecretJson::parse(text).ok()?;
     json.object()?

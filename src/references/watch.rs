@@ -15,7 +15,7 @@ use super::watched::Watched;
 /// From one read of a value to the next.
 const INTERVAL: Duration = Duration::from_secs(120);
 
-/// All values that are read again and again. The app holds it, and so does the task that runs it.
+/// The values that are read again and again. The app holds it, and so does the task that runs it.
 pub(crate) struct Watch {
     references: References,
     /// The lock of a value is held while it is read, so that it is read by one task at a time. No

@@ -35,13 +35,13 @@ impl Follower {
 /// Whether a relay follows the messages that it moves, as it does in the proxy.
 #[derive(Clone, Copy, Debug)]
 pub enum Boundaries {
-    /// The real thing.
+    /// The relay follows the messages, as it does in the proxy.
     Followed,
-    /// The same relay without the dialogue.
+    /// The relay moves the bytes without following the messages.
     Ignored,
 }
 
-/// Both directions of a session, moved by hand.
+/// A session whose two directions are moved by hand.
 pub struct Session {
     client: Leg,
     upstream: Leg,

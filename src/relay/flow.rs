@@ -12,7 +12,7 @@ use super::outcome::{End, RelayError};
 use super::watch::Traffic;
 use crate::stream::Leg;
 
-/// Both legs of a session, each with the bytes that were read from it during login and not used.
+/// The two legs of a session, each with the bytes that were read from it during login and not used.
 pub(crate) struct Legs {
     /// The leg to the client.
     pub(crate) client: (Leg, BytesMut),

@@ -51,7 +51,7 @@ struct Period {
     timer: Pin<Box<Sleep>>,
     /// The task that the timer wakes.
     waker: Waker,
-    /// When bytes were first moved in this period. `None`: not yet.
+    /// The time at which bytes were first moved in this period. `None`: none were moved yet.
     moved_at: Option<Instant>,
 }
 
@@ -134,7 +134,7 @@ impl Watch {
 /// The result of a look at both sides.
 enum Look {
     Again(Duration),
-    /// All bytes are acknowledged.
+    /// Both sides have acknowledged all bytes that they were sent.
     Settled,
     Gone(Gone),
 }

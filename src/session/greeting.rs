@@ -9,7 +9,7 @@ use crate::wire;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::notice::Notice;
 
-/// AuthenticationOk.
+/// The message AuthenticationOk, whole.
 pub(super) const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
 const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";

@@ -16,8 +16,11 @@ const SILENT_GRACE: Duration = Duration::from_secs(1);
 /// A login under way: the parts that its steps work with.
 #[derive(Clone, Copy)]
 pub(super) struct Login<'s> {
+    /// The parts that all connections share.
     pub(super) shared: &'s Shared,
+    /// The configuration at the time when the client connected.
     pub(super) live: &'s Live,
+    /// The session that the login is to lead to.
     pub(super) session: &'s Session,
 }
 

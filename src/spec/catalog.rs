@@ -17,7 +17,7 @@ pub(super) struct Catalog {
 }
 
 impl Catalog {
-    /// Builds the indices.
+    /// Builds the indices over the connections.
     pub(super) fn new(by_id: BTreeMap<ConnId, Arc<ConnSpec>>) -> Self {
         let (mut by_folded_id, mut by_database) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         for spec in by_id.values() {

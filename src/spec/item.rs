@@ -109,6 +109,7 @@ impl fmt::Display for Told {
 }
 
 impl Fingerprint {
+    /// Hashes all attributes of an item, in the order of their names.
     pub(super) fn of(item: &BTreeMap<String, ItemValue>) -> Self {
         let hash = digest(&SHA256, format!("{item:?}").as_bytes());
         Self(hash.as_ref().first_chunk().copied().unwrap_or_default())

@@ -11,8 +11,10 @@ use crate::client_auth::Principal;
 use crate::config::{ConnId, ConnSpec};
 use crate::wire::refusal::HINT_NAMES;
 
-/// All connections. `Live` holds it; only what is known of lava's table changes.
+/// All connections, of the configuration file and of lava's table. `Live` holds it; only what is
+/// known of lava's table changes.
 pub(crate) struct Specs {
+    /// The connections of the configuration file.
     pub(super) file: Catalog,
     table: Option<SpecTable>,
     /// The suffix of TLS server names that begin with a conn_id, in lower case.

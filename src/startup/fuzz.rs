@@ -6,8 +6,7 @@ use super::request::Packet;
 use crate::seeded::cases;
 use crate::wire::{CANCEL_REQUEST, GSSENC_REQUEST, SSL_REQUEST};
 
-/// What a packet says, written down again. `None`: refused, or of a version whose layout is not
-/// read.
+/// Writes down again what a packet says. `None`: refused, or of a version whose layout is not read.
 fn rewritten(packet: &[u8]) -> Option<Vec<u8>> {
     Some(match Packet::parse(packet).ok()? {
         Packet::SslRequest => SSL_REQUEST.to_be_bytes().to_vec(),

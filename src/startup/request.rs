@@ -29,7 +29,9 @@ pub(crate) enum Packet {
 /// A version of the protocol, as it stands in a StartupMessage.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Version {
+    /// The first 16 bits: 3 in every version that is served.
     pub(crate) major: u16,
+    /// The last 16 bits: 0 for protocol 3.0, 2 for protocol 3.2.
     pub(crate) minor: u16,
 }
 

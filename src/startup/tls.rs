@@ -96,7 +96,7 @@ impl Parts {
 pub(crate) enum Renewed<'a> {
     /// `cert` and `key`.
     Identity(&'a Secret, &'a Secret),
-    /// `client_ca`
+    /// The text of `client_ca`, a bundle of certificates in PEM.
     ClientCa(&'a Secret),
     /// `client_crl`
     ClientCrl(&'a Secret),

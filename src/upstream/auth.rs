@@ -39,7 +39,7 @@ enum State {
     ScramFirst(Box<ScramSha256>),
     /// SCRAM: our proof is out, the server owes its own.
     ScramFinal(Box<ScramSha256>),
-    /// AuthenticationOk has come.
+    /// The warehouse has sent AuthenticationOk.
     Ok,
 }
 

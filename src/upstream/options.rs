@@ -8,10 +8,10 @@
 /// The treatment of words that are no settings.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Others {
-    /// Such words stay.
+    /// Words that are no settings stay as they are.
     Kept,
-    /// Such words are dropped: some switches set parameters by another name (`-S`, `-e`), some take
-    /// the next word, and which do so differs between versions of the server.
+    /// Words that are no settings are dropped: some switches set parameters by another name (`-S`,
+    /// `-e`), some take the next word, and which do so differs between versions of the server.
     Dropped,
 }
 
@@ -66,7 +66,7 @@ fn is_ambiguous(raw: &str) -> bool {
         .any(|piece| piece.starts_with('-'))
 }
 
-/// One switch of the command line, or a word that is none.
+/// A switch of the command line, or a word that is none.
 struct Argument {
     /// The text as it was sent.
     raw: String,

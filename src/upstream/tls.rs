@@ -16,7 +16,8 @@ use crate::config::{BadPem, Ca, value};
 /// and two of them are expired 1024-bit keys.
 const AWS_ROOTS: &str = include_str!("../../certs/aws-roots.pem");
 
-/// One TLS configuration, and with it one store of TLS sessions, for each set of roots.
+/// The TLS configurations of warehouses: one, and with it one store of TLS sessions, for each set
+/// of roots.
 pub(crate) struct ClientTls(HashMap<Ca, Arc<ClientConfig>>);
 
 /// The ways in which roots cannot be used.
@@ -25,9 +26,9 @@ pub enum ClientTlsError {
     /// Returned if the built-in bundle or the file is no bundle of certificates.
     #[error("{path}: {why}")]
     Bundle {
-        /// The file.
+        /// The path of the bundle, or the words for the built-in one.
         path: PathBuf,
-        /// The flaw.
+        /// The flaw of the bundle.
         why: BadPem,
     },
     /// Returned if the system has no roots.

@@ -7,6 +7,7 @@ use crate::wire;
 /// them.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct CancelKey {
+    /// The process number that names the session. Several servers may use the same one at once.
     pub(crate) pid: u32,
     /// The part that must not be guessed: 4 bytes in protocol 3.0, up to 256 in 3.2.
     secret: SecretBytes,

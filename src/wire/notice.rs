@@ -46,7 +46,7 @@ impl Notice {
         Self { severity: "NOTICE", sqlstate: NO_ERROR, message, detail: None }
     }
 
-    /// Encodes the NoticeResponse.
+    /// Encodes the notice as a NoticeResponse, type and length included.
     pub(crate) fn encode(self) -> BytesMut {
         let Self { severity, sqlstate, message, detail } = self;
         let mut fields = vec![

@@ -15,18 +15,19 @@ pub(super) const AHEAD: Duration = Duration::from_secs(300);
 /// Keys with less life left are not used any more, since a request takes its time.
 pub(super) const LEAST_LIFE: Duration = Duration::from_secs(10);
 
-/// Keys in use.
+/// The keys that requests are signed with, since when, and for how long they were to live.
 #[derive(Clone)]
 pub(super) struct HeldKeys {
+    /// The keys as the source gave them, with their expiry if they have one.
     pub(super) keys: Credentials,
     loaded: Instant,
     /// How long they were to live when they were loaded. `None`: they have no end.
     life: Option<Duration>,
-    /// Whose keys they are, where AWS was asked.
+    /// The ARN of the identity that the keys belong to. `None`: AWS was not asked.
     pub(super) principal: Option<String>,
 }
 
-/// What keys have to be good for.
+/// The purpose that keys have to have life enough left for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Need {
     /// To be used now, for want of better ones.

@@ -8,12 +8,13 @@ use tokio::time::Instant;
 use super::key_source::Loaded;
 use crate::aws::redact::SharedError;
 
-/// What a load came to, for each of its waiters.
+/// The outcome of a load, as each of its waiters is given it: the keys, or why there are none.
 pub(super) type Landed = Result<Credentials, SharedError>;
 
 /// A load of keys under way. Clones wait for the same load; dropping them does not end it.
 #[derive(Clone)]
 pub(super) struct KeyLoad {
+    /// The time at which the load began.
     pub(super) began: Instant,
     landed: watch::Receiver<Option<Landed>>,
 }

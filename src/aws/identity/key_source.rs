@@ -26,5 +26,5 @@ pub(in crate::aws) trait KeySource: fmt::Debug + Send + Sync {
     fn principal<'a>(&'a self, keys: &'a Credentials) -> BoxFuture<'a, Option<String>>;
 }
 
-/// What one load brought.
+/// The outcome of one load: the keys, or why the source has none.
 pub(in crate::aws) type Loaded = Result<Credentials, CredentialsError>;

@@ -47,12 +47,12 @@ pub(super) struct ProviderChain {
     last: Mutex<Last>,
 }
 
-/// What earlier loads came to.
+/// The facts that earlier loads have left for later ones.
 #[derive(Debug, Default)]
 struct Last {
     /// The source that had keys.
     had_keys: Option<Source>,
-    /// It was logged that a profile was passed over.
+    /// Whether it was logged that a profile was passed over.
     is_reported: bool,
 }
 

@@ -11,6 +11,7 @@ use crate::aws::arn::Arn;
 /// Asks STS whose some keys are.
 #[derive(Debug)]
 pub(in crate::aws) struct PrincipalLookup {
+    /// The SDK's settings, which the client of STS is made of.
     pub(in crate::aws) config: SdkConfig,
     /// Where STS is. `None`: where the SDK says.
     pub(in crate::aws) endpoint_url: Option<String>,

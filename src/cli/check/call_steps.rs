@@ -12,17 +12,18 @@ use crate::aws::{AwsError, Call, Operation};
 
 /// An event of a call to AWS.
 pub(super) enum CallEvent {
-    /// The call begins.
+    /// A call to AWS begins.
     Calling(Call),
     /// An attempt of the call failed; another may follow.
     Failing(Explanation),
-    /// The call is over.
+    /// A call to AWS is over. `took` is the time of all its attempts; `failure` is `None` where it
+    /// was answered well.
     Called { call: Call, took: Duration, failure: Option<Explanation> },
     /// There is something to say about what the call brought, or why it was left out.
     Noted(Call, String),
     /// A web identity token was read, or could not be.
     TokenRead { file: PathBuf, took: Duration, failure: Option<Explanation> },
-    /// This machine's clock differs from AWS's.
+    /// This machine's clock differs from AWS's; the text says by how much.
     ClockIsOff(String),
 }
 
@@ -170,7 +171,7 @@ mod tests {
         CallEvent::Called { call: call.clone(), took: Duration::ZERO, failure }
     }
 
-    /// What is told of events that end well: names, and what was found.
+    /// Lists what is told of events that end well: names, and what was found.
     fn told(events: impl IntoIterator<Item = CallEvent>) -> Vec<(&'static str, String)> {
         let (mut calls, mut steps) = (CallSteps::default(), Vec::new());
         let mut on_step = |step: CheckStep| steps.push((step.name, step.detail));

@@ -8,17 +8,17 @@ use crate::cli::connection::Connection;
 use crate::config::{ConnId, ConnSpec, RoleHop, SpecsTable};
 use crate::credentials::DEFAULT_PORT;
 
-/// What is known of a connection so far: an error alone does not say which role or Region it is
-/// about.
+/// The facts that are known of a connection so far: an error alone does not say which role or
+/// Region it is about.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
-    /// The connection's name.
+    /// The name of the connection that is checked.
     pub(crate) conn_id: ConnId,
     /// The connection's spec. `None`: its item is not read yet.
     pub(crate) spec: Option<Arc<ConnSpec>>,
     /// The table that has the connection's item. `None`: the configuration has the connection.
     pub(crate) table: Option<SpecsTable>,
-    /// The warehouse's Region.
+    /// The Region of the warehouse. `None`: nothing has told it yet.
     pub(crate) region: Option<String>,
     /// The Region where roles are assumed, and parameters, secrets and items are read.
     pub(crate) home: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Context {
     pub(crate) forward_proxy: Option<(String, &'static str)>,
     /// The warehouse's host, once it is known.
     pub(crate) host: String,
-    /// The warehouse's port.
+    /// The port of the warehouse; the default until another is known.
     pub(crate) port: u16,
     /// The database, once it is known.
     pub(crate) database: String,
@@ -39,7 +39,7 @@ pub(crate) struct Context {
 /// A failure as people read it. Holds no secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Explanation {
-    /// What went wrong, with its causes.
+    /// The error with its causes, in one line.
     pub(crate) what: String,
     /// The smallest thing to do about it.
     pub(crate) fix: String,
@@ -53,7 +53,7 @@ impl Explanation {
 }
 
 impl Context {
-    /// What the configuration alone says of a connection.
+    /// Starts with what the configuration alone says of a connection.
     pub(super) fn new(connection: &Connection<'_>) -> Self {
         let mut context = Self {
             conn_id: connection.conn_id().clone(),

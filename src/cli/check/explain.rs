@@ -52,7 +52,7 @@ pub(crate) enum CheckError<'a> {
     LoginTimeout(Duration),
 }
 
-/// Explains a failure.
+/// Explains a failure of a check: what went wrong, and the smallest thing to do about it.
 pub(crate) fn explain(error: &CheckError<'_>, context: &Context) -> Explanation {
     let id = &context.conn_id;
     match error {

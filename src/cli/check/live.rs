@@ -37,7 +37,7 @@ pub(crate) enum LiveError {
 /// How a check ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CheckOutcome {
-    /// Each step of each connection is proved.
+    /// The check proved each step of each connection.
     Proved,
     /// A step failed, and was reported.
     Failed,

@@ -19,22 +19,22 @@ use crate::aws::{AwsError, Call, Observer};
 /// flights and the feed hold it together. The lock guards what is known so far, which failures are
 /// explained with; it is held to read or write a field. Dropping it ends nothing.
 pub(crate) struct CallRecorder {
-    /// Where events go.
+    /// The sender of the events, whose receiver is the [`CallFeed`].
     pub(super) events: UnboundedSender<CallEvent>,
-    /// What is known of the connection so far.
+    /// The facts that are known of the connection so far.
     pub(super) context: Mutex<Context>,
 }
 
 /// The receiving end of a [`CallRecorder`], held by the check of one connection.
 pub(super) struct CallFeed {
-    /// The recorder's events.
+    /// The events that the recorder sends.
     pub(super) seen: UnboundedReceiver<CallEvent>,
     /// The recorder, which keeps what is known of the connection.
     pub(super) recorder: Arc<CallRecorder>,
 }
 
 impl CallFeed {
-    /// What is known of the connection so far.
+    /// The facts that are known of the connection so far, locked while the guard lives.
     pub(super) fn context(&self) -> MutexGuard<'_, Context> {
         self.recorder.context()
     }

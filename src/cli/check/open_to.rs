@@ -21,7 +21,7 @@ const MAX_NAMED: usize = 20;
 /// same lists open.
 const FEW: usize = 16;
 
-/// All users, indexed by the lists of rights that they share.
+/// The users, indexed by the lists of rights that they share.
 pub(super) struct OpenTo<'c> {
     /// The users by name; at last `users."*"`.
     holders: Vec<(Option<&'c str>, Holder)>,

@@ -141,7 +141,7 @@ fn by_aws<T>(read: Result<T, ReferenceError>) -> Result<PasswordRead<T>, Arc<Aws
     }
 }
 
-/// What a stored text is: a password or a verifier.
+/// Tells what a stored text is: a password or a verifier.
 fn kind(text: &Secret) -> Result<&'static str, String> {
     match Password::from_stored(text) {
         Ok(Password::Verifier(_)) => Ok("a verifier"),

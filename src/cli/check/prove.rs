@@ -156,7 +156,7 @@ fn needs_base(spec: &ConnSpec) -> bool {
         || spec.roles.hops.iter().any(|hop| hop.external_id.is_some())
 }
 
-/// What was found out of a database login that AWS made.
+/// Tells what was found out of a database login that AWS made.
 fn minted(opening: &Opening, clock: &dyn Clock) -> String {
     let user = &opening.login.user;
     match opening

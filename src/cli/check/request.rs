@@ -10,15 +10,15 @@ use crate::clock::Clock;
 use crate::config::{Config, Credentials, Holder};
 use crate::upstream::Routes;
 
-/// What checks of all connections share.
+/// The settings that checks of all connections share.
 pub(crate) struct CheckSettings<'a> {
-    /// The configuration's `[credentials]`.
+    /// The section `[credentials]` of the configuration.
     pub(crate) credentials: &'a Credentials,
     /// The time-out of one read of lava's table.
     pub(crate) table_timeout: Duration,
-    /// Ways to warehouses.
+    /// The ways to warehouses, which remember what was found of them.
     pub(crate) routes: &'a Routes,
-    /// `upstream.login_timeout`.
+    /// The time for one login at a warehouse (`upstream.login_timeout`).
     pub(crate) login_timeout: Duration,
     /// The clock that expiries are compared with.
     pub(crate) clock: &'a Arc<dyn Clock>,
@@ -26,9 +26,9 @@ pub(crate) struct CheckSettings<'a> {
     pub(crate) control: &'a Handle,
 }
 
-/// One connection to prove.
+/// A connection that is to be proved, and how far.
 pub(crate) struct CheckRequest<'a> {
-    /// The connection.
+    /// The connection that is to be proved.
     pub(crate) connection: &'a Connection<'a>,
     /// The user whose right and login are proved too.
     pub(crate) user: Option<AskedUser<'a>>,
@@ -38,7 +38,7 @@ pub(crate) struct CheckRequest<'a> {
 
 /// The user that `--user` names.
 pub(crate) struct AskedUser<'a> {
-    /// The name.
+    /// The user's name, as `--user` gives it.
     pub(super) name: &'a str,
     /// The user's rights. `None`: the user is unknown.
     pub(super) holder: Option<Holder>,

@@ -14,11 +14,12 @@ pub(crate) struct CheckStep {
     /// `credentials`, `password file`, `token file`, `DNS`, `TCP`, `TLS`, `login`; of the listener,
     /// `listen.tls` or a key of it (`listen.tls.cert`, `listen.tls.key`).
     pub(crate) name: &'static str,
-    /// What the step was about, as a role or an address; empty where the name says it all.
+    /// The thing that the step was about, as a role or an address; empty where the name says it
+    /// all.
     pub(crate) subject: String,
     /// How long the step took.
     pub(crate) took: Duration,
-    /// What was found out; may be empty.
+    /// The facts that the step found out; may be empty.
     pub(crate) detail: String,
     /// Why the step failed. `None`: it is proved.
     pub(crate) failure: Option<Explanation>,

@@ -17,12 +17,12 @@ use crate::upstream::{Redials, Route, Unanswered, UpstreamConn, UpstreamError};
 /// `check`'s.
 const PARAMETERS: [(&str, &str); 2] = [("client_encoding", "UTF8"), ("application_name", "redshift-iam-proxy check")];
 
-/// One login, whose steps share a deadline.
+/// A login at a warehouse, whose steps share a deadline.
 struct Dial<'a> {
     route: &'a Route,
     opening: &'a Opening,
     no_login: bool,
-    /// When `upstream.login_timeout` is over.
+    /// The time at which `upstream.login_timeout` is over.
     deadline: Instant,
 }
 
@@ -143,8 +143,8 @@ impl Dial<'_> {
     }
 }
 
-/// What the warehouse says of itself. Where it does not name the user, it is the one that the login
-/// was made for.
+/// Tells what the warehouse says of itself. Where it does not name the user, it is the one that the
+/// login was made for.
 fn greeting(session: &UpstreamConn, user: &str) -> String {
     let named = session
         .parameter("session_authorization")

@@ -5,21 +5,21 @@ use std::fmt;
 /// A JSON value; an object keeps the order of its members.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Json {
-    /// A string.
+    /// A JSON string, as yet unescaped.
     Text(String),
-    /// A list.
+    /// A JSON array.
     List(Vec<Json>),
-    /// An object.
+    /// A JSON object, its members in their order.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// A string.
+    /// Makes a JSON string.
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    /// An object.
+    /// Makes a JSON object of members in their order.
     pub(super) fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {
         Self::Object(
             members
@@ -34,7 +34,7 @@ impl Json {
         Self::List(texts.into_iter().map(Self::text).collect())
     }
 
-    /// One text by itself, several as a list: both mean the same to IAM.
+    /// Writes one text by itself, several as a list: both mean the same to IAM.
     pub(super) fn one_or_list<'a>(texts: impl IntoIterator<Item = &'a String>) -> Self {
         let mut texts: Vec<_> = texts.into_iter().map(Self::text).collect();
         match (texts.pop(), texts.is_empty()) {

@@ -13,9 +13,9 @@ pub(super) struct KmsKeys(BTreeMap<(ArnScope, Store, Match), BTreeSet<String>>);
 /// The service that keeps a value.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Store {
-    /// SSM Parameter Store.
+    /// SSM Parameter Store keeps the value.
     Parameters,
-    /// Secrets Manager.
+    /// Secrets Manager keeps the value.
     Secrets,
 }
 

@@ -26,15 +26,15 @@ pub(super) enum IamIdentity {
 /// The policies of a role that is assumed.
 #[derive(Debug, Default)]
 pub(super) struct Role {
-    /// The permissions of its sessions.
+    /// The permissions that the role's sessions need.
     pub(super) permissions: PolicyDocument,
-    /// Its trust policy.
+    /// The trust policy of the role.
     pub(super) trust: PolicyDocument,
 }
 
-/// All needs of a configuration: the document is made from it.
+/// The needs of a configuration, which the document is made from.
 pub(super) struct Needs<'a> {
-    /// The configuration.
+    /// The configuration whose needs these are.
     pub(super) config: &'a Config,
     /// The proxy's own identity, if it is known.
     pub(super) principal: Option<IamPrincipal>,
@@ -44,13 +44,13 @@ pub(super) struct Needs<'a> {
     pub(super) roles: BTreeMap<String, Role>,
     /// The SQL for the warehouses.
     pub(super) sql: Sql,
-    /// The proxy's account.
+    /// The number of the proxy's account, or a placeholder for it.
     account: String,
     notes: Vec<String>,
 }
 
 impl<'a> Needs<'a> {
-    /// No needs yet.
+    /// Starts with no needs.
     pub(super) fn new(config: &'a Config, principal: Option<&'a IamPrincipal>) -> Self {
         let principal = principal.map(|principal| with_path(principal, config));
         let account = principal
@@ -155,7 +155,7 @@ impl<'a> Needs<'a> {
         ArnScope { partition, region, account }
     }
 
-    /// The proxy's partition.
+    /// The partition of the proxy's account, as `aws`.
     fn partition(&self) -> String {
         let roles = self
             .config
@@ -174,7 +174,7 @@ impl<'a> Needs<'a> {
             .map_or_else(by_role, |principal| principal.partition.clone())
     }
 
-    /// The whole document.
+    /// Makes the whole document of the needs.
     pub(super) fn json(mut self) -> Json {
         self.note_sizes();
         if self.proxy.is_empty() {

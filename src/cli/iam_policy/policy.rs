@@ -15,7 +15,7 @@ impl Condition {
         Self::default()
     }
 
-    /// Adds a comparison.
+    /// Adds a comparison, which has to hold besides the others.
     pub(super) fn and<T: Into<String>>(
         mut self,
         operator: &'static str,
@@ -53,7 +53,7 @@ pub(super) enum About {
     Federated,
 }
 
-/// One policy document.
+/// A policy document: its statements, sorted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PolicyDocument(BTreeMap<(&'static str, About, Condition), BTreeSet<String>>);
 

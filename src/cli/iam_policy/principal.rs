@@ -8,11 +8,11 @@ use crate::aws::Arn;
 pub struct IamPrincipal {
     /// The ARN of the role or user.
     pub(super) arn: String,
-    /// The ARN's partition.
+    /// The partition that the ARN names, as `aws`.
     pub(super) partition: String,
-    /// The ARN's account.
+    /// The number of the account that the ARN names.
     pub(super) account: String,
-    /// Role or user.
+    /// Whether the ARN names a role or a user.
     pub(super) kind: PrincipalKind,
     /// The name without its path.
     pub(super) name: String,
@@ -23,9 +23,9 @@ pub struct IamPrincipal {
 /// The kind of an [`IamPrincipal`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum PrincipalKind {
-    /// A role.
+    /// The identity is an IAM role.
     Role,
-    /// A user.
+    /// The identity is an IAM user.
     User,
 }
 
@@ -81,9 +81,9 @@ impl IamPrincipal {
         permission_set(&self.name).filter(|_| self.kind == PrincipalKind::Role)
     }
 
-    /// As a trust policy's `Principal` names it. The role of a permission set has another name each
-    /// time the set is assigned anew, so that its account is named, and [`IamPrincipal::pattern`]
-    /// narrows that.
+    /// The ARN by which a trust policy's `Principal` names the identity. The role of a permission
+    /// set has another name each time the set is assigned anew, so that its account is named, and
+    /// [`IamPrincipal::pattern`] narrows that.
     pub(crate) fn trusted(&self) -> String {
         match self.permission_set() {
             Some(_) => format!("arn:{}:iam::{}:root", self.partition, self.account),

@@ -11,11 +11,11 @@ pub(super) const REGION: &str = "REGION";
 /// A Region of an account in a partition: what ARNs begin with.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct ArnScope {
-    /// `aws`, `aws-cn`, …
+    /// The partition: `aws`, `aws-cn`, ……
     pub(super) partition: String,
     /// The Region.
     pub(super) region: String,
-    /// The account's number.
+    /// The number of the account.
     pub(super) account: String,
 }
 

@@ -16,9 +16,9 @@ struct Script {
 /// How a database user comes to exist.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Created {
-    /// By CREATE USER.
+    /// The operator makes the user by CREATE USER.
     ByHand,
-    /// By GetClusterCredentials with AutoCreate.
+    /// GetClusterCredentials makes the user at its first login, with `AutoCreate`.
     AtLogin,
 }
 

@@ -24,8 +24,8 @@ pub(super) enum StoredRef {
 /// The prefix of all names that `[specs]` lets the table's items use.
 pub(super) struct Prefix<'a>(pub(super) &'a str);
 
-/// All references to SSM and Secrets Manager of these connections, and of users and the listener.
-/// The spec beside a reference tells its Region, where nothing else does.
+/// Lists the references to SSM and Secrets Manager of these connections, and of users and the
+/// listener. The spec beside a reference tells its Region, where nothing else does.
 fn stored<'a>(config: &Config, chosen: &'a [Arc<ConnSpec>]) -> Vec<(StoredRef, Option<&'a ConnSpec>)> {
     let mut all = Vec::new();
     for spec in chosen {

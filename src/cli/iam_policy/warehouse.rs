@@ -80,7 +80,7 @@ fn look_up(needs: &mut Needs<'_>, spec: &ConnSpec, caller: &IamIdentity, scope: 
         .allow(operation.action(), arn, Condition::none());
 }
 
-/// The workgroup's name.
+/// Names the workgroup of a connection, or a placeholder for it.
 fn workgroup_name((spec, workgroup): (&ConnSpec, &Workgroup)) -> String {
     workgroup
         .name
@@ -303,7 +303,8 @@ impl ClusterLogins {
     }
 }
 
-/// That database, for the users who are asked for on it with the same groups.
+/// The condition that allows the login's database alone, to the users who are asked for on it with
+/// the same groups.
 fn only(login: &ClusterLogin, logins: &BTreeSet<ClusterLogin>) -> Condition {
     let same = |other: &&ClusterLogin| (&other.database, &other.groups) == (&login.database, &login.groups);
     let users = logins.iter().filter(same).map(|other| literal(&other.user));

@@ -131,7 +131,7 @@ fn conn_id(name: Option<String>, field: Option<ItemValue>) -> Result<ConnId, Not
     ConnId::new(&id).map_err(|why| NotImported::Unusable(format!("{}: {why}", shown(&id))))
 }
 
-/// One of the proxy's two types, in lower case as lava compares it.
+/// Reads one of the proxy's two types, in lower case as lava compares it.
 fn kind(conn_id: &ConnId, field: Option<ItemValue>) -> Result<String, NotImported> {
     let Some(ItemValue::Text(kind)) = field else {
         return Err(NotImported::Unusable(format!("{conn_id}: its type is missing, or no string")));

@@ -12,7 +12,7 @@ pub(super) struct Record {
     pub(super) found_in: String,
     /// The spec's key, if it was found in a map.
     pub(super) name: Option<String>,
-    /// The spec's fields.
+    /// The fields of the spec, by name.
     pub(super) fields: BTreeMap<String, ItemValue>,
 }
 

@@ -71,7 +71,7 @@ async fn pages(table: &str, calls: &Calls) -> Result<Vec<BTreeMap<String, ItemVa
 
 type Key = Option<HashMap<String, AttributeValue>>;
 
-/// One page, and where the next begins.
+/// Reads one page of the table, and where the next begins.
 async fn page(table: &str, calls: &Calls, start: Key) -> Result<(Vec<HashMap<String, AttributeValue>>, Key), AwsError> {
     let clients = calls.clients(None);
     let send = || {

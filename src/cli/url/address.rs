@@ -17,7 +17,7 @@ use crate::config::Listen;
 pub(super) struct ProxyAddress {
     /// A DNS name or an IP address without brackets.
     pub(super) host: String,
-    /// The port.
+    /// The port that tools connect to.
     pub(super) port: u16,
     /// Notes on the address for people.
     pub(super) notes: Vec<String>,

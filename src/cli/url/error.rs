@@ -13,7 +13,7 @@ pub(crate) enum UrlError {
     /// The user that `--user` names is unknown.
     #[error("there is no user {name:?}{}", did_you_mean(.nearest.as_ref()))]
     User {
-        /// The name.
+        /// The name that `--user` gives.
         name: String,
         /// The user that was probably meant.
         nearest: Option<String>,
@@ -24,9 +24,9 @@ pub(crate) enum UrlError {
     /// The user has no right that covers the connection.
     #[error("the user {user:?} may not open {conn_id:?}")]
     NoRight {
-        /// The user.
+        /// The user that may not open the connection.
         user: String,
-        /// The connection.
+        /// The name of the connection that was asked for.
         conn_id: String,
     },
     /// The configuration does not say by which name clients reach the proxy.

@@ -5,7 +5,7 @@ use super::params::{CONNECT_SECS, ConnParams};
 use super::percent::encoded;
 use super::tls::{AMAZON_NEEDS_TLS, SslMode, UNVERIFIED};
 
-/// The URL `jdbc:postgresql://…`.
+/// Writes the parameters as the URL `jdbc:postgresql://…`.
 pub(super) fn jdbc(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(
         notes,

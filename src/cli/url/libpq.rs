@@ -29,7 +29,7 @@ pub(super) fn psql(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     format!("psql {}", shell::quoted(&conninfo.join(" ")))
 }
 
-/// The URI `postgresql://…`.
+/// Writes the parameters as the URI `postgresql://…`.
 pub(super) fn uri(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     let password = "the password: asked for by psql, else in PGPASSWORD or ~/.pgpass; or :PASSWORD behind the user";
     params.note_proof(notes, password, CERTIFICATE);

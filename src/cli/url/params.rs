@@ -11,16 +11,16 @@ pub(super) const CONNECT_SECS: u32 = 120;
 pub(super) struct ConnParams<'a> {
     /// A DNS name or an IP address, without brackets.
     pub(super) host: String,
-    /// The port.
+    /// The port of the proxy.
     pub(super) port: u16,
     /// The user name: [`PLACEHOLDER`](super::user::PLACEHOLDER) where it is not known, and with
     /// `~CONN_ID` where that selects the connection.
     pub(super) user: String,
     /// The real database where it is known, else the conn_id.
     pub(super) database: &'a str,
-    /// The connection's name.
+    /// The name of the connection (its conn_id).
     pub(super) conn_id: &'a str,
-    /// The TLS mode.
+    /// The TLS mode that the tool is to use.
     pub(super) mode: SslMode,
     /// Whether the user is proved by a password. Of several users, both may be true.
     pub(super) takes_password: bool,

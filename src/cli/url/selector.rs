@@ -17,8 +17,8 @@ use crate::config::Config;
 pub(super) enum ConnSelector {
     /// The connection has a port of its own (`connections.*.listen`). Any database is taken there.
     Port(u16),
-    /// This host, the conn_id under `listen.sni_suffix`, is the TLS server name. Any database is
-    /// taken.
+    /// The TLS server name selects the connection: this host, the conn_id under
+    /// `listen.sni_suffix`. Any database is taken.
     ServerName(String),
     /// The user is `USER~CONN_ID`. Any database is taken.
     User,

@@ -5,7 +5,7 @@ use super::params::{CONNECT_SECS, ConnParams};
 use super::percent::encoded;
 use super::tls::{SslMode, UNVERIFIED};
 
-/// The URL `redshift+psycopg2://…`.
+/// Writes the parameters as the URL `redshift+psycopg2://…`.
 pub(super) fn sqlalchemy(params: &ConnParams<'_>, notes: &mut Vec<String>) -> String {
     params.note_proof(
         notes,

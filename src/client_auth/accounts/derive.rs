@@ -38,6 +38,8 @@ pub(super) struct Derivations {
 }
 
 impl Derivations {
+    /// Starts with no derivation under way. `salt_key` is the key that the salts of unknown users
+    /// are made by.
     pub(super) fn new(salt_key: hmac::Key) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {

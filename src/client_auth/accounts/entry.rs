@@ -11,6 +11,7 @@ use crate::config::{Password, User};
 
 /// A user that is proved by a password.
 pub(super) struct Entry {
+    /// The user's entry in the configuration.
     pub(super) user: Arc<User>,
     /// The passwords as they were read last. Locked while verifiers are made of them, so that one
     /// renewal cannot overtake another; no login waits for it.
@@ -26,6 +27,8 @@ impl Entry {
         Self { user, passwords: Mutex::new(passwords.collect()), verifiers: ArcSwapOption::empty() }
     }
 
+    /// The verifiers that logins are checked against. `None`: all passwords of the user are kept at
+    /// AWS, and none has been read yet. Takes no lock.
     pub(super) fn verifiers(&self) -> Option<Arc<Verifiers>> {
         self.verifiers.load_full()
     }

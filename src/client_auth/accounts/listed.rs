@@ -15,7 +15,7 @@ use crate::secret::Secret;
 /// Longest name that is looked up, in bytes; PostgreSQL's own bound (NAMEDATALEN).
 const MAX_NAME: usize = 63;
 
-/// All users that have a parameter below the path, as it was listed last.
+/// The users that have a parameter below the path, as it was listed last.
 pub(super) struct Listed {
     /// The entry of the configuration that all of them share.
     pub(super) any: Arc<AnyUser>,
@@ -31,9 +31,9 @@ struct Parameter {
     verifiers: Option<Arc<Verifiers>>,
 }
 
-/// What a look-up of a name has found.
+/// The outcome of a look-up of a name.
 pub(super) enum Lookup {
-    /// There is no parameter of this name.
+    /// The listing has no parameter of this name.
     NotListed,
     /// The parameter has never held a usable password: nothing can prove the user.
     Unusable,
@@ -64,7 +64,7 @@ impl Listed {
         self.by_name.load().is_some()
     }
 
-    /// All verifiers there are.
+    /// Iterates over the verifiers of all users that have any.
     pub(super) fn all(&self) -> impl Iterator<Item = Arc<Verifiers>> + use<> {
         let all: Vec<_> = self
             .now()

@@ -18,6 +18,7 @@ pub(super) struct Fakes {
 }
 
 impl Fakes {
+    /// Makes everything up by this key, which all replicas share.
     pub(super) fn new(key: hmac::Key) -> Self {
         Self { key }
     }

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use crate::client_auth::verifiers::Verifiers;
 use crate::crypto::verifier::{ITERATIONS, SALT_BYTES};
 
-/// What the verifiers of all users have in common. It is counted anew whenever verifiers change,
-/// and read by every login without a lock.
+/// The facts that the verifiers of all users have in common. It is  counted anew whenever verifiers
+/// change, and read by every login without a lock.
 pub(super) struct Usual {
     /// The iteration count that most verifiers have; PostgreSQL's own where there are no users.
     iterations: AtomicU32,
@@ -22,8 +22,9 @@ pub(super) struct Usual {
     counting: Mutex<()>,
 }
 
-/// What a look at all users has found.
+/// The facts that a look at all users has found.
 pub(super) struct Seen {
+    /// Whether there are names of which no password has been read yet.
     pub(super) is_any_unread: bool,
     /// The iteration count of each user's verifiers.
     pub(super) iterations: Vec<u32>,
@@ -39,10 +40,13 @@ impl Usual {
         }
     }
 
+    /// The iteration count that most verifiers have, which an unknown user is shown too.
     pub(super) fn iterations(&self) -> u32 {
         self.iterations.load(Ordering::Relaxed)
     }
 
+    /// Whether there are names of which no password has been read yet, so that an unknown name may
+    /// be one of theirs.
     pub(super) fn is_any_unread(&self) -> bool {
         self.is_any_unread.load(Ordering::Relaxed)
     }

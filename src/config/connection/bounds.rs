@@ -33,7 +33,7 @@ pub enum BoundsError {
     /// account.
     #[error("{key}: the parameter's name does not begin with specs.parameter_prefix")]
     Parameter {
-        /// `password` or `external_id`
+        /// The item's field that names the parameter: `password` or `external_id`.
         key: &'static str,
     },
     /// The item names a secret outside the prefix, or by an ARN, which may lead into another

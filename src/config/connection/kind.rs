@@ -3,21 +3,21 @@
 
 use crate::config::reader::Value;
 
-/// `connections.*.type`
+/// The value of `connections.*.type`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Warehouse {
-    /// `redshift-serverless`: a workgroup.
+    /// The connection leads to a workgroup (`redshift-serverless`).
     Serverless,
-    /// `redshift`: a provisioned cluster.
+    /// The connection leads to a provisioned cluster (`redshift`).
     Provisioned,
 }
 
-/// `connections.*.identity`
+/// The value of `connections.*.identity`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Identity {
-    /// One login for all users.
+    /// All users share one login (`shared`).
     Shared,
-    /// One login for each user.
+    /// Each user has a login of its own (`per-user`).
     PerUser,
 }
 

@@ -23,9 +23,9 @@ pub(super) struct LoginFields<'a> {
 
 /// The keys about the users of a provisioned cluster, as they stand in the spec.
 pub(super) struct ClusterUsers {
-    /// `auto_create`
+    /// The value of `auto_create`: whether a login makes a database user that is missing.
     pub(super) auto_create: bool,
-    /// `db_groups`
+    /// The value of `db_groups`: the database groups that a login joins.
     pub(super) db_groups: Vec<String>,
 }
 
@@ -155,7 +155,7 @@ impl<'a> LoginFields<'a> {
         }
     }
 
-    /// What the fields say together. `None`: a problem was reported.
+    /// Reads what the fields say together. `None`: a problem was reported.
     pub(super) fn sound(self) -> Option<(LoginFrom, ClusterUsers)> {
         let Self { user, password, secret_id, identity, auto_create, db_groups, is_sound, .. } = self;
         let login_as = |user| match identity {

@@ -15,11 +15,11 @@ use crate::config::sections::Ca;
 /// lava's connection spec (docs/protocol/connection-spec.md 2), and docs/contract.md section 3.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConnSpec {
-    /// The connection's name.
+    /// The name under which clients ask for the connection.
     pub id: ConnId,
     /// `type`, and all that only this type has.
     pub target: Target,
-    /// Where the login comes from.
+    /// The source of the database login.
     pub login: LoginFrom,
     /// The roles under which AWS is asked.
     pub roles: Roles,
@@ -43,7 +43,7 @@ pub struct ConnSpec {
     pub password_duration: Duration,
     /// The name to send as SNI and to verify. `None`: the host.
     pub tls_server_name: Option<String>,
-    /// Which CAs may vouch for this warehouse, where not `[upstream] ca`.
+    /// The CAs that may vouch for this warehouse. `None`: those of `upstream.ca`.
     pub ca: Option<Ca>,
     /// A port of the connection's own: every login there is for this connection, disabled or not.
     pub listen: Option<SocketAddr>,
@@ -61,9 +61,9 @@ pub struct ConnSpec {
 /// The warehouse that a connection leads to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
-    /// `type = "redshift-serverless"`
+    /// The warehouse is a workgroup (`type = "redshift-serverless"`).
     Workgroup(Workgroup),
-    /// `type = "redshift"`
+    /// The warehouse is a provisioned cluster (`type = "redshift"`).
     Cluster(Cluster),
 }
 
@@ -77,15 +77,15 @@ pub struct Workgroup {
     pub shared_user_roles: bool,
 }
 
-/// A provisioned cluster.
+/// A provisioned cluster of Redshift.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cluster {
     /// `ClusterIdentifier`: 1–63 of `[a-z0-9-]`, read from the name of `host` where that is an
     /// endpoint's. `None`: the first label of a host that the secret has.
     pub id: Option<String>,
-    /// `AutoCreate` of GetClusterCredentials.
+    /// The value of `AutoCreate` for GetClusterCredentials.
     pub auto_create: bool,
-    /// `DbGroups` of GetClusterCredentials.
+    /// The value of `DbGroups` for GetClusterCredentials.
     pub db_groups: Vec<String>,
     /// Database users for whom IAM is not asked: neither for a `per-user` login, nor for an item of
     /// the table.
@@ -145,10 +145,10 @@ pub struct Roles {
     pub tags: BTreeMap<String, String>,
 }
 
-/// One role to assume.
+/// A role to assume, as one step of a chain.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct RoleHop {
-    /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`
+    /// The role's ARN: `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
     pub role_arn: String,
     /// The name of the SSM parameter that holds the external id; never the id itself.
     pub external_id: Option<String>,
@@ -166,7 +166,7 @@ impl ConnSpec {
 }
 
 impl Target {
-    /// `connections.*.type`
+    /// The word for this type in `connections.*.type`.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -31,8 +31,8 @@ pub enum BadPassword {
     /// A verifier is in lower case: `scram-sha-256$4096:…`.
     #[error("a SCRAM verifier in lower case: it begins with SCRAM-SHA-256, and case counts in all of it")]
     Case,
-    /// Only a part of a verifier is left, such as `…:STOREDKEY:SERVERKEY`, or blanks stand ahead of
-    /// it.
+    /// The text is but a part of a verifier, or has something ahead of it: only a part is left,
+    /// such as `…:STOREDKEY:SERVERKEY`, or blanks stand ahead of it.
     #[error("a part of a SCRAM verifier, or one with something ahead of it: store it whole and alone")]
     Part,
     /// The text is an MD5 hash: `md5` and 32 hexadecimal digits.

@@ -57,7 +57,7 @@ pub enum BadIdentity {
     Key(BadPem),
 }
 
-/// `listen.tls.client_ca` and `client_crl`
+/// The references of `listen.tls.client_ca` and `client_crl`.
 #[derive(Clone, Debug)]
 pub struct ClientCa {
     /// The CA certificates, as a PEM bundle.

@@ -141,7 +141,7 @@ fn identity(cert: Option<Value<'_>>, key: Option<Value<'_>>) -> Option<Identity>
     }
 }
 
-/// Reads `listen.proxy_protocol_from`.
+/// Reads the networks of `listen.proxy_protocol_from`.
 fn balancers(table: &mut Table<'_>) -> Vec<IpNet> {
     let Some(place) = table.take("proxy_protocol_from") else { return Vec::new() };
     let networks = place.texts(value::network);

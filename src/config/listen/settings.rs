@@ -34,7 +34,7 @@ pub struct Listen {
     pub clients: Option<ClientCa>,
 }
 
-/// `listen.tls.mode`
+/// The value of `listen.tls.mode`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TlsMode {
     /// Sessions without TLS are refused (default).
@@ -45,7 +45,7 @@ pub enum TlsMode {
     Disable,
 }
 
-/// `listen.tls.channel_binding`
+/// The value of `listen.tls.channel_binding`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChannelBinding {
     /// SCRAM-SHA-256-PLUS is offered inside TLS, where the certificate allows for it (default).

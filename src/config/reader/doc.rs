@@ -53,14 +53,14 @@ impl<'a> Doc<'a> {
         files.len() - 1
     }
 
-    /// Reports a problem.
+    /// Adds a problem, for which the configuration will be refused.
     pub(in crate::config) fn report(&self, location: Location, key: &str, message: impl Display) {
         self.problems
             .borrow_mut()
             .push((location, self.note(location, key, &message)));
     }
 
-    /// Adds a warning.
+    /// Adds a warning, with which the configuration can still be used.
     pub(in crate::config) fn warn(&self, location: Location, key: &str, message: impl Display) {
         self.warnings
             .borrow_mut()

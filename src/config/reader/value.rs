@@ -138,8 +138,8 @@ pub(in crate::config) fn if_given<'a, T>(
     value.map(|value| read(value).ok_or(Refused)).transpose()
 }
 
-/// One value, with its key and location. Each reader of it reports a problem and yields `None` when
-/// it refuses the value.
+/// A value of the configuration, with its key and location. Each reader of it reports a problem and
+/// yields `None` when it refuses the value.
 #[derive(Clone)]
 pub(in crate::config) struct Value<'a> {
     /// The document, which collects problems.

@@ -22,7 +22,7 @@ pub(crate) struct RightList {
     pub(crate) patterns: Patterns,
 }
 
-/// One name or glob of connections.
+/// A name or glob of connections that a user may open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Right<'a> {
     /// The pattern of the right: `*` is any run of characters, `?` is one.
@@ -56,7 +56,7 @@ impl Access {
         })
     }
 
-    /// All rights in their order.
+    /// Iterates over all rights in their order.
     pub fn rights(&self) -> impl Iterator<Item = Right<'_>> {
         self.0
             .iter()

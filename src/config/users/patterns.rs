@@ -11,7 +11,7 @@ use crate::config::value::{Glob, WILDCARDS};
 /// A list of names and globs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Patterns {
-    /// Each plain name once, sorted, with its index in the list.
+    /// The plain names, each once, sorted, with its index in the list.
     names: Box<[(Box<str>, usize)]>,
     /// The globs in the list's order, each with its index.
     globs: Box<[(Glob, usize)]>,
@@ -60,7 +60,7 @@ impl Patterns {
         glob.or(named.map(|(name, _)| &**name))
     }
 
-    /// All patterns in the list's order.
+    /// Iterates over all patterns in the list's order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         let names = self.names.iter().map(|(name, place)| (*place, &**name));
         let globs = self

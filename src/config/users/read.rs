@@ -102,7 +102,7 @@ fn rights(mut table: Table<'_>, known: &Known, groups: &Groups, tls: TlsMode) ->
     })
 }
 
-/// `users.*.auth`
+/// The value of `users.*.auth`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Auth {
     Password,

@@ -93,7 +93,7 @@ struct Said {
 pub(super) struct Union {
     /// The connections that the user may open.
     pub(super) connections: Access,
-    /// All places that the user or a group names; a group that names none adds none.
+    /// The places that the user or a group names; a group that names none adds none.
     pub(super) from: Vec<AllowedFrom>,
     /// Most sessions of the user: its own cap, else the largest of its groups'.
     pub(super) max_sessions: Option<usize>,

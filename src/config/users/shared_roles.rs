@@ -10,7 +10,7 @@ use super::user::User;
 use crate::config::connection::{ConnSpec, Workgroup};
 use crate::config::reader::Value;
 
-/// All users with entries of their own.
+/// The users with entries of their own, by name.
 pub(super) type Users = BTreeMap<String, Arc<User>>;
 
 /// Workgroups by the names of their connections.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::Parsed;
 use crate::address::is_in;
 
-/// One element of `from`: a place that clients may come from.
+/// An element of `from`: a place that clients may come from.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum AllowedFrom {
     /// A network, in CIDR; a single address is one of its full length.

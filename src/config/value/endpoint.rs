@@ -8,16 +8,16 @@ pub(crate) enum Endpoint {
     /// `WORKGROUP.ACCOUNT.REGION.redshift-serverless[-dev].amazonaws.com`, or what else the
     /// partition's names end with
     Serverless {
-        /// The first label, in lower case: DNS does not care, the API does.
+        /// The workgroup's name, which is the first label, in lower case: DNS does not care, the API does.
         workgroup: String,
-        /// The third label.
+        /// The Region, which is the third label.
         region: String,
     },
     /// `CLUSTER.ID.REGION.redshift.amazonaws.com`, or what else the partition's names end with
     Provisioned {
-        /// The first label, in lower case.
+        /// The cluster's name, which is the first label, in lower case.
         cluster: String,
-        /// The third label.
+        /// The Region, which is the third label.
         region: String,
     },
 }

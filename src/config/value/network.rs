@@ -58,7 +58,7 @@ pub(crate) fn host(text: &str) -> Parsed<String> {
     }
 }
 
-/// `listen.public_name`
+/// The value of `listen.public_name`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PublicName {
     /// A DNS name or an IP address without brackets.

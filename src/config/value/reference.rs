@@ -9,11 +9,11 @@ use super::text::visible;
 /// The place of a value that is not in the file itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reference {
-    /// `file:PATH` or a bare path.
+    /// The value is in a file (`file:PATH` or a bare path).
     File(PathBuf),
-    /// `env:NAME`
+    /// The value is in an environment variable (`env:NAME`).
     Env(String),
-    /// `ssm:NAME` or `secret:ID[#key]`
+    /// The value is kept at AWS (`ssm:NAME` or `secret:ID[#key]`).
     Remote(Remote),
 }
 

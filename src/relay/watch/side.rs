@@ -22,7 +22,7 @@ pub(super) struct Side {
 /// The result of a look at one side.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum State {
-    /// All bytes are acknowledged.
+    /// The side has acknowledged all bytes that it was sent.
     Settled,
     /// The side is to be looked at again after this time.
     Waiting(Duration),

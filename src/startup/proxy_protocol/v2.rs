@@ -16,11 +16,13 @@ const HEAD_BYTES: usize = 16;
 /// the subject of a certificate.
 pub(super) const MAX_PAYLOAD: usize = 4096;
 
-/// Types of fields (section 2.2).
+/// The type of the field that has a checksum of the header (section 2.2).
 const CRC32C: u8 = 0x03;
-/// Of AWS's own (Elastic Load Balancing, "Proxy protocol"), and its subtype for the id of the VPC
-/// endpoint.
+
+/// The type of AWS's own field (Elastic Load Balancing, "Proxy protocol").
 const AWS: u8 = 0xea;
+
+/// The subtype of [`AWS`]'s field that has the id of the VPC endpoint.
 const VPC_ENDPOINT_ID: u8 = 0x01;
 
 /// Reads a header of version 2.

@@ -21,17 +21,20 @@ pub(crate) enum Part {
     Server,
     /// The other certificates of `listen.tls.cert`.
     Issuer,
-    /// `listen.tls.client_ca`
+    /// A certificate of `listen.tls.client_ca`.
     ClientCa,
-    /// `listen.tls.client_crl`
+    /// A revocation list of `listen.tls.client_crl`.
     ClientCrl,
 }
 
 /// A certificate or list that the operator has to renew.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Aging {
+    /// The part of `[listen.tls]` that the certificate or list stands in.
     pub(crate) part: Part,
+    /// The words for the certificate or list in the log.
     pub(crate) name: String,
+    /// How far its term has run: not begun, about to end, or over.
     pub(crate) stage: Stage,
 }
 
@@ -41,7 +44,8 @@ pub(crate) struct Aging {
 pub(super) struct Reported(Mutex<HashMap<(Part, Term), (bool, SystemTime)>>);
 
 impl Aging {
-    /// Those of the terms that are not simply valid, each with the words for it.
+    /// Finds the terms that have not begun, are about to end or are over, each with the words for
+    /// it.
     pub(super) fn among(terms: &[(Part, Term)], now: SystemTime) -> impl Iterator<Item = (&(Part, Term), Self)> {
         terms.iter().filter_map(move |key| {
             let (part, term) = key;

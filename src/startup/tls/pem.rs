@@ -8,19 +8,23 @@ pub(crate) struct ListenerPem {
     /// The certificate chain and its key. `None`: there are none, and one is made for loopback
     /// names.
     pub(crate) identity: Option<IdentityPem>,
-    /// What clients' certificates are verified by. `None`: clients are not asked for any.
+    /// The texts that clients' certificates are verified by. `None`: clients are not asked for any.
     pub(crate) clients: Option<ClientCaPem>,
 }
 
 /// The certificate chain, and the key that belongs to it.
 pub(crate) struct IdentityPem {
+    /// The text of `listen.tls.cert`: the chain in PEM, the proxy's own certificate first.
     pub(crate) cert: Secret,
+    /// The text of `listen.tls.key`: the private key in PEM.
     pub(crate) key: Secret,
 }
 
 /// The CA bundle of clients, and the revocation lists where there are any.
 pub(crate) struct ClientCaPem {
+    /// The text of `listen.tls.client_ca`: a bundle of certificates in PEM.
     pub(crate) ca: Secret,
+    /// The text of `listen.tls.client_crl`: revocation lists in PEM. `None`: there are none.
     pub(crate) crl: Option<Secret>,
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Batch {
 }
 
 impl Queue {
-    /// All lines dropped since the start: for the metric `log_lines_dropped_total`.
+    /// The number of lines dropped since the start, for the metric `log_lines_dropped_total`.
     pub(super) fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }

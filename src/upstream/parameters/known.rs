@@ -30,13 +30,14 @@ pub(super) enum Treatment {
 /// Parameters that are treated alike, and why.
 #[derive(Debug)]
 pub(super) struct KnownParameter {
-    /// Their names; clients may write them in any case.
+    /// The names of the parameters; clients may write them in any case.
     pub(super) names: &'static [&'static str],
-    /// How they are treated.
+    /// The treatment of the parameters.
     pub(super) treatment: Treatment,
-    /// Why they are not passed on as they are; for the log and the documentation.
+    /// The reason why the parameters are not passed on as they are, for the log and the
+    /// documentation.
     pub(super) why: &'static str,
-    /// Where that is known from; for the documentation.
+    /// The source of what is known of the parameters, for the documentation.
     #[cfg_attr(not(test), expect(dead_code, reason = "the test that compares it with the documentation reads it"))]
     source: &'static str,
 }

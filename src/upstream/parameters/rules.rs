@@ -32,7 +32,7 @@ pub(super) struct Rules<'a> {
     pub(super) spec: &'a ConnSpec,
     /// The values for the template of application_name.
     pub(super) asker: &'a Asker<'a>,
-    /// Collects [`super::Passed::missing_timeouts`].
+    /// The names for [`super::Passed::missing_timeouts`], collected so far.
     pub(super) missing_timeouts: Vec<&'static str>,
 }
 

@@ -10,7 +10,7 @@ use crate::cli::check::context::{Context, Explanation};
 use crate::config::SpecsTable;
 use crate::fault;
 
-/// What to do where the SDK's chain finds no credentials.
+/// The fix where the SDK's chain finds no credentials.
 const NO_CREDENTIALS: &str = "give this machine an identity: a task role, an instance profile, EKS Pod Identity, or AWS_PROFILE or \
      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
 
@@ -74,7 +74,7 @@ pub(super) fn explain(error: &AwsError, context: &Context) -> Explanation {
     }
 }
 
-/// What to do about a final refusal by AWS.
+/// The fix for a final refusal by AWS.
 fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     match code {
         _ if denied::is_denial(code) => denied::fix(call, text, context),
@@ -83,13 +83,13 @@ fn refused(call: &Call, code: &str, text: &str, context: &Context) -> String {
     }
 }
 
-/// What to do where nothing is known of a code.
+/// The fix where nothing is known of AWS's code.
 fn incorrect(call: &Call, code: impl fmt::Display) -> String {
     format!("correct what {} was asked for: {code} in its API reference", call.operation)
 }
 
-/// What to do where all session tags together are too long: those asked for here, and those that
-/// the caller's own session passes on.
+/// The fix where all session tags together are too long: those asked for here, and those that the
+/// caller's own session passes on.
 fn packed(context: &Context) -> String {
     let has_tags = context
         .spec
@@ -133,7 +133,7 @@ pub(crate) fn is_unreachable(error: &AwsError) -> bool {
     }
 }
 
-/// What to do where AWS itself fails.
+/// The fix where AWS itself fails.
 fn away(call: &Call, code: &Code, context: &Context) -> String {
     let (service, region) = (call.operation.service(), context.region_of(call));
     format!("AWS fails ({code}): try again, and see {service} in {region} at health.aws.amazon.com")

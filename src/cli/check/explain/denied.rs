@@ -13,7 +13,7 @@ pub(super) fn is_denial(code: &str) -> bool {
     DENIED.contains(&code)
 }
 
-/// What to do where no policy allows a call.
+/// The fix where no policy allows a call.
 pub(super) fn fix(call: &Call, text: &str, context: &Context) -> String {
     let caller = context.caller_of(call);
     if text.contains("explicit deny") {

@@ -18,7 +18,7 @@ pub(super) struct Denial<'t> {
 }
 
 impl<'t> Denial<'t> {
-    /// Reads AWS's message.
+    /// Reads AWS's message about a call that no policy allows.
     pub(super) fn read(text: &'t str) -> Self {
         let behind = |mark: &str| -> Option<&'t str> {
             let word = text.split_once(mark)?.1.split_whitespace().next()?;

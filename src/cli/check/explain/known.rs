@@ -12,7 +12,7 @@ struct Known {
     codes: &'static [&'static str],
     /// Words, one of which are in its text; empty where the text does not matter.
     marks: &'static [&'static str],
-    /// What to do. [`value`] says what stands for the names in braces.
+    /// The fix. [`value`] says what stands for the names in braces.
     fix: &'static str,
 }
 
@@ -200,13 +200,13 @@ const UNUSABLE: &[Known] = &[
     },
 ];
 
-/// What to do about a refusal. `None`: nothing is known of this code.
+/// The fix for a refusal. `None`: nothing is known of its code.
 pub(super) fn refused(call: &Call, code: &str, text: &str, context: &Context) -> Option<String> {
     let known = find(REFUSED, call.operation, Some(code), text)?;
     Some(fill(known.fix, |name| value(name, call, context)))
 }
 
-/// What to do about an answer, or a stored value, that will not do.
+/// The fix for an answer, or a stored value, that cannot be used.
 pub(super) fn unusable(call: &Call, why: &str, context: &Context) -> String {
     // The last row is of whatever is left.
     let fix = find(UNUSABLE, call.operation, None, why).map_or("", |known| known.fix);
@@ -222,7 +222,7 @@ fn find(table: &'static [Known], operation: Operation, code: Option<&str>, text:
     })
 }
 
-/// What stands for a name in a fix. `None`: it is no name, but part of the text.
+/// The text that stands for a name in a fix. `None`: the word is no name, but part of the text.
 fn value(name: &str, call: &Call, context: &Context) -> Option<String> {
     let secret_id = context
         .spec

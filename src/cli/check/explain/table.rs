@@ -73,7 +73,7 @@ pub(super) fn overstepped(error: &BoundsError, table: &SpecsTable) -> Explanatio
     }
 }
 
-/// What to do about a GetItem that is not answered in time.
+/// The fix for a GetItem that is not answered in time.
 pub(super) fn late(region: &str) -> String {
     format!(
         "see whether this machine has a way to dynamodb in {region}; a read of the table may take credentials.timeout, \
@@ -81,7 +81,7 @@ pub(super) fn late(region: &str) -> String {
     )
 }
 
-/// What to do about a GetItem that is throttled.
+/// The fix for a GetItem that is throttled.
 pub(super) fn throttled(table: &SpecsTable) -> String {
     format!(
         "wait a minute and try again; if it stays so, give {} more read capacity (or have it on demand), or raise \

@@ -13,7 +13,7 @@ pub(crate) fn token_unread(path: &Path, error: &io::Error) -> Explanation {
     Explanation::new(plain(&what), fix(path, error.kind()))
 }
 
-/// What to do about a web identity token that cannot be read from its file.
+/// The fix for a web identity token that cannot be read from its file.
 pub(super) fn fix(path: &Path, kind: ErrorKind) -> String {
     let path = path.display();
     match kind {

@@ -5,7 +5,7 @@ use super::words::{is_about_credentials, is_about_region, last_cause};
 use crate::aws::{Call, Code, partition};
 use crate::cli::check::context::{Context, Explanation};
 
-/// What to do where no Region is known.
+/// The fix where no Region is known.
 pub(super) const NO_REGION: &str = "set aws.region, or the connection's region";
 
 /// Explains why AWS did not answer. `None`: it did, and fails itself.

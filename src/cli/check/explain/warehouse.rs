@@ -9,12 +9,12 @@ use crate::cli::check::context::{Context, Explanation};
 use crate::config::{ConnSpec, Target};
 use crate::upstream::{ServerError, UpstreamError};
 
-/// Explains an error.
+/// Explains an error of the way to a warehouse, or of a login there.
 pub(super) fn explain(error: &UpstreamError, context: &Context) -> Explanation {
     Explanation::new(causes(error), fix(error, context))
 }
 
-/// What to do about an error.
+/// The fix for an error of the way to a warehouse, or of a login there.
 fn fix(error: &UpstreamError, context: &Context) -> String {
     let Context { host, port, .. } = context;
     match error {
@@ -100,7 +100,7 @@ fn distrusted(source: &io::Error, context: &Context) -> String {
     }
 }
 
-/// What to do about a login that is refused with an SQLSTATE of class 28.
+/// The fix for a login that is refused with an SQLSTATE of class 28.
 fn not_let_in(error: &ServerError, context: &Context) -> String {
     let database = quoted(&context.database);
     let name = context.db_user.as_deref().unwrap_or_default();
@@ -131,7 +131,7 @@ fn not_let_in(error: &ServerError, context: &Context) -> String {
     )
 }
 
-/// What to do about a login that is refused with any other SQLSTATE.
+/// The fix for a login that is refused with an SQLSTATE of another class than 28.
 fn refused(error: &ServerError, context: &Context) -> String {
     let user = quoted(context.db_user.as_deref().unwrap_or_default());
     let database = quoted(&context.database);
