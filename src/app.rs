@@ -39,7 +39,7 @@ pub struct App {
     /// The acceptors' tasks hold it too. It has the current configuration and everything that
     /// sessions share.
     acceptor: Arc<Acceptor>,
-    /// Stops the acceptors.
+    /// Tells the acceptors to stop, once it is cancelled.
     closing: CancellationToken,
     acceptors: TaskTracker,
     /// The references of the configuration. The task that reads them holds it too.
@@ -59,7 +59,8 @@ pub struct Counts {
     /// authenticated.
     pub handshakes: usize,
     /// Sessions that hold a permit of `max_sessions`: authenticated clients alone, from the permit
-    /// to the end of the session. Fewer than [`Counts::tasks`].
+    /// to the end of the session. Never more than
+    /// [`Counts::tasks`].
     pub sessions: usize,
     /// Cancel keys of live sessions.
     pub cancel_keys: usize,

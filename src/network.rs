@@ -21,9 +21,9 @@ pub struct Probes {
     /// Pause between two keepalive probes. The first one goes out after `upstream.keepalive` of
     /// silence.
     pub interval: Duration,
-    /// How many probes in a row may stay unanswered.
+    /// The number of TCP keepalive probes in a row that may stay unanswered.
     pub count: u32,
-    /// How long bytes that were sent may stay unacknowledged.
+    /// The time for which bytes that were sent may stay unacknowledged.
     pub unacknowledged: Duration,
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Client {
     pub(crate) wire: Wire,
     /// The facts of the client's TLS. `None`: the client is in clear.
     pub(crate) tls: Option<TlsSession>,
-    /// Where the client is, as its socket or the balancer's PROXY header says.
+    /// The client's address and VPC endpoint, as its socket or the balancer's PROXY header says.
     pub(crate) peer: Peer,
     /// The startup message's parameters.
     pub(crate) startup: StartupParams,

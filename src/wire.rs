@@ -36,7 +36,7 @@ pub(crate) const SSL_REQUEST: u32 = 80_877_103;
 /// The code of a GSSENCRequest, in place of a protocol version (pqcomm.h).
 pub(crate) const GSSENC_REQUEST: u32 = 80_877_104;
 
-/// How much is read at a time during login.
+/// The most bytes that one read takes during login.
 const READ_BYTES: usize = 4096;
 
 /// Most that is taken of a peer ahead of its turn, in bytes; the rest waits with the kernel.

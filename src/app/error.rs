@@ -9,7 +9,7 @@ use crate::client_auth::AccountsError;
 use crate::startup::tls::ServerTlsError;
 use crate::upstream::ClientTlsError;
 
-/// Why the proxy did not start.
+/// The reason why the proxy did not start.
 #[derive(Debug, Error)]
 pub enum AppError {
     /// The listener's certificate or its settings for TLS cannot be used.

@@ -75,7 +75,7 @@ struct State {
     load: Option<KeyLoad>,
     /// The time at which the last load failed, or a refusal of AWS's called for a load.
     paused: Option<Instant>,
-    /// Why the last load failed.
+    /// The error of the last load. `None`: it brought keys, or there was none.
     error: Option<SharedError>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Skew(Arc<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// How many seconds AWS's clock is ahead.
+    /// The seconds by which AWS's clock is ahead of this machine's.
     secs: AtomicI64,
     /// Whether the clock was off at some time, and some client of the SDK may still sign by that.
     was_off: AtomicBool,

@@ -44,9 +44,9 @@ pub(super) struct Held<V> {
     pub(super) value: Arc<V>,
     /// The moment at which the value was fetched.
     pub(super) landed: Moment,
-    /// How long after it was fetched it is due for the next fetch.
+    /// The time from one fetch of the value to the moment at which the next is due.
     pub(super) fresh_for: Duration,
-    /// How long after it was fetched it is served at all.
+    /// The time for which the value is served at all, counted from its fetch.
     pub(super) served_for: Duration,
     /// Whether a lookup found the value here and was given it. Those who waited for the flight that
     /// fetched it do not count: a value that nobody asks for again is not refreshed ahead.

@@ -13,7 +13,7 @@ use super::shared::{Cache, Fetch, OutcomeOf};
 pub(crate) struct Snapshot<V, E> {
     /// The value that is held, even if it is not served any more.
     pub(crate) value: Option<Arc<V>>,
-    /// When the value expires. `None`: never, or there is none.
+    /// The time at which the value expires. `None`: it never does, or there is no value.
     pub(crate) expires_at: Option<SystemTime>,
     /// The error of the last flight. `None`: it brought a value, or there was none.
     pub(crate) last_error: Option<Arc<E>>,
@@ -73,7 +73,7 @@ impl<S: Fetch> Cache<S> {
         self.entries.remove_if_mut(key, |_, entry| entry.forget());
     }
 
-    /// How many entries there are.
+    /// The number of entries, those without a value included.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

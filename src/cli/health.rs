@@ -35,7 +35,7 @@ pub(crate) enum Unhealthy {
     Unreachable {
         /// The address that was asked.
         address: SocketAddr,
-        /// How connecting, writing or reading failed.
+        /// The error of connecting, writing or reading.
         source: io::Error,
     },
     /// The program that listens at this address does not answer as PostgreSQL does.

@@ -299,7 +299,8 @@ impl Accounts {
         if let AnyEntry::Listed(listed) = &self.any { Some(listed) } else { None }
     }
 
-    /// How unknown users are asked: like those of `users."*"` where any name may be one of them.
+    /// The way in which unknown users are asked for a password: like those of `users."*"` where any
+    /// name may be one of them.
     fn method_for_unknown(&self) -> Method {
         self.listed()
             .map_or(Method::Auto, |listed| listed.any.rights.method)

@@ -14,7 +14,7 @@ pub(crate) struct DbLogin {
     pub(crate) user: String,
     /// The password of the user.
     pub(crate) password: Secret,
-    /// When the password expires, by AWS's clock. `None`: never.
+    /// The time at which the password expires, by AWS's clock. `None`: it never does.
     pub(crate) expires_at: Option<SystemTime>,
 }
 

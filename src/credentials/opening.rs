@@ -32,7 +32,7 @@ pub(crate) struct Opening {
     pub(super) endpoint: Option<(EndpointKey, Arc<FoundEndpoint>)>,
 }
 
-/// Where a login came from, and so what to reject when the warehouse refuses it.
+/// The source of a login, and so what to reject when the warehouse refuses the login.
 pub(super) enum LoginSource {
     /// AWS minted the login.
     Minted(LoginKey),

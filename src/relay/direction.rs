@@ -57,7 +57,7 @@ impl Direction {
         Self { held, unflushed: false, at_end, read_to_end: false, state: State::Open, bytes: first.len() as u64 }
     }
 
-    /// How many bytes were read so far.
+    /// The number of bytes that were read so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -35,7 +35,8 @@ pub(super) struct Ending<'s, 'p> {
     changed: Pin<&'p mut Notified<'s>>,
     limits: &'p SessionLimits,
     started: Instant,
-    /// When the session was last busy or moved bytes; kept only where there is an `idle_timeout`.
+    /// The time at which the session was last busy or moved bytes; kept only where there is an
+    /// `idle_timeout`.
     active: Instant,
     was_idle: bool,
     /// The lifetime is over, but the session was not idle then.

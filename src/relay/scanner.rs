@@ -8,9 +8,9 @@ const HEADER_BYTES: usize = 5;
 #[derive(Default)]
 pub(super) struct Scanner {
     header: [u8; HEADER_BYTES],
-    /// How many bytes of the header have come.
+    /// The number of bytes of the header that have come.
     have: usize,
-    /// How many bytes of the body are still to come.
+    /// The number of bytes of the body that are still to come.
     left: u64,
     /// The first byte of the body is still to come.
     fresh: bool,

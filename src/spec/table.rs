@@ -65,7 +65,7 @@ struct Reader {
     seen: Mutex<HashMap<ConnId, Option<Fingerprint>>>,
 }
 
-/// What is remembered of an item from earlier reads.
+/// The memory that earlier reads have left of an item.
 enum Seen {
     /// No read has found the item yet, or it is beyond the cap.
     Never,

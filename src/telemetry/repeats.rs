@@ -59,9 +59,9 @@ pub(crate) enum Verdict {
 pub(crate) struct Repeats(Mutex<HashMap<LineKind, Seen>>);
 
 struct Seen {
-    /// When the first line of the last second was written.
+    /// The time at which the first line of the last second was written.
     since: Instant,
-    /// How many lines were written in that second.
+    /// The number of lines that were written in the second from `since` on.
     written: u32,
     left_out: u64,
 }

@@ -26,7 +26,7 @@ pub enum ClientTlsError {
     /// Returned if the built-in bundle or the file is no bundle of certificates.
     #[error("{path}: {why}")]
     Bundle {
-        /// The path of the bundle, or the words for the built-in one.
+        /// The path of the bundle; for the built-in one, that in the source tree.
         path: PathBuf,
         /// The flaw of the bundle.
         why: BadPem,

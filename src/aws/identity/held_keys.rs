@@ -21,7 +21,7 @@ pub(super) struct HeldKeys {
     /// The keys as the source gave them, with their expiry if they have one.
     pub(super) keys: Credentials,
     loaded: Instant,
-    /// How long they were to live when they were loaded. `None`: they have no end.
+    /// The life that the keys had left when they were loaded. `None`: they have no end.
     life: Option<Duration>,
     /// The ARN of the identity that the keys belong to. `None`: AWS was not asked.
     pub(super) principal: Option<String>,

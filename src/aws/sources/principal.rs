@@ -13,7 +13,7 @@ use crate::aws::arn::Arn;
 pub(in crate::aws) struct PrincipalLookup {
     /// The SDK's settings, which the client of STS is made of.
     pub(in crate::aws) config: SdkConfig,
-    /// Where STS is. `None`: where the SDK says.
+    /// The URL of STS's endpoint. `None`: the SDK chooses it.
     pub(in crate::aws) endpoint_url: Option<String>,
     /// The Region to ask in where the configuration has none: the first that was called.
     pub(in crate::aws) called: Arc<OnceLock<Region>>,

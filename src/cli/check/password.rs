@@ -111,7 +111,7 @@ async fn listed(
     }
 }
 
-/// What a read of a password, or of a listing of passwords, came to where AWS did not fail.
+/// The outcome of a read of a password, or of a listing of passwords, where AWS did not fail.
 enum PasswordRead<T> {
     /// The value was read.
     Value(T),

@@ -17,7 +17,7 @@ pub(crate) struct CheckStep {
     /// The thing that the step was about, as a role or an address; empty where the name says it
     /// all.
     pub(crate) subject: String,
-    /// How long the step took.
+    /// The time that the step took.
     pub(crate) took: Duration,
     /// The facts that the step found out; may be empty.
     pub(crate) detail: String,

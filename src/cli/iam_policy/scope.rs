@@ -13,7 +13,7 @@ pub(super) const REGION: &str = "REGION";
 pub(super) struct ArnScope {
     /// The partition: `aws`, `aws-cn`, ……
     pub(super) partition: String,
-    /// The Region.
+    /// The Region, as `ap-southeast-2`, or a placeholder for it.
     pub(super) region: String,
     /// The number of the account.
     pub(super) account: String,
@@ -57,7 +57,7 @@ pub(super) struct WarehouseEndpoint {
     pub(super) name: String,
     /// The account, which only endpoints of Serverless name.
     pub(super) account: Option<String>,
-    /// The Region.
+    /// The Region that the host name has.
     pub(super) region: String,
 }
 

@@ -51,7 +51,8 @@ pub struct ConnSpec {
     pub max_sessions: usize,
     /// The application_name that the warehouse is told.
     pub application_name: NameTemplate,
-    /// Which of the client's startup parameters the warehouse gets, and which others.
+    /// The rules for startup parameters: those of the client's that the warehouse gets, and others
+    /// besides.
     pub startup_parameters: StartupPolicy,
     /// The bounds on whoever wrote the spec. `None`: it stands in the configuration file, which
     /// nothing bounds.

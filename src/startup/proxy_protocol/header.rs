@@ -15,7 +15,7 @@ pub(crate) enum ProxyError {
     Malformed(&'static str),
 }
 
-/// How far the bytes read so far go.
+/// The outcome of parsing the bytes of a header that were read so far.
 pub(super) type Parsed = Result<Progress, ProxyError>;
 
 /// How much of a header has been read.

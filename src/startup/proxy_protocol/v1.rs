@@ -34,7 +34,7 @@ pub(super) fn parse(header: &[u8]) -> Parsed {
     }
 }
 
-/// What a whole line of version 1 says of the client.
+/// The outcome of reading a whole line of version 1.
 #[derive(Debug)]
 enum Line {
     /// The line names the client.

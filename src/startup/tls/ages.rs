@@ -34,12 +34,12 @@ pub(crate) struct Aging {
     pub(crate) part: Part,
     /// The words for the certificate or list in the log.
     pub(crate) name: String,
-    /// How far its term has run: not begun, about to end, or over.
+    /// The stage of its term: not begun, about to end, or over.
     pub(crate) stage: Stage,
 }
 
-/// What the log has said of each part: whether it breaks logins, and when that was. The listener's
-/// settings hold it; nothing is logged under its lock.
+/// The memory of what the log has said of each part: whether it breaks logins, and when that was.
+/// The listener's settings hold it; nothing is logged under its lock.
 #[derive(Default)]
 pub(super) struct Reported(Mutex<HashMap<(Part, Term), (bool, SystemTime)>>);
 

@@ -19,7 +19,7 @@ struct Shared {
     state: Mutex<State>,
     /// Signalled when the queue is no longer empty, or is closing.
     changed: Condvar,
-    /// How many lines were dropped since the start.
+    /// The number of lines dropped since the start.
     dropped: AtomicU64,
 }
 
@@ -40,9 +40,9 @@ struct State {
 pub(super) struct Batch {
     /// The lines, the note ahead of the others.
     pub(super) bytes: Vec<u8>,
-    /// How many of the bytes are the note.
+    /// The length of the note, in bytes; 0 where there is none.
     pub(super) note: usize,
-    /// How many lines that belong behind it were dropped.
+    /// The number of lines dropped that belong behind the batch.
     pub(super) dropped: u64,
 }
 
