@@ -13,8 +13,8 @@ use crate::upstream::{UpstreamConn, UpstreamError};
 /// and the log are both made of these, by [`Session::happened`](super::registry::Session::happened)
 /// alone.
 pub(super) enum Event<'a> {
-    /// It is known where the client is: at the socket's address, or where a load balancer's PROXY
-    /// header says. Happens once to every connection, before TLS.
+    /// The client's address is known: the socket's, or that which a load balancer's PROXY header
+    /// names. Happens once to every connection, before TLS.
     Located(IpAddr),
     /// The client has sent its startup message. `known_as` is the user's name, or what stands for a
     /// name that nobody has: people type passwords there.

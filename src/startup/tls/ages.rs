@@ -32,7 +32,7 @@ pub(crate) enum Part {
 pub(crate) struct Aging {
     /// The part of `[listen.tls]` that the certificate or list stands in.
     pub(crate) part: Part,
-    /// The words for the certificate or list in the log.
+    /// The subject of the certificate, or the issuer of the list, without control characters.
     pub(crate) name: String,
     /// The stage of its term: not begun, about to end, or over.
     pub(crate) stage: Stage,
