@@ -20,10 +20,13 @@ use crate::listener::{self, Acceptor, Workers};
 use crate::network::Network;
 use crate::references::{References, Watch};
 use crate::startup::tls::by_the_hour;
+use crate::stop::Phase;
 
 pub use self::error::AppError;
 use self::parts::listeners;
 pub(crate) use self::parts::{routes, table_timeout};
+pub use crate::session::{Facts, Stage};
+pub use crate::session_id::SessionId;
 
 mod drain;
 mod error;
@@ -97,7 +100,7 @@ impl App {
         let references =
             References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(max_wait)))), max_wait);
         let pem = parts::listener_pem(&config.listen, &references).await;
-        let shared = Arc::new(parts::shared(&config, &pem, network, logins)?);
+        let shared = Arc::new(parts::shared(&pem, network, logins)?);
         let first = Arc::new(parts::live(&config, &pem, network, &shared, &clock, &control).await?);
         let live = Arc::new(ArcSwap::new(Arc::clone(&first)));
         let repeats = Arc::clone(&shared.repeats);
@@ -166,12 +169,36 @@ impl App {
     /// The bans that are in force, in the order in which they end.
     #[must_use]
     pub fn bans(&self) -> Vec<Ban> {
-        self.acceptor.shared.bans.list()
+        let Acceptor { shared, live, .. } = &*self.acceptor;
+        shared.bans.list(&live.load().limits.bans)
     }
 
     /// Ends all bans of an address, and returns how many there were.
     pub fn unban(&self, address: IpAddr) -> usize {
-        self.acceptor.shared.bans.lift(address)
+        let Acceptor { shared, live, .. } = &*self.acceptor;
+        shared.bans.lift(&live.load().limits.bans, address)
+    }
+
+    /// The connections of clients, from accept to close, by their ids: what is known of each now,
+    /// the oldest first.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<(SessionId, Facts)> {
+        let entries = self.acceptor.shared.sessions.list();
+        entries
+            .iter()
+            .map(|entry| (entry.id(), entry.facts()))
+            .collect()
+    }
+
+    /// Ends the session of this id at once, as a shutdown that waits no longer would, and returns
+    /// whether there was one. It is listed until its client and the warehouse have been told.
+    pub fn end_session(&self, id: &str) -> bool {
+        let entries = self.acceptor.shared.sessions.list();
+        let entry = entries.iter().find(|entry| entry.id().as_str() == id);
+        if let Some(entry) = entry {
+            entry.end(Phase::Now);
+        }
+        entry.is_some()
     }
 
     /// Reads the references of the configuration again, now.

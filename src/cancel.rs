@@ -73,6 +73,7 @@ pub(crate) enum Cancelled {
 /// All cancel keys: those of live sessions, those of sessions that have just ended, and a count of
 /// guesses. All sessions share one. A shard of its map is locked for a look-up or an insertion,
 /// never across an await.
+#[derive(Default)]
 pub(crate) struct CancelKeys {
     /// The live keys by pid, which several servers may use at once.
     by_pid: DashMap<u32, Vec<(CancelKey, Arc<CancelTarget>)>>,
@@ -89,11 +90,6 @@ pub(crate) struct Registered {
 }
 
 impl CancelKeys {
-    /// Starts without keys. No misses are counted of the networks in `exempt`.
-    pub(crate) fn new(exempt: &[IpNet]) -> Self {
-        Self { by_pid: DashMap::new(), ended: EndedKeys::default(), misses: Misses::new(exempt) }
-    }
-
     /// Makes a key for a session, with the warehouse's pid. `None`: the system gives no randomness.
     pub(crate) fn register(self: &Arc<Self>, target: CancelTarget) -> Option<Registered> {
         let pid = target.key.pid;
@@ -113,8 +109,8 @@ impl CancelKeys {
 
     /// Passes a request on to its session's warehouse, if there is one. A right key is served
     /// whatever else came from its address; only a wrong key of a pid that some session has is a
-    /// miss.
-    pub(crate) async fn forward(&self, from: IpAddr, key: &CancelKey) -> Cancelled {
+    /// miss, and none from the networks in `exempt` is counted.
+    pub(crate) async fn forward(&self, from: IpAddr, key: &CancelKey, exempt: &[IpNet]) -> Cancelled {
         if let Some(target) = self.find(key) {
             return target.cancel().await;
         }
@@ -124,7 +120,7 @@ impl CancelKeys {
         if !self.by_pid.contains_key(&key.pid) {
             return Cancelled::Unknown;
         }
-        match self.misses.count(from, key.pid) {
+        match self.misses.count(exempt, from, key.pid) {
             Miss::Counted => Cancelled::Missed,
             Miss::TooMany => Cancelled::Limited,
         }

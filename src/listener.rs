@@ -160,11 +160,11 @@ impl Acceptor {
         // It fails on a socket that is already dead.
         let Ok(socket) = prepared else { return };
         let Some(worker) = self.workers.next() else { return };
-        let handshakes = &self.shared.handshakes;
+        let (handshakes, limits) = (&self.shared.handshakes, live.limits.handshakes);
         let handshake = if proxy_protocol::is_balancer(address, &live.balancers) {
-            handshakes.acquire_behind_balancer(address.ip())
+            handshakes.acquire_behind_balancer(address.ip(), limits)
         } else {
-            handshakes.acquire(address.ip())
+            handshakes.acquire(address.ip(), limits)
         };
         let session = self.shared.sessions.register(address.ip());
         let (shared, port_of) = (Arc::clone(&self.shared), port_of.cloned());

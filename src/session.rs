@@ -13,6 +13,7 @@ use self::cancels::{cancel, cancel_abandoned};
 use self::connect::connect;
 pub(crate) use self::error::SessionError;
 use self::event::Event;
+pub use self::facts::{Facts, Stage};
 pub(crate) use self::live::Live;
 use self::login::Login;
 pub(crate) use self::registry::{Session, Sessions};
@@ -117,7 +118,7 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
         Ok(Accepted::Client(client)) => client,
         Ok(Accepted::Cancel(wire, key)) => {
             drop(unproven); // no cap counts a cancel request
-            cancel(&shared.cancels, session, wire, &key).await;
+            cancel(&login, wire, &key).await;
             return None;
         }
         Ok(Accepted::Unsupported(wire, Version { major, minor })) => {
@@ -174,7 +175,7 @@ impl Login<'_> {
             .await?
             .unwrap_or_else(|| Peer::at(address));
         self.session.happened(&Event::Located(peer.address.ip()));
-        unproven.moved(peer.address.ip());
+        unproven.moved(peer.address.ip(), self.live.limits.handshakes);
         unproven
             .within(startup::accept(socket, peer, &self.live.tls, || unproven.has_spoken()))
             .await
@@ -215,12 +216,16 @@ impl Login<'_> {
             Named::Known(spec) => spec,
             Named::InTable(look_up) => {
                 // Without room for a session, whatever the spec says, nothing is looked up.
-                shared.caps.check_user(&principal.user, max_of_user)?;
+                shared
+                    .caps
+                    .check_user(&principal.user, max_of_user, live.limits.max_sessions)?;
                 live.specs.look_up(&principal, look_up).await?
             }
         };
         session.happened(&Event::Permitted(&spec.id));
-        let permit = shared.caps.acquire(&spec, &principal.user, max_of_user)?;
+        let permit = shared
+            .caps
+            .acquire(&spec, &principal.user, max_of_user, live.limits.max_sessions)?;
         spec::check_enabled(&spec)?;
         client
             .wire
@@ -237,7 +242,10 @@ impl Login<'_> {
         let accounts = &self.live.accounts;
         let address = client.peer.address.ip();
         let counted_as = accounts.counted_as(user.name(), known_as);
-        let attempt = self.shared.bans.start_attempt(address, &counted_as)?;
+        let attempt = self
+            .shared
+            .bans
+            .start_attempt(&self.live.limits.bans, address, &counted_as)?;
         let verified = client_auth::verify(client, accounts, user, &attempt).await;
         attempt.finish(match &verified {
             Ok(_) => Outcome::Right,

@@ -8,7 +8,7 @@ const LENGTH: usize = 12;
 /// The id of a session: twelve characters of `[0-9a-z]`, 62 bits, so that ids do not repeat in a
 /// log.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct SessionId([u8; LENGTH]);
+pub struct SessionId([u8; LENGTH]);
 
 impl SessionId {
     /// Makes a new id. It is a name, not a secret.
@@ -25,7 +25,8 @@ impl SessionId {
     }
 
     /// The id as text.
-    pub(crate) fn as_str(&self) -> &str {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

@@ -7,14 +7,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::error::AppError;
-use crate::cancel::CancelKeys;
 use crate::client_auth::Accounts;
 use crate::clock::Clock;
 use crate::config::{Config, Listen, Material};
 use crate::credentials::Logins;
+use crate::limits::ClientLimits;
 use crate::limits::bans::Bans;
-use crate::limits::caps::Caps;
-use crate::limits::handshakes::Handshakes;
 use crate::listener::{self, Bound, Ports};
 use crate::network::{Network, Probes};
 use crate::references::References;
@@ -32,22 +30,16 @@ use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
 ///
 /// # Errors
 /// `ServerTls` of [`AppError`].
-pub(super) fn shared(
-    config: &Config,
-    pem: &ListenerPem,
-    network: &Network,
-    logins: Arc<Logins>,
-) -> Result<Shared, AppError> {
-    let limits = &config.limits;
+pub(super) fn shared(pem: &ListenerPem, network: &Network, logins: Arc<Logins>) -> Result<Shared, AppError> {
     let repeats = Arc::new(Repeats::default());
     Ok(Shared {
         sessions: Sessions::new(Arc::clone(&repeats)),
-        handshakes: Handshakes::new(limits.max_handshakes, limits.max_handshakes_per_address),
-        caps: Caps::new(limits.max_sessions),
+        handshakes: Arc::default(),
+        caps: Arc::default(),
         fake_salt_key: fake_salt_key(pem)?,
-        bans: Bans::new(limits.bans.clone()),
+        bans: Bans::default(),
         logins,
-        cancels: Arc::new(CancelKeys::new(&limits.bans.exempt)),
+        cancels: Arc::default(),
         paths: Paths::new(Arc::clone(&network.look_up)),
         repeats,
     })
@@ -80,6 +72,7 @@ pub(super) async fn live(
         accounts,
         specs: specs(config, &shared.logins, clock, control),
         routes: routes_over(config, network.probes, &shared.paths)?,
+        limits: ClientLimits::new(&config.limits),
         relay: Arc::new(relay),
         startup_timeout: config.limits.startup_timeout,
         login_timeout: config.upstream.login_timeout,

@@ -1,55 +1,231 @@
-//! A configuration that is swapped while clients connect.
+//! A configuration that is swapped while clients connect, and their sessions from outside.
 
+use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::clock::SystemClock;
 use crate::config::{UnknownKeys, parse};
-use crate::session::Live;
 use crate::startup::tls::ListenerPem;
 use crate::wire;
 
-fn config(tls: &str) -> Config {
+/// A configuration with this mode of TLS and these `[limits]`, whose AWS is at `aws`.
+fn config(tls: &str, limits: &str, aws: SocketAddr) -> Config {
     let text = format!(
-        "[listen]\naddress = \"127.0.0.1:0\"\n[listen.tls]\nmode = \"{tls}\"\n\
-         [aws]\nregion = \"eu-west-1\"\nendpoint_url = \"http://127.0.0.1:1\"\n\
+        "[listen]\naddress = \"127.0.0.1:0\"\n[listen.tls]\nmode = \"{tls}\"\n[limits]\n{limits}\n\
+         [aws]\nregion = \"eu-west-1\"\nendpoint_url = \"http://{aws}\"\n\
+         [connections.sales]\ntype = \"redshift-serverless\"\ndatabase = \"dev\"\n\
+         host = \"sales.123456789012.eu-west-1.redshift-serverless.amazonaws.com\"\n\
          [users.ann]\npassword = \"env:PW\"\nconnections = [\"*\"]\n"
     );
     let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
     parse(&text, "proxy.toml".as_ref(), &env, UnknownKeys::Refuse).unwrap()
 }
 
-/// Sends ann's startup message in clear, and reads the type of the answer.
-async fn answer(client: &mut TcpStream) -> u8 {
-    let startup = wire::packet(b"\0\x03\0\0user\0ann\0\0");
+/// A proxy whose AWS takes connections and never answers, so that who is logged in waits for it.
+struct Rig {
+    app: App,
+    aws: TcpListener,
+}
+
+/// What the proxy made of a login.
+#[derive(Debug, Eq, PartialEq)]
+enum Answer {
+    Admitted,
+    /// By its SQLSTATE.
+    Refused(String),
+}
+
+impl Rig {
+    async fn start(tls: &str, limits: &str) -> Self {
+        let aws = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = config(tls, limits, aws.local_addr().unwrap());
+        let base = Base::with_keys(&config.aws, "AKIA", "secret").await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let app = App::start(config, base, Workers::current(), clock).await;
+        Self { app: app.unwrap(), aws }
+    }
+
+    /// Swaps in another configuration, as a reload will.
+    async fn swap(&self, tls: &str, limits: &str) {
+        let config = config(tls, limits, self.aws.local_addr().unwrap());
+        let (network, control, pem) =
+            (Network::default(), Handle::current(), ListenerPem { identity: None, clients: None });
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let live = parts::live(&config, &pem, &network, &self.app.acceptor.shared, &clock, &control).await;
+        self.app.acceptor.live.store(Arc::new(live.unwrap()));
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.app.addresses()[0]).await.unwrap()
+    }
+
+    /// Logs ann in with this password, as far as AuthenticationOk.
+    async fn log_in(&self, password: &str) -> (TcpStream, Answer) {
+        let mut client = self.connect().await;
+        let answer = log_in(&mut client, password).await;
+        (client, answer)
+    }
+
+    async fn wait_until(&self, is_so: impl Fn(Counts) -> bool) {
+        while !is_so(self.app.counts()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn end(self) {
+        self.app.abort().await;
+        assert_eq!(self.app.counts(), Counts::default());
+    }
+}
+
+/// Sends ann's startup message in clear.
+async fn ask(client: &mut TcpStream) {
+    let startup = wire::packet(b"\0\x03\0\0user\0ann\0database\0sales\0\0");
     client.write_all(&startup).await.unwrap();
-    client.read_u8().await.unwrap()
+}
+
+/// The type and the body of the next message.
+async fn read(client: &mut TcpStream) -> (u8, Vec<u8>) {
+    let kind = client.read_u8().await.unwrap();
+    let mut body = vec![0; client.read_u32().await.unwrap() as usize - 4];
+    client.read_exact(&mut body).await.unwrap();
+    (kind, body)
+}
+
+async fn log_in(client: &mut TcpStream, password: &str) -> Answer {
+    let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+    ask(client).await;
+    loop {
+        let (kind, body) = read(client).await;
+        if kind == b'E' {
+            return Answer::Refused(sqlstate(&body));
+        }
+        let (step, rest) = body.split_at(4);
+        let answer = match step.last() {
+            Some(0) => return Answer::Admitted,
+            Some(10) => {
+                let first = scram.message();
+                let length = u32::try_from(first.len()).unwrap().to_be_bytes();
+                [b"SCRAM-SHA-256\0", &length[..], first].concat()
+            }
+            Some(11) => {
+                scram.update(rest).unwrap();
+                scram.message().to_vec()
+            }
+            _ => continue,
+        };
+        client
+            .write_all(&wire::message(b'p', &answer))
+            .await
+            .unwrap();
+    }
+}
+
+fn sqlstate(error: &[u8]) -> String {
+    let mut fields = error.split(|byte| *byte == 0);
+    let code = fields.find_map(|field| field.strip_prefix(b"C"));
+    String::from_utf8(code.unwrap().to_vec()).unwrap()
+}
+
+fn refused(code: &str) -> Answer {
+    Answer::Refused(code.to_owned())
 }
 
 #[tokio::test]
 async fn a_connection_keeps_the_configuration_of_its_arrival_when_another_is_swapped_in() {
-    let (before, after) = (config("prefer"), config("require"));
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let base = Base::with_keys(&before.aws, "AKIA", "secret").await;
-    let app = App::start(before, base, Workers::current(), Arc::clone(&clock))
-        .await
-        .unwrap();
-    let connect = || TcpStream::connect(app.addresses()[0]);
-    let mut early = connect().await.unwrap();
-    while app.counts().tasks == 0 {
-        tokio::task::yield_now().await;
+    let rig = Rig::start("prefer", "").await;
+    let mut early = rig.connect().await;
+    rig.wait_until(|counts| counts.tasks == 1).await;
+    let counted_as = || {
+        rig.app
+            .acceptor
+            .live
+            .load()
+            .accounts
+            .counted_as("nobody", "nobody")
+    };
+    let counted_before = counted_as();
+    rig.swap("require", "").await;
+    assert!(counted_as() == counted_before, "a user that does not exist keeps its bans and salts");
+    let mut late = rig.connect().await;
+    ask(&mut late).await;
+    assert_eq!(read(&mut late).await.0, b'E', "TLS is required of a client that comes now");
+    ask(&mut early).await;
+    assert_eq!(read(&mut early).await.0, b'R', "the client that came before is asked for its password");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_lower_cap_admits_nobody_until_the_sessions_fit() {
+    let rig = Rig::start("prefer", "max_sessions = 3").await;
+    let (one, admitted) = rig.log_in("pw").await;
+    assert_eq!(admitted, Answer::Admitted);
+    let (other, admitted) = rig.log_in("pw").await;
+    assert_eq!(admitted, Answer::Admitted);
+    rig.swap("prefer", "max_sessions = 1").await;
+    assert_eq!(rig.app.counts().sessions, 2, "nobody is put out");
+    assert_eq!(rig.log_in("pw").await.1, refused("53300"));
+    drop(one);
+    rig.wait_until(|counts| counts.sessions == 1).await;
+    assert_eq!(rig.log_in("pw").await.1, refused("53300"), "still as many as the cap");
+    drop(other);
+    rig.wait_until(|counts| counts.sessions == 0).await;
+    assert_eq!(rig.log_in("pw").await.1, Answer::Admitted);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn other_limits_of_bans_count_the_wrong_proofs_of_before() {
+    let rig = Rig::start("prefer", "ban_after = 100").await;
+    for _ in 0..9 {
+        assert_eq!(rig.log_in("wrong").await.1, refused("28P01"));
     }
-    let (network, control, pem) =
-        (Network::default(), Handle::current(), ListenerPem { identity: None, clients: None });
-    let live = parts::live(&after, &pem, &network, &app.acceptor.shared, &clock, &control).await;
-    let (old, new) = (app.acceptor.live.load_full(), Arc::new(live.unwrap()));
-    let counted_as = |live: &Live| live.accounts.counted_as("nobody", "nobody");
-    assert!(counted_as(&old) == counted_as(&new), "a user that does not exist keeps its bans and salts");
-    app.acceptor.live.store(new);
-    let mut late = connect().await.unwrap();
-    assert_eq!(answer(&mut late).await, b'E', "TLS is required of a client that comes now");
-    assert_eq!(answer(&mut early).await, b'R', "the client that came before is asked for its password");
-    app.abort().await;
-    assert_eq!(app.counts(), Counts::default());
+    rig.swap("prefer", "ban_after = 1").await;
+    assert!(rig.app.bans().is_empty());
+    assert_eq!(rig.log_in("wrong").await.1, refused("28P01"));
+    let banned: Vec<_> = rig.app.bans().into_iter().map(|ban| ban.user).collect();
+    assert_eq!(banned, [Some("ann".to_owned()), None], "the address for nine of before and one");
+    assert_ne!(rig.log_in("pw").await.1, Answer::Admitted);
+    rig.swap("prefer", "ban_exempt = [\"127.0.0.0/8\"]").await;
+    assert!(rig.app.bans().is_empty());
+    assert_eq!(rig.log_in("pw").await.1, Answer::Admitted);
+    rig.swap("prefer", "").await;
+    assert_eq!(rig.app.unban([127, 0, 0, 1].into()), 2, "they were not forgotten");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn fewer_handshakes_make_those_give_way_that_are_too_many() {
+    let rig = Rig::start("prefer", "").await;
+    let _silent = [rig.connect().await, rig.connect().await, rig.connect().await];
+    rig.wait_until(|counts| counts.handshakes == 3).await;
+    rig.swap("prefer", "max_handshakes = 2").await;
+    assert_eq!(rig.app.counts().handshakes, 3);
+    let _next = rig.connect().await;
+    rig.wait_until(|counts| counts.tasks == 2).await;
+    assert_eq!(rig.app.counts().handshakes, 2);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_session_is_listed_with_its_facts_and_ended_by_its_id() {
+    let rig = Rig::start("prefer", "").await;
+    let (mut client, admitted) = rig.log_in("pw").await;
+    assert_eq!(admitted, Answer::Admitted);
+    let _silent = rig.connect().await;
+    rig.wait_until(|counts| counts.tasks == 2).await;
+    let sessions = rig.app.sessions();
+    let [(id, facts), (other, unknown)] = &sessions[..] else { panic!("{sessions:?}") };
+    assert_eq!((&*facts.user, facts.client), ("ann", client.local_addr().unwrap().ip()));
+    assert_eq!(facts.conn_id.as_ref().map(ConnId::as_str), Some("sales"));
+    assert_eq!((facts.stage, unknown.stage), (Stage::AwaitsCredential, Stage::LoggingIn));
+    assert!(rig.app.end_session(id.as_str()));
+    assert_eq!(read(&mut client).await.0, b'E');
+    rig.wait_until(|counts| counts.tasks == 1).await;
+    assert_eq!(rig.app.counts().sessions, 0);
+    assert!(!rig.app.end_session(id.as_str()), "it is gone");
+    assert_eq!(rig.app.sessions().first().map(|(id, _)| *id), Some(*other));
+    rig.end().await;
 }

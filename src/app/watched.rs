@@ -98,7 +98,7 @@ fn forgive(live: &Live, shared: &Shared, users: &[String]) {
         .iter()
         .map(|user| live.accounts.counted_as(user, user))
         .collect();
-    shared.bans.forgive(&users);
+    shared.bans.forgive(&live.limits.bans, &users);
 }
 
 /// Watches one part of the listener's TLS, made of texts that are used together. `None`: one of the

@@ -26,9 +26,8 @@ const MAX_PAIRS: usize = 10_000;
 
 /// The misses of each address at each pid within a minute. All cancel requests share one; its lock
 /// is held for one look-up or insertion.
+#[derive(Default)]
 pub(super) struct Misses {
-    /// Networks of which nothing is counted (`limits.ban_exempt`).
-    exempt: Vec<IpNet>,
     /// When the minute of a pair began, and how many misses it has had.
     counts: Mutex<HashMap<(IpAddr, u32), (Instant, u32)>>,
 }
@@ -43,14 +42,10 @@ pub(super) enum Miss {
 }
 
 impl Misses {
-    /// Starts without misses. None are counted of the networks in `exempt`.
-    pub(super) fn new(exempt: &[IpNet]) -> Self {
-        Self { exempt: exempt.to_vec(), counts: Mutex::default() }
-    }
-
-    /// Counts a miss of this address at this pid.
-    pub(super) fn count(&self, from: IpAddr, pid: u32) -> Miss {
-        if is_in(from, &self.exempt) {
+    /// Counts a miss of this address at this pid, unless it is of a network in `exempt`
+    /// (`limits.ban_exempt`).
+    pub(super) fn count(&self, exempt: &[IpNet], from: IpAddr, pid: u32) -> Miss {
+        if is_in(from, exempt) {
             return Miss::Counted;
         }
         if self.next_of((neighbourhood(from), pid)) > PER_MINUTE { Miss::TooMany } else { Miss::Counted }
@@ -86,25 +81,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn twenty_misses_a_minute_of_one_address_at_one_pid_may_be_mistakes() {
-        let misses = Misses::new(&["10.9.0.0/16".parse().unwrap()]);
+        let (misses, exempt) = (Misses::default(), ["10.9.0.0/16".parse().unwrap()]);
+        let count = |from: &str, pid| misses.count(&exempt, ip(from), pid);
         for _ in 0..PER_MINUTE {
-            assert_eq!(misses.count(ip("2001:db8::1"), 7), Miss::Counted);
+            assert_eq!(count("2001:db8::1", 7), Miss::Counted);
         }
-        assert_eq!(misses.count(ip("2001:db8::2"), 7), Miss::TooMany, "a /64 is one address");
-        assert_eq!(misses.count(ip("2001:db8::1"), 8), Miss::Counted, "another session");
-        assert_eq!(misses.count(ip("10.0.0.1"), 7), Miss::Counted);
+        assert_eq!(count("2001:db8::2", 7), Miss::TooMany, "a /64 is one address");
+        assert_eq!(count("2001:db8::1", 8), Miss::Counted, "another session");
+        assert_eq!(count("10.0.0.1", 7), Miss::Counted);
         advance(MINUTE).await;
-        assert_eq!(misses.count(ip("2001:db8::1"), 7), Miss::Counted);
+        assert_eq!(count("2001:db8::1", 7), Miss::Counted);
         for _ in 0..10 * PER_MINUTE {
-            assert_eq!(misses.count(ip("::ffff:10.9.0.1"), 7), Miss::Counted, "exempt");
+            assert_eq!(count("::ffff:10.9.0.1", 7), Miss::Counted, "exempt");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_so_many_pairs_are_remembered() {
-        let misses = Misses::new(&[]);
+        let misses = Misses::default();
         for n in 0..u32::try_from(MAX_PAIRS + 10).unwrap() {
-            misses.count(ip("10.0.0.1"), n);
+            misses.count(&[], ip("10.0.0.1"), n);
         }
         assert!(misses.counts.lock().len() <= MAX_PAIRS);
     }

@@ -5,11 +5,15 @@
 //! when it finishes the [`Attempt`]; an attempt that is dropped before, by a deadline or a client
 //! that makes room, counts for nothing. In IPv6 an address stands for its /64. Nothing is logged
 //! while the lock is held.
+//!
+//! The limits come with each call. Where they change, wrong proofs and bans stay: the next wrong
+//! proof is judged by the new limits, and a ban that has begun ends when it was to end.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -29,8 +33,8 @@ mod user;
 const ALL_USERS: usize = 10;
 
 /// All bans, and the failures that may lead to more. One is shared by all sessions.
+#[derive(Default)]
 pub(crate) struct Bans {
-    limits: BanLimits,
     /// The lock is held for one look or one change; only [`Bans::forgive`] walks all addresses.
     memory: Mutex<Memory>,
 }
@@ -58,6 +62,7 @@ pub(crate) struct Banned {
 #[must_use]
 pub(crate) struct Attempt<'a> {
     bans: &'a Bans,
+    limits: &'a BanLimits,
     from: IpAddr,
     user: &'a CountedUser,
 }
@@ -74,46 +79,46 @@ pub(crate) enum Outcome {
 }
 
 impl Bans {
-    /// Starts with no ban.
-    pub(crate) fn new(limits: BanLimits) -> Self {
-        Self { limits, memory: Mutex::default() }
-    }
-
-    /// Lets `user` try to log in from this address.
+    /// Lets `user` try to log in from this address. The attempt is judged by `limits` to its end.
     ///
     /// # Errors
     /// The user is banned there, or the address is banned.
-    pub(crate) fn start_attempt<'a>(&'a self, from: IpAddr, user: &'a CountedUser) -> Result<Attempt<'a>, Banned> {
-        self.check(from, user)?;
-        Ok(Attempt { bans: self, from, user })
+    pub(crate) fn start_attempt<'a>(
+        &'a self,
+        limits: &'a BanLimits,
+        from: IpAddr,
+        user: &'a CountedUser,
+    ) -> Result<Attempt<'a>, Banned> {
+        self.check(limits, from, user)?;
+        Ok(Attempt { bans: self, limits, from, user })
     }
 
     /// Checks that no ban keeps `user` out at this address now.
-    fn check(&self, from: IpAddr, user: &CountedUser) -> Result<(), Banned> {
-        if !self.is_counted(from) {
+    fn check(&self, limits: &BanLimits, from: IpAddr, user: &CountedUser) -> Result<(), Banned> {
+        if !is_counted(from, limits) {
             return Ok(());
         }
-        let (now, memory) = self.memory();
+        let (now, memory) = self.memory(limits);
         match memory.banned_until(neighbourhood(from), user) {
             Some(until) => Err(Banned { left: until - now }),
             None => Ok(()),
         }
     }
 
-    fn record_failure(&self, from: IpAddr, user: &CountedUser) {
-        if !self.is_counted(from) {
+    fn record_failure(&self, limits: &BanLimits, from: IpAddr, user: &CountedUser) {
+        if !is_counted(from, limits) {
             return;
         }
         let from = neighbourhood(from);
         let begun = {
-            let (now, mut memory) = self.memory();
-            memory.count_failure(now, from, user, &self.thresholds())
+            let (now, mut memory) = self.memory(limits);
+            memory.count_failure(now, from, user, &thresholds(limits))
         };
         for banned in begun {
             warn!(
                 client_addr = from.to_string().as_str(),
                 user = banned.as_ref().map_or("*", CountedUser::shown),
-                secs = self.limits.time.as_secs(),
+                secs = limits.time.as_secs(),
                 "banned: too many failed logins"
             );
         }
@@ -122,60 +127,74 @@ impl Bans {
     /// Stops counting this user's failures from there, against the user and against the address.
     /// Those of other users count on, so that nobody with an account of their own has more guesses
     /// at others'.
-    fn record_success(&self, from: IpAddr, user: &CountedUser) {
-        if self.is_counted(from) {
-            self.memory().1.forgive_pair(neighbourhood(from), user);
+    fn record_success(&self, limits: &BanLimits, from: IpAddr, user: &CountedUser) {
+        if is_counted(from, limits) {
+            self.memory(limits)
+                .1
+                .forgive_pair(neighbourhood(from), user);
         }
     }
 
     /// Forgives users whose password has changed, since it was a wrong one until now: their
     /// failures no longer count, and their bans end, wherever they came from. The ban of a whole
     /// address ends where the failures of others would not have led to it.
-    pub(crate) fn forgive(&self, users: &HashSet<CountedUser>) {
-        self.memory()
+    pub(crate) fn forgive(&self, limits: &BanLimits, users: &HashSet<CountedUser>) {
+        self.memory(limits)
             .1
-            .forgive_everywhere(users, &self.thresholds());
+            .forgive_everywhere(users, &thresholds(limits));
     }
 
-    /// Lists all bans; those that end first come first.
-    pub(crate) fn list(&self) -> Vec<Ban> {
-        let (now, memory) = self.memory();
+    /// Lists all bans that `limits` leave in force; those that end first come first.
+    pub(crate) fn list(&self, limits: &BanLimits) -> Vec<Ban> {
+        let (now, memory) = self.memory(limits);
         let shown = |(until, address, user): &(Instant, IpAddr, Option<CountedUser>)| Ban {
             address: *address,
             user: user.as_ref().map(|user| user.shown().to_owned()),
             left: *until - now,
         };
-        memory.bans.iter().map(shown).collect()
+        memory
+            .bans
+            .iter()
+            .filter(|(_, address, _)| is_in_force(*address, limits))
+            .map(shown)
+            .collect()
     }
 
     /// Ends all bans of an address, forgets its failures, and says how many bans there were.
-    pub(crate) fn lift(&self, from: IpAddr) -> usize {
-        self.memory().1.forget_address(neighbourhood(from))
-    }
-
-    fn thresholds(&self) -> Thresholds {
-        let BanLimits { after, time, .. } = self.limits;
-        Thresholds { of_user: after, of_address: after.saturating_mul(ALL_USERS), time }
-    }
-
-    fn is_counted(&self, from: IpAddr) -> bool {
-        self.limits.after > 0 && !is_in(from, &self.limits.exempt)
+    pub(crate) fn lift(&self, limits: &BanLimits, from: IpAddr) -> usize {
+        self.memory(limits).1.forget_address(neighbourhood(from))
     }
 
     /// Locks the memory, without what has expired by now.
-    fn memory(&self) -> (Instant, MutexGuard<'_, Memory>) {
+    fn memory(&self, limits: &BanLimits) -> (Instant, MutexGuard<'_, Memory>) {
         let now = Instant::now();
         let mut memory = self.memory.lock();
-        memory.expire(now, self.limits.window);
+        memory.expire(now, limits.window);
         (now, memory)
     }
+}
+
+fn thresholds(limits: &BanLimits) -> Thresholds {
+    let BanLimits { after, time, .. } = *limits;
+    Thresholds { of_user: after, of_address: after.saturating_mul(ALL_USERS), time }
+}
+
+fn is_counted(from: IpAddr, limits: &BanLimits) -> bool {
+    limits.after > 0 && !is_in(from, &limits.exempt)
+}
+
+/// Whether the bans of an address keep anybody out. In IPv6 the address stands for its /64, of
+/// which an exempt network may be a part.
+fn is_in_force(banned: IpAddr, limits: &BanLimits) -> bool {
+    let is_all_of_it = |network: &IpNet| network.prefix_len() <= 64 && network.contains(&banned);
+    limits.after > 0 && !limits.exempt.iter().any(is_all_of_it)
 }
 
 impl Attempt<'_> {
     /// Whether the client may still hear that its proof was right. Once a ban has begun it may not:
     /// of guesses that are made all at once, none after the last counted one is answered.
     pub(crate) fn is_allowed(&self) -> bool {
-        self.bans.check(self.from, self.user).is_ok()
+        self.bans.check(self.limits, self.from, self.user).is_ok()
     }
 
     /// Counts the attempt by its outcome.
@@ -183,10 +202,11 @@ impl Attempt<'_> {
     /// # Errors
     /// A ban began while the attempt was under way; its outcome does not matter then.
     pub(crate) fn finish(self, outcome: Outcome) -> Result<(), Banned> {
-        self.bans.check(self.from, self.user)?;
+        let Self { bans, limits, from, user } = self;
+        bans.check(limits, from, user)?;
         match outcome {
-            Outcome::Right => self.bans.record_success(self.from, self.user),
-            Outcome::Wrong => self.bans.record_failure(self.from, self.user),
+            Outcome::Right => bans.record_success(limits, from, user),
+            Outcome::Wrong => bans.record_failure(limits, from, user),
             Outcome::Uncounted => {}
         }
         Ok(())

@@ -11,10 +11,11 @@ use crate::config::{ConnId, ConnSpec};
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
-/// The counts of live sessions, and the cap of the proxy. One is shared by all sessions; each holds
-/// a [`SessionPermit`] from its login to its end.
+/// The counts of live sessions. One is shared by all sessions; each holds a [`SessionPermit`] from
+/// its login to its end. The caps come with each request: where one is lower than before, nobody is
+/// admitted until the sessions fit.
+#[derive(Default)]
 pub(crate) struct Caps {
-    max_sessions: usize,
     /// The lock is held for one look at the counts, or one change of them.
     counts: Mutex<Counts>,
 }
@@ -50,23 +51,23 @@ pub(crate) enum CapError {
 }
 
 impl Caps {
-    /// Starts with no session. The caps of connections and users come with each request.
-    pub(crate) fn new(max_sessions: usize) -> Arc<Self> {
-        Arc::new(Self { max_sessions, counts: Mutex::default() })
-    }
-
     /// Checks whether `user` may have one more session, on whatever connection: what can be said
-    /// before the connection is known.
+    /// before the connection is known. `max_sessions` is the cap of the proxy.
     ///
     /// # Errors
     /// The cap of the proxy or of the user is reached.
-    pub(crate) fn check_user(&self, user: &str, max_of_user: Option<usize>) -> Result<(), CapError> {
+    pub(crate) fn check_user(
+        &self,
+        user: &str,
+        max_of_user: Option<usize>,
+        max_sessions: usize,
+    ) -> Result<(), CapError> {
         let counts = self.counts.lock();
-        self.check_proxy(&counts)?;
+        counts.check_proxy(max_sessions)?;
         counts.check_user(user, max_of_user)
     }
 
-    /// Permits one more session of `user` on `spec`.
+    /// Permits one more session of `user` on `spec`. `max_sessions` is the cap of the proxy.
     ///
     /// # Errors
     /// A cap is reached; of several, the error names the widest.
@@ -75,9 +76,10 @@ impl Caps {
         spec: &ConnSpec,
         user: &str,
         max_of_user: Option<usize>,
+        max_sessions: usize,
     ) -> Result<SessionPermit, CapError> {
         let mut counts = self.counts.lock();
-        self.check_proxy(&counts)?;
+        counts.check_proxy(max_sessions)?;
         counts.check_connection(spec)?;
         counts.check_user(user, max_of_user)?;
         let user: Arc<str> = user.into();
@@ -87,10 +89,6 @@ impl Caps {
         Ok(SessionPermit { caps: Arc::clone(self), conn_id: spec.id.clone(), user })
     }
 
-    fn check_proxy(&self, counts: &Counts) -> Result<(), CapError> {
-        if counts.all >= self.max_sessions { Err(CapError::Proxy(self.max_sessions)) } else { Ok(()) }
-    }
-
     /// Counts the sessions that hold a permit now.
     pub(crate) fn sessions(&self) -> usize {
         self.counts.lock().all
@@ -98,6 +96,10 @@ impl Caps {
 }
 
 impl Counts {
+    fn check_proxy(&self, max: usize) -> Result<(), CapError> {
+        if self.all >= max { Err(CapError::Proxy(max)) } else { Ok(()) }
+    }
+
     fn check_connection(&self, spec: &ConnSpec) -> Result<(), CapError> {
         let max = spec.max_sessions;
         match self.by_connection.get(&spec.id) {

@@ -10,6 +10,9 @@
 //! An address that has as many permits as one may have makes room by its own oldest. In IPv6 an
 //! address stands for its /64. Each step takes time by the logarithm of the number of permits.
 //! Nothing is logged while the lock is held.
+//!
+//! The limits come with each request. Where they are lower than before, the next connection makes
+//! as many give way as it takes until it fits.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -39,13 +42,20 @@ const SILENT_PART: usize = 4;
 
 /// The permits for connections that are not logged in yet. One is shared by the listener, which
 /// gives a [`HandshakePermit`] to each connection, and by all those permits.
+#[derive(Default)]
 pub(crate) struct Handshakes {
-    max: usize,
-    /// The most permits that one address may hold. `None`: as many as there are.
-    max_per_address: Option<usize>,
     /// Every worker takes this lock three or four times in a login, each time for a few steps of
     /// O(log n).
     permits: Mutex<Permits>,
+}
+
+/// How many permits there may be.
+#[derive(Clone, Copy)]
+pub(crate) struct HandshakeLimits {
+    /// The most permits of all addresses; at least 1.
+    pub(crate) max: usize,
+    /// The most permits that one address may hold; at least 1. `None`: as many as there are.
+    pub(crate) max_per_address: Option<usize>,
 }
 
 #[derive(Default)]
@@ -77,38 +87,38 @@ pub(crate) struct HandshakePermit {
 }
 
 impl Handshakes {
-    /// Starts with no connection. `max_per_address`: 0 = no cap.
-    pub(crate) fn new(max: usize, max_per_address: usize) -> Arc<Self> {
-        let max_per_address = Some(max_per_address).filter(|max| *max > 0);
-        Arc::new(Self { max, max_per_address, permits: Mutex::default() })
-    }
-
     /// Permits a connection from this address; where all permits are taken, another's is revoked.
-    pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr) -> HandshakePermit {
-        self.permit(AddressKey::Client(neighbourhood(from)))
+    pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr, limits: HandshakeLimits) -> HandshakePermit {
+        self.permit(AddressKey::Client(neighbourhood(from)), limits)
     }
 
     /// Permits a connection from a balancer that will say whose it is
     /// ([`HandshakePermit::count_for`]); until then no address's cap counts it.
-    pub(crate) fn acquire_behind_balancer(self: &Arc<Self>, balancer: IpAddr) -> HandshakePermit {
-        self.permit(AddressKey::Balancer(neighbourhood(balancer)))
+    pub(crate) fn acquire_behind_balancer(
+        self: &Arc<Self>,
+        balancer: IpAddr,
+        limits: HandshakeLimits,
+    ) -> HandshakePermit {
+        self.permit(AddressKey::Balancer(neighbourhood(balancer)), limits)
     }
 
-    fn permit(self: &Arc<Self>, address: AddressKey) -> HandshakePermit {
+    fn permit(self: &Arc<Self>, address: AddressKey, limits: HandshakeLimits) -> HandshakePermit {
+        let HandshakeLimits { max, max_per_address } = limits;
         let revoked = CancellationToken::new();
         let mut permits = self.permits.lock();
-        let is_full = permits.holders.len() >= self.max;
-        let is_warning_due = is_full && permits.is_warning_due();
-        if is_full && let Some(number) = permits.first_to_go(self.max) {
+        let is_warning_due = permits.holders.len() >= max && permits.is_warning_due();
+        while permits.holders.len() >= max
+            && let Some(number) = permits.first_to_go(max)
+        {
             permits.revoke(number);
         }
         let number = permits.next;
         permits.next += 1;
         permits.add(number, Permit { counted_for: address, revoked: revoked.clone() });
-        self.enforce_cap_of_address(&mut permits, address, number);
+        permits.enforce_cap_of_address(max_per_address, address, number);
         drop(permits);
         if is_warning_due {
-            warn!(max = self.max, "limits.max_handshakes is reached: clients that are not logged in make room");
+            warn!(max, "limits.max_handshakes is reached: clients that are not logged in make room");
         }
         HandshakePermit { handshakes: Arc::clone(self), number, revoked }
     }
@@ -116,25 +126,6 @@ impl Handshakes {
     /// Counts the connections that have a permit now.
     pub(crate) fn count(&self) -> usize {
         self.permits.lock().holders.len()
-    }
-
-    /// Revokes a permit of an address that has more than one may have: that of its oldest silent
-    /// connection, or of its oldest of all where none is silent but `newest`, which has just come.
-    fn enforce_cap_of_address(&self, permits: &mut Permits, address: AddressKey, newest: u64) {
-        let AddressKey::Client(_) = address else { return };
-        if self
-            .max_per_address
-            .is_none_or(|max| permits.all.count_of(address) <= max)
-        {
-            return;
-        }
-        let silent = permits
-            .silent
-            .oldest_of(address)
-            .filter(|number| *number != newest);
-        if let Some(number) = silent.or_else(|| permits.all.oldest_of(address)) {
-            permits.revoke(number);
-        }
     }
 }
 
@@ -156,6 +147,21 @@ impl Permits {
         group
             .oldest_of_busiest(max / BUSY_PART)
             .or_else(|| group.oldest())
+    }
+
+    /// Revokes permits of an address that has more than the `max` that one may have: that of its
+    /// oldest silent connection first, or of its oldest of all where none is silent but `newest`,
+    /// which has just come.
+    fn enforce_cap_of_address(&mut self, max: Option<usize>, address: AddressKey, newest: u64) {
+        let (Some(max), AddressKey::Client(_)) = (max, address) else { return };
+        while self.all.count_of(address) > max {
+            let silent = self
+                .silent
+                .oldest_of(address)
+                .filter(|number| *number != newest);
+            let Some(number) = silent.or_else(|| self.all.oldest_of(address)) else { return };
+            self.revoke(number);
+        }
     }
 
     fn revoke(&mut self, number: u64) {
@@ -197,8 +203,8 @@ impl HandshakePermit {
     }
 
     /// Counts the connection for another address than its socket's from now on: a PROXY header has
-    /// named it.
-    pub(crate) fn count_for(&self, address: IpAddr) {
+    /// named it. An address that has more permits than `limits` allow makes room by its own.
+    pub(crate) fn count_for(&self, address: IpAddr, limits: HandshakeLimits) {
         let address = AddressKey::Client(neighbourhood(address));
         let mut permits = self.handshakes.permits.lock();
         // One that was revoked is counted nowhere; one that no balancer speaks for stays where it
@@ -211,8 +217,7 @@ impl HandshakePermit {
             return;
         }
         permits.count_for(self.number, address);
-        self.handshakes
-            .enforce_cap_of_address(&mut permits, address, self.number);
+        permits.enforce_cap_of_address(limits.max_per_address, address, self.number);
     }
 
     /// Marks that the client has finished its TLS handshake, or has sent a whole startup message in

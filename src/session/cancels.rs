@@ -4,17 +4,20 @@
 use tokio::time::timeout;
 
 use super::event::Event;
+use super::login::Login;
 use super::registry::Session;
-use crate::cancel::{CancelKeys, Registered};
+use crate::cancel::Registered;
 use crate::stop::Phase;
 use crate::stream::LAST_WORDS;
 use crate::wire::Wire;
 use crate::wire::cancel_key::CancelKey;
 
 /// Serves a CancelRequest: passes it on, and answers by closing.
-pub(super) async fn cancel(cancels: &CancelKeys, session: &Session, mut wire: Wire, key: &CancelKey) {
+pub(super) async fn cancel(login: &Login<'_>, mut wire: Wire, key: &CancelKey) {
+    let Login { shared, live, session } = login;
+    let exempt = &live.limits.bans.exempt;
     tokio::select! {
-        outcome = cancels.forward(session.client_addr(), key) => {
+        outcome = shared.cancels.forward(session.client_addr(), key, exempt) => {
             session.happened(&Event::Cancelled { pid: key.pid, outcome: &outcome });
         }
         () = session.stop().reached(Phase::Now) => {}

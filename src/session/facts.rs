@@ -10,34 +10,35 @@ use crate::config::ConnId;
 /// Longest text of a client's that is kept, in characters.
 const MAX_TEXT: usize = 250;
 
-/// What is known of a session so far. Texts are empty until they are known.
+/// What is known of a session so far: the log and the operator are shown it. Texts are empty until
+/// they are known.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub struct Facts {
     /// The client's address: the balancer's until its PROXY header has come.
-    pub(super) client: IpAddr,
+    pub client: IpAddr,
     /// When the connection was accepted.
-    pub(super) accepted: Instant,
+    pub accepted: Instant,
     /// How far the session has come.
-    pub(super) stage: Stage,
+    pub stage: Stage,
     /// The user's name, or what stands for a name that nobody has.
-    pub(super) user: Box<str>,
+    pub user: Box<str>,
     /// The connection, once the user is known to have a right to it.
-    pub(super) conn_id: Option<ConnId>,
+    pub conn_id: Option<ConnId>,
     /// The user that the session has at the warehouse.
-    pub(super) db_user: Box<str>,
-    /// The client's own, cut to [`MAX_TEXT`].
-    pub(super) application_name: Box<str>,
+    pub db_user: Box<str>,
+    /// The `application_name` that the client sent, cut to [`MAX_TEXT`].
+    pub application_name: Box<str>,
     /// Whether the startup message is like a health check's.
-    pub(super) is_of_health_check: bool,
+    pub is_of_health_check: bool,
     /// The warehouse's pid; 0 until it is known, and where the warehouse sent none.
-    pub(super) upstream_pid: u32,
+    pub upstream_pid: u32,
     /// The warehouse's ParameterStatus `session_id`, which joins SYS_QUERY_HISTORY.
-    pub(super) warehouse_session_id: Box<str>,
+    pub warehouse_session_id: Box<str>,
 }
 
 /// How far a session has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Stage {
+pub enum Stage {
     /// The client is not logged in yet, or has just been.
     LoggingIn,
     /// The client is logged in and waits for a database login.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::client_auth::Accounts;
+use crate::limits::ClientLimits;
 use crate::relay::SessionLimits;
 use crate::spec::Specs;
 use crate::startup::tls::ServerTls;
@@ -17,7 +18,14 @@ use crate::upstream::Routes;
 /// The acceptor holds the current value behind an `ArcSwap` and gives it to each connection as it
 /// comes. A login keeps the value that it began with to its end, so that it never sees half of one
 /// configuration and half of another; a session that is relayed keeps [`Live::relay`] alone. The
-/// tasks that read references hold the value that they renew. The last of them to let go drops it.
+/// task that reads references holds the value that it renews. The last of them to let go drops it.
+///
+/// Not all of a configuration is here, and what is not stays as it was at the start: time-outs and
+/// lifetimes of credentials, and the identity that asks for them ([`Shared::logins`]); the list of
+/// references that are read again, with their time-out (`App`); the log's level and format; the
+/// listeners.
+///
+/// [`Shared::logins`]: super::Shared::logins
 pub(crate) struct Live {
     /// The listener's certificates, and whether clients have to ask for TLS.
     pub(crate) tls: ServerTls,
@@ -25,10 +33,14 @@ pub(crate) struct Live {
     pub(crate) balancers: Vec<IpNet>,
     /// The users, and how each of them proves itself.
     pub(crate) accounts: Accounts,
-    /// The connections, those of lava's table included.
+    /// The connections, and lava's table with the items of it that are held: beside a new value the
+    /// table is read anew.
     pub(crate) specs: Specs,
     /// How warehouses are reached.
     pub(crate) routes: Routes,
+    /// What clients may use up. The counts are in [`Shared`](super::Shared), so that new limits
+    /// hold for those who come next.
+    pub(crate) limits: ClientLimits,
     /// How long sessions may last, and how vanished peers are noticed.
     pub(crate) relay: Arc<SessionLimits>,
     /// The time that a client has to log in, and to take what it is sent meanwhile.

@@ -94,13 +94,18 @@ impl Sessions {
 }
 
 impl SessionEntry {
+    /// The id that the log, and messages to the client, call the session by.
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
     /// Ends this session, as far as `phase` says.
-    fn end(&self, phase: Phase) {
+    pub(crate) fn end(&self, phase: Phase) {
         self.stop.enter(phase);
     }
 
     /// A copy of what is known of the session now.
-    pub(super) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts {
         self.facts.lock().clone()
     }
 }

@@ -1,4 +1,4 @@
-//! The live parts that do not come from one configuration alone.
+//! The live parts that stay when the configuration is swapped.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ use crate::telemetry::Repeats;
 use crate::upstream::Paths;
 
 /// The parts that are made once and live as long as the process: what they remember stays when the
-/// configuration is swapped ([`Live`](super::Live)).
+/// configuration is swapped. Limits are not here but in [`Live`](super::Live), and come with each
+/// call; [`Shared::logins`] alone has settings, those of the first configuration.
 ///
 /// `App`, the acceptor and every session hold it. No field is ever replaced; each guards its own
 /// state, with locks that are held for a few lines.
@@ -23,7 +24,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     /// Permits of clients that are not logged in yet.
     pub(crate) handshakes: Arc<Handshakes>,
-    /// Counts of sessions under the caps; a session gives its place back when it drops its permit.
+    /// Counts of sessions in all, by connection and by user; a session gives its place back when it
+    /// drops its permit.
     pub(crate) caps: Arc<Caps>,
     /// The key that the salts of users that do not exist derive from, and the tags by which bans
     /// count them: both stay when the configuration is swapped.
@@ -31,9 +33,11 @@ pub(crate) struct Shared {
     /// Wrong proofs, and who is kept away for them.
     pub(crate) bans: Bans,
     /// The credentials that are held, and the fetches under way. These run on the control thread;
-    /// sessions wait for them.
+    /// sessions wait for them. It has `[credentials]` (time-outs, lifetimes) and `[aws]` (identity,
+    /// endpoints) of the first configuration, which no swap changes yet.
     pub(crate) logins: Arc<Logins>,
-    /// The keys of live sessions; a session's key is forgotten when it is dropped.
+    /// The keys of live sessions, and counts of wrong ones; a session's key is forgotten when it is
+    /// dropped.
     pub(crate) cancels: Arc<CancelKeys>,
     /// The resolver, and the addresses of warehouses that did not answer.
     pub(crate) paths: Arc<Paths>,

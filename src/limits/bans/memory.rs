@@ -123,7 +123,9 @@ impl Memory {
             if self.bans.len() >= MAX_BANS {
                 self.end_first_ban();
             }
-            self.bans.push_back((until, from, who.clone()));
+            // At the back, unless bans were longer when others began.
+            let place = self.bans.partition_point(|(end, ..)| *end <= until);
+            self.bans.insert(place, (until, from, who.clone()));
         }
         banned
     }

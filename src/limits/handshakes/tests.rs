@@ -3,12 +3,37 @@ use super::*;
 const BUSY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const QUIET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
+/// The permits, and the limits that each request comes with.
+struct Rig {
+    handshakes: Arc<Handshakes>,
+    limits: HandshakeLimits,
+}
+
+impl Rig {
+    fn with(max: usize, max_per_address: Option<usize>) -> Self {
+        Self { handshakes: Arc::default(), limits: HandshakeLimits { max, max_per_address } }
+    }
+
+    fn acquire(&self, from: IpAddr) -> HandshakePermit {
+        self.handshakes.acquire(from, self.limits)
+    }
+
+    fn acquire_behind_balancer(&self, balancer: IpAddr) -> HandshakePermit {
+        self.handshakes
+            .acquire_behind_balancer(balancer, self.limits)
+    }
+
+    fn count(&self) -> usize {
+        self.handshakes.count()
+    }
+}
+
 fn is_out(permit: &HandshakePermit) -> bool {
     permit.revoked.is_cancelled()
 }
 
-fn assert_empty(handshakes: &Handshakes) {
-    let permits = handshakes.permits.lock();
+fn assert_empty(rig: &Rig) {
+    let permits = rig.handshakes.permits.lock();
     assert!(permits.holders.is_empty());
     for group in [&permits.all, &permits.silent] {
         assert_eq!((group.by_age.len(), group.by_address.len(), group.by_rank.len()), (0, 0, 0));
@@ -17,22 +42,22 @@ fn assert_empty(handshakes: &Handshakes) {
 
 #[test]
 fn the_oldest_of_the_busiest_address_makes_room() {
-    let handshakes = Handshakes::new(3, 0);
-    let quiet_one = handshakes.acquire(QUIET);
-    let first = handshakes.acquire(BUSY);
-    let second = handshakes.acquire(BUSY);
-    let third = handshakes.acquire(BUSY);
+    let rig = Rig::with(3, None);
+    let quiet_one = rig.acquire(QUIET);
+    let first = rig.acquire(BUSY);
+    let second = rig.acquire(BUSY);
+    let third = rig.acquire(BUSY);
     assert!(is_out(&first));
     assert!(![&quiet_one, &second, &third].into_iter().any(is_out));
-    assert_eq!(handshakes.count(), 3);
+    assert_eq!(rig.count(), 3);
     drop((quiet_one, first, second, third));
-    assert_empty(&handshakes);
+    assert_empty(&rig);
 }
 
 #[test]
 fn among_equally_busy_addresses_the_oldest_handshake_makes_room() {
-    let handshakes = Handshakes::new(3, 0);
-    let of = |host| handshakes.acquire(IpAddr::from([10, 0, 1, host]));
+    let rig = Rig::with(3, None);
+    let of = |host| rig.acquire(IpAddr::from([10, 0, 1, host]));
     let (nine, one, five) = (of(9), of(1), of(5));
     let next = of(3);
     assert!(is_out(&nine) && !is_out(&one) && !is_out(&five));
@@ -42,96 +67,94 @@ fn among_equally_busy_addresses_the_oldest_handshake_makes_room() {
 
 #[test]
 fn an_address_makes_room_for_itself() {
-    let handshakes = Handshakes::new(100, 2);
-    let quiet_one = handshakes.acquire(QUIET);
-    let permits: Vec<_> = (0..3).map(|_| handshakes.acquire(BUSY)).collect();
+    let rig = Rig::with(100, Some(2));
+    let quiet_one = rig.acquire(QUIET);
+    let permits: Vec<_> = (0..3).map(|_| rig.acquire(BUSY)).collect();
     assert_eq!(permits.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
     assert!(!is_out(&quiet_one));
     let of_network: Vec<_> = (0..3)
-        .map(|host| handshakes.acquire(format!("2001:db8::{host}").parse().unwrap()))
+        .map(|host| rig.acquire(format!("2001:db8::{host}").parse().unwrap()))
         .collect();
     assert_eq!(of_network.iter().map(is_out).collect::<Vec<_>>(), [true, false, false]);
-    assert_eq!(handshakes.count(), 5);
+    assert_eq!(rig.count(), 5);
     drop((quiet_one, permits, of_network));
-    assert_empty(&handshakes);
+    assert_empty(&rig);
 }
 
 #[test]
 fn a_connection_behind_a_balancer_counts_for_its_clients_address() {
-    let handshakes = Handshakes::new(100, 2);
+    let rig = Rig::with(100, Some(2));
     let balancer = IpAddr::from([10, 0, 0, 3]);
     let behind: Vec<_> = (0..4)
-        .map(|_| handshakes.acquire_behind_balancer(balancer))
+        .map(|_| rig.acquire_behind_balancer(balancer))
         .collect();
     assert!(!behind.iter().any(is_out), "a balancer is no client");
-    let young = handshakes.acquire(BUSY);
-    behind[1].count_for(BUSY);
+    let young = rig.acquire(BUSY);
+    behind[1].count_for(BUSY, rig.limits);
     assert!(!is_out(&behind[1]));
-    behind[0].count_for(BUSY);
+    behind[0].count_for(BUSY, rig.limits);
     assert!(is_out(&behind[0]), "the oldest of all three");
-    behind[2].count_for(QUIET);
+    behind[2].count_for(QUIET, rig.limits);
     assert!(
         ![&behind[1], &behind[2], &behind[3], &young]
             .into_iter()
             .any(is_out)
     );
-    behind[0].count_for(QUIET);
-    assert_eq!(handshakes.count(), 4);
+    behind[0].count_for(QUIET, rig.limits);
+    assert_eq!(rig.count(), 4);
     drop((behind, young));
-    assert_empty(&handshakes);
+    assert_empty(&rig);
 }
 
 /// Issue 11, A5: eight logins at once from one address were the busiest of all, and went first.
 #[test]
 fn a_crowd_with_one_place_each_does_not_push_out_an_address_with_a_few_logins() {
-    let handshakes = Handshakes::new(2_000, 0);
+    let rig = Rig::with(2_000, None);
     let of = |n: u32| IpAddr::from((0x0b00_0000 + n).to_be_bytes());
-    let crowd: Vec<_> = (0..1_992).map(|n| handshakes.acquire(of(n))).collect();
-    let honest: Vec<_> = (0..8).map(|_| handshakes.acquire(QUIET)).collect();
-    let newcomers: Vec<_> = (2_000..3_992).map(|n| handshakes.acquire(of(n))).collect();
+    let crowd: Vec<_> = (0..1_992).map(|n| rig.acquire(of(n))).collect();
+    let honest: Vec<_> = (0..8).map(|_| rig.acquire(QUIET)).collect();
+    let newcomers: Vec<_> = (2_000..3_992).map(|n| rig.acquire(of(n))).collect();
     assert!(crowd.iter().all(is_out), "each newcomer took the place of the oldest");
     assert!(!honest.iter().any(is_out));
     drop((crowd, honest, newcomers));
-    assert_empty(&handshakes);
+    assert_empty(&rig);
 }
 
 #[test]
 fn an_address_is_busy_above_a_fiftieth_of_the_permits() {
     for (busy, goes) in [(40, false), (41, true)] {
-        let handshakes = Handshakes::new(2_000, 0);
+        let rig = Rig::with(2_000, None);
         let of = |n: u32| IpAddr::from((0x0b00_0000 + n).to_be_bytes());
-        let crowd: Vec<_> = (0..2_000 - busy)
-            .map(|n| handshakes.acquire(of(n)))
-            .collect();
-        let of_busy: Vec<_> = (0..busy).map(|_| handshakes.acquire(BUSY)).collect();
-        let _newcomer = handshakes.acquire(QUIET);
+        let crowd: Vec<_> = (0..2_000 - busy).map(|n| rig.acquire(of(n))).collect();
+        let of_busy: Vec<_> = (0..busy).map(|_| rig.acquire(BUSY)).collect();
+        let _newcomer = rig.acquire(QUIET);
         assert_eq!((is_out(&of_busy[0]), is_out(&crowd[0])), (goes, !goes), "{busy}");
     }
 }
 
 #[test]
 fn a_client_that_has_spoken_outranks_those_that_have_said_nothing() {
-    let handshakes = Handshakes::new(100, 0);
-    let of = |n: u8| handshakes.acquire(IpAddr::from([10, 0, 1, n]));
+    let rig = Rig::with(100, None);
+    let of = |n: u8| rig.acquire(IpAddr::from([10, 0, 1, n]));
     let oldest = of(0);
     oldest.mark_spoken();
     // Two of an address are more than a fiftieth, and yet not the first to go.
-    let busy: Vec<_> = (0..2).map(|_| handshakes.acquire(BUSY)).collect();
+    let busy: Vec<_> = (0..2).map(|_| rig.acquire(BUSY)).collect();
     busy.iter().for_each(HandshakePermit::mark_spoken);
     let silent: Vec<_> = (1..98).map(of).collect();
     let newcomers: Vec<_> = (100..197).map(of).collect();
     assert!(silent.iter().all(is_out));
     assert!(!is_out(&oldest) && !busy.iter().any(is_out));
     drop((oldest, busy, silent, newcomers));
-    assert_empty(&handshakes);
+    assert_empty(&rig);
 }
 
 /// Otherwise a crowd that finishes its handshakes would leave a newcomer its place until the next
 /// one comes.
 #[test]
 fn silent_clients_keep_a_quarter_of_the_places() {
-    let handshakes = Handshakes::new(100, 0);
-    let of = |n: u8| handshakes.acquire(IpAddr::from([10, 0, 1, n]));
+    let rig = Rig::with(100, None);
+    let of = |n: u8| rig.acquire(IpAddr::from([10, 0, 1, n]));
     let spoken: Vec<_> = (0..100).map(of).collect();
     spoken.iter().for_each(HandshakePermit::mark_spoken);
     let silent: Vec<_> = (100..126).map(of).collect();
@@ -143,31 +166,50 @@ fn silent_clients_keep_a_quarter_of_the_places() {
 
 #[test]
 fn an_address_makes_room_for_itself_by_a_silent_one_first() {
-    let handshakes = Handshakes::new(100, 2);
-    let spoken = handshakes.acquire(BUSY);
+    let rig = Rig::with(100, Some(2));
+    let spoken = rig.acquire(BUSY);
     spoken.mark_spoken();
-    let silent = handshakes.acquire(BUSY);
-    let last = handshakes.acquire(BUSY);
+    let silent = rig.acquire(BUSY);
+    let last = rig.acquire(BUSY);
     assert!(is_out(&silent) && !is_out(&spoken));
     drop(last);
-    let next = handshakes.acquire(BUSY);
+    let next = rig.acquire(BUSY);
     next.mark_spoken();
-    let newest = handshakes.acquire(BUSY);
+    let newest = rig.acquire(BUSY);
     assert!(is_out(&spoken) && !is_out(&next) && !is_out(&newest), "the newest does not go for being silent still");
 }
 
 #[test]
 fn progress_moves_with_its_connection() {
-    let handshakes = Handshakes::new(4, 0);
+    let rig = Rig::with(4, None);
     let balancer = IpAddr::from([10, 0, 0, 3]);
-    let (one, other) = (handshakes.acquire_behind_balancer(balancer), handshakes.acquire_behind_balancer(balancer));
+    let (one, other) = (rig.acquire_behind_balancer(balancer), rig.acquire_behind_balancer(balancer));
     one.mark_spoken();
-    one.count_for(BUSY);
-    other.count_for(QUIET);
+    one.count_for(BUSY, rig.limits);
+    other.count_for(QUIET, rig.limits);
     let _more: Vec<_> = (4..7)
-        .map(|n| handshakes.acquire(IpAddr::from([10, 0, 0, n])))
+        .map(|n| rig.acquire(IpAddr::from([10, 0, 0, n])))
         .collect();
     assert!(is_out(&other) && !is_out(&one));
     other.mark_spoken();
-    assert_eq!(handshakes.count(), 4);
+    assert_eq!(rig.count(), 4);
+}
+
+#[test]
+fn a_newcomer_makes_room_until_lower_limits_fit() {
+    let mut rig = Rig::with(100, None);
+    let crowd: Vec<_> = (0..10)
+        .map(|n| rig.acquire(IpAddr::from([10, 0, 1, n])))
+        .collect();
+    let busy: Vec<_> = (0..5).map(|_| rig.acquire(BUSY)).collect();
+    rig.limits.max_per_address = Some(2);
+    let next = rig.acquire(BUSY);
+    assert_eq!(busy.iter().filter(|permit| is_out(permit)).count(), 4);
+    assert!(!is_out(&busy[4]) && !is_out(&next) && !crowd.iter().any(is_out));
+    rig.limits.max = 4;
+    let last = rig.acquire(QUIET);
+    assert_eq!(rig.count(), 4);
+    assert!(!is_out(&last));
+    drop((crowd, busy, next, last));
+    assert_empty(&rig);
 }
