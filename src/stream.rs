@@ -119,6 +119,7 @@ pub(crate) struct KeepAlive {
     /// The silence before the first probe. `None`: nothing is probed, and the kernel's own limits
     /// apply, of a quarter of an hour.
     pub(crate) idle: Option<Duration>,
+    /// How many probes are sent how often, and how long sent bytes may stay unacknowledged.
     pub(crate) probes: Probes,
 }
 

@@ -36,6 +36,7 @@ pub(crate) type ClientSide = Tls<Client>;
 
 /// A client that has completed its handshake, and the server name that it told in it.
 pub(crate) struct AcceptedClient {
+    /// The session, ready for what the client sends next.
     pub(crate) stream: Box<ServerSide>,
     /// The server name that the client asked for (SNI), in lower case.
     pub(crate) server_name: Option<String>,

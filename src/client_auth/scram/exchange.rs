@@ -57,6 +57,8 @@ pub(super) struct Proven {
 }
 
 impl Offer {
+    /// Offers SCRAM-SHA-256, and its variant that binds to the channel where `end_point` has the
+    /// hash of the certificate that the client was shown (RFC 5929, 4).
     pub(super) fn new(end_point: Option<Arc<[u8]>>) -> Self {
         Self { end_point }
     }

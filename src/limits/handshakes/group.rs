@@ -19,20 +19,24 @@ type Rank = (usize, Reverse<u64>, AddressKey);
 /// The address that a connection is counted for; in IPv6 its /64.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) enum AddressKey {
+    /// The client itself has this address.
     Client(IpAddr),
     /// The connection came through this balancer, and its PROXY header has not come yet.
     Balancer(IpAddr),
 }
 
 impl Group {
+    /// Counts the connections of an address.
     pub(super) fn count_of(&self, address: AddressKey) -> usize {
         self.by_address.get(&address).map_or(0, BTreeSet::len)
     }
 
+    /// Finds the number of the oldest connection of all.
     pub(super) fn oldest(&self) -> Option<u64> {
         self.by_age.keys().next().copied()
     }
 
+    /// Finds the number of the oldest connection of an address.
     pub(super) fn oldest_of(&self, address: AddressKey) -> Option<u64> {
         self.by_address.get(&address)?.first().copied()
     }
@@ -46,6 +50,7 @@ impl Group {
         Some(*oldest)
     }
 
+    /// Takes a connection in. Numbers rise in the order of arrival.
     pub(super) fn add(&mut self, number: u64, address: AddressKey) {
         self.by_age.insert(number, address);
         self.change(address, |numbers| numbers.insert(number));
