@@ -19,5 +19,7 @@ mod per_user;
 mod read;
 mod rights;
 mod shared_roles;
+#[cfg(test)]
+mod tests;
 mod user;
 mod widened;

@@ -52,28 +52,10 @@ fn has_published(user: &User) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use crate::config::{UnknownKeys, parse};
+    use crate::config::users::tests::told;
 
     const VERIFIER: &str = "SCRAM-SHA-256$4096:CMEcUGp3dB6cCe4FOUmUNA==$\
         dKxkeiy6F0VhCKBUkeQZiFnE+CcCvz3LtFtJjbvbXto=:PSi0TyRVYa2NZopqlhMxCHeq4Ea0cViSGg4BNGc3eiQ=";
-
-    fn warnings(text: &str) -> Vec<String> {
-        let env = |name: &str| (name == "PW").then(|| "env-password".to_owned());
-        let connection = "[connections.x]\ntype = \"redshift-serverless\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n";
-        let config = parse(&format!("{text}\n{connection}"), Path::new("p"), &env, UnknownKeys::Refuse);
-        config
-            .unwrap_or_else(|problems| panic!("{problems}"))
-            .warnings
-    }
-
-    fn told(text: &str, part: &str) -> usize {
-        warnings(text)
-            .iter()
-            .filter(|warning| warning.contains(part))
-            .count()
-    }
 
     #[test]
     fn the_password_of_the_readme_is_known_to_everybody() {

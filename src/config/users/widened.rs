@@ -41,25 +41,7 @@ pub(in crate::config) type Pairs = BTreeSet<(String, String)>;
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use crate::config::{UnknownKeys, parse};
-
-    fn warnings(text: &str) -> Vec<String> {
-        let env = |name: &str| (name == "PW").then(|| "env-password".to_owned());
-        let connection = "[connections.x]\ntype = \"redshift-serverless\"\nworkgroup = \"abc\"\ndatabase = \"dev\"\n";
-        let config = parse(&format!("{text}\n{connection}"), Path::new("p"), &env, UnknownKeys::Refuse);
-        config
-            .unwrap_or_else(|problems| panic!("{problems}"))
-            .warnings
-    }
-
-    fn told(text: &str, part: &str) -> usize {
-        warnings(text)
-            .iter()
-            .filter(|warning| warning.contains(part))
-            .count()
-    }
+    use crate::config::users::tests::{told, warnings};
 
     #[test]
     fn another_groups_networks_open_a_groups_connections() {
