@@ -20,7 +20,7 @@ pub(crate) enum Traffic {
 impl Traffic {
     pub(crate) const ALL: [Self; 4] = [Self::WideRows, Self::NarrowRows, Self::Copy, Self::Answers];
 
-    /// As many messages as fit into `bytes`, and their number.
+    /// Makes a stream of as many messages as fit into `bytes`, and counts them.
     pub(crate) fn stream(self, bytes: usize) -> (Vec<u8>, usize) {
         let unit = self.unit();
         let times = bytes / unit.concat().len();

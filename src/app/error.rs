@@ -38,7 +38,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// Whether the configuration has to be fixed.
+    /// Tells whether the error goes away only when the configuration is fixed.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {

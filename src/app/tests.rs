@@ -29,7 +29,7 @@ struct Rig {
     aws: TcpListener,
 }
 
-/// What the proxy made of a login.
+/// How the proxy answered a login.
 #[derive(Debug, Eq, PartialEq)]
 enum Answer {
     Admitted,
