@@ -22,12 +22,14 @@ use crate::references::{References, Watch};
 use crate::startup::tls::by_the_hour;
 use crate::stop::Phase;
 
+use self::control::Control;
 pub use self::error::AppError;
 use self::parts::listeners;
 pub(crate) use self::parts::{routes, table_timeout};
 pub use crate::session::{Facts, Stage};
 pub use crate::session_id::SessionId;
 
+mod control;
 mod drain;
 mod error;
 mod parts;
@@ -114,7 +116,9 @@ impl App {
         // until it is.
         let _ = tokio::time::timeout(max_wait, is_read).await;
         first.accounts.warn_of_odd_ones();
-        let acceptor = Arc::new(Acceptor { workers, shared, live, tasks: TaskTracker::new() });
+        let control = Control { shared: Arc::clone(&shared), live: Arc::clone(&live), started: clock.now() };
+        let operations = Arc::new(control);
+        let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks: TaskTracker::new() });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
         let listeners = listeners(&config)?;
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());

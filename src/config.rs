@@ -18,7 +18,9 @@ pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, 
 pub use self::load::{FetchRemote, load, load_aws, load_reference, parse};
 pub use self::material::Material;
 pub use self::problem::{Problem, Problems};
-pub use self::sections::{Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream};
+pub use self::sections::{
+    Admin, Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream,
+};
 pub use self::settings::Config;
 pub use self::tree::ItemValue;
 pub use self::users::{

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Level, warn};
 
 use crate::config::ConnId;
+use crate::operations::SharedOperations;
 use crate::session::{self, Arrival, Live, Shared};
 use crate::startup::proxy_protocol;
 use crate::telemetry::{LineKind, Repeats, Verdict};
@@ -64,6 +65,8 @@ pub(crate) struct Acceptor {
     /// The current configuration. Each connection is given the value of its arrival; a reload swaps
     /// it without a lock.
     pub(crate) live: Arc<ArcSwap<Live>>,
+    /// What a console may ask and do.
+    pub(crate) operations: SharedOperations,
     /// The task of every connection, so that a shutdown can wait for them.
     pub(crate) tasks: TaskTracker,
 }
@@ -168,11 +171,12 @@ impl Acceptor {
         };
         let session = self.shared.sessions.register(address.ip());
         let (shared, port_of) = (Arc::clone(&self.shared), port_of.cloned());
+        let operations = Arc::clone(&self.operations);
         let serving = async move {
             // Registered anew: every worker has its own reactor.
             match TcpStream::from_std(socket) {
                 Ok(socket) => {
-                    let arrival = Box::new(Arrival { socket, address, port_of, handshake });
+                    let arrival = Box::new(Arrival { socket, address, port_of, operations, handshake });
                     session::run(shared, live, session, arrival).await
                 }
                 Err(error) => warn_of(&shared.repeats, "a connection was lost", Some(address.ip()), &error),

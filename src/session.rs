@@ -26,6 +26,7 @@ use crate::config::{ConnId, ConnSpec};
 use crate::limits::bans::Outcome;
 use crate::limits::caps::SessionPermit;
 use crate::limits::handshakes::HandshakePermit;
+use crate::operations::SharedOperations;
 use crate::relay::{self, Legs};
 use crate::session_id::SessionId;
 use crate::spec::{self, Named};
@@ -57,6 +58,9 @@ pub(crate) struct Arrival {
     pub(crate) address: SocketAddr,
     /// The connection that has this port to itself. `None`: the port is open to all connections.
     pub(crate) port_of: Option<Arc<ConnId>>,
+    /// What the client may ask and do, if it comes for the console.
+    #[allow(dead_code, reason = "under construction: issue 13")]
+    pub(crate) operations: SharedOperations,
     /// The permit that the client needs until it is logged in.
     pub(crate) handshake: HandshakePermit,
 }
@@ -111,7 +115,7 @@ async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box
 /// been dealt with.
 async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box<Arrival>) -> Option<Ready> {
     let login = Login { shared, live: &live, session };
-    let Arrival { socket, address, port_of, handshake } = *arrival;
+    let Arrival { socket, address, port_of, operations: _, handshake } = *arrival;
     let unproven = Unproven::new(handshake, live.startup_timeout);
     let accepted = login.accept(socket, address, &unproven);
     let mut client = match login.unless_silent(accepted).await {

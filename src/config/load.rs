@@ -176,7 +176,9 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let is_local = addresses.all(|address| address.ip().is_loopback());
     users::warn_of_odd_ones(&users, any_user.as_deref(), &user_entries, is_local);
     users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
+    let admin = sections::admin(root.table("admin"), |name| users.contains_key(name));
     let config = Config {
+        admin,
         users,
         any_user,
         listen,

@@ -1,6 +1,8 @@
 //! The fixed tables of proxy.toml but `[listen]`: meaning, default and range of each key. Behind a
 //! problem, reading goes on with the default.
 
+pub use self::admin::Admin;
+pub(super) use self::admin::admin;
 pub use self::aws::Aws;
 pub(super) use self::aws::{aws, endpoints_of_the_environment};
 pub use self::ca::Ca;
@@ -16,6 +18,7 @@ pub(super) use self::specs::specs;
 pub use self::upstream::Upstream;
 pub(super) use self::upstream::upstream;
 
+mod admin;
 mod aws;
 mod ca;
 mod credentials;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::connection::{ConnId, ConnSpec};
 use super::listen::Listen;
-use super::sections::{Aws, Credentials, Limits, Log, SpecsTable, Upstream};
+use super::sections::{Admin, Aws, Credentials, Limits, Log, SpecsTable, Upstream};
 use super::users::{AnyUser, Holder, User};
 use super::value::BEFORE_CONN_ID;
 
@@ -14,6 +14,8 @@ use super::value::BEFORE_CONN_ID;
 pub struct Config {
     /// The section `[listen]`.
     pub listen: Listen,
+    /// The section `[admin]`.
+    pub admin: Admin,
     /// The section `[log]`.
     pub log: Log,
     /// The section `[aws]`.

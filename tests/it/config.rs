@@ -320,10 +320,10 @@ fn any_user_is_not_given_a_per_user_connection_by_name() {
 
 #[test]
 fn contract_keys_not_served_yet_are_distinguished_from_unknown_ones() {
-    let text = "\n[admin]\naddress = \"127.0.0.1:9439\"\n";
+    let text = "\n[fleet]\ntable = \"t\"\n";
     for unknown_keys in [UnknownKeys::Refuse, UnknownKeys::Warn] {
         let faults = config::parse(text, Path::new("proxy.toml"), &env, unknown_keys).unwrap_err();
-        assert_eq!(told(&faults), ["2: admin: not yet supported"]);
+        assert_eq!(told(&faults), ["2: fleet: not yet supported"]);
     }
 }
 
