@@ -346,6 +346,10 @@ fn secrets_are_never_printed() {
         "[users.u]\npassword = \"planted".to_owned(),
         "[users.u]\npassword = \"planted\" planted".to_owned(),
         "[log]\nlevel = \"${PW}\"".to_owned(),
+        "[admin]\ntoken = \"planted\"".to_owned(),
+        "[admin]\ntoken = \"/planted/planted\"".to_owned(),
+        "[admin]\ntoken = \"file:planted-planted-planted\"".to_owned(),
+        format!("[admin]\ntoken = \"{}\"", "planted".repeat(1000)),
         "[aws]\nregion = \"${PW}\"\nendpoint_url = \"https://planted:planted@example.com\"".to_owned(),
         connection("password = \"planted\"\nexternal_id = \"planted+planted\""),
     ] {
@@ -543,6 +547,52 @@ fn odd_but_valid_settings_cause_warnings() {
     assert!(told.contains("listen.tls.channel_binding: has no effect"), "{told}");
     let told = warned("[listen]\naddress = \"0.0.0.0:5439\"\ntls.mode = \"disable\"");
     assert!(told.contains("listen.address: clients are served without TLS"), "{told}");
+}
+
+#[test]
+fn the_admin_token_is_a_reference_to_a_token_that_cannot_be_guessed() {
+    let dir = TempDir::new().unwrap();
+    let text = "[admin]\naddress = \"0.0.0.0:9439\"\nhealth_address = \"0.0.0.0:9440\"\n";
+    let loaded = |token: &str| {
+        fs::write(dir.path().join("token"), token).unwrap();
+        let path = dir.path().join("proxy.toml");
+        fs::write(&path, format!("{text}token = \"token\"\n")).unwrap();
+        config::load(&path, &env, UnknownKeys::Refuse)
+    };
+    for token in ["0123456789abcdef", "0123456789abcdef\n", "a-very/long+token==", &"x".repeat(1024)] {
+        let config = loaded(token).unwrap();
+        let read = config.admin.token.unwrap().text.unwrap();
+        assert_eq!(read.expose(), token);
+        assert!(
+            !config
+                .warnings
+                .iter()
+                .any(|warning| warning.contains("admin")),
+            "{:?}",
+            config.warnings
+        );
+    }
+    for (token, want) in [
+        ("", "must be at least 16 characters"),
+        ("0123456789abcde\n", "must be at least 16 characters"),
+        (&"x".repeat(1025), "must be at most 1024 characters"),
+        ("0123456789 abcdef", "must be visible characters of ASCII"),
+        ("0123456789abcdef\n\n", "must be visible characters of ASCII"),
+        ("pässwörter-sind-lang", "must be visible characters of ASCII"),
+    ] {
+        let told = loaded(token).unwrap_err().to_string();
+        assert!(told.contains(&format!(":4: admin.token: {want}")), "{told}");
+    }
+    let warned = parsed(text).warnings.join("\n");
+    assert!(warned.contains("admin.token: is missing, and address is not loopback"), "{warned}");
+    assert!(
+        !parsed("[admin]\naddress = \"[::1]:9439\"\n")
+            .warnings
+            .join("\n")
+            .contains("admin")
+    );
+    let twice = "[admin]\naddress = \"[::1]:9439\"\nhealth_address = \"[::1]:9439\"\n";
+    assert_eq!(faults(twice), ["1: admin.health_address: is admin.address too: each has a port of its own"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Reads values that refer to something: a file, a variable, or a text that AWS keeps.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::value::Value;
@@ -23,6 +24,47 @@ impl Value<'_> {
         let text = Secret::new(text);
         self.keep(checked(text.expose()))?;
         Some(Material { from, text: Some(text) })
+    }
+
+    /// Reads the text to which the REF in this string leads, as [`Value::referenced`] does, where
+    /// the string may be the secret itself by mistake: no message repeats it. `absent` says so.
+    pub(in crate::config) fn secretly_referenced(
+        &self,
+        absent: &'static str,
+        checked: impl Fn(&str) -> Parsed<()>,
+    ) -> Option<Material> {
+        let is_bare = !self.text()?.starts_with("file:");
+        let from = self.anchored(self.parse(value::reference)?);
+        let text = match &from {
+            Reference::File(path) => self.secret_file(path, is_bare.then_some(absent))?,
+            Reference::Env(name) => self.variable(name)?,
+            Reference::Remote(_) => return Some(Material { from, text: None }),
+        };
+        let text = Secret::new(text);
+        self.keep(checked(text.expose()))?;
+        Some(Material { from, text: Some(text) })
+    }
+
+    /// Reads a file whose path may be a secret by mistake. `absent` is reported where there is no
+    /// such file.
+    pub(in crate::config) fn secret_file(&self, path: &Path, absent: Option<&'static str>) -> Option<String> {
+        let why = match read_file(path) {
+            Ok(text) => return Some(text),
+            Err(why) => why,
+        };
+        // The kind alone: the whole error may name the path.
+        let kind = why.kind();
+        match (kind, absent) {
+            (ErrorKind::NotFound | ErrorKind::InvalidFilename, Some(absent)) => self.report(absent),
+            _ => {
+                // What we say ourselves is more than the kind, and names no path.
+                let why = why
+                    .get_ref()
+                    .map_or_else(|| kind.to_string(), ToString::to_string);
+                self.report(format_args!("cannot read the file ({why})"));
+            }
+        }
+        None
     }
 
     /// Makes a reference independent of this file: its path starts beside it, and becomes absolute.

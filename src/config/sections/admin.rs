@@ -12,6 +12,13 @@ use crate::config::value::{self, Parsed};
 /// The fewest characters of `admin.token`: what a generator gives for 96 bits in base64.
 const SHORTEST_TOKEN: usize = 16;
 
+/// The most characters of `admin.token`: more of them would crowd out the rest of a request's head.
+const LONGEST_TOKEN: usize = 1024;
+
+/// The message where a bare path leads to no file.
+const ABSENT: &str =
+    "no such file: the token itself never stands here; put in where it is kept (file:, env:, ssm: or secret:)";
+
 /// The keys of `[admin]`: the HTTP addresses, and who may use the console.
 #[derive(Clone, Debug)]
 pub struct Admin {
@@ -41,9 +48,15 @@ pub(in crate::config) fn admin(mut table: Table<'_>, has_user: impl Fn(&str) -> 
             .and_then(|address| address.parse(value::socket_address))
     };
     let (address, health_address) = (address("address"), address("health_address"));
+    if health_address.is_some_and(|health: SocketAddr| health.port() != 0 && Some(health) == address) {
+        table.report("health_address", "is admin.address too: each has a port of its own");
+    }
     let token = table
         .take("token")
-        .and_then(|token| token.referenced(usable));
+        .map(|token| token.secretly_referenced(ABSENT, |text| usable_token(text).map(drop)));
+    if token.is_none() && address.is_some_and(|address| !address.ip().is_loopback()) {
+        table.warn("token", "is missing, and address is not loopback: no data is served there, and no action is taken");
+    }
     let mut names = |key| users(table.take(key).as_ref(), &has_user);
     let (users, stats_users) = (names("users"), names("stats_users"));
     let console_from = table.take("console_from");
@@ -53,18 +66,24 @@ pub(in crate::config) fn admin(mut table: Table<'_>, has_user: impl Fn(&str) -> 
         .and_then(|watch| watch.bool())
         .unwrap_or(false);
     table.finish();
-    Admin { address, health_address, token, users, stats_users, console_from, watch }
+    Admin { address, health_address, token: token.flatten(), users, stats_users, console_from, watch }
 }
 
-/// Refuses a token that can be guessed, or that no header can hold.
-fn usable(token: &str) -> Parsed<()> {
-    let token = without_newline(token);
+/// Reads a token out of the text that a reference led to, without the one newline that editors and
+/// `echo` leave behind.
+///
+/// # Errors
+/// The token can be guessed, or no header can hold it.
+pub(crate) fn usable_token(text: &str) -> Parsed<&str> {
+    let token = without_newline(text);
     if token.chars().count() < SHORTEST_TOKEN {
         Err(format!("must be at least {SHORTEST_TOKEN} characters, such as those of `openssl rand -base64 24`").into())
+    } else if token.len() > LONGEST_TOKEN {
+        Err(format!("must be at most {LONGEST_TOKEN} characters").into())
     } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         Err("must be visible characters of ASCII without blanks: it is sent in a header".into())
     } else {
-        Ok(())
+        Ok(token)
     }
 }
 

@@ -2,12 +2,9 @@
 //! repeats the text, which may be a password itself.
 
 use std::borrow::Cow;
-use std::io::ErrorKind;
-use std::path::Path;
 
 use super::user::{Password, Proof, StoredPassword};
 use crate::config::disguise::{self, BadPassword, Judged};
-use crate::config::file::read_file;
 use crate::config::reader::Value;
 use crate::config::value::{self, Parsed, Reference};
 use crate::crypto::Verifier;
@@ -32,6 +29,10 @@ pub(crate) const MAX_PASSWORDS: usize = 2;
 
 /// The placeholder of the user's name in a reference.
 const USER: &str = "{user}";
+
+/// The message where a bare path leads to no file.
+const ABSENT: &str = "no such file, and not a SCRAM-SHA-256 verifier: a password itself never stands here; put in the verifier that \
+                      hash-password makes of it, or where it is kept (file:, env:, ssm: or secret:)";
 
 /// Reads one password, or two while rotating.
 pub(super) fn passwords(value: &Value<'_>, user: &str) -> Option<Proof> {
@@ -94,7 +95,7 @@ fn password(value: &Value<'_>, user: &str) -> Option<StoredPassword> {
     let from = value.anchored(value.parse(|text| value::reference(&named(text, user)?))?);
     let stored = match &from {
         Reference::Env(name) => value.variable(name)?,
-        Reference::File(path) => from_file(value, path, is_bare)?,
+        Reference::File(path) => value.secret_file(path, is_bare.then_some(ABSENT))?,
         Reference::Remote(remote) => {
             return Some(StoredPassword { password: Password::Remote(remote.clone()), from: Some(from) });
         }
@@ -119,31 +120,5 @@ fn named<'t>(text: &'t str, user: &str) -> Parsed<Cow<'t, str>> {
     match path {
         Some(path) if !path.contains(USER) && !user.contains(['/', ':']) => Ok(Cow::Owned(format!("{path}{user}"))),
         _ => Err("{user} may only be the last element of an ssm: path".into()),
-    }
-}
-
-fn from_file(value: &Value<'_>, path: &Path, is_bare: bool) -> Option<String> {
-    match read_file(path) {
-        Ok(text) => Some(text),
-        Err(why) => {
-            // The kind alone: the whole error may name the path.
-            let kind = why.kind();
-            match kind {
-                ErrorKind::NotFound | ErrorKind::InvalidFilename if is_bare => {
-                    value.report(
-                        "no such file, and not a SCRAM-SHA-256 verifier: a password itself never stands here; put in the \
-                         verifier that hash-password makes of it, or where it is kept (file:, env:, ssm: or secret:)",
-                    );
-                }
-                _ => {
-                    // What we say ourselves is more than the kind, and names no path.
-                    let why = why
-                        .get_ref()
-                        .map_or_else(|| kind.to_string(), ToString::to_string);
-                    value.report(format_args!("cannot read the file ({why})"));
-                }
-            }
-            None
-        }
     }
 }
