@@ -53,6 +53,7 @@ has_openssl_headers() {
 has_haproxy() { has haproxy || [ -x /usr/sbin/haproxy ]; }
 # Debian puts it where the PATH of users does not lead.
 has_ip() { has ip || [ -x /usr/sbin/ip ] || [ -x /sbin/ip ]; }
+has_promtool() { has promtool && has prometheus; }
 has_pgbouncer() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
 has_pgjdbc() { [ -f /usr/share/java/postgresql.jar ]; }
@@ -140,7 +141,7 @@ install_packages() {
         apt_install "${rest[@]}" || die "apt-get could not install ${rest[*]}"
     fi
     # Debian starts these as well; tests and benchmarks start their own.
-    for package in haproxy pgbouncer; do
+    for package in haproxy pgbouncer prometheus; do
         if [[ " ${rest[*]} " = *" $package "* ]] && [ -d /run/systemd/system ]; then
             as_root systemctl disable --quiet --now "$package" || say "$package was installed, and goes on as a service"
         fi
@@ -168,6 +169,10 @@ if [ "$mode" = drivers ] || [ "$mode" = bench ]; then
 fi
 if [ "$mode" = test ] || [ "$mode" = bench ]; then
     need haproxy has_haproxy
+fi
+if [ "$mode" = test ]; then
+    # promtool judges /metrics, and Prometheus scrapes it. 22 MB, 7 seconds.
+    need prometheus has_promtool
 fi
 if [ "$mode" = drivers ]; then
     # The terminal for Ctrl-C in psql.
