@@ -26,7 +26,7 @@ use self::control::Control;
 pub use self::error::AppError;
 use self::parts::listeners;
 pub(crate) use self::parts::{routes, table_timeout};
-pub use crate::session::{Facts, Stage};
+pub use crate::session::{Facts, LoginStage, Stage, Timings};
 pub use crate::session_id::SessionId;
 
 mod control;

@@ -18,6 +18,7 @@ pub(crate) use self::live::Live;
 use self::login::Login;
 pub(crate) use self::registry::{Session, Sessions};
 pub(crate) use self::shared::Shared;
+pub use self::timings::{LoginStage, Timings};
 use self::unproven::Unproven;
 use self::waiting::{attended, notice};
 use crate::cancel::{CancelTarget, Registered};
@@ -47,6 +48,7 @@ mod log;
 mod login;
 mod registry;
 mod shared;
+mod timings;
 mod unproven;
 mod waiting;
 

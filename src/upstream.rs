@@ -4,7 +4,8 @@
 //! another one is worth a try.
 //!
 //! [`route`] and [`error`] are what the other parts stand on; [`dial`] makes a verified connection,
-//! [`login`] a session over it, [`redial`] repeats both, and [`cancel`] sends a CancelRequest.
+//! [`login`] a session over it, [`redial`] repeats both, [`step`] tells how far that has come, and
+//! [`cancel`] sends a CancelRequest.
 //! [`parameters`] decides which startup parameters of the client are passed on.
 
 mod application_name;
@@ -26,6 +27,7 @@ mod route;
 mod scram;
 mod server_error;
 mod status;
+mod step;
 mod tls;
 
 pub(crate) use self::application_name::Asker;
@@ -35,4 +37,5 @@ pub(crate) use self::race::Unanswered;
 pub(crate) use self::redial::Redials;
 pub(crate) use self::route::{Paths, Route, Routes, Timeouts};
 pub(crate) use self::server_error::ServerError;
+pub(crate) use self::step::Step;
 pub(crate) use self::tls::{ClientTls, ClientTlsError};

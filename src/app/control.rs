@@ -15,6 +15,7 @@ use crate::operations::{
     ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus, Which,
 };
 use crate::session::{Live, Shared};
+use crate::telemetry;
 
 /// The parts of a running proxy that an operator's questions and actions need. `App`, the acceptor
 /// and the admin addresses hold it.
@@ -138,5 +139,7 @@ impl Operations for Control {
             .lift(&self.live.load().limits.bans, address)
     }
 
-    fn set_log_level(&self, _by: Operator, _level: LogLevel) {}
+    fn set_log_level(&self, _by: Operator, level: LogLevel) {
+        telemetry::set_level(level);
+    }
 }

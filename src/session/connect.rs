@@ -11,7 +11,7 @@ use super::login::Login;
 use crate::client_auth::Principal;
 use crate::config::ConnSpec;
 use crate::credentials::{CredentialError, Owner};
-use crate::upstream::{OpenError, Route, UpstreamConn};
+use crate::upstream::{OpenError, Route, Step, UpstreamConn};
 
 /// Fetches a database login and opens a session at the warehouse with it. Fetches one more login if
 /// the warehouse refuses the first, and asks AWS once more where the warehouse is if it is not
@@ -37,7 +37,9 @@ pub(super) async fn connect(
             .map_err(failed)?;
         let is_retry = first_dial.is_some();
         let deadline = *first_dial.get_or_insert_with(Instant::now) + live.login_timeout;
-        let dialled = timeout_at(deadline, route.open(&opening.login, &opening.database, parameters)).await;
+        let on_step = |step: Step<'_>| session.happened(&Event::Dial(step));
+        let dialling = route.open(&opening.login, &opening.database, parameters, &on_step);
+        let dialled = timeout_at(deadline, dialling).await;
         match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: spec.id.clone(), source })? {
             Err(error) if error.is_login_refused() && shared.logins.refused(&opening) && !is_retry => {
                 session.happened(&Event::CredentialRefused(&error));

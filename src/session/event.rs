@@ -7,7 +7,7 @@ use crate::cancel::Cancelled;
 use crate::config::ConnId;
 use crate::relay::Relayed;
 use crate::startup::request::StartupParams;
-use crate::upstream::{UpstreamConn, UpstreamError};
+use crate::upstream::{Step, UpstreamConn, UpstreamError};
 
 /// Something that happens to a session, in the order in which it may happen. The session's facts
 /// and the log are both made of these, by [`Session::happened`](super::registry::Session::happened)
@@ -29,6 +29,9 @@ pub(super) enum Event<'a> {
     CredentialAwaited,
     /// The database login is there, and the warehouse is dialled for it.
     Dialled { db_user: &'a str },
+    /// A dial has come so far. There are several dials where the warehouse cuts a login off, or
+    /// refuses it.
+    Dial(Step<'a>),
     /// The warehouse has refused the database login, and another one is fetched.
     CredentialRefused(&'a UpstreamError),
     /// The warehouse is not where AWS said it was, and AWS is asked again.

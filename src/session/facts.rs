@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 use super::event::Event;
+use super::timings::{LoginStage, Timings};
 use crate::config::ConnId;
+use crate::upstream::Step;
 
 /// Longest text of a client's that is kept, in characters.
 const MAX_TEXT: usize = 250;
@@ -34,6 +36,8 @@ pub struct Facts {
     pub upstream_pid: u32,
     /// The warehouse's ParameterStatus `session_id`, which joins SYS_QUERY_HISTORY.
     pub warehouse_session_id: Box<str>,
+    /// How long each stage of the login has taken.
+    pub timings: Timings,
 }
 
 /// How far a session has come.
@@ -52,9 +56,10 @@ pub enum Stage {
 impl Facts {
     /// The facts of a connection that has just been accepted from this address.
     pub(super) fn new(address: IpAddr) -> Self {
+        let accepted = Instant::now();
         Self {
             client: address.to_canonical(),
-            accepted: Instant::now(),
+            accepted,
             stage: Stage::LoggingIn,
             user: Box::default(),
             conn_id: None,
@@ -63,6 +68,7 @@ impl Facts {
             is_of_health_check: false,
             upstream_pid: 0,
             warehouse_session_id: Box::default(),
+            timings: Timings::new(accepted),
         }
     }
 
@@ -79,23 +85,33 @@ impl Facts {
             // The name may have been unknown until a certificate in it was shown.
             Event::Proved(user) => self.user = (*user).into(),
             Event::Permitted(conn_id) => self.conn_id = Some((*conn_id).clone()),
-            Event::CredentialAwaited => self.stage = Stage::AwaitsCredential,
+            Event::Admitted => self.timings.enter(None),
+            Event::CredentialAwaited => {
+                self.timings.enter(Some(LoginStage::Credentials));
+                self.stage = Stage::AwaitsCredential;
+            }
             Event::Dialled { db_user } => {
                 self.db_user = (*db_user).into();
+                self.timings.enter(None);
                 self.stage = Stage::AwaitsWarehouse;
             }
+            Event::Dial(Step::Begun) => self.timings.dial(),
+            Event::Dial(Step::Connected(_)) => self.timings.enter(Some(LoginStage::Tls)),
+            Event::Dial(Step::Secured) => self.timings.enter(Some(LoginStage::UpstreamAuth)),
+            Event::Dial(Step::Failed(_)) => self.timings.enter(None),
             Event::Started(upstream) => {
                 self.upstream_pid = upstream.pid();
                 self.warehouse_session_id = upstream.session_id.as_deref().unwrap_or_default().into();
+                self.timings.end(self.accepted);
                 self.stage = Stage::Relays(Instant::now());
             }
             Event::Refused(error) => {
+                self.timings.end(self.accepted);
                 if let Some(conn_id) = error.conn_id() {
                     self.conn_id = Some(conn_id.clone());
                 }
             }
-            Event::Admitted
-            | Event::CredentialRefused(_)
+            Event::CredentialRefused(_)
             | Event::WarehouseMoved(_)
             | Event::Ended(_)
             | Event::Cancelled { .. }

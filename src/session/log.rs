@@ -5,6 +5,7 @@
 //! that matches no entry is only hashed, since people type passwords there.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Level;
@@ -12,6 +13,7 @@ use tracing::Level;
 use super::error::SessionError;
 use super::event::Event;
 use super::facts::{Facts, Stage};
+use super::timings::LoginStage;
 use crate::cancel::Cancelled;
 use crate::client_auth::AuthError;
 use crate::config::ConnId;
@@ -31,7 +33,8 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
         | Event::Proved(_)
         | Event::Permitted(_)
         | Event::CredentialAwaited
-        | Event::Dialled { .. } => {}
+        | Event::Dialled { .. }
+        | Event::Dial(_) => {}
         Event::Admitted => {
             let facts = facts();
             let (user, conn_id) = (Some(&*facts.user), Some(facts.conn_id()));
@@ -49,8 +52,7 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
         }
         Event::Started(_) => {
             let facts = facts();
-            let login_ms = Some(millis(facts.accepted));
-            with_all(id, &facts, |line| Line { login_ms, ..line }.write(Level::INFO, "session started"));
+            with_all(id, &facts, |line| line.timed(&facts).write(Level::INFO, "session started"));
         }
         Event::Refused(error) => refused(id, &facts(), error, repeats),
         Event::Ended(relayed) => ended(id, &facts(), relayed),
@@ -74,7 +76,7 @@ fn refused(id: SessionId, facts: &Facts, error: &SessionError, repeats: &Repeats
         Level::DEBUG => (level, None),
         _ => judged(repeats, facts.line_kind(level, EVENT, error.class())),
     };
-    with_all(id, facts, |line| Line { reason: Some(&reason), left_out, ..line }.write(level, EVENT));
+    with_all(id, facts, |line| Line { reason: Some(&reason), left_out, ..line.timed(facts) }.write(level, EVENT));
 }
 
 /// `session ended`, at the level of who must act.
@@ -193,7 +195,11 @@ fn is_departure(error: &SessionError) -> bool {
 }
 
 fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    in_millis(since.elapsed())
+}
+
+fn in_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Facts {
@@ -235,6 +241,13 @@ struct Line<'a> {
     upstream_pid: Option<u32>,
     warehouse_session_id: Option<&'a str>,
     login_ms: Option<u64>,
+    client_auth_ms: Option<u64>,
+    credentials_ms: Option<u64>,
+    connect_ms: Option<u64>,
+    tls_ms: Option<u64>,
+    upstream_auth_ms: Option<u64>,
+    wait_ms: Option<u64>,
+    attempts: Option<u32>,
     bytes_up: Option<u64>,
     bytes_down: Option<u64>,
     duration_ms: Option<u64>,
@@ -246,6 +259,23 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
+    /// The line with the times of the login, which has come to its end now.
+    fn timed(self, facts: &Facts) -> Self {
+        let timings = &facts.timings;
+        let of = |stage| timings.of(stage).map(in_millis);
+        Self {
+            login_ms: Some(millis(facts.accepted)),
+            client_auth_ms: of(LoginStage::ClientAuth),
+            credentials_ms: of(LoginStage::Credentials),
+            connect_ms: of(LoginStage::Connect),
+            tls_ms: of(LoginStage::Tls),
+            upstream_auth_ms: of(LoginStage::UpstreamAuth),
+            wait_ms: timings.wait().map(in_millis),
+            attempts: Some(timings.attempts()),
+            ..self
+        }
+    }
+
     fn write(self, level: Level, message: &str) {
         // tracing wants the level, and the names of the fields, where it is compiled.
         macro_rules! at {
@@ -260,6 +290,13 @@ impl Line<'_> {
                     upstream_pid = self.upstream_pid,
                     warehouse_session_id = self.warehouse_session_id,
                     login_ms = self.login_ms,
+                    client_auth_ms = self.client_auth_ms,
+                    credentials_ms = self.credentials_ms,
+                    connect_ms = self.connect_ms,
+                    tls_ms = self.tls_ms,
+                    upstream_auth_ms = self.upstream_auth_ms,
+                    wait_ms = self.wait_ms,
+                    attempts = self.attempts,
                     bytes_up = self.bytes_up,
                     bytes_down = self.bytes_down,
                     duration_ms = self.duration_ms,

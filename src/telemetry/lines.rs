@@ -41,6 +41,11 @@ pub(crate) struct Flush {
 }
 
 impl LogLines {
+    /// The number of lines dropped since the start.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+
     /// Starts the thread that writes the lines to `sink`. The last lines are written when the
     /// returned value is dropped.
     ///

@@ -11,6 +11,7 @@ use super::error::UpstreamError;
 use super::forbidden::is_forbidden;
 use super::race::{MAX_ADDRESSES, Unanswered, race};
 use super::route::Route;
+use super::step::{OnStep, Step};
 use crate::stream;
 use crate::wire::{self, Wire, WireError};
 
@@ -20,11 +21,15 @@ pub(crate) type Secured = Box<stream::tls::ClientSide>;
 impl Route {
     /// Connects to the first address that answers. DNS and TCP share one deadline,
     /// `upstream.connect_timeout`.
-    pub(super) async fn dial(&self) -> Result<(SocketAddr, Wire), UpstreamError> {
+    pub(super) async fn dial(&self, on_step: OnStep<'_>) -> Result<(SocketAddr, Wire), UpstreamError> {
+        on_step(Step::Begun);
         let deadline = self.connect_deadline();
         let addresses = self.resolve(deadline).await?;
         let (address, socket) = self.reach(&addresses, deadline).await?;
-        Ok((address, Wire::new(self.secure(socket, address).await?)))
+        on_step(Step::Connected(address));
+        let secured = self.secure(socket, address).await?;
+        on_step(Step::Secured);
+        Ok((address, Wire::new(secured)))
     }
 
     /// The deadline of `upstream.connect_timeout` for a dial that begins now.

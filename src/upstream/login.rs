@@ -12,6 +12,7 @@ use super::error::UpstreamError;
 use super::route::Route;
 use super::server_error::ServerError;
 use super::status;
+use super::step::OnStep;
 use crate::credentials::DbLogin;
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::{self, Frame, MAX_STARTUP_BYTES, Wire, peek_u32};
@@ -30,8 +31,9 @@ impl Route {
         login: &DbLogin,
         database: &str,
         parameters: &[(String, String)],
+        on_step: OnStep<'_>,
     ) -> Result<UpstreamConn, UpstreamError> {
-        let (address, wire) = self.dial().await?;
+        let (address, wire) = self.dial(on_step).await?;
         log_in(wire, (&self.host, address), login, database, parameters).await
     }
 

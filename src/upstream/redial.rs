@@ -8,6 +8,7 @@ use tracing::debug;
 use super::conn::UpstreamConn;
 use super::error::UpstreamError;
 use super::route::Route;
+use super::step::{OnStep, Step};
 use crate::credentials::DbLogin;
 use crate::fault::chain;
 
@@ -46,20 +47,27 @@ impl Redials {
 
 impl Route {
     /// Dials and logs in, and dials again where the warehouse cuts the login off. `parameters` go
-    /// into the startup message behind user and database. The caller sets the deadline: an idle
-    /// workgroup wakes inside this step, for a minute at times.
+    /// into the startup message behind user and database; `on_step` is told how far each dial has
+    /// come. The caller sets the deadline: an idle workgroup wakes inside this step, for a minute
+    /// at times.
     pub(crate) async fn open(
         &self,
         login: &DbLogin,
         database: &str,
         parameters: &[(String, String)],
+        on_step: OnStep<'_>,
     ) -> Result<UpstreamConn, UpstreamError> {
         let mut redials = Redials::default();
         loop {
             // Boxed: it is large, and the futures around it would each hold room for it.
-            match Box::pin(self.open_once(login, database, parameters)).await {
-                Err(error) if redials.take(&error).await => {}
-                outcome => return outcome,
+            match Box::pin(self.open_once(login, database, parameters, on_step)).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => {
+                    on_step(Step::Failed(&error));
+                    if !redials.take(&error).await {
+                        return Err(error);
+                    }
+                }
             }
         }
     }

@@ -97,7 +97,12 @@ async fn session_events_hold_user_addresses_and_byte_counts() {
         assert_eq!(event["warehouse_session_id"].as_str().unwrap().len(), 36, "a UUID");
         assert_eq!((event["session"].as_str().unwrap().len(), &event["session"]), (12, &started["session"]));
     }
-    assert!(started["login_ms"].is_u64() && ended["duration_ms"].is_u64());
+    let of = |key: &str| started[key].as_u64().expect(key);
+    let waited = ["credentials_ms", "connect_ms", "tls_ms", "upstream_auth_ms"].map(of);
+    assert!(waited.iter().sum::<u64>() <= of("wait_ms"), "{started}");
+    assert!(of("client_auth_ms") + of("wait_ms") <= of("login_ms"), "{started}");
+    assert_eq!(of("attempts"), 1);
+    assert!(ended["duration_ms"].is_u64());
     // A Query of 14 bytes, a Terminate of 5.
     assert_eq!((&ended["bytes_up"], &ended["end"], &ended["error"]), (&json!(19), &json!("client"), &json!("")));
     assert!(ended["bytes_down"].as_u64().unwrap() > 19);
