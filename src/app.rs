@@ -18,9 +18,10 @@ use crate::credentials::Logins;
 use crate::limits::bans::Ban;
 use crate::listener::{self, Acceptor, Workers};
 use crate::network::Network;
+use crate::operations::Which;
 use crate::references::{References, Watch};
 use crate::startup::tls::by_the_hour;
-use crate::stop::Phase;
+use crate::stop::Order;
 
 use self::control::Control;
 pub use self::error::AppError;
@@ -194,15 +195,11 @@ impl App {
             .collect()
     }
 
-    /// Ends the session of this id at once, as a shutdown that waits no longer would, and returns
-    /// whether there was one. It is listed until its client and the warehouse have been told.
+    /// Ends the session of this id at once, and returns whether there was one that was not ending
+    /// yet. It is listed until its client and the warehouse have been told.
     pub fn end_session(&self, id: &str) -> bool {
-        let entries = self.acceptor.shared.sessions.list();
-        let entry = entries.iter().find(|entry| entry.id().as_str() == id);
-        if let Some(entry) = entry {
-            entry.end(Phase::Now);
-        }
-        entry.is_some()
+        let session = Which::Session(id.to_owned());
+        self.acceptor.shared.sessions.end(&session, Order::Kill) > 0
     }
 
     /// Reads the references of the configuration again, now.

@@ -66,6 +66,8 @@ pub(crate) enum Cancelled {
     /// A session has this pid, and another key; and the address has missed this pid so often that
     /// somebody guesses.
     Limited,
+    /// The proxy ended before the warehouse had the request.
+    CutOff,
     /// The warehouse of this session could not be reached.
     Failed(SessionId, UpstreamError),
 }

@@ -34,8 +34,7 @@ mod scanner;
 mod watch;
 
 /// Relays until the session ends. `refuse` encodes the last message to the client. `cancel` cancels
-/// a query that still runs when its client has vanished; it is awaited before the warehouse's leg
-/// is closed.
+/// a query that still runs when its client has vanished or an operator has ended the session.
 pub(crate) fn run<C: Future<Output = ()>>(
     legs: Legs,
     stop: &Stop,
@@ -77,7 +76,7 @@ pub(crate) fn run<C: Future<Output = ()>>(
         let Flow { up, down, dialogue } = flow;
 
         let last_word = match end {
-            End::Drain | End::Lifetime => Some(Refusal::terminated()),
+            End::Drain | End::Killed | End::Revoked | End::Lifetime => Some(Refusal::terminated()),
             End::Idle => Some(Refusal::idle_timeout()),
             // Unless it has given its own reason.
             End::Upstream if !dialogue.upstream_said_why() => Some(Refusal::warehouse_closed()),
@@ -85,22 +84,33 @@ pub(crate) fn run<C: Future<Output = ()>>(
         };
         // Within a message the client would take it for a part of that.
         let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
-        if end == End::Client && !dialogue.is_answered() && !down.is_read_to_end() {
-            // Boxed, as below.
-            Box::pin(cancel()).await;
-        }
+        let is_abandoned = matches!(end, End::Client | End::Killed | End::Revoked);
+        let runs_on = !dialogue.is_answered() && !down.is_read_to_end();
+        let cancel = (is_abandoned && runs_on).then_some(cancel);
         // Boxed, since a session is not to carry the room for its end through its life.
-        Box::pin(part(client, upstream, last_word.map(|word| refuse(&word)))).await;
+        Box::pin(part(client, upstream, last_word.map(|word| refuse(&word)), cancel)).await;
         Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
     }
 }
 
 /// Ends both legs, best effort: either may be gone, or not take any more. A peer that is still
 /// there learns of the end. A client that goes on sending, behind its Terminate too, still gets all
-/// that was sent to it: see [`stream::farewell`].
-async fn part(mut client: Leg, mut upstream: Leg, last_word: Option<BytesMut>) {
+/// that was sent to it: see [`stream::farewell`]. The warehouse's leg is kept until `cancel` is
+/// done, since the query that it cancels is that leg's.
+async fn part<C: Future<Output = ()>>(
+    mut client: Leg,
+    mut upstream: Leg,
+    last_word: Option<BytesMut>,
+    cancel: Option<impl FnOnce() -> C>,
+) {
     let goodbye = stream::farewell(&mut client, last_word.as_deref().unwrap_or_default());
-    let _ = tokio::join!(goodbye, timeout(LAST_WORDS, stream::close(&mut upstream)));
+    let close = async {
+        if let Some(cancel) = cancel {
+            cancel().await;
+        }
+        let _ = timeout(LAST_WORDS, stream::close(&mut upstream)).await;
+    };
+    tokio::join!(goodbye, close);
 }
 
 #[cfg(test)]

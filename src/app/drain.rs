@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::App;
-use crate::stop::Phase;
+use crate::stop::Order;
 
 /// How long sessions may take to end once they have been told to end at once.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ impl App {
         self.acceptors.close();
         self.acceptors.wait().await;
         let sessions = &self.acceptor.shared.sessions;
-        sessions.end_all(Phase::WhenIdle);
+        sessions.end_all(Order::Drain);
         self.acceptor.tasks.close();
         let drain_timeout = self.acceptor.live.load().drain_timeout;
         if tokio::time::timeout(drain_timeout, self.acceptor.tasks.wait())
@@ -30,7 +30,7 @@ impl App {
             .is_err()
         {
             info!(sessions = self.counts().sessions, "closing sessions that are still busy");
-            sessions.end_all(Phase::Now);
+            sessions.end_all(Order::DrainNow);
             self.wait_at_last().await;
         }
         self.acceptor.shared.repeats.report_rest();
@@ -40,7 +40,7 @@ impl App {
     /// Ends every session now.
     pub async fn abort(&self) {
         self.closing.cancel();
-        self.acceptor.shared.sessions.end_all(Phase::Now);
+        self.acceptor.shared.sessions.end_all(Order::DrainNow);
         self.acceptor.tasks.close();
         self.wait_at_last().await;
         self.acceptor.shared.repeats.report_rest();

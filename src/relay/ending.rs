@@ -10,7 +10,7 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::outcome::End;
-use crate::stop::{Phase, Stop};
+use crate::stop::{Order, Phase, Stop};
 use crate::stream::KeepAlive;
 
 /// How long sessions may last; `None` is for ever. Neither time cuts off a session that is busy or
@@ -30,8 +30,8 @@ pub(crate) struct SessionLimits {
 /// `idle_timeout` a look at the clock.
 pub(super) struct Ending<'s, 'p> {
     stop: &'s Stop,
-    /// The phase that was seen last. `changed` waits for the next.
-    phase: Phase,
+    /// The order that was seen last. `changed` waits for the next.
+    order: Option<Order>,
     changed: Pin<&'p mut Notified<'s>>,
     limits: &'p SessionLimits,
     started: Instant,
@@ -53,7 +53,7 @@ impl<'s, 'p> Ending<'s, 'p> {
         let now = Instant::now();
         let mut ending = Self {
             stop,
-            phase: Phase::Serving,
+            order: None,
             changed,
             limits,
             started: now,
@@ -82,10 +82,10 @@ impl<'s, 'p> Ending<'s, 'p> {
             self.active = Instant::now();
         }
         self.poll_stop(cx, is_new);
-        let has_to = match self.phase {
-            Phase::Now => return Poll::Ready(End::Drain),
-            Phase::WhenIdle => Some(End::Drain),
-            Phase::Serving => self.poll_timer(cx, is_new),
+        let has_to = match self.order {
+            Some(order) if order.phase() == Phase::Now => return Poll::Ready(order.into()),
+            Some(order) => Some(order.into()),
+            None => self.poll_timer(cx, is_new),
         };
         match has_to {
             Some(end) if is_idle => Poll::Ready(end),
@@ -94,14 +94,14 @@ impl<'s, 'p> Ending<'s, 'p> {
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>, is_new: bool) {
-        // During a shutdown always: a phase may have been seen ahead of its notification, which is
+        // During a shutdown always: an order may have been seen ahead of its notification, which is
         // yet to be taken.
-        if is_new || self.phase != Phase::Serving || self.stop.phase() != self.phase {
+        if is_new || self.order.is_some() || self.stop.order().is_some() {
             // Registered first and read then, so that no change falls in between.
             while self.changed.as_mut().poll(cx).is_ready() {
                 self.changed.set(self.stop.changed());
             }
-            self.phase = self.stop.phase();
+            self.order = self.stop.order();
         }
     }
 
@@ -260,9 +260,9 @@ mod tests {
         let mut ending = Ending::new(&stop, changed, &limits);
         assert_eq!(woken(&mut ending, false, false).await, None);
         let (end, ()) = tokio::join!(poll_fn(|cx| ending.poll(cx, false, false)), async {
-            stop.enter(Phase::WhenIdle);
+            stop.give(Order::Drain);
             tokio::task::yield_now().await;
-            stop.enter(Phase::Now);
+            stop.give(Order::DrainNow);
         });
         assert_eq!(end, End::Drain);
 
@@ -279,7 +279,7 @@ mod tests {
         let limits = SessionLimits::default();
         let mut ending = Ending::new(&stop, changed, &limits);
         let idle = poll_fn(|cx| ending.poll(cx, false, true));
-        let (end, ()) = tokio::join!(idle, async { stop.enter(Phase::WhenIdle) });
+        let (end, _) = tokio::join!(idle, async { stop.give(Order::Drain) });
         assert_eq!(end, End::Drain);
     }
 }

@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::stop::Order;
+
 /// The party or limit that ended a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum End {
@@ -13,10 +15,24 @@ pub(crate) enum End {
     Upstream,
     /// The proxy ended it at a shutdown.
     Drain,
+    /// An operator ended it.
+    Killed,
+    /// The proxy ended it, since its user, its connection or the right to it is gone.
+    Revoked,
     /// The proxy ended it after `limits.session_lifetime`.
     Lifetime,
     /// The proxy ended it after `limits.idle_timeout` without a byte.
     Idle,
+}
+
+impl From<Order> for End {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Drain | Order::DrainConsoles | Order::DrainNow => Self::Drain,
+            Order::Kill => Self::Killed,
+            Order::Revoke => Self::Revoked,
+        }
+    }
 }
 
 /// The result of a relay, for the log.

@@ -3,10 +3,10 @@
 
 use tokio::time::timeout;
 
-use super::event::Event;
+use super::event::{CancelCause, Event};
 use super::login::Login;
 use super::registry::Session;
-use crate::cancel::Registered;
+use crate::cancel::{Cancelled, Registered};
 use crate::stop::Phase;
 use crate::stream::LAST_WORDS;
 use crate::wire::Wire;
@@ -16,24 +16,26 @@ use crate::wire::cancel_key::CancelKey;
 pub(super) async fn cancel(login: &Login<'_>, mut wire: Wire, key: &CancelKey) {
     let Login { shared, live, session } = login;
     let exempt = &live.limits.bans.exempt;
-    tokio::select! {
-        outcome = shared.cancels.forward(session.client_addr(), key, exempt) => {
-            session.happened(&Event::Cancelled { pid: key.pid, outcome: &outcome });
-        }
-        () = session.stop().reached(Phase::Now) => {}
-    }
+    let outcome = tokio::select! {
+        outcome = shared.cancels.forward(session.client_addr(), key, exempt) => outcome,
+        _ = session.stop().reached(Phase::Now) => Cancelled::CutOff,
+    };
+    session.happened(&Event::Cancelled { cause: CancelCause::Requested, pid: key.pid, outcome: &outcome });
     // libpq 17 reports a failure unless TLS ends with close_notify.
     let _ = timeout(LAST_WORDS, wire.close()).await;
 }
 
-/// Cancels the query that a vanished client has left running: the warehouse would go on for nobody.
-/// The dial's own time-outs bound this.
+/// Cancels the query that a session has left running, whose client has vanished or which was ended:
+/// the warehouse would go on for nobody. The dial's own time-outs bound this; a shutdown that waits
+/// no longer cuts it off.
 pub(super) async fn cancel_abandoned(registered: Option<&Registered>, session: &Session) {
     let Some(registered) = registered else { return };
-    tokio::select! {
-        outcome = registered.cancel() => {
-            session.happened(&Event::Cancelled { pid: registered.key().pid, outcome: &outcome });
-        }
-        () = session.stop().reached(Phase::Now) => {}
-    }
+    let stop = session.stop();
+    let was_ended = stop.phase() == Phase::Now;
+    let outcome = tokio::select! {
+        outcome = registered.cancel() => outcome,
+        _ = stop.reached(Phase::Now), if !was_ended => Cancelled::CutOff,
+    };
+    let pid = registered.key().pid;
+    session.happened(&Event::Cancelled { cause: CancelCause::Abandoned, pid, outcome: &outcome });
 }

@@ -13,6 +13,7 @@ use crate::limits::caps::CapError;
 use crate::session_id::SessionId;
 use crate::spec::SpecError;
 use crate::startup::StartupError;
+use crate::stop::Order;
 use crate::upstream::{OpenError, UpstreamError};
 use crate::wire::WireError;
 use crate::wire::refusal::Refusal;
@@ -64,6 +65,12 @@ pub(crate) enum SessionError {
     /// The proxy began to shut down before the client was served.
     #[error("the proxy is shutting down")]
     ShuttingDown,
+    /// An operator ended the login.
+    #[error("an operator ended the login")]
+    Killed,
+    /// The login's user, its connection or the right to it is gone since a reload.
+    #[error("the user, the connection or the right to it is gone")]
+    Revoked,
     /// The system gave no random bytes.
     #[error("no randomness for a cancel key")]
     Randomness,
@@ -108,6 +115,8 @@ impl SessionError {
             | Self::LoginTimeout { .. }
             | Self::ClientGone(_)
             | Self::ShuttingDown
+            | Self::Killed
+            | Self::Revoked
             | Self::Randomness => None,
         }
     }
@@ -135,7 +144,19 @@ impl SessionError {
             | Self::LoginTimeout { .. }
             | Self::ClientGone(_)
             | Self::ShuttingDown
+            | Self::Killed
+            | Self::Revoked
             | Self::Randomness => self.refusal().map_or("gone", |refusal| refusal.sqlstate()),
+        }
+    }
+}
+
+impl From<Order> for SessionError {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Drain | Order::DrainConsoles | Order::DrainNow => Self::ShuttingDown,
+            Order::Kill => Self::Killed,
+            Order::Revoke => Self::Revoked,
         }
     }
 }
@@ -154,7 +175,9 @@ impl Fault for SessionError {
             | Self::Address(_)
             | Self::Replication
             | Self::ClientGone(_)
-            | Self::ShuttingDown => Kind::Client,
+            | Self::ShuttingDown
+            | Self::Killed
+            | Self::Revoked => Kind::Client,
             Self::Auth(_) | Self::Banned(_) | Self::Spec(_) | Self::Cap(_) | Self::Credential(_) | Self::Open(_) => {
                 self.inner().map_or(Kind::Client, Fault::kind)
             }
@@ -171,6 +194,7 @@ impl Fault for SessionError {
             Self::Replication => Some(Refusal::replication()),
             Self::LoginTimeout { conn_id, .. } => Some(Refusal::not_now(conn_id.as_str())),
             Self::ShuttingDown => Some(Refusal::shutting_down()),
+            Self::Killed | Self::Revoked => Some(Refusal::terminated()),
             Self::Randomness => Some(Refusal::internal()),
             Self::Auth(_) | Self::Banned(_) | Self::Spec(_) | Self::Cap(_) | Self::Credential(_) | Self::Open(_) => {
                 self.inner()?.refusal()

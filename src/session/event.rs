@@ -38,13 +38,24 @@ pub(super) enum Event<'a> {
     WarehouseMoved(&'a UpstreamError),
     /// The warehouse is ready for queries, and the client has been told.
     Started(&'a UpstreamConn),
+    /// The client is an operator, and has been told that its console is ready.
+    #[allow(dead_code, reason = "under construction: issue 13")]
+    ConsoleOpened,
     /// The login has come to nothing.
     Refused(&'a SessionError),
     /// The relay is over.
     Ended(&'a Relayed),
-    /// A CancelRequest has been dealt with: the client sent it, or the session ended for want of
-    /// its client. `pid` is the one in the request.
-    Cancelled { pid: u32, outcome: &'a Cancelled },
+    /// A cancel request has been dealt with. `pid` is the one in the request.
+    Cancelled { cause: CancelCause, pid: u32, outcome: &'a Cancelled },
     /// The session's task has panicked.
     Panicked,
+}
+
+/// The reason why a query is cancelled at the warehouse.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum CancelCause {
+    /// The client of some session has asked for it; the connection was made for that alone.
+    Requested,
+    /// This session has ended while its query ran: its client vanished, or it was killed.
+    Abandoned,
 }

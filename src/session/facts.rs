@@ -51,6 +51,8 @@ pub enum Stage {
     AwaitsWarehouse,
     /// Bytes are relayed, since then.
     Relays(Instant),
+    /// The session is an operator's console.
+    Console,
 }
 
 impl Facts {
@@ -105,6 +107,7 @@ impl Facts {
                 self.timings.end(self.accepted);
                 self.stage = Stage::Relays(Instant::now());
             }
+            Event::ConsoleOpened => self.stage = Stage::Console,
             Event::Refused(error) => {
                 self.timings.end(self.accepted);
                 if let Some(conn_id) = error.conn_id() {

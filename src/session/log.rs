@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use super::error::SessionError;
-use super::event::Event;
+use super::event::{CancelCause, Event};
 use super::facts::{Facts, Stage};
 use super::timings::LoginStage;
 use crate::cancel::Cancelled;
@@ -34,7 +34,8 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
         | Event::Permitted(_)
         | Event::CredentialAwaited
         | Event::Dialled { .. }
-        | Event::Dial(_) => {}
+        | Event::Dial(_)
+        | Event::ConsoleOpened => {}
         Event::Admitted => {
             let facts = facts();
             let (user, conn_id) = (Some(&*facts.user), Some(facts.conn_id()));
@@ -56,7 +57,7 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
         }
         Event::Refused(error) => refused(id, &facts(), error, repeats),
         Event::Ended(relayed) => ended(id, &facts(), relayed),
-        Event::Cancelled { pid, outcome } => cancelled(&facts(), *pid, outcome, repeats),
+        Event::Cancelled { cause, pid, outcome } => cancelled(&facts(), *cause, (*pid, outcome), repeats),
         Event::Panicked => panicked(id, &facts(), repeats),
     }
 }
@@ -86,6 +87,8 @@ fn ended(id: SessionId, facts: &Facts, relayed: &Relayed) {
         (End::Client, None) => "client",
         (End::Upstream, None) => "upstream",
         (End::Drain, None) => "drain",
+        (End::Killed, None) => "killed",
+        (End::Revoked, None) => "revoked",
         (End::Lifetime, None) => "lifetime",
         (End::Idle, None) => "idle",
     };
@@ -101,7 +104,7 @@ fn ended(id: SessionId, facts: &Facts, relayed: &Relayed) {
     let (bytes_up, bytes_down) = (Some(relayed.bytes_up), Some(relayed.bytes_down));
     let duration_ms = match facts.stage {
         Stage::Relays(since) => Some(millis(since)),
-        Stage::LoggingIn | Stage::AwaitsCredential | Stage::AwaitsWarehouse => None,
+        Stage::LoggingIn | Stage::AwaitsCredential | Stage::AwaitsWarehouse | Stage::Console => None,
     };
     with_all(id, facts, |line| {
         Line { bytes_up, bytes_down, duration_ms, end: Some(end), error: Some(&error), ..line }
@@ -111,9 +114,10 @@ fn ended(id: SessionId, facts: &Facts, relayed: &Relayed) {
 
 /// What became of a CancelRequest. The guesses of unproven clients do not fill the log, nor do
 /// requests with a right key. `session` is the one that was to be cancelled, if it is known.
-fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &Repeats) {
+fn cancelled(facts: &Facts, cause: CancelCause, (pid, outcome): (u32, &Cancelled), repeats: &Repeats) {
     let client_addr = facts.client.to_string();
-    let line = Line { client_addr: Some(&client_addr), upstream_pid: Some(pid), ..Line::default() };
+    let reason = (cause == CancelCause::Abandoned).then_some("the session ended while its query ran");
+    let line = Line { client_addr: Some(&client_addr), upstream_pid: Some(pid), reason, ..Line::default() };
     let judge = |level, event| judged(repeats, facts.line_kind(level, event, ""));
     let ignored = |outcome| Line { outcome: Some(outcome), ..line }.write(Level::DEBUG, "cancel ignored");
     match outcome {
@@ -133,6 +137,7 @@ fn cancelled(facts: &Facts, pid: u32, outcome: &Cancelled, repeats: &Repeats) {
         Cancelled::TooLate => ignored("late"),
         Cancelled::Unknown => ignored("unknown"),
         Cancelled::Missed => ignored("missed"),
+        Cancelled::CutOff => ignored("cut off"),
         Cancelled::Limited => {
             let reason = "more than 20 wrong keys a minute for the pid of a live session: somebody may be guessing";
             let (level, left_out) = judge(Level::WARN, "cancel limited");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use super::error::SessionError;
 use super::live::Live;
@@ -32,24 +32,27 @@ impl Login<'_> {
     ) -> Result<T, SessionError> {
         tokio::select! {
             outcome = step => outcome,
-            () = self.session.stop().reached(Phase::WhenIdle) => Err(SessionError::ShuttingDown),
+            order = self.session.stop().reached(Phase::WhenIdle) => Err(order.into()),
         }
     }
 
-    /// Does a step, unless the session is told to end and [`SILENT_GRACE`] has passed since: a
-    /// client that was accepted just before a shutdown is to hear of it, so its startup message is
-    /// waited for.
+    /// Does a step, unless the session is told to end at once, or when idle and [`SILENT_GRACE`]
+    /// has passed since: a client that was accepted just before a shutdown is to hear of it, so its
+    /// startup message is waited for.
     pub(super) async fn unless_silent<T>(
         &self,
         step: impl Future<Output = Result<T, SessionError>>,
     ) -> Result<T, SessionError> {
+        let stop = self.session.stop();
         let silent_too_long = async {
-            self.session.stop().reached(Phase::WhenIdle).await;
-            sleep(SILENT_GRACE).await;
+            let order = stop.reached(Phase::WhenIdle).await;
+            timeout(SILENT_GRACE, stop.reached(Phase::Now))
+                .await
+                .unwrap_or(order)
         };
         tokio::select! {
             outcome = step => outcome,
-            () = silent_too_long => Err(SessionError::ShuttingDown),
+            order = silent_too_long => Err(order.into()),
         }
     }
 }

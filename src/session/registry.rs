@@ -9,16 +9,17 @@ use parking_lot::Mutex;
 use super::event::Event;
 use super::facts::{Facts, Stage};
 use super::log;
+use crate::operations::Which;
 use crate::session_id::SessionId;
-use crate::stop::{Phase, Stop};
+use crate::stop::{Order, Stop};
 use crate::telemetry::Repeats;
 
 /// The entries of all connections of clients, from accept to close.
 ///
 /// The acceptor registers each connection as it comes, and `App` ends them; both hold the registry
-/// through `Shared`, and every session does. The lock guards the entries and the phase together, so
-/// that no connection slips in between the listing and the end of all. It is taken twice in a
-/// session's life, for a few steps of O(log n).
+/// through `Shared`, and every session does. The lock guards the entries and the order for new ones
+/// together, so that no connection slips in between the listing and the end of all. It is taken
+/// twice in a session's life, for a few steps of O(log n).
 pub(crate) struct Sessions {
     entries: Mutex<Entries>,
     /// For the lines that events make in the log.
@@ -26,8 +27,8 @@ pub(crate) struct Sessions {
 }
 
 struct Entries {
-    /// The phase that new sessions begin in.
-    phase: Phase,
+    /// The order that new sessions begin with.
+    for_new_ones: Stop,
     next: u64,
     /// The entries by their numbers, the oldest first.
     by_number: BTreeMap<u64, Arc<SessionEntry>>,
@@ -53,7 +54,7 @@ pub(crate) struct Session {
 impl Sessions {
     /// A registry without sessions.
     pub(crate) fn new(repeats: Arc<Repeats>) -> Arc<Self> {
-        let entries = Entries { phase: Phase::Serving, next: 0, by_number: BTreeMap::new() };
+        let entries = Entries { for_new_ones: Stop::default(), next: 0, by_number: BTreeMap::new() };
         Arc::new(Self { entries: Mutex::new(entries), repeats })
     }
 
@@ -63,7 +64,9 @@ impl Sessions {
             SessionEntry { id: SessionId::random(), stop: Stop::default(), facts: Mutex::new(Facts::new(address)) };
         let entry = Arc::new(entry);
         let mut entries = self.entries.lock();
-        entry.stop.enter(entries.phase);
+        if let Some(order) = entries.for_new_ones.order() {
+            entry.stop.give(order);
+        }
         let number = entries.next;
         entries.next += 1;
         entries.by_number.insert(number, Arc::clone(&entry));
@@ -71,15 +74,50 @@ impl Sessions {
         Session { registry: Arc::clone(self), number, entry }
     }
 
-    /// Ends all sessions, those that are yet to come included, as far as `phase` says.
-    pub(crate) fn end_all(&self, phase: Phase) {
-        {
-            let mut entries = self.entries.lock();
-            entries.phase = entries.phase.max(phase);
-        }
+    /// Gives an order to all sessions, those that are yet to come included.
+    pub(crate) fn end_all(&self, order: Order) {
+        self.entries.lock().for_new_ones.give(order);
         for entry in self.list() {
-            entry.end(phase);
+            entry.stop.give(order);
         }
+    }
+
+    /// Gives an order to the sessions that an operator names, and returns how many it ends sooner
+    /// than they would have ended. A console is only ended by its own id: who types `KILL ALL` is
+    /// to read the answer.
+    pub(crate) fn end(&self, which: &Which, order: Order) -> usize {
+        match which {
+            Which::Session(id) => self.end_of(order, |entry| entry.id.as_str() == id),
+            Which::User(user) => self.end_where(order, |facts| *facts.user == **user),
+            Which::Connection(conn_id) => self.end_where(order, |facts| {
+                facts
+                    .conn_id
+                    .as_ref()
+                    .is_some_and(|of| of.as_str() == conn_id)
+            }),
+            Which::Address(address) => {
+                let address = address.to_canonical();
+                self.end_where(order, |facts| facts.client == address)
+            }
+            Which::All => self.end_where(order, |_| true),
+        }
+    }
+
+    /// Gives an order to the sessions of which `is_meant` is true, and returns how many it ends
+    /// sooner than they would have ended. Consoles are left out.
+    pub(crate) fn end_where(&self, order: Order, is_meant: impl Fn(&Facts) -> bool) -> usize {
+        self.end_of(order, |entry| {
+            let facts = entry.facts.lock();
+            facts.stage != Stage::Console && is_meant(&facts)
+        })
+    }
+
+    fn end_of(&self, order: Order, is_meant: impl Fn(&SessionEntry) -> bool) -> usize {
+        let entries = self.list();
+        let ended = entries
+            .iter()
+            .filter(|entry| is_meant(entry) && entry.stop.give(order));
+        ended.count()
     }
 
     /// The sessions of now, the oldest first.
@@ -97,11 +135,6 @@ impl SessionEntry {
     /// The id that the log, and messages to the client, call the session by.
     pub(crate) fn id(&self) -> SessionId {
         self.id
-    }
-
-    /// Ends this session, as far as `phase` says.
-    pub(crate) fn end(&self, phase: Phase) {
-        self.stop.enter(phase);
     }
 
     /// A copy of what is known of the session now.
@@ -150,8 +183,11 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::config::ConnId;
+    use crate::stop::Phase;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     #[tokio::test]
     async fn sessions_are_listed_with_their_facts_from_accept_to_close() {
@@ -178,20 +214,42 @@ mod tests {
     async fn the_end_of_all_reaches_sessions_that_come_later_and_never_goes_back() {
         let sessions = Sessions::new(Arc::default());
         let early = sessions.register(HERE);
-        sessions.end_all(Phase::WhenIdle);
+        sessions.end_all(Order::Drain);
         let late = sessions.register(HERE);
         assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::WhenIdle; 2]);
-        sessions.end_all(Phase::Now);
-        sessions.end_all(Phase::WhenIdle);
+        sessions.end_all(Order::DrainNow);
+        sessions.end_all(Order::Drain);
         assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::Now; 2]);
         assert_eq!(sessions.register(HERE).stop().phase(), Phase::Now);
     }
 
     #[tokio::test]
-    async fn one_session_ends_without_the_others() {
+    async fn sessions_are_ended_by_id_user_connection_and_address_and_counted_once() {
         let sessions = Sessions::new(Arc::default());
-        let (one, other) = (sessions.register(HERE), sessions.register(HERE));
-        sessions.list()[0].end(Phase::Now);
-        assert_eq!([one.stop().phase(), other.stop().phase()], [Phase::Now, Phase::Serving]);
+        let all = [sessions.register(HERE), sessions.register(HERE), sessions.register(THERE)];
+        let [ann, bob, other] = &all;
+        let sales = ConnId::new("sales").unwrap();
+        ann.happened(&Event::Proved("ann"));
+        bob.happened(&Event::Proved("bob"));
+        for session in [bob, other] {
+            session.happened(&Event::Permitted(&sales));
+        }
+        let end = |which: Which| sessions.end(&which, Order::Kill);
+        assert_eq!(end(Which::User("nobody".to_owned())) + end(Which::Connection("fin".to_owned())), 0);
+        assert_eq!(end(Which::User("ann".to_owned())), 1);
+        assert_eq!([ann.stop().order(), bob.stop().order()], [Some(Order::Kill), None]);
+        assert_eq!((end(Which::Address(THERE)), end(Which::Connection("sales".to_owned()))), (1, 1));
+        assert_eq!(end(Which::Session(bob.id().as_str().to_owned())), 0, "it ends already");
+        assert_eq!(sessions.end_where(Order::Revoke, |_| true), 0);
+    }
+
+    #[tokio::test]
+    async fn a_console_is_only_ended_by_its_id() {
+        let sessions = Sessions::new(Arc::default());
+        let (console, _session) = (sessions.register(HERE), sessions.register(HERE));
+        console.happened(&Event::ConsoleOpened);
+        assert_eq!(sessions.end(&Which::All, Order::Kill), 1);
+        assert_eq!(console.stop().order(), None);
+        assert_eq!(sessions.end(&Which::Session(console.id().as_str().to_owned()), Order::Kill), 1);
     }
 }
