@@ -96,6 +96,7 @@ impl App {
         workers: Workers,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AppError> {
+        let config = Arc::new(config);
         let control = Handle::current();
         let logins = Logins::new(base, &config.credentials, &clock, &control, None);
         // The references' calls have a gate of their own, so that logins do not queue behind them.
@@ -117,8 +118,7 @@ impl App {
         // until it is.
         let _ = tokio::time::timeout(max_wait, is_read).await;
         first.accounts.warn_of_odd_ones();
-        let control = Control { shared: Arc::clone(&shared), live: Arc::clone(&live), started: clock.now() };
-        let operations = Arc::new(control);
+        let operations = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&live), clock));
         let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks: TaskTracker::new() });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
         let listeners = listeners(&config)?;

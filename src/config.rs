@@ -22,6 +22,7 @@ pub use self::sections::{
     Admin, Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream,
 };
 pub use self::settings::Config;
+pub use self::shown::Shown;
 pub use self::tree::ItemValue;
 pub use self::users::{
     Access, AnyProof, AnyUser, Holder, Method, Password, Proof, Right, Rights, StoredPassword, User,
@@ -45,6 +46,7 @@ mod problem;
 mod reader;
 mod sections;
 mod settings;
+mod shown;
 mod tree;
 mod users;
 pub(crate) mod value;

@@ -40,12 +40,15 @@ use crate::wire::Wire;
 mod cancels;
 mod connect;
 mod error;
+mod errors;
 mod event;
 mod facts;
+mod failure;
 mod greeting;
 mod live;
 mod log;
 mod login;
+mod outcomes;
 mod registry;
 mod shared;
 mod timings;
@@ -233,6 +236,7 @@ impl Login<'_> {
             .caps
             .acquire(&spec, &principal.user, max_of_user, live.limits.max_sessions)?;
         spec::check_enabled(&spec)?;
+        shared.disabled.check(&spec.id)?;
         client
             .wire
             .send_bytes(greeting::AUTHENTICATION_OK)

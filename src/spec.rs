@@ -4,6 +4,7 @@
 //! [`table`] reads the table, [`item`] interprets its items. A connection of the configuration wins
 //! over an item, even if their names differ in case.
 
+pub(crate) use self::disabled::Disabled;
 pub(crate) use self::error::SpecError;
 pub(crate) use self::item::{Flaw, Found, attributes};
 pub(crate) use self::specs::{Named, Specs, check_enabled};
@@ -11,6 +12,7 @@ pub(crate) use self::table::SpecTable;
 
 mod asked;
 mod catalog;
+mod disabled;
 mod error;
 mod item;
 mod specs;

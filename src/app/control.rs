@@ -7,7 +7,10 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
+use self::actions::Actions;
+use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
 use crate::operations::{
     ActionError, ActionStatus, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus, CredentialStatus,
@@ -16,6 +19,15 @@ use crate::operations::{
 };
 use crate::session::{Live, Shared};
 use crate::telemetry;
+
+mod actions;
+mod certificates;
+mod connections;
+mod errors;
+mod limits;
+mod rights;
+mod settings;
+mod users;
 
 /// The parts of a running proxy that an operator's questions and actions need. `App`, the acceptor
 /// and the admin addresses hold it.
@@ -26,6 +38,28 @@ pub(crate) struct Control {
     pub(super) live: Arc<ArcSwap<Live>>,
     /// When the process started.
     pub(super) started: SystemTime,
+    /// The wall clock, for the times of answers.
+    pub(super) clock: Arc<dyn Clock>,
+    /// The last actions of operators.
+    pub(super) actions: Actions,
+}
+
+impl Control {
+    /// The parts that an operator's questions and actions need. The process has just started.
+    pub(super) fn new(shared: Arc<Shared>, live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>) -> Self {
+        Self { shared, live, started: clock.now(), clock, actions: Actions::default() }
+    }
+
+    /// The wall clock's time at a moment that has passed.
+    fn wall(&self, at: Instant) -> SystemTime {
+        let now = self.clock.now();
+        now.checked_sub(at.elapsed()).unwrap_or(now)
+    }
+
+    /// Logs an action of an operator, and keeps it for `SHOW ACTIONS`.
+    pub(super) fn record_action(&self, by: &Operator, action: String, outcome: String) {
+        self.actions.record(by, action, outcome, self.clock.now());
+    }
 }
 
 impl Operations for Control {
@@ -38,11 +72,11 @@ impl Operations for Control {
     }
 
     fn connections(&self) -> Vec<ConnectionStatus> {
-        Vec::new()
+        connections::all(self)
     }
 
     fn users(&self) -> Vec<UserStatus> {
-        Vec::new()
+        users::all(self)
     }
 
     fn credentials(&self) -> Vec<CredentialStatus> {
@@ -54,7 +88,7 @@ impl Operations for Control {
     }
 
     fn settings(&self) -> Vec<SettingStatus> {
-        Vec::new()
+        settings::all(&self.live.load().config)
     }
 
     fn bans(&self) -> Vec<BanStatus> {
@@ -65,7 +99,7 @@ impl Operations for Control {
     }
 
     fn limits(&self) -> Vec<LimitStatus> {
-        Vec::new()
+        limits::all(self)
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
@@ -77,23 +111,23 @@ impl Operations for Control {
     }
 
     fn certificates(&self) -> Vec<CertificateStatus> {
-        Vec::new()
+        certificates::all(&self.live.load().tls)
     }
 
-    fn errors(&self, _of: Option<&str>) -> Vec<ErrorStatus> {
-        Vec::new()
+    fn errors(&self, of: Option<&str>) -> Vec<ErrorStatus> {
+        errors::newest_first(self, of)
     }
 
     fn actions(&self) -> Vec<ActionStatus> {
-        Vec::new()
+        self.actions.newest_first()
     }
 
     fn drain_progress(&self) -> DrainProgress {
         DrainProgress { state: DrainState::Serving, sessions: self.shared.caps.sessions(), busy: 0, left: None }
     }
 
-    fn console_rights(&self, _user: &str, _from: IpAddr) -> Option<Rights> {
-        None
+    fn console_rights(&self, user: &str, from: IpAddr) -> Option<Rights> {
+        rights::of(&self.live.load().config.admin, user, from)
     }
 
     fn health(&self) -> Result<(), String> {
@@ -121,8 +155,8 @@ impl Operations for Control {
         0
     }
 
-    fn set_enabled(&self, _by: Operator, conn_id: &ConnId, _enabled: bool) -> Result<(), ActionError> {
-        Err(ActionError::NoSuchConnection(conn_id.clone()))
+    fn set_enabled(&self, by: Operator, conn_id: &ConnId, enabled: bool) -> Result<(), ActionError> {
+        connections::set_enabled(self, &by, conn_id, enabled)
     }
 
     fn check<'a>(&'a self, _by: Operator, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Vec<CheckedStep>, ActionError>> {
@@ -133,10 +167,13 @@ impl Operations for Control {
         Err(ActionError::NoSuchConnection(conn_id.clone()))
     }
 
-    fn unban(&self, _by: Operator, address: IpAddr) -> usize {
-        self.shared
+    fn unban(&self, by: Operator, address: IpAddr) -> usize {
+        let lifted = self
+            .shared
             .bans
-            .lift(&self.live.load().limits.bans, address)
+            .lift(&self.live.load().limits.bans, address);
+        self.record_action(&by, format!("UNBAN {address}"), format!("{lifted} lifted"));
+        lifted
     }
 
     fn set_log_level(&self, _by: Operator, level: LogLevel) {

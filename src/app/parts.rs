@@ -19,7 +19,7 @@ use crate::references::References;
 use crate::relay;
 use crate::secret::Secret;
 use crate::session::{Live, Sessions, Shared};
-use crate::spec::{SpecTable, Specs};
+use crate::spec::{Disabled, SpecTable, Specs};
 use crate::startup::tls::{ListenerPem, ServerTls, fake_salt_key};
 use crate::stream::KeepAlive;
 use crate::telemetry::Repeats;
@@ -31,14 +31,17 @@ use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
 /// # Errors
 /// `ServerTls` of [`AppError`].
 pub(super) fn shared(pem: &ListenerPem, network: &Network, logins: Arc<Logins>) -> Result<Shared, AppError> {
-    let repeats = Arc::new(Repeats::default());
+    let (repeats, errors, outcomes) = (Arc::new(Repeats::default()), Arc::default(), Arc::default());
     Ok(Shared {
-        sessions: Sessions::new(Arc::clone(&repeats)),
+        sessions: Sessions::new(Arc::clone(&repeats), Arc::clone(&errors), Arc::clone(&outcomes)),
         handshakes: Arc::default(),
         caps: Arc::default(),
         fake_salt_key: fake_salt_key(pem)?,
         bans: Bans::default(),
         logins,
+        disabled: Disabled::default(),
+        outcomes,
+        errors,
         cancels: Arc::default(),
         paths: Paths::new(Arc::clone(&network.look_up)),
         repeats,
@@ -50,7 +53,7 @@ pub(super) fn shared(pem: &ListenerPem, network: &Network, logins: Arc<Logins>) 
 /// # Errors
 /// `ServerTls`, `Accounts` and `ClientTls` of [`AppError`].
 pub(super) async fn live(
-    config: &Config,
+    config: &Arc<Config>,
     pem: &ListenerPem,
     network: &Network,
     shared: &Shared,
@@ -67,6 +70,7 @@ pub(super) async fn live(
         keepalive: keep_alive(config, network.probes),
     };
     Ok(Live {
+        config: Arc::clone(config),
         tls,
         balancers: config.listen.proxy_protocol_from.clone(),
         accounts,

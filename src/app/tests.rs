@@ -53,7 +53,7 @@ impl Rig {
         let (network, control, pem) =
             (Network::default(), Handle::current(), ListenerPem { identity: None, clients: None });
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let live = parts::live(&config, &pem, &network, &self.app.acceptor.shared, &clock, &control).await;
+        let live = parts::live(&Arc::new(config), &pem, &network, &self.app.acceptor.shared, &clock, &control).await;
         self.app.acceptor.live.store(Arc::new(live.unwrap()));
     }
 

@@ -86,7 +86,6 @@ impl<S: Fetch> Cache<S> {
     }
 
     /// The state of every entry. Does not count as a use.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
     pub(crate) fn snapshots(&self) -> Vec<(S::Key, SnapshotOf<S>)> {
         self.entries
             .iter()

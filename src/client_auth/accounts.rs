@@ -189,6 +189,20 @@ impl Accounts {
         }
     }
 
+    /// Whether the passwords of a user with an entry of its own have been read: one of two is
+    /// enough, and a certificate needs none.
+    pub(crate) fn is_read(&self, name: &str) -> bool {
+        match self.own.get(name) {
+            Some(OwnEntry::Password(entry)) => entry.verifiers().is_some(),
+            Some(OwnEntry::Certificate(_)) | None => true,
+        }
+    }
+
+    /// Whether the path of `users."*"` has been read, if it has one.
+    pub(crate) fn is_list_read(&self) -> bool {
+        self.listed().is_none_or(Listed::is_read)
+    }
+
     /// The name as logs show it: itself, or an alias if it is unknown. It takes as long for either.
     pub(crate) fn known_as(&self, name: &str) -> String {
         let alias = unknown::alias(name);

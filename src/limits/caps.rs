@@ -89,6 +89,12 @@ impl Caps {
         Ok(SessionPermit { caps: Arc::clone(self), conn_id: spec.id.clone(), user })
     }
 
+    /// Counts the sessions on each connection and of each user: a copy of what is counted now.
+    pub(crate) fn counts(&self) -> (HashMap<ConnId, usize>, HashMap<Arc<str>, usize>) {
+        let counts = self.counts.lock();
+        (counts.by_connection.clone(), counts.by_user.clone())
+    }
+
     /// Counts the sessions that hold a permit now.
     pub(crate) fn sessions(&self) -> usize {
         self.counts.lock().all

@@ -193,6 +193,8 @@ pub(crate) struct SettingStatus {
     pub(crate) key: String,
     /// The value in force. A reference is shown as it is written, a secret as `…`.
     pub(crate) value: String,
+    /// The value that holds where the file does not say.
+    pub(crate) default: String,
     /// Whether a reload changes it.
     pub(crate) reloads: bool,
     /// The value of the file, where it takes effect at the next start only.
@@ -274,7 +276,7 @@ pub(crate) struct ErrorStatus {
     /// The connection, once the user is known to have a right to it.
     pub(crate) conn_id: String,
     /// The SQLSTATE that the client was told. Empty: it was told nothing.
-    pub(crate) sqlstate: &'static str,
+    pub(crate) sqlstate: String,
     /// The whole cause.
     pub(crate) cause: String,
 }

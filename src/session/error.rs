@@ -88,6 +88,16 @@ impl SessionError {
         self.refusal().map(|refusal| refusal.encode(id))
     }
 
+    /// The SQLSTATE of the message to the client. Empty: it is told nothing.
+    pub(super) fn sqlstate(&self) -> &str {
+        match self {
+            Self::Open(OpenError { source: UpstreamError::Refused(error), .. }) if error.as_sent().is_some() => {
+                error.sqlstate()
+            }
+            _ => self.refusal().map_or("", |refusal| refusal.sqlstate()),
+        }
+    }
+
     /// The connection that the client asked for and may open, where the error is about one.
     pub(super) fn conn_id(&self) -> Option<&ConnId> {
         if let Self::Spec(error) = self { error.conn_id() } else { None }

@@ -24,6 +24,8 @@ pub struct Facts {
     pub stage: Stage,
     /// The user's name, or what stands for a name that nobody has.
     pub user: Box<str>,
+    /// Whether the client has proved to be this user.
+    pub is_proven: bool,
     /// The connection, once the user is known to have a right to it.
     pub conn_id: Option<ConnId>,
     /// The user that the session has at the warehouse.
@@ -64,6 +66,7 @@ impl Facts {
             accepted,
             stage: Stage::LoggingIn,
             user: Box::default(),
+            is_proven: false,
             conn_id: None,
             db_user: Box::default(),
             application_name: Box::default(),
@@ -85,7 +88,7 @@ impl Facts {
                 self.is_of_health_check = startup.is_of_health_check();
             }
             // The name may have been unknown until a certificate in it was shown.
-            Event::Proved(user) => self.user = (*user).into(),
+            Event::Proved(user) => (self.user, self.is_proven) = ((*user).into(), true),
             Event::Permitted(conn_id) => self.conn_id = Some((*conn_id).clone()),
             Event::Admitted => self.timings.enter(None),
             Event::CredentialAwaited => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::client_auth::Accounts;
+use crate::config::Config;
 use crate::limits::ClientLimits;
 use crate::relay::SessionLimits;
 use crate::spec::Specs;
@@ -27,6 +28,8 @@ use crate::upstream::Routes;
 ///
 /// [`Shared::logins`]: super::Shared::logins
 pub(crate) struct Live {
+    /// The configuration itself, which operators are shown.
+    pub(crate) config: Arc<Config>,
     /// The listener's certificates, and whether clients have to ask for TLS.
     pub(crate) tls: ServerTls,
     /// The networks of the load balancers: PROXY headers from there are believed.

@@ -68,7 +68,7 @@ fn refused(id: SessionId, facts: &Facts, error: &SessionError, repeats: &Repeats
     const EVENT: &str = "login refused";
     let reason = chain(error);
     let level = match error.kind() {
-        Kind::Client if is_departure(error) || is_health_check(facts, error) => Level::DEBUG,
+        Kind::Client if concerns_nobody(facts, error) => Level::DEBUG,
         Kind::Client => Level::INFO,
         Kind::Operator | Kind::Unavailable => Level::WARN,
         Kind::Internal => Level::ERROR,
@@ -164,6 +164,11 @@ fn judged(repeats: &Repeats, kind: LineKind) -> (Level, Option<u64>) {
         Verdict::Write(left_out) => (level, left_out),
         Verdict::LeaveOut => (Level::DEBUG, None),
     }
+}
+
+/// Whether a client left by itself, or is a health check: nobody looks for such a refusal.
+pub(super) fn concerns_nobody(facts: &Facts, error: &SessionError) -> bool {
+    is_departure(error) || is_health_check(facts, error)
 }
 
 /// Whether HAProxy's `pgsql-check` was refused in clear. A person's client that looks the same

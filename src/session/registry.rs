@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::errors::Errors;
 use super::event::Event;
 use super::facts::{Facts, Stage};
-use super::log;
+use super::outcomes::Outcomes;
+use super::{failure, log};
 use crate::operations::Which;
 use crate::session_id::SessionId;
 use crate::stop::{Order, Stop};
@@ -24,6 +26,8 @@ pub(crate) struct Sessions {
     entries: Mutex<Entries>,
     /// For the lines that events make in the log.
     repeats: Arc<Repeats>,
+    errors: Arc<Errors>,
+    outcomes: Arc<Outcomes>,
 }
 
 struct Entries {
@@ -53,9 +57,9 @@ pub(crate) struct Session {
 
 impl Sessions {
     /// A registry without sessions.
-    pub(crate) fn new(repeats: Arc<Repeats>) -> Arc<Self> {
+    pub(crate) fn new(repeats: Arc<Repeats>, errors: Arc<Errors>, outcomes: Arc<Outcomes>) -> Arc<Self> {
         let entries = Entries { for_new_ones: Stop::default(), next: 0, by_number: BTreeMap::new() };
-        Arc::new(Self { entries: Mutex::new(entries), repeats })
+        Arc::new(Self { entries: Mutex::new(entries), repeats, errors, outcomes })
     }
 
     /// Registers a connection that was accepted from this address.
@@ -164,11 +168,12 @@ impl Session {
         self.entry.facts.lock().stage
     }
 
-    /// The one place that learns what happens to a session: its facts change, and the log gets a
-    /// line.
+    /// The one place that learns what happens to a session: its facts change, the log gets a line,
+    /// and operators are shown failures.
     pub(super) fn happened(&self, event: &Event<'_>) {
         self.entry.facts.lock().note(event);
         log::write(self.id(), || self.entry.facts(), event, &self.registry.repeats);
+        failure::note(self.id(), || self.entry.facts(), event, &self.registry.errors, &self.registry.outcomes);
     }
 }
 
@@ -191,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_are_listed_with_their_facts_from_accept_to_close() {
-        let sessions = Sessions::new(Arc::default());
+        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
         let (one, other) = (sessions.register(HERE), sessions.register(HERE));
         other.happened(&Event::Proved("ann"));
         other.happened(&Event::Dialled { db_user: "IAM:ann" });
@@ -212,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_all_reaches_sessions_that_come_later_and_never_goes_back() {
-        let sessions = Sessions::new(Arc::default());
+        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
         let early = sessions.register(HERE);
         sessions.end_all(Order::Drain);
         let late = sessions.register(HERE);
@@ -225,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_are_ended_by_id_user_connection_and_address_and_counted_once() {
-        let sessions = Sessions::new(Arc::default());
+        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
         let all = [sessions.register(HERE), sessions.register(HERE), sessions.register(THERE)];
         let [ann, bob, other] = &all;
         let sales = ConnId::new("sales").unwrap();
@@ -245,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_console_is_only_ended_by_its_id() {
-        let sessions = Sessions::new(Arc::default());
+        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
         let (console, _session) = (sessions.register(HERE), sessions.register(HERE));
         console.happened(&Event::ConsoleOpened);
         assert_eq!(sessions.end(&Which::All, Order::Kill), 1);

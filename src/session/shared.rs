@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
+use super::errors::Errors;
+use super::outcomes::Outcomes;
 use super::registry::Sessions;
 use crate::cancel::CancelKeys;
 use crate::credentials::Logins;
 use crate::limits::bans::Bans;
 use crate::limits::caps::Caps;
 use crate::limits::handshakes::Handshakes;
+use crate::spec::Disabled;
 use crate::telemetry::Repeats;
 use crate::upstream::Paths;
 
@@ -36,6 +39,12 @@ pub(crate) struct Shared {
     /// sessions wait for them. It has `[credentials]` (time-outs, lifetimes) and `[aws]` (identity,
     /// endpoints) of the first configuration, which no swap changes yet.
     pub(crate) logins: Arc<Logins>,
+    /// The connections that operators let no new logins to.
+    pub(crate) disabled: Disabled,
+    /// The last logins to each connection; the registry notes them.
+    pub(crate) outcomes: Arc<Outcomes>,
+    /// The last refusals and broken sessions; the registry keeps them.
+    pub(crate) errors: Arc<Errors>,
     /// The keys of live sessions, and counts of wrong ones; a session's key is forgotten when it is
     /// dropped.
     pub(crate) cancels: Arc<CancelKeys>,

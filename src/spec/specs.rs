@@ -103,6 +103,24 @@ impl Specs {
             .ok_or_else(|| self.not_yours(principal, conn_id.as_str()))
     }
 
+    /// The connections of lava's table that are held, in no order.
+    pub(crate) fn held(&self) -> Vec<Arc<ConnSpec>> {
+        self.table.as_ref().map(SpecTable::held).unwrap_or_default()
+    }
+
+    /// Whether there is a connection of this name, or lava's table may have one.
+    pub(crate) fn may_have(&self, conn_id: &ConnId) -> bool {
+        let name = conn_id.as_str();
+        let of_table = || {
+            self.file.in_any_case(name).is_empty()
+                && self
+                    .table
+                    .as_ref()
+                    .is_some_and(|table| table.covers(conn_id))
+        };
+        self.file.get(name).is_some() || of_table()
+    }
+
     /// The connection of exactly this name.
     fn by_name(&self, principal: &Principal, name: &str) -> Option<Named> {
         match self.file.get(name) {

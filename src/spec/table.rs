@@ -115,6 +115,17 @@ impl SpecTable {
         self.bounds.cover(conn_id)
     }
 
+    /// The specs of the items that are held, in no order.
+    pub(super) fn held(&self) -> Vec<Arc<ConnSpec>> {
+        let values = self.items.snapshots().into_iter();
+        values
+            .filter_map(|(_, snapshot)| match snapshot.value.as_deref() {
+                Some(Found::Spec(spec)) => Some(Arc::clone(spec)),
+                Some(Found::Unusable(_) | Found::Missing { .. }) | None => None,
+            })
+            .collect()
+    }
+
     /// Looks this name up in the table, or in what was read of it a while ago. Cancel safe.
     ///
     /// # Errors

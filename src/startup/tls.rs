@@ -149,6 +149,11 @@ impl ServerTls {
             .collect()
     }
 
+    /// The terms of all certificates and revocation lists of the listener.
+    pub(crate) fn terms(&self) -> Vec<(Part, Term)> {
+        self.parts.lock().terms()
+    }
+
     /// Logs each certificate and list that has ended or is about to: all of them where they were
     /// just read, else those that have not been logged for a day, or are new.
     pub(crate) fn report_aging(&self, is_read: bool) {

@@ -101,6 +101,11 @@ impl Access {
 }
 
 impl RightList {
+    /// The name of the group that has the list. `None`: users wrote it themselves.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
     fn right<'a>(&'a self, pattern: &'a str) -> Right<'a> {
         Right { pattern, group: self.group.as_deref() }
     }

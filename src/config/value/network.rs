@@ -1,5 +1,6 @@
 //! Parsers of addresses, ports, hosts and URLs.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use rustls::pki_types::ServerName;
@@ -65,6 +66,16 @@ pub struct PublicName {
     pub host: String,
     /// The port. `None`: that of the first address.
     pub port: Option<u16>,
+}
+
+impl fmt::Display for PublicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]", self.host),
+            false => f.write_str(&self.host),
+        }?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
 }
 
 /// Reads `HOST` or `HOST:PORT`, with IPv6 in brackets.

@@ -1,5 +1,6 @@
 //! References to values that are not kept in the file itself.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::Parsed;
@@ -25,6 +26,18 @@ impl Reference {
         match self {
             Self::File(_) | Self::Remote(_) => true,
             Self::Env(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::Remote(Remote::Parameter(name)) => write!(f, "ssm:{name}"),
+            Self::Remote(Remote::Secret { id, key: None }) => write!(f, "secret:{id}"),
+            Self::Remote(Remote::Secret { id, key: Some(key) }) => write!(f, "secret:{id}#{key}"),
         }
     }
 }
