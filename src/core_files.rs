@@ -21,7 +21,7 @@ pub(crate) fn forbid() {
         }
         Err(_same) => "core files cannot be turned off: one would hold secrets",
     };
-    warn!(error = error.to_string().as_str(), "{what_is_left}");
+    warn!(event = "core files", error = error.to_string().as_str(), "{what_is_left}");
 }
 
 /// Whether dumps go to a program.

@@ -18,7 +18,11 @@ pub(crate) fn fit(limits: &mut Limits) {
     let limit = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => limit,
         Err(error) => {
-            info!(error = error.to_string().as_str(), "the limit on open files is not known");
+            info!(
+                event = "open files unknown",
+                error = error.to_string().as_str(),
+                "the limit on open files is not known"
+            );
             return;
         }
     };
@@ -28,7 +32,13 @@ pub(crate) fn fit(limits: &mut Limits) {
         ("limits.max_handshakes", &mut limits.max_handshakes, handshakes),
     ] {
         if fitting < *wanted {
-            warn!(wanted = *wanted, fitting, open_files = limit, "{key} is cut to what the limit on open files allows");
+            warn!(
+                event = "limit cut",
+                wanted = *wanted,
+                fitting,
+                open_files = limit,
+                "{key} is cut to what the limit on open files allows"
+            );
             *wanted = fitting;
         }
     }

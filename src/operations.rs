@@ -21,6 +21,7 @@ pub(crate) use self::status::{
 use crate::config::{ConnId, LogLevel};
 
 mod action;
+pub(crate) mod log;
 mod status;
 
 /// A running proxy, as an operator sees it. `app` implements it; each connection that may become a

@@ -13,7 +13,7 @@ use crate::aws::{self, Base};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::listener::Workers;
-use crate::{core_files, nofile, telemetry};
+use crate::{core_files, nofile, operations, telemetry};
 
 pub(crate) use crate::telemetry::last_words;
 
@@ -23,9 +23,7 @@ pub(crate) use crate::telemetry::last_words;
 /// The proxy did not start; see [`AppError`].
 pub(crate) fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
     let _flush = telemetry::start(&config.log, env("RUST_LOG").as_deref()).map_err(AppError::Process)?;
-    for warning in &config.warnings {
-        warn!("{warning}");
-    }
+    operations::log::config_warnings(&config.warnings);
     core_files::forbid();
     nofile::fit(&mut config.limits);
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -48,7 +46,7 @@ async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<
         app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)) => app?,
         // The start may be waiting for values from AWS.
         signal = signals.next() => {
-            info!(signal, "stopped before anything was served");
+            info!(event = "stopped", signal, "stopped before anything was served");
             return Ok(());
         }
     };

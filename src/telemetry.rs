@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::{Level, error, warn};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -17,11 +18,13 @@ use tracing_subscriber::{Layer, fmt};
 pub(crate) use self::level::{level, reset_level, set_level};
 use self::lines::{Flush, LogLines};
 pub(crate) use self::repeats::{LineKind, Repeats, Verdict};
+use self::stamp::Stamped;
 use crate::config::{Log, LogFormat};
 
 mod level;
 mod lines;
 mod repeats;
+mod stamp;
 
 /// The lines of the one log of the process, once it has started.
 static LINES: OnceLock<LogLines> = OnceLock::new();
@@ -37,7 +40,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Returned if the system gives no thread.
 pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     let (filter, level, ignored) = level::filter(log.level, rust_log.unwrap_or_default());
-    let json = match log.format {
+    let is_json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
         LogFormat::Auto => !io::stderr().is_terminal(),
@@ -47,15 +50,18 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     let layer = fmt::layer()
         .with_writer(lines.clone())
         .log_internal_errors(false);
-    let layer = if json {
+    let layer = if is_json {
+        let format = Stamped { inner: stamp::json(), is_json };
         layer
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
+            .fmt_fields(JsonFields::new())
+            .event_format(format)
             .boxed()
     } else {
-        layer.with_ansi(io::stderr().is_terminal()).boxed()
+        let format = Stamped { inner: stamp::text(io::stderr().is_terminal()), is_json };
+        layer
+            .fmt_fields(stamp::text_fields())
+            .event_format(format)
+            .boxed()
     };
     // A second start in one process (tests) keeps the first.
     if tracing_subscriber::registry()
@@ -70,7 +76,7 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
     std::panic::set_hook(Box::new(move |panic| log_panic(panic, &repeats)));
     let flush = lines.write_to(io::stderr())?;
     for directive in ignored {
-        warn!(directive = directive.as_str(), "RUST_LOG: no directive, ignored");
+        warn!(event = "log directive ignored", directive = directive.as_str(), "RUST_LOG: no directive, ignored");
     }
     Ok(flush)
 }
@@ -99,7 +105,7 @@ fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
     // RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
-    error!(place, panic = message, backtrace, left_out, "{EVENT}");
+    error!(event = "panic", place, panic = message, backtrace, left_out, "{EVENT}");
 }
 
 /// Writes a message for people to stderr as the process ends. If nobody reads, it gives up after

@@ -29,7 +29,7 @@ impl App {
             .await
             .is_err()
         {
-            info!(sessions = self.counts().sessions, "closing sessions that are still busy");
+            info!(event = "drain timeout", sessions = self.counts().sessions, "closing sessions that are still busy");
             sessions.end_all(Order::DrainNow);
             self.wait_at_last().await;
         }
@@ -52,7 +52,7 @@ impl App {
             .await
             .is_err()
         {
-            warn!(connections = self.acceptor.tasks.len(), "some connections did not end");
+            warn!(event = "connections left", connections = self.acceptor.tasks.len(), "some connections did not end");
         }
     }
 }

@@ -157,7 +157,10 @@ impl Calls {
         if skew.explains(code) {
             if skew.secs() != 0 && skew.is_news() {
                 let off = skew::describe(skew.secs());
-                warn!("this machine's clock is {off} AWS's: AWS's is used, and this machine's has to be set (NTP)");
+                warn!(
+                    event = "clock skew",
+                    "this machine's clock is {off} AWS's: AWS's is used, and this machine's has to be set (NTP)"
+                );
                 if let Some(observer) = &self.observer {
                     observer.clock_is_off(&format!("{off} AWS's, which is used instead: set it (NTP)"));
                 }

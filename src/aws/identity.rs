@@ -205,7 +205,7 @@ impl Shared {
         state.load = None;
         drop(state);
         if is_back {
-            info!("the base credentials are renewed again");
+            info!(event = "base credentials renewed", "the base credentials are renewed again");
         }
         keys
     }
@@ -238,7 +238,11 @@ impl Shared {
         drop(state);
         let Some(keys) = usable else { return Err(error) };
         if !was_failing {
-            warn!(error = redacted(&error).as_str(), "the base credentials cannot be renewed");
+            warn!(
+                event = "base credentials not renewed",
+                error = redacted(&error).as_str(),
+                "the base credentials cannot be renewed"
+            );
         }
         Ok(keys)
     }

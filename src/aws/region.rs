@@ -41,8 +41,11 @@ pub(super) async fn find(aws: &Aws, home: HomeRegion, config: &ProviderConfig) -
         .region()
         .await;
     match &instance {
-        Some(region) => info!(region = region.as_ref(), "the Region is the instance's"),
-        None => warn!("no Region is known: set aws.region or AWS_REGION (no instance metadata service answers here)"),
+        Some(region) => info!(event = "region", region = region.as_ref(), "the Region is the instance's"),
+        None => warn!(
+            event = "region unknown",
+            "no Region is known: set aws.region or AWS_REGION (no instance metadata service answers here)"
+        ),
     }
     instance
 }

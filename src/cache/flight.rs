@@ -54,7 +54,11 @@ impl<S: Fetch> Cache<S> {
                 let value = Arc::new(value);
                 let held = Held::new(Arc::clone(&value), now, &self.policy, &self.jitter);
                 if held.is_none() {
-                    warn!(name = self.source.name(key).as_str(), "what was fetched has too little life: used once");
+                    warn!(
+                        event = "credential short-lived",
+                        name = self.source.name(key).as_str(),
+                        "what was fetched has too little life: used once"
+                    );
                 }
                 Ok((value, held))
             }
@@ -96,9 +100,14 @@ impl<S: Fetch> Cache<S> {
         match change {
             Change::Failing(error) => {
                 let error = fault::chain(&error);
-                warn!(name, error = error.as_str(), "cannot be renewed: the last one serves as long as it may");
+                warn!(
+                    event = "credential not renewed",
+                    name,
+                    error = error.as_str(),
+                    "cannot be renewed: the last one serves as long as it may"
+                );
             }
-            Change::Renewed => info!(name, "renewed again"),
+            Change::Renewed => info!(event = "credential renewed", name, "renewed again"),
         }
     }
 }

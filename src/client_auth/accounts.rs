@@ -176,7 +176,7 @@ impl Accounts {
                 OwnEntry::Certificate(_) => (!is_any_certified).then_some("it is asked for a certificate"),
             };
             if let Some(what) = what {
-                warn!(user = name.as_str(), "{what}: {SO}");
+                warn!(event = "user told apart", user = name.as_str(), "{what}: {SO}");
             }
         }
         let Some(listed) = self.listed() else { return };
@@ -185,7 +185,12 @@ impl Accounts {
             .filter(|verifiers| self.oddity(verifiers, listed.any.rights.method).is_some())
             .count();
         if odd > 0 {
-            warn!(user = "*", users = odd, "their verifiers or their method differ from most: {SO}");
+            warn!(
+                event = "user told apart",
+                user = "*",
+                users = odd,
+                "their verifiers or their method differ from most: {SO}"
+            );
         }
     }
 

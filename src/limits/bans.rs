@@ -116,6 +116,7 @@ impl Bans {
         };
         for banned in begun {
             warn!(
+                event = "banned",
                 client_addr = from.to_string().as_str(),
                 user = banned.as_ref().map_or("*", CountedUser::shown),
                 secs = limits.time.as_secs(),

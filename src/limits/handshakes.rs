@@ -118,7 +118,10 @@ impl Handshakes {
         permits.enforce_cap_of_address(max_per_address, address, number);
         drop(permits);
         if is_warning_due {
-            warn!(max, "limits.max_handshakes is reached: clients that are not logged in make room");
+            warn!(
+                event = "handshake limit",
+                max, "limits.max_handshakes is reached: clients that are not logged in make room"
+            );
         }
         HandshakePermit { handshakes: Arc::clone(self), number, revoked }
     }

@@ -63,6 +63,7 @@ impl References {
                 let stored = self.store.read(&StoredAt::parameter(name, None)).await?;
                 if !stored.is_secure && is_secret(&stored.text) && self.is_first_report(name) {
                     warn!(
+                        event = "plain parameter",
                         parameter = name.as_str(),
                         "is a plain String, which many may read: a password or key belongs in a SecureString"
                     );
@@ -135,7 +136,12 @@ impl References {
             match self.read(from).await {
                 Ok(text) => return text,
                 Err(error) => {
-                    warn!(key, error = chain(&error).as_str(), "not served until this can be read");
+                    warn!(
+                        event = "reference unreadable",
+                        key,
+                        error = chain(&error).as_str(),
+                        "not served until this can be read"
+                    );
                     sleep(RETRY_PAUSE).await;
                 }
             }

@@ -104,16 +104,21 @@ impl Watched {
         match self.value.refresh(references).await {
             Ok(is_another) => {
                 if std::mem::take(&mut self.is_failing) {
-                    info!(key, "can be read again");
+                    info!(event = "reference readable", key, "can be read again");
                 }
                 if is_another {
-                    info!(key, "has a new value");
+                    info!(event = "reference changed", key, "has a new value");
                 }
             }
             Err(error) => {
                 let error = chain(&*error);
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    warn!(key, error = error.as_str(), "cannot be read: the last good value stays");
+                    warn!(
+                        event = "reference unreadable",
+                        key,
+                        error = error.as_str(),
+                        "cannot be read: the last good value stays"
+                    );
                 } else {
                     debug!(key, error = error.as_str(), "still cannot be read");
                 }

@@ -77,7 +77,10 @@ fn refused(id: SessionId, facts: &Facts, error: &SessionError, repeats: &Repeats
         Level::DEBUG => (level, None),
         _ => judged(repeats, facts.line_kind(level, EVENT, error.class())),
     };
-    with_all(id, facts, |line| Line { reason: Some(&reason), left_out, ..line.timed(facts) }.write(level, EVENT));
+    with_all(id, facts, |line| {
+        let class = Some(error.class());
+        Line { class, reason: Some(&reason), left_out, ..line.timed(facts) }.write(level, EVENT);
+    });
 }
 
 /// `session ended`, at the level of who must act.
@@ -244,6 +247,7 @@ fn with_all(id: SessionId, facts: &Facts, write: impl FnOnce(Line<'_>)) {
 struct Line<'a> {
     session: Option<&'a str>,
     client_addr: Option<&'a str>,
+    class: Option<&'a str>,
     user: Option<&'a str>,
     conn_id: Option<&'a str>,
     db_user: Option<&'a str>,
@@ -286,13 +290,15 @@ impl Line<'_> {
         }
     }
 
-    fn write(self, level: Level, message: &str) {
+    /// Writes the line of the event of this name.
+    fn write(self, level: Level, event: &str) {
         // tracing wants the level, and the names of the fields, where it is compiled.
         macro_rules! at {
             ($level:ident) => {
                 tracing::$level!(
                     session = self.session,
                     client_addr = self.client_addr,
+                    class = self.class,
                     user = self.user,
                     conn_id = self.conn_id,
                     db_user = self.db_user,
@@ -315,7 +321,7 @@ impl Line<'_> {
                     reason = self.reason,
                     error = self.error,
                     left_out = self.left_out,
-                    "{message}"
+                    "{event}"
                 )
             };
         }

@@ -53,7 +53,7 @@ impl LogLines {
     /// Returned if the system gives no thread.
     pub(crate) fn write_to(&self, sink: impl Write + Send + 'static) -> io::Result<Flush> {
         self.write_with(sink, |dropped, dropped_total| {
-            warn!(target: DROPPED, dropped, dropped_total, "log lines were dropped: they were not read in time");
+            warn!(target: DROPPED, event = "lines dropped", dropped, dropped_total, "log lines were dropped: they were not read in time");
         })
     }
 

@@ -130,6 +130,7 @@ impl ProviderChain {
                 let was_reported = std::mem::replace(&mut self.last.lock().is_reported, true);
                 if !was_reported {
                     warn!(
+                        event = "profile passed over",
                         error = redacted(&error).as_str(),
                         identity = source.name(),
                         "the AWS profile cannot be used and is passed over"
@@ -167,7 +168,7 @@ impl ProviderChain {
         if keys.is_ok() {
             let before = self.last.lock().had_keys.replace(source);
             if before != Some(source) {
-                info!(identity = source.name(), "found the base credentials");
+                info!(event = "base credentials found", identity = source.name(), "found the base credentials");
             }
         }
         keys

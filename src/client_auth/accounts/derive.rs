@@ -83,6 +83,7 @@ impl Derivations {
                 Password::Remote(_) => continue,
                 Password::Verifier(verifier) if (&verifier.salt, verifier.iterations) != (&salt, iterations) => {
                     warn!(
+                        event = "verifier unusable",
                         user = name,
                         "its second verifier has another salt or iteration count than the first, and proves nothing: \
                          hash-password --like makes one that does"

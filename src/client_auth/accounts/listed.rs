@@ -96,7 +96,7 @@ impl Listed {
                         .map(Arc::new)
                 }
                 (None, Err(why)) => {
-                    warn!(user = name.as_str(), %why, "its password cannot be used: the last good one stays");
+                    warn!(event = "password unusable", user = name.as_str(), %why, "its password cannot be used: the last good one stays");
                     before.get(&name).and_then(|known| known.verifiers.clone())
                 }
             };

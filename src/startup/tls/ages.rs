@@ -125,7 +125,7 @@ impl Reported {
         };
         // Nothing is logged under the lock.
         for aging in due {
-            warn!(key = aging.key(), "{aging}");
+            warn!(event = "certificate age", key = aging.key(), "{aging}");
         }
     }
 }
