@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConnId};
 use crate::credentials::Logins;
 use crate::limits::bans::Ban;
-use crate::listener::{self, Acceptor, Workers};
+use crate::listener::{self, Acceptor, Entrance, Workers};
 use crate::network::Network;
 use crate::operations::Which;
 use crate::references::{References, Watch};
@@ -124,8 +124,8 @@ impl App {
         let listeners = listeners(&config)?;
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
         for bound in listeners {
-            let Ok(address) = bound.listener.local_addr() else { continue };
-            let conn_id = bound.port_of.as_deref();
+            let Entrance { address, port_of } = bound.entrance.clone();
+            let conn_id = port_of.as_deref();
             info!(address = address.to_string().as_str(), conn_id = conn_id.map(ConnId::as_str), "listening");
             match conn_id {
                 Some(conn_id) => drop(own.insert(conn_id.clone(), address)),

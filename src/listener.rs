@@ -1,13 +1,13 @@
 //! Accepting clients: one acceptor deals connections to the workers, one task each.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,16 @@ pub(crate) enum Ports {
 pub(crate) struct Bound {
     /// The socket, bound and listening.
     pub(crate) listener: TcpListener,
-    /// The connection that alone is reached by this listener. `None`: all are.
+    /// What the socket is bound to and for.
+    pub(crate) entrance: Entrance,
+}
+
+/// An address that is bound, and which connections are reached by it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    /// The address, with the port that the system chose if it was left to it.
+    pub(crate) address: SocketAddr,
+    /// The connection that alone is reached there. `None`: all are.
     pub(crate) port_of: Option<Arc<ConnId>>,
 }
 
@@ -112,14 +121,13 @@ pub(crate) fn bind(address: SocketAddr, ports: Ports) -> io::Result<TcpListener>
 
 /// Accepts until `closing`, then once more what is queued.
 pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: CancellationToken) {
-    let Bound { listener, port_of } = bound;
-    let port_of = port_of.as_ref();
+    let Bound { listener, entrance } = bound;
     let accepting = async {
         loop {
             match listener.accept().await {
-                Ok((socket, peer)) => acceptor.deal(socket.into_std(), peer, port_of),
+                Ok((socket, peer)) => acceptor.deal(socket.into_std(), peer, &entrance),
                 Err(error) => {
-                    warn_of(&acceptor.shared.repeats, "accept failed", None, &error);
+                    warn_of(&acceptor.shared.repeats, &error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -133,7 +141,7 @@ pub(crate) async fn accept(bound: Bound, acceptor: Arc<Acceptor>, closing: Cance
     if let Ok(listener) = listener.into_std() {
         let last = Instant::now() + LAST_ACCEPTS;
         for (socket, peer) in queued(|| listener.accept()).take_while(|_| Instant::now() < last) {
-            acceptor.deal(socket.set_nonblocking(true).map(|()| socket), peer, port_of);
+            acceptor.deal(socket.set_nonblocking(true).map(|()| socket), peer, &entrance);
         }
     }
 }
@@ -153,7 +161,7 @@ fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = 
 
 impl Acceptor {
     /// Takes a handshake permit for a connection, and gives both to the next worker.
-    fn deal(&self, socket: io::Result<std::net::TcpStream>, address: SocketAddr, port_of: Option<&Arc<ConnId>>) {
+    fn deal(&self, socket: io::Result<std::net::TcpStream>, address: SocketAddr, to: &Entrance) {
         let live = self.live.load_full();
         let prepared = socket.and_then(|socket| {
             socket.set_nodelay(true)?;
@@ -169,28 +177,20 @@ impl Acceptor {
         } else {
             handshakes.acquire(address.ip(), limits)
         };
-        let session = self.shared.sessions.register(address.ip());
-        let (shared, port_of) = (Arc::clone(&self.shared), port_of.cloned());
+        let session = self.shared.sessions.register(address, to.address);
+        let (shared, port_of) = (Arc::clone(&self.shared), to.port_of.clone());
         let operations = Arc::clone(&self.operations);
-        let serving = async move {
-            // Registered anew: every worker has its own reactor.
-            match TcpStream::from_std(socket) {
-                Ok(socket) => {
-                    let arrival = Box::new(Arrival { socket, address, port_of, operations, handshake });
-                    session::run(shared, live, session, arrival).await
-                }
-                Err(error) => warn_of(&shared.repeats, "a connection was lost", Some(address.ip()), &error),
-            }
-        };
-        self.tasks.spawn_on(serving, worker);
+        let arrival = Box::new(Arrival { socket, address, port_of, operations, handshake });
+        self.tasks
+            .spawn_on(session::run(shared, live, session, arrival), worker);
     }
 }
 
-fn warn_of(repeats: &Repeats, event: &'static str, client: Option<IpAddr>, error: &io::Error) {
-    let kind = LineKind { level: Level::WARN, event, class: "", client, conn_id: None };
+fn warn_of(repeats: &Repeats, error: &io::Error) {
+    const EVENT: &str = "accept failed";
+    let kind = LineKind { level: Level::WARN, event: EVENT, class: "", client: None, conn_id: None };
     if let Verdict::Write(left_out) = repeats.judge(kind) {
-        let client_addr = client.map(|client| client.to_canonical().to_string());
-        warn!(error = error.to_string().as_str(), client_addr, left_out, "{event}");
+        warn!(error = error.to_string().as_str(), left_out, "{EVENT}");
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) use self::ending::SessionLimits;
 use self::ending::{Ending, Linger};
 use self::flow::Flow;
 pub(crate) use self::flow::Legs;
+#[allow(unused_imports, reason = "under construction: issue 13")]
+pub(crate) use self::meter::Traffic;
+pub(crate) use self::meter::{Activity, Meter};
 pub(crate) use self::outcome::{End, RelayError, Relayed};
 use self::watch::{Gone, Watch};
 use crate::stop::Stop;
@@ -29,20 +32,25 @@ mod dialogue;
 mod direction;
 mod ending;
 mod flow;
+mod meter;
 mod outcome;
 mod scanner;
 mod watch;
 
-/// Relays until the session ends. `refuse` encodes the last message to the client. `cancel` cancels
-/// a query that still runs when its client has vanished or an operator has ended the session.
+/// Relays until the session ends; `meter` shows how it goes. `refuse` encodes the last message to
+/// the client. `cancel` cancels a query that still runs when its client has vanished or an operator
+/// has ended the session.
 pub(crate) fn run<C: Future<Output = ()>>(
     legs: Legs,
-    stop: &Stop,
+    (stop, meter): (&Stop, &Meter),
     limits: &SessionLimits,
     refuse: impl Fn(&Refusal) -> BytesMut,
     cancel: impl FnOnce() -> C,
 ) -> impl Future<Output = Relayed> {
     let (mut client, mut upstream, mut flow) = Flow::begin(legs);
+    if flow.bytes() > 0 {
+        flow.show_on(meter);
+    }
     // Not an async function: one keeps each argument twice, and sessions spend their lives here.
     async move {
         let (end, error) = {
@@ -53,6 +61,10 @@ pub(crate) fn run<C: Future<Output = ()>>(
             poll_fn(|cx| {
                 let before = flow.bytes();
                 let ended = flow.transfer(cx, &mut client, &mut upstream);
+                let has_moved = flow.bytes() != before;
+                if has_moved {
+                    flow.show_on(meter);
+                }
                 if ended.is_ready() {
                     return ended;
                 }
@@ -68,7 +80,7 @@ pub(crate) fn run<C: Future<Output = ()>>(
                     });
                 }
                 ending
-                    .poll(cx, flow.bytes() != before, flow.is_idle())
+                    .poll(cx, has_moved, flow.is_idle())
                     .map(|end| (end, None))
             })
             .await

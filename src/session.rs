@@ -16,7 +16,7 @@ use self::event::Event;
 pub use self::facts::{Facts, Stage};
 pub(crate) use self::live::Live;
 use self::login::Login;
-pub(crate) use self::registry::{Session, Sessions};
+pub(crate) use self::registry::{Session, SessionEntry, Sessions};
 pub(crate) use self::shared::Shared;
 pub use self::timings::{LoginStage, Timings};
 use self::unproven::Unproven;
@@ -57,8 +57,9 @@ mod waiting;
 
 /// A connection that has just been accepted.
 pub(crate) struct Arrival {
-    /// The socket as accepted; no byte has been read from it.
-    pub(crate) socket: TcpStream,
+    /// The socket as accepted; no byte has been read from it. A worker registers it with its own
+    /// reactor.
+    pub(crate) socket: std::net::TcpStream,
     /// The address of the socket; behind a load balancer that is not the client's.
     pub(crate) address: SocketAddr,
     /// The connection that has this port to itself. `None`: the port is open to all connections.
@@ -111,7 +112,8 @@ async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box
         return;
     };
     let cancel = || cancel_abandoned(held.cancel.as_ref(), session);
-    let relayed = relay::run(legs, session.stop(), &limits, |word| word.encode(session.id()), cancel).await;
+    let watched = (session.stop(), session.meter());
+    let relayed = relay::run(legs, watched, &limits, |word| word.encode(session.id()), cancel).await;
     drop(held);
     session.happened(&Event::Ended(&relayed));
 }
@@ -121,6 +123,13 @@ async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box
 async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box<Arrival>) -> Option<Ready> {
     let login = Login { shared, live: &live, session };
     let Arrival { socket, address, port_of, operations: _, handshake } = *arrival;
+    let socket = match TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            session.happened(&Event::Lost(&error));
+            return None;
+        }
+    };
     let unproven = Unproven::new(handshake, live.startup_timeout);
     let accepted = login.accept(socket, address, &unproven);
     let mut client = match login.unless_silent(accepted).await {
@@ -183,7 +192,7 @@ impl Login<'_> {
             .within(named)
             .await?
             .unwrap_or_else(|| Peer::at(address));
-        self.session.happened(&Event::Located(peer.address.ip()));
+        self.session.happened(&Event::Located(peer.address));
         unproven.moved(peer.address.ip(), self.live.limits.handshakes);
         unproven
             .within(startup::accept(socket, peer, &self.live.tls, || unproven.has_spoken()))
@@ -197,7 +206,8 @@ impl Login<'_> {
         let startup = &client.startup;
         let user = startup.user().ok_or(SessionError::UserMissing)?;
         let known_as = live.accounts.known_as(user.name());
-        session.happened(&Event::Asked { known_as: &known_as, startup });
+        let tls = client.tls.as_ref().map(|tls| tls.negotiated);
+        session.happened(&Event::Asked { known_as: &known_as, startup, tls });
         if live.tls.required && client.tls.is_none() {
             return Err(SessionError::TlsRequired);
         }

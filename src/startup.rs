@@ -15,7 +15,7 @@ pub(crate) use self::peer::Peer;
 use self::request::{Packet, StartupParams, Version};
 use self::tls::HandshakeSettings;
 use crate::stream;
-use crate::stream::tls::ServerSide;
+use crate::stream::tls::{Negotiated, ServerSide};
 use crate::wire::cancel_key::CancelKey;
 use crate::wire::{Wire, WireError};
 
@@ -59,6 +59,8 @@ pub(crate) struct Client {
 pub(crate) struct TlsSession {
     /// The server name that the client asked for (SNI), in lower case.
     pub(crate) server_name: Option<String>,
+    /// The version and the cipher that were agreed on.
+    pub(crate) negotiated: Negotiated,
     /// The client's certificate, verified against `listen.tls.client_ca`.
     pub(crate) certificate: Option<CertificateDer<'static>>,
     /// Whether a CA that may be in the certificate's chain is held to some names, which a common
@@ -214,6 +216,7 @@ impl Bare {
             .map_err(StartupError::of_handshake)?;
         let session = TlsSession {
             server_name,
+            negotiated: stream.negotiated(),
             certificate: stream
                 .client_certificates()
                 .first()

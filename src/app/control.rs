@@ -26,6 +26,7 @@ mod connections;
 mod errors;
 mod limits;
 mod rights;
+mod sessions;
 mod settings;
 mod users;
 
@@ -68,7 +69,7 @@ impl Operations for Control {
     }
 
     fn sessions(&self) -> Vec<SessionStatus> {
-        Vec::new()
+        sessions::all(self)
     }
 
     fn connections(&self) -> Vec<ConnectionStatus> {
@@ -151,8 +152,8 @@ impl Operations for Control {
         std::future::ready(()).boxed()
     }
 
-    fn kill(&self, _by: Operator, _which: &Which) -> usize {
-        0
+    fn kill(&self, by: Operator, which: &Which) -> usize {
+        sessions::kill(self, &by, which)
     }
 
     fn set_enabled(&self, by: Operator, conn_id: &ConnId, enabled: bool) -> Result<(), ActionError> {

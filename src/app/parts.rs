@@ -13,7 +13,7 @@ use crate::config::{Config, Listen, Material};
 use crate::credentials::Logins;
 use crate::limits::ClientLimits;
 use crate::limits::bans::Bans;
-use crate::listener::{self, Bound, Ports};
+use crate::listener::{self, Bound, Entrance, Ports};
 use crate::network::{Network, Probes};
 use crate::references::References;
 use crate::relay;
@@ -97,8 +97,10 @@ pub(super) fn listeners(config: &Config) -> Result<Vec<Bound>, AppError> {
         .connections
         .values()
         .filter_map(|spec| Some((Some(Arc::new(spec.id.clone())), spec.listen?)));
-    let bind = |(port_of, address)| match listener::bind(address, ports) {
-        Ok(listener) => Ok(Bound { listener, port_of }),
+    let bind = |(port_of, address)| match listener::bind(address, ports)
+        .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
+    {
+        Ok((listener, address)) => Ok(Bound { listener, entrance: Entrance { address, port_of } }),
         Err(source) => Err(AppError::Bind { address, source }),
     };
     open.chain(of_connections).map(bind).collect()

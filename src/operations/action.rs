@@ -1,5 +1,6 @@
 //! Who does what to a running proxy, and what comes of it.
 
+use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -44,6 +45,18 @@ pub(crate) enum Which {
     Address(IpAddr),
     /// All sessions.
     All,
+}
+
+impl Display for Which {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(id) => write!(f, "{id:?}"),
+            Self::User(user) => write!(f, "USER {user:?}"),
+            Self::Connection(conn_id) => write!(f, "CONNECTION {conn_id:?}"),
+            Self::Address(address) => write!(f, "ADDRESS {address}"),
+            Self::All => f.write_str("ALL"),
+        }
+    }
 }
 
 /// What a reload did.

@@ -1,5 +1,6 @@
 //! The state of a session by the messages of both directions: idle or not, between messages or not.
 
+use super::meter::Activity;
 use super::scanner::{Mark, Scanner};
 
 /// The messages of both directions: which answers the warehouse owes, and whether a transaction or
@@ -116,6 +117,15 @@ impl Dialogue {
         self.is_answered() && self.status == b'I' && self.client.is_between()
     }
 
+    /// What the session is at.
+    pub(super) fn activity(&self) -> Activity {
+        match (self.is_answered(), self.status) {
+            (false, _) => Activity::Active,
+            (true, b'I') => Activity::Idle,
+            (true, _) => Activity::Transaction,
+        }
+    }
+
     /// Whether the warehouse owes no answer, nor the rest of one.
     pub(super) fn is_answered(&self) -> bool {
         self.queries + self.syncs == 0 && !self.unsynced && !self.copying_in && self.upstream.is_between()
@@ -154,11 +164,11 @@ mod tests {
         assert!(session.is_idle());
         session.client_sent(QUERY);
         session.client_sent(QUERY);
-        assert!(!session.is_idle());
+        assert!(!session.is_idle() && session.activity() == Activity::Active);
         session.upstream_sent(&[COMPLETE, READY].concat());
         assert!(!session.is_idle(), "the second query is still owed its answer");
         session.upstream_sent(&[COMPLETE, IN_TRANSACTION].concat());
-        assert!(!session.is_idle(), "a transaction is open");
+        assert!(!session.is_idle() && session.activity() == Activity::Transaction);
         session.client_sent(QUERY);
         session.upstream_sent(&[COMPLETE, READY].concat());
         assert!(session.is_idle());

@@ -8,6 +8,7 @@ use tracing::trace;
 
 use super::dialogue::Dialogue;
 use super::direction::{AtEnd, Broken, Direction};
+use super::meter::Meter;
 use super::outcome::{End, RelayError};
 use super::watch::Traffic;
 use crate::stream::Leg;
@@ -88,6 +89,11 @@ impl Flow {
     /// The bytes read so far in both directions.
     pub(super) fn bytes(&self) -> u64 {
         self.up.bytes() + self.down.bytes()
+    }
+
+    /// Shows the session's figures on its meter.
+    pub(super) fn show_on(&self, meter: &Meter) {
+        meter.note(self.up.bytes(), self.down.bytes(), self.dialogue.activity());
     }
 
     /// The view of the two legs for [`Watch`](super::watch::Watch).

@@ -30,7 +30,8 @@ pub(super) async fn connect(
         session.happened(&Event::CredentialAwaited);
         let opening = shared.logins.open(spec, owner).await;
         let opening = opening.map_err(|source| CredentialError { conn_id: spec.id.clone(), source })?;
-        session.happened(&Event::Dialled { db_user: &opening.login.user });
+        let (host, database) = (opening.addr.host.as_str(), opening.database.as_str());
+        session.happened(&Event::Dialled { db_user: &opening.login.user, host, database });
         let route = live
             .routes
             .to(opening.addr.clone(), spec.ca.as_ref())

@@ -1,5 +1,7 @@
 //! Why a session did not come about, and how each cause is classed and told.
 
+use std::io::ErrorKind;
+
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
@@ -95,6 +97,33 @@ impl SessionError {
                 error.sqlstate()
             }
             _ => self.refusal().map_or("", |refusal| refusal.sqlstate()),
+        }
+    }
+
+    /// Whether the client left by itself: psql does, to ask for the password; a health check does
+    /// at once, and some people while their warehouse wakes. That is no refusal.
+    pub(super) fn is_departure(&self) -> bool {
+        match self {
+            Self::Startup(StartupError::Wire(error)) | Self::Auth(AuthError::Wire(error)) | Self::ClientGone(error) => {
+                match error {
+                    WireError::Closed => true,
+                    // A record that fails, or an alert, says more than that the client has left.
+                    WireError::Io(error) => error.kind() != ErrorKind::InvalidData,
+                    WireError::Length(_) => false,
+                }
+            }
+            // Gone behind the answer to its SSLRequest.
+            Self::Startup(StartupError::Tls(error)) => matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::NotConnected
+            ),
+            // One line is logged for all clients that had to make room.
+            Self::CrowdedOut => true,
+            _ => false,
         }
     }
 

@@ -196,7 +196,10 @@ mod tests {
     use super::*;
 
     fn facts(address: &str, is_proven: bool) -> Facts {
-        Facts { is_proven, ..Facts::new(address.parse().unwrap()) }
+        Facts {
+            is_proven,
+            ..Facts::new((address.parse::<IpAddr>().unwrap(), 50_000).into(), ([127, 0, 0, 1], 5439).into())
+        }
     }
 
     fn refuse(errors: &Errors, address: &str, is_proven: bool, cause: &str) -> SessionId {

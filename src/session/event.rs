@@ -1,24 +1,30 @@
 //! What can happen to a session.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::SocketAddr;
 
 use super::error::SessionError;
 use crate::cancel::Cancelled;
 use crate::config::ConnId;
 use crate::relay::Relayed;
 use crate::startup::request::StartupParams;
+use crate::stream::tls::Negotiated;
 use crate::upstream::{Step, UpstreamConn, UpstreamError};
 
 /// Something that happens to a session, in the order in which it may happen. The session's facts
 /// and the log are both made of these, by [`Session::happened`](super::registry::Session::happened)
 /// alone.
 pub(super) enum Event<'a> {
+    /// The connection has been accepted and registered: the first event of each.
+    Accepted,
+    /// The socket could not be used: the connection is over before it began.
+    Lost(&'a io::Error),
     /// The client's address is known: the socket's, or that which a load balancer's PROXY header
     /// names. Happens once to every connection, before TLS.
-    Located(IpAddr),
+    Located(SocketAddr),
     /// The client has sent its startup message. `known_as` is the user's name, or what stands for a
-    /// name that nobody has: people type passwords there.
-    Asked { known_as: &'a str, startup: &'a StartupParams },
+    /// name that nobody has: people type passwords there. `tls`: `None` in clear.
+    Asked { known_as: &'a str, startup: &'a StartupParams, tls: Option<Negotiated> },
     /// The client has proved to be this user.
     Proved(&'a str),
     /// The user may open this connection.
@@ -28,7 +34,7 @@ pub(super) enum Event<'a> {
     /// The session waits for a database login.
     CredentialAwaited,
     /// The database login is there, and the warehouse is dialled for it.
-    Dialled { db_user: &'a str },
+    Dialled { db_user: &'a str, host: &'a str, database: &'a str },
     /// A dial has come so far. There are several dials where the warehouse cuts a login off, or
     /// refuses it.
     Dial(Step<'a>),

@@ -1,12 +1,13 @@
 //! What is known of a session.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::Instant;
 
 use super::event::Event;
 use super::timings::{LoginStage, Timings};
 use crate::config::ConnId;
+use crate::stream::tls::Negotiated;
 use crate::upstream::Step;
 
 /// Longest text of a client's that is kept, in characters.
@@ -18,6 +19,12 @@ const MAX_TEXT: usize = 250;
 pub struct Facts {
     /// The client's address: the balancer's until its PROXY header has come.
     pub client: IpAddr,
+    /// The port at that address.
+    pub client_port: u16,
+    /// The address of ours that the connection came to, as it is bound.
+    pub listener: SocketAddr,
+    /// The client's TLS version and cipher. `None`: in clear, or not known yet.
+    pub tls: Option<Negotiated>,
     /// When the connection was accepted.
     pub accepted: Instant,
     /// How far the session has come.
@@ -30,6 +37,12 @@ pub struct Facts {
     pub conn_id: Option<ConnId>,
     /// The user that the session has at the warehouse.
     pub db_user: Box<str>,
+    /// The host of the warehouse, by name.
+    pub host: Box<str>,
+    /// The address of the warehouse that the session is on. `None`: none yet.
+    pub warehouse: Option<SocketAddr>,
+    /// The database at the warehouse.
+    pub database: Box<str>,
     /// The `application_name` that the client sent, cut to [`MAX_TEXT`].
     pub application_name: Box<str>,
     /// Whether the startup message is like a health check's.
@@ -57,18 +70,35 @@ pub enum Stage {
     Console,
 }
 
+impl Stage {
+    /// When the session was ready for queries. `None`: it is not yet, or is no session of a
+    /// warehouse.
+    pub(crate) fn ready_since(self) -> Option<Instant> {
+        match self {
+            Self::Relays(since) => Some(since),
+            Self::LoggingIn | Self::AwaitsCredential | Self::AwaitsWarehouse | Self::Console => None,
+        }
+    }
+}
+
 impl Facts {
-    /// The facts of a connection that has just been accepted from this address.
-    pub(super) fn new(address: IpAddr) -> Self {
+    /// The facts of a connection from this address that `listener` has just accepted.
+    pub(super) fn new(address: SocketAddr, listener: SocketAddr) -> Self {
         let accepted = Instant::now();
         Self {
-            client: address.to_canonical(),
+            client: address.ip().to_canonical(),
+            client_port: address.port(),
+            listener,
+            tls: None,
             accepted,
             stage: Stage::LoggingIn,
             user: Box::default(),
             is_proven: false,
             conn_id: None,
             db_user: Box::default(),
+            host: Box::default(),
+            warehouse: None,
+            database: Box::default(),
             application_name: Box::default(),
             is_of_health_check: false,
             upstream_pid: 0,
@@ -80,8 +110,9 @@ impl Facts {
     /// Takes in what an event says.
     pub(super) fn note(&mut self, event: &Event<'_>) {
         match event {
-            Event::Located(address) => self.client = *address,
-            Event::Asked { known_as, startup } => {
+            Event::Located(address) => (self.client, self.client_port) = (address.ip().to_canonical(), address.port()),
+            Event::Asked { known_as, startup, tls } => {
+                self.tls = *tls;
                 self.user = (*known_as).into();
                 let own = startup.get("application_name").unwrap_or_default();
                 self.application_name = own.chars().take(MAX_TEXT).collect();
@@ -95,8 +126,8 @@ impl Facts {
                 self.timings.enter(Some(LoginStage::Credentials));
                 self.stage = Stage::AwaitsCredential;
             }
-            Event::Dialled { db_user } => {
-                self.db_user = (*db_user).into();
+            Event::Dialled { db_user, host, database } => {
+                (self.db_user, self.host, self.database) = ((*db_user).into(), (*host).into(), (*database).into());
                 self.timings.enter(None);
                 self.stage = Stage::AwaitsWarehouse;
             }
@@ -106,6 +137,7 @@ impl Facts {
             Event::Dial(Step::Failed(_)) => self.timings.enter(None),
             Event::Started(upstream) => {
                 self.upstream_pid = upstream.pid();
+                self.warehouse = Some(upstream.address);
                 self.warehouse_session_id = upstream.session_id.as_deref().unwrap_or_default().into();
                 self.timings.end(self.accepted);
                 self.stage = Stage::Relays(Instant::now());
@@ -117,7 +149,9 @@ impl Facts {
                     self.conn_id = Some(conn_id.clone());
                 }
             }
-            Event::CredentialRefused(_)
+            Event::Accepted
+            | Event::Lost(_)
+            | Event::CredentialRefused(_)
             | Event::WarehouseMoved(_)
             | Event::Ended(_)
             | Event::Cancelled { .. }

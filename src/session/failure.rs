@@ -23,7 +23,9 @@ pub(super) fn note(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>, 
         Event::Refused(error) => refused(id, &facts(), error, errors, outcomes),
         Event::Ended(relayed) => ended(id, facts, relayed, errors),
         Event::Panicked => errors.keep(id, &facts(), "", "internal error: a session panicked"),
-        Event::Located(_)
+        Event::Lost(error) => errors.keep(id, &facts(), "", &format!("the connection was lost: {error}")),
+        Event::Accepted
+        | Event::Located(_)
         | Event::Asked { .. }
         | Event::Proved(_)
         | Event::Permitted(_)

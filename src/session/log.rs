@@ -4,7 +4,7 @@
 //! Text that comes from the client is passed on as a field, which every format escapes; a user name
 //! that matches no entry is only hashed, since people type passwords there.
 
-use std::io::ErrorKind;
+use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,23 +12,21 @@ use tracing::Level;
 
 use super::error::SessionError;
 use super::event::{CancelCause, Event};
-use super::facts::{Facts, Stage};
+use super::facts::Facts;
 use super::timings::LoginStage;
 use crate::cancel::Cancelled;
-use crate::client_auth::AuthError;
 use crate::config::ConnId;
 use crate::fault::{Fault, Kind, chain};
 use crate::relay::{End, RelayError, Relayed};
 use crate::session_id::SessionId;
-use crate::startup::StartupError;
 use crate::telemetry::{LineKind, Repeats, Verdict};
-use crate::wire::WireError;
 
 /// Writes the line that an event makes, if it makes one. `facts` copies what is known of the
 /// session now; `repeats` decides which lines of unproven clients are left out.
 pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>, repeats: &Repeats) {
     match event {
-        Event::Located(_)
+        Event::Accepted
+        | Event::Located(_)
         | Event::Asked { .. }
         | Event::Proved(_)
         | Event::Permitted(_)
@@ -58,6 +56,7 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
         Event::Refused(error) => refused(id, &facts(), error, repeats),
         Event::Ended(relayed) => ended(id, &facts(), relayed),
         Event::Cancelled { cause, pid, outcome } => cancelled(&facts(), *cause, (*pid, outcome), repeats),
+        Event::Lost(error) => lost(&facts(), error, repeats),
         Event::Panicked => panicked(id, &facts(), repeats),
     }
 }
@@ -105,10 +104,7 @@ fn ended(id: SessionId, facts: &Facts, relayed: &Relayed) {
         Some(RelayError::Client(_)) | None => Level::INFO,
     };
     let (bytes_up, bytes_down) = (Some(relayed.bytes_up), Some(relayed.bytes_down));
-    let duration_ms = match facts.stage {
-        Stage::Relays(since) => Some(millis(since)),
-        Stage::LoggingIn | Stage::AwaitsCredential | Stage::AwaitsWarehouse | Stage::Console => None,
-    };
+    let duration_ms = facts.stage.ready_since().map(millis);
     with_all(id, facts, |line| {
         Line { bytes_up, bytes_down, duration_ms, end: Some(end), error: Some(&error), ..line }
             .write(level, "session ended");
@@ -149,6 +145,16 @@ fn cancelled(facts: &Facts, cause: CancelCause, (pid, outcome): (u32, &Cancelled
     }
 }
 
+/// `a connection was lost`: it was accepted, and its socket could not be used.
+fn lost(facts: &Facts, error: &io::Error, repeats: &Repeats) {
+    const EVENT: &str = "a connection was lost";
+    let (client_addr, error) = (facts.client.to_string(), error.to_string());
+    if let Verdict::Write(left_out) = repeats.judge(facts.line_kind(Level::WARN, EVENT, "")) {
+        Line { client_addr: Some(&client_addr), error: Some(&error), left_out, ..Line::default() }
+            .write(Level::WARN, EVENT);
+    }
+}
+
 fn panicked(id: SessionId, facts: &Facts, repeats: &Repeats) {
     const EVENT: &str = "internal error: a session panicked";
     let client_addr = facts.client.to_string();
@@ -169,42 +175,16 @@ fn judged(repeats: &Repeats, kind: LineKind) -> (Level, Option<u64>) {
     }
 }
 
-/// Whether a client left by itself, or is a health check: nobody looks for such a refusal.
+/// Whether a client left by itself, or is a health check: nobody looks for such a refusal. Somebody
+/// may, where a client that is logged in has not waited for its warehouse.
 pub(super) fn concerns_nobody(facts: &Facts, error: &SessionError) -> bool {
-    is_departure(error) || is_health_check(facts, error)
+    (error.is_departure() && facts.conn_id.is_none()) || is_health_check(facts, error)
 }
 
 /// Whether HAProxy's `pgsql-check` was refused in clear. A person's client that looks the same
 /// reads the refusal itself.
 fn is_health_check(facts: &Facts, error: &SessionError) -> bool {
     matches!(error, SessionError::TlsRequired) && facts.is_of_health_check
-}
-
-/// Whether a client left by itself: psql does, to ask for the password; a health check does at
-/// once, by a reset at times.
-fn is_departure(error: &SessionError) -> bool {
-    match error {
-        SessionError::Startup(StartupError::Wire(error)) | SessionError::Auth(AuthError::Wire(error)) => {
-            match error {
-                WireError::Closed => true,
-                // A record that fails, or an alert, says more than that the client has left.
-                WireError::Io(error) => error.kind() != ErrorKind::InvalidData,
-                WireError::Length(_) => false,
-            }
-        }
-        // Gone behind the answer to its SSLRequest.
-        SessionError::Startup(StartupError::Tls(error)) => matches!(
-            error.kind(),
-            ErrorKind::UnexpectedEof
-                | ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::BrokenPipe
-                | ErrorKind::NotConnected
-        ),
-        // One line is logged for all clients that had to make room.
-        SessionError::CrowdedOut => true,
-        _ => false,
-    }
 }
 
 fn millis(since: Instant) -> u64 {

@@ -1,7 +1,7 @@
 //! All sessions that there are: each can be listed and ended from outside.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use super::facts::{Facts, Stage};
 use super::outcomes::Outcomes;
 use super::{failure, log};
 use crate::operations::Which;
+use crate::relay::Meter;
 use crate::session_id::SessionId;
 use crate::stop::{Order, Stop};
 use crate::telemetry::Repeats;
@@ -45,6 +46,8 @@ struct Entries {
 pub(crate) struct SessionEntry {
     id: SessionId,
     stop: Stop,
+    /// The figures that the session's relay keeps.
+    meter: Meter,
     facts: Mutex<Facts>,
 }
 
@@ -62,11 +65,11 @@ impl Sessions {
         Arc::new(Self { entries: Mutex::new(entries), repeats, errors, outcomes })
     }
 
-    /// Registers a connection that was accepted from this address.
-    pub(crate) fn register(self: &Arc<Self>, address: IpAddr) -> Session {
-        let entry =
-            SessionEntry { id: SessionId::random(), stop: Stop::default(), facts: Mutex::new(Facts::new(address)) };
-        let entry = Arc::new(entry);
+    /// Registers a connection from this address that `listener` has accepted.
+    pub(crate) fn register(self: &Arc<Self>, address: SocketAddr, listener: SocketAddr) -> Session {
+        let facts = Facts::new(address, listener);
+        let (meter, facts) = (Meter::new(facts.accepted), Mutex::new(facts));
+        let entry = Arc::new(SessionEntry { id: SessionId::random(), stop: Stop::default(), meter, facts });
         let mut entries = self.entries.lock();
         if let Some(order) = entries.for_new_ones.order() {
             entry.stop.give(order);
@@ -75,7 +78,9 @@ impl Sessions {
         entries.next += 1;
         entries.by_number.insert(number, Arc::clone(&entry));
         drop(entries);
-        Session { registry: Arc::clone(self), number, entry }
+        let session = Session { registry: Arc::clone(self), number, entry };
+        session.happened(&Event::Accepted);
+        session
     }
 
     /// Gives an order to all sessions, those that are yet to come included.
@@ -141,6 +146,11 @@ impl SessionEntry {
         self.id
     }
 
+    /// The figures of the session's relay.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// A copy of what is known of the session now.
     pub(crate) fn facts(&self) -> Facts {
         self.facts.lock().clone()
@@ -156,6 +166,11 @@ impl Session {
     /// What tells the session to end.
     pub(super) fn stop(&self) -> &Stop {
         &self.entry.stop
+    }
+
+    /// The figures that the session's relay keeps.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.entry.meter
     }
 
     /// Where the client is, as far as is known.
@@ -194,12 +209,16 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
+    fn register(sessions: &Arc<Sessions>, address: IpAddr) -> Session {
+        sessions.register((address, 50_000).into(), (HERE, 5439).into())
+    }
+
     #[tokio::test]
     async fn sessions_are_listed_with_their_facts_from_accept_to_close() {
         let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
-        let (one, other) = (sessions.register(HERE), sessions.register(HERE));
+        let (one, other) = (register(&sessions, HERE), register(&sessions, HERE));
         other.happened(&Event::Proved("ann"));
-        other.happened(&Event::Dialled { db_user: "IAM:ann" });
+        other.happened(&Event::Dialled { db_user: "IAM:ann", host: "sales.example", database: "dev" });
         let listed: Vec<_> = sessions
             .list()
             .iter()
@@ -218,20 +237,20 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_all_reaches_sessions_that_come_later_and_never_goes_back() {
         let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
-        let early = sessions.register(HERE);
+        let early = register(&sessions, HERE);
         sessions.end_all(Order::Drain);
-        let late = sessions.register(HERE);
+        let late = register(&sessions, HERE);
         assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::WhenIdle; 2]);
         sessions.end_all(Order::DrainNow);
         sessions.end_all(Order::Drain);
         assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::Now; 2]);
-        assert_eq!(sessions.register(HERE).stop().phase(), Phase::Now);
+        assert_eq!(register(&sessions, HERE).stop().phase(), Phase::Now);
     }
 
     #[tokio::test]
     async fn sessions_are_ended_by_id_user_connection_and_address_and_counted_once() {
         let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
-        let all = [sessions.register(HERE), sessions.register(HERE), sessions.register(THERE)];
+        let all = [register(&sessions, HERE), register(&sessions, HERE), register(&sessions, THERE)];
         let [ann, bob, other] = &all;
         let sales = ConnId::new("sales").unwrap();
         ann.happened(&Event::Proved("ann"));
@@ -251,7 +270,7 @@ mod tests {
     #[tokio::test]
     async fn a_console_is_only_ended_by_its_id() {
         let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
-        let (console, _session) = (sessions.register(HERE), sessions.register(HERE));
+        let (console, _session) = (register(&sessions, HERE), register(&sessions, HERE));
         console.happened(&Event::ConsoleOpened);
         assert_eq!(sessions.end(&Which::All, Order::Kill), 1);
         assert_eq!(console.stop().order(), None);

@@ -9,11 +9,12 @@
 
 #![expect(clippy::disallowed_types, reason = "the one place that knows how rustls is driven")]
 
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{CipherSuite, ClientConfig, ProtocolVersion, ServerConfig};
 use tokio::net::TcpStream;
 
 use self::codec::invalid;
@@ -42,6 +43,27 @@ pub(crate) struct AcceptedClient {
     pub(crate) server_name: Option<String>,
 }
 
+/// The version and the cipher that a handshake has agreed on. It prints itself as
+/// `TLSv1.3 TLS13_AES_256_GCM_SHA384`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Negotiated {
+    version: Option<ProtocolVersion>,
+    cipher: Option<CipherSuite>,
+}
+
+impl Display for Negotiated {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let version = match self.version {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLS",
+        };
+        f.write_str(version)?;
+        let cipher = self.cipher.and_then(|cipher| cipher.as_str());
+        cipher.map_or(Ok(()), |cipher| write!(f, " {cipher}"))
+    }
+}
+
 /// Verifies the server as `name` and completes the handshake. The caller sets the deadline.
 ///
 /// # Errors
@@ -68,6 +90,12 @@ impl ServerSide {
     /// The protocol that ALPN has agreed on.
     pub(crate) fn alpn_protocol(&self) -> Option<&[u8]> {
         self.side().alpn_protocol()
+    }
+
+    /// The version and the cipher that were agreed on.
+    pub(crate) fn negotiated(&self) -> Negotiated {
+        let cipher = self.side().negotiated_cipher_suite();
+        Negotiated { version: self.side().protocol_version(), cipher: cipher.map(|cipher| cipher.suite()) }
     }
 
     /// The client's certificate, which the verifier of the configuration has accepted, and those

@@ -29,7 +29,7 @@ async fn relay(legs: Legs) -> Outcome {
     let cancel = || async {
         cancels.fetch_add(1, Ordering::Relaxed);
     };
-    let relayed = run(legs, &stop, &SessionLimits::default(), |_| LAST_WORD.into(), cancel).await;
+    let relayed = run(legs, (&stop, &meter()), &SessionLimits::default(), |_| LAST_WORD.into(), cancel).await;
     Outcome { relayed, cancels: cancels.load(Ordering::Relaxed), after: began.elapsed() }
 }
 
