@@ -6,3 +6,5 @@
 
 mod answer;
 mod command;
+mod execute;
+mod show;

@@ -21,6 +21,8 @@ pub(crate) use self::status::{
 use crate::config::{ConnId, LogLevel};
 
 mod action;
+#[cfg(test)]
+pub(crate) mod fake;
 pub(crate) mod log;
 mod status;
 
@@ -66,7 +68,8 @@ pub(crate) trait Operations: Send + Sync + 'static {
     /// The certificates, each with its end.
     fn certificates(&self) -> Vec<CertificateStatus>;
 
-    /// The last refusals and broken sessions, the newest first; of one session where an id is given.
+    /// The last refusals and broken sessions, the newest first; of one session where an id is
+    /// given.
     fn errors(&self, of: Option<&str>) -> Vec<ErrorStatus>;
 
     /// The last actions of operators, the newest first.

@@ -177,7 +177,18 @@ impl Operations for Control {
         lifted
     }
 
-    fn set_log_level(&self, _by: Operator, level: LogLevel) {
-        telemetry::set_level(level);
+    fn set_log_level(&self, by: Operator, level: LogLevel) {
+        let record = || self.record_action(&by, format!("SET log_level = {}", level.name()), "ok".to_owned());
+        // The line is at `info`: it is written while such lines are shown.
+        match level {
+            LogLevel::Error | LogLevel::Warn => {
+                record();
+                telemetry::set_level(level);
+            }
+            LogLevel::Info | LogLevel::Debug | LogLevel::Trace => {
+                telemetry::set_level(level);
+                record();
+            }
+        }
     }
 }

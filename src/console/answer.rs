@@ -1,6 +1,7 @@
 //! What a command of the console answers, before it is bytes.
 
-use std::time::SystemTime;
+use std::fmt::Display;
+use std::time::{Duration, SystemTime};
 
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,4 +49,41 @@ pub(crate) enum Value {
     Float(f64),
     Bool(bool),
     Time(SystemTime),
+}
+
+impl Value {
+    /// A text.
+    pub(super) fn text(text: impl Display) -> Self {
+        Self::Text(text.to_string())
+    }
+
+    /// A text, or null.
+    pub(super) fn text_or_null(text: Option<impl Display>) -> Self {
+        text.map_or(Self::Null, Self::text)
+    }
+
+    /// A number; one beyond the type's range is shown as its greatest.
+    pub(super) fn int(number: impl Into<u64>) -> Self {
+        Self::Int(i64::try_from(number.into()).unwrap_or(i64::MAX))
+    }
+
+    /// A number of things.
+    pub(super) fn count(count: usize) -> Self {
+        Self::Int(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    /// A moment, or null.
+    pub(super) fn time_or_null(at: Option<SystemTime>) -> Self {
+        at.map_or(Self::Null, Self::Time)
+    }
+
+    /// A duration in seconds.
+    pub(super) fn secs(duration: Duration) -> Self {
+        Self::Float(duration.as_secs_f64())
+    }
+
+    /// A duration in seconds, or null.
+    pub(super) fn secs_or_null(duration: Option<Duration>) -> Self {
+        duration.map_or(Self::Null, Self::secs)
+    }
 }

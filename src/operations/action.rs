@@ -138,4 +138,7 @@ pub(crate) enum ActionError {
     /// Neither the configuration nor lava's table has this connection.
     #[error("connection \"{0}\" does not exist")]
     NoSuchConnection(ConnId),
+    /// Another operator has asked for the same, and is not answered yet.
+    #[error("\"{0}\" is being checked already")]
+    UnderWay(ConnId),
 }

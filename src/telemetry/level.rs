@@ -95,7 +95,6 @@ pub(crate) fn reset_level(configured: LogLevel) {
 }
 
 /// The level in force, or the directives of RUST_LOG. Empty where no log was started.
-#[allow(dead_code, reason = "under construction: issue 13")]
 pub(crate) fn level() -> String {
     LEVEL
         .get()

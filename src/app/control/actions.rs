@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use tracing::info;
 
-use crate::operations::{ActionStatus, Channel, Operator};
+use crate::operations::{ActionStatus, Operator, log};
 
 /// How many actions are kept.
 const MOST: usize = 200;
@@ -22,15 +21,7 @@ pub(in crate::app) struct Actions(Mutex<VecDeque<ActionStatus>>);
 impl Actions {
     /// Logs an action, and keeps it in place of the oldest one.
     pub(super) fn record(&self, by: &Operator, action: String, outcome: String, at: SystemTime) {
-        let from = by.from.map(|from| from.to_string());
-        info!(
-            by = by.name.as_str(),
-            from,
-            channel = channel(by.channel),
-            action = action.as_str(),
-            outcome = outcome.as_str(),
-            "admin action"
-        );
+        log::admin_action(by, &action, &outcome);
         let action =
             ActionStatus { at, by: cut(by.name.clone()), from: by.from, action: cut(action), outcome: cut(outcome) };
         let mut kept = self.0.lock();
@@ -46,16 +37,6 @@ impl Actions {
     }
 }
 
-/// The word for the way that a request came.
-fn channel(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Signal => "signal",
-        Channel::Console => "console",
-        Channel::Http => "http",
-        Channel::Watch => "watch",
-    }
-}
-
 fn cut(text: String) -> String {
     match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", text.split_at(end).0),
@@ -67,6 +48,7 @@ fn cut(text: String) -> String {
 mod tests {
     use super::*;
     use crate::clock::{Clock, SystemClock};
+    use crate::operations::Channel;
 
     #[test]
     fn the_last_actions_are_kept_and_long_texts_are_cut() {

@@ -68,8 +68,8 @@ pub(super) fn set_enabled(
         false => Err(ActionError::NoSuchConnection(conn_id.clone())),
     };
     let outcome = match &done {
-        Ok(true) => "done".to_owned(),
-        Ok(false) => "nothing to do".to_owned(),
+        Ok(true) => "ok".to_owned(),
+        Ok(false) => "ok, as it was".to_owned(),
         Err(error) => error.to_string(),
     };
     control.record_action(by, format!("{verb} {conn_id}"), outcome);

@@ -1,0 +1,202 @@
+//! Does what a command says, and makes its answer.
+
+use thiserror::Error;
+
+use super::answer::{Answer, Kind, Rows, Value};
+use super::command::Command;
+use super::show::{Table, show};
+use crate::config::ConnId;
+use crate::operations::{ActionError, CheckedStep, Operator, ReloadRefused, Reloaded, SharedOperations};
+
+/// Why a command was not done.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub(crate) enum ExecuteError {
+    /// The action is not possible.
+    #[error(transparent)]
+    Action(#[from] ActionError),
+    /// The configuration has problems, and the one in force stays.
+    #[error("the configuration is not usable, and nothing has changed")]
+    Reload(ReloadRefused),
+}
+
+impl ExecuteError {
+    /// The SQLSTATE of the error.
+    pub(crate) fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::Action(ActionError::NoSuchConnection(_)) => "42704",
+            Self::Action(ActionError::UnderWay(_)) => "55006",
+            Self::Reload(_) => "F0000",
+        }
+    }
+
+    /// The DETAIL of the error: each problem of a configuration in a line of its own.
+    pub(crate) fn detail(&self) -> Option<String> {
+        match self {
+            Self::Action(_) => None,
+            Self::Reload(refused) => Some(refused.problems.join("\n")),
+        }
+    }
+}
+
+/// `CHECK`: the steps of a connection that was checked.
+pub(super) const CHECK: Table<CheckedStep> = Table(&[
+    ("step", Kind::Text, |step| Value::text(&step.step)),
+    ("ok", Kind::Bool, |step| Value::Bool(step.is_ok)),
+    ("ms", Kind::Float8, |step| Value::Float(step.took.as_secs_f64() * 1000.0)),
+    ("detail", Kind::Text, |step| Value::text(&step.detail)),
+]);
+
+/// Does what a command says. `None`: the command is no matter of operations.
+///
+/// A drain is begun, not waited for: the console stays, and `SHOW DRAIN` tells how far it has come.
+///
+/// # Errors
+/// See [`ExecuteError`].
+pub(crate) async fn execute(
+    operations: &SharedOperations,
+    by: Operator,
+    command: &Command,
+) -> Result<Option<Answer>, ExecuteError> {
+    Ok(Some(match command {
+        Command::Show(what) => Answer::Rows(show(what, &**operations)),
+        Command::Kill(which) => done(format!("KILL {}", operations.kill(by, which))),
+        Command::Enable(conn_id) => set_enabled(operations, by, conn_id, true)?,
+        Command::Disable(conn_id) => set_enabled(operations, by, conn_id, false)?,
+        Command::Check(conn_id) => Answer::Rows(CHECK.of(operations.check(by, conn_id).await?)),
+        Command::Refresh(conn_id) => done(format!("REFRESH {}", operations.refresh(by, conn_id)?)),
+        Command::Unban(address) => done(format!("UNBAN {}", operations.unban(by, *address))),
+        Command::SetLogLevel(level) => {
+            operations.set_log_level(by, *level);
+            done("SET".to_owned())
+        }
+        Command::Reload => reloaded(operations.reload(by).await.map_err(ExecuteError::Reload)?),
+        Command::Drain => {
+            let operations = SharedOperations::clone(operations);
+            tokio::spawn(async move { operations.drain(by).await });
+            begun("DRAIN", "the drain has begun: SHOW DRAIN tells how far it has come")
+        }
+        Command::Shutdown => {
+            let operations = SharedOperations::clone(operations);
+            tokio::spawn(async move { operations.shutdown(by).await });
+            begun("SHUTDOWN", "the drain has begun: the process, and this console, end with it")
+        }
+        Command::Habit(_) => return Ok(None),
+    }))
+}
+
+fn set_enabled(
+    operations: &SharedOperations,
+    by: Operator,
+    conn_id: &ConnId,
+    enabled: bool,
+) -> Result<Answer, ExecuteError> {
+    operations.set_enabled(by, conn_id, enabled)?;
+    Ok(done(if enabled { "ENABLE" } else { "DISABLE" }.to_owned()))
+}
+
+/// What a reload did, with a notice for each thing that an operator may have overlooked.
+fn reloaded(reloaded: Reloaded) -> Answer {
+    let Reloaded { hash_before, hash, needs_restart, ended, warnings } = reloaded;
+    let mut notices = Vec::new();
+    notices.push(match hash == hash_before {
+        true => format!("the configuration is the same as before ({hash})"),
+        false => format!("the configuration in force has the hash {hash}, the one before had {hash_before}"),
+    });
+    notices.extend(
+        needs_restart
+            .iter()
+            .map(|key| format!("{} stays {} until a restart: the file has {}", key.key, key.old, key.new)),
+    );
+    if ended > 0 {
+        notices.push(format!("{ended} sessions have lost their right and end"));
+    }
+    notices.extend(warnings);
+    Answer::Done { tag: "RELOAD".to_owned(), notices }
+}
+
+fn begun(tag: &str, notice: &str) -> Answer {
+    Answer::Done { tag: tag.to_owned(), notices: vec![notice.to_owned()] }
+}
+
+fn done(tag: String) -> Answer {
+    Answer::Done { tag, notices: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::LogLevel;
+    use crate::operations::fake::Fake;
+    use crate::operations::{Channel, RestartKey, Which};
+
+    async fn answer(fake: &Arc<Fake>, command: &Command) -> Result<Option<Answer>, ExecuteError> {
+        let by = Operator { name: "ops".to_owned(), from: None, channel: Channel::Console };
+        let operations: SharedOperations = Arc::<Fake>::clone(fake);
+        tokio::time::timeout(Duration::from_secs(5), execute(&operations, by, command))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn actions_answer_by_their_tag_with_the_number() {
+        let fake = Arc::new(Fake::of("x"));
+        let conn_id = |name| ConnId::new(name).unwrap();
+        for (command, tag, action) in [
+            (Command::Kill(Which::All), "KILL 3", "KILL All"),
+            (Command::Enable(conn_id("sales")), "ENABLE", "true sales"),
+            (Command::Disable(conn_id("sales")), "DISABLE", "false sales"),
+            (Command::Refresh(conn_id("sales")), "REFRESH 2", "REFRESH sales"),
+            (Command::Unban("10.0.0.1".parse().unwrap()), "UNBAN 1", "UNBAN 10.0.0.1"),
+            (Command::SetLogLevel(LogLevel::Debug), "SET", "SET debug"),
+        ] {
+            let done = answer(&fake, &command).await.unwrap();
+            assert_eq!(done, Some(Answer::Done { tag: tag.to_owned(), notices: Vec::new() }));
+            assert_eq!(fake.actions.lock().last().unwrap(), action);
+        }
+    }
+
+    #[tokio::test]
+    async fn errors_say_which_connection_and_each_problem_of_a_configuration() {
+        let fake = Arc::new(Fake::of("x"));
+        let error = answer(&fake, &Command::Disable(ConnId::new("nosuch").unwrap()))
+            .await
+            .unwrap_err();
+        let told = (error.sqlstate(), error.to_string(), error.detail());
+        assert_eq!(told, ("42704", "connection \"nosuch\" does not exist".to_owned(), None));
+        let error = answer(&fake, &Command::Reload).await.unwrap_err();
+        assert_eq!((error.sqlstate(), error.detail().unwrap()), ("F0000", "p:1: k: one\np:2: k: other".to_owned()));
+    }
+
+    /// The fake's drain never ends.
+    #[tokio::test]
+    async fn a_drain_is_begun_and_not_waited_for() {
+        let fake = Arc::new(Fake::of("x"));
+        for (command, tag) in [(Command::Drain, "DRAIN"), (Command::Shutdown, "SHUTDOWN")] {
+            let Some(Answer::Done { tag: told, notices }) = answer(&fake, &command).await.unwrap() else { panic!() };
+            assert_eq!((&*told, notices.len()), (tag, 1));
+            tokio::task::yield_now().await;
+            assert_eq!(fake.actions.lock().last().unwrap(), tag);
+        }
+    }
+
+    #[test]
+    fn a_reload_tells_what_waits_for_a_restart_and_who_lost_a_right() {
+        let key = RestartKey { key: "listen.address".into(), old: "a".into(), new: "b".into() };
+        let of = |needs_restart, ended| Reloaded {
+            hash_before: "1".to_owned(),
+            hash: "2".to_owned(),
+            needs_restart,
+            ended,
+            warnings: vec!["p:1: k: odd".to_owned()],
+        };
+        let Answer::Done { tag, notices } = reloaded(of(vec![key], 2)) else { panic!() };
+        assert_eq!((&*tag, notices.len()), ("RELOAD", 4));
+        assert_eq!(notices[1], "listen.address stays a until a restart: the file has b");
+        assert_eq!(notices[2], "2 sessions have lost their right and end");
+        let Answer::Done { notices, .. } = reloaded(of(Vec::new(), 0)) else { panic!() };
+        assert_eq!(notices.len(), 2);
+    }
+}

@@ -1,0 +1,70 @@
+//! The console's tables: which there are, and the rows that each has now.
+
+use super::answer::{Column, Kind, Rows, Value};
+use super::command::Show;
+use crate::clock::{Clock, SystemClock};
+use crate::operations::Operations;
+
+mod certificates;
+mod config;
+mod connections;
+mod credentials;
+mod errors;
+mod fleet;
+mod help;
+mod limits;
+mod process;
+mod references;
+mod sessions;
+mod users;
+
+/// The columns of a table, each with how its value is read from the status that a row is made of.
+pub(super) struct Table<T: 'static>(pub(super) &'static [Field<T>]);
+
+/// A column's name, its type, and how its value is read.
+type Field<T> = (&'static str, Kind, fn(&T) -> Value);
+
+/// The rows of a table as they are now. Each value is of its column's type, or null.
+pub(super) fn show(what: &Show, operations: &dyn Operations) -> Rows {
+    let now = SystemClock.now();
+    match what {
+        Show::Help => help::HELP.of(help::commands()),
+        Show::Sessions => sessions::SESSIONS.of(operations.sessions()),
+        Show::Clients => sessions::CLIENTS.of(operations.sessions()),
+        Show::Servers => sessions::SERVERS.of(sessions::at_warehouses(operations.sessions())),
+        Show::Connections => connections::CONNECTIONS.of(operations.connections()),
+        Show::Users => users::USERS.of(operations.users()),
+        Show::Credentials => credentials::CREDENTIALS.of(operations.credentials()),
+        Show::Stats => process::STATS.of([operations.totals()]),
+        Show::Config => config::CONFIG.of(operations.settings()),
+        Show::Version => process::VERSION.of([operations.version()]),
+        Show::Bans => limits::BANS.of(operations.bans()),
+        Show::Drain => process::DRAIN.of([operations.drain_progress()]),
+        Show::Limits => limits::LIMITS.of(operations.limits()),
+        Show::Listeners => limits::LISTENERS.of(operations.listeners()),
+        Show::References => references::REFERENCES.of(references::aged(operations.references(), now)),
+        Show::Certificates => certificates::CERTIFICATES.of(certificates::aged(operations.certificates(), now)),
+        Show::Errors(of) => errors::ERRORS.of(operations.errors(of.as_deref())),
+        Show::Actions => errors::ACTIONS.of(operations.actions()),
+        Show::Fleet => fleet::FLEET.of([fleet::ALONE]),
+        Show::Setting(name, value) => {
+            let column = Column { name, kind: Kind::Text };
+            Rows { columns: vec![column], rows: vec![vec![Value::text(value)]] }
+        }
+    }
+}
+
+impl<T> Table<T> {
+    /// Makes a row of each status.
+    pub(super) fn of(&self, statuses: impl IntoIterator<Item = T>) -> Rows {
+        let columns = self
+            .0
+            .iter()
+            .map(|(name, kind, _)| Column { name, kind: *kind });
+        let row = |status: T| self.0.iter().map(|(_, _, value)| value(&status)).collect();
+        Rows { columns: columns.collect(), rows: statuses.into_iter().map(row).collect() }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,79 @@
+use super::*;
+use crate::operations::fake::Fake;
+
+/// Every table, by the word behind SHOW.
+pub(in crate::console) fn tables() -> Vec<(&'static str, Show)> {
+    vec![
+        ("HELP", Show::Help),
+        ("SESSIONS", Show::Sessions),
+        ("CLIENTS", Show::Clients),
+        ("SERVERS", Show::Servers),
+        ("CONNECTIONS", Show::Connections),
+        ("USERS", Show::Users),
+        ("CREDENTIALS", Show::Credentials),
+        ("STATS", Show::Stats),
+        ("CONFIG", Show::Config),
+        ("VERSION", Show::Version),
+        ("BANS", Show::Bans),
+        ("DRAIN", Show::Drain),
+        ("LIMITS", Show::Limits),
+        ("LISTENERS", Show::Listeners),
+        ("REFERENCES", Show::References),
+        ("CERTIFICATES", Show::Certificates),
+        ("ERRORS", Show::Errors(None)),
+        ("ACTIONS", Show::Actions),
+        ("FLEET", Show::Fleet),
+    ]
+}
+
+fn is_of(kind: Kind, value: &Value) -> bool {
+    matches!(
+        (kind, value),
+        (_, Value::Null)
+            | (Kind::Text, Value::Text(_))
+            | (Kind::Int8, Value::Int(_))
+            | (Kind::Float8, Value::Float(_))
+            | (Kind::Bool, Value::Bool(_))
+            | (Kind::Timestamptz, Value::Time(_))
+    )
+}
+
+#[test]
+fn every_value_is_of_its_columns_type_and_columns_have_names_of_their_own() {
+    let fake = Fake::of("x");
+    for (name, table) in tables() {
+        let rows = show(&table, &fake);
+        assert!(!rows.rows.is_empty(), "{name}");
+        for row in &rows.rows {
+            assert_eq!(row.len(), rows.columns.len(), "{name}");
+            for (column, value) in rows.columns.iter().zip(row) {
+                assert!(is_of(column.kind, value), "{name}.{}: {value:?}", column.name);
+            }
+        }
+        let mut names: Vec<_> = rows.columns.iter().map(|column| column.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), rows.columns.len(), "{name}");
+    }
+}
+
+#[test]
+fn the_two_sides_of_a_session_are_joined_by_ptr_and_link() {
+    let fake = Fake::of("abc");
+    let value = |rows: &Rows, row: usize, name: &str| {
+        let at = rows
+            .columns
+            .iter()
+            .position(|column| column.name == name)
+            .unwrap();
+        rows.rows[row][at].clone()
+    };
+    let (clients, servers) = (show(&Show::Clients, &fake), show(&Show::Servers, &fake));
+    assert_eq!((clients.rows.len(), servers.rows.len()), (2, 1), "one has no warehouse yet");
+    assert_eq!(value(&clients, 0, "link"), value(&servers, 0, "ptr"));
+    assert_eq!(value(&clients, 1, "link"), Value::text(""));
+    assert_eq!(value(&clients, 0, "state"), Value::text("active"));
+    assert_eq!(value(&clients, 1, "state"), Value::text("waiting"));
+    assert_eq!(value(&servers, 0, "remote_pid"), Value::Int(4_294_967_295));
+    assert_eq!(value(&clients, 0, "bytes_up"), Value::Int(i64::MAX));
+}
