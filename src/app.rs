@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::info;
 
-use crate::aws::{Base, StoreReader};
+use crate::aws::{Base, Observer, StoreReader};
 use crate::clock::Clock;
 use crate::config::{Config, ConnId};
 use crate::credentials::Logins;
 use crate::limits::bans::Ban;
 use crate::listener::{self, Acceptor, Entrance, Workers};
+use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::operations::Which;
 use crate::references::{References, Watch};
@@ -34,6 +35,7 @@ mod control;
 mod drain;
 mod error;
 mod parts;
+mod readings;
 mod watched;
 
 /// A running proxy. Dropping it ends the tasks of its own; sessions and acceptors are ended by
@@ -98,15 +100,23 @@ impl App {
     ) -> Result<Self, AppError> {
         let config = Arc::new(config);
         let control = Handle::current();
-        let logins = Logins::new(base, &config.credentials, &clock, &control, None);
+        let metrics = Metrics::new(Arc::clone(&clock));
+        let observer: Arc<dyn Observer> = Arc::<Metrics>::clone(&metrics);
+        let logins = Logins::new(base, &config.credentials, &clock, &control, Some(observer));
         // The references' calls have a gate of their own, so that logins do not queue behind them.
         let max_wait = config.credentials.timeout;
         let references =
             References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(max_wait)))), max_wait);
         let pem = parts::listener_pem(&config.listen, &references).await;
-        let shared = Arc::new(parts::shared(&pem, network, logins)?);
+        let shared = Arc::new(parts::shared(&pem, network, logins, metrics)?);
         let first = Arc::new(parts::live(&config, &pem, network, &shared, &clock, &control).await?);
         let live = Arc::new(ArcSwap::new(Arc::clone(&first)));
+        shared.metrics.configured(
+            config
+                .connections
+                .values()
+                .map(|spec| (&spec.id, spec.max_sessions)),
+        );
         let repeats = Arc::clone(&shared.repeats);
         let reporting = AbortOnDropHandle::new(tokio::spawn(async move { repeats.report_in_time().await }));
         let current = Arc::clone(&live);

@@ -9,6 +9,7 @@ mod base;
 mod chain;
 mod endpoint;
 mod error;
+mod in_use;
 mod login;
 mod login_key;
 mod logins;

@@ -19,6 +19,7 @@ pub(crate) use self::status::{
     VersionStatus,
 };
 use crate::config::{ConnId, LogLevel};
+pub(crate) use crate::metrics::Exposition;
 
 mod action;
 #[cfg(test)]
@@ -49,6 +50,10 @@ pub(crate) trait Operations: Send + Sync + 'static {
 
     /// What has happened since the start, in sums.
     fn totals(&self) -> Totals;
+
+    /// All metrics, in the text format that a request asks for by its `Accept` header. The text is
+    /// made on another thread, of one scrape at a time.
+    fn metrics<'a>(&'a self, accept: Option<&'a str>) -> BoxFuture<'a, Exposition>;
 
     /// The settings in force. Values of references are not shown, only where they are.
     fn settings(&self) -> Vec<SettingStatus>;

@@ -17,8 +17,6 @@ pub(crate) use self::ending::SessionLimits;
 use self::ending::{Ending, Linger};
 use self::flow::Flow;
 pub(crate) use self::flow::Legs;
-#[allow(unused_imports, reason = "under construction: issue 13")]
-pub(crate) use self::meter::Traffic;
 pub(crate) use self::meter::{Activity, Meter};
 pub(crate) use self::outcome::{End, RelayError, Relayed};
 use self::watch::{Gone, Watch};

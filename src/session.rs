@@ -48,6 +48,7 @@ mod greeting;
 mod live;
 mod log;
 mod login;
+mod metrics;
 mod outcomes;
 mod registry;
 mod shared;
@@ -220,6 +221,7 @@ impl Login<'_> {
         }
         let principal = self.prove(client, &user, &known_as).await?;
         session.happened(&Event::Proved(&principal.user));
+        metrics::proved(&shared.metrics, principal.verifier_index);
         if parameters::asks_for_replication(&client.startup) {
             return Err(SessionError::Replication);
         }
@@ -241,6 +243,8 @@ impl Login<'_> {
                 live.specs.look_up(&principal, look_up).await?
             }
         };
+        let of_connection = metrics::of_spec(&shared.metrics, &spec);
+        session.meter().add_to(Arc::clone(&of_connection.bytes));
         session.happened(&Event::Permitted(&spec.id));
         let permit = shared
             .caps

@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use self::actions::Actions;
 use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
+use crate::metrics::Format;
 use crate::operations::{
     ActionError, ActionStatus, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus, CredentialStatus,
-    DrainProgress, DrainState, ErrorStatus, LimitStatus, ListenerStatus, Operations, Operator, ReferenceStatus,
-    ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus, Which,
+    DrainProgress, DrainState, ErrorStatus, Exposition, LimitStatus, ListenerStatus, Operations, Operator,
+    ReferenceStatus, ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
+    Which,
 };
 use crate::session::{Live, Shared};
 use crate::telemetry;
@@ -32,6 +34,7 @@ mod users;
 
 /// The parts of a running proxy that an operator's questions and actions need. `App`, the acceptor
 /// and the admin addresses hold it.
+#[derive(Clone)]
 pub(crate) struct Control {
     /// The parts that outlive a configuration.
     pub(super) shared: Arc<Shared>,
@@ -42,13 +45,16 @@ pub(crate) struct Control {
     /// The wall clock, for the times of answers.
     pub(super) clock: Arc<dyn Clock>,
     /// The last actions of operators.
-    pub(super) actions: Actions,
+    pub(super) actions: Arc<Actions>,
+    /// Held while the metrics are written: one scrape takes a processor at most, however many there
+    /// are.
+    pub(super) scrape: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Control {
     /// The parts that an operator's questions and actions need. The process has just started.
     pub(super) fn new(shared: Arc<Shared>, live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>) -> Self {
-        Self { shared, live, started: clock.now(), clock, actions: Actions::default() }
+        Self { shared, live, started: clock.now(), clock, actions: Arc::default(), scrape: Arc::default() }
     }
 
     /// The wall clock's time at a moment that has passed.
@@ -85,7 +91,19 @@ impl Operations for Control {
     }
 
     fn totals(&self) -> Totals {
-        Totals::default()
+        self.totals_since_start()
+    }
+
+    fn metrics<'a>(&'a self, accept: Option<&'a str>) -> BoxFuture<'a, Exposition> {
+        let format = Format::wanted(accept);
+        async move {
+            let _one_at_a_time = self.scrape.lock().await;
+            let control = self.clone();
+            let written = tokio::task::spawn_blocking(move || control.exposition(format)).await;
+            // It is lost if it panicked, or the process ends.
+            written.unwrap_or_else(|_lost| Exposition { content_type: format.content_type(), text: String::new() })
+        }
+        .boxed()
     }
 
     fn settings(&self) -> Vec<SettingStatus> {

@@ -14,6 +14,7 @@ use crate::credentials::Logins;
 use crate::limits::ClientLimits;
 use crate::limits::bans::Bans;
 use crate::listener::{self, Bound, Entrance, Ports};
+use crate::metrics::Metrics;
 use crate::network::{Network, Probes};
 use crate::references::References;
 use crate::relay;
@@ -30,10 +31,15 @@ use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
 ///
 /// # Errors
 /// `ServerTls` of [`AppError`].
-pub(super) fn shared(pem: &ListenerPem, network: &Network, logins: Arc<Logins>) -> Result<Shared, AppError> {
+pub(super) fn shared(
+    pem: &ListenerPem,
+    network: &Network,
+    logins: Arc<Logins>,
+    metrics: Arc<Metrics>,
+) -> Result<Shared, AppError> {
     let (repeats, errors, outcomes) = (Arc::new(Repeats::default()), Arc::default(), Arc::default());
     Ok(Shared {
-        sessions: Sessions::new(Arc::clone(&repeats), Arc::clone(&errors), Arc::clone(&outcomes)),
+        sessions: Sessions::new(Arc::clone(&repeats), Arc::clone(&errors), Arc::clone(&outcomes), Arc::clone(&metrics)),
         handshakes: Arc::default(),
         caps: Arc::default(),
         fake_salt_key: fake_salt_key(pem)?,
@@ -45,6 +51,7 @@ pub(super) fn shared(pem: &ListenerPem, network: &Network, logins: Arc<Logins>) 
         cancels: Arc::default(),
         paths: Paths::new(Arc::clone(&network.look_up)),
         repeats,
+        metrics,
     })
 }
 

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::jitter::Jitter;
 use crate::secret::Secret;
 
-/// Observes each call. `check` does, to report them as steps; `serve` has none.
+/// Observes each call: `check` reports them as steps, and `serve` counts them.
 pub(crate) trait Observer: Send + Sync {
     /// Called when a call begins.
     fn calling(&self, _call: &Call) {}
@@ -30,9 +30,11 @@ pub(crate) trait Observer: Send + Sync {
     /// Called when an attempt of the call has failed. Another may follow.
     fn failing(&self, _call: &Call, _error: &AwsError) {}
 
-    /// Called when a call is over. `took` is the time of all its attempts. A call that the deadline
-    /// of its flight cuts off is never reported here.
+    /// Called when a call is over. `took` is the time of all its attempts.
     fn called(&self, call: &Call, took: Duration, outcome: Result<(), &AwsError>);
+
+    /// Called instead when the deadline of its flight cuts a call off.
+    fn cut_off(&self, _call: &Call) {}
 
     /// Called when there is more to know of the call made last, or of one that was not needed.
     fn noted(&self, _call: &Call, _what: &str) {}
@@ -51,6 +53,21 @@ pub(crate) struct Calls {
     base: Arc<Base>,
     gate: Gate,
     observer: Option<Arc<dyn Observer>>,
+}
+
+/// A call under way. Dropping it reports that the call was cut off.
+struct Unfinished<'c> {
+    /// `None`: the call is over.
+    observer: Option<&'c dyn Observer>,
+    call: &'c Call,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(observer) = self.observer {
+            observer.cut_off(self.call);
+        }
+    }
 }
 
 impl Calls {
@@ -116,6 +133,7 @@ impl Calls {
         if let Some(observer) = observer {
             observer.calling(call);
         }
+        let mut unfinished = Unfinished { observer, call };
         let failed = move |error| {
             let error = classify(named, &error, hidden.map(Secret::expose));
             if let Some(observer) = observer {
@@ -134,7 +152,7 @@ impl Calls {
         let answered = self.gate.call(&quota, attempt).await;
         let outcome =
             answered.and_then(|answer| read(answer).map_err(|what| AwsError::Unusable { call: call.clone(), what }));
-        if let Some(observer) = observer {
+        if let Some(observer) = unfinished.observer.take() {
             observer.called(call, since.elapsed(), outcome.as_ref().map(|_| ()));
         }
         outcome

@@ -24,6 +24,23 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// All operations, by name.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::AssumeRole,
+        Self::AssumeRoleWithWebIdentity,
+        Self::DescribeClusters,
+        Self::GetCallerIdentity,
+        Self::GetClusterCredentials,
+        Self::GetClusterCredentialsWithIam,
+        Self::GetCredentials,
+        Self::GetItem,
+        Self::GetParameter,
+        Self::GetParametersByPath,
+        Self::GetSecretValue,
+        Self::GetWorkgroup,
+        Self::Scan,
+    ];
+
     /// The IAM action that permits the operation, `SERVICE:NAME`.
     pub(crate) const fn action(self) -> &'static str {
         match self {

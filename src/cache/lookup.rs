@@ -80,7 +80,6 @@ impl<S: Fetch> Cache<S> {
     }
 
     /// The state of one entry, if there is one. Does not count as a use.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
     pub(crate) fn snapshot(&self, key: &S::Key) -> Option<SnapshotOf<S>> {
         self.entries.get(key).map(|entry| Snapshot::of(&entry))
     }

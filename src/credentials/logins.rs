@@ -2,13 +2,14 @@
 //! of AWS.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
 
 use super::DEFAULT_PORT;
 use super::base::{BASE_MAX_AGE, BaseKey, CallerArn, WhoAmI};
 use super::endpoint::{ENDPOINT_MAX_AGE, EndpointFinder, EndpointKey};
+use super::in_use::InUse;
 use super::login::{DbLogin, Owner};
 use super::mint::Minter;
 use super::opening::{LoginSource, Opening, WarehouseAddr};
@@ -18,7 +19,7 @@ use super::secret_fields::{BadSecret, Fields};
 use crate::aws::{AwsError, Base, Calls, Observer, STORED_MAX_AGE, StoreReader, StoredAt};
 use crate::cache::{Cache, Fetch, Policy, Refresh};
 use crate::clock::Clock;
-use crate::config::{self, ConnSpec, Credentials};
+use crate::config::{self, ConnId, ConnSpec, Credentials};
 use crate::jitter::Jitter;
 use crate::secret::Secret;
 
@@ -41,6 +42,8 @@ pub(crate) struct Logins {
     base: Arc<Cache<WhoAmI>>,
     endpoints: Arc<Cache<EndpointFinder>>,
     minted: Arc<Cache<Minter>>,
+    /// Which of the minted logins each connection uses.
+    in_use: InUse,
 }
 
 impl Logins {
@@ -80,7 +83,7 @@ impl Logins {
         let endpoints = cache(finder, policy(on_access(ENDPOINT_MAX_AGE), 10), clock, control);
         let minter = Minter { calls: Arc::clone(&calls), sessions };
         let minted = cache(minter, policy(Refresh::Ahead, 10), clock, control);
-        Arc::new(Self { calls, stored, base, endpoints, minted })
+        Arc::new(Self { calls, stored, base, endpoints, minted, in_use: InUse::default() })
     }
 
     /// The way to call AWS, for values that are read besides logins.
@@ -150,6 +153,7 @@ impl Logins {
                 (Arc::new(DbLogin { user, password, expires_at: None }), LoginSource::Stored(stored_at, stored))
             }
             LoginPlan::Minted(key) => {
+                self.in_use.note(&spec.id, &key);
                 let login = self
                     .minted
                     .get(&key)
@@ -174,6 +178,21 @@ impl Logins {
             made_by,
             endpoint,
         })
+    }
+
+    /// When the first of the logins expires that are held for a connection. `None`: none is held, or
+    /// its password is a stored one.
+    pub(crate) fn expires(&self, conn_id: &ConnId) -> Option<SystemTime> {
+        let mut first: Option<SystemTime> = None;
+        self.in_use.retain(conn_id, |key| {
+            let Some(held) = self.minted.snapshot(key) else { return false };
+            first = match (first, held.expires_at) {
+                (Some(first), Some(at)) => Some(first.min(at)),
+                (first, at) => first.or(at),
+            };
+            true
+        });
+        first
     }
 
     /// Reports that the warehouse refused this login, which is not used again. Returns whether

@@ -161,6 +161,20 @@ impl Bans {
             .collect()
     }
 
+    /// Counts the bans that `limits` leave in force.
+    pub(crate) fn count(&self, limits: &BanLimits) -> usize {
+        let (_, memory) = self.memory(limits);
+        match limits.after {
+            0 => 0,
+            _ if limits.exempt.is_empty() => memory.bans.len(),
+            _ => {
+                let is_counted =
+                    |(_, address, _): &&(Instant, IpAddr, Option<CountedUser>)| is_in_force(*address, limits);
+                memory.bans.iter().filter(is_counted).count()
+            }
+        }
+    }
+
     /// Ends all bans of an address, forgets its failures, and says how many bans there were.
     pub(crate) fn lift(&self, limits: &BanLimits, from: IpAddr) -> usize {
         self.memory(limits).1.forget_address(neighbourhood(from))

@@ -95,6 +95,12 @@ impl Caps {
         (counts.by_connection.clone(), counts.by_user.clone())
     }
 
+    /// Counts the sessions on one connection that hold a permit now.
+    pub(crate) fn sessions_on(&self, conn_id: &ConnId) -> usize {
+        let counts = self.counts.lock();
+        counts.by_connection.get(conn_id).copied().unwrap_or(0)
+    }
+
     /// Counts the sessions that hold a permit now.
     pub(crate) fn sessions(&self) -> usize {
         self.counts.lock().all

@@ -124,6 +124,11 @@ impl Operations for Fake {
         Totals { accepted: 7, ..Totals::default() }
     }
 
+    fn metrics<'a>(&'a self, _accept: Option<&'a str>) -> BoxFuture<'a, Exposition> {
+        let text = "# EOF\n".to_owned();
+        std::future::ready(Exposition { content_type: "application/openmetrics-text", text }).boxed()
+    }
+
     fn settings(&self) -> Vec<SettingStatus> {
         vec![SettingStatus {
             key: self.text(),

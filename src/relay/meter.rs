@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::metrics::Traffic;
+
 /// The bytes that one session has moved, when it moved the last ones, and what it is at. Its relay
 /// alone writes it, without locks; the session's registry entry holds it.
 #[derive(Debug)]
@@ -19,13 +21,6 @@ pub(crate) struct Meter {
     since: Instant,
     /// The sums that the bytes of this session are added to.
     sums: OnceLock<Arc<Traffic>>,
-}
-
-/// A number of bytes in each direction: those of one session, or of all sessions of one connection.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    up: AtomicU64,
-    down: AtomicU64,
 }
 
 /// What a session that is relayed is at.
@@ -48,7 +43,6 @@ impl Meter {
 
     /// Adds the bytes that the session moves from now on to these sums too. Only the first call
     /// counts.
-    #[allow(dead_code, reason = "under construction: issue 13")]
     pub(crate) fn add_to(&self, sums: Arc<Traffic>) {
         let _ = self.sums.set(sums);
     }
@@ -78,34 +72,12 @@ impl Meter {
     pub(super) fn note(&self, up: u64, down: u64, activity: Activity) {
         // Nobody else writes these: a load and a store do.
         let (more_up, more_down) = (up - self.moved.up(), down - self.moved.down());
-        self.moved.up.store(up, Ordering::Relaxed);
-        self.moved.down.store(down, Ordering::Relaxed);
+        self.moved.set(up, down);
         self.activity.store(activity as u8, Ordering::Relaxed);
         let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
         self.last.store(millis + 1, Ordering::Relaxed);
         if let Some(sums) = self.sums.get() {
             sums.add(more_up, more_down);
-        }
-    }
-}
-
-impl Traffic {
-    /// The bytes from clients to the warehouse.
-    pub(crate) fn up(&self) -> u64 {
-        self.up.load(Ordering::Relaxed)
-    }
-
-    /// The bytes from the warehouse to clients.
-    pub(crate) fn down(&self) -> u64 {
-        self.down.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, up: u64, down: u64) {
-        for (sum, more) in [(&self.up, up), (&self.down, down)] {
-            // An atomic addition costs some nanoseconds, more where two workers do it at once.
-            if more > 0 {
-                sum.fetch_add(more, Ordering::Relaxed);
-            }
         }
     }
 }

@@ -28,7 +28,10 @@ pub(super) async fn connect(
     let mut first_dial = None;
     loop {
         session.happened(&Event::CredentialAwaited);
-        let opening = shared.logins.open(spec, owner).await;
+        let opening = {
+            let _waiting = shared.metrics.wait_for_credential();
+            shared.logins.open(spec, owner).await
+        };
         let opening = opening.map_err(|source| CredentialError { conn_id: spec.id.clone(), source })?;
         let (host, database) = (opening.addr.host.as_str(), opening.database.as_str());
         session.happened(&Event::Dialled { db_user: &opening.login.user, host, database });

@@ -11,9 +11,9 @@ use crate::startup::request::StartupParams;
 use crate::stream::tls::Negotiated;
 use crate::upstream::{Step, UpstreamConn, UpstreamError};
 
-/// Something that happens to a session, in the order in which it may happen. The session's facts
-/// and the log are both made of these, by [`Session::happened`](super::registry::Session::happened)
-/// alone.
+/// Something that happens to a session, in the order in which it may happen. The session's facts,
+/// the log and the metrics are made of these, by
+/// [`Session::happened`](super::registry::Session::happened) alone.
 pub(super) enum Event<'a> {
     /// The connection has been accepted and registered: the first event of each.
     Accepted,

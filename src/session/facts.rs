@@ -107,6 +107,11 @@ impl Facts {
         }
     }
 
+    /// Whether the client has sent a startup message that names a user.
+    pub(super) fn has_asked(&self) -> bool {
+        !self.user.is_empty()
+    }
+
     /// Takes in what an event says.
     pub(super) fn note(&mut self, event: &Event<'_>) {
         match event {

@@ -1,8 +1,9 @@
 //! All sessions that there are: each can be listed and ended from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -10,7 +11,8 @@ use super::errors::Errors;
 use super::event::Event;
 use super::facts::{Facts, Stage};
 use super::outcomes::Outcomes;
-use super::{failure, log};
+use super::{failure, log, metrics};
+use crate::metrics::Metrics;
 use crate::operations::Which;
 use crate::relay::Meter;
 use crate::session_id::SessionId;
@@ -22,13 +24,15 @@ use crate::telemetry::Repeats;
 /// The acceptor registers each connection as it comes, and `App` ends them; both hold the registry
 /// through `Shared`, and every session does. The lock guards the entries and the order for new ones
 /// together, so that no connection slips in between the listing and the end of all. It is taken
-/// twice in a session's life, for a few steps of O(log n).
+/// three times in a session's life, for a few steps of O(log n).
 pub(crate) struct Sessions {
     entries: Mutex<Entries>,
     /// For the lines that events make in the log.
     repeats: Arc<Repeats>,
     errors: Arc<Errors>,
     outcomes: Arc<Outcomes>,
+    /// Counts the events.
+    metrics: Arc<Metrics>,
 }
 
 struct Entries {
@@ -37,6 +41,8 @@ struct Entries {
     next: u64,
     /// The entries by their numbers, the oldest first.
     by_number: BTreeMap<u64, Arc<SessionEntry>>,
+    /// The numbers of those that are not ready for queries yet.
+    logging_in: BTreeSet<u64>,
 }
 
 /// What others see of a session: its facts, and the means to end it.
@@ -60,9 +66,15 @@ pub(crate) struct Session {
 
 impl Sessions {
     /// A registry without sessions.
-    pub(crate) fn new(repeats: Arc<Repeats>, errors: Arc<Errors>, outcomes: Arc<Outcomes>) -> Arc<Self> {
-        let entries = Entries { for_new_ones: Stop::default(), next: 0, by_number: BTreeMap::new() };
-        Arc::new(Self { entries: Mutex::new(entries), repeats, errors, outcomes })
+    pub(crate) fn new(
+        repeats: Arc<Repeats>,
+        errors: Arc<Errors>,
+        outcomes: Arc<Outcomes>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let (by_number, logging_in) = (BTreeMap::new(), BTreeSet::new());
+        let entries = Entries { for_new_ones: Stop::default(), next: 0, by_number, logging_in };
+        Arc::new(Self { entries: Mutex::new(entries), repeats, errors, outcomes, metrics })
     }
 
     /// Registers a connection from this address that `listener` has accepted.
@@ -77,6 +89,7 @@ impl Sessions {
         let number = entries.next;
         entries.next += 1;
         entries.by_number.insert(number, Arc::clone(&entry));
+        entries.logging_in.insert(number);
         drop(entries);
         let session = Session { registry: Arc::clone(self), number, entry };
         session.happened(&Event::Accepted);
@@ -134,6 +147,17 @@ impl Sessions {
         self.entries.lock().by_number.values().cloned().collect()
     }
 
+    /// The age of the oldest connection that is not ready for queries. `None`: there is none.
+    pub(crate) fn oldest_login(&self) -> Option<Duration> {
+        let oldest = {
+            let entries = self.entries.lock();
+            let number = entries.logging_in.first()?;
+            Arc::clone(entries.by_number.get(number)?)
+        };
+        let accepted = oldest.facts.lock().accepted;
+        Some(accepted.elapsed())
+    }
+
     /// The number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.entries.lock().by_number.len()
@@ -183,10 +207,17 @@ impl Session {
         self.entry.facts.lock().stage
     }
 
-    /// The one place that learns what happens to a session: its facts change, the log gets a line,
-    /// and operators are shown failures.
+    /// The one place that learns what happens to a session: its facts change, it is counted, the log
+    /// gets a line, and operators are shown failures.
     pub(super) fn happened(&self, event: &Event<'_>) {
-        self.entry.facts.lock().note(event);
+        {
+            let mut facts = self.entry.facts.lock();
+            facts.note(event);
+            metrics::record(&self.registry.metrics, &facts, event);
+        }
+        if matches!(event, Event::Started(_) | Event::ConsoleOpened) {
+            self.registry.entries.lock().logging_in.remove(&self.number);
+        }
         log::write(self.id(), || self.entry.facts(), event, &self.registry.repeats);
         failure::note(self.id(), || self.entry.facts(), event, &self.registry.errors, &self.registry.outcomes);
     }
@@ -194,7 +225,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.registry.entries.lock().by_number.remove(&self.number);
+        let mut entries = self.registry.entries.lock();
+        entries.by_number.remove(&self.number);
+        entries.logging_in.remove(&self.number);
     }
 }
 
@@ -203,6 +236,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::clock::SystemClock;
     use crate::config::ConnId;
     use crate::stop::Phase;
 
@@ -213,9 +247,14 @@ mod tests {
         sessions.register((address, 50_000).into(), (HERE, 5439).into())
     }
 
+    fn sessions() -> Arc<Sessions> {
+        let metrics = Metrics::new(Arc::new(SystemClock));
+        Sessions::new(Arc::default(), Arc::default(), Arc::default(), metrics)
+    }
+
     #[tokio::test]
     async fn sessions_are_listed_with_their_facts_from_accept_to_close() {
-        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
+        let sessions = sessions();
         let (one, other) = (register(&sessions, HERE), register(&sessions, HERE));
         other.happened(&Event::Proved("ann"));
         other.happened(&Event::Dialled { db_user: "IAM:ann", host: "sales.example", database: "dev" });
@@ -236,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_all_reaches_sessions_that_come_later_and_never_goes_back() {
-        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
+        let sessions = sessions();
         let early = register(&sessions, HERE);
         sessions.end_all(Order::Drain);
         let late = register(&sessions, HERE);
@@ -249,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_are_ended_by_id_user_connection_and_address_and_counted_once() {
-        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
+        let sessions = sessions();
         let all = [register(&sessions, HERE), register(&sessions, HERE), register(&sessions, THERE)];
         let [ann, bob, other] = &all;
         let sales = ConnId::new("sales").unwrap();
@@ -269,7 +308,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_console_is_only_ended_by_its_id() {
-        let sessions = Sessions::new(Arc::default(), Arc::default(), Arc::default());
+        let sessions = sessions();
         let (console, _session) = (register(&sessions, HERE), register(&sessions, HERE));
         console.happened(&Event::ConsoleOpened);
         assert_eq!(sessions.end(&Which::All, Order::Kill), 1);

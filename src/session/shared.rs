@@ -12,6 +12,7 @@ use crate::credentials::Logins;
 use crate::limits::bans::Bans;
 use crate::limits::caps::Caps;
 use crate::limits::handshakes::Handshakes;
+use crate::metrics::Metrics;
 use crate::spec::Disabled;
 use crate::telemetry::Repeats;
 use crate::upstream::Paths;
@@ -53,4 +54,6 @@ pub(crate) struct Shared {
     /// Which lines of the log stand for others of their kind. The acceptor and a task that reports
     /// what was left out use it too.
     pub(crate) repeats: Arc<Repeats>,
+    /// The counts for Prometheus. The registry of sessions and the caches of credentials count too.
+    pub(crate) metrics: Arc<Metrics>,
 }

@@ -29,6 +29,14 @@ pub(crate) enum SpecError {
 }
 
 impl SpecError {
+    /// The error of AWS that left the connection without a spec, if one did.
+    pub(crate) fn of_aws(&self) -> Option<&AwsError> {
+        match self {
+            Self::Unread { source, .. } => Some(source),
+            Self::NotYours { .. } | Self::Disabled(_) | Self::Unusable { .. } => None,
+        }
+    }
+
     /// The connection that the error is about, if the user's rights cover its name. Another name
     /// may be no connection's at all.
     pub(crate) fn conn_id(&self) -> Option<&ConnId> {
