@@ -128,7 +128,8 @@ impl App {
         // until it is.
         let _ = tokio::time::timeout(max_wait, is_read).await;
         first.accounts.warn_of_odd_ones();
-        let operations = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&live), clock));
+        let operations = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&live), Arc::clone(&watch), clock));
+        let bound_by = Arc::clone(&operations);
         let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks: TaskTracker::new() });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
         let listeners = listeners(&config)?;
@@ -137,6 +138,7 @@ impl App {
             let Entrance { address, port_of } = bound.entrance.clone();
             let conn_id = port_of.as_deref();
             info!(address = address.to_string().as_str(), conn_id = conn_id.map(ConnId::as_str), "listening");
+            bound_by.listeners.add(address, "clients", conn_id);
             match conn_id {
                 Some(conn_id) => drop(own.insert(conn_id.clone(), address)),
                 None => addresses.push(address),

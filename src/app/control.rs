@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::actions::Actions;
+use self::listeners::Listeners;
 use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
 use crate::metrics::Format;
@@ -19,6 +20,7 @@ use crate::operations::{
     ReferenceStatus, ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
     Which,
 };
+use crate::references::Watch;
 use crate::session::{Live, Shared};
 use crate::telemetry;
 
@@ -27,6 +29,8 @@ mod certificates;
 mod connections;
 mod errors;
 mod limits;
+mod listeners;
+mod references;
 mod rights;
 mod sessions;
 mod settings;
@@ -49,12 +53,17 @@ pub(crate) struct Control {
     /// Held while the metrics are written: one scrape takes a processor at most, however many there
     /// are.
     pub(super) scrape: Arc<tokio::sync::Mutex<()>>,
+    /// The addresses that are bound.
+    pub(super) listeners: Arc<Listeners>,
+    /// The references that are read again and again.
+    pub(super) watch: Arc<Watch>,
 }
 
 impl Control {
     /// The parts that an operator's questions and actions need. The process has just started.
-    pub(super) fn new(shared: Arc<Shared>, live: Arc<ArcSwap<Live>>, clock: Arc<dyn Clock>) -> Self {
-        Self { shared, live, started: clock.now(), clock, actions: Arc::default(), scrape: Arc::default() }
+    pub(super) fn new(shared: Arc<Shared>, live: Arc<ArcSwap<Live>>, watch: Arc<Watch>, clock: Arc<dyn Clock>) -> Self {
+        let (actions, scrape, listeners) = (Arc::default(), Arc::default(), Arc::default());
+        Self { shared, live, started: clock.now(), clock, actions, scrape, listeners, watch }
     }
 
     /// The wall clock's time at a moment that has passed.
@@ -122,11 +131,11 @@ impl Operations for Control {
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
-        Vec::new()
+        listeners::all(self)
     }
 
     fn references(&self) -> Vec<ReferenceStatus> {
-        Vec::new()
+        references::all(self, &self.watch)
     }
 
     fn certificates(&self) -> Vec<CertificateStatus> {
