@@ -22,9 +22,6 @@ mod text;
 mod token;
 mod value;
 
-/// The name that clients reach the console by, in place of a conn_id.
-pub(crate) const NAME: &str = "proxy_admin";
-
 /// The version that drivers read: one of PostgreSQL's, from which they conclude what the server can
 /// do, old enough for every psql not to warn that the server is newer than itself.
 const SERVER_VERSION: &str = concat!("9.6.0 (redshift-iam-proxy ", env!("CARGO_PKG_VERSION"), ")");

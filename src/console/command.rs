@@ -56,7 +56,6 @@ impl Command {
 
 /// The tables of the console.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub(crate) enum Show {
     Help,
     Sessions,
@@ -105,7 +104,6 @@ pub(crate) enum Habit {
 
 /// The result of a `SELECT` that drivers send by habit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub(crate) enum Constant {
     One,
     False,

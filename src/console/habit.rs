@@ -1,8 +1,9 @@
 //! The answers to statements that drivers and tools send by habit.
 
+use super::SERVER_VERSION;
 use super::answer::{Answer, Column, Kind, Rows, Value};
 use super::command::{Constant, Habit};
-use super::{NAME, SERVER_VERSION};
+use crate::config::ConnId;
 
 impl Habit {
     /// The columns of the answer. `None`: it is no table.
@@ -27,7 +28,7 @@ impl Habit {
             Self::Constant(_, Constant::False) => Value::Bool(false),
             Self::Constant(_, Constant::Empty) => Value::Text(String::new()),
             Self::Constant(_, Constant::Version) => Value::Text(format!("PostgreSQL {SERVER_VERSION}")),
-            Self::Constant(_, Constant::ConsoleName) => Value::Text(NAME.to_owned()),
+            Self::Constant(_, Constant::ConsoleName) => Value::Text(ConnId::CONSOLE.to_owned()),
             Self::Begin | Self::Commit | Self::Rollback | Self::DiscardAll | Self::Deallocate(_) | Self::Tag(_) => {
                 return Answer::Done { tag: self.tag().to_owned(), notices: Vec::new() };
             }

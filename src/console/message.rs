@@ -45,7 +45,6 @@ pub(super) enum Asked<'f> {
 
 /// A statement or a portal, by its name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub(super) enum Object<'f> {
     Statement(&'f str),
     Portal(&'f str),

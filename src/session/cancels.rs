@@ -14,7 +14,7 @@ use crate::wire::cancel_key::CancelKey;
 
 /// Serves a CancelRequest: passes it on, and answers by closing.
 pub(super) async fn cancel(login: &Login<'_>, mut wire: Wire, key: &CancelKey) {
-    let Login { shared, live, session } = login;
+    let Login { shared, live, session, .. } = login;
     let exempt = &live.limits.bans.exempt;
     let outcome = tokio::select! {
         outcome = shared.cancels.forward(session.client_addr(), key, exempt) => outcome,

@@ -22,7 +22,7 @@ pub(super) async fn connect(
     principal: &Principal,
     parameters: &[(String, String)],
 ) -> Result<(Arc<Route>, UpstreamConn), SessionError> {
-    let Login { shared, live, session } = login;
+    let Login { shared, live, session, .. } = login;
     let failed = |source| OpenError { conn_id: spec.id.clone(), source };
     let owner = Owner::new(&principal.user, &principal.holder);
     let mut first_dial = None;

@@ -8,6 +8,9 @@ use super::error::SessionError;
 use super::live::Live;
 use super::registry::Session;
 use super::shared::Shared;
+use crate::config::ConnId;
+use crate::operations::SharedOperations;
+use crate::startup::Client;
 use crate::stop::Phase;
 
 /// How long a connection that has not said what it wants is kept when we shut down.
@@ -22,17 +25,32 @@ pub(super) struct Login<'s> {
     pub(super) live: &'s Live,
     /// The session that the login is to lead to.
     pub(super) session: &'s Session,
+    /// What a console may ask and do.
+    pub(super) operations: &'s SharedOperations,
 }
 
 impl Login<'_> {
-    /// Does a step, unless the session is told to end meanwhile.
+    /// Whether the client names the console, which it may not be allowed to use. `port_of` is the
+    /// connection that has the port to itself.
+    pub(super) fn is_for_console(&self, client: &Client, port_of: Option<&ConnId>) -> bool {
+        let startup = &client.startup;
+        let Some(user) = startup.user() else { return false };
+        let asked = self
+            .live
+            .specs
+            .asked(port_of, client.server_name(), user.conn_id(), startup.database());
+        asked.name() == ConnId::CONSOLE
+    }
+
+    /// Does a step, unless the session is told meanwhile to end as soon as `phase` says.
     pub(super) async fn unless_ended<T>(
         &self,
+        phase: Phase,
         step: impl Future<Output = Result<T, SessionError>>,
     ) -> Result<T, SessionError> {
         tokio::select! {
             outcome = step => outcome,
-            order = self.session.stop().reached(Phase::WhenIdle) => Err(order.into()),
+            order = self.session.stop().reached(phase) => Err(order.into()),
         }
     }
 

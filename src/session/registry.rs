@@ -133,7 +133,7 @@ impl Sessions {
     pub(crate) fn end_where(&self, order: Order, is_meant: impl Fn(&Facts) -> bool) -> usize {
         self.end_of(order, |entry| {
             let facts = entry.facts.lock();
-            facts.stage != Stage::Console && is_meant(&facts)
+            !matches!(facts.stage, Stage::Console(_)) && is_meant(&facts)
         })
     }
 
