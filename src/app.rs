@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::info;
@@ -19,23 +17,27 @@ use crate::limits::bans::Ban;
 use crate::listener::{self, Acceptor, Entrance, Workers};
 use crate::metrics::Metrics;
 use crate::network::Network;
-use crate::operations::Which;
-use crate::references::{References, Watch};
+use crate::operations::{SharedOperations, Which};
+use crate::references::References;
 use crate::startup::tls::by_the_hour;
 use crate::stop::Order;
 
 use self::control::Control;
 pub use self::error::AppError;
-use self::parts::listeners;
+pub use self::origin::Origin;
+use self::parts::{Surroundings, listeners};
 pub(crate) use self::parts::{routes, table_timeout};
+use self::reload::{Reloader, Started};
 pub use crate::session::{Facts, LoginStage, Stage, Timings};
 pub use crate::session_id::SessionId;
 
 mod control;
 mod drain;
 mod error;
+mod origin;
 mod parts;
 mod readings;
+mod reload;
 mod watched;
 
 /// A running proxy. Dropping it ends the tasks of its own; sessions and acceptors are ended by
@@ -50,10 +52,12 @@ pub struct App {
     /// Tells the acceptors to stop, once it is cancelled.
     closing: CancellationToken,
     acceptors: TaskTracker,
-    /// The references of the configuration. The task that reads them holds it too.
-    watch: Arc<Watch>,
-    /// Reads the references again and again.
-    _reading: AbortOnDropHandle<()>,
+    /// Swaps the configuration. The control holds it too.
+    reloader: Arc<Reloader>,
+    /// Ends sessions on connections of lava's table that are gone.
+    _table: AbortOnDropHandle<()>,
+    /// Reloads the configuration when a file has changed (`admin.watch`).
+    _files: AbortOnDropHandle<()>,
     /// Reports how many lines the log left out.
     _reporting: AbortOnDropHandle<()>,
     /// Reports certificates that are about to end.
@@ -98,6 +102,22 @@ impl App {
         workers: Workers,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AppError> {
+        Box::pin(Self::start_from(network, None, config, base, workers, clock)).await
+    }
+
+    /// Like [`App::start_on`], with somewhere to read the configuration from again: without it every
+    /// reload is refused.
+    ///
+    /// # Errors
+    /// See [`AppError`]; nothing is left running.
+    pub async fn start_from(
+        network: &Network,
+        origin: Option<Arc<dyn Origin>>,
+        config: Config,
+        base: Base,
+        workers: Workers,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AppError> {
         let config = Arc::new(config);
         let control = Handle::current();
         let metrics = Metrics::new(Arc::clone(&clock));
@@ -108,28 +128,24 @@ impl App {
         let references =
             References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(max_wait)))), max_wait);
         let pem = parts::listener_pem(&config.listen, &references).await;
-        let shared = Arc::new(parts::shared(&pem, network, logins, metrics)?);
-        let first = Arc::new(parts::live(&config, &pem, network, &shared, &clock, &control).await?);
-        let live = Arc::new(ArcSwap::new(Arc::clone(&first)));
-        shared.metrics.configured(
-            config
-                .connections
-                .values()
-                .map(|spec| (&spec.id, spec.max_sessions)),
-        );
+        let shared = Arc::new(parts::shared(&pem, network, metrics)?);
+        let around = Surroundings { clock: Arc::clone(&clock), control, probes: network.probes };
+        let first = parts::live(Arc::clone(&config), &pem, logins, &shared, &around, None).await?;
+        let Started { reloader, is_read } =
+            Reloader::start(origin, around, Arc::clone(&shared), first, references, &pem);
+        let live = Arc::clone(reloader.live());
         let repeats = Arc::clone(&shared.repeats);
         let reporting = AbortOnDropHandle::new(tokio::spawn(async move { repeats.report_in_time().await }));
         let current = Arc::clone(&live);
         let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || current.load().tls.report_aging(false))));
-        let watch = Watch::new(references, watched::all(&config, &pem, &first, &shared));
-        let (read, is_read) = oneshot::channel();
-        let reading = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&watch).run(read)));
         // One read's time-out at most: a user whose password has not been read by then is refused
         // until it is.
         let _ = tokio::time::timeout(max_wait, is_read).await;
-        first.accounts.warn_of_odd_ones();
-        let operations = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&live), Arc::clone(&watch), clock));
-        let bound_by = Arc::clone(&operations);
+        live.load().accounts.warn_of_odd_ones();
+        let table = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&reloader).look_after_table_sessions()));
+        let operations: SharedOperations = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&reloader), clock));
+        let watching = Arc::clone(&reloader).watch_files(Arc::clone(&operations));
+        let files = AbortOnDropHandle::new(tokio::spawn(watching));
         let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks: TaskTracker::new() });
         let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
         let listeners = listeners(&config)?;
@@ -138,7 +154,6 @@ impl App {
             let Entrance { address, port_of } = bound.entrance.clone();
             let conn_id = port_of.as_deref();
             info!(address = address.to_string().as_str(), conn_id = conn_id.map(ConnId::as_str), "listening");
-            bound_by.listeners.add(address, "clients", conn_id);
             match conn_id {
                 Some(conn_id) => drop(own.insert(conn_id.clone(), address)),
                 None => addresses.push(address),
@@ -151,8 +166,9 @@ impl App {
             acceptor,
             closing,
             acceptors,
-            watch,
-            _reading: reading,
+            reloader,
+            _table: table,
+            _files: files,
             _reporting: reporting,
             _aging: aging,
         })
@@ -214,9 +230,14 @@ impl App {
         self.acceptor.shared.sessions.end(&session, Order::Kill) > 0
     }
 
+    /// The operations on this proxy, for whoever speaks for an operator.
+    pub(crate) fn operations(&self) -> SharedOperations {
+        Arc::clone(&self.acceptor.operations)
+    }
+
     /// Reads the references of the configuration again, now.
     pub async fn read_references(&self) {
-        self.watch.read_all().await;
+        self.reloader.watch().read_all().await;
     }
 }
 

@@ -32,7 +32,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(code) => return code,
     };
     match &cli.command {
-        None | Some(Command::Serve) => with_config(&cli, run_proxy),
+        None | Some(Command::Serve) => with_config(&cli, |config| run_proxy(&cli, config)),
         Some(Command::Check(args)) => with_config(&cli, |config| check(&config, args)),
         Some(Command::IamPolicy(args)) => with_config(&cli, |config| print_policies(&config, args)),
         Some(Command::ImportLava(args)) => import(&cli, args),
@@ -46,8 +46,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Runs the proxy until a signal ends it.
-fn run_proxy(config: Config) -> ExitCode {
-    let Err(error) = serve::serve(config, &environment) else { return ExitCode::SUCCESS };
+fn run_proxy(cli: &Cli, config: Config) -> ExitCode {
+    let command_line = serve::CommandLine { load: cli.loader(environment), env: environment };
+    let Err(error) = serve::serve(config, command_line) else { return ExitCode::SUCCESS };
     // Signals no longer end the process by themselves, so it must not wait for a reader of stderr.
     serve::last_words(chain(&error));
     ExitCode::from(if error.is_configuration() { CONFIGURATION } else { FAILED })

@@ -6,7 +6,7 @@
 use tracing::debug;
 
 use self::accounts::{Account, PasswordAccount};
-pub(crate) use self::accounts::{Accounts, AccountsError};
+pub(crate) use self::accounts::{Accounts, AccountsError, Standing};
 pub(crate) use self::error::AuthError;
 pub(crate) use self::reason::Reason;
 use self::reason::Verification;

@@ -18,11 +18,13 @@ pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, 
 pub use self::load::{FetchRemote, load, load_aws, load_reference, parse};
 pub use self::material::Material;
 pub use self::problem::{Problem, Problems};
+pub(crate) use self::sections::usable_token;
 pub use self::sections::{
     Admin, Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream,
 };
 pub use self::settings::Config;
 pub use self::shown::Shown;
+pub use self::sources::Sources;
 pub use self::tree::ItemValue;
 pub use self::users::{
     Access, AnyProof, AnyUser, Holder, Method, Password, Proof, Right, Rights, StoredPassword, User,
@@ -47,6 +49,7 @@ mod reader;
 mod sections;
 mod settings;
 mod shown;
+mod sources;
 mod tree;
 mod users;
 pub(crate) mod value;

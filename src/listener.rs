@@ -179,8 +179,8 @@ impl Acceptor {
         };
         let session = self.shared.sessions.register(address, to.address);
         let (shared, port_of) = (Arc::clone(&self.shared), to.port_of.clone());
-        let operations = Arc::clone(&self.operations);
-        let arrival = Box::new(Arrival { socket, address, port_of, operations, handshake });
+        let (operations, current) = (Arc::clone(&self.operations), Arc::clone(&self.live));
+        let arrival = Box::new(Arrival { socket, address, port_of, operations, current, handshake });
         self.tasks
             .spawn_on(session::run(shared, live, session, arrival), worker);
     }

@@ -3,33 +3,61 @@
 use std::sync::Arc;
 use std::thread;
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::info;
 
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, Origin};
 use crate::aws::{self, Base};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::listener::Workers;
-use crate::{core_files, nofile, operations, telemetry};
+use crate::network::Network;
+use crate::operations::{self, Channel, Operator, SharedOperations};
+use crate::{core_files, nofile, telemetry};
 
 pub(crate) use crate::telemetry::last_words;
+
+/// A variable of the environment.
+pub(crate) type Env = fn(&str) -> Option<String>;
+
+/// The configuration that the command line names, and the environment of the process.
+pub(crate) struct CommandLine {
+    /// Reads the configuration.
+    pub(crate) load: Box<dyn Fn() -> Result<Config, Problems> + Send + Sync>,
+    /// The environment.
+    pub(crate) env: Env,
+}
+
+impl Origin for CommandLine {
+    fn load(&self) -> Result<Config, Problems> {
+        let mut config = (self.load)()?;
+        nofile::fit(&mut config.limits);
+        Ok(config)
+    }
+
+    fn base<'a>(&'a self, config: &'a Config) -> LocalBoxFuture<'a, Base> {
+        Base::from_environment(&config.aws, config.home_region(), &self.env).boxed_local()
+    }
+}
 
 /// Runs the proxy until SIGTERM or SIGINT has drained it.
 ///
 /// # Errors
 /// The proxy did not start; see [`AppError`].
-pub(crate) fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) -> Result<(), AppError> {
-    let _flush = telemetry::start(&config.log, env("RUST_LOG").as_deref()).map_err(AppError::Process)?;
+pub(crate) fn serve(mut config: Config, command_line: CommandLine) -> Result<(), AppError> {
+    let _flush = telemetry::start(&config.log, (command_line.env)("RUST_LOG").as_deref()).map_err(AppError::Process)?;
     operations::log::config_warnings(&config.warnings);
     core_files::forbid();
     nofile::fit(&mut config.limits);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Pool::start(cores).map_err(AppError::Process)?;
     let control = runtime().map_err(AppError::Process)?;
-    let served = control.block_on(run(config, env, workers.handles()));
+    let served = control.block_on(run(config, command_line, workers.handles()));
     // A name look-up cannot be stopped, so it is not waited for.
     control.shutdown_background();
     workers.end();
@@ -37,19 +65,23 @@ pub(crate) fn serve(mut config: Config, env: &dyn Fn(&str) -> Option<String>) ->
 }
 
 /// Starts the proxy on the control thread, and waits for its end.
-async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<Handle>) -> Result<(), AppError> {
+async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) -> Result<(), AppError> {
     // They are set up before anything is bound: an early signal must not be lost.
     let mut signals = Signals::new().map_err(AppError::Process)?;
+    let hangup = signal(SignalKind::hangup()).map_err(AppError::Process)?;
     aws::require_roots()?;
-    let base = Base::from_environment(&config.aws, config.home_region(), env).await;
+    let base = command_line.base(&config).await;
+    let (network, origin) = (Network::default(), Arc::new(command_line));
+    let starting = App::start_from(&network, Some(origin), config, base, Workers::new(workers), Arc::new(SystemClock));
     let app = tokio::select! {
-        app = App::start(config, base, Workers::new(workers), Arc::new(SystemClock)) => app?,
+        app = starting => app?,
         // The start may be waiting for values from AWS.
         signal = signals.next() => {
             info!(event = "stopped", signal, "stopped before anything was served");
             return Ok(());
         }
     };
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(reload_on(hangup, app.operations())));
     let signal = signals.next().await;
     info!(signal, "shutting down");
     tokio::select! {
@@ -62,31 +94,32 @@ async fn run(config: Config, env: &dyn Fn(&str) -> Option<String>, workers: Vec<
     Ok(())
 }
 
+/// Reloads the configuration at each SIGHUP. Those that come during a reload make one more.
+async fn reload_on(mut hangup: Signal, operations: SharedOperations) {
+    while hangup.recv().await.is_some() {
+        let by = Operator { name: "SIGHUP".to_owned(), from: None, channel: Channel::Signal };
+        // A refusal is logged by the reload.
+        let _logged = operations.reload(by).await;
+    }
+}
+
 /// The signals that end the proxy: the first one drains its sessions, the second ends them. SIGINT
-/// is Ctrl-C. SIGHUP is only logged.
+/// is Ctrl-C.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Waits for a signal that ends the proxy, and gives its name.
     async fn next(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => warn!("SIGHUP: reload is not yet supported; the configuration stays"),
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

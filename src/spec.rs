@@ -7,6 +7,7 @@
 pub(crate) use self::disabled::Disabled;
 pub(crate) use self::error::SpecError;
 pub(crate) use self::item::{Flaw, Found, attributes};
+pub(crate) use self::permission::Permission;
 pub(crate) use self::specs::{Named, Specs, check_enabled};
 pub(crate) use self::table::SpecTable;
 
@@ -15,6 +16,7 @@ mod catalog;
 mod disabled;
 mod error;
 mod item;
+mod permission;
 mod specs;
 mod table;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::actions::Actions;
-use self::listeners::Listeners;
+use super::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
 use crate::metrics::Format;
@@ -20,7 +20,6 @@ use crate::operations::{
     ReferenceStatus, ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
     Which,
 };
-use crate::references::Watch;
 use crate::session::{Live, Shared};
 use crate::telemetry;
 
@@ -29,8 +28,6 @@ mod certificates;
 mod connections;
 mod errors;
 mod limits;
-mod listeners;
-mod references;
 mod rights;
 mod sessions;
 mod settings;
@@ -44,6 +41,8 @@ pub(crate) struct Control {
     pub(super) shared: Arc<Shared>,
     /// The current configuration.
     pub(super) live: Arc<ArcSwap<Live>>,
+    /// Puts another configuration in its place.
+    reloader: Arc<Reloader>,
     /// When the process started.
     pub(super) started: SystemTime,
     /// The wall clock, for the times of answers.
@@ -53,17 +52,13 @@ pub(crate) struct Control {
     /// Held while the metrics are written: one scrape takes a processor at most, however many there
     /// are.
     pub(super) scrape: Arc<tokio::sync::Mutex<()>>,
-    /// The addresses that are bound.
-    pub(super) listeners: Arc<Listeners>,
-    /// The references that are read again and again.
-    pub(super) watch: Arc<Watch>,
 }
 
 impl Control {
     /// The parts that an operator's questions and actions need. The process has just started.
-    pub(super) fn new(shared: Arc<Shared>, live: Arc<ArcSwap<Live>>, watch: Arc<Watch>, clock: Arc<dyn Clock>) -> Self {
-        let (actions, scrape, listeners) = (Arc::default(), Arc::default(), Arc::default());
-        Self { shared, live, started: clock.now(), clock, actions, scrape, listeners, watch }
+    pub(super) fn new(shared: Arc<Shared>, reloader: Arc<Reloader>, clock: Arc<dyn Clock>) -> Self {
+        let (live, started) = (Arc::clone(reloader.live()), clock.now());
+        Self { shared, live, reloader, started, clock, actions: Arc::default(), scrape: Arc::default() }
     }
 
     /// The wall clock's time at a moment that has passed.
@@ -80,7 +75,8 @@ impl Control {
 
 impl Operations for Control {
     fn version(&self) -> VersionStatus {
-        VersionStatus { version: env!("CARGO_PKG_VERSION"), started: self.started, config_hash: String::new() }
+        let config_hash = self.live.load().config.hash.clone();
+        VersionStatus { version: env!("CARGO_PKG_VERSION"), started: self.started, config_hash }
     }
 
     fn sessions(&self) -> Vec<SessionStatus> {
@@ -131,11 +127,11 @@ impl Operations for Control {
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
-        listeners::all(self)
+        Vec::new()
     }
 
     fn references(&self) -> Vec<ReferenceStatus> {
-        references::all(self, &self.watch)
+        Vec::new()
     }
 
     fn certificates(&self) -> Vec<CertificateStatus> {
@@ -166,9 +162,17 @@ impl Operations for Control {
         Ok(())
     }
 
-    fn reload(&self, _by: Operator) -> BoxFuture<'_, Result<Reloaded, ReloadRefused>> {
-        let problems = vec!["reload is not yet supported".to_owned()];
-        std::future::ready(Err(ReloadRefused { problems })).boxed()
+    fn reload(&self, by: Operator) -> BoxFuture<'_, Result<Reloaded, ReloadRefused>> {
+        async move {
+            let outcome = self.reloader.reload().await;
+            let told = match &outcome {
+                Ok(reloaded) => format!("{}, {} sessions ended", reloaded.hash, reloaded.ended),
+                Err(refused) => format!("refused: {} problems", refused.problems.len()),
+            };
+            self.record_action(&by, "RELOAD".to_owned(), told);
+            outcome
+        }
+        .boxed()
     }
 
     fn drain(&self, _by: Operator) -> BoxFuture<'_, ()> {

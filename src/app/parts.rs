@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 
 use super::error::AppError;
 use crate::client_auth::Accounts;
 use crate::clock::Clock;
-use crate::config::{Config, Listen, Material};
+use crate::config::{Config, Listen, Material, without_newline};
 use crate::credentials::Logins;
 use crate::limits::ClientLimits;
 use crate::limits::bans::Bans;
@@ -26,17 +27,11 @@ use crate::stream::KeepAlive;
 use crate::telemetry::Repeats;
 use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
 
-/// The parts that outlive a configuration. `logins` has been made before, since what the
-/// configuration refers to is read with it.
+/// The parts that outlive a configuration.
 ///
 /// # Errors
 /// `ServerTls` of [`AppError`].
-pub(super) fn shared(
-    pem: &ListenerPem,
-    network: &Network,
-    logins: Arc<Logins>,
-    metrics: Arc<Metrics>,
-) -> Result<Shared, AppError> {
+pub(super) fn shared(pem: &ListenerPem, network: &Network, metrics: Arc<Metrics>) -> Result<Shared, AppError> {
     let (repeats, errors, outcomes) = (Arc::new(Repeats::default()), Arc::default(), Arc::default());
     Ok(Shared {
         sessions: Sessions::new(Arc::clone(&repeats), Arc::clone(&errors), Arc::clone(&outcomes), Arc::clone(&metrics)),
@@ -44,7 +39,6 @@ pub(super) fn shared(
         caps: Arc::default(),
         fake_salt_key: fake_salt_key(pem)?,
         bans: Bans::default(),
-        logins,
         disabled: Disabled::default(),
         outcomes,
         errors,
@@ -55,40 +49,55 @@ pub(super) fn shared(
     })
 }
 
-/// The parts that the configuration makes. `pem` has the texts of the listener's TLS.
+/// The surroundings in which parts are made, which no configuration changes.
+pub(super) struct Surroundings {
+    /// The clock by which passwords, certificates and credentials expire.
+    pub(super) clock: Arc<dyn Clock>,
+    /// The control runtime.
+    pub(super) control: Handle,
+    /// How vanished peers are noticed.
+    pub(super) probes: Probes,
+}
+
+/// The parts that a configuration makes. `pem` has the texts of the listener's TLS. What was read
+/// under the configuration `before`, and what is held, is taken over where it is still the same.
 ///
 /// # Errors
 /// `ServerTls`, `Accounts` and `ClientTls` of [`AppError`].
 pub(super) async fn live(
-    config: &Arc<Config>,
+    config: Arc<Config>,
     pem: &ListenerPem,
-    network: &Network,
+    logins: Arc<Logins>,
     shared: &Shared,
-    clock: &Arc<dyn Clock>,
-    control: &Handle,
+    around: &Surroundings,
+    before: Option<&Live>,
 ) -> Result<Live, AppError> {
+    let Surroundings { clock, control, probes } = around;
     let tls = ServerTls::new(&config.listen, pem, Arc::clone(clock))?;
     tls.report_aging(true);
-    let any = config.any_user.as_ref();
-    let accounts = Accounts::new(&config.users, any, shared.fake_salt_key.clone(), Arc::clone(clock)).await?;
+    let (any, salt_key) = (config.any_user.as_ref(), shared.fake_salt_key.clone());
+    let known = before.map(|before| &before.accounts);
+    let accounts = Accounts::new(&config.users, any, salt_key, Arc::clone(clock), known).await?;
     let relay = relay::SessionLimits {
         idle_timeout: config.limits.idle_timeout,
         session_lifetime: config.limits.session_lifetime,
-        keepalive: keep_alive(config, network.probes),
+        keepalive: keep_alive(&config, *probes),
     };
     Ok(Live {
-        config: Arc::clone(config),
         tls,
         balancers: config.listen.proxy_protocol_from.clone(),
         accounts,
-        specs: specs(config, &shared.logins, clock, control),
-        routes: routes_over(config, network.probes, &shared.paths)?,
+        specs: specs(&config, &logins, clock, control, before),
+        routes: routes_over(&config, *probes, &shared.paths)?,
         limits: ClientLimits::new(&config.limits),
         relay: Arc::new(relay),
         startup_timeout: config.limits.startup_timeout,
         login_timeout: config.upstream.login_timeout,
         drain_delay: config.limits.drain_delay,
         drain_timeout: config.limits.drain_timeout,
+        admin_token: ArcSwapOption::new(admin_token(&config, before).map(Arc::new)),
+        logins,
+        config,
     })
 }
 
@@ -135,14 +144,48 @@ pub(super) async fn listener_pem(listen: &Listen, references: &References) -> Li
     pem
 }
 
-/// The configuration's connections, and those of lava's table if there is one.
-fn specs(config: &Config, logins: &Logins, clock: &Arc<dyn Clock>, control: &Handle) -> Specs {
-    let times = (config.credentials.negative_ttl, table_timeout(config));
-    let table = config
-        .specs
-        .as_ref()
-        .map(|of| SpecTable::new(of.clone(), logins.calls(), clock, control, times));
+/// The configuration's connections, and those of lava's table if there is one: the table of before,
+/// where what it holds is of use under this configuration too.
+fn specs(
+    config: &Config,
+    logins: &Arc<Logins>,
+    clock: &Arc<dyn Clock>,
+    control: &Handle,
+    before: Option<&Live>,
+) -> Specs {
+    let table = config.specs.as_ref().map(|settings| {
+        let same = before
+            .filter(|before| Arc::ptr_eq(&before.logins, logins))
+            .and_then(|before| before.specs.table())
+            .filter(|table| table.suits(settings));
+        match same {
+            Some(table) => Arc::clone(table),
+            None => Arc::new(SpecTable::new(settings.clone(), logins.calls(), clock, control, table_times(config))),
+        }
+    });
     Specs::new(config.connections.clone(), table, config.listen.sni_suffix.clone())
+}
+
+/// How long an error of lava's table is remembered, and how long a read of it may take.
+pub(super) fn table_times(config: &Config) -> (Duration, Duration) {
+    (config.credentials.negative_ttl, table_timeout(config))
+}
+
+/// The token of the admin address, as far as it has been read: with the configuration, or before
+/// from the same place.
+fn admin_token(config: &Config, before: Option<&Live>) -> Option<Secret> {
+    let token = config.admin.token.as_ref()?;
+    let text = match &token.text {
+        Some(text) => Some(text.clone()),
+        None => {
+            let same = before
+                .filter(|before| before.config.admin.token.as_ref().map(|token| &token.from) == Some(&token.from));
+            return same
+                .and_then(|same| same.admin_token.load_full())
+                .map(|token| Secret::clone(&token));
+        }
+    };
+    text.map(|text| Secret::new(without_newline(text.expose()).to_owned()))
 }
 
 /// How warehouses are reached, whichever connection they belong to; nothing is known of the ways to

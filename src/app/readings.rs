@@ -32,7 +32,7 @@ impl Control {
             .list()
             .into_iter()
             .map(|(conn_id, of)| {
-                let expires = shared.logins.expires(&conn_id);
+                let expires = live.logins.expires(&conn_id);
                 Connection {
                     sessions: caps.sessions_on(&conn_id),
                     conn_id: conn_id.as_str().to_owned(),

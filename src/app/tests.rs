@@ -1,32 +1,50 @@
 //! A configuration that is swapped while clients connect, and their sessions from outside.
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use parking_lot::Mutex;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::config::{UnknownKeys, parse};
-use crate::startup::tls::ListenerPem;
+use crate::config::{Problems, UnknownKeys, parse};
+use crate::operations::{Channel, Operator, ReloadRefused, Reloaded};
+use crate::session::Live;
 use crate::wire;
 
-/// A configuration with this mode of TLS and these `[limits]`, whose AWS is at `aws`.
-fn config(tls: &str, limits: &str, aws: SocketAddr) -> Config {
-    let text = format!(
+/// The text of a configuration with this mode of TLS and these `[limits]`, whose AWS is at `aws`.
+fn text(tls: &str, limits: &str, aws: SocketAddr) -> String {
+    format!(
         "[listen]\naddress = \"127.0.0.1:0\"\n[listen.tls]\nmode = \"{tls}\"\n[limits]\n{limits}\n\
          [aws]\nregion = \"eu-west-1\"\nendpoint_url = \"http://{aws}\"\n\
          [connections.sales]\ntype = \"redshift-serverless\"\ndatabase = \"dev\"\n\
          host = \"sales.123456789012.eu-west-1.redshift-serverless.amazonaws.com\"\n\
          [users.ann]\npassword = \"env:PW\"\nconnections = [\"*\"]\n"
-    );
-    let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
-    parse(&text, "proxy.toml".as_ref(), &env, UnknownKeys::Refuse).unwrap()
+    )
+}
+
+/// A configuration that tests set.
+#[derive(Default)]
+struct Written(Mutex<String>);
+
+impl Origin for Written {
+    fn load(&self) -> Result<Config, Problems> {
+        let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
+        parse(&self.0.lock(), "proxy.toml".as_ref(), &env, UnknownKeys::Refuse)
+    }
+
+    fn base<'a>(&'a self, config: &'a Config) -> LocalBoxFuture<'a, Base> {
+        Base::with_keys(&config.aws, "AKIA", "secret").boxed_local()
+    }
 }
 
 /// A proxy whose AWS takes connections and never answers, so that who is logged in waits for it.
 struct Rig {
     app: App,
     aws: TcpListener,
+    written: Arc<Written>,
 }
 
 /// How the proxy answered a login.
@@ -40,21 +58,38 @@ enum Answer {
 impl Rig {
     async fn start(tls: &str, limits: &str) -> Self {
         let aws = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = config(tls, limits, aws.local_addr().unwrap());
-        let base = Base::with_keys(&config.aws, "AKIA", "secret").await;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let app = App::start(config, base, Workers::current(), clock).await;
-        Self { app: app.unwrap(), aws }
+        let first = text(tls, limits, aws.local_addr().unwrap());
+        Self::start_with(&first, aws).await
     }
 
-    /// Swaps in another configuration, as a reload will.
+    async fn start_with(first: &str, aws: TcpListener) -> Self {
+        let written = Arc::new(Written::default());
+        first.clone_into(&mut written.0.lock());
+        let config = written.load().unwrap();
+        let base = written.base(&config).await;
+        let (network, clock, origin) = (Network::default(), Arc::new(SystemClock), Arc::clone(&written));
+        let app = App::start_from(&network, Some(origin), config, base, Workers::current(), clock).await;
+        Self { app: app.unwrap(), aws, written }
+    }
+
+    /// Reloads the configuration from this text.
+    async fn reload(&self, text: &str) -> Result<Reloaded, ReloadRefused> {
+        text.clone_into(&mut self.written.0.lock());
+        let by = Operator { name: "test".to_owned(), from: None, channel: Channel::Signal };
+        self.app.operations().reload(by).await
+    }
+
+    /// The text of a configuration with these `[limits]`, with one part replaced by another.
+    fn text(&self, part: &str, by: &str) -> String {
+        let text = text("prefer", "", self.aws.local_addr().unwrap());
+        assert!(text.contains(part));
+        text.replace(part, by)
+    }
+
+    /// Swaps in another configuration.
     async fn swap(&self, tls: &str, limits: &str) {
-        let config = config(tls, limits, self.aws.local_addr().unwrap());
-        let (network, control, pem) =
-            (Network::default(), Handle::current(), ListenerPem { identity: None, clients: None });
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let live = parts::live(&Arc::new(config), &pem, &network, &self.app.acceptor.shared, &clock, &control).await;
-        self.app.acceptor.live.store(Arc::new(live.unwrap()));
+        let text = text(tls, limits, self.aws.local_addr().unwrap());
+        self.reload(&text).await.unwrap();
     }
 
     async fn connect(&self) -> TcpStream {
@@ -227,5 +262,87 @@ async fn a_session_is_listed_with_its_facts_and_ended_by_its_id() {
     assert_eq!(rig.app.counts().sessions, 0);
     assert!(!rig.app.end_session(id.as_str()), "it is gone");
     assert_eq!(rig.app.sessions().first().map(|(id, _)| *id), Some(*other));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_refused_reload_tells_every_problem_and_changes_nothing() {
+    let rig = Rig::start("prefer", "").await;
+    let before = rig.app.acceptor.live.load_full();
+    let text = rig.text("database = \"dev\"", "database = 1\nnonsense = 2");
+    let refused = rig.reload(&text).await.unwrap_err();
+    assert_eq!(refused.problems.len(), 2, "{refused}");
+    assert!(refused.problems[0].starts_with("proxy.toml:"), "{refused}");
+    let empty = rig.reload("").await.unwrap_err();
+    assert_eq!(empty.problems, ["there are no connections and no users: taken for a file that is not yet written"]);
+    assert!(Arc::ptr_eq(&before, &rig.app.acceptor.live.load_full()));
+    assert_eq!(rig.log_in("pw").await.1, Answer::Admitted);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_is_held_is_taken_over_unless_what_shapes_it_changes() {
+    let rig = Rig::start("prefer", "").await;
+    let table = "[specs]\ndynamodb_table = \"lava\"\nconn_ids = [\"bi-*\"]\nroles = [\"arn:aws:iam::123456789012:role/rs\"]\n\
+                 parameter_prefix = \"/lava/\"\n[users.ann]\n";
+    let with_table = |more: &str| rig.text("[users.ann]\n", &format!("{table}{more}"));
+    rig.reload(&with_table("")).await.unwrap();
+    let now = || rig.app.acceptor.live.load_full();
+    let (first, same) = (now(), |one: &Live, other: &Live| {
+        let tables = (one.specs.table().unwrap(), other.specs.table().unwrap());
+        (Arc::ptr_eq(&one.logins, &other.logins), Arc::ptr_eq(tables.0, tables.1))
+    });
+    // Times are not what shapes them.
+    let times =
+        with_table("").replace("[specs]\n", "[credentials]\nrefresh_margin = \"1m\"\n[specs]\nrefresh = \"9s\"\n");
+    rig.reload(&times).await.unwrap();
+    assert_eq!(same(&first, &now()), (true, true));
+    rig.reload(&times.replace("bi-*", "*")).await.unwrap();
+    assert_eq!(same(&first, &now()), (true, false), "the items were judged by other bounds");
+    rig.reload(&times.replace("eu-west-1\"\nendpoint", "eu-west-2\"\nendpoint"))
+        .await
+        .unwrap();
+    assert_eq!(same(&first, &now()), (false, false));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn keys_that_need_a_restart_are_named_until_they_are_as_they_were_bound() {
+    let rig = Rig::start("prefer", "").await;
+    let other = rig.text("127.0.0.1:0", "127.0.0.2:0");
+    for text in [&other, &other.replace("[\"*\"]", "[\"sales\"]")] {
+        let reloaded = rig.reload(text).await.unwrap();
+        let [key] = &reloaded.needs_restart[..] else { panic!("{reloaded:?}") };
+        assert_eq!((&*key.key, &*key.old, &*key.new), ("listen.address", "127.0.0.1:0", "127.0.0.2:0"));
+    }
+    let back = rig.reload(&rig.text("[\"*\"]", "[\"s*\"]")).await;
+    assert_eq!(back.unwrap().needs_restart, []);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn reloads_wait_for_each_other_and_end_whoever_waits() {
+    let rig = Rig::start("prefer", "").await;
+    let text = rig.text("[\"*\"]", "[\"sales\"]");
+    let before = rig.app.acceptor.live.load().config.hash.clone();
+    drop(rig.reload(&text).now_or_never());
+    // The first goes on without its caller.
+    let second = rig.reload(&text).await.unwrap();
+    assert_ne!(second.hash, before);
+    assert_eq!((second.hash_before == second.hash, second.ended), (true, 0));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_login_that_has_lost_its_right_meanwhile_is_broken_off() {
+    let rig = Rig::start("prefer", "").await;
+    let (mut client, admitted) = rig.log_in("pw").await;
+    assert_eq!(admitted, Answer::Admitted);
+    let reloaded = rig
+        .reload(&rig.text("connections = [\"*\"]", "connections = []"))
+        .await;
+    assert_eq!(reloaded.unwrap().ended, 1);
+    let (kind, body) = read(&mut client).await;
+    assert_eq!((kind, &*sqlstate(&body)), (b'E', "57P01"));
     rig.end().await;
 }

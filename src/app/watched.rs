@@ -4,14 +4,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::config::{AnyUser, Config, Material, Password, Proof, Reference, User};
+use tracing::info;
+
+use crate::config::{AnyUser, Material, Password, Proof, Reference, User, usable_token};
 use crate::references::{BadValue, Listing, Watched};
 use crate::secret::Secret;
+use crate::session::revoked::revoke;
 use crate::session::{Live, Shared};
 use crate::startup::tls::{IdentityPem, ListenerPem, Renewed};
 
 /// Every reference of the configuration that may change, and what is done with its new values.
-pub(super) fn all(config: &Config, pem: &ListenerPem, live: &Arc<Live>, shared: &Arc<Shared>) -> Vec<Watched> {
+pub(super) fn all(pem: &ListenerPem, live: &Arc<Live>, shared: &Arc<Shared>) -> Vec<Watched> {
+    let config = &live.config;
     let users = config
         .users
         .iter()
@@ -43,6 +47,7 @@ pub(super) fn all(config: &Config, pem: &ListenerPem, live: &Arc<Live>, shared: 
         .chain(identity)
         .chain(ca)
         .chain(crl)
+        .chain(admin_token(live))
         .collect()
 }
 
@@ -56,12 +61,14 @@ fn passwords(name: &str, user: &User, live: &Arc<Live>, shared: &Arc<Shared>) ->
         let take = move |values: Vec<Secret>| {
             let (live, shared, user) = (Arc::clone(&live), Arc::clone(&shared), user.clone());
             async move {
+                let mut is_another = false;
                 for text in &values {
-                    live.accounts
-                        .renew(&user, slot, Password::from_stored(text)?)
-                        .await?;
+                    let password = Password::from_stored(text)?;
+                    is_another |= live.accounts.renew(&user, slot, password).await?;
                 }
-                forgive(&live, &shared, &[user]);
+                if is_another {
+                    forgive(&live, &shared, &[user]);
+                }
                 Ok(())
             }
         };
@@ -76,6 +83,28 @@ fn passwords(name: &str, user: &User, live: &Arc<Live>, shared: &Arc<Shared>) ->
     watched.collect()
 }
 
+/// The token of the admin address. `None`: there is none, or it cannot change.
+fn admin_token(live: &Arc<Live>) -> Option<Watched> {
+    let token = live.config.admin.token.as_ref()?;
+    if !token.from.may_change() {
+        return None;
+    }
+    let (from, known) = (vec![token.from.clone()], token.text.clone().map(|text| vec![text]));
+    let live = Arc::clone(live);
+    let take = move |values: Vec<Secret>| {
+        let usable = values
+            .first()
+            .map(|text| usable_token(text.expose()))
+            .transpose();
+        let taken = usable.map(|token| {
+            live.admin_token
+                .store(token.map(|token| Arc::new(Secret::new(token.to_owned()))));
+        });
+        std::future::ready(taken.map_err(|why| BadValue::from(why.into_owned())))
+    };
+    Some(Watched::new("admin.token".to_owned(), from, known, take))
+}
+
 /// The path of `users."*"`. `None`: these users prove themselves by certificates.
 fn listed(any: &AnyUser, live: &Arc<Live>, shared: &Arc<Shared>) -> Option<Watched> {
     let path = any.path()?.to_owned();
@@ -85,6 +114,11 @@ fn listed(any: &AnyUser, live: &Arc<Live>, shared: &Arc<Shared>) -> Option<Watch
         async move {
             let renewed = live.accounts.relist(listing).await?;
             forgive(&live, &shared, &renewed);
+            // Whoever is no longer listed is no user any more.
+            let ended = revoke(&shared.sessions, &live);
+            if ended > 0 {
+                info!(sessions = ended, "ended sessions of users that are no longer listed");
+            }
             Ok(())
         }
     };
@@ -93,7 +127,7 @@ fn listed(any: &AnyUser, live: &Arc<Live>, shared: &Arc<Shared>) -> Option<Watch
 
 /// Forgets the wrong proofs of these users: a client that sent the new password before the proxy
 /// had read it was refused, and counted.
-fn forgive(live: &Live, shared: &Shared, users: &[String]) {
+pub(super) fn forgive(live: &Live, shared: &Shared, users: &[String]) {
     let users: HashSet<_> = users
         .iter()
         .map(|user| live.accounts.counted_as(user, user))

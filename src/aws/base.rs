@@ -12,6 +12,7 @@ use aws_credential_types::provider::error::TokenError;
 use aws_credential_types::provider::{future, token::ProvideToken};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::clients::Clients;
@@ -45,6 +46,8 @@ pub(crate) fn require_roots() -> Result<(), NoRoots> {
 #[derive(Debug)]
 pub struct Base {
     config: SdkConfig,
+    /// The deadlines of every call that clients make. `None`: the SDK's own.
+    timeouts: Mutex<Option<TimeoutConfig>>,
     /// The keys that are found in the environment. `None`: the keys are static.
     identity: Option<BaseIdentity>,
     /// The forward proxy that calls by https go through. `None`: they go straight to AWS.
@@ -109,13 +112,15 @@ impl Base {
         // The gate retries, for it knows what is throttled and who else is waiting.
         let config = loader.retry_config(RetryConfig::disabled()).load().await;
         let (skew, called) = (Skew::default(), Arc::default());
-        Self { config, identity: None, proxy: None, endpoints, skew, called, clients: DashMap::new() }
+        let (timeouts, clients) = (Mutex::default(), DashMap::new());
+        Self { config, timeouts, identity: None, proxy: None, endpoints, skew, called, clients }
     }
 
-    /// Sets the deadlines of every call that clients of this base make.
-    #[must_use]
-    pub(crate) fn with_timeouts(self, timeouts: TimeoutConfig) -> Self {
-        Self { config: self.config.into_builder().timeout_config(timeouts).build(), ..self }
+    /// Sets the deadlines of every call that clients of this base make from now on. The clients
+    /// that there are go on with theirs for those who hold them.
+    pub(crate) fn set_timeouts(&self, timeouts: TimeoutConfig) {
+        *self.timeouts.lock() = Some(timeouts);
+        self.clients.clear();
     }
 
     /// The clients of a Region. `None`: the base's own Region.
@@ -128,6 +133,9 @@ impl Base {
             self.called.get_or_init(|| Region::new(region.clone()));
         }
         let mut config = self.config.to_builder();
+        if let Some(timeouts) = self.timeouts.lock().clone() {
+            config.set_timeout_config(Some(timeouts));
+        }
         if let Some(region) = &region {
             config.set_region(Region::new(region.clone()));
         }

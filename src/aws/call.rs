@@ -74,7 +74,8 @@ impl Calls {
     /// Makes calls by `base`. `flight` is the deadline of the flights that call, from which those
     /// of a call and of its attempts are derived.
     pub(crate) fn new(base: Base, flight: Duration, observer: Option<Arc<dyn Observer>>) -> Self {
-        let base = Arc::new(base.with_timeouts(timeouts(flight)));
+        base.set_timeouts(timeouts(flight));
+        let base = Arc::new(base);
         Self { base, gate: Gate::new(Jitter::random(), flight / 4 * 3), observer }
     }
 
@@ -83,6 +84,18 @@ impl Calls {
     pub(crate) fn with_own_gate(&self, flight: Duration) -> Self {
         let gate = Gate::new(Jitter::random(), flight / 4 * 3);
         Self { base: Arc::clone(&self.base), gate, observer: self.observer.clone() }
+    }
+
+    /// Sets another deadline of the flights that call, for calls that begin from now on. It holds
+    /// for all who call by the same base, but for the waits at gates of their own.
+    pub(crate) fn set_flight(&self, flight: Duration) {
+        self.base.set_timeouts(timeouts(flight));
+        self.set_wait(flight);
+    }
+
+    /// Sets another deadline for the waits at this gate.
+    pub(crate) fn set_wait(&self, flight: Duration) {
+        self.gate.set_max_wait(flight / 4 * 3);
     }
 
     /// The clients of a Region. `None`: the base's own Region.

@@ -2,6 +2,7 @@
 //! those that fail for now are tried again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -46,8 +47,8 @@ pub(crate) struct Gate {
     lanes: DashMap<QuotaKey, Arc<Lane>>,
     jitter: Jitter,
     /// How long a throttled call is tried again, counted from its turn on. It is less than its
-    /// caller waits, so that the caller learns of the throttling.
-    max_wait: Duration,
+    /// caller waits, so that the caller learns of the throttling. In milliseconds.
+    max_wait: AtomicU64,
 }
 
 /// The calls of one quota. Both of its locks serve in the order of arrival.
@@ -61,7 +62,15 @@ struct Lane {
 impl Gate {
     /// A gate that nothing has passed. `max_wait` is how long a throttled call is tried again.
     pub(crate) fn new(jitter: Jitter, max_wait: Duration) -> Self {
-        Self { lanes: DashMap::new(), jitter, max_wait }
+        let gate = Self { lanes: DashMap::new(), jitter, max_wait: AtomicU64::new(0) };
+        gate.set_max_wait(max_wait);
+        gate
+    }
+
+    /// Sets how long a throttled call is tried again, for those whose turn comes from now on.
+    pub(crate) fn set_max_wait(&self, max_wait: Duration) {
+        let millis = u64::try_from(max_wait.as_millis()).unwrap_or(u64::MAX);
+        self.max_wait.store(millis, Ordering::Relaxed);
     }
 
     /// Makes a call once it is its turn. A throttled call is tried for `max_wait`, one that fails
@@ -78,7 +87,7 @@ impl Gate {
         // The semaphore is never closed.
         let _turn = lane.permits.acquire().await;
         let (mut longest, mut failures, mut retrying) = (FIRST_PAUSE, 0, None);
-        let give_up = Instant::now() + self.max_wait;
+        let give_up = Instant::now() + Duration::from_millis(self.max_wait.load(Ordering::Relaxed));
         loop {
             let error = match attempt().await {
                 Err(error) if error.is_throttled() => {

@@ -123,6 +123,16 @@ impl<V, E: FetchError> Entry<V, E> {
         }
     }
 
+    /// The answer to a lookup that wants no value older than `max_age`. `None`: one is to be
+    /// fetched, or is on its way.
+    pub(super) fn answer_within(&self, now: Moment, max_age: Duration) -> Option<Outcome<V, E>> {
+        match (&self.held, &self.refusal) {
+            (Some(held), _) if now.since(held.landed) < max_age => Some(Ok(Arc::clone(&held.value))),
+            (None, Some(refusal)) if refusal.lasts(now) => Some(Err(Arc::clone(&refusal.of))),
+            _ => None,
+        }
+    }
+
     /// Takes note of a flight that has failed. Returns what its waiters are given: the value held,
     /// if it may still be served, or else the error.
     pub(super) fn failed(&mut self, error: Arc<E>, now: Moment, policy: &Policy, jitter: &Jitter) -> Outcome<V, E> {

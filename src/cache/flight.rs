@@ -31,7 +31,7 @@ impl<S: Fetch> Cache<S> {
     async fn fly(self: Arc<Self>, key: S::Key, waiters: watch::Sender<Option<OutcomeOf<S>>>) {
         debug!(name = self.source.name(&key).as_str(), "fetching");
         let fetch = async { self.source.fetch(&key, &self).await };
-        let deadline = self.source.timeout(&key, self.policy.timeout);
+        let deadline = self.source.timeout(&key, self.policy().timeout);
         let outcome = match AssertUnwindSafe(timeout(deadline, fetch))
             .catch_unwind()
             .await
@@ -52,7 +52,7 @@ impl<S: Fetch> Cache<S> {
         let fetched = match fetched {
             Ok(value) => {
                 let value = Arc::new(value);
-                let held = Held::new(Arc::clone(&value), now, &self.policy, &self.jitter);
+                let held = Held::new(Arc::clone(&value), now, &self.policy(), &self.jitter);
                 if held.is_none() {
                     warn!(
                         event = "credential short-lived",
@@ -79,10 +79,10 @@ impl<S: Fetch> Cache<S> {
             let change = Change::of(&entry, fetched.as_ref().err());
             let outcome = match fetched {
                 Ok((value, held)) => {
-                    entry.landed(held, now, &self.policy, &self.jitter);
+                    entry.landed(held, now, &self.policy(), &self.jitter);
                     Ok(value)
                 }
-                Err(error) => entry.failed(error, now, &self.policy, &self.jitter),
+                Err(error) => entry.failed(error, now, &self.policy(), &self.jitter),
             };
             entry.upkeep = Some(self.start_upkeep(key));
             (outcome, change)

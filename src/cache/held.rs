@@ -79,6 +79,13 @@ impl<V: Perishable> Held<V> {
         };
         Some(Self { value, landed, fresh_for, served_for, was_handed_out: AtomicBool::new(false) })
     }
+
+    /// Works out anew how long the value is served. `None`: under this policy it has too little
+    /// life to be kept.
+    pub(super) fn under(self, policy: &Policy, jitter: &Jitter) -> Option<Self> {
+        let anew = Self::new(self.value, self.landed, policy, jitter)?;
+        Some(Self { was_handed_out: self.was_handed_out, ..anew })
+    }
 }
 
 impl<V> Held<V> {

@@ -1,7 +1,7 @@
 //! What the users of a cache may ask of it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::entry::{Answer, Entry, Flight, Outcome, lost};
 use super::policy::{FetchError, Perishable};
@@ -32,6 +32,19 @@ enum Lookup<V, E> {
     Wait(Flight<V, E>),
 }
 
+impl<V, E: FetchError> Lookup<V, E> {
+    /// The answer, once it is there.
+    async fn outcome(self) -> Outcome<V, E> {
+        match self {
+            Self::Ready(outcome) => outcome,
+            Self::Wait(mut flight) => match flight.wait_for(Option::is_some).await {
+                Ok(outcome) => outcome.clone().unwrap_or_else(lost),
+                Err(_sender_gone) => lost(),
+            },
+        }
+    }
+}
+
 impl<S: Fetch> Cache<S> {
     /// A value with more life left than the margin, fetched if need be. Cancel safe: a flight goes
     /// on without its waiters.
@@ -39,14 +52,28 @@ impl<S: Fetch> Cache<S> {
     /// # Errors
     /// The error that ended the flight, shared by all who waited, or one that is still remembered.
     pub(crate) async fn get(self: &Arc<Self>, key: &S::Key) -> OutcomeOf<S> {
-        let mut flight = match self.look_up(key) {
-            Lookup::Ready(outcome) => return outcome,
-            Lookup::Wait(flight) => flight,
+        self.look_up(key).outcome().await
+    }
+
+    /// A value that was fetched within `max_age`, fetched anew if need be; where that fails, what
+    /// is still served. It is no use of the value: the entry is evicted as if nobody had asked.
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// The error that ended the flight, shared by all who waited, or one that is still remembered.
+    pub(crate) async fn get_no_older(self: &Arc<Self>, key: &S::Key, max_age: Duration) -> OutcomeOf<S> {
+        let lookup = {
+            let now = self.now();
+            let mut entry = self.entries.entry(key.clone()).or_default();
+            match entry.answer_within(now, max_age) {
+                Some(outcome) => Lookup::Ready(outcome),
+                None => Lookup::Wait(match &entry.flight {
+                    Some(flight) => flight.clone(),
+                    None => self.launch(key, &mut entry),
+                }),
+            }
         };
-        match flight.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or_else(lost),
-            Err(_sender_gone) => lost(),
-        }
+        lookup.outcome().await
     }
 
     /// Reports that a value was of no use where it was tried (the warehouse refused the login). The
@@ -57,7 +84,7 @@ impl<S: Fetch> Cache<S> {
         let is_worth_another = {
             let mut entry = self.entries.entry(key.clone()).or_default();
             self.touch(&entry);
-            let is_worth_another = entry.reject(value, now, &self.policy);
+            let is_worth_another = entry.reject(value, now, &self.policy());
             if entry.flight.is_none() {
                 entry.upkeep = Some(self.start_upkeep(key));
             }
@@ -99,7 +126,7 @@ impl<S: Fetch> Cache<S> {
         // Most lookups end here, with a lock that others may share.
         if let Some(entry) = self.entries.get(key) {
             self.touch(&entry);
-            match entry.answer(now, self.policy.refresh) {
+            match entry.answer(now, self.policy().refresh) {
                 Answer::Serve(value) => return Lookup::Ready(Ok(value)),
                 Answer::Refuse(error) => return Lookup::Ready(Err(error)),
                 Answer::Join(flight) => return Lookup::Wait(flight),
@@ -109,7 +136,7 @@ impl<S: Fetch> Cache<S> {
         // Somebody else may have been here in between.
         let mut entry = self.entries.entry(key.clone()).or_default();
         self.touch(&entry);
-        match entry.answer(now, self.policy.refresh) {
+        match entry.answer(now, self.policy().refresh) {
             Answer::Serve(value) => Lookup::Ready(Ok(value)),
             Answer::Refuse(error) => Lookup::Ready(Err(error)),
             Answer::Join(flight) => Lookup::Wait(flight),

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 /// When a cache serves a value, fetches it again and forgets it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Policy {
     /// When a value that could still be served is fetched again.
     pub(crate) refresh: Refresh,
@@ -26,7 +26,7 @@ pub(crate) struct Policy {
 }
 
 /// When a value that could still be served is fetched again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refresh {
     /// In the background, at about three quarters of the life that the value was granted, if it was
     /// used since it was fetched. The old value is served until its margin whatever the fetch

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -61,8 +62,8 @@ pub(crate) struct Cache<S: Fetch> {
     pub(super) clock: Arc<dyn Clock>,
     /// The runtime that flights and upkeep run on.
     pub(super) control: Handle,
-    /// The times and the cap that hold for all entries.
-    pub(super) policy: Policy,
+    /// The times and the cap that hold for all entries. A reload of the configuration swaps them.
+    policy: ArcSwap<Policy>,
     /// The random numbers that keep refreshes and pauses of several keys apart.
     pub(super) jitter: Jitter,
     /// The lock of a shard is held for a few lines, never while anything is awaited, fetched or
@@ -84,8 +85,34 @@ impl<S: Fetch> Cache<S> {
         policy: Policy,
         jitter: Jitter,
     ) -> Arc<Self> {
-        let (entries, uses) = (DashMap::new(), AtomicU64::new(0));
-        Arc::new(Self { source, clock, control, policy, jitter, entries, uses, landings: Mutex::new(policy.cap) })
+        let (entries, uses, landings) = (DashMap::new(), AtomicU64::new(0), Mutex::new(policy.cap));
+        let policy = ArcSwap::from_pointee(policy);
+        Arc::new(Self { source, clock, control, policy, jitter, entries, uses, landings })
+    }
+
+    /// The times and the cap of now. Takes no lock.
+    pub(super) fn policy(&self) -> Policy {
+        **self.policy.load()
+    }
+
+    /// Puts other times and another cap in force, for what is held too: a value that could not be
+    /// kept under them is forgotten. Flights go on under those of their start.
+    pub(crate) fn set_policy(self: &Arc<Self>, policy: Policy) {
+        if *self.policy.swap(Arc::new(policy)) == policy {
+            return;
+        }
+        for mut entry in self.entries.iter_mut() {
+            let key = entry.key().clone();
+            let entry = entry.value_mut();
+            entry.held = entry
+                .held
+                .take()
+                .and_then(|held| held.under(&policy, &self.jitter));
+            if entry.flight.is_none() {
+                entry.upkeep = Some(self.start_upkeep(&key));
+            }
+        }
+        self.make_room();
     }
 
     /// Counts a use of an entry, which keeps it from being evicted first.
@@ -107,7 +134,7 @@ impl<S: Fetch> Cache<S> {
     /// from there: until it has reached that sixteenth again, there cannot be too many. It starts
     /// at the cap: what was before the first sweep is not known.
     pub(super) fn make_room(&self) {
-        let cap = self.policy.cap;
+        let cap = self.policy().cap;
         let target = cap - cap / 16;
         let mut landings = self.landings.lock();
         *landings = landings.saturating_add(1);

@@ -23,7 +23,7 @@ impl<S: Fetch> Cache<S> {
     /// is gone or has a flight, whose landing starts another upkeep.
     fn tend(self: &Arc<Self>, key: &S::Key) -> Option<Instant> {
         let Occupied(mut entry) = self.entries.entry(key.clone()) else { return None };
-        match entry.get().due(self.now(), self.policy.refresh) {
+        match entry.get().due(self.now(), self.policy().refresh) {
             Due::Nothing => None,
             Due::Refresh => {
                 self.launch(key, entry.get_mut());

@@ -174,4 +174,15 @@ impl Cli {
     pub(crate) fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
         config::load_reference(&self.config, env, &|remote| bootstrap::fetch(remote, env), self.unknown_keys)
     }
+
+    /// The means to load the configuration again.
+    pub(crate) fn loader(
+        &self,
+        env: fn(&str) -> Option<String>,
+    ) -> Box<dyn Fn() -> Result<Config, Problems> + Send + Sync> {
+        let (reference, unknown_keys) = (self.config.clone(), self.unknown_keys);
+        Box::new(move || {
+            config::load_reference(&reference, &env, &|remote| bootstrap::fetch(remote, &env), unknown_keys)
+        })
+    }
 }

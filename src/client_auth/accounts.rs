@@ -69,6 +69,16 @@ enum Found {
     Nobody,
 }
 
+/// Who a user is that has proved its name before.
+pub(crate) enum Standing {
+    /// The user's entry. It may be disabled.
+    Known(Holder),
+    /// Nobody has this name any more.
+    Nobody,
+    /// The path of `users."*"` has not been read yet, so that nobody can tell.
+    Unread,
+}
+
 /// The proof that one name has to show.
 pub(super) enum Account {
     /// A certificate proves the holder.
@@ -91,7 +101,8 @@ pub(super) struct PasswordAccount {
 
 impl Accounts {
     /// Gives every user its verifiers; a plain password that a reference led to is hashed here,
-    /// once. Passwords expire by `clock`.
+    /// once. Passwords expire by `clock`. What the accounts of an earlier configuration have read
+    /// of the same references is taken over.
     ///
     /// # Errors
     /// See [`AccountsError`].
@@ -100,17 +111,16 @@ impl Accounts {
         any: Option<&Arc<AnyUser>>,
         salt_key: hmac::Key,
         clock: Arc<dyn Clock>,
+        before: Option<&Self>,
     ) -> Result<Self, AccountsError> {
-        let derivations = Derivations::new(salt_key);
+        let derivations = Derivations::new(salt_key, before.map(|before| &before.derivations));
         let mut own = BTreeMap::new();
         for (name, user) in users {
             let entry = match &user.proof {
                 Proof::Certificate => OwnEntry::Certificate(Holder::Own(Arc::clone(user))),
-                Proof::Passwords(passwords) => {
-                    let passwords = passwords.iter().map(|stored| stored.password.clone());
-                    let entry = Entry::new(Arc::clone(user), passwords);
-                    entry.derive(name, &derivations).await?;
-                    OwnEntry::Password(entry)
+                Proof::Passwords(stored) => {
+                    let before = before.and_then(|before| before.entry(name));
+                    OwnEntry::Password(Entry::new(name, user, stored, before, &derivations).await?)
                 }
             };
             own.insert(name.clone(), entry);
@@ -118,21 +128,24 @@ impl Accounts {
         let any = match any.map(|any| (any, &any.proof)) {
             None => AnyEntry::Missing,
             Some((any, AnyProof::Certificate)) => AnyEntry::Certificate(Holder::Any(Arc::clone(any))),
-            Some((any, AnyProof::Passwords { .. })) => AnyEntry::Listed(Listed::new(Arc::clone(any))),
+            Some((any, AnyProof::Passwords { .. })) => {
+                AnyEntry::Listed(Listed::new(Arc::clone(any), before.and_then(Self::listed)))
+            }
         };
         let accounts = Self { own, any, usual: Usual::new(), derivations, clock };
         accounts.recount();
         Ok(accounts)
     }
 
-    /// Replaces one password of a user: the reference at this index leads to another one now.
+    /// Replaces one password of a user by what the reference at this index leads to now. Returns
+    /// whether that is another password than before.
     ///
     /// # Errors
     /// See [`AccountsError`]; then the old one stays.
-    pub(crate) async fn renew(&self, name: &str, index: usize, password: Password) -> Result<(), AccountsError> {
-        let Some(OwnEntry::Password(entry)) = self.own.get(name) else { return Ok(()) };
+    pub(crate) async fn renew(&self, name: &str, index: usize, password: Password) -> Result<bool, AccountsError> {
+        let Some(entry) = self.entry(name) else { return Ok(false) };
         let was_unread = entry.verifiers().is_none();
-        entry
+        let is_another = entry
             .renew(name, index, password, &self.derivations)
             .await?;
         let usual = self.usual.iterations();
@@ -145,7 +158,35 @@ impl Accounts {
         {
             self.recount();
         }
-        Ok(())
+        Ok(is_another)
+    }
+
+    /// The users with entries of their own whose verifiers are others than in an earlier
+    /// configuration.
+    pub(crate) fn renewed_since(&self, before: &Self) -> Vec<String> {
+        let verifiers = |accounts: &Self, name: &str| accounts.entry(name).and_then(Entry::verifiers);
+        let is_renewed = |name: &&String| match (verifiers(self, name), verifiers(before, name)) {
+            (Some(now), Some(then)) => !Arc::ptr_eq(&now, &then) && now != then,
+            (now, then) => now.is_some() != then.is_some(),
+        };
+        self.own.keys().filter(is_renewed).cloned().collect()
+    }
+
+    /// Who a user is now that has proved its name before, under this configuration or an earlier
+    /// one.
+    pub(crate) fn standing(&self, name: &str) -> Standing {
+        match self.look_up(name) {
+            Found::Password(holder, _) | Found::Certificate(holder) => Standing::Known(holder),
+            Found::Nobody if self.listed().is_some_and(|listed| !listed.is_read()) => Standing::Unread,
+            Found::Nobody => Standing::Nobody,
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        match self.own.get(name) {
+            Some(OwnEntry::Password(entry)) => Some(entry),
+            Some(OwnEntry::Certificate(_)) | None => None,
+        }
     }
 
     /// Replaces all users below the path of `users."*"` by those of a new listing, and gives back

@@ -7,7 +7,7 @@ use crate::secret::{Secret, SecretBytes};
 
 /// The verifiers of all passwords of one user. They have one salt and one iteration count, so that
 /// one derivation serves all of them.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Verifiers {
     /// The salt of all the user's passwords, 1–64 bytes.
     pub(super) salt: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Verifiers {
 }
 
 /// The keys of one password's verifier.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Keys {
     /// H(ClientKey): what a client's proof leads to.
     pub(super) stored: SecretBytes<[u8; 32]>,

@@ -9,6 +9,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use super::sources::FileMark;
+
 /// Largest file that is read, in bytes: CA bundles of operating systems are near 250 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -31,14 +33,22 @@ static HANGING: AtomicIsize = AtomicIsize::new(0);
 /// Those of [`std::fs::File`]; `FileTooLarge`; `InvalidInput` for a file that is not regular;
 /// `TimedOut`.
 pub fn read_file(path: &Path) -> io::Result<String> {
-    within(deadline(), path, read_regular)
+    read_marked(path).map(|(text, _)| text)
+}
+
+/// Like [`read_file`], and notes the state of the file as it was opened.
+///
+/// # Errors
+/// Those of [`read_file`].
+pub(super) fn read_marked(path: &Path) -> io::Result<(String, Option<FileMark>)> {
+    within(deadline(), path, |path| read(open_regular(path)?))
 }
 
 /// Reads the configuration's own file, which may also be a pipe, as a shell makes of `<(…)`.
 ///
 /// # Errors
 /// Those of [`read_file`].
-pub(super) fn read_any(path: &Path) -> io::Result<String> {
+pub(super) fn read_any(path: &Path) -> io::Result<(String, Option<FileMark>)> {
     within(deadline(), path, |path| read(File::open(path)?))
 }
 
@@ -52,15 +62,19 @@ fn deadline() -> Duration {
 /// # Errors
 /// Those of [`read_file`], but for `TimedOut`.
 pub(crate) fn read_regular(path: &Path) -> io::Result<String> {
+    read(open_regular(path)?).map(|(text, _)| text)
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
     // Judged before it is opened: to open a FIFO waits for its writer.
     refuse_special(std::fs::metadata(path)?.file_type())?;
     let file = File::open(path)?;
     refuse_special(file.metadata()?.file_type())?;
-    read(file)
+    Ok(file)
 }
 
 /// Reads on a thread of its own, which is left behind when the deadline passes.
-fn within(deadline: Duration, path: &Path, read: fn(&Path) -> io::Result<String>) -> io::Result<String> {
+fn within<T: Send + 'static>(deadline: Duration, path: &Path, read: fn(&Path) -> io::Result<T>) -> io::Result<T> {
     let (sender, receiver) = sync_channel(0);
     let path = path.to_owned();
     thread::Builder::new()
@@ -82,15 +96,16 @@ fn within(deadline: Duration, path: &Path, read: fn(&Path) -> io::Result<String>
     }
 }
 
-fn read(file: File) -> io::Result<String> {
+fn read(file: File) -> io::Result<(String, Option<FileMark>)> {
+    let metadata = file.metadata()?;
     // At once as large as it gets: what grows leaves copies behind, which may be of a password.
-    let size = usize::try_from(file.metadata()?.len().min(MAX_FILE_BYTES)).unwrap_or_default();
+    let size = usize::try_from(metadata.len().min(MAX_FILE_BYTES)).unwrap_or_default();
     let mut text = String::with_capacity(size + 1);
     let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
         return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 4 MiB"));
     }
-    Ok(text)
+    Ok((text, FileMark::of(&metadata)))
 }
 
 /// Refuses files that may block for ever, or have no end. A directory is refused by the read

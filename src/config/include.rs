@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::file::read_file;
 use super::reader::{Doc, Table, Value};
+use super::sources::GLOB;
 use super::tree::{self, Data, Location, Node};
 
 /// Most files that are included: a pattern that matches more is taken for a mistake.
@@ -25,6 +25,7 @@ pub(super) fn gather(doc: &Doc<'_>, text: &str) -> Option<Node> {
 }
 
 fn parsed(doc: &Doc<'_>, text: &str, file: usize) -> Option<Node> {
+    doc.hash(text);
     tree::from_toml(text, file)
         .map_err(|(location, message)| doc.report(location, "", message))
         .ok()
@@ -32,7 +33,7 @@ fn parsed(doc: &Doc<'_>, text: &str, file: usize) -> Option<Node> {
 
 /// Reads one more file, in which `include` is a problem.
 fn included(doc: &Doc<'_>, path: PathBuf) -> Option<Node> {
-    let text = read_file(&path);
+    let text = doc.read(&path);
     let file = doc.add(path);
     let whole = Location { file, line: None };
     let text = text
@@ -91,7 +92,7 @@ fn paths(doc: &Doc<'_>, root: &Node) -> Option<BTreeSet<PathBuf>> {
     let Some(include) = Table::root(doc, root).take("include") else { return Some(BTreeSet::new()) };
     let mut paths = BTreeSet::new();
     for pattern in include.list()? {
-        paths.extend(matched(&pattern)?);
+        paths.extend(matched(doc, &pattern)?);
         if paths.len() > MAX_FILES {
             pattern.report(format_args!("more than {MAX_FILES} files are included"));
             return None;
@@ -104,7 +105,7 @@ fn paths(doc: &Doc<'_>, root: &Node) -> Option<BTreeSet<PathBuf>> {
 }
 
 /// The files of one pattern, at most one more than are allowed.
-fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
+fn matched(doc: &Doc<'_>, pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
     let text = pattern.text()?;
     if text.is_empty() {
         pattern.report("must not be empty");
@@ -117,9 +118,8 @@ fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
     };
     // The directory stands for itself, whatever characters are in it.
     let full = Path::new(&glob::Pattern::escape(beside)).join(&text);
-    let options =
-        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
-    let found = glob::glob_with(&full.to_string_lossy(), options);
+    let full = full.to_string_lossy();
+    let found = glob::glob_with(&full, GLOB);
     let found = found
         .map_err(|why| pattern.report(format_args!("is no pattern: {}", why.msg)))
         .ok()?;
@@ -127,6 +127,7 @@ fn matched(pattern: &Value<'_>) -> Option<Vec<PathBuf>> {
     let found = found
         .map_err(|why| pattern.report(format_args!("cannot be searched: {why}")))
         .ok()?;
+    doc.note_pattern(full.into_owned(), found.clone());
     if found.is_empty() && !text.contains(['*', '?', '[']) {
         pattern.report("there is no such file");
         return None;

@@ -8,6 +8,7 @@ use super::problem::{Problem, Problems};
 use super::reader::{Doc, Table};
 use super::sections::Aws;
 use super::settings::Config;
+use super::sources::{FileMark, Sources};
 use super::tree::{Location, Node};
 use super::value::{Reference, Remote};
 use super::{connection, file, include, listen, sections, users, value};
@@ -28,7 +29,7 @@ pub fn load_reference(
     fetch: FetchRemote<'_>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Problems> {
-    read_reference(text, env, fetch, &|toml, name, folder| read_text(toml, name, folder, env, unknown_keys))
+    read_reference(text, env, fetch, &|root| read_text(root, env, unknown_keys))
 }
 
 /// Loads `[aws]` alone from a REF, as [`load_reference`] does. Problems elsewhere do not matter, as
@@ -42,9 +43,9 @@ pub fn load_aws(
     fetch: FetchRemote<'_>,
     unknown_keys: UnknownKeys,
 ) -> Result<Aws, Problems> {
-    read_reference(text, env, fetch, &|toml, name, folder| {
-        let doc = Doc::new(name, folder, Some(env), unknown_keys);
-        let Some(root) = include::gather(&doc, toml) else { return Err(doc.reported().0) };
+    read_reference(text, env, fetch, &|root| {
+        let doc = root.doc(env, unknown_keys);
+        let Some(root) = include::gather(&doc, root.text) else { return Err(doc.reported().0) };
         let aws = sections::aws(Table::root(&doc, &root).table("aws"));
         sections::endpoints_of_the_environment(&doc);
         let of_aws = |key: &str| key == "aws" || key.starts_with("aws.") || key.starts_with("AWS_");
@@ -53,8 +54,35 @@ pub fn load_aws(
     })
 }
 
-/// Reads something out of a text, given the text's name and the folder in which its paths start.
-type Read<'a, T> = &'a dyn Fn(&str, &Path, &Path) -> Result<T, Problems>;
+/// The first text of a configuration.
+struct Root<'a> {
+    text: &'a str,
+    /// The name of the text in messages.
+    name: &'a Path,
+    /// The folder in which paths of the text start.
+    folder: &'a Path,
+    /// The file that the text was read from, and its state. `None`: the text is no file.
+    file: Option<(&'a Path, Option<FileMark>)>,
+}
+
+impl<'a> Root<'a> {
+    /// A text that was read from a file, in whose folder its paths start.
+    fn of_file(path: &'a Path, text: &'a str, mark: Option<FileMark>) -> Self {
+        Self { text, name: path, folder: folder_of(path), file: Some((path, mark)) }
+    }
+
+    /// Begins to read the text.
+    fn doc(&self, env: &'a dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Doc<'a> {
+        let doc = Doc::new(self.name, self.folder, Some(env), unknown_keys);
+        if let Some((path, mark)) = self.file {
+            doc.note_file(path.to_owned(), mark);
+        }
+        doc
+    }
+}
+
+/// Reads something out of a text.
+type Read<'a, T> = &'a dyn Fn(&Root<'_>) -> Result<T, Problems>;
 
 fn read_reference<T>(
     text: &str,
@@ -63,9 +91,12 @@ fn read_reference<T>(
     read: Read<'_, T>,
 ) -> Result<T, Problems> {
     let name = Path::new(text);
-    let parse = |toml: &str| read(toml, name, Path::new(""));
+    let parse = |toml: &str| read(&Root { text: toml, name, folder: Path::new(""), file: None });
     match value::reference(text) {
-        Ok(Reference::File(path)) => read(&text_of(&path)?, &path, path.parent().unwrap_or(Path::new(""))),
+        Ok(Reference::File(path)) => {
+            let (text, mark) = text_of(&path)?;
+            read(&Root::of_file(&path, &text, mark))
+        }
         Ok(Reference::Env(variable)) => match env(&variable) {
             Some(toml) => parse(&toml),
             None => Err(whole(name, "this environment variable is not set".to_owned())),
@@ -90,11 +121,20 @@ fn read_reference<T>(
 /// # Errors
 /// All problems, reported at once.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Result<Config, Problems> {
-    parse(&text_of(path)?, path, env, unknown_keys)
+    let (text, mark) = text_of(path)?;
+    read_text(&Root::of_file(path, &text, mark), env, unknown_keys)
 }
 
-fn text_of(path: &Path) -> Result<String, Problems> {
-    file::read_any(path).map_err(|why| whole(path, format!("cannot be read: {why}")))
+fn text_of(path: &Path) -> Result<(String, Option<FileMark>), Problems> {
+    file::read_any(path).map_err(|why| {
+        let mut sources = Sources::default();
+        sources.add_file(path.to_owned(), None);
+        whole(path, format!("cannot be read: {why}")).of(sources)
+    })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 /// Parses a configuration from a text. `path` is its name in messages, and relative paths start
@@ -108,26 +148,25 @@ pub fn parse(
     env: &dyn Fn(&str) -> Option<String>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Problems> {
-    read_text(text, path, path.parent().unwrap_or(Path::new("")), env, unknown_keys)
+    read_text(&Root { text, name: path, folder: folder_of(path), file: None }, env, unknown_keys)
 }
 
-fn read_text(
-    text: &str,
-    name: &Path,
-    folder: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
+fn read_text<'a>(
+    root: &Root<'a>,
+    env: &'a dyn Fn(&str) -> Option<String>,
     unknown_keys: UnknownKeys,
 ) -> Result<Config, Problems> {
-    let doc = Doc::new(name, folder, Some(env), unknown_keys);
-    let root = include::gather(&doc, text);
+    let doc = root.doc(env, unknown_keys);
+    let root = include::gather(&doc, root.text);
     let config = root.as_ref().map(|root| read(&doc, root));
+    let (hash, sources) = (doc.hash_so_far(), doc.sources());
     let (problems, warnings) = doc.reported();
     match config {
-        Some(mut config) if problems.is_empty() => {
-            config.warnings = warnings.iter().map(Problem::to_string).collect();
-            Ok(config)
+        Some(config) if problems.is_empty() => {
+            let warnings = warnings.iter().map(Problem::to_string).collect();
+            Ok(Config { warnings, hash, sources, ..config })
         }
-        _ => Err(problems),
+        _ => Err(problems.of(sources)),
     }
 }
 
@@ -190,6 +229,8 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
         connections,
         specs: specs.flatten(),
         warnings: Vec::new(),
+        hash: String::new(),
+        sources: Sources::default(),
     };
     root.finish();
     config

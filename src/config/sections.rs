@@ -3,6 +3,7 @@
 
 pub use self::admin::Admin;
 pub(super) use self::admin::admin;
+pub(crate) use self::admin::usable_token;
 pub use self::aws::Aws;
 pub(super) use self::aws::{aws, endpoints_of_the_environment};
 pub use self::ca::Ca;

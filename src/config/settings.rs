@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::connection::{ConnId, ConnSpec};
 use super::listen::Listen;
 use super::sections::{Admin, Aws, Credentials, Limits, Log, SpecsTable, Upstream};
+use super::sources::Sources;
 use super::users::{AnyUser, Holder, User};
 use super::value::BEFORE_CONN_ID;
 
@@ -36,6 +37,11 @@ pub struct Config {
     pub any_user: Option<Arc<AnyUser>>,
     /// Oddities that are no problems, each as `FILE:LINE: KEY: what`; to be logged once at start.
     pub warnings: Vec<String>,
+    /// The first 12 hexadecimal digits of a SHA-256 over the texts of the file and of those that it
+    /// includes, before variables are put in.
+    pub hash: String,
+    /// The files that were read, to notice when they change.
+    pub sources: Sources,
 }
 
 impl Config {

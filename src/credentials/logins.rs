@@ -40,6 +40,7 @@ pub(crate) struct Logins {
     calls: Arc<Calls>,
     stored: Arc<Cache<StoreReader>>,
     base: Arc<Cache<WhoAmI>>,
+    sessions: Arc<Cache<Roles>>,
     endpoints: Arc<Cache<EndpointFinder>>,
     minted: Arc<Cache<Minter>>,
     /// Which of the minted logins each connection uses.
@@ -57,33 +58,33 @@ impl Logins {
     ) -> Arc<Self> {
         let calls = Arc::new(Calls::new(base, settings.timeout, observer));
         let clock = &calls.correct(clock);
-        // A flight that another one waits for ends a little before that one, so that the error
-        // names the call that was not answered.
-        let policy = |refresh, tenths| Policy {
-            refresh,
-            margin: settings.refresh_margin,
-            min_life: settings.refresh_margin.min(SHORTEST_LIFE / 4),
-            negative_ttl: settings.negative_ttl,
-            timeout: settings.timeout / 10 * tenths,
-            cap: CAP,
-        };
-        let on_access = |max_age| Refresh::OnAccess { max_age, stale_if_error: STALE_IF_ERROR };
-        let store_reader = StoreReader(Arc::clone(&calls));
-        let stored = cache(store_reader, policy(on_access(STORED_MAX_AGE), 8), clock, control);
-        let who_am_i = WhoAmI(Arc::clone(&calls));
-        let base = cache(who_am_i, policy(on_access(BASE_MAX_AGE), 8), clock, control);
+        let policies = Policies::of(settings);
+        let stored = cache(StoreReader(Arc::clone(&calls)), policies.stored, clock, control);
+        let base = cache(WhoAmI(Arc::clone(&calls)), policies.base, clock, control);
         let roles = Roles {
             calls: Arc::clone(&calls),
             stored: Arc::clone(&stored),
             base: Arc::clone(&base),
             clock: Arc::clone(clock),
         };
-        let sessions = cache(roles, policy(Refresh::Ahead, 9), clock, control);
+        let sessions = cache(roles, policies.sessions, clock, control);
         let finder = EndpointFinder { calls: Arc::clone(&calls), sessions: Arc::clone(&sessions) };
-        let endpoints = cache(finder, policy(on_access(ENDPOINT_MAX_AGE), 10), clock, control);
-        let minter = Minter { calls: Arc::clone(&calls), sessions };
-        let minted = cache(minter, policy(Refresh::Ahead, 10), clock, control);
-        Arc::new(Self { calls, stored, base, endpoints, minted, in_use: InUse::default() })
+        let endpoints = cache(finder, policies.endpoints, clock, control);
+        let minter = Minter { calls: Arc::clone(&calls), sessions: Arc::clone(&sessions) };
+        let minted = cache(minter, policies.minted, clock, control);
+        Arc::new(Self { calls, stored, base, sessions, endpoints, minted, in_use: InUse::default() })
+    }
+
+    /// Puts other time-outs and lifetimes in force. What is held stays held as far as they allow,
+    /// and flights go on.
+    pub(crate) fn adopt(&self, settings: &Credentials) {
+        self.calls.set_flight(settings.timeout);
+        let policies = Policies::of(settings);
+        self.stored.set_policy(policies.stored);
+        self.base.set_policy(policies.base);
+        self.sessions.set_policy(policies.sessions);
+        self.endpoints.set_policy(policies.endpoints);
+        self.minted.set_policy(policies.minted);
     }
 
     /// The way to call AWS, for values that are read besides logins.
@@ -180,8 +181,8 @@ impl Logins {
         })
     }
 
-    /// When the first of the logins expires that are held for a connection. `None`: none is held, or
-    /// its password is a stored one.
+    /// When the first of the logins expires that are held for a connection. `None`: none is held,
+    /// or its password is a stored one.
     pub(crate) fn expires(&self, conn_id: &ConnId) -> Option<SystemTime> {
         let mut first: Option<SystemTime> = None;
         self.in_use.retain(conn_id, |key| {
@@ -260,6 +261,38 @@ impl Logins {
             Err(what) => what,
         };
         Err(AwsError::Unusable { call: stored_at.call(), what }.into())
+    }
+}
+
+/// The policies of the caches, by `[credentials]`.
+struct Policies {
+    stored: Policy,
+    base: Policy,
+    sessions: Policy,
+    endpoints: Policy,
+    minted: Policy,
+}
+
+impl Policies {
+    fn of(settings: &Credentials) -> Self {
+        // A flight that another one waits for ends a little before that one, so that the error
+        // names the call that was not answered.
+        let policy = |refresh, tenths| Policy {
+            refresh,
+            margin: settings.refresh_margin,
+            min_life: settings.refresh_margin.min(SHORTEST_LIFE / 4),
+            negative_ttl: settings.negative_ttl,
+            timeout: settings.timeout / 10 * tenths,
+            cap: CAP,
+        };
+        let on_access = |max_age| Refresh::OnAccess { max_age, stale_if_error: STALE_IF_ERROR };
+        Self {
+            stored: policy(on_access(STORED_MAX_AGE), 8),
+            base: policy(on_access(BASE_MAX_AGE), 8),
+            sessions: policy(Refresh::Ahead, 9),
+            endpoints: policy(on_access(ENDPOINT_MAX_AGE), 10),
+            minted: policy(Refresh::Ahead, 10),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::secret::{Secret, SecretBytes};
 
 /// A password's SCRAM-SHA-256 verifier. `Debug` shows the iterations only: who has the rest can
 /// guess at the password, and with `server_key` play the server.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Verifier {
     /// PBKDF2 rounds, 1–1,000,000: each login costs as many.
     pub iterations: u32,

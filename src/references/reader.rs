@@ -37,6 +37,12 @@ impl References {
         Self { store, files: Arc::new(Files::new()), timeout, reported_plain: Arc::default() }
     }
 
+    /// Makes a reader for the next configuration. Reads of files that hang keep their turns in both,
+    /// and what was reported is not reported again.
+    pub(crate) fn by_another(&self, store: Arc<StoreReader>, timeout: Duration) -> Self {
+        Self { store, timeout, ..self.clone() }
+    }
+
     /// Reads the text that a reference leads to now.
     ///
     /// # Errors

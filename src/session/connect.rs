@@ -30,7 +30,7 @@ pub(super) async fn connect(
         session.happened(&Event::CredentialAwaited);
         let opening = {
             let _waiting = shared.metrics.wait_for_credential();
-            shared.logins.open(spec, owner).await
+            live.logins.open(spec, owner).await
         };
         let opening = opening.map_err(|source| CredentialError { conn_id: spec.id.clone(), source })?;
         let (host, database) = (opening.addr.host.as_str(), opening.database.as_str());
@@ -45,10 +45,10 @@ pub(super) async fn connect(
         let dialling = route.open(&opening.login, &opening.database, parameters, &on_step);
         let dialled = timeout_at(deadline, dialling).await;
         match dialled.map_err(|source| SessionError::LoginTimeout { conn_id: spec.id.clone(), source })? {
-            Err(error) if error.is_login_refused() && shared.logins.refused(&opening) && !is_retry => {
+            Err(error) if error.is_login_refused() && live.logins.refused(&opening) && !is_retry => {
                 session.happened(&Event::CredentialRefused(&error));
             }
-            Err(error) if error.is_misled() && !is_retry && shared.logins.moved(&opening) => {
+            Err(error) if error.is_misled() && !is_retry && live.logins.moved(&opening) => {
                 session.happened(&Event::WarehouseMoved(&error));
             }
             Err(error) => return Err(failed(error).into()),

@@ -20,8 +20,8 @@ pub(super) enum Event<'a> {
     /// The socket could not be used: the connection is over before it began.
     Lost(&'a io::Error),
     /// The client's address is known: the socket's, or that which a load balancer's PROXY header
-    /// names. Happens once to every connection, before TLS.
-    Located(SocketAddr),
+    /// names, with the VPC endpoint there. Happens once to every connection, before TLS.
+    Located { address: SocketAddr, vpc_endpoint: Option<&'a str> },
     /// The client has sent its startup message. `known_as` is the user's name, or what stands for a
     /// name that nobody has: people type passwords there. `tls`: `None` in clear.
     Asked { known_as: &'a str, startup: &'a StartupParams, tls: Option<Negotiated> },
@@ -44,7 +44,8 @@ pub(super) enum Event<'a> {
     WarehouseMoved(&'a UpstreamError),
     /// The warehouse is ready for queries, and the client has been told.
     Started(&'a UpstreamConn),
-    /// The client is an operator, and its console begins.
+    /// The client is an operator, and has been told that its console is ready.
+    #[allow(dead_code, reason = "under construction: issue 13")]
     ConsoleOpened,
     /// The login has come to nothing.
     Refused(&'a SessionError),

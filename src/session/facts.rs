@@ -25,6 +25,8 @@ pub struct Facts {
     pub listener: SocketAddr,
     /// The client's TLS version and cipher. `None`: in clear, or not known yet.
     pub tls: Option<Negotiated>,
+    /// The VPC endpoint that the client came through (`vpce-…`), by a PROXY header.
+    pub vpc_endpoint: Option<Box<str>>,
     /// When the connection was accepted.
     pub accepted: Instant,
     /// How far the session has come.
@@ -66,16 +68,17 @@ pub enum Stage {
     AwaitsWarehouse,
     /// Bytes are relayed, since then.
     Relays(Instant),
-    /// The session is an operator's console, since then.
-    Console(Instant),
+    /// The session is an operator's console.
+    Console,
 }
 
 impl Stage {
-    /// When the session was ready for queries, or the console for commands. `None`: it is not yet.
+    /// When the session was ready for queries. `None`: it is not yet, or is no session of a
+    /// warehouse.
     pub(crate) fn ready_since(self) -> Option<Instant> {
         match self {
-            Self::Relays(since) | Self::Console(since) => Some(since),
-            Self::LoggingIn | Self::AwaitsCredential | Self::AwaitsWarehouse => None,
+            Self::Relays(since) => Some(since),
+            Self::LoggingIn | Self::AwaitsCredential | Self::AwaitsWarehouse | Self::Console => None,
         }
     }
 }
@@ -89,6 +92,7 @@ impl Facts {
             client_port: address.port(),
             listener,
             tls: None,
+            vpc_endpoint: None,
             accepted,
             stage: Stage::LoggingIn,
             user: Box::default(),
@@ -114,7 +118,10 @@ impl Facts {
     /// Takes in what an event says.
     pub(super) fn note(&mut self, event: &Event<'_>) {
         match event {
-            Event::Located(address) => (self.client, self.client_port) = (address.ip().to_canonical(), address.port()),
+            Event::Located { address, vpc_endpoint } => {
+                (self.client, self.client_port) = (address.ip().to_canonical(), address.port());
+                self.vpc_endpoint = vpc_endpoint.map(Into::into);
+            }
             Event::Asked { known_as, startup, tls } => {
                 self.tls = *tls;
                 self.user = (*known_as).into();
@@ -146,12 +153,7 @@ impl Facts {
                 self.timings.end(self.accepted);
                 self.stage = Stage::Relays(Instant::now());
             }
-            Event::ConsoleOpened => {
-                self.conn_id = Some(ConnId::of_console());
-                self.timings.enter(None);
-                self.timings.end(self.accepted);
-                self.stage = Stage::Console(Instant::now());
-            }
+            Event::ConsoleOpened => self.stage = Stage::Console,
             Event::Refused(error) => {
                 self.timings.end(self.accepted);
                 if let Some(conn_id) = error.conn_id() {

@@ -25,7 +25,7 @@ pub(super) fn note(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>, 
         Event::Panicked => errors.keep(id, &facts(), "", "internal error: a session panicked"),
         Event::Lost(error) => errors.keep(id, &facts(), "", &format!("the connection was lost: {error}")),
         Event::Accepted
-        | Event::Located(_)
+        | Event::Located { .. }
         | Event::Asked { .. }
         | Event::Proved(_)
         | Event::Permitted(_)

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 
 use crate::client_auth::Accounts;
 use crate::config::Config;
+use crate::credentials::Logins;
 use crate::limits::ClientLimits;
 use crate::relay::SessionLimits;
+use crate::secret::Secret;
 use crate::spec::Specs;
 use crate::startup::tls::ServerTls;
 use crate::upstream::Routes;
@@ -19,25 +22,27 @@ use crate::upstream::Routes;
 /// The acceptor holds the current value behind an `ArcSwap` and gives it to each connection as it
 /// comes. A login keeps the value that it began with to its end, so that it never sees half of one
 /// configuration and half of another; a session that is relayed keeps [`Live::relay`] alone. The
-/// task that reads references holds the value that it renews. The last of them to let go drops it.
+/// task that reads references holds the value that it renews. The reload that has replaced a value
+/// holds it too, until nobody else does, and drops it on a thread of its own.
 ///
-/// Not all of a configuration is here, and what is not stays as it was at the start: time-outs and
-/// lifetimes of credentials, and the identity that asks for them ([`Shared::logins`]); the list of
-/// references that are read again, with their time-out (`App`); the log's level and format; the
-/// listeners.
-///
-/// [`Shared::logins`]: super::Shared::logins
+/// Not all of a configuration is here: the task that reads references again is swapped beside it
+/// (`app::reload`), the log's level is the process's, and addresses stay as they were bound.
 pub(crate) struct Live {
-    /// The configuration itself, which operators are shown.
+    /// The configuration itself.
     pub(crate) config: Arc<Config>,
+    /// The token of the admin address. Empty: there is none, or it has not been read yet.
+    pub(crate) admin_token: ArcSwapOption<Secret>,
+    /// The credentials that are held, and the fetches under way. These run on the control thread;
+    /// sessions wait for them. The next configuration goes on with them, unless `[aws]` changes.
+    pub(crate) logins: Arc<Logins>,
     /// The listener's certificates, and whether clients have to ask for TLS.
     pub(crate) tls: ServerTls,
     /// The networks of the load balancers: PROXY headers from there are believed.
     pub(crate) balancers: Vec<IpNet>,
     /// The users, and how each of them proves itself.
     pub(crate) accounts: Accounts,
-    /// The connections, and lava's table with the items of it that are held: beside a new value the
-    /// table is read anew.
+    /// The connections, and lava's table with the items of it that are held. The next configuration
+    /// goes on with the table, if table, bounds and `[aws]` stay as they are.
     pub(crate) specs: Specs,
     /// How warehouses are reached.
     pub(crate) routes: Routes,

@@ -26,13 +26,14 @@ use crate::telemetry::{LineKind, Repeats, Verdict};
 pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>, repeats: &Repeats) {
     match event {
         Event::Accepted
-        | Event::Located(_)
+        | Event::Located { .. }
         | Event::Asked { .. }
         | Event::Proved(_)
         | Event::Permitted(_)
         | Event::CredentialAwaited
         | Event::Dialled { .. }
-        | Event::Dial(_) => {}
+        | Event::Dial(_)
+        | Event::ConsoleOpened => {}
         Event::Admitted => {
             let facts = facts();
             let (user, conn_id) = (Some(&*facts.user), Some(facts.conn_id()));
@@ -48,7 +49,7 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
             Line { error: Some(&error), ..Line::default() }
                 .write(Level::DEBUG, "the warehouse is not where AWS said: asking again");
         }
-        Event::Started(_) | Event::ConsoleOpened => {
+        Event::Started(_) => {
             let facts = facts();
             with_all(id, &facts, |line| line.timed(&facts).write(Level::INFO, "session started"));
         }

@@ -1,17 +1,18 @@
 //! What the steps of a login work with.
 
+use std::ptr;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::timeout;
 
 use super::error::SessionError;
 use super::live::Live;
 use super::registry::Session;
+use super::revoked::permission;
 use super::shared::Shared;
-use crate::config::ConnId;
-use crate::operations::SharedOperations;
-use crate::startup::Client;
-use crate::stop::Phase;
+use crate::spec::Permission;
+use crate::stop::{Order, Phase};
 
 /// How long a connection that has not said what it wants is kept when we shut down.
 const SILENT_GRACE: Duration = Duration::from_secs(1);
@@ -23,34 +24,32 @@ pub(super) struct Login<'s> {
     pub(super) shared: &'s Shared,
     /// The configuration at the time when the client connected.
     pub(super) live: &'s Live,
+    /// The configuration of now.
+    pub(super) current: &'s ArcSwap<Live>,
     /// The session that the login is to lead to.
     pub(super) session: &'s Session,
-    /// What a console may ask and do.
-    pub(super) operations: &'s SharedOperations,
 }
 
 impl Login<'_> {
-    /// Whether the client names the console, which it may not be allowed to use. `port_of` is the
-    /// connection that has the port to itself.
-    pub(super) fn is_for_console(&self, client: &Client, port_of: Option<&ConnId>) -> bool {
-        let startup = &client.startup;
-        let Some(user) = startup.user() else { return false };
-        let asked = self
-            .live
-            .specs
-            .asked(port_of, client.server_name(), user.conn_id(), startup.database());
-        asked.name() == ConnId::CONSOLE
+    /// Tells the session to end, if another configuration has been swapped in since the client
+    /// connected, and gives it no right. The reload itself ends those sessions alone that had come
+    /// as far as a connection.
+    pub(super) fn judge_again(&self) {
+        let current = self.current.load();
+        if !ptr::eq(&raw const **current, self.live) && permission(&current, &self.session.facts()) == Permission::Lost
+        {
+            self.session.stop().give(Order::Revoke);
+        }
     }
 
-    /// Does a step, unless the session is told meanwhile to end as soon as `phase` says.
+    /// Does a step, unless the session is told to end meanwhile.
     pub(super) async fn unless_ended<T>(
         &self,
-        phase: Phase,
         step: impl Future<Output = Result<T, SessionError>>,
     ) -> Result<T, SessionError> {
         tokio::select! {
             outcome = step => outcome,
-            order = self.session.stop().reached(phase) => Err(order.into()),
+            order = self.session.stop().reached(Phase::WhenIdle) => Err(order.into()),
         }
     }
 

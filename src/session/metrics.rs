@@ -33,7 +33,7 @@ pub(super) fn record(metrics: &Metrics, facts: &Facts, event: &Event<'_>) {
             of.ends.count(End::Error);
         }
         Event::Lost(_)
-        | Event::Located(_)
+        | Event::Located { .. }
         | Event::Asked { .. }
         | Event::Proved(_)
         | Event::Permitted(_)

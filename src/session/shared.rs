@@ -8,7 +8,6 @@ use super::errors::Errors;
 use super::outcomes::Outcomes;
 use super::registry::Sessions;
 use crate::cancel::CancelKeys;
-use crate::credentials::Logins;
 use crate::limits::bans::Bans;
 use crate::limits::caps::Caps;
 use crate::limits::handshakes::Handshakes;
@@ -19,7 +18,7 @@ use crate::upstream::Paths;
 
 /// The parts that are made once and live as long as the process: what they remember stays when the
 /// configuration is swapped. Limits are not here but in [`Live`](super::Live), and come with each
-/// call; [`Shared::logins`] alone has settings, those of the first configuration.
+/// call.
 ///
 /// `App`, the acceptor and every session hold it. No field is ever replaced; each guards its own
 /// state, with locks that are held for a few lines.
@@ -36,10 +35,6 @@ pub(crate) struct Shared {
     pub(crate) fake_salt_key: hmac::Key,
     /// Wrong proofs, and who is kept away for them.
     pub(crate) bans: Bans,
-    /// The credentials that are held, and the fetches under way. These run on the control thread;
-    /// sessions wait for them. It has `[credentials]` (time-outs, lifetimes) and `[aws]` (identity,
-    /// endpoints) of the first configuration, which no swap changes yet.
-    pub(crate) logins: Arc<Logins>,
     /// The connections that operators let no new logins to.
     pub(crate) disabled: Disabled,
     /// The last logins to each connection; the registry notes them.

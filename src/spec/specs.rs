@@ -16,7 +16,7 @@ use crate::wire::refusal::HINT_NAMES;
 pub(crate) struct Specs {
     /// The connections of the configuration file.
     pub(super) file: Catalog,
-    table: Option<SpecTable>,
+    table: Option<Arc<SpecTable>>,
     /// The suffix of TLS server names that begin with a conn_id, in lower case.
     sni_suffix: Option<String>,
 }
@@ -43,10 +43,15 @@ impl Specs {
     /// server names in lower case.
     pub(crate) fn new(
         file: BTreeMap<ConnId, Arc<ConnSpec>>,
-        table: Option<SpecTable>,
+        table: Option<Arc<SpecTable>>,
         sni_suffix: Option<String>,
     ) -> Self {
         Self { file: Catalog::new(file), table, sni_suffix }
+    }
+
+    /// Lava's table, if the configuration has one.
+    pub(crate) fn table(&self) -> Option<&Arc<SpecTable>> {
+        self.table.as_ref()
     }
 
     /// Finds out how a client names the connection that it wants: by its port, by a TLS server name
@@ -105,7 +110,10 @@ impl Specs {
 
     /// The connections of lava's table that are held, in no order.
     pub(crate) fn held(&self) -> Vec<Arc<ConnSpec>> {
-        self.table.as_ref().map(SpecTable::held).unwrap_or_default()
+        self.table
+            .as_ref()
+            .map(|table| table.held())
+            .unwrap_or_default()
     }
 
     /// Whether there is a connection of this name, or lava's table may have one.

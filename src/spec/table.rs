@@ -47,6 +47,9 @@ pub(super) type Item = Option<BTreeMap<String, ItemValue>>;
 pub(super) trait Items: Send + Sync {
     /// Reads the item of this name, if there is one.
     fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, AwsError>>;
+
+    /// Sets the time-out of reads that begin from now on.
+    fn set_timeout(&self, _timeout: Duration) {}
 }
 
 /// The items of a table in DynamoDB.
@@ -97,17 +100,25 @@ impl SpecTable {
         (negative_ttl, timeout): (Duration, Duration),
     ) -> Self {
         let (name, bounds) = (settings.dynamodb_table.clone(), Arc::clone(&settings.bounds));
-        let policy = Policy {
-            refresh: Refresh::OnAccess { max_age: settings.refresh, stale_if_error: STALE_FOR },
-            margin: Duration::ZERO,
-            min_life: Duration::ZERO,
-            negative_ttl,
-            timeout,
-            cap: CAP,
-        };
+        let policy = policy(settings.refresh, (negative_ttl, timeout));
         let reader = Arc::new(Reader { items, settings, clock: Arc::clone(clock), seen: Mutex::default() });
         let items = Cache::new(Arc::clone(&reader), Arc::clone(clock), control.clone(), policy, Jitter::random());
         Self { name, bounds, items, reader, unknown_names: UnknownNames::default() }
+    }
+
+    /// Whether what is held of the table is what these settings would make of it: the times alone
+    /// may differ.
+    pub(crate) fn suits(&self, settings: &SpecsTable) -> bool {
+        let own = &self.reader.settings;
+        (&own.dynamodb_table, own.password_duration, &own.bounds)
+            == (&settings.dynamodb_table, settings.password_duration, &settings.bounds)
+    }
+
+    /// Puts other times in force. Items that are held stay held as far as they allow.
+    pub(crate) fn adopt(&self, refresh: Duration, (negative_ttl, timeout): (Duration, Duration)) {
+        self.reader.items.set_timeout(timeout);
+        self.items
+            .set_policy(policy(refresh, (negative_ttl, timeout)));
     }
 
     /// Whether the table may have an item of this name, by the bounds of the configuration.
@@ -132,6 +143,14 @@ impl SpecTable {
     /// The error of the call.
     pub(crate) async fn read(&self, conn_id: &ConnId) -> Result<Arc<Found>, Arc<AwsError>> {
         self.items.get(conn_id).await
+    }
+
+    /// Reads the item of this name, unless that was done within `max_age`. Cancel safe.
+    ///
+    /// # Errors
+    /// The error of the call, or the one that is remembered of an earlier call.
+    pub(super) async fn read_again(&self, conn_id: &ConnId, max_age: Duration) -> Result<Arc<Found>, Arc<AwsError>> {
+        self.items.get_no_older(conn_id, max_age).await
     }
 
     /// The spec of this name, if the table has one. A user that has asked for too many unknown
@@ -163,6 +182,18 @@ impl SpecTable {
     }
 }
 
+/// When items are read again and forgotten.
+fn policy(refresh: Duration, (negative_ttl, timeout): (Duration, Duration)) -> Policy {
+    Policy {
+        refresh: Refresh::OnAccess { max_age: refresh, stale_if_error: STALE_FOR },
+        margin: Duration::ZERO,
+        min_life: Duration::ZERO,
+        negative_ttl,
+        timeout,
+        cap: CAP,
+    }
+}
+
 impl Items for Dynamo {
     fn item<'a>(&'a self, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Item, AwsError>> {
         async move {
@@ -181,6 +212,10 @@ impl Items for Dynamo {
             self.calls.make(&call, (None, None), None, send, read).await
         }
         .boxed()
+    }
+
+    fn set_timeout(&self, timeout: Duration) {
+        self.calls.set_wait(timeout);
     }
 }
 

@@ -83,7 +83,7 @@ impl Rig {
         };
         let times = (secs(10), secs(5));
         let table = SpecTable::over(Box::new(Arc::clone(&fake)), settings, &clock, &Handle::current(), times);
-        Self { fake, specs: Specs::new(file, Some(table), None) }
+        Self { fake, specs: Specs::new(file, Some(Arc::new(table)), None) }
     }
 
     /// The configuration alone: each with its database, and whether it is enabled.

@@ -71,6 +71,8 @@ pub(super) struct HandshakeSettings {
 /// The parts that settings are made of.
 #[derive(Clone)]
 struct Parts {
+    /// The texts that the others were made of, for the next configuration.
+    pem: ListenerPem,
     certificate: CertifiedKey,
     /// `None`: clients are not asked for certificates.
     clients: Option<Clients>,
@@ -133,7 +135,7 @@ impl ServerTls {
         let required = listen.tls == TlsMode::Require;
         let clients = pem.clients.as_ref().map(Clients::new).transpose()?;
         let channel_binding = listen.channel_binding;
-        let parts = Parts { certificate: pair, clients, channel_binding };
+        let parts = Parts { pem: pem.clone(), certificate: pair, clients, channel_binding };
         let settings = match listen.tls {
             TlsMode::Disable => None,
             TlsMode::Require | TlsMode::Prefer => Some(ArcSwap::from_pointee(HandshakeSettings::new(&parts)?)),
@@ -161,6 +163,11 @@ impl ServerTls {
         self.reported.report(&terms, self.clock.now(), is_read);
     }
 
+    /// The texts that the settings of now were made of.
+    pub(crate) fn pem(&self) -> ListenerPem {
+        self.parts.lock().pem.clone()
+    }
+
     /// The settings for a client that connects now.
     pub(super) fn settings(&self) -> Option<Arc<HandshakeSettings>> {
         self.settings.as_ref().map(ArcSwap::load_full)
@@ -178,9 +185,16 @@ impl ServerTls {
         match (renewed, &mut new.clients) {
             (Renewed::Identity(cert, key), _) => {
                 new.certificate = Identity::read(cert, key)?.pair;
+                new.pem.identity = Some(IdentityPem { cert: (*cert).clone(), key: (*key).clone() });
             }
-            (Renewed::ClientCa(pem), Some(clients)) => clients.trust(pem)?,
-            (Renewed::ClientCrl(pem), Some(clients)) => clients.revoke(pem)?,
+            (Renewed::ClientCa(pem), Some(clients)) => {
+                clients.trust(pem)?;
+                new.pem.trust(pem);
+            }
+            (Renewed::ClientCrl(pem), Some(clients)) => {
+                clients.revoke(pem)?;
+                new.pem.revoke(pem);
+            }
             (Renewed::ClientCa(_) | Renewed::ClientCrl(_), None) => {}
         }
         let made = Arc::new(HandshakeSettings::new(&new)?);
@@ -195,7 +209,7 @@ impl ServerTls {
 }
 
 impl HandshakeSettings {
-    fn new(Parts { certificate, clients, channel_binding }: &Parts) -> Result<Self, ServerTlsError> {
+    fn new(Parts { certificate, clients, channel_binding, .. }: &Parts) -> Result<Self, ServerTlsError> {
         let end_point = match channel_binding {
             ChannelBinding::Auto => certificate.cert.first().and_then(end_point),
             ChannelBinding::Off => None,

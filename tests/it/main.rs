@@ -48,6 +48,7 @@ mod notice;
 mod readme;
 mod references;
 mod relay;
+mod reload;
 mod rights;
 mod sample;
 mod scram_plus;

@@ -92,7 +92,7 @@ async fn a_hangup_ends_nothing() {
     let (world, mut proxy) = start("").await;
     let mut idle = session(&world, &proxy).await;
     proxy.signal("HUP").await;
-    proxy.wait_for_log("reload is not yet supported").await;
+    proxy.wait_for_log("config changed").await;
     idle.query("select 1").await;
     assert!(idle.until(b'Z').await.iter().any(|(tag, _)| *tag == b'D'));
 }

@@ -2,6 +2,7 @@
 //! derivations run at once, and which of them waits for which.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use thiserror::Error;
@@ -32,21 +33,22 @@ pub(super) struct Derivations {
     /// The derivations of passwords that clients send: no more at once than there are cores, and
     /// one of each address. The others of an address wait in a queue of its own, so a crowd at one
     /// address keeps nobody else waiting.
-    of_clients: Lanes<IpAddr>,
+    of_clients: Arc<Lanes<IpAddr>>,
     /// The derivations of passwords that references lead to: one at a time, however many are new.
-    of_references: Lanes<()>,
+    of_references: Arc<Lanes<()>>,
 }
 
 impl Derivations {
     /// Starts with no derivation under way. `salt_key` is the key that the salts of unknown users
-    /// are made by.
-    pub(super) fn new(salt_key: hmac::Key) -> Self {
+    /// are made by. Beside `before`, those of an earlier configuration, the bounds hold for both
+    /// together.
+    pub(super) fn new(salt_key: hmac::Key, before: Option<&Self>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            fakes: Fakes::new(salt_key),
-            of_clients: Lanes::new("client-password", 1, cores),
-            of_references: Lanes::new("own-password", 1, 1),
-        }
+        let (of_clients, of_references) = match before {
+            Some(before) => (Arc::clone(&before.of_clients), Arc::clone(&before.of_references)),
+            None => (Arc::new(Lanes::new("client-password", 1, cores)), Arc::new(Lanes::new("own-password", 1, 1))),
+        };
+        Self { fakes: Fakes::new(salt_key), of_clients, of_references }
     }
 
     /// Finds the index of the verifier whose password a client at `from` has sent.
@@ -121,7 +123,7 @@ mod tests {
     /// Issue 11, A4: a crowd at one address stood ahead of everybody in the queue that all share.
     #[tokio::test]
     async fn key_derivations_of_one_address_wait_for_each_other_alone() {
-        let derivations = Derivations::new(hmac::Key::new(hmac::HMAC_SHA256, b"test"));
+        let derivations = Derivations::new(hmac::Key::new(hmac::HMAC_SHA256, b"test"), None);
         let verifiers = derivations.fakes.verifiers("a", 1);
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let check =

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::derive::{AccountsError, Derivations};
 use crate::client_auth::verifiers::Verifiers;
-use crate::config::{Password, User};
+use crate::config::{Password, Proof, StoredPassword, User};
 
 /// A user that is proved by a password.
 pub(super) struct Entry {
@@ -22,9 +22,45 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Starts without verifiers: no password counts before [`Entry::derive`].
-    pub(super) fn new(user: Arc<User>, passwords: impl Iterator<Item = Password>) -> Self {
-        Self { user, passwords: Mutex::new(passwords.collect()), verifiers: ArcSwapOption::empty() }
+    /// Makes verifiers of those passwords that are there. What the entry of an earlier
+    /// configuration has read of the same references is taken over, and its verifiers too if the
+    /// passwords are the same: to derive them takes long.
+    pub(super) async fn new(
+        name: &str,
+        user: &Arc<User>,
+        stored: &[StoredPassword],
+        before: Option<&Self>,
+        derivations: &Derivations,
+    ) -> Result<Self, AccountsError> {
+        let read_before = match before {
+            Some(before) => Some((before, before.passwords.lock().await.clone())),
+            None => None,
+        };
+        let passwords: Vec<_> = stored
+            .iter()
+            .map(|stored| {
+                let known = read_before
+                    .as_ref()
+                    .filter(|_| matches!(stored.password, Password::Remote(_)))
+                    .and_then(|(before, passwords)| before.read_from(stored, passwords));
+                known.unwrap_or(&stored.password).clone()
+            })
+            .collect();
+        let verifiers = match &read_before {
+            Some((before, same)) if *same == passwords => before.verifiers(),
+            _ => derivations.verifiers(name, &passwords).await?.map(Arc::new),
+        };
+        let (user, passwords) = (Arc::clone(user), Mutex::new(passwords));
+        Ok(Self { user, passwords, verifiers: ArcSwapOption::new(verifiers) })
+    }
+
+    /// The one of these passwords of this entry that the reference of another entry led to.
+    fn read_from<'p>(&self, other: &StoredPassword, passwords: &'p [Password]) -> Option<&'p Password> {
+        let Proof::Passwords(stored) = &self.user.proof else { return None };
+        let at = stored
+            .iter()
+            .position(|stored| stored.from.is_some() && stored.from == other.from)?;
+        passwords.get(at)
     }
 
     /// The verifiers that logins are checked against. `None`: all passwords of the user are kept at
@@ -33,30 +69,25 @@ impl Entry {
         self.verifiers.load_full()
     }
 
-    /// Makes verifiers of those passwords that are there.
-    pub(super) async fn derive(&self, name: &str, derivations: &Derivations) -> Result<(), AccountsError> {
-        let passwords = self.passwords.lock().await;
-        let verifiers = derivations.verifiers(name, &passwords).await?;
-        self.verifiers.store(verifiers.map(Arc::new));
-        Ok(())
-    }
-
-    /// Replaces the password at this index, and makes verifiers of all. Where that fails the old
-    /// one stays.
+    /// Replaces the password at this index, and makes verifiers of all. Returns whether it is
+    /// another password than before. Where that fails the old one stays.
     pub(super) async fn renew(
         &self,
         name: &str,
         index: usize,
         password: Password,
         derivations: &Derivations,
-    ) -> Result<(), AccountsError> {
+    ) -> Result<bool, AccountsError> {
         let mut passwords = self.passwords.lock().await;
         let mut renewed = passwords.clone();
-        let Some(replaced) = renewed.get_mut(index) else { return Ok(()) };
+        let Some(replaced) = renewed.get_mut(index) else { return Ok(false) };
+        if *replaced == password {
+            return Ok(false);
+        }
         *replaced = password;
         let verifiers = derivations.verifiers(name, &renewed).await?;
         self.verifiers.store(verifiers.map(Arc::new));
         *passwords = renewed;
-        Ok(())
+        Ok(true)
     }
 }

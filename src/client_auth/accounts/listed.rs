@@ -42,9 +42,12 @@ pub(super) enum Lookup {
 }
 
 impl Listed {
-    /// Starts with nobody, until [`Listed::renew`].
-    pub(super) fn new(any: Arc<AnyUser>) -> Self {
-        Self { any, by_name: ArcSwapOption::empty() }
+    /// Starts with the users that an earlier configuration has found below the same path, or else
+    /// with nobody, until [`Listed::renew`].
+    pub(super) fn new(any: Arc<AnyUser>, before: Option<&Self>) -> Self {
+        let same = before.filter(|before| before.any.proof == any.proof);
+        let by_name = same.and_then(|same| same.by_name.load_full());
+        Self { any, by_name: ArcSwapOption::new(by_name) }
     }
 
     /// Looks a name up in the last listing.

@@ -52,7 +52,7 @@ async fn accounts(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
         .into_iter()
         .map(|(name, user)| (name.to_owned(), Arc::new(user)))
         .collect();
-    Accounts::new(&users, None, key(), Arc::new(ManualClock::default()))
+    Accounts::new(&users, None, key(), Arc::new(ManualClock::default()), None)
         .await
         .unwrap()
 }
@@ -64,7 +64,7 @@ async fn with_path(users: impl IntoIterator<Item = (&str, User)>) -> Accounts {
         .map(|(name, user)| (name.to_owned(), Arc::new(user)))
         .collect();
     let any = below_a_path(rights());
-    Accounts::new(&users, Some(&any), key(), Arc::new(SystemClock))
+    Accounts::new(&users, Some(&any), key(), Arc::new(SystemClock), None)
         .await
         .unwrap()
 }
@@ -137,7 +137,7 @@ async fn passwords_prove_nothing_from_the_moment_they_expire() {
     let expiring = Rights { password_expires: Some(end), ..rights() };
     let expiring = User { rights: expiring, ..user(&[verifier("secret", SALT, 7)]) };
     let users = Users::from([("a".to_owned(), Arc::new(expiring))]);
-    let accounts = Accounts::new(&users, None, key(), clock.clone())
+    let accounts = Accounts::new(&users, None, key(), clock.clone(), None)
         .await
         .unwrap();
     assert_eq!(shown(&accounts, "a", "secret").await, Ok(0));
@@ -288,7 +288,7 @@ async fn impossible_names_are_never_looked_up() {
 #[tokio::test]
 async fn unknown_users_are_challenged_like_those_below_the_path() {
     let any = below_a_path(Rights { method: Method::Cleartext, ..rights() });
-    let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock))
+    let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock), None)
         .await
         .unwrap();
     assert_eq!(account_of(&accounts, "nobody").method, Method::Cleartext);

@@ -2,10 +2,15 @@
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::config::file::read_marked;
 use crate::config::keys::UnknownKeys;
 use crate::config::problem::{Problem, Problems};
+use crate::config::sources::{FileMark, Sources};
 use crate::config::tree::Location;
 
 /// Looks up a variable of the environment.
@@ -24,6 +29,9 @@ pub(in crate::config) struct Doc<'a> {
     pub(super) unknown_keys: UnknownKeys,
     problems: RefCell<Vec<(Location, Problem)>>,
     warnings: RefCell<Vec<(Location, Problem)>>,
+    sources: RefCell<Sources>,
+    /// Hashes the texts of the files in their order.
+    hash: RefCell<Context>,
 }
 
 impl<'a> Doc<'a> {
@@ -38,7 +46,50 @@ impl<'a> Doc<'a> {
             unknown_keys,
             problems: RefCell::default(),
             warnings: RefCell::default(),
+            sources: RefCell::default(),
+            hash: RefCell::new(Context::new(&SHA256)),
         }
+    }
+
+    /// Reads a file that the configuration refers to, and notes its state.
+    pub(in crate::config) fn read(&self, path: &Path) -> io::Result<String> {
+        let (text, mark) = read_marked(path).map_or_else(|error| (Err(error), None), |(text, mark)| (Ok(text), mark));
+        self.note_file(path.to_owned(), mark);
+        text
+    }
+
+    /// Notes the state that a file had when it was read.
+    pub(in crate::config) fn note_file(&self, path: PathBuf, mark: Option<FileMark>) {
+        self.sources.borrow_mut().add_file(path, mark);
+    }
+
+    /// Notes a pattern of `include`, with the files that it matched.
+    pub(in crate::config) fn note_pattern(&self, pattern: String, files: Vec<PathBuf>) {
+        self.sources.borrow_mut().add_pattern(pattern, files);
+    }
+
+    /// The files that were read so far.
+    pub(in crate::config) fn sources(&self) -> Sources {
+        self.sources.borrow().clone()
+    }
+
+    /// Takes the text of one of the configuration's own files into the hash, with its length, so
+    /// that no text passes for the end of another.
+    pub(in crate::config) fn hash(&self, text: &str) {
+        let mut hash = self.hash.borrow_mut();
+        hash.update(&text.len().to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+
+    /// The first 12 hexadecimal digits of the hash of all texts so far.
+    pub(in crate::config) fn hash_so_far(&self) -> String {
+        let digest = self.hash.borrow().clone().finish();
+        digest
+            .as_ref()
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// The problems and the warnings, each in the order of files and lines.

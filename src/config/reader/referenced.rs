@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::value::Value;
-use crate::config::file::read_file;
 use crate::config::material::Material;
 use crate::config::value::{self, Parsed, Reference};
 use crate::secret::Secret;
@@ -15,9 +14,10 @@ impl Value<'_> {
     pub(in crate::config) fn referenced(&self, checked: impl Fn(&str) -> Parsed<()>) -> Option<Material> {
         let from = self.anchored(self.parse(value::reference)?);
         let text = match &from {
-            Reference::File(path) => {
-                self.keep(read_file(path).map_err(|why| format!("cannot read {}: {why}", path.display()).into()))?
-            }
+            Reference::File(path) => self.keep(
+                self.read(path)
+                    .map_err(|why| format!("cannot read {}: {why}", path.display()).into()),
+            )?,
             Reference::Env(name) => self.variable(name)?,
             Reference::Remote(_) => return Some(Material { from, text: None }),
         };
@@ -48,7 +48,7 @@ impl Value<'_> {
     /// Reads a file whose path may be a secret by mistake. `absent` is reported where there is no
     /// such file.
     pub(in crate::config) fn secret_file(&self, path: &Path, absent: Option<&'static str>) -> Option<String> {
-        let why = match read_file(path) {
+        let why = match self.read(path) {
             Ok(text) => return Some(text),
             Err(why) => why,
         };
@@ -76,6 +76,11 @@ impl Value<'_> {
             }
             Reference::Env(_) | Reference::Remote(_) => reference,
         }
+    }
+
+    /// Reads a file that this value refers to.
+    pub(in crate::config) fn read(&self, path: &Path) -> std::io::Result<String> {
+        self.doc.read(path)
     }
 
     /// The value of the variable that `env:NAME` names.

@@ -5,7 +5,7 @@ use crate::config::tree::Location;
 use crate::config::value;
 
 /// The keys of `[aws]`.
-#[derive(Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Aws {
     /// The Region. `None`: the SDK's chain decides.
     pub region: Option<String>,

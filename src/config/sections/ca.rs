@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::file::read_file;
 use crate::config::reader::Value;
 use crate::config::value::{self, Reference, Stage, Term};
 
@@ -39,7 +38,7 @@ pub(in crate::config) fn ca(value: &Value<'_>) -> Option<Ca> {
             return None;
         }
     };
-    let pem = match read_file(&path) {
+    let pem = match value.read(&path) {
         Ok(pem) => pem,
         Err(why) => {
             value.report(format_args!("cannot read {}: {why}", path.display()));

@@ -7,7 +7,7 @@ use crate::config::reader::Table;
 use crate::config::value;
 
 /// `[credentials]`
-#[derive(Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials {
     /// The life of a database login where its connection does not say: 900–3600 s.
     pub password_duration: Duration,

@@ -137,7 +137,7 @@ pub struct StoredPassword {
 }
 
 /// A user's `password`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Password {
     /// A verifier, as PostgreSQL stores it.
     Verifier(Verifier),

@@ -4,6 +4,7 @@ use crate::config::{Listen, Material};
 use crate::secret::Secret;
 
 /// The texts that `[listen.tls]` refers to, all of them read.
+#[derive(Clone)]
 pub(crate) struct ListenerPem {
     /// The certificate chain and its key. `None`: there are none, and one is made for loopback
     /// names.
@@ -13,6 +14,7 @@ pub(crate) struct ListenerPem {
 }
 
 /// The certificate chain, and the key that belongs to it.
+#[derive(Clone)]
 pub(crate) struct IdentityPem {
     /// The text of `listen.tls.cert`: the chain in PEM, the proxy's own certificate first.
     pub(crate) cert: Secret,
@@ -21,6 +23,7 @@ pub(crate) struct IdentityPem {
 }
 
 /// The CA bundle of clients, and the revocation lists where there are any.
+#[derive(Clone)]
 pub(crate) struct ClientCaPem {
     /// The text of `listen.tls.client_ca`: a bundle of certificates in PEM.
     pub(crate) ca: Secret,
@@ -55,5 +58,19 @@ impl ListenerPem {
             None => None,
         };
         Ok(Self { identity, clients })
+    }
+
+    /// Replaces the CA bundle of clients, if they are asked for certificates.
+    pub(super) fn trust(&mut self, ca: &Secret) {
+        if let Some(clients) = &mut self.clients {
+            clients.ca = ca.clone();
+        }
+    }
+
+    /// Replaces the revocation lists, if clients are asked for certificates.
+    pub(super) fn revoke(&mut self, crl: &Secret) {
+        if let Some(clients) = &mut self.clients {
+            clients.crl = Some(crl.clone());
+        }
     }
 }

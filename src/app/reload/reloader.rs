@@ -1,0 +1,339 @@
+//! The reload: another configuration is read, checked and built beside the one in force, and put in
+//! its place as a whole; or it is refused as a whole.
+//!
+//! Owns the order of these steps, and which threads do them: the control runtime only waits and
+//! swaps. What is built lives in [`parts`](crate::app::parts) and [`watched`](crate::app::watched).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as Turn, Notify, oneshot};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::bound::BoundKeys;
+use super::retired;
+use crate::app::error::AppError;
+use crate::app::origin::Origin;
+use crate::app::parts::{self, Surroundings};
+use crate::app::watched::{all as all_watched, forgive};
+use crate::aws::{Observer, StoreReader};
+use crate::blocking::Lanes;
+use crate::config::{Config, Material, Problem, Sources};
+use crate::credentials::Logins;
+use crate::fault::chain;
+use crate::metrics::{Metrics, ReloadOutcome};
+use crate::operations::{ReloadRefused, Reloaded, log};
+use crate::references::{References, Watch};
+use crate::secret::Secret;
+use crate::session::revoked::revoke;
+use crate::session::{Live, Shared};
+use crate::startup::tls::ListenerPem;
+use crate::telemetry;
+
+/// The longest that a configuration may take to be read and built: a mount or AWS may hang.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long the files have to stay as they were read before they count as written to their end.
+const SETTLED: Duration = Duration::from_millis(50);
+
+/// How often files are read again that change while they are read.
+const READS: usize = 20;
+
+/// Reloads the configuration, one reload at a time. `App` holds it, and so does whoever may ask for
+/// a reload.
+pub(in crate::app) struct Reloader {
+    /// `None`: the configuration came from nowhere that it could be read from again.
+    origin: Option<Arc<dyn Origin>>,
+    around: Surroundings,
+    /// What lives on beside every configuration.
+    pub(super) shared: Arc<Shared>,
+    /// The configuration in force.
+    pub(super) live: Arc<ArcSwap<Live>>,
+    /// The keys that took effect at the start.
+    bound: BoundKeys,
+    /// Reads what the configuration of now refers to. The lock is held for a look or a swap.
+    reading: Mutex<Reading>,
+    /// The files that the last load has read, be it refused or not. The lock is held for a copy.
+    pub(super) sources: Mutex<Sources>,
+    /// Held for the time of a reload.
+    turn: Turn<()>,
+    /// The threads of reloads: one, and a load that hangs keeps it.
+    threads: Lanes<()>,
+    /// Wakes those who wait for another configuration.
+    pub(super) swapped: Notify,
+}
+
+/// The task that reads again what a configuration refers to.
+struct Reading {
+    references: References,
+    watch: Arc<Watch>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// A configuration that has been built and is not in force yet.
+struct Built {
+    live: Arc<Live>,
+    references: References,
+    watch: Arc<Watch>,
+}
+
+impl Reading {
+    /// Begins to read. The receiver is told once everything has been read, or has failed, for the
+    /// first time.
+    fn start(around: &Surroundings, references: References, watch: Arc<Watch>) -> (Self, oneshot::Receiver<()>) {
+        let (read, is_read) = oneshot::channel();
+        let task = AbortOnDropHandle::new(around.control.spawn(Arc::clone(&watch).run(read)));
+        (Self { references, watch, _task: task }, is_read)
+    }
+}
+
+/// The first configuration, built and in force.
+pub(in crate::app) struct Started {
+    /// Reloads it.
+    pub(in crate::app) reloader: Arc<Reloader>,
+    /// Told once everything that it refers to has been read, or has failed, for the first time.
+    pub(in crate::app) is_read: oneshot::Receiver<()>,
+}
+
+impl Reloader {
+    /// Puts the first configuration in force. `references` reads what it refers to, and `pem` has
+    /// the texts of the listener's TLS.
+    pub(in crate::app) fn start(
+        origin: Option<Arc<dyn Origin>>,
+        around: Surroundings,
+        shared: Arc<Shared>,
+        live: Live,
+        references: References,
+        pem: &ListenerPem,
+    ) -> Started {
+        let live = Arc::new(live);
+        let watch = Watch::new(references.clone(), all_watched(pem, &live, &shared));
+        let (reading, is_read) = Reading::start(&around, references, watch);
+        let reloader = Self {
+            origin,
+            around,
+            shared,
+            bound: BoundKeys::of(&live.config),
+            sources: Mutex::new(live.config.sources.clone()),
+            live: Arc::new(ArcSwap::new(live)),
+            reading: Mutex::new(reading),
+            turn: Turn::new(()),
+            threads: Lanes::new("reload", 1, 1),
+            swapped: Notify::new(),
+        };
+        Started { reloader: Arc::new(reloader), is_read }
+    }
+
+    /// The configuration in force.
+    pub(in crate::app) fn live(&self) -> &Arc<ArcSwap<Live>> {
+        &self.live
+    }
+
+    /// The values that are read again and again.
+    pub(in crate::app) fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&self.reading.lock().watch)
+    }
+
+    /// Reads the configuration again, and puts it in force if nothing is wrong with it. One reload
+    /// waits for another. Cancel safe: a reload that has begun goes on to its end.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration. Nothing has changed then.
+    pub(in crate::app) async fn reload(self: &Arc<Self>) -> Result<Reloaded, ReloadRefused> {
+        let reloader = Arc::clone(self);
+        let reloading = self.around.control.spawn(async move {
+            let _turn = reloader.turn.lock().await;
+            let outcome = reloader.reload_once().await;
+            report(&reloader.shared, &reloader.live.load().config, &outcome);
+            outcome
+        });
+        reloading
+            .await
+            .unwrap_or_else(|_panicked| Err(refused("the reload was broken off")))
+    }
+
+    async fn reload_once(self: &Arc<Self>) -> Result<Reloaded, ReloadRefused> {
+        let reloader = Arc::clone(self);
+        let building = self.threads.run((), move || reloader.build());
+        let built = match timeout(DEADLINE, building).await {
+            Ok(Ok(built)) => built?,
+            Ok(Err(unfinished)) => return Err(refused(&chain(&unfinished))),
+            Err(_elapsed) => return Err(refused(&format!("not read within {} s", DEADLINE.as_secs()))),
+        };
+        Ok(self.swap(built).await)
+    }
+
+    /// Reads and builds a configuration, on a thread of its own.
+    fn build(&self) -> Result<Built, ReloadRefused> {
+        let Some(origin) = &self.origin else {
+            return Err(refused("there is nowhere that the configuration could be read from again"));
+        };
+        let before = self.live.load_full();
+        let config = Arc::new(self.load(&**origin)?);
+        if is_empty(&config) && !is_empty(&before.config) {
+            return Err(refused("there are no connections and no users: taken for a file that is not yet written"));
+        }
+        // Timers and sockets are the control runtime's, which goes on meanwhile.
+        self.around
+            .control
+            .block_on(self.built_beside(&before, config, &**origin))
+            .map_err(|error| refused(&error))
+    }
+
+    /// Loads the configuration, until none of its files changes meanwhile: then it is of one piece.
+    fn load(&self, origin: &dyn Origin) -> Result<Config, ReloadRefused> {
+        for _ in 0..READS {
+            let loaded = origin.load();
+            let sources = match &loaded {
+                Ok(config) => &config.sources,
+                Err(problems) => problems.sources(),
+            };
+            std::thread::sleep(SETTLED);
+            let is_of_one_piece = sources.now() == *sources;
+            *self.sources.lock() = sources.clone();
+            if is_of_one_piece {
+                return loaded
+                    .map_err(|problems| ReloadRefused { problems: problems.iter().map(Problem::to_string).collect() });
+            }
+        }
+        Err(refused("the files of the configuration change all the time"))
+    }
+
+    /// Builds all that a configuration makes, and takes over from the one before what stays the
+    /// same.
+    async fn built_beside(&self, before: &Live, config: Arc<Config>, origin: &dyn Origin) -> Result<Built, String> {
+        let logins = if has_same_base(before, &config) {
+            Arc::clone(&before.logins)
+        } else {
+            let base = origin.base(&config).await;
+            let Surroundings { clock, control, .. } = &self.around;
+            let observer: Arc<dyn Observer> = Arc::<Metrics>::clone(&self.shared.metrics);
+            Logins::new(base, &config.credentials, clock, control, Some(observer))
+        };
+        let timeout = config.credentials.timeout;
+        let references = {
+            // Calls of references have a gate of their own, so that logins do not queue behind
+            // them.
+            let store = StoreReader(Arc::new(logins.calls().with_own_gate(timeout)));
+            self.reading
+                .lock()
+                .references
+                .by_another(Arc::new(store), timeout)
+        };
+        let pem = pem(before, &config, &references).await?;
+        let told = |error: AppError| chain(&error);
+        let live = parts::live(config, &pem, logins, &self.shared, &self.around, Some(before)).await;
+        let live = Arc::new(live.map_err(told)?);
+        let watch = Watch::new(references.clone(), all_watched(&pem, &live, &self.shared));
+        Ok(Built { live, references, watch })
+    }
+
+    /// Puts a configuration in force, and ends what it gives no right to.
+    async fn swap(self: &Arc<Self>, built: Built) -> Reloaded {
+        let Built { live, references, watch } = built;
+        let config = Arc::clone(&live.config);
+        live.logins.adopt(&config.credentials);
+        if let (Some(table), Some(settings)) = (live.specs.table(), &config.specs) {
+            table.adopt(settings.refresh, parts::table_times(&config));
+        }
+        let before = self.live.swap(Arc::clone(&live));
+        telemetry::reset_level(config.log.level);
+        let (reading, _is_read) = Reading::start(&self.around, references, watch);
+        let read_before = std::mem::replace(&mut *self.reading.lock(), reading);
+        self.swapped.notify_waiters();
+        let (shared, old) = (Arc::clone(&self.shared), Arc::clone(&before));
+        // All sessions and all users are looked at.
+        let judging = self.threads.run((), move || {
+            let renewed = live.accounts.renewed_since(&old.accounts);
+            if !renewed.is_empty() {
+                forgive(&live, &shared, &renewed);
+            }
+            revoke(&shared.sessions, &live)
+        });
+        let ended = judging.await.unwrap_or_default();
+        let hash_before = before.config.hash.clone();
+        let retired = retired::drop_in_time(before, read_before.watch);
+        self.around.control.spawn(retired);
+        Reloaded {
+            hash_before,
+            hash: config.hash.clone(),
+            needs_restart: self.bound.changed_in(&config),
+            ended,
+            warnings: config.warnings.clone(),
+        }
+    }
+}
+
+/// Whether AWS is called by the same identity, at the same places, and in a Region that is known if
+/// one is needed.
+fn has_same_base(before: &Live, config: &Config) -> bool {
+    let is_region_known = before.logins.regions(None).0.is_some();
+    before.config.aws == config.aws && (is_region_known || before.config.home_region() == config.home_region())
+}
+
+/// The texts of the listener's TLS. Those that AWS keeps are taken over, where they come from the
+/// same places as before, and else are read once.
+async fn pem(before: &Live, config: &Config, references: &References) -> Result<ListenerPem, String> {
+    let known = before.tls.pem();
+    let old = &before.config.listen;
+    let is_same = |old: &Material, new: &Material| old.from == new.from;
+    let identity = config.listen.identity.as_ref();
+    let identity = old.identity.as_ref().zip(identity).zip(known.identity);
+    // A chain and its key belong together.
+    let identity = identity.filter(|((old, new), _)| is_same(&old.cert, &new.cert) && is_same(&old.key, &new.key));
+    let clients = old.clients.as_ref().zip(config.listen.clients.as_ref());
+    let ca = clients.filter(|(old, new)| is_same(&old.ca, &new.ca));
+    let ca = ca.and_then(|_| known.clients.as_ref().map(|clients| &clients.ca));
+    let crl = clients.and_then(|(old, new)| old.crl.as_ref().zip(new.crl.as_ref()));
+    let crl = crl.filter(|(old, new)| is_same(old, new));
+    let crl = crl.and_then(|_| known.clients.as_ref()?.crl.as_ref());
+    ListenerPem::read(&config.listen, async |key: &'static str, material: &Material| -> Result<Secret, String> {
+        let of_before = match key {
+            "listen.tls.cert" => identity.as_ref().map(|(_, pem)| &pem.cert),
+            "listen.tls.key" => identity.as_ref().map(|(_, pem)| &pem.key),
+            "listen.tls.client_ca" => ca,
+            _ => crl,
+        };
+        match material.text.as_ref().or(of_before) {
+            Some(text) => Ok(text.clone()),
+            None => references
+                .read(&material.from)
+                .await
+                .map_err(|error| format!("{key}: {}", chain(&error))),
+        }
+    })
+    .await
+}
+
+/// Whether nobody could log in.
+fn is_empty(config: &Config) -> bool {
+    config.connections.is_empty() && config.specs.is_none() && config.users.is_empty() && config.any_user.is_none()
+}
+
+fn refused(problem: &str) -> ReloadRefused {
+    ReloadRefused { problems: vec![problem.to_owned()] }
+}
+
+/// Tells the log and the metrics what has come of a reload.
+fn report(shared: &Shared, config: &Config, outcome: &Result<Reloaded, ReloadRefused>) {
+    let metrics = &shared.metrics;
+    match outcome {
+        Ok(reloaded) => {
+            metrics.reloads.count(ReloadOutcome::Ok);
+            metrics.configured(
+                config
+                    .connections
+                    .values()
+                    .map(|spec| (&spec.id, spec.max_sessions)),
+            );
+            log::config_changed(reloaded);
+        }
+        Err(refused) => {
+            metrics.reloads.count(ReloadOutcome::Error);
+            log::reload_refused(refused);
+        }
+    }
+}
