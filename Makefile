@@ -71,6 +71,11 @@ crowd: ## How long a good client's login takes among 5,000 bad connections; over
 	@scripts/install.sh test
 	ulimit -Sn "$$(ulimit -Hn)" && CROWD_MS=$(or $(CROWD_MS),1000) cargo test --locked --test crowd -- --nocapture
 
+.PHONY: scrape
+scrape: ## How long /metrics takes beside 9,000 sessions, and queries with and without scrapes (SCRAPE_CONNECTIONS: how many more)
+	@scripts/install.sh test
+	ulimit -Sn "$$(ulimit -Hn)" && cargo test --locked --test scrape -- --nocapture
+
 .PHONY: unresolved
 unresolved: ## How long logins take beside a thousand clients on a name that does not resolve
 	@scripts/install.sh test

@@ -249,8 +249,9 @@ impl Login<'_> {
                 live.specs.look_up(&principal, look_up).await?
             }
         };
-        let of_connection = metrics::of_spec(&shared.metrics, &spec);
-        session.meter().add_to(Arc::clone(&of_connection.bytes));
+        session
+            .meter()
+            .add_to(Arc::clone(&metrics::of_spec(&shared.metrics, &spec).bytes));
         session.happened(&Event::Permitted(&spec.id));
         let permit = shared
             .caps

@@ -239,3 +239,42 @@ async fn connections_that_a_reload_removed_go_after_ten_minutes_without_sessions
     configure(&metrics, &[id("left"), id("stays")]);
     assert_eq!(names(), ["left", "stays"]);
 }
+
+/// docs/metrics.md lists every metric with its labels, and every value of a label.
+#[test]
+fn the_page_lists_what_there_is() {
+    let page = include_str!("../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rows = rows.filter_map(|row| row.split_once("` |"));
+    let (names, _labels) =
+        rows.partition::<Vec<_>, _>(|(name, _)| name.contains('_') && !name.contains('`') && *name != "conn_id");
+    let listed: Vec<_> = names.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut wanted: Vec<_> = all()
+        .map(|(family, name)| {
+            let name = name.trim_start_matches(PREFIX).trim_start_matches('_');
+            let labels = family.labels.join(",");
+            if labels.is_empty() { name.to_owned() } else { format!("{name}{{{labels}}}") }
+        })
+        .collect();
+    let mut sorted = listed.clone();
+    sorted.sort();
+    wanted.sort();
+    assert_eq!(sorted, wanted);
+    fn values<L: label::Label>() -> impl Iterator<Item = &'static str> {
+        L::ALL.iter().map(|value| value.text())
+    }
+    let values = values::<Outcome>()
+        .chain(values::<CancelOutcome>())
+        .chain(values::<ReloadOutcome>())
+        .chain(values::<End>())
+        .chain(values::<LoginStage>())
+        .chain(values::<AuthReason>())
+        .chain(values::<TlsReason>())
+        .chain(values::<Side>())
+        .chain(values::<Sqlstate>())
+        .chain(values::<Slot>())
+        .chain(values::<label::Direction>());
+    for value in values {
+        assert!(page.contains(&format!("`{value}`")), "{value}");
+    }
+}
