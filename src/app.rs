@@ -143,7 +143,8 @@ impl App {
         let _ = tokio::time::timeout(max_wait, is_read).await;
         live.load().accounts.warn_of_odd_ones();
         let table = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&reloader).look_after_table_sessions()));
-        let operations: SharedOperations = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&reloader), clock));
+        let bound_by = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&reloader), clock));
+        let operations: SharedOperations = Arc::<Control>::clone(&bound_by);
         let watching = Arc::clone(&reloader).watch_files(Arc::clone(&operations));
         let files = AbortOnDropHandle::new(tokio::spawn(watching));
         let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks: TaskTracker::new() });
@@ -154,6 +155,7 @@ impl App {
             let Entrance { address, port_of } = bound.entrance.clone();
             let conn_id = port_of.as_deref();
             info!(address = address.to_string().as_str(), conn_id = conn_id.map(ConnId::as_str), "listening");
+            bound_by.listeners.add(address, "clients", conn_id);
             match conn_id {
                 Some(conn_id) => drop(own.insert(conn_id.clone(), address)),
                 None => addresses.push(address),

@@ -4,7 +4,24 @@
 //! [`Operations`](crate::operations::Operations)' matter, and whether the client may is the
 //! session's.
 
+pub(crate) use self::serve::Console;
+
 mod answer;
+mod channel;
 mod command;
+mod error;
 mod execute;
+mod habit;
+mod message;
+mod parse;
+mod prepared;
+mod role;
+mod serve;
 mod show;
+mod text;
+mod token;
+mod value;
+
+/// The version that drivers read: one of PostgreSQL's, from which they conclude what the server can
+/// do, old enough for every psql not to warn that the server is newer than itself.
+const SERVER_VERSION: &str = concat!("9.6.0 (redshift-iam-proxy ", env!("CARGO_PKG_VERSION"), ")");

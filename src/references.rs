@@ -7,6 +7,7 @@
 pub(crate) use self::error::ReferenceError;
 pub(crate) use self::listing::Listing;
 pub(crate) use self::reader::References;
+pub(crate) use self::record::LastReads;
 pub(crate) use self::watch::Watch;
 pub(crate) use self::watched::{BadValue, Watched};
 
@@ -14,5 +15,6 @@ mod error;
 mod files;
 mod listing;
 mod reader;
+mod record;
 mod watch;
 mod watched;

@@ -25,15 +25,17 @@ use self::waiting::{attended, notice};
 use crate::cancel::{CancelTarget, Registered};
 use crate::client_auth::{self, AuthError, Principal};
 use crate::config::{ConnId, ConnSpec};
+use crate::console::Console;
 use crate::limits::bans::Outcome;
-use crate::limits::caps::SessionPermit;
+use crate::limits::caps::{ConsolePermit, ConsoleUser, SessionPermit};
 use crate::limits::handshakes::HandshakePermit;
-use crate::operations::SharedOperations;
+use crate::operations::{Rights, SharedOperations};
 use crate::relay::{self, Legs};
 use crate::session_id::SessionId;
 use crate::spec::{self, Named};
 use crate::startup::request::{SentUser, Version};
 use crate::startup::{self, Accepted, Client, Peer, proxy_protocol};
+use crate::stop::Phase;
 use crate::upstream::parameters::{self, Passed};
 use crate::upstream::{Asker, UpstreamConn};
 use crate::wire::Wire;
@@ -68,7 +70,6 @@ pub(crate) struct Arrival {
     /// The connection that has this port to itself. `None`: the port is open to all connections.
     pub(crate) port_of: Option<Arc<ConnId>>,
     /// What the client may ask and do, if it comes for the console.
-    #[allow(dead_code, reason = "under construction: issue 13")]
     pub(crate) operations: SharedOperations,
     /// The configuration of now, whenever that is.
     pub(crate) current: Arc<ArcSwap<Live>>,
@@ -76,17 +77,18 @@ pub(crate) struct Arrival {
     pub(crate) handshake: HandshakePermit,
 }
 
-/// A client that may open a connection, and its place under the caps.
-struct Admitted {
-    principal: Principal,
-    spec: Arc<ConnSpec>,
-    permit: SessionPermit,
+/// A client that has proved who it is, with what it may open and its place there.
+enum Admitted {
+    /// A connection to a warehouse, under the caps.
+    Warehouse { principal: Principal, spec: Arc<ConnSpec>, permit: SessionPermit },
+    /// The console, for an operator of this name.
+    Console { user: String, permit: ConsolePermit },
 }
 
 /// A session that is ready for queries.
-struct Ready {
-    legs: Legs,
-    held: Held,
+enum Ready {
+    Warehouse { legs: Legs, held: Held },
+    Console { console: Box<Console>, permit: ConsolePermit },
 }
 
 /// The things that a session gives back by drop when it ends, on whatever path.
@@ -108,13 +110,20 @@ pub(crate) async fn run(shared: Arc<Shared>, live: Arc<Live>, session: Session, 
     }
 }
 
-/// Logs the client in and relays. Of the configuration, only the relay's limits are kept so long.
+/// Logs the client in and relays, or serves the console. Of the configuration, only the relay's
+/// limits are kept so long.
 async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box<Arrival>) {
     let limits = Arc::clone(&live.relay);
     // Boxed, since a session spends its life in the relay and is not to carry the room for a login
     // through it.
-    let Some(Ready { legs, held }) = Box::pin(log_in(shared, live, session, arrival)).await else {
-        return;
+    let (legs, held) = match Box::pin(log_in(shared, live, session, arrival)).await {
+        Some(Ready::Warehouse { legs, held }) => (legs, held),
+        Some(Ready::Console { console, permit }) => {
+            let served = Box::pin(console.run(session.stop(), &limits, session.id())).await;
+            drop(permit);
+            return session.happened(&Event::Ended(&served));
+        }
+        None => return,
     };
     let cancel = || cancel_abandoned(held.cancel.as_ref(), session);
     let watched = (session.stop(), session.meter());
@@ -126,8 +135,8 @@ async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box
 /// From accept to ReadyForQuery. `None`: the client was refused, or sent a cancel request, and has
 /// been dealt with.
 async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box<Arrival>) -> Option<Ready> {
-    let Arrival { socket, address, port_of, operations: _, current, handshake } = *arrival;
-    let login = Login { shared, live: &live, current: &current, session };
+    let Arrival { socket, address, port_of, operations, current, handshake } = *arrival;
+    let login = Login { shared, live: &live, current: &current, session, operations: &operations };
     let socket = match TcpStream::from_std(socket) {
         Ok(socket) => socket,
         Err(error) => {
@@ -158,12 +167,20 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
     };
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in
     // this one place.
-    let admitted = unproven.within(login.admit(&mut client, port_of.as_deref()));
-    let opened = match login.unless_ended(admitted).await {
-        Ok(admitted) => {
+    let port_of = port_of.as_deref();
+    // A drain still lets operators in.
+    let phase = if login.is_for_console(&client, port_of) { Phase::ConsolesToo } else { Phase::WhenIdle };
+    let admitted = unproven.within(login.admit(&mut client, port_of));
+    let opened = match login.unless_ended(phase, admitted).await {
+        Ok(Admitted::Console { user, permit }) => {
+            session.happened(&Event::ConsoleOpened);
+            let console = Console::new(client.wire, user, client.peer.address.ip(), Arc::clone(&operations));
+            return Some(Ready::Console { console: Box::new(console), permit });
+        }
+        Ok(Admitted::Warehouse { principal, spec, permit }) => {
             drop(unproven);
             login
-                .open(&mut client, admitted)
+                .open(&mut client, &principal, &spec, permit)
                 .await
                 .map_err(|error| (error, None))
         }
@@ -175,7 +192,7 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
             session.happened(&Event::Started(&upstream));
             login.judge_again();
             let legs = Legs { client: client.wire.into_parts(), upstream: upstream.into_parts() };
-            Some(Ready { legs, held })
+            Some(Ready::Warehouse { legs, held })
         }
         Err((error, unproven)) => {
             session.happened(&Event::Refused(&error));
@@ -207,9 +224,10 @@ impl Login<'_> {
     }
 
     /// Lets the client prove who it is, and finds the connection that it means and may open:
-    /// everything up to AuthenticationOk. `port_of` is the connection that has the port to itself.
+    /// everything up to AuthenticationOk, which the console says itself. `port_of` is the
+    /// connection that has the port to itself.
     async fn admit(&self, client: &mut Client, port_of: Option<&ConnId>) -> Result<Admitted, SessionError> {
-        let Self { shared, live, session, .. } = self;
+        let Self { shared, live, session, operations, .. } = self;
         let startup = &client.startup;
         let user = startup.user().ok_or(SessionError::UserMissing)?;
         let known_as = live.accounts.known_as(user.name());
@@ -231,13 +249,22 @@ impl Login<'_> {
         if parameters::asks_for_replication(&client.startup) {
             return Err(SessionError::Replication);
         }
-        let server_name = client
-            .tls
-            .as_ref()
-            .and_then(|tls| tls.server_name.as_deref());
         let asked = live
             .specs
-            .asked(port_of, server_name, user.conn_id(), client.startup.database());
+            .asked(port_of, client.server_name(), user.conn_id(), client.startup.database());
+        // Whoever may not use the console is answered as for any other name.
+        if asked.name() == ConnId::CONSOLE
+            && let Some(rights) = operations.console_rights(&principal.user, client.peer.address.ip())
+        {
+            let permit = shared.caps.acquire_console(match rights {
+                Rights::All => ConsoleUser::Admin,
+                Rights::Show => ConsoleUser::Stats,
+            })?;
+            return Ok(Admitted::Console { user: principal.user, permit });
+        }
+        if let Some(order) = session.stop().order() {
+            return Err(order.into());
+        }
         let max_of_user = principal.holder.rights().max_sessions;
         let spec = match live.specs.named(&principal, asked)? {
             Named::Known(spec) => spec,
@@ -264,7 +291,7 @@ impl Login<'_> {
             .await
             .map_err(SessionError::ClientGone)?;
         session.happened(&Event::Admitted);
-        Ok(Admitted { principal, spec, permit })
+        Ok(Admitted::Warehouse { principal, spec, permit })
     }
 
     /// Lets the client prove that it is `user`, unless it has guessed too often, and checks that
@@ -293,17 +320,22 @@ impl Login<'_> {
 
     /// Gets a database login, opens a session at the warehouse with it, and tells the client that
     /// it is ready: everything from AuthenticationOk to ReadyForQuery.
-    async fn open(&self, client: &mut Client, admitted: Admitted) -> Result<(UpstreamConn, Held), SessionError> {
+    async fn open(
+        &self,
+        client: &mut Client,
+        principal: &Principal,
+        spec: &ConnSpec,
+        permit: SessionPermit,
+    ) -> Result<(UpstreamConn, Held), SessionError> {
         let Self { shared, live, session, .. } = self;
-        let Admitted { principal, spec, permit } = admitted;
         let conn_id = spec.id.as_str();
         let (client_addr, session_id) = (session.client_addr(), session.id());
         let asker = Asker { user: &principal.user, conn_id, client_addr, session_id };
-        let Passed { parameters, missing_timeouts } = parameters::pass_on(&client.startup, &spec, &asker);
-        let connecting = connect(self, &spec, &principal, &parameters);
+        let Passed { parameters, missing_timeouts } = parameters::pass_on(&client.startup, spec, &asker);
+        let connecting = connect(self, spec, principal, &parameters);
         let notice = || notice(session.stage(), conn_id);
         let connecting = attended(&mut client.wire, live.startup_timeout, notice, connecting);
-        let (route, upstream) = self.unless_ended(connecting).await?;
+        let (route, upstream) = self.unless_ended(Phase::WhenIdle, connecting).await?;
         let cancel = match &upstream.key {
             Some(key) => {
                 let target = CancelTarget::new(session_id, route, upstream.address, key.clone());

@@ -55,6 +55,13 @@ pub(crate) struct Client {
     pub(crate) startup: StartupParams,
 }
 
+impl Client {
+    /// The server name that the client asked for by TLS, in lower case.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.server_name.as_deref()
+    }
+}
+
 /// The facts that a TLS handshake has told of a client.
 pub(crate) struct TlsSession {
     /// The server name that the client asked for (SNI), in lower case.

@@ -109,6 +109,11 @@ impl<S: Stream> Wire<S> {
         Ok(frame)
     }
 
+    /// Waits until the first byte of another message is there. Cancel safe.
+    pub(crate) async fn more(&mut self) -> Result<(), WireError> {
+        self.fill(1).await
+    }
+
     /// Reads a single byte: the answer to an SSLRequest. Cancel safe.
     pub(crate) async fn byte(&mut self) -> Result<u8, WireError> {
         self.fill(1).await?;

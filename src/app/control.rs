@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::actions::Actions;
+use self::listeners::Listeners;
 use super::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
@@ -28,6 +29,8 @@ mod certificates;
 mod connections;
 mod errors;
 mod limits;
+mod listeners;
+mod references;
 mod rights;
 mod sessions;
 mod settings;
@@ -52,13 +55,16 @@ pub(crate) struct Control {
     /// Held while the metrics are written: one scrape takes a processor at most, however many there
     /// are.
     pub(super) scrape: Arc<tokio::sync::Mutex<()>>,
+    /// The addresses that are bound.
+    pub(super) listeners: Arc<Listeners>,
 }
 
 impl Control {
     /// The parts that an operator's questions and actions need. The process has just started.
     pub(super) fn new(shared: Arc<Shared>, reloader: Arc<Reloader>, clock: Arc<dyn Clock>) -> Self {
         let (live, started) = (Arc::clone(reloader.live()), clock.now());
-        Self { shared, live, reloader, started, clock, actions: Arc::default(), scrape: Arc::default() }
+        let (actions, scrape, listeners) = (Arc::default(), Arc::default(), Arc::default());
+        Self { shared, live, reloader, started, clock, actions, scrape, listeners }
     }
 
     /// The wall clock's time at a moment that has passed.
@@ -127,11 +133,11 @@ impl Operations for Control {
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
-        Vec::new()
+        listeners::all(self)
     }
 
     fn references(&self) -> Vec<ReferenceStatus> {
-        Vec::new()
+        references::all(self, &self.reloader.watch())
     }
 
     fn certificates(&self) -> Vec<CertificateStatus> {

@@ -2,9 +2,10 @@
 
 use thiserror::Error;
 
-use super::answer::{Answer, Kind, Rows, Value};
+use super::answer::{Answer, Column, Kind, Value};
 use super::command::Command;
-use super::show::{Table, show};
+use super::error::ConsoleError;
+use super::show::{self, Table, show};
 use crate::config::ConnId;
 use crate::operations::{ActionError, CheckedStep, Operator, ReloadRefused, Reloaded, SharedOperations};
 
@@ -38,6 +39,16 @@ impl ExecuteError {
     }
 }
 
+impl From<ExecuteError> for ConsoleError {
+    fn from(error: ExecuteError) -> Self {
+        let told = Self::new(error.sqlstate(), error.to_string());
+        match error.detail() {
+            Some(detail) => told.detail(detail),
+            None => told,
+        }
+    }
+}
+
 /// `CHECK`: the steps of a connection that was checked.
 pub(super) const CHECK: Table<CheckedStep> = Table(&[
     ("step", Kind::Text, |step| Value::text(&step.step)),
@@ -46,7 +57,26 @@ pub(super) const CHECK: Table<CheckedStep> = Table(&[
     ("detail", Kind::Text, |step| Value::text(&step.detail)),
 ]);
 
-/// Does what a command says. `None`: the command is no matter of operations.
+/// The columns of the table that a command answers with. `None`: it answers with its tag alone.
+/// Clients ask for them before the command is done.
+pub(super) fn columns(command: &Command) -> Option<Vec<Column>> {
+    match command {
+        Command::Show(what) => Some(show::columns(what)),
+        Command::Check(_) => Some(CHECK.columns()),
+        Command::Habit(habit) => habit.columns(),
+        Command::Kill(_)
+        | Command::Enable(_)
+        | Command::Disable(_)
+        | Command::Refresh(_)
+        | Command::Unban(_)
+        | Command::SetLogLevel(_)
+        | Command::Reload
+        | Command::Drain
+        | Command::Shutdown => None,
+    }
+}
+
+/// Does what a command says.
 ///
 /// A drain is begun, not waited for: the console stays, and `SHOW DRAIN` tells how far it has come.
 ///
@@ -56,8 +86,8 @@ pub(crate) async fn execute(
     operations: &SharedOperations,
     by: Operator,
     command: &Command,
-) -> Result<Option<Answer>, ExecuteError> {
-    Ok(Some(match command {
+) -> Result<Answer, ExecuteError> {
+    Ok(match command {
         Command::Show(what) => Answer::Rows(show(what, &**operations)),
         Command::Kill(which) => done(format!("KILL {}", operations.kill(by, which))),
         Command::Enable(conn_id) => set_enabled(operations, by, conn_id, true)?,
@@ -80,8 +110,8 @@ pub(crate) async fn execute(
             tokio::spawn(async move { operations.shutdown(by).await });
             begun("SHUTDOWN", "the drain has begun: the process, and this console, end with it")
         }
-        Command::Habit(_) => return Ok(None),
-    }))
+        Command::Habit(habit) => habit.answer(),
+    })
 }
 
 fn set_enabled(
@@ -132,7 +162,7 @@ mod tests {
     use crate::operations::fake::Fake;
     use crate::operations::{Channel, RestartKey, Which};
 
-    async fn answer(fake: &Arc<Fake>, command: &Command) -> Result<Option<Answer>, ExecuteError> {
+    async fn answer(fake: &Arc<Fake>, command: &Command) -> Result<Answer, ExecuteError> {
         let by = Operator { name: "ops".to_owned(), from: None, channel: Channel::Console };
         let operations: SharedOperations = Arc::<Fake>::clone(fake);
         tokio::time::timeout(Duration::from_secs(5), execute(&operations, by, command))
@@ -153,7 +183,7 @@ mod tests {
             (Command::SetLogLevel(LogLevel::Debug), "SET", "SET debug"),
         ] {
             let done = answer(&fake, &command).await.unwrap();
-            assert_eq!(done, Some(Answer::Done { tag: tag.to_owned(), notices: Vec::new() }));
+            assert_eq!(done, Answer::Done { tag: tag.to_owned(), notices: Vec::new() });
             assert_eq!(fake.actions.lock().last().unwrap(), action);
         }
     }
@@ -175,7 +205,7 @@ mod tests {
     async fn a_drain_is_begun_and_not_waited_for() {
         let fake = Arc::new(Fake::of("x"));
         for (command, tag) in [(Command::Drain, "DRAIN"), (Command::Shutdown, "SHUTDOWN")] {
-            let Some(Answer::Done { tag: told, notices }) = answer(&fake, &command).await.unwrap() else { panic!() };
+            let Answer::Done { tag: told, notices } = answer(&fake, &command).await.unwrap() else { panic!() };
             assert_eq!((&*told, notices.len()), (tag, 1));
             tokio::task::yield_now().await;
             assert_eq!(fake.actions.lock().last().unwrap(), tag);

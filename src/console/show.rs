@@ -24,6 +24,31 @@ pub(super) struct Table<T: 'static>(pub(super) &'static [Field<T>]);
 /// A column's name, its type, and how its value is read.
 type Field<T> = (&'static str, Kind, fn(&T) -> Value);
 
+/// The columns of a table: clients ask for them before they ask for the rows.
+pub(super) fn columns(what: &Show) -> Vec<Column> {
+    match what {
+        Show::Help => help::HELP.columns(),
+        Show::Sessions => sessions::SESSIONS.columns(),
+        Show::Clients => sessions::CLIENTS.columns(),
+        Show::Servers => sessions::SERVERS.columns(),
+        Show::Connections => connections::CONNECTIONS.columns(),
+        Show::Users => users::USERS.columns(),
+        Show::Credentials => credentials::CREDENTIALS.columns(),
+        Show::Stats => process::STATS.columns(),
+        Show::Config => config::CONFIG.columns(),
+        Show::Version => process::VERSION.columns(),
+        Show::Bans => limits::BANS.columns(),
+        Show::Drain => process::DRAIN.columns(),
+        Show::Limits => limits::LIMITS.columns(),
+        Show::Listeners => limits::LISTENERS.columns(),
+        Show::References => references::REFERENCES.columns(),
+        Show::Certificates => certificates::CERTIFICATES.columns(),
+        Show::Errors(_) => errors::ERRORS.columns(),
+        Show::Actions => errors::ACTIONS.columns(),
+        Show::Fleet => fleet::FLEET.columns(),
+    }
+}
+
 /// The rows of a table as they are now. Each value is of its column's type, or null.
 pub(super) fn show(what: &Show, operations: &dyn Operations) -> Rows {
     let now = SystemClock.now();
@@ -47,22 +72,20 @@ pub(super) fn show(what: &Show, operations: &dyn Operations) -> Rows {
         Show::Errors(of) => errors::ERRORS.of(operations.errors(of.as_deref())),
         Show::Actions => errors::ACTIONS.of(operations.actions()),
         Show::Fleet => fleet::FLEET.of([fleet::ALONE]),
-        Show::Setting(name, value) => {
-            let column = Column { name, kind: Kind::Text };
-            Rows { columns: vec![column], rows: vec![vec![Value::text(value)]] }
-        }
     }
 }
 
 impl<T> Table<T> {
+    /// The columns of the table.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        let column = |(name, kind, _): &Field<T>| Column { name, kind: *kind };
+        self.0.iter().map(column).collect()
+    }
+
     /// Makes a row of each status.
     pub(super) fn of(&self, statuses: impl IntoIterator<Item = T>) -> Rows {
-        let columns = self
-            .0
-            .iter()
-            .map(|(name, kind, _)| Column { name, kind: *kind });
         let row = |status: T| self.0.iter().map(|(_, _, value)| value(&status)).collect();
-        Rows { columns: columns.collect(), rows: statuses.into_iter().map(row).collect() }
+        Rows { columns: self.columns(), rows: statuses.into_iter().map(row).collect() }
     }
 }
 

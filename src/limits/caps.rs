@@ -11,6 +11,13 @@ use crate::config::{ConnId, ConnSpec};
 use crate::fault::{Fault, Kind};
 use crate::wire::refusal::Refusal;
 
+/// The places that are kept for consoles, beside those of sessions.
+pub(crate) const MAX_CONSOLES: usize = 16;
+
+/// Most of [`MAX_CONSOLES`] that users of `admin.stats_users` may take: a program that watches and
+/// leaves its connections open does not keep an operator out.
+const MAX_CONSOLES_OF_STATS: usize = 12;
+
 /// The counts of live sessions. One is shared by all sessions; each holds a [`SessionPermit`] from
 /// its login to its end. The caps come with each request: where one is lower than before, nobody is
 /// admitted until the sessions fit.
@@ -27,6 +34,9 @@ struct Counts {
     /// The users' names are counted, not their entries of the configuration: users of one entry
     /// have a cap each.
     by_user: HashMap<Arc<str>, usize>,
+    consoles: usize,
+    /// Those of `consoles` whose users are of `admin.stats_users` alone.
+    consoles_of_stats: usize,
 }
 
 /// The right of one session to be there. Dropping it makes room for another.
@@ -34,6 +44,21 @@ pub(crate) struct SessionPermit {
     caps: Arc<Caps>,
     conn_id: ConnId,
     user: Arc<str>,
+}
+
+/// The right of one operator to be on the console. Dropping it makes room for another.
+pub(crate) struct ConsolePermit {
+    caps: Arc<Caps>,
+    user: ConsoleUser,
+}
+
+/// A kind of users of the console, for which places are kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ConsoleUser {
+    /// A user of `admin.users`.
+    Admin,
+    /// A user of `admin.stats_users` alone.
+    Stats,
 }
 
 /// A cap on sessions is reached.
@@ -48,6 +73,12 @@ pub(crate) enum CapError {
     /// The user has as many sessions as its `max_sessions`, or that of its groups, allows.
     #[error("{max} sessions of this user, its cap or its groups' (max_sessions)")]
     User { user: String, max: usize },
+    /// There are as many consoles as places are kept for.
+    #[error("{0} consoles, as many as there are places for")]
+    Consoles(usize),
+    /// There are as many consoles of `admin.stats_users` as may be.
+    #[error("{0} consoles of users of admin.stats_users, as many as there are places for")]
+    ConsolesOfStats(usize),
 }
 
 impl Caps {
@@ -101,6 +132,30 @@ impl Caps {
         counts.by_connection.get(conn_id).copied().unwrap_or(0)
     }
 
+    /// Permits one more console to an operator of this kind. Consoles are not sessions: no cap
+    /// of theirs keeps an operator out.
+    ///
+    /// # Errors
+    /// `Consoles` and `ConsolesOfStats` of [`CapError`].
+    pub(crate) fn acquire_console(self: &Arc<Self>, user: ConsoleUser) -> Result<ConsolePermit, CapError> {
+        let is_of_stats = user == ConsoleUser::Stats;
+        let mut counts = self.counts.lock();
+        if counts.consoles >= MAX_CONSOLES {
+            return Err(CapError::Consoles(MAX_CONSOLES));
+        }
+        if is_of_stats && counts.consoles_of_stats >= MAX_CONSOLES_OF_STATS {
+            return Err(CapError::ConsolesOfStats(MAX_CONSOLES_OF_STATS));
+        }
+        counts.consoles += 1;
+        counts.consoles_of_stats += usize::from(is_of_stats);
+        Ok(ConsolePermit { caps: Arc::clone(self), user })
+    }
+
+    /// Counts the consoles that hold a permit now.
+    pub(crate) fn consoles(&self) -> usize {
+        self.counts.lock().consoles
+    }
+
     /// Counts the sessions that hold a permit now.
     pub(crate) fn sessions(&self) -> usize {
         self.counts.lock().all
@@ -137,6 +192,16 @@ impl Drop for SessionPermit {
     }
 }
 
+impl Drop for ConsolePermit {
+    fn drop(&mut self) {
+        let mut counts = self.caps.counts.lock();
+        counts.consoles = counts.consoles.saturating_sub(1);
+        if self.user == ConsoleUser::Stats {
+            counts.consoles_of_stats = counts.consoles_of_stats.saturating_sub(1);
+        }
+    }
+}
+
 /// Forgets a key whose last session has ended: connections of lava's table come and go, and so do
 /// users by certificate and by path.
 fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
@@ -157,6 +222,8 @@ impl Fault for CapError {
         Some(Refusal::too_many_sessions(match self {
             Self::Proxy(max) => format!("The proxy serves at most {max} sessions."),
             Self::Connection { conn_id, max } => format!("Connection \"{conn_id}\" has at most {max} sessions."),
+            Self::Consoles(max) => format!("The console serves at most {max} clients."),
+            Self::ConsolesOfStats(max) => format!("The console serves at most {max} clients of admin.stats_users."),
             Self::User { user, max } => format!("User \"{user}\" has at most {max} sessions."),
         }))
     }

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::reader::{RETRY_PAUSE, References};
+use super::record::ReadRecord;
 use super::watched::Watched;
 
 /// From one read of a value to the next.
@@ -21,12 +22,23 @@ pub(crate) struct Watch {
     /// The lock of a value is held while it is read, so that it is read by one task at a time. No
     /// value waits for another.
     all: Vec<Mutex<Watched>>,
+    /// What operators are shown of each.
+    records: Vec<Arc<ReadRecord>>,
 }
 
 impl Watch {
     /// Watches some values, from [`Watch::run`] on.
     pub(crate) fn new(references: References, all: Vec<Watched>) -> Arc<Self> {
-        Arc::new(Self { references, all: all.into_iter().map(Mutex::new).collect() })
+        let records = all
+            .iter()
+            .map(|watched| Arc::clone(watched.record()))
+            .collect();
+        Arc::new(Self { references, all: all.into_iter().map(Mutex::new).collect(), records })
+    }
+
+    /// What operators are shown of each value.
+    pub(crate) fn records(&self) -> &[Arc<ReadRecord>] {
+        &self.records
     }
 
     /// Reads every value once, all at a time, and ends when all are read.
@@ -83,6 +95,7 @@ mod tests {
     use super::*;
     use crate::aws::{Base, Calls, StoreReader};
     use crate::config::{Aws, HomeRegion};
+    use crate::fault::chain;
     use crate::references::{Listing, ReferenceError};
 
     /// Something whose reads are counted. `read`: what comes of each.
@@ -95,7 +108,7 @@ mod tests {
             reads.fetch_add(1, Ordering::Relaxed);
             read()
         };
-        Watched::of("x".to_owned(), read, None, |_: Listing| std::future::ready(Ok(())))
+        Watched::of(("x".to_owned(), "ssm:x".to_owned()), read, None, |_: Listing| std::future::ready(Ok(())))
     }
 
     async fn references() -> References {
@@ -130,6 +143,12 @@ mod tests {
         assert_eq!(after(RETRY_PAUSE * 2).await, [1, 1, 3]);
         assert_eq!(after(INTERVAL).await, [1, 2, 4]);
         assert!(told.try_recv().is_err(), "not everything has been read");
+        let [of_hung, of_well, of_broken] = watch.records() else { panic!() };
+        let [hung, well, broken] = [of_hung, of_well, of_broken].map(|record| record.reads());
+        assert!(hung.last_read.is_none() && hung.last_error.is_none() && hung.errors == 0);
+        assert!(well.last_read.is_some() && well.last_error.is_none());
+        assert!(broken.last_read.is_none() && broken.errors == 4, "{broken:?}");
+        assert_eq!(broken.last_error.unwrap().1, chain(&failed()));
         running.abort();
     }
 }

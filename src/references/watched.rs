@@ -1,6 +1,7 @@
 //! One value that may change while the proxy runs, and what is done with new ones.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
 use tracing::{debug, info, warn};
@@ -8,6 +9,7 @@ use tracing::{debug, info, warn};
 use super::error::ReferenceError;
 use super::listing::Listing;
 use super::reader::References;
+use super::record::ReadRecord;
 use crate::config::{Reference, without_newline};
 use crate::fault::chain;
 use crate::secret::Secret;
@@ -17,8 +19,8 @@ pub(crate) type BadValue = Box<dyn Error + Send + Sync>;
 
 /// A value that may change while the proxy runs, and what is done with new ones.
 pub(crate) struct Watched {
-    /// The configuration's key, for logs.
-    name: String,
+    /// What operators are shown of it.
+    record: Arc<ReadRecord>,
     value: Box<dyn Refresh>,
     /// Whether the last read failed, so that a failure is logged as a warning once.
     is_failing: bool,
@@ -59,6 +61,11 @@ impl Watched {
     where
         F: Future<Output = Result<(), BadValue>> + Send + 'static,
     {
+        let reference = from
+            .iter()
+            .map(Reference::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         let read = move |references: References| -> BoxFuture<'static, _> {
             let from = from.clone();
             Box::pin(async move {
@@ -66,7 +73,7 @@ impl Watched {
                 read.into_iter().collect::<Result<Vec<_>, _>>()
             })
         };
-        Self::of(name, read, known, apply)
+        Self::of((name, reference), read, known, apply)
     }
 
     /// Watches all parameters right below an SSM path.
@@ -74,16 +81,17 @@ impl Watched {
     where
         F: Future<Output = Result<(), BadValue>> + Send + 'static,
     {
+        let reference = format!("ssm:{path}/{{user}}");
         let read = move |references: References| -> BoxFuture<'static, _> {
             let path = path.clone();
             Box::pin(async move { references.list(&path).await })
         };
-        Self::of(name, read, None, apply)
+        Self::of((name, reference), read, None, apply)
     }
 
-    /// Watches whatever `read` reads.
+    /// Watches whatever `read` reads, by the key and the reference that lead to it.
     pub(super) fn of<T, F>(
-        name: String,
+        (key, reference): (String, String),
         read: impl Fn(References) -> BoxFuture<'static, Result<T, ReferenceError>> + Send + Sync + 'static,
         known: Option<T>,
         apply: impl Fn(T) -> F + Send + Sync + 'static,
@@ -92,17 +100,20 @@ impl Watched {
         T: Comparable + Send + 'static,
         F: Future<Output = Result<(), BadValue>> + Send + 'static,
     {
+        let record = Arc::new(ReadRecord::new(key, reference, known.is_some()));
         let accepted = known.map(|known| known.comparable());
         let apply = move |value| -> BoxFuture<'static, _> { Box::pin(apply(value)) };
         let value = Value { read: Box::new(read), accepted, apply: Box::new(apply) };
-        Self { name, value: Box::new(value), is_failing: false }
+        Self { record, value: Box::new(value), is_failing: false }
     }
 
     /// Reads the value again, and logs what is news: a new value, the first failure, its end.
     pub(super) async fn refresh(&mut self, references: &References) {
-        let key = self.name.as_str();
-        match self.value.refresh(references).await {
+        let read = self.value.refresh(references).await;
+        let key = self.record.key.as_str();
+        match read {
             Ok(is_another) => {
+                self.record.succeeded();
                 if std::mem::take(&mut self.is_failing) {
                     info!(event = "reference readable", key, "can be read again");
                 }
@@ -112,6 +123,7 @@ impl Watched {
             }
             Err(error) => {
                 let error = chain(&*error);
+                self.record.failed(&error);
                 if !std::mem::replace(&mut self.is_failing, true) {
                     warn!(
                         event = "reference unreadable",
@@ -124,6 +136,11 @@ impl Watched {
                 }
             }
         }
+    }
+
+    /// What operators are shown of the value.
+    pub(super) fn record(&self) -> &Arc<ReadRecord> {
+        &self.record
     }
 
     /// Whether no value has been accepted yet.

@@ -44,8 +44,7 @@ pub(super) enum Event<'a> {
     WarehouseMoved(&'a UpstreamError),
     /// The warehouse is ready for queries, and the client has been told.
     Started(&'a UpstreamConn),
-    /// The client is an operator, and has been told that its console is ready.
-    #[allow(dead_code, reason = "under construction: issue 13")]
+    /// The client is an operator, and its console begins.
     ConsoleOpened,
     /// The login has come to nothing.
     Refused(&'a SessionError),

@@ -68,17 +68,16 @@ pub enum Stage {
     AwaitsWarehouse,
     /// Bytes are relayed, since then.
     Relays(Instant),
-    /// The session is an operator's console.
-    Console,
+    /// The session is an operator's console, since then.
+    Console(Instant),
 }
 
 impl Stage {
-    /// When the session was ready for queries. `None`: it is not yet, or is no session of a
-    /// warehouse.
+    /// When the session was ready for queries, or the console for commands. `None`: it is not yet.
     pub(crate) fn ready_since(self) -> Option<Instant> {
         match self {
-            Self::Relays(since) => Some(since),
-            Self::LoggingIn | Self::AwaitsCredential | Self::AwaitsWarehouse | Self::Console => None,
+            Self::Relays(since) | Self::Console(since) => Some(since),
+            Self::LoggingIn | Self::AwaitsCredential | Self::AwaitsWarehouse => None,
         }
     }
 }
@@ -153,7 +152,12 @@ impl Facts {
                 self.timings.end(self.accepted);
                 self.stage = Stage::Relays(Instant::now());
             }
-            Event::ConsoleOpened => self.stage = Stage::Console,
+            Event::ConsoleOpened => {
+                self.conn_id = Some(ConnId::of_console());
+                self.timings.enter(None);
+                self.timings.end(self.accepted);
+                self.stage = Stage::Console(Instant::now());
+            }
             Event::Refused(error) => {
                 self.timings.end(self.accepted);
                 if let Some(conn_id) = error.conn_id() {

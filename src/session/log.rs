@@ -32,8 +32,7 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
         | Event::Permitted(_)
         | Event::CredentialAwaited
         | Event::Dialled { .. }
-        | Event::Dial(_)
-        | Event::ConsoleOpened => {}
+        | Event::Dial(_) => {}
         Event::Admitted => {
             let facts = facts();
             let (user, conn_id) = (Some(&*facts.user), Some(facts.conn_id()));
@@ -49,7 +48,7 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
             Line { error: Some(&error), ..Line::default() }
                 .write(Level::DEBUG, "the warehouse is not where AWS said: asking again");
         }
-        Event::Started(_) => {
+        Event::Started(_) | Event::ConsoleOpened => {
             let facts = facts();
             with_all(id, &facts, |line| line.timed(&facts).write(Level::INFO, "session started"));
         }

@@ -11,7 +11,10 @@ use super::live::Live;
 use super::registry::Session;
 use super::revoked::permission;
 use super::shared::Shared;
+use crate::config::ConnId;
+use crate::operations::SharedOperations;
 use crate::spec::Permission;
+use crate::startup::Client;
 use crate::stop::{Order, Phase};
 
 /// How long a connection that has not said what it wants is kept when we shut down.
@@ -28,6 +31,8 @@ pub(super) struct Login<'s> {
     pub(super) current: &'s ArcSwap<Live>,
     /// The session that the login is to lead to.
     pub(super) session: &'s Session,
+    /// What a console may ask and do.
+    pub(super) operations: &'s SharedOperations,
 }
 
 impl Login<'_> {
@@ -42,14 +47,27 @@ impl Login<'_> {
         }
     }
 
-    /// Does a step, unless the session is told to end meanwhile.
+    /// Whether the client names the console, which it may not be allowed to use. `port_of` is the
+    /// connection that has the port to itself.
+    pub(super) fn is_for_console(&self, client: &Client, port_of: Option<&ConnId>) -> bool {
+        let startup = &client.startup;
+        let Some(user) = startup.user() else { return false };
+        let asked = self
+            .live
+            .specs
+            .asked(port_of, client.server_name(), user.conn_id(), startup.database());
+        asked.name() == ConnId::CONSOLE
+    }
+
+    /// Does a step, unless the session is told meanwhile to end as soon as `phase` says.
     pub(super) async fn unless_ended<T>(
         &self,
+        phase: Phase,
         step: impl Future<Output = Result<T, SessionError>>,
     ) -> Result<T, SessionError> {
         tokio::select! {
             outcome = step => outcome,
-            order = self.session.stop().reached(Phase::WhenIdle) => Err(order.into()),
+            order = self.session.stop().reached(phase) => Err(order.into()),
         }
     }
 

@@ -43,6 +43,8 @@ struct Entries {
     by_number: BTreeMap<u64, Arc<SessionEntry>>,
     /// The numbers of those that are not ready for queries yet.
     logging_in: BTreeSet<u64>,
+    /// How many of them each listener has accepted.
+    by_listener: BTreeMap<SocketAddr, usize>,
 }
 
 /// What others see of a session: its facts, and the means to end it.
@@ -72,8 +74,8 @@ impl Sessions {
         outcomes: Arc<Outcomes>,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let (by_number, logging_in) = (BTreeMap::new(), BTreeSet::new());
-        let entries = Entries { for_new_ones: Stop::default(), next: 0, by_number, logging_in };
+        let (by_number, logging_in, by_listener) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let entries = Entries { for_new_ones: Stop::default(), next: 0, by_number, logging_in, by_listener };
         Arc::new(Self { entries: Mutex::new(entries), repeats, errors, outcomes, metrics })
     }
 
@@ -90,6 +92,7 @@ impl Sessions {
         entries.next += 1;
         entries.by_number.insert(number, Arc::clone(&entry));
         entries.logging_in.insert(number);
+        *entries.by_listener.entry(listener).or_default() += 1;
         drop(entries);
         let session = Session { registry: Arc::clone(self), number, entry };
         session.happened(&Event::Accepted);
@@ -130,7 +133,7 @@ impl Sessions {
     pub(crate) fn end_where(&self, order: Order, is_meant: impl Fn(&Facts) -> bool) -> usize {
         self.end_of(order, |entry| {
             let facts = entry.facts.lock();
-            facts.stage != Stage::Console && is_meant(&facts)
+            !matches!(facts.stage, Stage::Console(_)) && is_meant(&facts)
         })
     }
 
@@ -139,7 +142,7 @@ impl Sessions {
     pub(crate) fn end_consoles_where(&self, order: Order, is_meant: impl Fn(&Facts) -> bool) -> usize {
         self.end_of(order, |entry| {
             let facts = entry.facts.lock();
-            facts.stage == Stage::Console && is_meant(&facts)
+            matches!(facts.stage, Stage::Console(_)) && is_meant(&facts)
         })
     }
 
@@ -149,6 +152,12 @@ impl Sessions {
             .iter()
             .filter(|entry| is_meant(entry) && entry.stop.give(order));
         ended.count()
+    }
+
+    /// The number of sessions that this listener has accepted and that have not ended.
+    pub(crate) fn on_listener(&self, listener: SocketAddr) -> usize {
+        let entries = self.entries.lock();
+        entries.by_listener.get(&listener).copied().unwrap_or(0)
     }
 
     /// The sessions of now, the oldest first.
@@ -239,9 +248,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let listener = self.entry.facts.lock().listener;
         let mut entries = self.registry.entries.lock();
         entries.by_number.remove(&self.number);
         entries.logging_in.remove(&self.number);
+        if let Some(count) = entries.by_listener.get_mut(&listener) {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 

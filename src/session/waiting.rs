@@ -20,7 +20,7 @@ const NOTICE_AFTER: Duration = Duration::from_secs(5);
 pub(super) fn notice(stage: Stage, conn_id: &str) -> BytesMut {
     let notice = match stage {
         Stage::AwaitsWarehouse => Notice::waiting_for_warehouse,
-        Stage::LoggingIn | Stage::AwaitsCredential | Stage::Relays(_) | Stage::Console => {
+        Stage::LoggingIn | Stage::AwaitsCredential | Stage::Relays(_) | Stage::Console(_) => {
             Notice::waiting_for_credential
         }
     };

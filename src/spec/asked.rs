@@ -34,7 +34,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The name that the client used for the connection.
-    pub(super) fn name(self) -> &'a str {
+    pub(crate) fn name(self) -> &'a str {
         match self {
             Self::Port(conn_id) => conn_id.as_str(),
             Self::ServerName(name) | Self::User(name) | Self::Database(name) => name,

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::Control;
+use crate::limits::caps::MAX_CONSOLES;
 use crate::operations::LimitStatus;
 
 /// Lists the caps of the whole proxy. Those of connections and users are in their own tables.
@@ -12,6 +13,7 @@ pub(super) fn all(control: &Control) -> Vec<LimitStatus> {
     let of = |name, used: usize, limit: Option<usize>| LimitStatus { name, used: wide(used), limit: limit.map(wide) };
     vec![
         of("max_sessions", control.shared.caps.sessions(), Some(limits.max_sessions)),
+        of("consoles", control.shared.caps.consoles(), Some(MAX_CONSOLES)),
         of("max_handshakes", control.shared.handshakes.count(), Some(limits.handshakes.max)),
         LimitStatus {
             name: "open_files",

@@ -62,6 +62,6 @@ fn state(stage: Stage, activity: Activity) -> SessionState {
         (Stage::Relays(_), Activity::Active) => SessionState::Active,
         (Stage::Relays(_), Activity::Transaction) => SessionState::Transaction,
         (Stage::Relays(_), Activity::Idle) => SessionState::Idle,
-        (Stage::Console, _) => SessionState::Console,
+        (Stage::Console(_), _) => SessionState::Console,
     }
 }

@@ -12,6 +12,15 @@ use crate::config::value;
 pub struct ConnId(Arc<str>);
 
 impl ConnId {
+    /// The name that stands for the console: no connection has it, and no right covers it.
+    pub const CONSOLE: &'static str = "proxy_admin";
+
+    /// The name of the console, in place of a connection's, for what is told of its sessions.
+    #[must_use]
+    pub fn of_console() -> Self {
+        Self(Self::CONSOLE.into())
+    }
+
     /// Checks a name: 1–63 bytes of visible characters, blanks within allowed. `*` and `?` are not,
     /// since rights use them as globs.
     ///
@@ -22,7 +31,7 @@ impl ConnId {
         if name.contains(['*', '?']) {
             return Err(BadConnId::Glob);
         }
-        if name == "proxy_admin" {
+        if name == Self::CONSOLE {
             return Err(BadConnId::Reserved);
         }
         Ok(Self(name.into()))

@@ -44,6 +44,7 @@ fn every_value_is_of_its_columns_type_and_columns_have_names_of_their_own() {
     for (name, table) in tables() {
         let rows = show(&table, &fake);
         assert!(!rows.rows.is_empty(), "{name}");
+        assert_eq!(rows.columns, columns(&table), "{name}");
         for row in &rows.rows {
             assert_eq!(row.len(), rows.columns.len(), "{name}");
             for (column, value) in rows.columns.iter().zip(row) {
