@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::info;
 
@@ -23,6 +22,7 @@ use crate::startup::tls::by_the_hour;
 use crate::stop::Order;
 
 use self::control::Control;
+use self::drain::{Asked, Drain};
 pub use self::error::AppError;
 pub use self::origin::Origin;
 use self::parts::{Surroundings, listeners};
@@ -49,9 +49,8 @@ pub struct App {
     /// The acceptors' tasks hold it too. It has the current configuration and everything that
     /// sessions share.
     acceptor: Arc<Acceptor>,
-    /// Tells the acceptors to stop, once it is cancelled.
-    closing: CancellationToken,
-    acceptors: TaskTracker,
+    /// The drain, and the end of the process. The control holds it too.
+    drain: Arc<Drain>,
     /// Swaps the configuration. The control holds it too.
     reloader: Arc<Reloader>,
     /// Ends sessions on connections of lava's table that are gone.
@@ -62,6 +61,8 @@ pub struct App {
     _reporting: AbortOnDropHandle<()>,
     /// Reports certificates that are about to end.
     _aging: AbortOnDropHandle<()>,
+    /// Goes through the stages of the drain.
+    _ending: AbortOnDropHandle<()>,
 }
 
 /// How many of each kind of thing are live now: all zero when there is no connection.
@@ -143,12 +144,13 @@ impl App {
         let _ = tokio::time::timeout(max_wait, is_read).await;
         live.load().accounts.warn_of_odd_ones();
         let table = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&reloader).look_after_table_sessions()));
-        let bound_by = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&reloader), clock));
+        let tasks = TaskTracker::new();
+        let drain = Arc::new(Drain::new(Arc::clone(&shared), Arc::clone(&live), tasks.clone()));
+        let bound_by = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&reloader), clock, Arc::clone(&drain)));
         let operations: SharedOperations = Arc::<Control>::clone(&bound_by);
         let watching = Arc::clone(&reloader).watch_files(Arc::clone(&operations));
         let files = AbortOnDropHandle::new(tokio::spawn(watching));
-        let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks: TaskTracker::new() });
-        let (closing, acceptors) = (CancellationToken::new(), TaskTracker::new());
+        let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks });
         let listeners = listeners(&config)?;
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
         for bound in listeners {
@@ -160,19 +162,21 @@ impl App {
                 Some(conn_id) => drop(own.insert(conn_id.clone(), address)),
                 None => addresses.push(address),
             }
-            acceptors.spawn(listener::accept(bound, Arc::clone(&acceptor), closing.clone()));
+            drain.run_acceptor(|closing| listener::accept(bound, Arc::clone(&acceptor), closing));
         }
+        let ending = Arc::clone(&drain);
+        let ending = AbortOnDropHandle::new(tokio::spawn(async move { ending.run().await }));
         Ok(Self {
             addresses,
             own,
             acceptor,
-            closing,
-            acceptors,
+            drain,
             reloader,
             _table: table,
             _files: files,
             _reporting: reporting,
             _aging: aging,
+            _ending: ending,
         })
     }
 
@@ -235,6 +239,25 @@ impl App {
     /// The operations on this proxy, for whoever speaks for an operator.
     pub(crate) fn operations(&self) -> SharedOperations {
         Arc::clone(&self.acceptor.operations)
+    }
+
+    /// Ends gracefully: accepts for `drain_delay` more and until nothing is queued, closes the
+    /// listeners, lets go of sessions as they fall idle, and of all after `drain_timeout`. Returns
+    /// when nothing is left. May be cut short by [`App::abort`].
+    pub async fn drain(&self) {
+        self.drain.ask(Asked::Shutdown);
+        self.drain.over().await;
+    }
+
+    /// Ends every session now. Returns when nothing is left.
+    pub async fn abort(&self) {
+        self.drain.ask(Asked::Abort);
+        self.drain.over().await;
+    }
+
+    /// Waits until an operator's `SHUTDOWN`, or a drain for a signal, has come to its end.
+    pub(crate) async fn over(&self) {
+        self.drain.over().await;
     }
 
     /// Reads the references of the configuration again, now.

@@ -82,10 +82,17 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
         }
     };
     let _reloading = AbortOnDropHandle::new(tokio::spawn(reload_on(hangup, app.operations())));
-    let signal = signals.next().await;
-    info!(signal, "shutting down");
     tokio::select! {
-        () = app.drain() => {}
+        // An operator's shutdown.
+        () = app.over() => return Ok(()),
+        signal = signals.next() => {
+            info!(signal, "shutting down");
+            // What is asked for goes on without the future.
+            drop(app.operations().shutdown(Operator::signal(signal)));
+        }
+    }
+    tokio::select! {
+        () = app.over() => {}
         signal = signals.next() => {
             info!(signal, "shutting down now");
             app.abort().await;

@@ -11,15 +11,15 @@ use tokio::time::Instant;
 
 use self::actions::Actions;
 use self::listeners::Listeners;
+use super::drain::{Asked, Drain};
 use super::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
 use crate::metrics::Format;
 use crate::operations::{
     ActionError, ActionStatus, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus, CredentialStatus,
-    DrainProgress, DrainState, ErrorStatus, Exposition, LimitStatus, ListenerStatus, Operations, Operator,
-    ReferenceStatus, ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
-    Which,
+    DrainProgress, ErrorStatus, Exposition, LimitStatus, ListenerStatus, Operations, Operator, ReferenceStatus,
+    ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus, Which,
 };
 use crate::session::{Live, Shared};
 use crate::telemetry;
@@ -57,20 +57,29 @@ pub(crate) struct Control {
     pub(super) scrape: Arc<tokio::sync::Mutex<()>>,
     /// The addresses that are bound.
     pub(super) listeners: Arc<Listeners>,
+    /// The drain, and the end of the process.
+    pub(super) drain: Arc<Drain>,
 }
 
 impl Control {
     /// The parts that an operator's questions and actions need. The process has just started.
-    pub(super) fn new(shared: Arc<Shared>, reloader: Arc<Reloader>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, reloader: Arc<Reloader>, clock: Arc<dyn Clock>, drain: Arc<Drain>) -> Self {
         let (live, started) = (Arc::clone(reloader.live()), clock.now());
         let (actions, scrape, listeners) = (Arc::default(), Arc::default(), Arc::default());
-        Self { shared, live, reloader, started, clock, actions, scrape, listeners }
+        Self { shared, live, reloader, started, clock, actions, scrape, listeners, drain }
     }
 
     /// The wall clock's time at a moment that has passed.
     fn wall(&self, at: Instant) -> SystemTime {
         let now = self.clock.now();
         now.checked_sub(at.elapsed()).unwrap_or(now)
+    }
+
+    /// Asks for a drain on an operator's behalf, which begins even if the future is dropped.
+    fn end_by(&self, by: &Operator, action: &str, what: Asked) -> BoxFuture<'_, ()> {
+        let outcome = if self.drain.ask(what) { "begun" } else { "under way already" };
+        self.record_action(by, action.to_owned(), outcome.to_owned());
+        self.drain.drained().boxed()
     }
 
     /// Logs an action of an operator, and keeps it for `SHOW ACTIONS`.
@@ -153,7 +162,7 @@ impl Operations for Control {
     }
 
     fn drain_progress(&self) -> DrainProgress {
-        DrainProgress { state: DrainState::Serving, sessions: self.shared.caps.sessions(), busy: 0, left: None }
+        self.drain.progress()
     }
 
     fn console_rights(&self, user: &str, from: IpAddr) -> Option<Rights> {
@@ -165,7 +174,7 @@ impl Operations for Control {
     }
 
     fn readiness(&self) -> Result<(), String> {
-        Ok(())
+        self.drain.readiness()
     }
 
     fn reload(&self, by: Operator) -> BoxFuture<'_, Result<Reloaded, ReloadRefused>> {
@@ -181,12 +190,12 @@ impl Operations for Control {
         .boxed()
     }
 
-    fn drain(&self, _by: Operator) -> BoxFuture<'_, ()> {
-        std::future::ready(()).boxed()
+    fn drain(&self, by: Operator) -> BoxFuture<'_, ()> {
+        self.end_by(&by, "DRAIN", Asked::Drain)
     }
 
-    fn shutdown(&self, _by: Operator) -> BoxFuture<'_, ()> {
-        std::future::ready(()).boxed()
+    fn shutdown(&self, by: Operator) -> BoxFuture<'_, ()> {
+        self.end_by(&by, "SHUTDOWN", Asked::Shutdown)
     }
 
     fn kill(&self, by: Operator, which: &Which) -> usize {

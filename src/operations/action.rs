@@ -19,6 +19,13 @@ pub(crate) struct Operator {
     pub(crate) channel: Channel,
 }
 
+impl Operator {
+    /// Whoever sent this process a signal of this name.
+    pub(crate) fn signal(name: &str) -> Self {
+        Self { name: name.to_owned(), from: None, channel: Channel::Signal }
+    }
+}
+
 /// The way that an operator's request came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Channel {

@@ -114,7 +114,7 @@ fn ended(id: SessionId, facts: &Facts, relayed: &Relayed) {
 /// requests with a right key. `session` is the one that was to be cancelled, if it is known.
 fn cancelled(facts: &Facts, cause: CancelCause, (pid, outcome): (u32, &Cancelled), repeats: &Repeats) {
     let client_addr = facts.client.to_string();
-    let reason = (cause == CancelCause::Abandoned).then_some("the session ended while its query ran");
+    let reason = (cause == CancelCause::Abandoned).then_some("its session has ended");
     let line = Line { client_addr: Some(&client_addr), upstream_pid: Some(pid), reason, ..Line::default() };
     let judge = |level, event| judged(repeats, facts.line_kind(level, event, ""));
     let ignored = |outcome| Line { outcome: Some(outcome), ..line }.write(Level::DEBUG, "cancel ignored");

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::errors::Errors;
 use super::event::Event;
@@ -14,7 +17,7 @@ use super::outcomes::Outcomes;
 use super::{failure, log, metrics};
 use crate::metrics::Metrics;
 use crate::operations::Which;
-use crate::relay::Meter;
+use crate::relay::{Activity, Meter};
 use crate::session_id::SessionId;
 use crate::stop::{Order, Stop};
 use crate::telemetry::Repeats;
@@ -27,6 +30,8 @@ use crate::telemetry::Repeats;
 /// three times in a session's life, for a few steps of O(log n).
 pub(crate) struct Sessions {
     entries: Mutex<Entries>,
+    /// Woken when no entry is left that a drain waits for.
+    all_ended: Notify,
     /// For the lines that events make in the log.
     repeats: Arc<Repeats>,
     errors: Arc<Errors>,
@@ -39,6 +44,8 @@ struct Entries {
     /// The order that new sessions begin with.
     for_new_ones: Stop,
     next: u64,
+    /// How many entries a drain waits for: those that came before one, less consoles.
+    served: usize,
     /// The entries by their numbers, the oldest first.
     by_number: BTreeMap<u64, Arc<SessionEntry>>,
     /// The numbers of those that are not ready for queries yet.
@@ -54,6 +61,8 @@ struct Entries {
 pub(crate) struct SessionEntry {
     id: SessionId,
     stop: Stop,
+    /// Whether a drain waits for the session. It changes under the registry's lock.
+    is_served: AtomicBool,
     /// The figures that the session's relay keeps.
     meter: Meter,
     facts: Mutex<Facts>,
@@ -75,18 +84,23 @@ impl Sessions {
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let (by_number, logging_in, by_listener) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        let entries = Entries { for_new_ones: Stop::default(), next: 0, by_number, logging_in, by_listener };
-        Arc::new(Self { entries: Mutex::new(entries), repeats, errors, outcomes, metrics })
+        let entries = Entries { for_new_ones: Stop::default(), next: 0, served: 0, by_number, logging_in, by_listener };
+        Arc::new(Self { entries: Mutex::new(entries), all_ended: Notify::new(), repeats, errors, outcomes, metrics })
     }
 
     /// Registers a connection from this address that `listener` has accepted.
     pub(crate) fn register(self: &Arc<Self>, address: SocketAddr, listener: SocketAddr) -> Session {
         let facts = Facts::new(address, listener);
         let (meter, facts) = (Meter::new(facts.accepted), Mutex::new(facts));
-        let entry = Arc::new(SessionEntry { id: SessionId::random(), stop: Stop::default(), meter, facts });
+        let (id, stop, is_served) = (SessionId::random(), Stop::default(), AtomicBool::new(false));
+        let entry = Arc::new(SessionEntry { id, stop, is_served, meter, facts });
         let mut entries = self.entries.lock();
-        if let Some(order) = entries.for_new_ones.order() {
-            entry.stop.give(order);
+        match entries.for_new_ones.order() {
+            Some(order) => drop(entry.stop.give(order)),
+            None => {
+                entry.is_served.store(true, Ordering::Relaxed);
+                entries.served += 1;
+            }
         }
         let number = entries.next;
         entries.next += 1;
@@ -146,6 +160,11 @@ impl Sessions {
         })
     }
 
+    /// Gives an order to the sessions that a drain waits for.
+    pub(crate) fn end_drained(&self, order: Order) {
+        self.end_of(order, |entry| entry.is_served.load(Ordering::Relaxed));
+    }
+
     fn end_of(&self, order: Order, is_meant: impl Fn(&SessionEntry) -> bool) -> usize {
         let entries = self.list();
         let ended = entries
@@ -176,6 +195,47 @@ impl Sessions {
         Some(accepted.elapsed())
     }
 
+    /// Waits until no session is left that a drain waits for: consoles are not waited for, nor are
+    /// clients that came when new ones were refused already.
+    pub(crate) async fn all_ended(&self) {
+        loop {
+            let mut ended = pin!(self.all_ended.notified());
+            // Registered first and counted then, so that no end falls in between.
+            ended.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// The number of sessions and logins that a drain waits for.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.lock().served
+    }
+
+    /// The number of sessions and logins that a drain waits for, and of those among them that are
+    /// busy. Walks all sessions.
+    pub(crate) fn count_busy(&self) -> (usize, usize) {
+        let served = |entry: &&Arc<SessionEntry>| entry.is_served.load(Ordering::Relaxed);
+        let entries = self.list();
+        let (sessions, idle) = entries
+            .iter()
+            .filter(served)
+            .fold((0, 0), |(sessions, idle), entry| (sessions + 1, idle + usize::from(entry.is_idle())));
+        (sessions, sessions - idle)
+    }
+
+    /// Takes an entry out of the count of those that a drain waits for.
+    fn uncount(&self, entries: &mut Entries, entry: &SessionEntry) {
+        if entry.is_served.swap(false, Ordering::Relaxed) {
+            entries.served = entries.served.saturating_sub(1);
+            if entries.served == 0 {
+                self.all_ended.notify_waiters();
+            }
+        }
+    }
+
     /// The number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.entries.lock().by_number.len()
@@ -191,6 +251,11 @@ impl SessionEntry {
     /// The figures of the session's relay.
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Whether the session is relayed, owes no answer and is in no transaction.
+    fn is_idle(&self) -> bool {
+        matches!(self.facts.lock().stage, Stage::Relays(_)) && self.meter.activity() == Activity::Idle
     }
 
     /// A copy of what is known of the session now.
@@ -239,7 +304,11 @@ impl Session {
             metrics::record(&self.registry.metrics, &facts, event);
         }
         if matches!(event, Event::Started(_) | Event::ConsoleOpened) {
-            self.registry.entries.lock().logging_in.remove(&self.number);
+            let mut entries = self.registry.entries.lock();
+            entries.logging_in.remove(&self.number);
+            if matches!(event, Event::ConsoleOpened) {
+                self.registry.uncount(&mut entries, &self.entry);
+            }
         }
         log::write(self.id(), || self.entry.facts(), event, &self.registry.repeats);
         failure::note(self.id(), || self.entry.facts(), event, &self.registry.errors, &self.registry.outcomes);
@@ -255,6 +324,7 @@ impl Drop for Session {
         if let Some(count) = entries.by_listener.get_mut(&listener) {
             *count = count.saturating_sub(1);
         }
+        self.registry.uncount(&mut entries, &self.entry);
     }
 }
 
@@ -331,6 +401,25 @@ mod tests {
         assert_eq!((end(Which::Address(THERE)), end(Which::Connection("sales".to_owned()))), (1, 1));
         assert_eq!(end(Which::Session(bob.id().as_str().to_owned())), 0, "it ends already");
         assert_eq!(sessions.end_where(Order::Revoke, |_| true), 0);
+    }
+
+    #[tokio::test]
+    async fn a_drain_waits_for_those_who_came_before_it_but_for_no_console() {
+        let sessions = sessions();
+        let (console, early) = (register(&sessions, HERE), register(&sessions, HERE));
+        console.happened(&Event::ConsoleOpened);
+        sessions.end_all(Order::Drain);
+        let late = register(&sessions, HERE);
+        let mut all_ended = pin!(sessions.all_ended());
+        assert!(futures_util::poll!(&mut all_ended).is_pending());
+        assert_eq!((sessions.count(), sessions.count_busy(), sessions.len()), (1, (1, 1), 3));
+        sessions.end_drained(Order::DrainNow);
+        assert_eq!(
+            [&console, &early, &late].map(|session| session.stop().order()),
+            [Order::Drain, Order::DrainNow, Order::Drain].map(Some)
+        );
+        drop(early);
+        assert!(futures_util::poll!(&mut all_ended).is_ready());
     }
 
     #[tokio::test]
