@@ -109,6 +109,7 @@ impl Reloader {
         references: References,
         pem: &ListenerPem,
     ) -> Started {
+        count_connections(&shared.metrics, &live.config);
         let live = Arc::new(live);
         let watch = Watch::new(references.clone(), all_watched(pem, &live, &shared));
         let (reading, is_read) = Reading::start(&around, references, watch);
@@ -317,18 +318,19 @@ fn refused(problem: &str) -> ReloadRefused {
     ReloadRefused { problems: vec![problem.to_owned()] }
 }
 
+/// Tells the metrics which connections there are from now on.
+fn count_connections(metrics: &Metrics, config: &Config) {
+    let connections = config.connections.values();
+    metrics.configured(connections.map(|spec| (&spec.id, spec.max_sessions)));
+}
+
 /// Tells the log and the metrics what has come of a reload.
 fn report(shared: &Shared, config: &Config, outcome: &Result<Reloaded, ReloadRefused>) {
     let metrics = &shared.metrics;
     match outcome {
         Ok(reloaded) => {
             metrics.reloads.count(ReloadOutcome::Ok);
-            metrics.configured(
-                config
-                    .connections
-                    .values()
-                    .map(|spec| (&spec.id, spec.max_sessions)),
-            );
+            count_connections(metrics, config);
             log::config_changed(reloaded);
         }
         Err(refused) => {
