@@ -174,11 +174,13 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
     let opened = match login.unless_ended(phase, admitted).await {
         Ok(Admitted::Console { user, permit }) => {
             session.happened(&Event::ConsoleOpened);
+            login.judge_again();
             let console = Console::new(client.wire, user, client.peer.address.ip(), Arc::clone(&operations));
             return Some(Ready::Console { console: Box::new(console), permit });
         }
         Ok(Admitted::Warehouse { principal, spec, permit }) => {
             drop(unproven);
+            login.judge_again();
             login
                 .open(&mut client, &principal, &spec, permit)
                 .await
@@ -190,7 +192,6 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
     match opened {
         Ok((upstream, held)) => {
             session.happened(&Event::Started(&upstream));
-            login.judge_again();
             let legs = Legs { client: client.wire.into_parts(), upstream: upstream.into_parts() };
             Some(Ready::Warehouse { legs, held })
         }

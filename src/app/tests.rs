@@ -130,10 +130,25 @@ async fn read(client: &mut TcpStream) -> (u8, Vec<u8>) {
 }
 
 async fn log_in(client: &mut TcpStream, password: &str) -> Answer {
-    let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
     ask(client).await;
+    let asked = read(client).await;
+    go_on(client, password, asked).await
+}
+
+/// Proves ann's password to a proxy that has asked for it.
+async fn prove(client: &mut TcpStream, password: &str) -> Answer {
+    go_on(client, password, (b'R', vec![0, 0, 0, 10])).await
+}
+
+/// Answers the proxy, beginning with the message that was read last.
+async fn go_on(client: &mut TcpStream, password: &str, asked: (u8, Vec<u8>)) -> Answer {
+    let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+    let mut asked = Some(asked);
     loop {
-        let (kind, body) = read(client).await;
+        let (kind, body) = match asked.take() {
+            Some(asked) => asked,
+            None => read(client).await,
+        };
         if kind == b'E' {
             return Answer::Refused(sqlstate(&body));
         }
@@ -345,4 +360,33 @@ async fn a_login_that_has_lost_its_right_meanwhile_is_broken_off() {
     let (kind, body) = read(&mut client).await;
     assert_eq!((kind, &*sqlstate(&body)), (b'E', "57P01"));
     rig.end().await;
+}
+
+/// The swap comes while the client proves who it is: nobody can tell then what it will open.
+#[tokio::test]
+async fn a_login_that_straddles_a_swap_is_judged_again() {
+    for (part, by, expected) in [
+        ("connections = [\"*\"]", "connections = []", refused("57P01")),
+        ("[users.ann]", "[users.bob]", refused("57P01")),
+        ("connections = [\"*\"]", "connections = [\"sales\"]", Answer::Admitted),
+    ] {
+        let rig = Rig::start("prefer", "").await;
+        let mut client = rig.connect().await;
+        ask(&mut client).await;
+        assert_eq!(read(&mut client).await.0, b'R', "it is asked for its password");
+        let reloaded = rig.reload(&rig.text(part, by)).await.unwrap();
+        assert_eq!(reloaded.ended, 0, "there is no session yet");
+        assert_eq!(prove(&mut client, "pw").await, Answer::Admitted, "as the configuration of its arrival says");
+        let ended = async {
+            let (_, body) = read(&mut client).await;
+            refused(&sqlstate(&body))
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = ended => answer,
+            () = rig.wait_until(|counts| counts.sessions == 1 && expected == Answer::Admitted) => Answer::Admitted,
+        };
+        assert_eq!(answer, expected, "{by}");
+        rig.end().await;
+    }
 }

@@ -31,6 +31,11 @@ impl ReadRecord {
         Self { key, reference, reads: Mutex::new(reads) }
     }
 
+    /// Goes on where the record of the same value under an earlier configuration has come to.
+    pub(super) fn follow(&self, before: &Self) {
+        *self.reads.lock() = before.reads();
+    }
+
     /// Takes note of a read that brought a usable value.
     pub(super) fn succeeded(&self) {
         let mut reads = self.reads.lock();

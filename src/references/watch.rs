@@ -1,6 +1,7 @@
 //! When values are read again: at start, and every two minutes by one background task, each value
 //! by itself. A login never waits for a read, and the last good value stays while reads fail.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,21 @@ impl Watch {
     /// What operators are shown of each value.
     pub(crate) fn records(&self) -> &[Arc<ReadRecord>] {
         &self.records
+    }
+
+    /// Takes over what operators are shown of the values that an earlier configuration has too.
+    pub(crate) fn follow(&self, before: &Self) {
+        let name = |record: &ReadRecord| (record.key.clone(), record.reference.clone());
+        let known: HashMap<_, _> = before
+            .records
+            .iter()
+            .map(|record| (name(record), record))
+            .collect();
+        for record in &self.records {
+            if let Some(before) = known.get(&name(record)) {
+                record.follow(before);
+            }
+        }
     }
 
     /// Reads every value once, all at a time, and ends when all are read.

@@ -9,11 +9,10 @@ use tokio::time::timeout;
 use super::error::SessionError;
 use super::live::Live;
 use super::registry::Session;
-use super::revoked::permission;
+use super::revoked::has_lost_right;
 use super::shared::Shared;
 use crate::config::ConnId;
 use crate::operations::SharedOperations;
-use crate::spec::Permission;
 use crate::startup::Client;
 use crate::stop::{Order, Phase};
 
@@ -37,12 +36,11 @@ pub(super) struct Login<'s> {
 
 impl Login<'_> {
     /// Tells the session to end, if another configuration has been swapped in since the client
-    /// connected, and gives it no right. The reload itself ends those sessions alone that had come
-    /// as far as a connection.
+    /// connected, and gives it no right. A reload itself ends those sessions alone that have come
+    /// as far as a connection or a console, so that this is asked once they have.
     pub(super) fn judge_again(&self) {
         let current = self.current.load();
-        if !ptr::eq(&raw const **current, self.live) && permission(&current, &self.session.facts()) == Permission::Lost
-        {
+        if !ptr::eq(&raw const **current, self.live) && has_lost_right(&current, &self.session.facts()) {
             self.session.stop().give(Order::Revoke);
         }
     }

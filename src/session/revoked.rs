@@ -1,7 +1,7 @@
 //! Sessions whose right is gone: their user, connection or right has been taken out of the
 //! configuration or disabled, or they come from where the user may not come from any more.
 
-use super::facts::Facts;
+use super::facts::{Facts, Stage};
 use super::live::Live;
 use super::registry::Sessions;
 use crate::client_auth::Standing;
@@ -13,8 +13,19 @@ use crate::stop::Order;
 /// Those on connections of lava's table are only ended if names alone tell. A login that is under
 /// way judges itself again before its session is relayed.
 pub(crate) fn revoke(sessions: &Sessions, live: &Live) -> usize {
-    sessions.end_where(Order::Revoke, |facts| permission(live, facts) == Permission::Lost)
-        + sessions.end_consoles_where(Order::Revoke, |facts| !may_use_console(live, facts))
+    sessions.end_where(Order::Revoke, |facts| has_lost_right(live, facts))
+        + sessions.end_consoles_where(Order::Revoke, |facts| has_lost_right(live, facts))
+}
+
+/// Whether a configuration gives a session no right to its connection, or its console. A session
+/// that has come to neither yet has lost nothing.
+pub(super) fn has_lost_right(live: &Live, facts: &Facts) -> bool {
+    match facts.stage {
+        Stage::Console(_) => !may_use_console(live, facts),
+        Stage::LoggingIn | Stage::AwaitsCredential | Stage::AwaitsWarehouse | Stage::Relays(_) => {
+            permission(live, facts) == Permission::Lost
+        }
+    }
 }
 
 /// What has become of a session's right to its connection.

@@ -148,7 +148,7 @@ impl Reloader {
         let reloading = self.around.control.spawn(async move {
             let _turn = reloader.turn.lock().await;
             let outcome = reloader.reload_once().await;
-            report(&reloader.shared, &reloader.live.load().config, &outcome);
+            report(&reloader.shared, &outcome);
             outcome
         });
         reloading
@@ -229,6 +229,7 @@ impl Reloader {
         let live = parts::live(config, &pem, logins, &self.shared, &self.around, Some(before)).await;
         let live = Arc::new(live.map_err(told)?);
         let watch = Watch::new(references.clone(), all_watched(&pem, &live, &self.shared));
+        watch.follow(&self.watch());
         Ok(Built { live, references, watch })
     }
 
@@ -243,20 +244,21 @@ impl Reloader {
         let before = self.live.swap(Arc::clone(&live));
         telemetry::reset_level(config.log.level);
         let (reading, _is_read) = Reading::start(&self.around, references, watch);
-        let read_before = std::mem::replace(&mut *self.reading.lock(), reading);
+        let Reading { watch: watch_before, .. } = std::mem::replace(&mut *self.reading.lock(), reading);
         self.swapped.notify_waiters();
         let (shared, old) = (Arc::clone(&self.shared), Arc::clone(&before));
-        // All sessions and all users are looked at.
+        // All sessions, users and connections are looked at.
         let judging = self.threads.run((), move || {
             let renewed = live.accounts.renewed_since(&old.accounts);
             if !renewed.is_empty() {
                 forgive(&live, &shared, &renewed);
             }
+            count_connections(&shared.metrics, &live.config);
             revoke(&shared.sessions, &live)
         });
         let ended = judging.await.unwrap_or_default();
         let hash_before = before.config.hash.clone();
-        let retired = retired::drop_in_time(before, read_before.watch);
+        let retired = retired::drop_in_time(before, watch_before);
         self.around.control.spawn(retired);
         Reloaded {
             hash_before,
@@ -325,12 +327,11 @@ fn count_connections(metrics: &Metrics, config: &Config) {
 }
 
 /// Tells the log and the metrics what has come of a reload.
-fn report(shared: &Shared, config: &Config, outcome: &Result<Reloaded, ReloadRefused>) {
+fn report(shared: &Shared, outcome: &Result<Reloaded, ReloadRefused>) {
     let metrics = &shared.metrics;
     match outcome {
         Ok(reloaded) => {
             metrics.reloads.count(ReloadOutcome::Ok);
-            count_connections(metrics, config);
             log::config_changed(reloaded);
         }
         Err(refused) => {
