@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::info;
 
+use crate::admin::{self, Face};
 use crate::aws::{Base, Observer, StoreReader};
 use crate::clock::Clock;
 use crate::config::{Config, ConnId};
@@ -20,6 +21,7 @@ use crate::operations::{SharedOperations, Which};
 use crate::references::References;
 use crate::startup::tls::by_the_hour;
 use crate::stop::Order;
+use crate::telemetry::Repeats;
 
 use self::control::Control;
 use self::drain::{Asked, Drain};
@@ -27,6 +29,7 @@ pub use self::error::AppError;
 pub use self::origin::Origin;
 use self::parts::{Surroundings, listeners};
 pub(crate) use self::parts::{routes, table_timeout};
+use self::pulse::Pulse;
 use self::reload::{Reloader, Started};
 pub use crate::session::{Facts, LoginStage, Stage, Timings};
 pub use crate::session_id::SessionId;
@@ -36,6 +39,7 @@ mod drain;
 mod error;
 mod origin;
 mod parts;
+mod pulse;
 mod readings;
 mod reload;
 mod watched;
@@ -46,6 +50,8 @@ pub struct App {
     addresses: Vec<SocketAddr>,
     /// The addresses of connections that have a port of their own.
     own: BTreeMap<ConnId, SocketAddr>,
+    /// The admin addresses. Their connections run on the control runtime.
+    admin: admin::Server,
     /// The acceptors' tasks hold it too. It has the current configuration and everything that
     /// sessions share.
     acceptor: Arc<Acceptor>,
@@ -121,6 +127,10 @@ impl App {
     ) -> Result<Self, AppError> {
         let config = Arc::new(config);
         let control = Handle::current();
+        let repeats = Arc::new(Repeats::default());
+        // First of all: probes are answered while values from AWS are waited for.
+        let admin = admin::Server::start(parts::admin_listeners(&config)?, &repeats);
+        let pulse = Pulse::start(&control, workers.handles());
         let metrics = Metrics::new(Arc::clone(&clock));
         let observer: Arc<dyn Observer> = Arc::<Metrics>::clone(&metrics);
         let logins = Logins::new(base, &config.credentials, &clock, &control, Some(observer));
@@ -129,13 +139,12 @@ impl App {
         let references =
             References::new(Arc::new(StoreReader(Arc::new(logins.calls().with_own_gate(max_wait)))), max_wait);
         let pem = parts::listener_pem(&config.listen, &references).await;
-        let shared = Arc::new(parts::shared(&pem, network, metrics)?);
+        let shared = Arc::new(parts::shared(&pem, network, metrics, &repeats)?);
         let around = Surroundings { clock: Arc::clone(&clock), control, probes: network.probes };
         let first = parts::live(Arc::clone(&config), &pem, logins, &shared, &around, None).await?;
         let Started { reloader, is_read } =
             Reloader::start(origin, around, Arc::clone(&shared), first, references, &pem);
         let live = Arc::clone(reloader.live());
-        let repeats = Arc::clone(&shared.repeats);
         let reporting = AbortOnDropHandle::new(tokio::spawn(async move { repeats.report_in_time().await }));
         let current = Arc::clone(&live);
         let aging = AbortOnDropHandle::new(tokio::spawn(by_the_hour(move || current.load().tls.report_aging(false))));
@@ -146,7 +155,8 @@ impl App {
         let table = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&reloader).look_after_table_sessions()));
         let tasks = TaskTracker::new();
         let drain = Arc::new(Drain::new(Arc::clone(&shared), Arc::clone(&live), tasks.clone()));
-        let bound_by = Arc::new(Control::new(Arc::clone(&shared), Arc::clone(&reloader), clock, Arc::clone(&drain)));
+        let control = Control::new(Arc::clone(&shared), Arc::clone(&reloader), clock, Arc::clone(&drain), pulse);
+        let bound_by = Arc::new(control);
         let operations: SharedOperations = Arc::<Control>::clone(&bound_by);
         let watching = Arc::clone(&reloader).watch_files(Arc::clone(&operations));
         let files = AbortOnDropHandle::new(tokio::spawn(watching));
@@ -164,11 +174,16 @@ impl App {
             }
             drain.run_acceptor(|closing| listener::accept(bound, Arc::clone(&acceptor), closing));
         }
+        for (face, address) in admin.addresses() {
+            bound_by.listeners.add(*address, face.name(), None);
+        }
+        admin.serve(Arc::clone(&acceptor.operations));
         let ending = Arc::clone(&drain);
         let ending = AbortOnDropHandle::new(tokio::spawn(async move { ending.run().await }));
         Ok(Self {
             addresses,
             own,
+            admin,
             acceptor,
             drain,
             reloader,
@@ -190,6 +205,24 @@ impl App {
     #[must_use]
     pub fn address_of(&self, conn_id: &str) -> Option<SocketAddr> {
         self.own.get(conn_id).copied()
+    }
+
+    /// The address that `admin.address` is bound to, if there is one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.address(Face::Full)
+    }
+
+    /// The address that `admin.health_address` is bound to, if there is one.
+    #[must_use]
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.admin.address(Face::Health)
+    }
+
+    /// Lets answers that are under way at the admin addresses end, and closes these: the last thing
+    /// before the process ends.
+    pub async fn close_admin(&self) {
+        self.admin.close().await;
     }
 
     /// Counts the clients, connections and keys that are live now; each field of [`Counts`] says

@@ -20,7 +20,7 @@ pub use self::material::Material;
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::sections::usable_token;
 pub use self::sections::{
-    Admin, Aws, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream,
+    Admin, Aws, BadToken, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream,
 };
 pub use self::settings::Config;
 pub use self::shown::Shown;

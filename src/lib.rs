@@ -31,6 +31,7 @@ pub mod network;
 pub mod secret;
 
 mod address;
+mod admin;
 mod blocking;
 mod cache;
 mod cancel;

@@ -47,6 +47,11 @@ impl Workers {
         Self::new(vec![Handle::current()])
     }
 
+    /// The runtimes.
+    pub(crate) fn handles(&self) -> &[Handle] {
+        &self.handles
+    }
+
     fn next(&self) -> Option<&Handle> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.handles.get(turn.checked_rem(self.handles.len())?)

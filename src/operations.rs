@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub(crate) use self::access::{AdminAccess, TokenVerdict};
 pub(crate) use self::action::{
     ActionError, Channel, CheckedStep, DrainProgress, DrainState, Operator, ReloadRefused, Reloaded, RestartKey, Which,
 };
@@ -21,6 +22,7 @@ pub(crate) use self::status::{
 use crate::config::{ConnId, LogLevel};
 pub(crate) use crate::metrics::Exposition;
 
+mod access;
 mod action;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -85,6 +87,9 @@ pub(crate) trait Operations: Send + Sync + 'static {
 
     /// Whether this user may use the console from this address, and how much of it.
     fn console_rights(&self, user: &str, from: IpAddr) -> Option<Rights>;
+
+    /// Who may use the admin address, by the configuration in force.
+    fn admin_access(&self) -> Arc<AdminAccess>;
 
     /// Whether every runtime thread is alive.
     ///

@@ -82,9 +82,17 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
         }
     };
     let _reloading = AbortOnDropHandle::new(tokio::spawn(reload_on(hangup, app.operations())));
+    end(&app, &mut signals).await;
+    app.close_admin().await;
+    Ok(())
+}
+
+/// Waits until the process may end: an operator or a signal has asked for it, and all sessions have
+/// ended.
+async fn end(app: &App, signals: &mut Signals) {
     tokio::select! {
         // An operator's shutdown.
-        () = app.over() => return Ok(()),
+        () = app.over() => return,
         signal = signals.next() => {
             info!(signal, "shutting down");
             // What is asked for goes on without the future.
@@ -98,7 +106,6 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
             app.abort().await;
         }
     }
-    Ok(())
 }
 
 /// Reloads the configuration at each SIGHUP. Those that come during a reload make one more.

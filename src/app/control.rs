@@ -12,14 +12,16 @@ use tokio::time::Instant;
 use self::actions::Actions;
 use self::listeners::Listeners;
 use super::drain::{Asked, Drain};
+use super::pulse::Pulse;
 use super::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
 use crate::metrics::Format;
 use crate::operations::{
-    ActionError, ActionStatus, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus, CredentialStatus,
-    DrainProgress, ErrorStatus, Exposition, LimitStatus, ListenerStatus, Operations, Operator, ReferenceStatus,
-    ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus, Which,
+    ActionError, ActionStatus, AdminAccess, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus,
+    CredentialStatus, DrainProgress, ErrorStatus, Exposition, LimitStatus, ListenerStatus, Operations, Operator,
+    ReferenceStatus, ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
+    Which,
 };
 use crate::session::{Live, Shared};
 use crate::telemetry;
@@ -59,14 +61,22 @@ pub(crate) struct Control {
     pub(super) listeners: Arc<Listeners>,
     /// The drain, and the end of the process.
     pub(super) drain: Arc<Drain>,
+    /// The last tick of each runtime thread.
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl Control {
     /// The parts that an operator's questions and actions need. The process has just started.
-    pub(super) fn new(shared: Arc<Shared>, reloader: Arc<Reloader>, clock: Arc<dyn Clock>, drain: Arc<Drain>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        reloader: Arc<Reloader>,
+        clock: Arc<dyn Clock>,
+        drain: Arc<Drain>,
+        pulse: Arc<Pulse>,
+    ) -> Self {
         let (live, started) = (Arc::clone(reloader.live()), clock.now());
         let (actions, scrape, listeners) = (Arc::default(), Arc::default(), Arc::default());
-        Self { shared, live, reloader, started, clock, actions, scrape, listeners, drain }
+        Self { shared, live, reloader, started, clock, actions, scrape, listeners, drain, pulse }
     }
 
     /// The wall clock's time at a moment that has passed.
@@ -169,8 +179,12 @@ impl Operations for Control {
         rights::of(&self.live.load().config.admin, user, from)
     }
 
+    fn admin_access(&self) -> Arc<AdminAccess> {
+        Arc::clone(&self.live.load().admin)
+    }
+
     fn health(&self) -> Result<(), String> {
-        Ok(())
+        self.pulse.judge()
     }
 
     fn readiness(&self) -> Result<(), String> {

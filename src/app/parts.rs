@@ -4,19 +4,21 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::error::AppError;
+use crate::admin::Face;
 use crate::client_auth::Accounts;
 use crate::clock::Clock;
-use crate::config::{Config, Listen, Material, without_newline};
+use crate::config::{Config, Listen, Material};
 use crate::credentials::Logins;
 use crate::limits::ClientLimits;
 use crate::limits::bans::Bans;
 use crate::listener::{self, Bound, Entrance, Ports};
 use crate::metrics::Metrics;
 use crate::network::{Network, Probes};
+use crate::operations::AdminAccess;
 use crate::references::References;
 use crate::relay;
 use crate::secret::Secret;
@@ -31,10 +33,15 @@ use crate::upstream::{ClientTls, Paths, Routes, Timeouts};
 ///
 /// # Errors
 /// `ServerTls` of [`AppError`].
-pub(super) fn shared(pem: &ListenerPem, network: &Network, metrics: Arc<Metrics>) -> Result<Shared, AppError> {
-    let (repeats, errors, outcomes) = (Arc::new(Repeats::default()), Arc::default(), Arc::default());
+pub(super) fn shared(
+    pem: &ListenerPem,
+    network: &Network,
+    metrics: Arc<Metrics>,
+    repeats: &Arc<Repeats>,
+) -> Result<Shared, AppError> {
+    let (errors, outcomes) = (Arc::default(), Arc::default());
     Ok(Shared {
-        sessions: Sessions::new(Arc::clone(&repeats), Arc::clone(&errors), Arc::clone(&outcomes), Arc::clone(&metrics)),
+        sessions: Sessions::new(Arc::clone(repeats), Arc::clone(&errors), Arc::clone(&outcomes), Arc::clone(&metrics)),
         handshakes: Arc::default(),
         caps: Arc::default(),
         fake_salt_key: fake_salt_key(pem)?,
@@ -44,7 +51,7 @@ pub(super) fn shared(pem: &ListenerPem, network: &Network, metrics: Arc<Metrics>
         errors,
         cancels: Arc::default(),
         paths: Paths::new(Arc::clone(&network.look_up)),
-        repeats,
+        repeats: Arc::clone(repeats),
         metrics,
     })
 }
@@ -84,6 +91,7 @@ pub(super) async fn live(
         keepalive: keep_alive(&config, *probes),
     };
     Ok(Live {
+        admin: admin_access(&config, before).into(),
         tls,
         balancers: config.listen.proxy_protocol_from.clone(),
         accounts,
@@ -95,10 +103,25 @@ pub(super) async fn live(
         login_timeout: config.upstream.login_timeout,
         drain_delay: config.limits.drain_delay,
         drain_timeout: config.limits.drain_timeout,
-        admin_token: ArcSwapOption::new(admin_token(&config, before).map(Arc::new)),
         logins,
         config,
     })
+}
+
+/// Binds the admin addresses.
+///
+/// # Errors
+/// `Bind` of [`AppError`].
+pub(super) fn admin_listeners(config: &Config) -> Result<Vec<(Face, TcpListener)>, AppError> {
+    let addresses = [(Face::Full, config.admin.address), (Face::Health, config.admin.health_address)];
+    let configured = addresses
+        .into_iter()
+        .filter_map(|(face, address)| Some((face, address?)));
+    let bind = |(face, address)| match listener::bind(address, Ports::Own) {
+        Ok(listener) => Ok((face, listener)),
+        Err(source) => Err(AppError::Bind { address, source }),
+    };
+    configured.map(bind).collect()
 }
 
 /// Binds every address, before a client is accepted on any.
@@ -171,21 +194,12 @@ pub(super) fn table_times(config: &Config) -> (Duration, Duration) {
     (config.credentials.negative_ttl, table_timeout(config))
 }
 
-/// The token of the admin address, as far as it has been read: with the configuration, or before
-/// from the same place.
-fn admin_token(config: &Config, before: Option<&Live>) -> Option<Secret> {
-    let token = config.admin.token.as_ref()?;
-    let text = match &token.text {
-        Some(text) => Some(text.clone()),
-        None => {
-            let same = before
-                .filter(|before| before.config.admin.token.as_ref().map(|token| &token.from) == Some(&token.from));
-            return same
-                .and_then(|same| same.admin_token.load_full())
-                .map(|token| Secret::clone(&token));
-        }
-    };
-    text.map(|text| Secret::new(without_newline(text.expose()).to_owned()))
+/// Who may use the admin address. A token that AWS keeps is known as far as it has been read from
+/// the same place before.
+fn admin_access(config: &Config, before: Option<&Live>) -> AdminAccess {
+    let place = |config: &Config| config.admin.token.as_ref().map(|token| token.from.clone());
+    let same = before.filter(|before| place(&before.config) == place(config));
+    AdminAccess::new(config, same.map(|same| &*same.admin))
 }
 
 /// How warehouses are reached, whichever connection they belong to; nothing is known of the ways to

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use crate::config::{AnyUser, Material, Password, Proof, Reference, User, usable_token};
+use crate::config::{AnyUser, Material, Password, Proof, Reference, User};
 use crate::references::{BadValue, Listing, Watched};
 use crate::secret::Secret;
 use crate::session::revoked::revoke;
@@ -90,17 +90,10 @@ fn admin_token(live: &Arc<Live>) -> Option<Watched> {
         return None;
     }
     let (from, known) = (vec![token.from.clone()], token.text.clone().map(|text| vec![text]));
-    let live = Arc::clone(live);
+    let access = Arc::clone(&live.admin);
     let take = move |values: Vec<Secret>| {
-        let usable = values
-            .first()
-            .map(|text| usable_token(text.expose()))
-            .transpose();
-        let taken = usable.map(|token| {
-            live.admin_token
-                .store(token.map(|token| Arc::new(Secret::new(token.to_owned()))));
-        });
-        std::future::ready(taken.map_err(|why| BadValue::from(why.into_owned())))
+        let renewed = values.first().map_or(Ok(()), |token| access.renew(token));
+        std::future::ready(renewed.map_err(BadValue::from))
     };
     Some(Watched::new("admin.token".to_owned(), from, known, take))
 }

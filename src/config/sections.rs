@@ -1,9 +1,9 @@
 //! The fixed tables of proxy.toml but `[listen]`: meaning, default and range of each key. Behind a
 //! problem, reading goes on with the default.
 
-pub use self::admin::Admin;
 pub(super) use self::admin::admin;
 pub(crate) use self::admin::usable_token;
+pub use self::admin::{Admin, BadToken};
 pub use self::aws::Aws;
 pub(super) use self::aws::{aws, endpoints_of_the_environment};
 pub use self::ca::Ca;

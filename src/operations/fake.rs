@@ -34,6 +34,9 @@ impl Fake {
     }
 }
 
+/// The token of its admin address.
+pub(crate) const TOKEN: &str = "a-token-of-a-fake";
+
 /// A moment, 2001-09-09 01:46:40 UTC.
 pub(crate) fn moment() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)
@@ -193,6 +196,10 @@ impl Operations for Fake {
 
     fn console_rights(&self, _user: &str, _from: IpAddr) -> Option<Rights> {
         Some(Rights::All)
+    }
+
+    fn admin_access(&self) -> Arc<AdminAccess> {
+        Arc::new(AdminAccess::with_token(TOKEN))
     }
 
     fn health(&self) -> Result<(), String> {

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 
 use crate::client_auth::Accounts;
 use crate::config::Config;
 use crate::credentials::Logins;
 use crate::limits::ClientLimits;
+use crate::operations::AdminAccess;
 use crate::relay::SessionLimits;
-use crate::secret::Secret;
 use crate::spec::Specs;
 use crate::startup::tls::ServerTls;
 use crate::upstream::Routes;
@@ -30,8 +29,8 @@ use crate::upstream::Routes;
 pub(crate) struct Live {
     /// The configuration itself.
     pub(crate) config: Arc<Config>,
-    /// The token of the admin address. Empty: there is none, or it has not been read yet.
-    pub(crate) admin_token: ArcSwapOption<Secret>,
+    /// Who may use the admin address; its token is renewed here.
+    pub(crate) admin: Arc<AdminAccess>,
     /// The credentials that are held, and the fetches under way. These run on the control thread;
     /// sessions wait for them. The next configuration goes on with them, unless `[aws]` changes.
     pub(crate) logins: Arc<Logins>,

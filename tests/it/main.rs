@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
 mod aws_dialect;
 mod bad_input;
 mod balancers;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use super::process::Proxy;
 use super::raw::SOON;
 
 /// The greatest answer that is read, in bytes.
@@ -31,6 +32,16 @@ pub(crate) struct Reply {
 }
 
 impl Admin {
+    /// The address of a process that serves `admin` or `health`, once it is bound.
+    pub(crate) async fn of(proxy: &mut Proxy, serves: &str, token: Option<&str>) -> Self {
+        let line = proxy
+            .wait_for_log(&format!("\"serves\":\"{serves}\""))
+            .await;
+        let (_, address) = line.split_once("\"address\":\"").unwrap();
+        let address = address.split_once('"').unwrap().0.parse().unwrap();
+        Self { address, token: token.map(str::to_owned) }
+    }
+
     /// The admin address on this port of 127.0.0.1.
     pub(crate) fn on(port: u16, token: Option<&str>) -> Self {
         Self { address: ([127, 0, 0, 1], port).into(), token: token.map(str::to_owned) }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
+use thiserror::Error;
 
 use crate::config::disguise::without_newline;
 use crate::config::material::Material;
@@ -53,7 +54,7 @@ pub(in crate::config) fn admin(mut table: Table<'_>, has_user: impl Fn(&str) -> 
     }
     let token = table
         .take("token")
-        .map(|token| token.secretly_referenced(ABSENT, |text| usable_token(text).map(drop)));
+        .map(|token| token.secretly_referenced(ABSENT, usable));
     if token.is_none() && address.is_some_and(|address| !address.ip().is_loopback()) {
         table.warn("token", "is missing, and address is not loopback: no data is served there, and no action is taken");
     }
@@ -69,19 +70,40 @@ pub(in crate::config) fn admin(mut table: Table<'_>, has_user: impl Fn(&str) -> 
     Admin { address, health_address, token: token.flatten(), users, stats_users, console_from, watch }
 }
 
+/// Checks the text of a token.
+fn usable(text: &str) -> Parsed<()> {
+    usable_token(text)
+        .map(drop)
+        .map_err(|why| why.to_string().into())
+}
+
+/// Why a text cannot be the admin token, in words that hold nothing of it.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum BadToken {
+    /// The token is so short that it can be guessed.
+    #[error("must be at least {SHORTEST_TOKEN} characters, such as those of `openssl rand -base64 24`")]
+    Short,
+    /// The token is longer than a request's head has room for.
+    #[error("must be at most {LONGEST_TOKEN} characters")]
+    Long,
+    /// The token has characters that no header can hold, or that programs cut off.
+    #[error("must be visible characters of ASCII without blanks: it is sent in a header")]
+    Invisible,
+}
+
 /// Reads a token out of the text that a reference led to, without the one newline that editors and
 /// `echo` leave behind.
 ///
 /// # Errors
-/// The token can be guessed, or no header can hold it.
-pub(crate) fn usable_token(text: &str) -> Parsed<&str> {
+/// See [`BadToken`].
+pub(crate) fn usable_token(text: &str) -> Result<&str, BadToken> {
     let token = without_newline(text);
     if token.chars().count() < SHORTEST_TOKEN {
-        Err(format!("must be at least {SHORTEST_TOKEN} characters, such as those of `openssl rand -base64 24`").into())
+        Err(BadToken::Short)
     } else if token.len() > LONGEST_TOKEN {
-        Err(format!("must be at most {LONGEST_TOKEN} characters").into())
+        Err(BadToken::Long)
     } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Err("must be visible characters of ASCII without blanks: it is sent in a header".into())
+        Err(BadToken::Invisible)
     } else {
         Ok(token)
     }

@@ -1,0 +1,102 @@
+//! The actions of the admin address: what they answer, at once or line by line.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::answer::{self, Answer, JSON};
+use super::json::ToJson;
+use super::progress::Progress;
+use crate::operations::{Channel, DrainProgress, DrainState, Operator, SharedOperations};
+
+/// The longest time from one line about a drain to the next.
+const NEXT_LINE: Duration = Duration::from_secs(5);
+
+/// How often is looked whether there is something new to tell about a drain; a look walks all
+/// sessions.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How a drain ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ending {
+    /// The process stays, and refuses clients.
+    Drain,
+    /// The process ends.
+    Shutdown,
+}
+
+/// Reloads, and answers what came of it. A client that leaves does not stop it.
+pub(super) async fn reload(operations: &SharedOperations, from: IpAddr) -> Answer {
+    let (operations, by) = (Arc::clone(operations), operator(from));
+    let reloading = tokio::spawn(async move { operations.reload(by).await });
+    match reloading.await {
+        Ok(Ok(reloaded)) => answer::whole(StatusCode::OK, JSON, reloaded.to_json()),
+        Ok(Err(refused)) => answer::whole(StatusCode::UNPROCESSABLE_ENTITY, JSON, refused.to_json()),
+        Err(_panicked) => answer::line(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+    }
+}
+
+/// Drains, and answers with lines that tell how far it has come; the last is `drained`. A client
+/// that leaves does not stop it.
+pub(super) fn drain(
+    operations: &SharedOperations,
+    from: IpAddr,
+    ending: Ending,
+    progress: watch::Sender<Progress>,
+) -> Answer {
+    let (operations, by) = (Arc::clone(operations), operator(from));
+    let (lines, receiver) = mpsc::channel(16);
+    progress.send_replace(Progress::Lines);
+    tokio::spawn(async move {
+        let draining = async {
+            match ending {
+                Ending::Drain => operations.drain(by).await,
+                Ending::Shutdown => operations.shutdown(by).await,
+            }
+        };
+        tokio::pin!(draining);
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut told, mut looked) = (None, 0);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut draining => break,
+                _ = looks.tick() => {
+                    let now = operations.drain_progress();
+                    looked += 1;
+                    let news = (now.state, now.sessions, now.busy);
+                    if told != Some(news) || LOOK * looked >= NEXT_LINE {
+                        // A client that does not read misses lines, and one that is gone misses all.
+                        let _unread = lines.try_send(Bytes::from(line(&now)));
+                        (told, looked) = (Some(news), 0);
+                    }
+                }
+            }
+        }
+        progress.send_replace(Progress::Answer);
+        let _gone = lines.send(Bytes::from_static(b"drained\n")).await;
+    });
+    answer::lines(receiver)
+}
+
+/// One line about a drain that is under way.
+fn line(progress: &DrainProgress) -> String {
+    let DrainProgress { state, sessions, busy, left } = progress;
+    let left = left.map(|left| format!("; all are closed in {} s", left.as_secs()));
+    let left = left.unwrap_or_default();
+    match state {
+        DrainState::Serving | DrainState::Delaying => format!("still accepting: {sessions} sessions{left}\n"),
+        DrainState::Draining | DrainState::Drained => format!("draining: {sessions} sessions, {busy} busy{left}\n"),
+    }
+}
+
+/// Who asks: whoever has the token.
+fn operator(from: IpAddr) -> Operator {
+    Operator { name: "token".to_owned(), from: Some(from.to_canonical()), channel: Channel::Http }
+}

@@ -1,0 +1,12 @@
+//! How far a request has come.
+
+/// How far a request has come, which decides how long it may take from then on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// The head has not been read. hyper watches the time.
+    Head,
+    /// The answer is being made or sent.
+    Answer,
+    /// Lines of the answer are still to come; they take as long as they take.
+    Lines,
+}
