@@ -180,7 +180,7 @@ impl Acceptor {
         let handshake = if proxy_protocol::is_balancer(address, &live.balancers) {
             handshakes.acquire_behind_balancer(address.ip(), limits)
         } else {
-            handshakes.acquire(address.ip(), limits)
+            handshakes.acquire(address.ip(), limits, live.limits.place_of(address.ip()))
         };
         let session = self.shared.sessions.register(address, to.address);
         let (shared, port_of) = (Arc::clone(&self.shared), to.port_of.clone());

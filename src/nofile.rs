@@ -5,8 +5,8 @@ use tracing::{info, warn};
 use crate::config::Limits;
 
 /// The files that are open besides sessions and handshakes: listeners, epoll, AWS connections, log,
-/// cancel requests.
-const RESERVE: u64 = 256;
+/// cancel requests; and those of consoles and of the handshakes that are kept for them, 16 each.
+const RESERVE: u64 = 256 + 32;
 
 /// The files that a session needs: two sockets.
 const FILES_PER_SESSION: u64 = 2;
@@ -62,10 +62,10 @@ mod tests {
     #[test]
     fn two_files_a_session_and_some_to_spare() {
         for (limit, max_handshakes, expected) in [
-            (1024, 2000, (358, 51)),
-            (20_000, 2000, (9372, 1000)),
-            (20_000, 10, (9867, 10)),
-            (1 << 20, 2000, (523_160, 2000)),
+            (1024, 2000, (342, 51)),
+            (20_000, 2000, (9356, 1000)),
+            (20_000, 10, (9851, 10)),
+            (1 << 20, 2000, (523_144, 2000)),
             (10, 2000, (1, 1)),
         ] {
             assert_eq!(fitting(limit, max_handshakes), expected, "{limit}");

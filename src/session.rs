@@ -218,7 +218,7 @@ impl Login<'_> {
             .unwrap_or_else(|| Peer::at(address));
         self.session
             .happened(&Event::Located { address: peer.address, vpc_endpoint: peer.vpc_endpoint.as_deref() });
-        unproven.moved(peer.address.ip(), self.live.limits.handshakes);
+        unproven.moved(peer.address.ip(), &self.live.limits);
         unproven
             .within(startup::accept(socket, peer, &self.live.tls, || unproven.has_spoken()))
             .await

@@ -97,7 +97,7 @@ pub(super) async fn live(
         accounts,
         specs: specs(&config, &logins, clock, control, before),
         routes: routes_over(&config, *probes, &shared.paths)?,
-        limits: ClientLimits::new(&config.limits),
+        limits: ClientLimits::new(&config.limits, &config.admin),
         relay: Arc::new(relay),
         startup_timeout: config.limits.startup_timeout,
         login_timeout: config.upstream.login_timeout,

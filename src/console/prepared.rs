@@ -161,7 +161,10 @@ impl Prepared {
     pub(super) fn observe(&mut self, habit: &Habit) -> Result<(), ConsoleError> {
         match habit {
             Habit::Begin => self.is_in_transaction = true,
-            Habit::Commit | Habit::Rollback => self.is_in_transaction = false,
+            Habit::Commit | Habit::Rollback => {
+                self.is_in_transaction = false;
+                self.portals.clear();
+            }
             Habit::DiscardAll | Habit::Deallocate(None) => self.statements.clear(),
             Habit::Deallocate(Some(name)) => {
                 self.statement(name)?;

@@ -221,15 +221,17 @@ impl Console {
                 Ok(answer) => answer,
                 Err(error) => return Ok(Err(error)),
             };
-            // A habit may have closed it meanwhile.
-            let Ok(portal) = self.prepared.portal(name) else { return Ok(Ok(())) };
-            match answer {
-                Answer::Rows(Rows { rows, .. }) => portal.progress = Progress::Rows(rows.into_iter()),
-                answer @ Answer::Done { .. } => {
-                    portal.progress = Progress::Done;
-                    self.put_whole(&command, answer).await?;
-                    return Ok(Ok(()));
-                }
+            let (rows, done) = match answer {
+                Answer::Rows(Rows { rows, .. }) => (Progress::Rows(rows.into_iter()), None),
+                done @ Answer::Done { .. } => (Progress::Done, Some(done)),
+            };
+            // COMMIT has closed its own portal.
+            if let Ok(portal) = self.prepared.portal(name) {
+                portal.progress = rows;
+            }
+            if let Some(done) = done {
+                self.put_whole(&command, done).await?;
+                return Ok(Ok(()));
             }
         }
         let Ok(portal) = self.prepared.portal(name) else { return Ok(Ok(())) };
@@ -312,3 +314,6 @@ impl Console {
         self.channel.flush().await
     }
 }
+
+#[cfg(test)]
+mod tests;

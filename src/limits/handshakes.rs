@@ -8,7 +8,14 @@
 //! each member has one permit cannot push out an address with a few logins at once.
 //!
 //! An address that has as many permits as one may have makes room by its own oldest. In IPv6 an
-//! address stands for its /64. Each step takes time by the logarithm of the number of permits.
+//! address stands for its /64.
+//!
+//! A few more permits ([`RESERVED`]) are kept for connections from where the console may be used: a
+//! crowd from elsewhere does not push these out, however fast it comes. The newest have them, and
+//! those that have spoken before silent ones; the others have a common permit like anybody else, so
+//! that a crowd of their own networks gains these few permits and no more.
+//!
+//! Each step takes time by the logarithm of the number of permits.
 //! Nothing is logged while the lock is held.
 //!
 //! The limits come with each request. Where they are lower than before, the next connection makes
@@ -40,6 +47,10 @@ const BUSY_PART: usize = 50;
 /// of this many.
 const SILENT_PART: usize = 4;
 
+/// The permits that are kept, beside the common ones, for connections from where the console may be
+/// used.
+pub(crate) const RESERVED: usize = 16;
+
 /// The permits for connections that are not logged in yet. One is shared by the listener, which
 /// gives a [`HandshakePermit`] to each connection, and by all those permits.
 #[derive(Default)]
@@ -58,17 +69,35 @@ pub(crate) struct HandshakeLimits {
     pub(crate) max_per_address: Option<usize>,
 }
 
+/// The permits that a connection may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// One of the common permits, like everybody.
+    Common,
+    /// One of those that are kept for the console, or a common one.
+    Reserved,
+}
+
 #[derive(Default)]
 struct Permits {
     next: u64,
     /// Every connection that has a permit, by its number; the oldest has the smallest.
     holders: HashMap<u64, Permit>,
+    /// Those with a common permit.
+    common: Pool,
+    /// Those with a permit that is kept for the console.
+    reserved: Pool,
+    /// When the last warning said that all permits are taken.
+    warned_at: Option<Instant>,
+}
+
+/// Connections with permits of one kind.
+#[derive(Default)]
+struct Pool {
     all: Group,
     /// Those of `all` that have not finished their TLS handshake, nor sent a startup message in
     /// clear.
     silent: Group,
-    /// When the last warning said that all permits are taken.
-    warned_at: Option<Instant>,
 }
 
 /// The permit of one connection as it is kept here.
@@ -88,8 +117,8 @@ pub(crate) struct HandshakePermit {
 
 impl Handshakes {
     /// Permits a connection from this address; where all permits are taken, another's is revoked.
-    pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr, limits: HandshakeLimits) -> HandshakePermit {
-        self.permit(AddressKey::Client(neighbourhood(from)), limits)
+    pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr, limits: HandshakeLimits, place: Place) -> HandshakePermit {
+        self.permit(AddressKey::Client(neighbourhood(from)), limits, place)
     }
 
     /// Permits a connection from a balancer that will say whose it is
@@ -99,22 +128,22 @@ impl Handshakes {
         balancer: IpAddr,
         limits: HandshakeLimits,
     ) -> HandshakePermit {
-        self.permit(AddressKey::Balancer(neighbourhood(balancer)), limits)
+        self.permit(AddressKey::Balancer(neighbourhood(balancer)), limits, Place::Common)
     }
 
-    fn permit(self: &Arc<Self>, address: AddressKey, limits: HandshakeLimits) -> HandshakePermit {
+    fn permit(self: &Arc<Self>, address: AddressKey, limits: HandshakeLimits, place: Place) -> HandshakePermit {
         let HandshakeLimits { max, max_per_address } = limits;
         let revoked = CancellationToken::new();
         let mut permits = self.permits.lock();
-        let is_warning_due = permits.holders.len() >= max && permits.is_warning_due();
-        while permits.holders.len() >= max
-            && let Some(number) = permits.first_to_go(max)
-        {
-            permits.revoke(number);
-        }
         let number = permits.next;
         permits.next += 1;
-        permits.add(number, Permit { counted_for: address, revoked: revoked.clone() });
+        permits
+            .holders
+            .insert(number, Permit { counted_for: address, revoked: revoked.clone() });
+        let is_warning_due = match place {
+            Place::Common => permits.add_common(number, address, Voice::Silent, max),
+            Place::Reserved => permits.add_reserved(number, address, Voice::Silent, max),
+        };
         permits.enforce_cap_of_address(max_per_address, address, number);
         drop(permits);
         if is_warning_due {
@@ -132,7 +161,60 @@ impl Handshakes {
     }
 }
 
+/// Whether a connection has finished its TLS handshake, or sent a startup message in clear.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Voice {
+    Silent,
+    Spoken,
+}
+
+impl Pool {
+    fn add(&mut self, number: u64, address: AddressKey, voice: Voice) {
+        self.all.add(number, address);
+        if voice == Voice::Silent {
+            self.silent.add(number, address);
+        }
+    }
+
+    /// Takes a connection out. `None`: it is not here.
+    fn remove(&mut self, number: u64) -> Option<Voice> {
+        let was_silent = self.silent.remove(number);
+        let voice = if was_silent { Voice::Silent } else { Voice::Spoken };
+        self.all.remove(number).then_some(voice)
+    }
+}
+
 impl Permits {
+    /// Gives a connection a common permit, for which others make room. Returns whether a warning is
+    /// due that all are taken.
+    fn add_common(&mut self, number: u64, address: AddressKey, voice: Voice, max: usize) -> bool {
+        let is_warning_due = self.common.all.len() >= max && self.is_warning_due();
+        while self.common.all.len() >= max
+            && let Some(number) = self.first_to_go(max)
+        {
+            self.revoke(number);
+        }
+        self.common.add(number, address, voice);
+        is_warning_due
+    }
+
+    /// Gives a connection a permit that is kept for the console. Beyond [`RESERVED`] of them, the
+    /// oldest silent connection gets a common one instead, or the oldest of all where none is
+    /// silent but this one. Returns whether a warning is due that all common ones are taken.
+    fn add_reserved(&mut self, number: u64, address: AddressKey, voice: Voice, max: usize) -> bool {
+        let is_full = self.reserved.all.len() >= RESERVED;
+        let oldest = self
+            .reserved
+            .silent
+            .oldest()
+            .or_else(|| self.reserved.all.oldest());
+        self.reserved.add(number, address, voice);
+        let demoted = oldest
+            .filter(|_| is_full)
+            .and_then(|oldest| Some((oldest, self.holders.get(&oldest)?.counted_for, self.reserved.remove(oldest)?)));
+        demoted.is_some_and(|(oldest, address, voice)| self.add_common(oldest, address, voice, max))
+    }
+
     /// Whether the last warning that all permits are taken is long enough ago: thousands of
     /// connections may find so in a second.
     fn is_warning_due(&mut self) -> bool {
@@ -145,8 +227,8 @@ impl Permits {
 
     /// The connection that makes room when all `max` permits are taken; see the module.
     fn first_to_go(&self, max: usize) -> Option<u64> {
-        let is_silent_first = self.silent.by_age.len() > max / SILENT_PART;
-        let group = if is_silent_first { &self.silent } else { &self.all };
+        let Pool { all, silent } = &self.common;
+        let group = if silent.len() > max / SILENT_PART { silent } else { all };
         group
             .oldest_of_busiest(max / BUSY_PART)
             .or_else(|| group.oldest())
@@ -157,12 +239,20 @@ impl Permits {
     /// which has just come.
     fn enforce_cap_of_address(&mut self, max: Option<usize>, address: AddressKey, newest: u64) {
         let (Some(max), AddressKey::Client(_)) = (max, address) else { return };
-        while self.all.count_of(address) > max {
-            let silent = self
-                .silent
-                .oldest_of(address)
+        let Self { common, reserved, .. } = &*self;
+        let excess = (common.all.count_of(address) + reserved.all.count_of(address)).saturating_sub(max);
+        for _ in 0..excess {
+            let pools = [&self.common, &self.reserved];
+            let silent = pools
+                .iter()
+                .filter_map(|pool| pool.silent.oldest_of(address))
+                .min()
                 .filter(|number| *number != newest);
-            let Some(number) = silent.or_else(|| self.all.oldest_of(address)) else { return };
+            let oldest = pools
+                .iter()
+                .filter_map(|pool| pool.all.oldest_of(address))
+                .min();
+            let Some(number) = silent.or(oldest) else { return };
             self.revoke(number);
         }
     }
@@ -173,28 +263,23 @@ impl Permits {
         }
     }
 
-    fn add(&mut self, number: u64, permit: Permit) {
-        self.all.add(number, permit.counted_for);
-        self.silent.add(number, permit.counted_for);
-        self.holders.insert(number, permit);
-    }
-
     /// Forgets a connection. `None`: its permit was revoked before.
     fn remove(&mut self, number: u64) -> Option<Permit> {
-        self.all.remove(number);
-        self.silent.remove(number);
+        self.common.remove(number);
+        self.reserved.remove(number);
         self.holders.remove(&number)
     }
 
-    /// Counts a connection for another address, with the age and progress that it has.
-    fn count_for(&mut self, number: u64, address: AddressKey) {
-        for group in [&mut self.all, &mut self.silent] {
-            if group.remove(number) {
-                group.add(number, address);
-            }
-        }
+    /// Counts a connection with a common permit for another address, with the age and progress that
+    /// it has.
+    fn count_for(&mut self, number: u64, address: AddressKey, place: Place, max: usize) {
+        let Some(voice) = self.common.remove(number) else { return };
         if let Some(permit) = self.holders.get_mut(&number) {
             permit.counted_for = address;
+        }
+        match place {
+            Place::Common => self.common.add(number, address, voice),
+            Place::Reserved => drop(self.add_reserved(number, address, voice, max)),
         }
     }
 }
@@ -207,7 +292,7 @@ impl HandshakePermit {
 
     /// Counts the connection for another address than its socket's from now on: a PROXY header has
     /// named it. An address that has more permits than `limits` allow makes room by its own.
-    pub(crate) fn count_for(&self, address: IpAddr, limits: HandshakeLimits) {
+    pub(crate) fn count_for(&self, address: IpAddr, limits: HandshakeLimits, place: Place) {
         let address = AddressKey::Client(neighbourhood(address));
         let mut permits = self.handshakes.permits.lock();
         // One that was revoked is counted nowhere; one that no balancer speaks for stays where it
@@ -219,14 +304,16 @@ impl HandshakePermit {
         {
             return;
         }
-        permits.count_for(self.number, address);
+        permits.count_for(self.number, address, place, limits.max);
         permits.enforce_cap_of_address(limits.max_per_address, address, self.number);
     }
 
     /// Marks that the client has finished its TLS handshake, or has sent a whole startup message in
     /// clear: from now on it gives way after those that have said nothing.
     pub(crate) fn mark_spoken(&self) {
-        self.handshakes.permits.lock().silent.remove(self.number);
+        let mut permits = self.handshakes.permits.lock();
+        permits.common.silent.remove(self.number);
+        permits.reserved.silent.remove(self.number);
     }
 }
 

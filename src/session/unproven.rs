@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::SessionError;
-use crate::limits::handshakes::{HandshakeLimits, HandshakePermit};
+use crate::limits::ClientLimits;
+use crate::limits::handshakes::HandshakePermit;
 
 /// The limits of a client that is not logged in yet. The login holds it; dropping it gives the
 /// permit back.
@@ -23,8 +24,9 @@ impl Unproven {
     }
 
     /// Counts the client for its own address, once the load balancer has named it.
-    pub(super) fn moved(&self, to: IpAddr, limits: HandshakeLimits) {
-        self.permit.count_for(to, limits);
+    pub(super) fn moved(&self, to: IpAddr, limits: &ClientLimits) {
+        self.permit
+            .count_for(to, limits.handshakes, limits.place_of(to));
     }
 
     /// Marks the client as one that has finished its TLS handshake or has sent a whole startup

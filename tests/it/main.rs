@@ -26,6 +26,7 @@ mod cli;
 mod client_cert;
 mod config;
 mod connections;
+mod console;
 mod credentials;
 mod drivers;
 mod ending;

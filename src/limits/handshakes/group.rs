@@ -26,6 +26,11 @@ pub(super) enum AddressKey {
 }
 
 impl Group {
+    /// Counts the connections.
+    pub(super) fn len(&self) -> usize {
+        self.by_age.len()
+    }
+
     /// Counts the connections of an address.
     pub(super) fn count_of(&self, address: AddressKey) -> usize {
         self.by_address.get(&address).map_or(0, BTreeSet::len)

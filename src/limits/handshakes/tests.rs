@@ -15,7 +15,11 @@ impl Rig {
     }
 
     fn acquire(&self, from: IpAddr) -> HandshakePermit {
-        self.handshakes.acquire(from, self.limits)
+        self.handshakes.acquire(from, self.limits, Place::Common)
+    }
+
+    fn acquire_reserved(&self, from: IpAddr) -> HandshakePermit {
+        self.handshakes.acquire(from, self.limits, Place::Reserved)
     }
 
     fn acquire_behind_balancer(&self, balancer: IpAddr) -> HandshakePermit {
@@ -35,7 +39,8 @@ fn is_out(permit: &HandshakePermit) -> bool {
 fn assert_empty(rig: &Rig) {
     let permits = rig.handshakes.permits.lock();
     assert!(permits.holders.is_empty());
-    for group in [&permits.all, &permits.silent] {
+    let Permits { common, reserved, .. } = &*permits;
+    for group in [&common.all, &common.silent, &reserved.all, &reserved.silent] {
         assert_eq!((group.by_age.len(), group.by_address.len(), group.by_rank.len()), (0, 0, 0));
     }
 }
@@ -90,17 +95,17 @@ fn a_connection_behind_a_balancer_counts_for_its_clients_address() {
         .collect();
     assert!(!behind.iter().any(is_out), "a balancer is no client");
     let young = rig.acquire(BUSY);
-    behind[1].count_for(BUSY, rig.limits);
+    behind[1].count_for(BUSY, rig.limits, Place::Common);
     assert!(!is_out(&behind[1]));
-    behind[0].count_for(BUSY, rig.limits);
+    behind[0].count_for(BUSY, rig.limits, Place::Common);
     assert!(is_out(&behind[0]), "the oldest of all three");
-    behind[2].count_for(QUIET, rig.limits);
+    behind[2].count_for(QUIET, rig.limits, Place::Common);
     assert!(
         ![&behind[1], &behind[2], &behind[3], &young]
             .into_iter()
             .any(is_out)
     );
-    behind[0].count_for(QUIET, rig.limits);
+    behind[0].count_for(QUIET, rig.limits, Place::Common);
     assert_eq!(rig.count(), 4);
     drop((behind, young));
     assert_empty(&rig);
@@ -185,8 +190,8 @@ fn progress_moves_with_its_connection() {
     let balancer = IpAddr::from([10, 0, 0, 3]);
     let (one, other) = (rig.acquire_behind_balancer(balancer), rig.acquire_behind_balancer(balancer));
     one.mark_spoken();
-    one.count_for(BUSY, rig.limits);
-    other.count_for(QUIET, rig.limits);
+    one.count_for(BUSY, rig.limits, Place::Common);
+    other.count_for(QUIET, rig.limits, Place::Common);
     let _more: Vec<_> = (4..7)
         .map(|n| rig.acquire(IpAddr::from([10, 0, 0, n])))
         .collect();
@@ -211,5 +216,60 @@ fn a_newcomer_makes_room_until_lower_limits_fit() {
     assert_eq!(rig.count(), 4);
     assert!(!is_out(&last));
     drop((crowd, busy, next, last));
+    assert_empty(&rig);
+}
+
+#[test]
+fn a_crowd_from_elsewhere_does_not_push_out_those_who_may_use_the_console() {
+    let rig = Rig::with(4, None);
+    let operators: Vec<_> = (0..RESERVED).map(|_| rig.acquire_reserved(QUIET)).collect();
+    let crowd: Vec<_> = (0..100)
+        .map(|n| rig.acquire(IpAddr::from([10, 0, 1, n])))
+        .collect();
+    assert!(!operators.iter().any(is_out));
+    assert_eq!(crowd.iter().filter(|permit| !is_out(permit)).count(), 4);
+    assert_eq!(rig.count(), 4 + RESERVED);
+    drop((operators, crowd));
+    assert_empty(&rig);
+}
+
+/// The reserve is no way for a crowd on loopback, from where the console may be used by default, to
+/// have more than its few permits.
+#[test]
+fn a_crowd_of_the_consoles_own_networks_gains_the_reserve_and_no_more() {
+    let rig = Rig::with(4, None);
+    let spoken = rig.acquire_reserved(QUIET);
+    spoken.mark_spoken();
+    let crowd: Vec<_> = (0..100).map(|_| rig.acquire_reserved(BUSY)).collect();
+    assert_eq!(rig.count(), 4 + RESERVED);
+    assert!(!is_out(&spoken), "silent ones give way first");
+    let others: Vec<_> = (0..100)
+        .map(|_| {
+            let permit = rig.acquire_reserved(BUSY);
+            permit.mark_spoken();
+            permit
+        })
+        .collect();
+    assert!(!is_out(&spoken), "it has a common permit now, of which the busiest address gives up its own");
+    assert_eq!(rig.count(), 4 + RESERVED);
+    drop((spoken, crowd, others));
+    assert_empty(&rig);
+}
+
+#[test]
+fn an_address_has_no_more_permits_by_the_reserve() {
+    let rig = Rig::with(100, Some(2));
+    let permits: Vec<_> = (0..5).map(|_| rig.acquire_reserved(BUSY)).collect();
+    assert_eq!(permits.iter().map(is_out).collect::<Vec<_>>(), [true, true, true, false, false]);
+}
+
+#[test]
+fn behind_a_balancer_the_reserve_is_for_the_clients_address() {
+    let rig = Rig::with(4, None);
+    let operator = rig.acquire_behind_balancer(IpAddr::from([10, 0, 0, 3]));
+    operator.count_for(QUIET, rig.limits, Place::Reserved);
+    let crowd: Vec<_> = (0..10).map(|_| rig.acquire(BUSY)).collect();
+    assert!(!is_out(&operator));
+    drop((operator, crowd));
     assert_empty(&rig);
 }
