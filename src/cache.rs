@@ -7,7 +7,6 @@
 //! attempt. While no flight is under way, a task of the entry's own, its [`upkeep`], refreshes and
 //! removes it in time.
 
-#[expect(unused_imports, reason = "for the console and metrics")]
 pub(crate) use self::lookup::Snapshot;
 pub(crate) use self::policy::{FetchError, Perishable, Policy, Refresh};
 pub(crate) use self::shared::{Cache, Fetch};

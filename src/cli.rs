@@ -17,8 +17,8 @@ pub mod iam_policy;
 
 mod args;
 mod bootstrap;
-mod check;
-mod connection;
+pub(crate) mod check;
+pub(crate) mod connection;
 mod hash_password;
 mod health;
 mod import_lava;

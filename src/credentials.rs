@@ -16,9 +16,11 @@ mod logins;
 mod mint;
 mod opening;
 mod plan;
+mod refresh;
 mod roles;
 mod secret_fields;
 mod signer;
+mod status;
 mod token;
 
 pub(crate) use self::error::CredentialError;

@@ -7,15 +7,18 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use self::actions::Actions;
+use self::check::Checks;
 use self::listeners::Listeners;
 use super::drain::{Asked, Drain};
 use super::pulse::Pulse;
 use super::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{ConnId, LogLevel};
+use crate::credentials::Logins;
 use crate::metrics::Format;
 use crate::operations::{
     ActionError, ActionStatus, AdminAccess, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus,
@@ -28,7 +31,9 @@ use crate::telemetry;
 
 mod actions;
 mod certificates;
+mod check;
 mod connections;
+mod credentials;
 mod errors;
 mod limits;
 mod listeners;
@@ -63,6 +68,10 @@ pub(crate) struct Control {
     pub(super) drain: Arc<Drain>,
     /// The last tick of each runtime thread.
     pub(super) pulse: Arc<Pulse>,
+    /// The connections that are being checked.
+    pub(super) checks: Arc<Checks>,
+    /// The runtime that flights to AWS run on.
+    pub(super) runtime: Handle,
 }
 
 impl Control {
@@ -74,9 +83,9 @@ impl Control {
         drain: Arc<Drain>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        let (live, started) = (Arc::clone(reloader.live()), clock.now());
-        let (actions, scrape, listeners) = (Arc::default(), Arc::default(), Arc::default());
-        Self { shared, live, reloader, started, clock, actions, scrape, listeners, drain, pulse }
+        let (live, started, runtime) = (Arc::clone(reloader.live()), clock.now(), Handle::current());
+        let (actions, scrape, listeners, checks) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        Self { shared, live, reloader, started, clock, actions, scrape, listeners, drain, pulse, checks, runtime }
     }
 
     /// The wall clock's time at a moment that has passed.
@@ -90,6 +99,11 @@ impl Control {
         let outcome = if self.drain.ask(what) { "begun" } else { "under way already" };
         self.record_action(by, action.to_owned(), outcome.to_owned());
         self.drain.drained().boxed()
+    }
+
+    /// The credentials that sessions use.
+    fn logins(&self) -> Arc<Logins> {
+        Arc::clone(&self.live.load().logins)
     }
 
     /// Logs an action of an operator, and keeps it for `SHOW ACTIONS`.
@@ -117,7 +131,7 @@ impl Operations for Control {
     }
 
     fn credentials(&self) -> Vec<CredentialStatus> {
-        Vec::new()
+        credentials::all(self)
     }
 
     fn totals(&self) -> Totals {
@@ -220,12 +234,12 @@ impl Operations for Control {
         connections::set_enabled(self, &by, conn_id, enabled)
     }
 
-    fn check<'a>(&'a self, _by: Operator, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Vec<CheckedStep>, ActionError>> {
-        std::future::ready(Err(ActionError::NoSuchConnection(conn_id.clone()))).boxed()
+    fn check<'a>(&'a self, by: Operator, conn_id: &'a ConnId) -> BoxFuture<'a, Result<Vec<CheckedStep>, ActionError>> {
+        check::run(self, by, conn_id).boxed()
     }
 
-    fn refresh(&self, _by: Operator, conn_id: &ConnId) -> Result<usize, ActionError> {
-        Err(ActionError::NoSuchConnection(conn_id.clone()))
+    fn refresh(&self, by: Operator, conn_id: &ConnId) -> Result<usize, ActionError> {
+        credentials::refresh(self, &by, conn_id)
     }
 
     fn unban(&self, by: Operator, address: IpAddr) -> usize {

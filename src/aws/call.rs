@@ -98,6 +98,17 @@ impl Calls {
         self.gate.set_max_wait(flight / 4 * 3);
     }
 
+    /// Makes calls by the same base, with a gate of their own and `flight` as the deadline, and
+    /// reports them to this observer instead.
+    pub(crate) fn observed_by(&self, flight: Duration, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self.with_own_gate(flight) }
+    }
+
+    /// The forward proxy that calls go through, as [`Base::forward_proxy`] gives it.
+    pub(crate) fn forward_proxy(&self) -> Option<(&str, &'static str)> {
+        self.base.forward_proxy()
+    }
+
     /// The clients of a Region. `None`: the base's own Region.
     pub(crate) fn clients(&self, region: Option<&str>) -> Arc<Clients> {
         self.base.clients(region)

@@ -26,12 +26,17 @@ pub(super) type Outcome<V, E> = Result<Arc<V>, Arc<E>>;
 /// is a task on the control runtime, which goes on without waiters ([`Cache`](super::Cache)).
 pub(super) type Flight<V, E> = watch::Receiver<Option<Outcome<V, E>>>;
 
+/// The flight's own end, by which it tells its waiters the outcome.
+pub(super) type Landing<V, E> = watch::Sender<Option<Outcome<V, E>>>;
+
 /// Everything that a cache knows of one key. The lock of its shard of the cache's map guards it.
 pub(super) struct Entry<V, E> {
     /// The value that is served while nothing is wrong with it.
     pub(super) held: Option<Held<V>>,
     /// The waiters' end of the one flight for this key. `None`: none is under way.
     pub(super) flight: Option<Flight<V, E>>,
+    /// The sender of that flight, which knows how many wait for it. The flight alone keeps it alive.
+    pub(super) landing: Weak<Landing<V, E>>,
     /// The last error that the source is not asked again for.
     refusal: Option<Memory<Arc<E>>>,
     /// The last value that the consumer rejected. Held weakly: its secret goes, and its address is
@@ -94,6 +99,7 @@ impl<V, E> Default for Entry<V, E> {
         Self {
             held: None,
             flight: None,
+            landing: Weak::new(),
             refusal: None,
             rejected: None,
             setback: None,
@@ -182,9 +188,9 @@ impl<V, E: FetchError> Entry<V, E> {
 
     /// Forgets everything but a flight. Returns whether nothing is left.
     pub(super) fn forget(&mut self) -> bool {
-        let flight = self.flight.take();
+        let (flight, landing) = (self.flight.take(), std::mem::take(&mut self.landing));
         let is_empty = flight.is_none();
-        *self = Self { flight, ..Self::default() };
+        *self = Self { flight, landing, ..Self::default() };
         is_empty
     }
 
@@ -212,6 +218,13 @@ impl<V, E: FetchError> Entry<V, E> {
             Some(end) if end > now.tokio => Due::LookAgain(refresh_at.map_or(end, |at| at.min(end))),
             Some(_) | None => Due::Removal,
         }
+    }
+
+    /// The number of lookups that wait for the flight under way.
+    pub(super) fn waiters(&self) -> usize {
+        let landing = self.landing.upgrade().filter(|_| self.flight.is_some());
+        // The entry holds a receiver too.
+        landing.map_or(0, |landing| landing.receiver_count().saturating_sub(1))
     }
 
     /// The error of the last flight, if nothing better has landed since.

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::entry::Entry;
 use super::held::Held;
 use super::policy::FetchError;
-use super::shared::{Cache, EntryOf, Fetch, FlightOf, OutcomeOf};
+use super::shared::{Cache, EntryOf, Fetch, FlightOf, LandingOf, OutcomeOf};
 use crate::fault;
 
 impl<S: Fetch> Cache<S> {
@@ -19,7 +19,8 @@ impl<S: Fetch> Cache<S> {
     /// another one.
     pub(super) fn launch(self: &Arc<Self>, key: &S::Key, entry: &mut EntryOf<S>) -> FlightOf<S> {
         let (waiters, flight) = watch::channel(None);
-        entry.flight = Some(flight.clone());
+        let waiters = Arc::new(waiters);
+        (entry.flight, entry.landing) = (Some(flight.clone()), Arc::downgrade(&waiters));
         entry.upkeep = None;
         self.control
             .spawn(Arc::clone(self).fly(key.clone(), waiters));
@@ -28,7 +29,7 @@ impl<S: Fetch> Cache<S> {
 
     /// Fetches the value of a key, puts the outcome into the entry and tells `waiters`. It ends
     /// with the fetch, or at the source's deadline, and not when the waiters are gone.
-    async fn fly(self: Arc<Self>, key: S::Key, waiters: watch::Sender<Option<OutcomeOf<S>>>) {
+    async fn fly(self: Arc<Self>, key: S::Key, waiters: Arc<LandingOf<S>>) {
         debug!(name = self.source.name(&key).as_str(), "fetching");
         let fetch = async { self.source.fetch(&key, &self).await };
         let deadline = self.source.timeout(&key, self.policy().timeout);

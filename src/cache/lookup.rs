@@ -8,7 +8,6 @@ use super::policy::{FetchError, Perishable};
 use super::shared::{Cache, Fetch, OutcomeOf};
 
 /// The state of one entry, for whoever watches the cache.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the console and metrics"))]
 #[derive(Debug)]
 pub(crate) struct Snapshot<V, E> {
     /// The value that is held, even if it is not served any more.
@@ -19,6 +18,8 @@ pub(crate) struct Snapshot<V, E> {
     pub(crate) last_error: Option<Arc<E>>,
     /// Whether a flight is under way.
     pub(crate) is_in_flight: bool,
+    /// How many lookups wait for it.
+    pub(crate) waiters: usize,
 }
 
 /// The snapshot of a source's value.
@@ -94,10 +95,14 @@ impl<S: Fetch> Cache<S> {
         is_worth_another
     }
 
-    /// Forgets everything about a key; a flight goes on.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the console"))]
-    pub(crate) fn forget(&self, key: &S::Key) {
-        self.entries.remove_if_mut(key, |_, entry| entry.forget());
+    /// Forgets everything about a key; a flight goes on. Returns whether a value was held.
+    pub(crate) fn forget(&self, key: &S::Key) -> bool {
+        let mut was_held = false;
+        self.entries.remove_if_mut(key, |_, entry| {
+            was_held = entry.held.is_some();
+            entry.forget()
+        });
+        was_held
     }
 
     /// The number of entries, those without a value included.
@@ -157,6 +162,7 @@ impl<V: Perishable, E: FetchError> Snapshot<V, E> {
             value,
             last_error: entry.last_error().cloned(),
             is_in_flight: entry.flight.is_some(),
+            waiters: entry.waiters(),
         }
     }
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::entry::{Entry, Flight, Outcome};
+use super::entry::{Entry, Flight, Landing, Outcome};
 use super::held::Moment;
 use super::policy::{FetchError, Perishable, Policy};
 use crate::clock::Clock;
@@ -49,6 +49,8 @@ pub(crate) trait Fetch: Send + Sync + Sized + 'static {
 pub(super) type EntryOf<S> = Entry<<S as Fetch>::Value, <S as Fetch>::Error>;
 /// The outcome of one of a source's flights.
 pub(super) type OutcomeOf<S> = Outcome<<S as Fetch>::Value, <S as Fetch>::Error>;
+/// The end of a source's flight that tells the outcome.
+pub(super) type LandingOf<S> = Landing<<S as Fetch>::Value, <S as Fetch>::Error>;
 /// A flight of a source.
 pub(super) type FlightOf<S> = Flight<<S as Fetch>::Value, <S as Fetch>::Error>;
 

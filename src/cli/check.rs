@@ -4,6 +4,8 @@
 pub(crate) use self::listener::ages;
 pub(crate) use self::live::{CheckOutcome, live};
 pub(crate) use self::offline::offline;
+pub(crate) use self::request::{CheckRequest, CheckSettings};
+pub(crate) use self::step::CheckStep;
 
 mod call_steps;
 mod certificate;
@@ -15,7 +17,7 @@ mod observed;
 mod offline;
 mod open_to;
 mod password;
-mod prove;
+pub(crate) mod prove;
 mod report;
 mod request;
 mod step;

@@ -37,14 +37,14 @@ const CAP: usize = 10_000;
 
 /// The caches of logins and of everything that logins are made from. All sessions hold it by `Arc`.
 pub(crate) struct Logins {
-    calls: Arc<Calls>,
-    stored: Arc<Cache<StoreReader>>,
+    pub(super) calls: Arc<Calls>,
+    pub(super) stored: Arc<Cache<StoreReader>>,
     base: Arc<Cache<WhoAmI>>,
-    sessions: Arc<Cache<Roles>>,
-    endpoints: Arc<Cache<EndpointFinder>>,
-    minted: Arc<Cache<Minter>>,
+    pub(super) sessions: Arc<Cache<Roles>>,
+    pub(super) endpoints: Arc<Cache<EndpointFinder>>,
+    pub(super) minted: Arc<Cache<Minter>>,
     /// Which of the minted logins each connection uses.
-    in_use: InUse,
+    pub(super) in_use: InUse,
 }
 
 impl Logins {
@@ -56,7 +56,12 @@ impl Logins {
         control: &Handle,
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
-        let calls = Arc::new(Calls::new(base, settings.timeout, observer));
+        Self::over(Calls::new(base, settings.timeout, observer), settings, clock, control)
+    }
+
+    /// Empty caches whose flights run on `control` and make these calls.
+    pub(crate) fn over(calls: Calls, settings: &Credentials, clock: &Arc<dyn Clock>, control: &Handle) -> Arc<Self> {
+        let calls = Arc::new(calls);
         let clock = &calls.correct(clock);
         let policies = Policies::of(settings);
         let stored = cache(StoreReader(Arc::clone(&calls)), policies.stored, clock, control);

@@ -57,8 +57,18 @@ pub(crate) struct Roles {
 }
 
 impl SessionKey {
+    /// The role of the session.
+    pub(crate) fn role_arn(&self) -> &str {
+        &self.hop.role_arn
+    }
+
+    /// The user that the session belongs to. `None`: all users share it.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.hop.owner.as_deref()
+    }
+
     /// The session that a chain leads to. `None`: it has no hops, and leads to the base identity.
-    fn of(chain: &Chain, region: Option<&str>) -> Option<Self> {
+    pub(crate) fn of(chain: &Chain, region: Option<&str>) -> Option<Self> {
         let (hop, before) = chain.last()?;
         Some(Self { hop: hop.clone(), before, region: region.map(str::to_owned) })
     }

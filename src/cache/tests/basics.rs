@@ -99,9 +99,11 @@ async fn a_fetched_value_with_too_short_a_life_serves_its_waiters_only() {
 async fn a_forgotten_key_is_fetched_again_and_its_flight_goes_on() {
     let rig = rig(AHEAD, []);
     assert_eq!(rig.serial().await, 1);
-    rig.cache.forget(&1);
+    assert!(rig.cache.forget(&1) && !rig.cache.forget(&1));
     assert_eq!(rig.cache.len(), 0);
-    let (serial, ()) = tokio::join!(rig.serial(), async { rig.cache.forget(&1) });
+    let (serial, ()) = tokio::join!(rig.serial(), async {
+        rig.cache.forget(&1);
+    });
     assert_eq!((serial, rig.serial().await, rig.calls()), (2, 2, 2));
 }
 
@@ -119,6 +121,14 @@ async fn a_snapshot_shows_the_state_of_each_key() {
     let (key, held) = rig.cache.snapshots().pop().unwrap();
     assert_eq!((key, held.expires_at, held.last_error.is_none()), (1, value.expires_at, true));
     assert!(Arc::ptr_eq(&held.value.unwrap(), &value));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_counts_those_who_wait_for_a_flight() {
+    let rig = rig(AHEAD, []);
+    let waiters = || rig.cache.snapshot(&1).map(|entry| entry.waiters);
+    let (.., waiting) = tokio::join!(rig.serial(), rig.serial(), async { waiters() });
+    assert_eq!((waiting, waiters()), (Some(2), Some(0)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use super::observed::{CallFeed, CallRecorder};
 use super::request::{CheckRequest, CheckSettings};
 use super::step::{CheckStep, OnStep, StepFailed};
 use super::{password, user, warehouse};
-use crate::aws::{Arn, Base, Observer};
+use crate::aws::{Arn, Base, Calls, Observer};
 use crate::cli::connection::Connection;
 use crate::clock::Clock;
 use crate::config::{ConnId, ConnSpec, LoginFrom, SpecsTable};
@@ -30,17 +30,30 @@ pub(crate) async fn run(
     request: &CheckRequest<'_>,
     on_step: OnStep<'_>,
 ) -> Result<(), StepFailed> {
+    let flight = settings.credentials.timeout;
+    run_by(|observer| Calls::new(base, flight, Some(observer)), settings, request, on_step).await
+}
+
+/// Like [`run`], by calls that `calls` makes, which report to the observer that it is given.
+///
+/// # Errors
+/// A step failed, and was reported.
+pub(crate) async fn run_by(
+    calls: impl FnOnce(Arc<dyn Observer>) -> Calls,
+    settings: &CheckSettings<'_>,
+    request: &CheckRequest<'_>,
+    on_step: OnStep<'_>,
+) -> Result<(), StepFailed> {
     let known = request.connection.spec();
     let (events, seen) = unbounded_channel();
-    let forward_proxy = base
-        .forward_proxy()
-        .map(|(address, variable)| (address.to_owned(), variable));
-    let context = Context { forward_proxy, ..Context::new(request.connection) };
+    let context = Context::new(request.connection);
     let recorder = Arc::new(CallRecorder { events, context: Mutex::new(context) });
-    let watched_by: Arc<dyn Observer> = Arc::<CallRecorder>::clone(&recorder);
+    let calls = calls(Arc::<CallRecorder>::clone(&recorder));
+    let forward_proxy = calls.forward_proxy();
+    recorder.context.lock().forward_proxy = forward_proxy.map(|(address, variable)| (address.to_owned(), variable));
     let mut feed = CallFeed { seen, recorder };
     // Caches of its own: what is already known elsewhere would prove nothing.
-    let logins = Logins::new(base, settings.credentials, settings.clock, settings.control, Some(watched_by));
+    let logins = Logins::over(calls, settings.credentials, settings.clock, settings.control);
     {
         let mut context = feed.context();
         (context.region, context.home) = logins.regions(known.map(|spec| &**spec));

@@ -1,0 +1,74 @@
+//! Forgets what the logins of a connection were made of, at an operator's word: the next login
+//! fetches all of it anew, past errors that are still remembered.
+
+use super::chain::Chain;
+use super::logins::Logins;
+use super::roles::SessionKey;
+use crate::aws::StoredAt;
+use crate::config::{ConnId, ConnSpec};
+
+impl Logins {
+    /// Forgets the logins of a connection, of all its users, with the stored values, role sessions
+    /// and endpoints that they stand on. `spec` is the connection's, if it is known. Sessions that
+    /// share any of these with other connections fetch it once more. Returns how many logins and
+    /// stored values were held.
+    pub(crate) fn forget(&self, conn_id: &ConnId, spec: Option<&ConnSpec>) -> usize {
+        let mut keys = Vec::new();
+        self.in_use.retain(conn_id, |key| {
+            keys.push(key.clone());
+            false
+        });
+        let mut held = 0;
+        for key in keys {
+            held += usize::from(self.minted.forget(&key));
+            let home = self.calls.home(key.region.as_deref());
+            let mut chain: Option<Chain> = Some(key.caller);
+            while let Some(hops) = chain {
+                if let Some(session) = SessionKey::of(&hops, home) {
+                    self.sessions.forget(&session);
+                }
+                chain = hops.last().map(|(_, before)| before);
+            }
+        }
+        held + spec.map_or(0, |spec| self.forget_stored(spec))
+    }
+
+    /// Forgets the stored values of a spec, and its endpoint. Returns how many values were held; an
+    /// external id is no credential.
+    fn forget_stored(&self, spec: &ConnSpec) -> usize {
+        let home = self.calls.home(spec.region.as_deref());
+        let password = spec
+            .login
+            .parameter()
+            .map(|name| StoredAt::parameter(name, home));
+        let secret = spec.login.secret_id().map(|id| StoredAt::secret(id, home));
+        let held = [password, secret]
+            .into_iter()
+            .flatten()
+            .filter(|at| self.stored.forget(at))
+            .count();
+        let roles: Vec<_> = spec
+            .roles
+            .hops
+            .iter()
+            .map(|hop| hop.role_arn.as_str())
+            .collect();
+        for hop in &spec.roles.hops {
+            if let Some(name) = &hop.external_id {
+                self.stored.forget(&StoredAt::parameter(name, home));
+            }
+        }
+        for (key, _) in self.endpoints.snapshots() {
+            if key
+                .caller
+                .hops
+                .iter()
+                .map(|hop| hop.role_arn.as_str())
+                .eq(roles.iter().copied())
+            {
+                self.endpoints.forget(&key);
+            }
+        }
+        held
+    }
+}
