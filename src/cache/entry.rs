@@ -35,7 +35,8 @@ pub(super) struct Entry<V, E> {
     pub(super) held: Option<Held<V>>,
     /// The waiters' end of the one flight for this key. `None`: none is under way.
     pub(super) flight: Option<Flight<V, E>>,
-    /// The sender of that flight, which knows how many wait for it. The flight alone keeps it alive.
+    /// The sender of that flight, which knows how many wait for it. The flight alone keeps it
+    /// alive.
     pub(super) landing: Weak<Landing<V, E>>,
     /// The last error that the source is not asked again for.
     refusal: Option<Memory<Arc<E>>>,

@@ -27,6 +27,7 @@ mod client_cert;
 mod config;
 mod connections;
 mod console;
+mod console_tables;
 mod credentials;
 mod drivers;
 mod ending;

@@ -78,3 +78,58 @@ fn the_two_sides_of_a_session_are_joined_by_ptr_and_link() {
     assert_eq!(value(&servers, 0, "remote_pid"), Value::Int(4_294_967_295));
     assert_eq!(value(&clients, 0, "bytes_up"), Value::Int(i64::MAX));
 }
+
+/// The rows of the table behind a heading of docs/console.md, without its own heading.
+fn documented(heading: &str) -> Vec<Vec<String>> {
+    let page = include_str!("../../../docs/console.md");
+    let (_, section) = page
+        .split_once(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("docs/console.md has no {heading}"));
+    let section = section.split("\n#").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
+    let cells = |row: &str| {
+        let cells = row.trim_matches('|').split(" | ");
+        cells
+            .map(|cell| cell.trim().trim_matches('`').to_owned())
+            .collect()
+    };
+    rows.map(cells).collect()
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Int8 => "int8",
+        Kind::Float8 => "float8",
+        Kind::Bool => "bool",
+        Kind::Timestamptz => "timestamptz",
+    }
+}
+
+#[test]
+fn the_page_has_every_command_and_every_column_with_its_type() {
+    let fake = Fake::of("x");
+    let shown = tables()
+        .into_iter()
+        .map(|(name, table)| (format!("### SHOW {name}"), show(&table, &fake).columns));
+    let check = crate::console::execute::CHECK.of([]).columns;
+    for (heading, columns) in shown.chain([("### CHECK".to_owned(), check)]) {
+        let documented: Vec<_> = documented(&heading)
+            .into_iter()
+            .map(|row| (row[0].clone(), row[1].clone()))
+            .collect();
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|column| (column.name.to_owned(), name_of(column.kind).to_owned()))
+            .collect();
+        assert_eq!(documented, columns, "{heading}");
+    }
+    let commands: Vec<_> = help::commands()
+        .map(|(command, _)| command.to_owned())
+        .collect();
+    let documented: Vec<_> = documented("## Commands")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
+    assert_eq!(documented, commands);
+}
