@@ -119,8 +119,10 @@ impl Base {
     /// Sets the deadlines of every call that clients of this base make from now on. The clients
     /// that there are go on with theirs for those who hold them.
     pub(crate) fn set_timeouts(&self, timeouts: TimeoutConfig) {
-        *self.timeouts.lock() = Some(timeouts);
-        self.clients.clear();
+        let before = self.timeouts.lock().replace(timeouts.clone());
+        if before != Some(timeouts) {
+            self.clients.clear();
+        }
     }
 
     /// The clients of a Region. `None`: the base's own Region.

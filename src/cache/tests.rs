@@ -21,6 +21,7 @@ mod cap;
 mod model;
 mod on_access;
 mod rejected;
+mod swapped;
 mod threads;
 
 /// The result of a fetch, which takes a second.

@@ -524,3 +524,46 @@ async fn databases_of_items_are_not_searched() {
     assert!(matches!(rig.open("real").await, Err(SpecError::NotYours { .. })));
     assert_eq!(rig.calls(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_keeps_its_right_as_long_as_names_and_item_give_it() {
+    let rig = Rig::new();
+    let permission = |rights: &[&str], name: &str| {
+        let holder = principal(rights).holder;
+        rig.specs.permission(&holder, &ConnId::new(name).unwrap())
+    };
+    assert_eq!(permission(&["*"], "own"), Permission::Granted);
+    for (rights, name) in [(&["bi-*"][..], "own"), (&["*"], "gone"), (&["*"], "OWN"), (&["own"], "bi-x")] {
+        assert_eq!(permission(rights, name), Permission::Lost, "{name}");
+    }
+    assert_eq!(permission(&["bi-*"], "bi-x"), Permission::InTable);
+    let off = Rig::of_file(&[("off", "dev", false)]);
+    assert_eq!(off.permission(&principal(&["*"]).holder, &ConnId::new("off").unwrap()), Permission::Lost);
+
+    let of_item = async |item: Option<BTreeMap<String, ItemValue>>| {
+        rig.fake.items.lock().unwrap().clear();
+        if let Some(item) = item {
+            rig.put("bi-x", item);
+        }
+        let found = rig
+            .specs
+            .read_again(&ConnId::new("bi-x").unwrap(), Duration::ZERO)
+            .await;
+        found
+            .unwrap()
+            .unwrap()
+            .permission(&principal(&["bi-*"]).holder)
+    };
+    let with = |name: &str, value: ItemValue| {
+        let mut item = item("dev");
+        item.insert(name.to_owned(), value);
+        Some(item)
+    };
+    assert_eq!(of_item(Some(item("dev"))).await, Permission::Granted);
+    assert_eq!(of_item(None).await, Permission::Lost);
+    assert_eq!(of_item(with("enabled", ItemValue::Bool(false))).await, Permission::Lost);
+    let role = "arn:aws:iam::123456789012:role/other";
+    assert_eq!(of_item(with("role_arn", ItemValue::Text(role.to_owned()))).await, Permission::Lost);
+    let typo = with("nonsense", ItemValue::Bool(true));
+    assert_eq!(of_item(typo).await, Permission::InTable, "it says nothing of rights: sessions stay");
+}

@@ -1,5 +1,5 @@
-//! Reload: another configuration is put in force as a whole or refused as a whole, and only sessions
-//! without a right end. The real binary, by SIGHUP and by `admin.watch`.
+//! Reload: another configuration is put in force as a whole or refused as a whole, and only
+//! sessions without a right end. The real binary, by SIGHUP and by `admin.watch`.
 
 use std::path::PathBuf;
 use std::time::Duration;
