@@ -92,6 +92,15 @@ impl Admin {
             .expect("the admin address answers and closes")
     }
 
+    /// A scrape in Prometheus' older text format, which promtool reads.
+    pub(crate) async fn scrape_text(&self) -> String {
+        let reply = self
+            .request("GET", "/metrics", &[("accept", "text/plain;version=0.0.4")])
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.body
+    }
+
     /// The value of a series of `/metrics`, such as
     /// `redshift_iam_proxy_config_reloads_total{outcome="ok"}`.
     pub(crate) async fn metric(&self, series: &str) -> Option<f64> {

@@ -37,6 +37,7 @@ pub(crate) mod leavers;
 pub(crate) mod line;
 pub(crate) mod moto;
 pub(crate) mod namespace;
+pub(crate) mod operated;
 pub(crate) mod pgbench;
 pub(crate) mod process;
 pub(crate) mod raw;

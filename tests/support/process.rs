@@ -81,6 +81,15 @@ impl Proxy {
         Self::run(limited, world, &[]).await
     }
 
+    /// Starts a proxy whose name server is that of `resolv.conf` beside its configuration. As root
+    /// only.
+    pub(crate) async fn start_without_names(world: &World) -> Self {
+        let mut unshared = Command::new("unshare");
+        let script = "mount --bind \"${4%/*}/resolv.conf\" /etc/resolv.conf && exec \"$@\"";
+        unshared.args(["--mount", "sh", "-c", script, "sh", BINARY]);
+        Self::run(unshared, world, &[("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")]).await
+    }
+
     /// Starts a proxy with its standard error redirected by the shell: there is no log to be
     /// seen.
     pub(crate) async fn start_redirected(world: &World, stderr: &str, env: &[(&str, &str)]) -> Self {

@@ -14,11 +14,15 @@ pub(crate) fn atomically(file: &Path, text: &str) {
 
 /// Writes the first half of a text into the file, as whoever reads it meanwhile sees it.
 pub(crate) fn half(file: &Path, text: &str) {
-    let half = (0..=text.len() / 2)
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap();
-    fs::write(file, &text[..half]).unwrap();
+    fs::write(file, first_half(text)).unwrap();
+}
+
+/// The first half of a configuration, up to the middle of a value: elsewhere the rest might pass
+/// for a whole one.
+pub(crate) fn first_half(text: &str) -> &str {
+    let before = text.get(..text.len() / 2).unwrap();
+    let value = before.rfind(" = \"").unwrap();
+    &text[..value + 5]
 }
 
 /// A volume of a ConfigMap or Secret: each file is a link to `..data/FILE`, `..data` is a link to a

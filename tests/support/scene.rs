@@ -31,6 +31,8 @@ pub(crate) struct Scene {
     pub(crate) secrets: Secrets,
     /// All that clients read.
     pub(crate) replies: Vec<u8>,
+    /// Sessions that live on.
+    kept: Vec<Login>,
 }
 
 const WORKGROUPS: [&str; 9] =
@@ -92,7 +94,7 @@ impl Scene {
         }
         // Its scalar too, however it is cut: PKCS#8 of P-256 holds it at bytes 36 to 68.
         secrets.add("private key", &STANDARD.decode(lines.concat()).unwrap()[36..68]);
-        Self { world, tap, secrets, replies: Vec::new() }
+        Self { world, tap, secrets, replies: Vec::new(), kept: Vec::new() }
     }
 
     /// The bytes between the proxy and AWS.
@@ -176,6 +178,12 @@ impl Scene {
         }
     }
 
+    /// Starts a session as `odd` that lives as long as this.
+    pub(crate) async fn keep(&mut self, port: u16) {
+        let login = self.scram(port, "odd", ODD_PASSWORD, "sales", &[]).await;
+        self.kept.push(login);
+    }
+
     /// A login that is to fail so.
     pub(crate) async fn refused(&mut self, proxy: &mut Proxy, conn_id: &str, sqlstate: &str) {
         let login = self
@@ -225,11 +233,7 @@ pub(crate) async fn query(login: &mut Login) {
 /// The secrets that neither a log nor a client may see.
 pub(crate) fn assert_clean(scene: &mut Scene, log: &str) {
     scene.add_aws_secrets();
-    let mut in_log = Secrets(scene.secrets.0.clone());
-    in_log.add("query text", "query-text-d41d8cd9");
-    in_log.add("query parameter", PARAMETER);
-    in_log.add("password for a user name", TYPED_AS_USER);
-    in_log.assert_absent("the log", &unescaped(log));
+    assert_clean_text(scene, "the log", &unescaped(log));
     // These are the client's own.
     let own = ["driver_token", "cancel key"];
     let in_replies = Secrets(
@@ -242,4 +246,14 @@ pub(crate) fn assert_clean(scene: &mut Scene, log: &str) {
             .collect(),
     );
     in_replies.assert_absent("a reply", &String::from_utf8_lossy(&scene.replies));
+}
+
+/// The secrets that no text of ours may hold. Those that were said to AWS are known once
+/// [`assert_clean`] has been called.
+pub(crate) fn assert_clean_text(scene: &Scene, what: &str, text: &str) {
+    let mut secrets = Secrets(scene.secrets.0.clone());
+    secrets.add("query text", "query-text-d41d8cd9");
+    secrets.add("query parameter", PARAMETER);
+    secrets.add("password for a user name", TYPED_AS_USER);
+    secrets.assert_absent(what, text);
 }
