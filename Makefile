@@ -60,6 +60,12 @@ scale: ## What 5,000 connections and 20,000 users cost: to start, to check, in m
 	cargo build --locked $(PROGRAMS)
 	@python3 bench/scale.py $(BIN_DIR)/redshift-iam-proxy
 
+.PHONY: reload-load
+reload-load: ## What reloads of 5,000 connections and 20,000 users do to the queries of the time (RELOAD_SECS: how long)
+	@scripts/install.sh demo
+	cargo build --locked $(PROGRAMS)
+	@python3 bench/reload.py --seconds $(or $(RELOAD_SECS),60)
+
 .PHONY: timing
 timing: ## Whether response times tell users from unknown names: 2,000 failed logins of each kind, compared (TIMING_TRIES: how many)
 	@scripts/install.sh demo
