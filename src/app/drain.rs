@@ -158,7 +158,7 @@ impl Drain {
             .is_none()
         {
             let (sessions, busy) = sessions.count_busy();
-            info!(sessions, busy, "closing sessions that are still busy");
+            info!(event = "drain timeout", sessions, busy, "closing sessions that are still busy");
             self.shared.sessions.end_drained(Order::DrainNow);
             let _ = timeout(LAST_WAIT, self.shared.sessions.all_ended()).await;
         }
@@ -201,7 +201,7 @@ impl Drain {
         loop {
             beat.tick().await;
             let DrainProgress { sessions, busy, left, .. } = self.progress();
-            info!(sessions, busy, left_ms = left.map(millis), "still draining");
+            info!(sessions, busy, left_ms = left.map(millis), "draining goes on");
         }
     }
 

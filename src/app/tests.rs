@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::clock::SystemClock;
 use crate::config::{Problems, UnknownKeys, parse};
-use crate::operations::{Channel, Operator, ReloadRefused, Reloaded};
+use crate::operations::{Channel, DrainState, Operator, ReloadRefused, Reloaded};
 use crate::session::Live;
 use crate::wire;
 
@@ -389,4 +389,57 @@ async fn a_login_that_straddles_a_swap_is_judged_again() {
         assert_eq!(answer, expected, "{by}");
         rig.end().await;
     }
+}
+
+fn ops() -> Operator {
+    Operator { name: "ops".to_owned(), from: None, channel: Channel::Console }
+}
+
+#[tokio::test]
+async fn a_drained_proxy_stays_and_refuses_clients_until_it_is_shut_down() {
+    let rig = Rig::start("prefer", "").await;
+    let operations = rig.app.operations();
+    let (mut waiting, admitted) = rig.log_in("pw").await;
+    assert_eq!((admitted, operations.readiness()), (Answer::Admitted, Ok(())));
+    operations.drain(ops()).await;
+    assert_eq!(sqlstate(&read(&mut waiting).await.1), "57P03", "a login under way");
+    assert!(operations.readiness().unwrap_err().contains("drain"));
+    let progress = operations.drain_progress();
+    assert_eq!((progress.state, progress.sessions, progress.busy), (DrainState::Drained, 0, 0));
+    assert_eq!(rig.log_in("pw").await.1, refused("57P03"));
+    assert!(operations.drain(ops()).now_or_never().is_some(), "there is nothing to wait for");
+    operations.shutdown(ops()).await;
+    rig.app.over().await;
+    assert!(TcpStream::connect(rig.app.addresses()[0]).await.is_err());
+    assert_eq!(rig.app.counts(), Counts::default());
+}
+
+#[tokio::test]
+async fn a_drain_goes_on_without_who_asked_and_serves_clients_for_its_delay() {
+    let rig = Rig::start("prefer", "drain_delay = \"1h\"").await;
+    let operations = rig.app.operations();
+    drop(operations.drain(ops()));
+    while operations.drain_progress().state == DrainState::Serving {
+        tokio::task::yield_now().await;
+    }
+    assert!(operations.readiness().unwrap_err().contains("draining"));
+    let (_client, admitted) = rig.log_in("pw").await;
+    assert_eq!(admitted, Answer::Admitted);
+    let progress = operations.drain_progress();
+    assert_eq!((progress.state, progress.sessions, progress.busy), (DrainState::Delaying, 1, 1));
+    assert!(operations.drain(ops()).now_or_never().is_none());
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_killed_login_is_told_57p01() {
+    let rig = Rig::start("prefer", "").await;
+    let operations = rig.app.operations();
+    let (mut client, _) = rig.log_in("pw").await;
+    let which = Which::User("ann".to_owned());
+    assert_eq!((operations.kill(ops(), &which), operations.kill(ops(), &which)), (1, 0));
+    assert_eq!(sqlstate(&read(&mut client).await.1), "57P01");
+    let actions = operations.actions();
+    assert_eq!((&*actions[1].action, &*actions[1].outcome), ("KILL USER \"ann\"", "1 ended"));
+    rig.end().await;
 }

@@ -1,6 +1,6 @@
 //! Behind load balancers: PROXY headers from those that are trusted, and from nobody else.
 
-mod haproxy;
+pub(crate) mod haproxy;
 
 use std::sync::Arc;
 

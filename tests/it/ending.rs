@@ -138,3 +138,22 @@ async fn the_log_says_which_it_was() {
         assert!(line.contains(&format!("\"end\":\"{end}\"")), "{line}");
     }
 }
+
+/// The query would go on for nobody: its session is ended, and the warehouse is told.
+#[tokio::test]
+async fn a_killed_session_is_told_at_once_and_its_query_is_cancelled() {
+    let rig = rig("").await;
+    let activity = Activity::of(rig.sandbox()).await;
+    let (mut busy, mut other) = (rig.session().await, rig.session().await);
+    busy.query("select pg_sleep(600)").await;
+    activity.wait_for("PgSleep").await;
+    let sessions = rig.app.sessions();
+    let (id, facts) = &sessions[0];
+    assert_eq!((facts.upstream_pid, &*facts.database, &*facts.host), (busy.key.0, "dev", "localhost"));
+    assert!(facts.tls.is_some() && facts.warehouse.is_some() && facts.client_port > 0);
+    assert!(rig.app.end_session(id.as_str()));
+    busy.assert_told(TERMINATED).await;
+    rig.wait_until(|counts| counts.tasks == 1).await;
+    rig.sandbox().warehouse.wait_for_cancels(1).await;
+    run(&mut other, "select 1").await;
+}

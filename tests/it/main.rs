@@ -53,6 +53,7 @@ mod references;
 mod relay;
 mod reload;
 mod rights;
+mod rolling;
 mod run;
 mod sample;
 mod scram_plus;

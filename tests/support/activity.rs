@@ -36,6 +36,17 @@ impl Activity {
             .expect("the session waits");
     }
 
+    /// Runs statements as the superuser.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.0.batch_execute(sql).await.unwrap();
+    }
+
+    /// The number of rows that are selected from there.
+    pub(crate) async fn count(&self, from: &str) -> i64 {
+        let sql = format!("select count(*) from {from}");
+        self.0.query_one(&sql, &[]).await.unwrap().get(0)
+    }
+
     /// Sessions of the role.
     pub(crate) async fn sessions(&self) -> i64 {
         let sql = "select count(*) from pg_stat_activity where usename like 'IAMR:%'";

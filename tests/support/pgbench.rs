@@ -12,8 +12,32 @@ use tokio::task::JoinHandle;
 
 use super::{PASSWORD, USER, World};
 
-/// A transaction that reads, by the extended protocol; no tables are needed.
-const SCRIPT: &str = "begin;\nselect 1;\nselect generate_series(1, 10);\ncommit;\n";
+/// What each client does, again and again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Script {
+    /// A transaction that reads, by the extended protocol; no tables are needed.
+    Reads,
+    /// Like [`Script::Reads`], each transaction by a session of its own.
+    ReadsAnew,
+    /// This transaction, by a session of its own.
+    Anew(&'static str),
+}
+
+impl Script {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Reads | Self::ReadsAnew => "begin;\nselect 1;\nselect generate_series(1, 10);\ncommit;\n",
+            Self::Anew(text) => text,
+        }
+    }
+
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Reads => &[],
+            Self::ReadsAnew | Self::Anew(_) => &["-C"],
+        }
+    }
+}
 
 /// The transactions of each client in one run: enough that clients overlap, and few enough that a
 /// run ends soon.
@@ -31,15 +55,21 @@ impl Load {
     /// Starts so many clients as the rig's user on this connection, inside verified TLS, in runs of
     /// pgbench one behind the other.
     pub(crate) fn start(world: &World, port: u16, conn_id: &str, clients: usize) -> Self {
+        Self::of(world, port, conn_id, clients, Script::Reads)
+    }
+
+    /// Like [`Load::start`], with another script.
+    pub(crate) fn of(world: &World, port: u16, conn_id: &str, clients: usize, does: Script) -> Self {
         let script = world.dir.path().join("load.sql");
-        std::fs::write(&script, SCRIPT).unwrap();
+        std::fs::write(&script, does.text()).unwrap();
         let (stop, transactions) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (ran, runs) = watch::channel(0);
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&transactions));
         let (ca, conn_id) = (world.ca_file(), conn_id.to_owned());
         let running = tokio::spawn(async move {
             while !stopped.load(Ordering::Relaxed) {
-                counted.fetch_add(run(&script, &ca, port, &conn_id, clients).await?, Ordering::Relaxed);
+                counted
+                    .fetch_add(run(&script, &ca, port, &conn_id, (clients, does.options())).await?, Ordering::Relaxed);
                 ran.send_modify(|runs| *runs += 1);
             }
             Ok(())
@@ -68,12 +98,19 @@ impl Load {
 }
 
 /// One run of pgbench: how many transactions there were.
-async fn run(script: &Path, ca: &Path, port: u16, conn_id: &str, clients: usize) -> Result<u64, String> {
+async fn run(
+    script: &Path,
+    ca: &Path,
+    port: u16,
+    conn_id: &str,
+    (clients, options): (usize, &[&str]),
+) -> Result<u64, String> {
     let clients = clients.to_string();
     let mut pgbench = Command::new(program());
     pgbench.args(["-n", "-M", "extended", "-j", "1", "-c", &clients, "-t", TRANSACTIONS, "-f"]);
     pgbench
         .arg(script)
+        .args(options)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("HOME", "/nonexistent");

@@ -79,6 +79,16 @@ pub(crate) async fn try_encrypt(mut socket: TcpStream, config: ClientConfig) -> 
     handshake(socket, config).await
 }
 
+/// Like [`try_encrypt`], where the connection may be closed at any time.
+pub(crate) async fn try_ask_for_tls(
+    mut socket: TcpStream,
+    config: ClientConfig,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    socket.write_all(SSL_REQUEST).await?;
+    assert_eq!(socket.read_u8().await?, b'S');
+    handshake(socket, config).await
+}
+
 pub(crate) async fn handshake(socket: TcpStream, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     TlsConnector::from(Arc::new(config))
         .connect(ServerName::try_from("localhost").unwrap(), socket)

@@ -40,17 +40,17 @@ fn documented(first: &str, port: u16, ca: &Path) -> String {
 }
 
 /// A HAProxy of our own; it ends with the value.
-struct HaProxy {
+pub(crate) struct HaProxy {
     _process: Child,
     folder: TempDir,
 }
 
 impl HaProxy {
-    async fn start(sections: &str) -> Self {
+    pub(crate) async fn start(sections: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let socket = folder.path().join("stats");
         let config = format!(
-            "global\n    stats socket {} mode 600 level user\ndefaults\n    mode tcp\n    timeout connect 10s\n    \
+            "global\n    stats socket {} mode 600 level admin\ndefaults\n    mode tcp\n    timeout connect 10s\n    \
              timeout client 60s\n    timeout server 60s\n    timeout check 10s\n    default-server inter 100ms fall 1 rise 1\n\
              {sections}",
             socket.display()
@@ -81,19 +81,30 @@ impl HaProxy {
 
     /// Status and result of the last check of a backend's server, such as `UP` and `L7OK`.
     async fn health(&self, backend: &str) -> (String, String) {
+        self.health_of(backend, "proxy").await
+    }
+
+    /// Gives HAProxy a command: what it answers.
+    pub(crate) async fn say(&self, command: &str) -> String {
         let mut socket = UnixStream::connect(self.folder.path().join("stats"))
             .await
             .unwrap();
-        socket.write_all(b"show stat\n").await.unwrap();
-        let mut csv = String::new();
-        socket.read_to_string(&mut csv).await.unwrap();
+        socket.write_all(command.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// Status and result of the last check of a server of this name.
+    pub(crate) async fn health_of(&self, backend: &str, name: &str) -> (String, String) {
+        let csv = self.say("show stat\n").await;
         let mut lines = csv
             .lines()
             .map(|line| line.trim_start_matches("# ").split(',').collect::<Vec<_>>());
         let head = lines.next().unwrap();
         let column = |name: &str| head.iter().position(|column| *column == name).unwrap();
         let server = lines
-            .find(|row| row[0] == backend && row[1] == "proxy")
+            .find(|row| row[0] == backend && row[1] == name)
             .expect("the backend's server");
         (
             server[column("status")].to_owned(),
@@ -137,7 +148,7 @@ fn binary() -> PathBuf {
 
 /// A port that nobody else is given, and that HAProxy may still listen on, since it sets
 /// SO_REUSEPORT as well.
-fn reserved_port() -> (TcpSocket, u16) {
+pub(crate) fn reserved_port() -> (TcpSocket, u16) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseport(true).unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
