@@ -41,7 +41,6 @@ mod console;
 mod core_files;
 mod credentials;
 mod jitter;
-#[allow(dead_code, unused_imports, reason = "under construction: issue 13")]
 mod metrics;
 mod nofile;
 #[allow(dead_code, unused_imports, reason = "under construction: issue 13")]

@@ -46,6 +46,7 @@ mod include;
 mod layers;
 mod log;
 mod login;
+mod metrics;
 mod moto;
 mod notice;
 mod readme;

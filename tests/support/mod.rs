@@ -40,6 +40,7 @@ pub(crate) mod namespace;
 pub(crate) mod operated;
 pub(crate) mod pgbench;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod raw;
 pub(crate) mod rewrite;
 pub(crate) mod scene;
