@@ -99,7 +99,11 @@ impl Server {
             .await
             .is_err()
         {
-            warn!(connections = self.connections.len(), "some admin connections did not end");
+            warn!(
+                event = "connections left",
+                connections = self.connections.len(),
+                "some admin connections did not end"
+            );
         }
     }
 
@@ -134,7 +138,7 @@ async fn accept(listener: TcpListener, handler: Arc<Handler>, places: Arc<Places
                 connections.spawn(connection::serve(stream, peer.ip(), Arc::clone(&handler), place));
             }
             Err(error) => {
-                warn!(error = error.to_string().as_str(), "accept failed at an admin address");
+                warn!(event = "accept failed", error = error.to_string().as_str(), "accept failed at an admin address");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

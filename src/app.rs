@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::info;
 
@@ -26,6 +27,7 @@ use crate::telemetry::Repeats;
 use self::control::Control;
 use self::drain::{Asked, Drain};
 pub use self::error::AppError;
+use self::heartbeat::Heartbeat;
 pub use self::origin::Origin;
 use self::parts::{Surroundings, listeners};
 pub(crate) use self::parts::{routes, table_timeout};
@@ -34,9 +36,11 @@ use self::reload::{Reloader, Started};
 pub use crate::session::{Facts, LoginStage, Stage, Timings};
 pub use crate::session_id::SessionId;
 
+mod banner;
 mod control;
 mod drain;
 mod error;
+mod heartbeat;
 mod origin;
 mod parts;
 mod pulse;
@@ -57,6 +61,8 @@ pub struct App {
     acceptor: Arc<Acceptor>,
     /// The drain, and the end of the process. The control holds it too.
     drain: Arc<Drain>,
+    /// The time of the start.
+    since: Instant,
     /// Swaps the configuration. The control holds it too.
     reloader: Arc<Reloader>,
     /// Ends sessions on connections of lava's table that are gone.
@@ -69,6 +75,9 @@ pub struct App {
     _aging: AbortOnDropHandle<()>,
     /// Goes through the stages of the drain.
     _ending: AbortOnDropHandle<()>,
+    /// Logs what has happened. A task that does so every minute holds it too.
+    heartbeat: Arc<Heartbeat>,
+    _beating: AbortOnDropHandle<()>,
 }
 
 /// How many of each kind of thing are live now: all zero when there is no connection.
@@ -161,6 +170,9 @@ impl App {
         let watching = Arc::clone(&reloader).watch_files(Arc::clone(&operations));
         let files = AbortOnDropHandle::new(tokio::spawn(watching));
         let acceptor = Arc::new(Acceptor { workers, shared, live, operations, tasks });
+        let read = Arc::clone(&bound_by);
+        let heartbeat = Arc::new(Heartbeat::new(move || read.reading()));
+        let beating = heartbeat.start();
         let listeners = listeners(&config)?;
         let (mut addresses, mut own) = (Vec::new(), BTreeMap::new());
         for bound in listeners {
@@ -180,19 +192,30 @@ impl App {
         admin.serve(Arc::clone(&acceptor.operations));
         let ending = Arc::clone(&drain);
         let ending = AbortOnDropHandle::new(tokio::spawn(async move { ending.run().await }));
+        banner::started(&bound_by, addresses.iter().chain(own.values()).copied());
         Ok(Self {
             addresses,
             own,
             admin,
             acceptor,
             drain,
+            since: Instant::now(),
             reloader,
             _table: table,
             _files: files,
             _reporting: reporting,
             _aging: aging,
             _ending: ending,
+            heartbeat,
+            _beating: beating,
         })
+    }
+
+    /// Logs the end of the process: what has happened since the last line about it, and for how
+    /// long the proxy has run.
+    pub fn log_end(&self) {
+        self.heartbeat.write();
+        info!(secs = self.since.elapsed().as_secs(), "stopped");
     }
 
     /// The addresses that are bound and open to all connections, in the order of the configuration.

@@ -34,6 +34,7 @@ pub(crate) fn fit(limits: &mut Limits) {
         if fitting < *wanted {
             warn!(
                 event = "limit cut",
+                key,
                 wanted = *wanted,
                 fitting,
                 open_files = limit,

@@ -84,6 +84,7 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
     let _reloading = AbortOnDropHandle::new(tokio::spawn(reload_on(hangup, app.operations())));
     end(&app, &mut signals).await;
     app.close_admin().await;
+    app.log_end();
     Ok(())
 }
 

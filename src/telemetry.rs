@@ -82,7 +82,6 @@ pub(crate) fn start(log: &Log, rust_log: Option<&str>) -> io::Result<Flush> {
 }
 
 /// The number of log lines that were dropped since the start, since nobody read them in time.
-#[allow(dead_code, reason = "under construction: issue 13")]
 pub(crate) fn lines_dropped() -> u64 {
     LINES.get().map_or(0, LogLines::dropped)
 }

@@ -188,7 +188,7 @@ impl Drain {
         if ended.ok().flatten().is_none() {
             sessions.end_all(Order::DrainNow);
             if timeout(LAST_WAIT, connections.wait()).await.is_err() {
-                warn!(connections = connections.len(), "some connections did not end");
+                warn!(event = "connections left", connections = connections.len(), "some connections did not end");
             }
         }
         self.shared.repeats.report_rest();

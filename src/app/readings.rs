@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::control::Control;
+use super::heartbeat::{Gauges, Reading};
 use crate::metrics::{Connection, End, Exposition, Format, OTHER, Outcome, Readings, ReferenceReading};
 use crate::operations::{Operations, Totals};
+use crate::session::Shared;
 
 /// The most references that are shown by name; the others are shown as one.
 const MAX_REFERENCES: usize = 1_000;
@@ -86,6 +88,17 @@ impl Control {
             };
         }
         read.into_values().collect()
+    }
+
+    /// What the log's line of totals says. It walks no sessions.
+    pub(super) fn reading(&self) -> Reading {
+        let Shared { handshakes, caps, bans, .. } = &*self.shared;
+        let gauges = Gauges {
+            handshakes: handshakes.count(),
+            sessions: caps.sessions(),
+            bans: bans.count(&self.live.load().limits.bans),
+        };
+        Reading { totals: self.totals_since_start(), lines_dropped: crate::telemetry::lines_dropped(), gauges }
     }
 
     /// What has happened since the start, in sums.

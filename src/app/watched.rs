@@ -110,7 +110,11 @@ fn listed(any: &AnyUser, live: &Arc<Live>, shared: &Arc<Shared>) -> Option<Watch
             // Whoever is no longer listed is no user any more.
             let ended = revoke(&shared.sessions, &live);
             if ended > 0 {
-                info!(sessions = ended, "ended sessions of users that are no longer listed");
+                info!(
+                    event = "sessions revoked",
+                    sessions = ended,
+                    "ended sessions of users that are no longer listed"
+                );
             }
             Ok(())
         }

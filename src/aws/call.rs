@@ -201,6 +201,7 @@ impl Calls {
                 let off = skew::describe(skew.secs());
                 warn!(
                     event = "clock skew",
+                    off = off.as_str(),
                     "this machine's clock is {off} AWS's: AWS's is used, and this machine's has to be set (NTP)"
                 );
                 if let Some(observer) = &self.observer {

@@ -41,7 +41,11 @@ impl ForwardProxy {
         let url = if url.contains("://") { url } else { format!("http://{url}") };
         // The error says no more than this, and might quote a password.
         let Ok(config) = ProxyConfig::https(url.trim()) else {
-            warn!("{variable} is not used: it has to be the URL of an HTTP proxy, http://[USER:PASSWORD@]HOST:PORT");
+            warn!(
+                event = "forward proxy ignored",
+                variable,
+                "{variable} is not used: it has to be the URL of an HTTP proxy, http://[USER:PASSWORD@]HOST:PORT"
+            );
             return None;
         };
         let own = ["NO_PROXY", "no_proxy"].iter().find_map(|name| set(name));

@@ -207,7 +207,7 @@ impl Accounts {
     /// Warns of users that differ from most. An unknown user is answered like most users, so those
     /// that are not like most can be told from unknown ones.
     pub(crate) fn warn_of_odd_ones(&self) {
-        const SO: &str = "strangers can find out that this user exists";
+        const SO: &str = "clients can find out that this user exists";
         let is_any_certified = matches!(self.any, AnyEntry::Certificate(_));
         for (name, own) in &self.own {
             let what = match own {

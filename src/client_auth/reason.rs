@@ -47,6 +47,23 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// The sort of reason in the log, for those who count lines; a name never changes.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::WrongPassword => "wrong password",
+            Self::WrongCertificate => "wrong certificate",
+            Self::Malformed => "malformed SCRAM",
+            Self::OtherExchange => "other exchange",
+            Self::OtherChannel => "other channel",
+            Self::Downgrade => "downgrade",
+            Self::BannedMeanwhile => "banned",
+            Self::UnknownUser => "unknown user",
+            Self::Disabled => "disabled user",
+            Self::Expired => "expired password",
+            Self::Unread => "unread password",
+        }
+    }
+
     /// Whether an exchange that ended for this reason was a wrong guess: a proof that was finished,
     /// and wrong.
     pub(super) fn is_guess(self) -> bool {

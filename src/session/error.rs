@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 
-use crate::client_auth::{AuthError, Reason};
+use crate::client_auth::AuthError;
 use crate::config::ConnId;
 use crate::credentials::CredentialError;
 use crate::fault::{Fault, Kind};
@@ -167,7 +167,7 @@ impl SessionError {
             Self::Startup(error) => error.class(),
             Self::StartupTimeout(_) => "startup timeout",
             Self::TlsRequired => "TLS required",
-            Self::Auth(AuthError::Failed { reason: Reason::UnknownUser, .. }) => "unknown user",
+            Self::Auth(AuthError::Failed { reason, .. }) => reason.class(),
             Self::Auth(AuthError::LeftAtSasl(_)) => "left at SASL",
             Self::Banned(_) => "banned",
             Self::Address(_) => "address",

@@ -235,12 +235,18 @@ impl Reader {
     /// Logs when an item is not the same as at the last read.
     fn note(&self, conn_id: &ConnId, read: Option<Fingerprint>) {
         let shown = |print: Option<Fingerprint>| print.map_or_else(|| "none".to_owned(), |print| print.to_string());
-        let (source, new) = (self.settings.dynamodb_table.as_str(), shown(read));
-        debug!(source, conn_id = conn_id.as_str(), hash = new.as_str(), "read an item");
+        let (table, new) = (self.settings.dynamodb_table.as_str(), shown(read));
+        debug!(table, conn_id = conn_id.as_str(), hash = new.as_str(), "read an item");
         if let Seen::Before(last) = self.replace(conn_id, read)
             && last != read
         {
-            info!(source, conn_id = conn_id.as_str(), old = shown(last).as_str(), new = new.as_str(), "config changed");
+            info!(
+                table,
+                conn_id = conn_id.as_str(),
+                hash_before = shown(last).as_str(),
+                hash = new.as_str(),
+                "config changed"
+            );
         }
     }
 

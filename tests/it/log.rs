@@ -1,5 +1,7 @@
 //! The log: what clients say stands in it as text, whatever it holds, in either format.
 
+mod events;
+mod filters;
 mod flood;
 mod stalled;
 

@@ -285,8 +285,8 @@ async fn a_changed_item_is_logged_once() {
         .await
         .expect("it is read again");
     let line: Value = serde_json::from_str(&proxy.wait_for_log("config changed").await).unwrap();
-    assert_eq!((&line["source"], &line["conn_id"], &line["level"]), (&json!(TABLE), &json!("bi-x"), &json!("INFO")));
-    let hashes = ["old", "new"].map(|name| line[name].as_str().unwrap().to_owned());
+    assert_eq!((&line["table"], &line["conn_id"], &line["level"]), (&json!(TABLE), &json!("bi-x"), &json!("INFO")));
+    let hashes = ["hash_before", "hash"].map(|name| line[name].as_str().unwrap().to_owned());
     assert!(hashes[0] != hashes[1] && hashes.iter().all(|hash| hash.len() == 8), "{hashes:?}");
 }
 

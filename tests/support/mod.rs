@@ -29,6 +29,7 @@ pub(crate) mod aws_driver;
 pub(crate) mod client_ca;
 pub(crate) mod console;
 pub(crate) mod drip;
+pub(crate) mod event;
 pub(crate) mod forward;
 pub(crate) mod frozen;
 pub(crate) mod hostile;

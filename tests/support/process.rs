@@ -31,6 +31,9 @@ fn serving(mut command: Command, world: &World, env: &[(&str, &str)]) -> Command
     command
 }
 
+/// What a line of the log begins with that is not as every line has to be.
+const FLAWED: &str = "FLAWED LINE:";
+
 /// The flag of open(2), on Linux.
 const O_NONBLOCK: i32 = 0o4000;
 
@@ -164,6 +167,7 @@ impl Proxy {
             loop {
                 {
                     let log = self.log.lock().unwrap();
+                    assert!(!log[seen..].contains(FLAWED), "{}", *log);
                     if let Some(line) = log[seen..].lines().find(|line| line.contains(text)) {
                         return line.to_owned();
                     }
@@ -181,7 +185,9 @@ impl Proxy {
 
     /// All lines so far.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        let log = self.log.lock().unwrap().clone();
+        assert!(!log.contains(FLAWED), "{log}");
+        log
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -254,7 +260,10 @@ async fn read(
                 }
             }
             line = stderr.next_line(), if reader == Reader::Reads => {
-                let Ok(Some(line)) = line else { return };
+                let Ok(Some(mut line)) = line else { return };
+                if let Err(flaw) = super::event::checked(&line) {
+                    line = format!("{FLAWED} {flaw}: {line}");
+                }
                 let mut log = log.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');

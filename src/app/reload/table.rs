@@ -64,7 +64,12 @@ impl Reloader {
             holder_on(live, facts, &conn_id).is_some_and(|holder| found.permission(&holder) == Permission::Lost)
         });
         if ended > 0 {
-            info!(conn_id = conn_id.as_str(), sessions = ended, "ended sessions of an item that is gone or disabled");
+            info!(
+                event = "sessions revoked",
+                conn_id = conn_id.as_str(),
+                sessions = ended,
+                "ended sessions of an item that is gone or disabled"
+            );
         }
     }
 }
