@@ -177,7 +177,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--rate", type=int, default=500, help="queries a second, of all clients")
+    parser.add_argument("--rate", type=int, default=200, help="queries a second, of all clients")
     arguments = parser.parse_args()
     services = []
     with tempfile.TemporaryDirectory(prefix="reload-") as name:

@@ -88,7 +88,7 @@ pub(crate) async fn admin_port(proxy: &mut Proxy) -> u16 {
 }
 
 /// All tables of the console.
-pub(crate) const TABLES: [&str; 18] = [
+pub(crate) const TABLES: [&str; 19] = [
     "HELP",
     "SESSIONS",
     "CLIENTS",
@@ -107,6 +107,7 @@ pub(crate) const TABLES: [&str; 18] = [
     "CERTIFICATES",
     "ERRORS",
     "ACTIONS",
+    "FLEET",
 ];
 
 /// The name of the scrape in the older text format among [`all_shown`].
