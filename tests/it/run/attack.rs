@@ -122,11 +122,10 @@ async fn refused(operated: &Operated) -> Option<String> {
 
 #[tokio::test]
 async fn every_command_by_everyone_in_clear_and_inside_tls() {
-    let operated = start("prefer").await;
+    let mut operated = start("prefer").await;
     everyone_tries_everything(&operated, Channel::Clear, NO_RIGHT, "in clear").await;
     everyone_tries_everything(&operated, Channel::Encrypted, NO_RIGHT, "inside TLS").await;
-    let log = operated.proxy.log();
-    assert!(log.contains("\"admin action\""), "{log}");
+    operated.proxy.wait_for_log("\"admin action\"").await;
 
     let strict = start("require").await;
     let error = open(&strict, Channel::Clear, OPS)

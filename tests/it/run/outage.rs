@@ -22,7 +22,7 @@ enum Dead {
 }
 
 /// No step of an operator's takes longer. Of a CHECK, one time-out of a call is a part.
-const BOUND: Duration = Duration::from_secs(10);
+const BOUND: Duration = Duration::from_secs(20);
 
 /// Clients that wait for a login, all the time.
 const WAITING: usize = 20;
