@@ -3,6 +3,7 @@
 mod events;
 mod filters;
 mod flood;
+mod operator;
 mod stalled;
 
 use crate::support::process::Proxy;

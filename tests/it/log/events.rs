@@ -203,7 +203,7 @@ fn each_event_that_is_documented_is_in_the_source() {
 }
 
 /// Each line is of a documented event, and has no other fields than that.
-fn assert_documented(events: &[Value]) {
+pub(super) fn assert_documented(events: &[Value]) {
     let documented = documented();
     for event in events {
         let name = event["event"].as_str().unwrap();
@@ -219,7 +219,7 @@ fn assert_documented(events: &[Value]) {
     }
 }
 
-fn of<'a>(events: &'a [Value], name: &str) -> &'a Value {
+pub(super) fn of<'a>(events: &'a [Value], name: &str) -> &'a Value {
     events
         .iter()
         .find(|event| event["event"] == name)
