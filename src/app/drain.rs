@@ -107,7 +107,7 @@ impl Drain {
 
     /// How far the drain has come. Walks all sessions.
     pub(super) fn progress(&self) -> DrainProgress {
-        let (state, left) = match *self.stage.borrow() {
+        let (state, left) = match self.stage() {
             Stage::Serving => (DrainState::Serving, None),
             Stage::Delaying => (DrainState::Delaying, None),
             Stage::Draining { until } => (DrainState::Draining, Some(until.saturating_duration_since(Instant::now()))),
@@ -122,7 +122,7 @@ impl Drain {
     /// # Errors
     /// The reason why not, in one line.
     pub(super) fn readiness(&self) -> Result<(), String> {
-        match *self.stage.borrow() {
+        match self.stage() {
             Stage::Serving => Ok(()),
             Stage::Delaying => Err("draining: clients are served for a little longer (limits.drain_delay)".to_owned()),
             Stage::Draining { .. } => Err("draining: new clients are refused".to_owned()),
@@ -201,8 +201,16 @@ impl Drain {
         loop {
             beat.tick().await;
             let DrainProgress { sessions, busy, left, .. } = self.progress();
-            info!(sessions, busy, left_ms = left.map(millis), "draining goes on");
+            info!(sessions, busy, left_ms = left.map(millis), "still draining");
         }
+    }
+
+    /// The stage that the drain is in. Whoever has asked for a drain sees that it has begun, even if
+    /// its task has not run yet.
+    fn stage(&self) -> Stage {
+        let stage = *self.stage.borrow();
+        let is_asked_for = *self.asked.borrow() > Asked::Nothing;
+        if is_asked_for { stage.max(Stage::Delaying) } else { stage }
     }
 
     fn enter(&self, stage: Stage) {

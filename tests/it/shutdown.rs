@@ -2,6 +2,7 @@
 
 use crate::support;
 use crate::support::activity::Activity;
+use crate::support::admin::Admin;
 use crate::support::process::Proxy;
 use crate::support::raw::{self, until_closed};
 use crate::support::session::{Session, TERMINATED};
@@ -47,7 +48,7 @@ async fn a_busy_session_gets_its_answer_first() {
     let (world, mut proxy) = start("").await;
     let activity = Activity::of(&world.sandbox).await;
     let mut busy = session(&world, &proxy).await;
-    busy.query("select pg_advisory_lock_shared(1), pg_sleep(1), 'done'")
+    busy.query("select pg_advisory_lock_shared(1), pg_sleep(3), 'done'")
         .await;
     activity.wait_for("PgSleep").await;
     proxy.signal("TERM").await;
@@ -155,5 +156,51 @@ async fn the_drain_delay_still_lets_clients_in() {
     proxy.signal("TERM").await;
     proxy.wait_for_log("\"draining\"").await;
     session(&world, &proxy).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+const ADMIN: &str = "[admin]\naddress = \"127.0.0.1:0\"\ntoken = \"token\"\n";
+const TOKEN: &str = "0123456789abcdef-of-a-test";
+
+async fn start_with_admin() -> (World, Proxy, Admin) {
+    let world = World::start(&Setup { config: ADMIN.into(), ..Setup::default() }).await;
+    std::fs::write(world.dir.path().join("token"), TOKEN).unwrap();
+    let mut proxy = Proxy::start(&world, &[]).await;
+    let admin = Admin::of(&mut proxy, "admin", Some(TOKEN)).await;
+    (world, proxy, admin)
+}
+
+#[tokio::test]
+async fn the_log_and_readiness_tell_how_far_a_drain_has_come() {
+    let (world, mut proxy, admin) = start_with_admin().await;
+    let mut open = session(&world, &proxy).await;
+    open.query("begin").await;
+    open.until(b'Z').await;
+    assert_eq!(admin.get("/readyz").await.status, 200);
+    proxy.signal("TERM").await;
+    let line = proxy.wait_for_log("\"still draining\"").await;
+    assert!(line.contains("\"sessions\":1,\"busy\":1,\"left_ms\":"), "{line}");
+    let ready = admin.get("/readyz").await;
+    assert!(ready.status == 503 && ready.body.contains("draining"), "{ready:?}");
+    open.query("commit").await;
+    open.until(b'Z').await;
+    open.assert_told(TERMINATED).await;
+    assert_eq!(proxy.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_drained_process_stays_and_refuses_clients_until_a_signal_ends_it() {
+    let (world, mut proxy, admin) = start_with_admin().await;
+    let mut idle = session(&world, &proxy).await;
+    assert_eq!(admin.post("/drain").await.status, 200);
+    idle.assert_told(TERMINATED).await;
+    let ready = admin.get("/readyz").await;
+    assert!(ready.status == 503 && ready.body.contains("drained"), "{ready:?}");
+    let stream = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
+    let refused = support::login_over(stream, USER, PASSWORD, "sales").await;
+    let (sqlstate, message) = refusal(&refused.unwrap_err());
+    assert_eq!((&*sqlstate, without_session(&message)), ("57P03", "the proxy is shutting down"));
+    assert_eq!(admin.post("/drain").await.status, 200, "there is nothing to wait for");
+    proxy.signal("TERM").await;
     assert_eq!(proxy.exit_code().await, Some(0));
 }
