@@ -151,7 +151,8 @@ impl Operations for Control {
     }
 
     fn settings(&self) -> Vec<SettingStatus> {
-        settings::all(&self.live.load().config)
+        let live = self.live.load_full();
+        settings::all(&live.config, self.reloader.needs_restart(&live.config))
     }
 
     fn bans(&self) -> Vec<BanStatus> {

@@ -349,3 +349,79 @@ async fn terminal_escapes_of_clients_are_spelled_out() {
     }
     drop(client);
 }
+
+/// What psql prints of a command, with its notices and errors.
+async fn said(operated: &Operated, command: &str) -> String {
+    let mut psql = psql(&operated.world, operated.proxy.port, "ops");
+    let output = psql
+        .args(["-v", "QUIET=off", "-c", command])
+        .output()
+        .await
+        .unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[tokio::test]
+async fn a_reload_keeps_what_is_disabled_and_tells_what_waits_and_what_is_wrong() {
+    let mut operated = Operated::with("").await;
+    operated.rows("DISABLE sales").await;
+    operated.rows("SET log_level = debug").await;
+    operated
+        .world
+        .edit("[listen]\naddress = \"127.0.0.1:0\"", "[listen]\naddress = \"127.0.0.1:1\"");
+    let told = said(&operated, "RELOAD").await;
+    assert!(
+        told.contains("NOTICE:  listen.address stays 127.0.0.1:0 until a restart: the file has 127.0.0.1:1"),
+        "{told}"
+    );
+    assert!(told.contains("\nRELOAD\n") || told.starts_with("RELOAD\n"), "{told}");
+    let bound = operated.row("SHOW CONFIG", "key", "listen.address").await;
+    assert_eq!((text(&bound, "value"), text(&bound, "at_restart")), ("127.0.0.1:0", "127.0.0.1:1"));
+    assert_eq!(text(&operated.row("SHOW CONFIG", "key", "log.level").await, "value"), "info");
+    let error = operated
+        .log_in(USER, PASSWORD, "sales")
+        .await
+        .err()
+        .unwrap();
+    assert_refused(&error, "57P03", "connection \"sales\" is disabled", None);
+
+    operated
+        .world
+        .edit("[admin]\n", "[admin]\nnosuch = 1\nwatch = 2\n");
+    let told = said(&operated, "RELOAD").await;
+    let (error, detail) = told
+        .split_once("\nDETAIL:  ")
+        .unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(error, "ERROR:  the configuration is not usable, and nothing has changed");
+    assert_eq!(detail.trim_end().lines().count(), 2, "{detail}");
+    for key in ["nosuch", "watch"] {
+        assert!(
+            detail
+                .lines()
+                .any(|line| line.contains(&format!("admin.{key}"))),
+            "{key}: {detail}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn kills_and_drains_are_answered_at_once_and_shown() {
+    let mut operated = Operated::with("").await;
+    let sessions = (operated.session("sales").await, operated.session("sales").await);
+    assert_eq!(said(&operated, "KILL CONNECTION sales").await, "KILL 2\n");
+    assert!(sessions.0.simple_query("select 1").await.is_err() && sessions.1.simple_query("select 1").await.is_err());
+    let killed = operated.row("SHOW ERRORS", "sqlstate", "57P01").await;
+    assert_eq!((text(&killed, "user"), text(&killed, "cause")), (USER, "an operator ended the session"));
+
+    let busy = operated.session("sales").await;
+    busy.simple_query("begin").await.unwrap();
+    let told = said(&operated, "DRAIN").await;
+    assert!(told.contains("DRAIN\n") && told.contains("NOTICE:  the drain has begun"), "{told}");
+    let drain = operated.rows("SHOW DRAIN").await;
+    assert!(["draining", "delaying"].contains(&text(&drain[0], "state")), "{drain:?}");
+    assert_eq!(text(&drain[0], "sessions"), "1");
+    busy.simple_query("commit").await.unwrap();
+    let told = said(&operated, "SHUTDOWN").await;
+    assert!(told.contains("SHUTDOWN\n"), "{told}");
+    assert_eq!(operated.proxy.exit_code().await, Some(0));
+}

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::operations::RestartKey;
 
 /// The keys that took effect at the start, with the values of then. A key that was not given, and
@@ -13,33 +13,11 @@ pub(super) struct BoundKeys(BTreeMap<String, String>);
 impl BoundKeys {
     /// The keys of a configuration.
     pub(super) fn of(config: &Config) -> Self {
-        let addresses: Vec<_> = config
-            .listen
-            .addresses
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let format = match config.log.format {
-            LogFormat::Auto => "auto",
-            LogFormat::Json => "json",
-            LogFormat::Text => "text",
-        };
-        let always = [
-            ("listen.address", Some(addresses.join(", "))),
-            ("listen.reuse_port", Some(config.listen.reuse_port.to_string())),
-            ("admin.address", config.admin.address.map(|address| address.to_string())),
-            (
-                "admin.health_address",
-                config
-                    .admin
-                    .health_address
-                    .map(|address| address.to_string()),
-            ),
-            ("log.format", Some(format.to_owned())),
-        ];
-        let always = always
+        let always = config
+            .shown()
             .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+            .filter(|shown| !shown.reloads() && !shown.value.is_empty())
+            .map(|shown| (shown.key.to_owned(), shown.value));
         let ports = config.connections.values().filter_map(|spec| {
             let address = spec.listen?.to_string();
             Some((format!("connections.{}.listen", spec.id), address))

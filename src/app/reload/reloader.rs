@@ -25,7 +25,7 @@ use crate::config::{Config, Material, Problem, Sources};
 use crate::credentials::Logins;
 use crate::fault::chain;
 use crate::metrics::{Metrics, ReloadOutcome};
-use crate::operations::{ReloadRefused, Reloaded, log};
+use crate::operations::{ReloadRefused, Reloaded, RestartKey, log};
 use crate::references::{References, Watch};
 use crate::secret::Secret;
 use crate::session::revoked::revoke;
@@ -131,6 +131,12 @@ impl Reloader {
     /// The configuration in force.
     pub(in crate::app) fn live(&self) -> &Arc<ArcSwap<Live>> {
         &self.live
+    }
+
+    /// The keys that have another value in this configuration than the one that has been in force
+    /// since the start.
+    pub(in crate::app) fn needs_restart(&self, config: &Config) -> Vec<RestartKey> {
+        self.bound.changed_in(config)
     }
 
     /// The values that are read again and again.
@@ -263,7 +269,7 @@ impl Reloader {
         Reloaded {
             hash_before,
             hash: config.hash.clone(),
-            needs_restart: self.bound.changed_in(&config),
+            needs_restart: self.needs_restart(&config),
             ended,
             warnings: config.warnings.clone(),
         }

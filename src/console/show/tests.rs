@@ -133,3 +133,17 @@ fn the_page_has_every_command_and_every_column_with_its_type() {
         .collect();
     assert_eq!(documented, commands);
 }
+
+#[test]
+fn every_command_of_the_help_is_understood() {
+    for (command, _) in help::commands() {
+        let command = command
+            .replace("[session]", "abc123def456")
+            .replace("<session>", "abc123def456")
+            .replace("<address>", "10.0.0.1")
+            .replace("<level>", "debug")
+            .replace(['<', '>'], "");
+        let parsed = crate::console::parse::parse(&command);
+        assert!(matches!(parsed.as_deref(), Ok([_])), "{command}: {parsed:?}");
+    }
+}
