@@ -65,7 +65,10 @@ fn the_sample_loads() {
 #[test]
 fn the_defaults_in_the_sample_are_the_defaults() {
     let (dir, text) = sample();
-    let want = format!("{:?}", load_in(&dir, &text));
+    // Of the text itself a load keeps a hash, and the state of its file.
+    let shown =
+        |config: Config| format!("{:?}", Config { hash: String::new(), sources: config::Sources::default(), ..config });
+    let want = shown(load_in(&dir, &text));
     let is_key = |line: &str| {
         let (key, value) = line.split_once(" = ").unwrap_or_default();
         !key.is_empty()
@@ -82,7 +85,7 @@ fn the_defaults_in_the_sample_are_the_defaults() {
         let changed = text.replace(&format!("\n{line}\n"), &format!("\n{}\n", &line[2..]));
         // A line that is there twice is taken twice: each is the default in its own table.
         assert_ne!(changed, text);
-        assert_eq!(format!("{:?}", load_in(&dir, &changed)), want, "{line}");
+        assert_eq!(shown(load_in(&dir, &changed)), want, "{line}");
         seen += 1;
     }
     assert!(seen > 30, "{seen}");

@@ -10,15 +10,18 @@ use crate::operations::{ActionError, CredentialStatus, Operator};
 pub(super) fn all(control: &Control) -> Vec<CredentialStatus> {
     let states = control.logins().states().into_iter();
     states
-        .map(|of| CredentialStatus {
-            source: of.origin,
-            name: of.name,
-            user: of.user,
-            expires: of.expires,
-            is_held: of.is_held,
-            is_in_flight: of.is_in_flight,
-            waiters: of.waiters,
-            last_error: of.last_error,
+        .map(|of| {
+            let source = of.origin;
+            CredentialStatus {
+                source,
+                name: of.name,
+                user: of.user,
+                expires: of.expires,
+                is_held: of.is_held,
+                is_in_flight: of.is_in_flight,
+                waiters: of.waiters,
+                last_error: of.last_error,
+            }
         })
         .collect()
 }

@@ -75,16 +75,16 @@ impl Entry {
         &self,
         name: &str,
         index: usize,
-        password: Password,
+        read: Password,
         derivations: &Derivations,
     ) -> Result<bool, AccountsError> {
         let mut passwords = self.passwords.lock().await;
         let mut renewed = passwords.clone();
         let Some(replaced) = renewed.get_mut(index) else { return Ok(false) };
-        if *replaced == password {
+        if *replaced == read {
             return Ok(false);
         }
-        *replaced = password;
+        *replaced = read;
         let verifiers = derivations.verifiers(name, &renewed).await?;
         self.verifiers.store(verifiers.map(Arc::new));
         *passwords = renewed;
