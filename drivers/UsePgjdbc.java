@@ -45,6 +45,7 @@ public final class UsePgjdbc {
         check("TLS modes", UsePgjdbc::tlsModes);
         check("wrong password", UsePgjdbc::wrongPassword);
         check("url", UsePgjdbc::url);
+        check("console", UsePgjdbc::console);
         System.exit(failed ? 1 : 0);
     }
 
@@ -206,6 +207,50 @@ public final class UsePgjdbc {
         properties.setProperty("sslrootcert", set("PROXY_CA"));
         try (Connection connection = DriverManager.getConnection(set("PROXY_URL_JDBC"), properties)) {
             equal("IAMR:rs01", one(connection, "select current_user"));
+        }
+    }
+
+    /** The proxy's own console, in place of a database: by the extended protocol and by the simple one, with and without a transaction. */
+    private static void console() throws Exception {
+        for (String mode : new String[] {"extended", "simple"}) {
+            Properties properties = new Properties();
+            properties.setProperty("user", set("PROXY_USER"));
+            properties.setProperty("password", set("PROXY_PASSWORD"));
+            properties.setProperty("sslmode", "verify-full");
+            properties.setProperty("sslrootcert", set("PROXY_CA"));
+            properties.setProperty("preferQueryMode", mode);
+            String url = "jdbc:postgresql://" + set("PROXY_HOST") + ":" + set("PROXY_PORT") + "/proxy_admin";
+            try (Connection connection = DriverManager.getConnection(url, properties)) {
+                equal(true, connection.isValid(10));
+                // The sixth time it is prepared under a name, and its columns come in binary.
+                try (PreparedStatement statement = connection.prepareStatement("SHOW SESSIONS")) {
+                    for (int turn = 0; turn < 8; turn++) {
+                        try (ResultSet row = statement.executeQuery()) {
+                            row.next();
+                            equal("console", row.getString("state"));
+                            equal(Types.BIGINT, row.getMetaData().getColumnType(row.findColumn("bytes_up")));
+                            equal(true, row.getLong("bytes_up") > 0);
+                            long age = System.currentTimeMillis() - row.getTimestamp("connected").getTime();
+                            equal(true, age >= 0 && age < 600_000);
+                        }
+                    }
+                }
+                connection.setAutoCommit(false);
+                try (Statement statement = connection.createStatement()) {
+                    statement.setFetchSize(2);
+                    try (ResultSet row = statement.executeQuery("SHOW HELP")) {
+                        int rows = 0;
+                        while (row.next()) {
+                            rows++;
+                        }
+                        equal(true, rows > 20);
+                    }
+                }
+                equal("42601", refused(() -> one(connection, "SHOW POOLS")).getSQLState());
+                connection.rollback();
+                equal("1", one(connection, "SELECT 1"));
+                connection.commit();
+            }
         }
     }
 

@@ -57,6 +57,9 @@ NULL = "\\N"
 # count(*), sum(n), sum(twice) of them.
 COPY_SUMS = (COPY_ROWS, COPY_ROWS * (COPY_ROWS + 1) // 2, sum(n * 2 for n in range(1, COPY_ROWS + 1) if n % 10))
 
+# The proxy's own console, in place of a database.
+CONSOLE = "proxy_admin"
+
 # A gigabyte in rows that are longer than what libpq reads at a time, and than a record of TLS.
 GIGABYTE_ROWS = 65_536
 GIGABYTE_ROW_BYTES = 16_384
@@ -125,6 +128,14 @@ def check_gigabyte_row(number, row):
     same(row[0], number)
     digest = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
     same((len(row[1]), row[1][:32], row[1][-32:]), (GIGABYTE_ROW_BYTES, digest, digest))
+
+
+def check_console(version, session):
+    """Whether the row of SHOW VERSION and the session's own of SHOW SESSIONS, by column, have values of the right types."""
+    same([type(version[name]) for name in ("version", "started")], [str, datetime])
+    same(version["started"].utcoffset().total_seconds(), 0)
+    same((session["state"], session["conn_id"]), ("console", CONSOLE))
+    same([type(session[name]) for name in ("client_port", "bytes_up", "connected")], [int, int, datetime])
 
 
 def check_memory(before, after):

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import checks
 from checks import same, says
-from settings import CA, PASSWORD, PLAIN_PORT, PORT, WRONG_CA
+from settings import CA, DATABASE, PASSWORD, PLAIN_PORT, PORT, WRONG_CA
 
 
 class DbApi:
@@ -15,9 +15,23 @@ class DbApi:
 
     name = ""
 
-    def connect(self, *, ca=CA, port=PORT, password=PASSWORD):
+    def connect(self, *, ca=CA, port=PORT, password=PASSWORD, database=DATABASE):
         """A connection: TLS, with chain and name verified against the file `ca`; without TLS if that is None."""
         raise NotImplementedError
+
+    def console(self):
+        """As a person and as a program: rows by name, with their types; an error is no end."""
+        with closing(self.connect(database=checks.CONSOLE)) as connection:
+            checks.check_console(self.by_name(connection, "SHOW VERSION"), self.by_name(connection, "SHOW SESSIONS"))
+            connection.commit()
+            self.fails(connection, "SHOW POOLS", "42601")
+
+    def by_name(self, connection, sql):
+        """The last row, by the names of the columns."""
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+            names = [column[0] for column in cursor.description]
+            return dict(zip(names, cursor.fetchall()[-1]))
 
     def sqlstate(self, error):
         """The server's, of an error."""

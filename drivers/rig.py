@@ -65,6 +65,9 @@ application_name = "{{conn_id}}"
 [users.{user}]
 password = "env:DRIVERS_PASSWORD"
 connections = ["{conn_id}", "{other_conn_id}"]
+
+[admin]
+users = ["{user}"]
 """
 
 

@@ -10,7 +10,7 @@ CHECKS = ("login", "typed parameters", "100,000 rows", "error", "cancel", "trans
 # and whether it finds tables and columns there.
 TOOL_CHECKS = ("names", "metadata")
 # What some are asked besides.
-EXTRA = ("1 GB result", "result sizes", "models", "url")
+EXTRA = ("1 GB result", "result sizes", "models", "url", "console")
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 

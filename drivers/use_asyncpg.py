@@ -19,9 +19,9 @@ SLEEP_SQL = """do $$ begin perform pg_sleep(60); exception when query_canceled t
 class Session:
     """A connection for the length of a block."""
 
-    def __init__(self, *, ca=CA, port=PORT, password=PASSWORD):
+    def __init__(self, *, ca=CA, port=PORT, password=PASSWORD, database=DATABASE):
         tls = ssl.create_default_context(cafile=ca) if ca else False
-        self.how = {"host": HOST, "port": port, "user": USER, "password": password, "database": DATABASE, "ssl": tls}
+        self.how = {"host": HOST, "port": port, "user": USER, "password": password, "database": database, "ssl": tls}
 
     async def __aenter__(self):
         self.connection = await asyncpg.connect(**self.how)
@@ -126,4 +126,16 @@ class Asyncpg:
         await refused("28P01", "password authentication failed for user", password="wrong")
 
 
-checks.run(asyncpg.__version__, Asyncpg())
+    async def console(self):
+        async with Session(database=checks.CONSOLE) as connection:
+            checks.check_console(await connection.fetchrow("SHOW VERSION"), (await connection.fetch("SHOW SESSIONS"))[-1])
+            same(await connection.execute("BEGIN"), "BEGIN")
+            await fails(connection, "SHOW POOLS", "42601")
+        # A pool resets a connection before it is given out again.
+        how = Session(database=checks.CONSOLE).how
+        async with asyncpg.create_pool(**how, min_size=1, max_size=1) as pool:
+            for _ in range(3):
+                same(await pool.fetchval("SELECT 1"), 1)
+
+
+checks.run(asyncpg.__version__, Asyncpg(), {"console": "console"})

@@ -21,13 +21,13 @@ const TABLE = 'drivers_node_postgres'
 const COPY_ROWS = 10000
 
 // rejectUnauthorized is the default, and so is checking the name.
-const client = ({ ca = 'PROXY_CA', port = 'PROXY_PORT', password = setting('PROXY_PASSWORD') } = {}) => {
+const client = ({ ca = 'PROXY_CA', port = 'PROXY_PORT', password = setting('PROXY_PASSWORD'), database = setting('PROXY_DATABASE') } = {}) => {
   const made = new Client({
     host: setting('PROXY_HOST'),
     port: Number(setting(port)),
     user: setting('PROXY_USER'),
     password,
-    database: setting('PROXY_DATABASE'),
+    database,
     ssl: ca ? { ca: fs.readFileSync(setting(ca)) } : false
   })
   // What ends a session is also told by its promises.
@@ -165,6 +165,23 @@ async function wrongPassword () {
   await refused({ code: '28P01', message: /^password authentication failed for user/ }, { password: 'wrong' })
 }
 
+async function console_ () {
+  await inSession(async (session) => {
+    const [shown] = (await session.query('SHOW VERSION')).rows
+    assert.equal(typeof shown.version, 'string')
+    assert(shown.started instanceof Date)
+    // A statement with a name, which is prepared once.
+    for (let turn = 0; turn < 2; turn++) {
+      const { rows } = await session.query({ name: 'sessions', text: 'SHOW SESSIONS' })
+      const own = rows.at(-1)
+      assert.deepEqual([own.state, own.conn_id], ['console', 'proxy_admin'])
+      assert.match(own.bytes_up, /^[0-9]+$/)
+    }
+    await assert.rejects(session.query('SHOW POOLS'), { code: '42601' })
+    assert.deepEqual(await ask(session, 'SELECT 1'), [['1']])
+  }, { database: 'proxy_admin' })
+}
+
 const CHECKS = {
   login,
   'typed parameters': typedParameters,
@@ -174,7 +191,8 @@ const CHECKS = {
   transaction,
   copy,
   'TLS modes': tlsModes,
-  'wrong password': wrongPassword
+  'wrong password': wrongPassword,
+  console: console_
 }
 
 async function main () {

@@ -119,6 +119,14 @@ url() (
     psql -XAtqc 'select current_user'
 )
 
+# Commands, an error that is no end, and \watch, which asks until psql is told to stop.
+console() {
+    PROXY_DATABASE=proxy_admin
+    run -c 'SHOW SESSIONS' | cut -d '|' -f 2,4
+    run -v VERBOSITY=sqlstate -c 'SHOW POOLS' -c 'SELECT 1'
+    { echo 'SHOW DRAIN \watch 0.1'; } | timeout -s INT 2 psql "$(conninfo)$verified" -XAtq | sort -u | cut -d '|' -f 1 | sed '/^$/d'
+}
+
 printf 'version %s\n' "$(psql --version | sed 's/.*) \([0-9][0-9.]*\).*/\1/')"
 check login login 'IAMR:rs01'
 check 'typed parameters' typed_parameters \
@@ -131,4 +139,5 @@ check copy copy '10000|50005000|90000000'
 check 'TLS modes' tls_modes $'1\nSSL error: certificate verify failed\nFATAL:  TLS is required\nIAMR:rs01\n0'
 check 'wrong password' wrong_password "FATAL:  password authentication failed for user \"$PROXY_USER\""
 check url url $'IAMR:rs01\nIAMR:rs01'
+check console console $'console|proxy_admin\nERROR:  42601\n1\nserving'
 exit "$failed"

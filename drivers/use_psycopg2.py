@@ -14,9 +14,9 @@ class Psycopg2(DbApi):
     name = "psycopg2"
     shows_sqlstate = False
 
-    def connect(self, *, ca=CA, port=PORT, password=PASSWORD):
+    def connect(self, *, ca=CA, port=PORT, password=PASSWORD, database=DATABASE):
         tls = {"sslmode": "verify-full", "sslrootcert": ca} if ca else {"sslmode": "disable"}
-        return psycopg2.connect(host=HOST, port=port, user=USER, password=password, dbname=DATABASE, **tls)
+        return psycopg2.connect(host=HOST, port=port, user=USER, password=password, dbname=database, **tls)
 
     def sqlstate(self, error):
         return error.pgcode
@@ -35,4 +35,4 @@ class Psycopg2(DbApi):
         return out.getvalue()
 
 
-checks.run(psycopg2.__version__.split()[0], Psycopg2())
+checks.run(psycopg2.__version__.split()[0], Psycopg2(), {"console": "console"})

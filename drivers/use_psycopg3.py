@@ -13,9 +13,9 @@ class Psycopg3(DbApi):
     # A login that fails has no result to take it from.
     shows_sqlstate = False
 
-    def connect(self, *, ca=CA, port=PORT, password=PASSWORD):
+    def connect(self, *, ca=CA, port=PORT, password=PASSWORD, database=DATABASE):
         tls = {"sslmode": "verify-full", "sslrootcert": ca} if ca else {"sslmode": "disable"}
-        return psycopg.connect(host=HOST, port=port, user=USER, password=password, dbname=DATABASE, **tls)
+        return psycopg.connect(host=HOST, port=port, user=USER, password=password, dbname=database, **tls)
 
     def sqlstate(self, error):
         return error.sqlstate
@@ -38,4 +38,4 @@ class Psycopg3(DbApi):
             same(self.ask(connection, "select current_user"), [(checks.DB_USER,)])
 
 
-checks.run(psycopg.__version__, Psycopg3(), {"url": "url"})
+checks.run(psycopg.__version__, Psycopg3(), {"url": "url", "console": "console"})

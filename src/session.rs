@@ -119,7 +119,7 @@ async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box
     let (legs, held) = match Box::pin(log_in(shared, live, session, arrival)).await {
         Some(Ready::Warehouse { legs, held }) => (legs, held),
         Some(Ready::Console { console, permit }) => {
-            let served = Box::pin(console.run(session.stop(), &limits, session.id())).await;
+            let served = Box::pin(console.run((session.stop(), session.meter()), &limits, session.id())).await;
             drop(permit);
             return session.happened(&Event::Ended(&served));
         }

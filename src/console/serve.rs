@@ -19,7 +19,7 @@ use super::prepared::{Prepared, Progress};
 use super::role::permit;
 use super::value::Format;
 use crate::operations::{Channel as Way, Operator, SharedOperations};
-use crate::relay::{Relayed, SessionLimits};
+use crate::relay::{Activity, Meter, Relayed, SessionLimits};
 use crate::session_id::SessionId;
 use crate::stop::{Phase, Stop};
 use crate::wire::Wire;
@@ -44,8 +44,8 @@ impl Console {
     }
 
     /// Serves the client until it leaves, or has to. `id` is the session's, for the last message.
-    pub(crate) async fn run(mut self, stop: &Stop, limits: &SessionLimits, id: SessionId) -> Relayed {
-        let Ended { end, error, word } = match self.serve(stop, limits).await {
+    pub(crate) async fn run(mut self, watched: (&Stop, &Meter), limits: &SessionLimits, id: SessionId) -> Relayed {
+        let Ended { end, error, word } = match self.serve(watched, limits).await {
             Ok(never) => match never {},
             Err(ended) => ended,
         };
@@ -54,7 +54,11 @@ impl Console {
         Relayed { end, bytes_up, bytes_down, error }
     }
 
-    async fn serve(&mut self, stop: &Stop, limits: &SessionLimits) -> Result<std::convert::Infallible, Ended> {
+    async fn serve(
+        &mut self,
+        (stop, meter): (&Stop, &Meter),
+        limits: &SessionLimits,
+    ) -> Result<std::convert::Infallible, Ended> {
         let mut over = pin!(async {
             match limits.session_lifetime {
                 Some(lifetime) => sleep(lifetime).await,
@@ -70,12 +74,14 @@ impl Console {
                 () = &mut over => return Err(Ended::lifetime()),
                 frame = self.channel.next(limits.idle_timeout) => frame?,
             };
+            meter.note(self.channel.bytes_up, self.channel.bytes_down, Activity::Idle);
             let asked = Asked::read(&frame).ok_or_else(|| Ended::protocol("a query"))?;
             tokio::select! {
                 biased;
                 order = stop.reached(Phase::Now) => return Err(order.into()),
                 answered = self.answer(asked, frame.tag()) => answered?,
             }
+            meter.note(self.channel.bytes_up, self.channel.bytes_down, Activity::Idle);
         }
     }
 

@@ -68,8 +68,9 @@ impl Meter {
     }
 
     /// Notes that bytes were moved: how many were read so far in each direction, and what the
-    /// session is at since. The relay calls it each time that it is woken for bytes.
-    pub(super) fn note(&self, up: u64, down: u64, activity: Activity) {
+    /// session is at since. The relay calls it each time that it is woken for bytes, and a console
+    /// for each message.
+    pub(crate) fn note(&self, up: u64, down: u64, activity: Activity) {
         // Nobody else writes these: a load and a store do.
         let (more_up, more_down) = (up - self.moved.up(), down - self.moved.down());
         self.moved.set(up, down);

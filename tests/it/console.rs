@@ -279,3 +279,38 @@ async fn a_console_is_listed_killed_by_its_id_alone_and_logged() {
         .unwrap();
     assert_eq!(console.run("SHOW FLEET").await.unwrap().len(), 1);
 }
+
+/// Waits until the drain is at this state.
+async fn drain_is(console: &Console, state: &str) {
+    let reached = async { while console.run("SHOW DRAIN").await.unwrap()[0]["state"].as_deref() != Some(state) {} };
+    tokio::time::timeout(raw::SOON, reached)
+        .await
+        .unwrap_or_else(|_| panic!("never {state}"));
+}
+
+#[tokio::test]
+async fn a_drain_lets_operators_in_and_ends_their_consoles_last() {
+    let config = admin("") + "[limits]\ndrain_timeout = \"60s\"\n";
+    let (world, mut proxy) = start(Setup { config, ..Setup::default() }).await;
+    let tls = async |port| raw::tls(port, world.sandbox.ca.pem()).await;
+    let console = Console::open(&world, proxy.port, "ops").await.unwrap();
+    let mut busy = Session::open(tls(proxy.port).await, "sales").await;
+    busy.query("begin").await;
+    busy.until(b'Z').await;
+    console.run("DRAIN").await.unwrap();
+    drain_is(&console, "draining").await;
+    // Others are refused, be it before the proof or, if they name the console, behind it.
+    for (user, database) in [(USER, "sales"), ("ops", "sales"), (USER, CONSOLE)] {
+        let refused = login_over(tls(proxy.port).await, user, PASSWORD, database).await;
+        assert_eq!(refusal(&refused.err().unwrap()).0, "57P03", "{user} {database}");
+    }
+    let late = Console::open(&world, proxy.port, "monitor").await.unwrap();
+    assert_eq!(late.run("SHOW DRAIN").await.unwrap()[0]["sessions"].as_deref(), Some("1"));
+    busy.query("commit").await;
+    busy.until(b'Z').await;
+    busy.assert_told(TERMINATED).await;
+    drain_is(&late, "drained").await;
+    console.run("SHUTDOWN").await.unwrap();
+    assert_eq!(proxy.exit_code().await, Some(0));
+    until("the end of the consoles", || console.0.is_closed() && late.0.is_closed(), |closed| *closed).await;
+}

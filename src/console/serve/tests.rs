@@ -35,7 +35,12 @@ impl Client {
         let operations: SharedOperations = Arc::<Fake>::clone(&fake);
         let console = Console::new(Wire::new(Box::new(Io(theirs))), "ops".to_owned(), ADDRESS, operations);
         let heard = Arc::clone(&stop);
-        let served = tokio::spawn(async move { console.run(&heard, &limits, SessionId::random()).await });
+        let served = tokio::spawn(async move {
+            let meter = Meter::new(tokio::time::Instant::now());
+            console
+                .run((&heard, &meter), &limits, SessionId::random())
+                .await
+        });
         let mut client = Self { stream, stop, served, fake };
         let greeting = client.until(b'Z').await;
         let tags: Vec<u8> = greeting.iter().map(|(tag, _)| *tag).collect();

@@ -160,32 +160,101 @@ async fn cve_2025_2291_an_expired_password_is_no_password_any_more() {
     assert_eq!(rig.sandbox().warehouse.dials(), dials);
 }
 
-/// There is no console, and `proxy_admin` is a name like any other that one may not open, proven or
-/// not.
+/// A console with an operator, a user who may look, and the usual user, who may do neither.
+async fn with_console() -> Rig {
+    let user = |name: &str| format!("[users.{name}]\npassword = \"{}\"\nconnections = []\n", verifier());
+    let users = user("ops") + &user("monitor");
+    let config = format!("{users}[limits]\nban_after = 0\n[admin]\nusers = [\"ops\"]\nstats_users = [\"monitor\"]\n");
+    Rig::with(Setup { tls: "prefer", config, ..Setup::default() }).await
+}
+
+/// The proof is the same as everybody's, in TLS and in clear, by SCRAM and by a cleartext prompt;
+/// to whoever is no operator, `proxy_admin` is a name like any other that one may not open.
 #[tokio::test]
-async fn pgdog_1053_and_cve_2026_6667_nobody_reaches_a_console_that_there_is_not() {
-    let rig = prefer().await;
+async fn pgdog_1053_the_console_takes_the_same_proof_by_every_way() {
+    let rig = with_console().await;
     let ca_pem = rig.sandbox().ca.pem();
-    let expected = |database: &str| format!("connection \"{database}\" does not exist or is not yours");
     let driver = [("client_protocol_version", "3")];
     for (encrypted, more) in [(true, &[][..]), (false, &[]), (true, &driver)] {
-        for database in ["proxy_admin", "nonexistent"] {
-            let startup = startup(0, &[&[("user", USER), ("database", database)], more].concat());
-            for (password, sqlstate, text) in [
-                (PASSWORD, "3D000", expected(database)),
-                ("wrong", "28P01", format!("password authentication failed for user \"{USER}\"")),
-            ] {
-                let mut stream = open(rig.port(), encrypted.then_some(ca_pem)).await;
-                let messages = log_in(&mut stream, &startup, password).await;
-                let (tag, body) = messages.last().unwrap();
-                assert_eq!((*tag, &*field(body, b'C')), (b'E', sqlstate));
-                assert_eq!(without_session(&field(body, b'M')), text);
+        let heard = async |user: &str, database: &str, password: &str| {
+            let startup = startup(0, &[&[("user", user), ("database", database)], more].concat());
+            let mut stream = open(rig.port(), encrypted.then_some(ca_pem)).await;
+            let messages = log_in(&mut stream, &startup, password).await;
+            let (tag, body) = messages.last().unwrap().clone();
+            match tag {
+                b'E' => (field(&body, b'C'), without_session(&field(&body, b'M')).to_owned()),
+                _ => (char::from(tag).to_string(), String::new()),
+            }
+        };
+        for user in ["ops", "monitor"] {
+            assert_eq!(heard(user, "proxy_admin", PASSWORD).await.0, "Z");
+        }
+        for user in ["ops", "monitor", USER, "nobody"] {
+            let refused = format!("password authentication failed for user \"{user}\"");
+            for password in ["wrong", ""] {
+                assert_eq!(heard(user, "proxy_admin", password).await, ("28P01".to_owned(), refused.clone()));
             }
         }
+        for database in ["proxy_admin", "nonexistent"] {
+            let refused = format!("connection \"{database}\" does not exist or is not yours");
+            assert_eq!(heard(USER, database, PASSWORD).await, ("3D000".to_owned(), refused));
+        }
     }
-    // Not even where it is configured.
+    // No connection has its name, nor does a glob cover it.
     let faults = load_faults("[connections.proxy_admin]\ntype = \"redshift-serverless\"\n");
     assert!(faults.iter().any(|fault| fault.contains("reserved")), "{faults:?}");
+    assert_unharmed(&rig).await;
+}
+
+/// Each action, by the simple and by the extended protocol.
+#[tokio::test]
+async fn cve_2026_6667_every_action_of_the_console_needs_an_admin() {
+    let rig = with_console().await;
+    let monitor = rig
+        .connect_as("monitor", PASSWORD, "proxy_admin")
+        .await
+        .unwrap();
+    let bystander = rig.connect("sales").await.unwrap();
+    for action in [
+        "KILL 0a1b2c3d4e5f",
+        "KILL USER demo",
+        "KILL CONNECTION sales",
+        "KILL ADDRESS 127.0.0.1",
+        "KILL ALL",
+        "DISABLE sales",
+        "ENABLE sales",
+        "CHECK sales",
+        "REFRESH sales",
+        "UNBAN 127.0.0.1",
+        "SET log_level = debug",
+        "RELOAD",
+        "DRAIN",
+        "SHUTDOWN",
+    ] {
+        for denied in [
+            monitor.simple_query(action).await.err(),
+            monitor
+                .simple_query(&format!("SHOW FLEET; {action}"))
+                .await
+                .err(),
+            monitor.execute(action, &[]).await.err(),
+        ] {
+            let denied = denied.unwrap_or_else(|| panic!("{action} was done"));
+            assert_eq!(denied.code().unwrap().code(), "42501", "{action}");
+        }
+    }
+    assert!(
+        !monitor
+            .query("SHOW SESSIONS", &[])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    bystander
+        .query_one("select 1", &[])
+        .await
+        .expect("nothing has happened to it");
+    drop((monitor, bystander));
     assert_unharmed(&rig).await;
 }
 
