@@ -142,10 +142,10 @@ impl Console {
             }
             Ok(asked) => {
                 if let Err(error) = self.step(asked).await? {
-                    self.fail(&error);
+                    self.fail(&error).await?;
                 }
             }
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(&error).await?,
         }
         self.channel.flush_if_full().await
     }
@@ -308,10 +308,12 @@ impl Console {
         Ok(())
     }
 
-    /// Reports an error of the extended protocol: what comes up to the next Sync is dropped.
-    fn fail(&mut self, error: &ConsoleError) {
+    /// Reports an error of the extended protocol: what comes up to the next Sync is dropped, a Flush
+    /// too. So the error is sent at once, as PostgreSQL does: asyncpg waits for it before its Sync.
+    async fn fail(&mut self, error: &ConsoleError) -> Result<(), Ended> {
         self.channel.put_error(error);
         self.is_skipping = true;
+        self.channel.flush().await
     }
 
     /// Tells the client that it may ask again, and sends everything.

@@ -242,6 +242,12 @@ async fn behind_an_error_everything_is_dropped_up_to_the_sync() {
             .await;
         assert_eq!((tags(&told), &*sqlstate(&told)), ("EZ".to_owned(), want), "{bad:?}");
     }
+    // The error does not wait for the Sync, nor does asyncpg send one before it has read it.
+    client
+        .send(&[(b'P', b"\0SHOW POOLS\0\0\0"), (b'H', b"")])
+        .await;
+    assert_eq!(tags(&client.until(b'E').await), "E");
+    assert_eq!(tags(&client.sync(&[]).await), "Z");
     // In the simple protocol too, and for what has no place here at all.
     for (bad, want) in [((b'Q', &b"\xff\0"[..]), "08P01"), ((b'F', b"\0\0\0\x01"), "0A000")] {
         client.send(&[bad]).await;
