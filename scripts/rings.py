@@ -25,6 +25,8 @@ def module_of(path):
 def code_of(path):
     """The text without comments, strings and tests."""
     text = re.sub(r"//[^\n]*", "", path.read_text())
+    # A visibility needs nothing.
+    text = re.sub(r"\bpub\(in [^)]*\)", "pub(super)", text)
     text = re.sub(r'b?r#+"(?:.|\n)*?"#+|b?"(?:\\.|[^"\\])*"', '""', text, flags=re.S)
     text = re.sub(r"#\[cfg\(test\)\]\s*(?:pub\S*\s+)?use [^;]+;", "", text)
     return text.split("#[cfg(test)]\nmod tests {")[0]
