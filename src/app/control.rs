@@ -2,23 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
-use tokio::time::Instant;
 
-use self::actions::Actions;
-use self::check::Checks;
-use self::listeners::Listeners;
-use super::drain::{Asked, Drain};
-use super::pulse::Pulse;
-use super::reload::Reloader;
-use crate::clock::Clock;
+pub(crate) use self::state::Control;
+use super::drain::Asked;
 use crate::config::{ConnId, LogLevel};
-use crate::credentials::Logins;
 use crate::metrics::Format;
 use crate::operations::{
     ActionError, ActionStatus, AdminAccess, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus,
@@ -26,12 +16,13 @@ use crate::operations::{
     ReferenceStatus, ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
     Which,
 };
-use crate::session::{Live, Shared};
 use crate::telemetry;
 
 mod actions;
+mod addresses;
 mod certificates;
 mod check;
+mod checks;
 mod connections;
 mod credentials;
 mod errors;
@@ -41,76 +32,8 @@ mod references;
 mod rights;
 mod sessions;
 mod settings;
+mod state;
 mod users;
-
-/// The parts of a running proxy that an operator's questions and actions need. `App`, the acceptor
-/// and the admin addresses hold it.
-#[derive(Clone)]
-pub(crate) struct Control {
-    /// The parts that outlive a configuration.
-    pub(super) shared: Arc<Shared>,
-    /// The current configuration.
-    pub(super) live: Arc<ArcSwap<Live>>,
-    /// Puts another configuration in its place.
-    reloader: Arc<Reloader>,
-    /// When the process started.
-    pub(super) started: SystemTime,
-    /// The wall clock, for the times of answers.
-    pub(super) clock: Arc<dyn Clock>,
-    /// The last actions of operators.
-    pub(super) actions: Arc<Actions>,
-    /// Held while the metrics are written: one scrape takes a processor at most, however many there
-    /// are.
-    pub(super) scrape: Arc<tokio::sync::Mutex<()>>,
-    /// The addresses that are bound.
-    pub(super) listeners: Arc<Listeners>,
-    /// The drain, and the end of the process.
-    pub(super) drain: Arc<Drain>,
-    /// The last tick of each runtime thread.
-    pub(super) pulse: Arc<Pulse>,
-    /// The connections that are being checked.
-    pub(super) checks: Arc<Checks>,
-    /// The runtime that flights to AWS run on.
-    pub(super) runtime: Handle,
-}
-
-impl Control {
-    /// The parts that an operator's questions and actions need. The process has just started.
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        reloader: Arc<Reloader>,
-        clock: Arc<dyn Clock>,
-        drain: Arc<Drain>,
-        pulse: Arc<Pulse>,
-    ) -> Self {
-        let (live, started, runtime) = (Arc::clone(reloader.live()), clock.now(), Handle::current());
-        let (actions, scrape, listeners, checks) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        Self { shared, live, reloader, started, clock, actions, scrape, listeners, drain, pulse, checks, runtime }
-    }
-
-    /// The wall clock's time at a moment that has passed.
-    fn wall(&self, at: Instant) -> SystemTime {
-        let now = self.clock.now();
-        now.checked_sub(at.elapsed()).unwrap_or(now)
-    }
-
-    /// Asks for a drain on an operator's behalf, which begins even if the future is dropped.
-    fn end_by(&self, by: &Operator, action: &str, what: Asked) -> BoxFuture<'_, ()> {
-        let outcome = if self.drain.ask(what) { "begun" } else { "under way already" };
-        self.record_action(by, action.to_owned(), outcome.to_owned());
-        self.drain.drained().boxed()
-    }
-
-    /// The credentials that sessions use.
-    fn logins(&self) -> Arc<Logins> {
-        Arc::clone(&self.live.load().logins)
-    }
-
-    /// Logs an action of an operator, and keeps it for `SHOW ACTIONS`.
-    pub(super) fn record_action(&self, by: &Operator, action: String, outcome: String) {
-        self.actions.record(by, action, outcome, self.clock.now());
-    }
-}
 
 impl Operations for Control {
     fn version(&self) -> VersionStatus {

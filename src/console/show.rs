@@ -1,6 +1,7 @@
 //! The console's tables: which there are, and the rows that each has now.
 
-use super::answer::{Column, Kind, Rows, Value};
+pub(super) use self::table::Table;
+use super::answer::{Column, Rows};
 use super::command::Show;
 use crate::clock::{Clock, SystemClock};
 use crate::operations::Operations;
@@ -16,13 +17,8 @@ mod limits;
 mod process;
 mod references;
 mod sessions;
+mod table;
 mod users;
-
-/// The columns of a table, each with how its value is read from the status that a row is made of.
-pub(super) struct Table<T: 'static>(pub(super) &'static [Field<T>]);
-
-/// A column's name, its type, and how its value is read.
-type Field<T> = (&'static str, Kind, fn(&T) -> Value);
 
 /// The columns of a table: clients ask for them before they ask for the rows.
 pub(super) fn columns(what: &Show) -> Vec<Column> {
@@ -72,20 +68,6 @@ pub(super) fn show(what: &Show, operations: &dyn Operations) -> Rows {
         Show::Errors(of) => errors::ERRORS.of(operations.errors(of.as_deref())),
         Show::Actions => errors::ACTIONS.of(operations.actions()),
         Show::Fleet => fleet::FLEET.of([fleet::ALONE]),
-    }
-}
-
-impl<T> Table<T> {
-    /// The columns of the table.
-    pub(super) fn columns(&self) -> Vec<Column> {
-        let column = |(name, kind, _): &Field<T>| Column { name, kind: *kind };
-        self.0.iter().map(column).collect()
-    }
-
-    /// Makes a row of each status.
-    pub(super) fn of(&self, statuses: impl IntoIterator<Item = T>) -> Rows {
-        let row = |status: T| self.0.iter().map(|(_, _, value)| value(&status)).collect();
-        Rows { columns: self.columns(), rows: statuses.into_iter().map(row).collect() }
     }
 }
 

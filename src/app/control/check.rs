@@ -1,9 +1,7 @@
 //! `CHECK`: the steps of the command `check`, by the proxy's own identity and from where it runs.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::Control;
@@ -17,10 +15,6 @@ use crate::operations::{ActionError, CheckedStep, Operator};
 /// The most flights to AWS that a check makes one after the other: identity, item, secret, roles,
 /// endpoint, login.
 const FLIGHTS: u32 = 6;
-
-/// The connections that are being checked. The lock is held for one look.
-#[derive(Default)]
-pub(in crate::app) struct Checks(Mutex<HashSet<ConnId>>);
 
 /// A check under way. Its drop makes room for the next one of the same connection, and records the
 /// action: also where whoever asked has left.

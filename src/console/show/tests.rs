@@ -1,4 +1,5 @@
 use super::*;
+use crate::console::answer::{Kind, Value};
 use crate::operations::fake::Fake;
 
 /// Every table, by the word behind SHOW.
