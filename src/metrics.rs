@@ -14,10 +14,12 @@ pub(crate) use self::scrape::{Connection, Exposition, OTHER, Readings, Reference
 pub(crate) use self::traffic::Traffic;
 
 mod connections;
+mod counts;
 mod family;
 mod format;
 mod histogram;
 mod label;
+mod page;
 mod process;
 mod recorder;
 mod scrape;

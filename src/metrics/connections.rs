@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
+use super::counts::Counts;
 use super::histogram::Histogram;
-use super::label::{Counts, End, Label, LoginStage, Outcome};
+use super::label::{End, Label, LoginStage, Outcome};
 use super::traffic::Traffic;
 use crate::config::ConnId;
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::connections::Connections;
-use super::label::{AuthReason, CancelOutcome, Counts, Outcome, ReloadOutcome, Side, Slot, Sqlstate, TlsReason};
+use super::counts::Counts;
+use super::label::{AuthReason, CancelOutcome, Outcome, ReloadOutcome, Side, Slot, Sqlstate, TlsReason};
 use super::process::Process;
 use crate::aws::{AwsError, Call, Code, Observer, Operation};
 use crate::clock::Clock;

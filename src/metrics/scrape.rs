@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, MetricEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::registry::Registry;
 
 use super::connections::OfConnection;
+use super::counts::Counts;
 use super::family::{
     BANS_ACTIVE, BUILD_INFO, BYTES, CANCELS, CERTIFICATE_EXPIRES, CLIENT_AUTH_FAILURES, CONFIG_LAST_RELOAD,
     CONFIG_RELOADS, CONNECTIONS_ACCEPTED, CPU_SECONDS, CREDENTIAL_CALLS, CREDENTIAL_EXPIRES, CREDENTIAL_WAITERS,
-    DIAL_ATTEMPTS, Family, HANDSHAKE_LIMIT, HANDSHAKES_ACTIVE, LAST_LOGIN, LOG_LINES_DROPPED, LOGIN_OLDEST,
-    LOGIN_SECONDS, LOGINS, MAX_FDS, OPEN_FDS, PREFIX, REFERENCE_AGE, REFERENCE_ERRORS, REFUSALS, RESIDENT_MEMORY,
-    SESSION_LIMIT, SESSIONS, SESSIONS_ACTIVE, START_TIME, TLS_FAILURES, USER_PASSWORD_USES, VIRTUAL_MEMORY,
+    DIAL_ATTEMPTS, HANDSHAKE_LIMIT, HANDSHAKES_ACTIVE, LAST_LOGIN, LOG_LINES_DROPPED, LOGIN_OLDEST, LOGIN_SECONDS,
+    LOGINS, MAX_FDS, OPEN_FDS, PREFIX, REFERENCE_AGE, REFERENCE_ERRORS, REFUSALS, RESIDENT_MEMORY, SESSION_LIMIT,
+    SESSIONS, SESSIONS_ACTIVE, START_TIME, TLS_FAILURES, USER_PASSWORD_USES, VIRTUAL_MEMORY,
 };
 use super::format::Format;
-use super::label::{Counts, Direction, Label, Side};
+use super::label::{Direction, Label, Side};
+use super::page::{Page, labelled};
 use super::process::ProcessFigures;
 use super::recorder::Metrics;
 
@@ -128,7 +130,7 @@ impl fmt::Debug for Scrape {
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (Self { metrics, readings }, mut page) = (self, Page(encoder));
-        page.of_connections(metrics, readings)?;
+        of_connections(&mut page, metrics, readings)?;
         page.one_counter(&CONNECTIONS_ACCEPTED, metrics.accepted())?;
         page.one_gauge(&HANDSHAKES_ACTIVE, count(readings.handshakes))?;
         page.one_gauge(&HANDSHAKE_LIMIT, count(readings.handshake_limit))?;
@@ -187,93 +189,42 @@ impl Collector for ProcessFigures {
     }
 }
 
-/// The text as far as it is written.
-struct Page<'a>(DescriptorEncoder<'a>);
+/// Writes the metrics that each connection has.
+fn of_connections(page: &mut Page<'_>, metrics: &Metrics, readings: &Readings) -> fmt::Result {
+    let listed = || readings.connections.iter();
+    let other = &*metrics.connections.other;
+    let all = || {
+        let listed = listed().map(|connection| (connection.conn_id.as_str(), &*connection.of));
+        listed.chain([(OTHER, other)])
+    };
+    let sessions = listed().map(|connection| ([connection.conn_id.as_str()], count(connection.sessions)));
+    page.gauges(&SESSIONS_ACTIVE, sessions.chain([([OTHER], count(readings.other_sessions))]))?;
+    page.gauges(&SESSION_LIMIT, all().filter_map(|(conn_id, of)| Some(([conn_id], of.limit()?))))?;
+    page.counters(&SESSIONS, all().flat_map(|(conn_id, of)| rows(conn_id, &of.ends)))?;
+    page.counters(&LOGINS, all().flat_map(|(conn_id, of)| rows(conn_id, &of.logins)))?;
+    let bytes = all().flat_map(|(conn_id, of)| {
+        [([conn_id, Direction::Up.text()], of.bytes.up()), ([conn_id, Direction::Down.text()], of.bytes.down())]
+    });
+    page.counters(&BYTES, bytes)?;
+    page.counters(&DIAL_ATTEMPTS, listed().flat_map(|of| rows(&of.conn_id, &of.of.dials)))?;
+    page.gauges(&LAST_LOGIN, all().map(|(conn_id, of)| ([conn_id], of.last_login_secs())))?;
+    let credentials = listed().filter_map(|of| Some(([of.conn_id.as_str()], of.credential?)));
+    page.gauges(&CREDENTIAL_EXPIRES, credentials)?;
+    login_seconds(page, all())
+}
 
-impl Page<'_> {
-    /// Writes the metrics that each connection has.
-    fn of_connections(&mut self, metrics: &Metrics, readings: &Readings) -> fmt::Result {
-        let listed = || readings.connections.iter();
-        let other = &*metrics.connections.other;
-        let all = || {
-            let listed = listed().map(|connection| (connection.conn_id.as_str(), &*connection.of));
-            listed.chain([(OTHER, other)])
-        };
-        let sessions = listed().map(|connection| ([connection.conn_id.as_str()], count(connection.sessions)));
-        self.gauges(&SESSIONS_ACTIVE, sessions.chain([([OTHER], count(readings.other_sessions))]))?;
-        self.gauges(&SESSION_LIMIT, all().filter_map(|(conn_id, of)| Some(([conn_id], of.limit()?))))?;
-        self.counters(&SESSIONS, all().flat_map(|(conn_id, of)| rows(conn_id, &of.ends)))?;
-        self.counters(&LOGINS, all().flat_map(|(conn_id, of)| rows(conn_id, &of.logins)))?;
-        let bytes = all().flat_map(|(conn_id, of)| {
-            [([conn_id, Direction::Up.text()], of.bytes.up()), ([conn_id, Direction::Down.text()], of.bytes.down())]
-        });
-        self.counters(&BYTES, bytes)?;
-        self.counters(&DIAL_ATTEMPTS, listed().flat_map(|of| rows(&of.conn_id, &of.of.dials)))?;
-        self.gauges(&LAST_LOGIN, all().map(|(conn_id, of)| ([conn_id], of.last_login_secs())))?;
-        let credentials = listed().filter_map(|of| Some(([of.conn_id.as_str()], of.credential?)));
-        self.gauges(&CREDENTIAL_EXPIRES, credentials)?;
-        self.login_seconds(all())
-    }
-
-    fn login_seconds<'c>(&mut self, all: impl Iterator<Item = (&'c str, &'c OfConnection)>) -> fmt::Result {
-        let mut metric = self.describe(&LOGIN_SECONDS)?;
-        for (conn_id, of) in all {
-            for (stage, histogram) in of.stages().into_iter().flatten() {
-                let labels = labelled(&LOGIN_SECONDS, [conn_id, stage.text()]);
-                let (sum, count, buckets) = histogram.read();
-                metric
-                    .encode_family(&labels)?
-                    .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn describe(&mut self, family: &'static Family) -> Result<MetricEncoder<'_>, fmt::Error> {
-        self.0
-            .encode_descriptor(family.name, family.help, None, family.kind)
-    }
-
-    fn one_counter(&mut self, family: &'static Family, value: u64) -> fmt::Result {
-        self.describe(family)?
-            .encode_counter::<NoLabelSet, u64, f64>(&value, None)
-    }
-
-    fn one_gauge(&mut self, family: &'static Family, value: impl EncodeGaugeValue + Copy) -> fmt::Result {
-        self.describe(family)?.encode_gauge(&value)
-    }
-
-    fn counts<L: Label>(&mut self, family: &'static Family, counts: &Counts<L>) -> fmt::Result {
-        self.counters(family, counts.rows().map(|(of, n)| ([of.text()], n)))
-    }
-
-    fn counters<'l, const N: usize>(
-        &mut self,
-        family: &'static Family,
-        rows: impl IntoIterator<Item = ([&'l str; N], u64)>,
-    ) -> fmt::Result {
-        let mut metric = self.describe(family)?;
-        for (values, count) in rows {
+fn login_seconds<'c>(page: &mut Page<'_>, all: impl Iterator<Item = (&'c str, &'c OfConnection)>) -> fmt::Result {
+    let mut metric = page.describe(&LOGIN_SECONDS)?;
+    for (conn_id, of) in all {
+        for (stage, histogram) in of.stages().into_iter().flatten() {
+            let labels = labelled(&LOGIN_SECONDS, [conn_id, stage.text()]);
+            let (sum, count, buckets) = histogram.read();
             metric
-                .encode_family(&labelled(family, values))?
-                .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
+                .encode_family(&labels)?
+                .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
-        Ok(())
     }
-
-    fn gauges<'l, const N: usize>(
-        &mut self,
-        family: &'static Family,
-        rows: impl IntoIterator<Item = ([&'l str; N], impl EncodeGaugeValue)>,
-    ) -> fmt::Result {
-        let mut metric = self.describe(family)?;
-        for (values, value) in rows {
-            metric
-                .encode_family(&labelled(family, values))?
-                .encode_gauge(&value)?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 fn rows<'c, L: Label>(
@@ -281,12 +232,6 @@ fn rows<'c, L: Label>(
     counts: &'c Counts<L>,
 ) -> impl Iterator<Item = ([&'c str; 2], u64)> + use<'c, L> {
     counts.rows().map(move |(of, n)| ([conn_id, of.text()], n))
-}
-
-/// The values with the names of the labels.
-fn labelled<'l, const N: usize>(family: &'static Family, values: [&'l str; N]) -> [(&'static str, &'l str); N] {
-    let mut names = family.labels.iter().copied();
-    values.map(|value| (names.next().unwrap_or_default(), value))
 }
 
 fn count(of: usize) -> u64 {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
+use redshift_sandbox::aws::{Fault, Times};
+
 use crate::support::admin::{Admin, metric, promtool};
 use crate::support::process::Proxy;
 use crate::support::prometheus::{Prometheus, read_open_metrics};
@@ -265,6 +267,43 @@ async fn the_figures_are_those_that_were_counted_and_prometheus_has_them() {
     let within = "histogram_quantile(0.9, redshift_iam_proxy_login_seconds_bucket{conn_id=\"sales\",stage=\"tls\"})";
     assert!(prometheus.value(within).await.unwrap() > 0.0);
     drop(stays);
+}
+
+/// The workgroup of a connection is its name, and AWS answers for each in its own way.
+#[tokio::test]
+async fn outcomes_of_logins_and_of_calls_to_aws_are_told_apart() {
+    let faults =
+        [("refused", Fault::Deny), ("busy", Fault::Throttle), ("silent", Fault::Hang), ("broken", Fault::Close)];
+    let mut config = "[credentials]\ntimeout = \"2s\"\n".to_owned();
+    for (name, _) in &faults {
+        config += &connection(name, &[("workgroup", &format!("\"{name}\""))]);
+    }
+    let operated = Operated::start(&config).await;
+    for (name, fault) in faults {
+        let aws = &operated.world.sandbox.aws;
+        aws.fault_where("GetCredentials", ("workgroupName", name), fault, Times::Always);
+    }
+    for (conn_id, outcome, sqlstate) in [
+        ("refused", "denied", "08004"),
+        ("busy", "throttled", "57P03"),
+        ("silent", "timeout", "57P03"),
+        ("broken", "error", "57P03"),
+    ] {
+        let told = format!("redshift_iam_proxy_refusals_total{{sqlstate=\"{sqlstate}\"}}");
+        let before = operated.admin.metric(&told).await.unwrap();
+        let stream = raw::tls(operated.proxy.port, operated.world.sandbox.ca.pem()).await;
+        assert!(login_over(stream, USER, PASSWORD, conn_id).await.is_err());
+        let text = operated.admin.get("/metrics").await.body;
+        assert_eq!(metric(&text, &told), Some(before + 1.0), "{conn_id}");
+        for (series, count) in [
+            (format!("logins_total{{conn_id=\"{conn_id}\",outcome=\"{outcome}\"}}"), 1.0),
+            (format!("logins_total{{conn_id=\"{conn_id}\",outcome=\"ok\"}}"), 0.0),
+            (format!("sessions_total{{conn_id=\"{conn_id}\",end=\"refused\"}}"), 1.0),
+            (format!("credential_calls_total{{operation=\"GetCredentials\",outcome=\"{outcome}\"}}"), 1.0),
+        ] {
+            assert_eq!(metric(&text, &format!("redshift_iam_proxy_{series}")), Some(count), "{series}");
+        }
+    }
 }
 
 #[tokio::test]
