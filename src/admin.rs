@@ -144,3 +144,6 @@ async fn accept(listener: TcpListener, handler: Arc<Handler>, places: Arc<Places
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,11 +30,15 @@ pub(super) enum Ending {
     Shutdown,
 }
 
-/// Reloads, and answers what came of it. A client that leaves does not stop it.
-pub(super) async fn reload(operations: &SharedOperations, from: IpAddr) -> Answer {
+/// Reloads, and answers what came of it. A client that leaves does not stop it. It takes as long as
+/// it takes: values may be waited for.
+pub(super) async fn reload(operations: &SharedOperations, from: IpAddr, progress: &watch::Sender<Progress>) -> Answer {
+    progress.send_replace(Progress::Action);
     let (operations, by) = (Arc::clone(operations), operator(from));
     let reloading = tokio::spawn(async move { operations.reload(by).await });
-    match reloading.await {
+    let reloaded = reloading.await;
+    progress.send_replace(Progress::Answer);
+    match reloaded {
         Ok(Ok(reloaded)) => answer::whole(StatusCode::OK, JSON, reloaded.to_json()),
         Ok(Err(refused)) => answer::whole(StatusCode::UNPROCESSABLE_ENTITY, JSON, refused.to_json()),
         Err(_panicked) => answer::line(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
@@ -51,7 +55,7 @@ pub(super) fn drain(
 ) -> Answer {
     let (operations, by) = (Arc::clone(operations), operator(from));
     let (lines, receiver) = mpsc::channel(16);
-    progress.send_replace(Progress::Lines);
+    progress.send_replace(Progress::Action);
     tokio::spawn(async move {
         let draining = async {
             match ending {

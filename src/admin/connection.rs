@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -84,7 +84,7 @@ async fn time_is_over(mut progress: watch::Receiver<Progress>) {
         let over = async {
             match now {
                 Progress::Answer => sleep(ANSWER_TIMEOUT).await,
-                Progress::Head | Progress::Lines => pending().await,
+                Progress::Head | Progress::Action => pending().await,
             }
         };
         tokio::select! {
@@ -98,8 +98,10 @@ async fn time_is_over(mut progress: watch::Receiver<Progress>) {
 }
 
 /// Reads what a client still sends, so that it is not reset before it has read its answer.
-async fn linger(stream: TcpStream) {
+async fn linger(mut stream: TcpStream) {
     let (time, bytes) = LINGER;
+    // It fails where the other side is gone.
+    let _gone = stream.shutdown().await;
     let mut rest = stream.take(bytes);
     let mut read = [0; 1024];
     let reading = async { while rest.read(&mut read).await.is_ok_and(|count| count > 0) {} };

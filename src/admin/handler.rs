@@ -91,7 +91,7 @@ impl Handler {
             Route::Version => answer::whole(StatusCode::OK, JSON, operations.version().to_json()),
             Route::Metrics => Self::metrics(operations, &head).await,
             Route::Status => self.status(operations).await,
-            Route::Reload => action::reload(operations, from).await,
+            Route::Reload => action::reload(operations, from, &progress).await,
             Route::Drain => action::drain(operations, from, action::Ending::Drain, progress),
             Route::Shutdown => action::drain(operations, from, action::Ending::Shutdown, progress),
         }

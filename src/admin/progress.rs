@@ -7,6 +7,6 @@ pub(super) enum Progress {
     Head,
     /// The answer is being made or sent.
     Answer,
-    /// Lines of the answer are still to come; they take as long as they take.
-    Lines,
+    /// What was asked for is being done, and takes as long as it takes.
+    Action,
 }
