@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use self::args::{CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, ImportLavaArgs, UrlArgs};
 use self::check::CheckOutcome;
-use crate::config::Config;
+use self::running::{Running, RunningError};
+use crate::config::{Config, Reach};
 use crate::fault::chain;
 use crate::serve;
 
@@ -21,7 +22,9 @@ pub(crate) mod check;
 pub(crate) mod connection;
 mod hash_password;
 mod health;
+mod http;
 mod import_lava;
+mod running;
 mod url;
 
 /// Runs the command that the arguments name, the program's name first, and gives the exit code of
@@ -41,7 +44,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
             exit_code(hash.run(&mut stdout(), &mut stderr()))
         }
-        Some(Command::Healthcheck) => with_config(&cli, |config| exit_code(health::check(&config))),
+        Some(Command::Healthcheck) => within_reach(&cli, health::NEEDED, |reach| exit_code(health::check(&reach))),
+        Some(Command::Reload) => to_the_running(&cli, |running| running.reload(&mut stdout(), &mut stderr())),
+        Some(Command::Drain) => to_the_running(&cli, |running| running.drain("/drain", &mut stdout())),
+        Some(Command::Shutdown) => to_the_running(&cli, |running| running.drain("/shutdown", &mut stdout())),
     }
 }
 
@@ -68,6 +74,31 @@ fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode 
             ExitCode::from(CONFIGURATION)
         }
     }
+}
+
+/// Loads what is needed to reach the running proxy, and runs a command with it.
+fn within_reach(cli: &Cli, needed: &[&str], command: impl FnOnce(Reach) -> ExitCode) -> ExitCode {
+    match cli.reach(&environment, needed) {
+        Ok(reach) => command(reach),
+        Err(problems) => {
+            print(problems);
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}
+
+/// Runs a command that the running proxy does.
+fn to_the_running(cli: &Cli, command: impl FnOnce(&Running) -> Result<(), RunningError>) -> ExitCode {
+    within_reach(cli, running::NEEDED, |reach| {
+        let done = Running::find(&reach, &environment).and_then(|running| command(&running));
+        match done {
+            Err(error) if error.is_configuration() => {
+                print(error);
+                ExitCode::from(CONFIGURATION)
+            }
+            done => exit_code(done),
+        }
+    })
 }
 
 /// Runs `check`: live, or with `--offline`.

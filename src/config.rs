@@ -18,6 +18,7 @@ pub use self::listen::{BadIdentity, ChannelBinding, ClientCa, Identity, Listen, 
 pub use self::load::{FetchRemote, load, load_aws, load_reference, parse};
 pub use self::material::Material;
 pub use self::problem::{Problem, Problems};
+pub use self::reach::{Reach, load_reach};
 pub(crate) use self::sections::usable_token;
 pub use self::sections::{
     Admin, Aws, BadToken, BanLimits, Ca, Credentials, Limits, Log, LogFormat, LogLevel, SpecsTable, Upstream,
@@ -45,6 +46,7 @@ mod load;
 pub(crate) mod many;
 mod material;
 mod problem;
+mod reach;
 mod reader;
 mod sections;
 mod settings;

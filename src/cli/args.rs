@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use super::bootstrap;
 use super::iam_policy::IamPrincipal;
 use super::url::Format;
-use crate::config::{self, Config, Problems, UnknownKeys};
+use crate::config::{self, Config, Problems, Reach, UnknownKeys};
 use crate::crypto::Verifier;
 
 /// The exit code of a command that did not do what it was asked.
@@ -65,10 +65,18 @@ pub(crate) enum Command {
     Url(UrlArgs),
     /// Read a password (prompt, or stdin) and print its SCRAM-SHA-256 verifier
     HashPassword(HashPasswordArgs),
-    /// Ask the configured address of this host whether it speaks PostgreSQL; for container health
-    /// checks
-    #[command(hide = true)]
+    /// Look once at the running proxy's listener and, where there is one, its health address; exit 0
+    /// or 1, as a probe for images without a shell
     Healthcheck,
+    /// Let the running proxy read its configuration again, and print what came of it
+    ///
+    /// It goes through admin.address, with admin.token. A configuration that is wrong changes
+    /// nothing: each fault is printed, and the exit code is 1.
+    Reload,
+    /// Let the sessions of the running proxy end and new ones be refused, and wait until none is left
+    Drain,
+    /// Drain the running proxy, and let its process end
+    Shutdown,
 }
 
 /// The arguments of `check`.
@@ -173,6 +181,15 @@ impl Cli {
     /// Every problem that the configuration has.
     pub(crate) fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
         config::load_reference(&self.config, env, &|remote| bootstrap::fetch(remote, env), self.unknown_keys)
+    }
+
+    /// Loads what is needed to reach the running proxy, which may have other problems than those of
+    /// the keys in `needed`.
+    ///
+    /// # Errors
+    /// The problems of these keys.
+    pub(crate) fn reach(&self, env: &dyn Fn(&str) -> Option<String>, needed: &[&str]) -> Result<Reach, Problems> {
+        config::load_reach(&self.config, env, &|remote| bootstrap::fetch(remote, env), needed)
     }
 
     /// The means to load the configuration again.

@@ -1,27 +1,48 @@
-//! `healthcheck`: asks the proxy of this host for TLS, as a PostgreSQL client does.
+//! `healthcheck`: asks the proxy of this host for TLS, as a PostgreSQL client does, and its health
+//! address whether its threads are alive.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::config::Config;
+use super::http::{self, reachable};
+use crate::config::Reach;
 use crate::startup::proxy_protocol;
 use crate::wire::{self, SSL_REQUEST};
 
+/// The keys that are needed for a look.
+pub(crate) const NEEDED: &[&str] = &["listen.address", "listen.proxy_protocol_from", "admin.health_address"];
+
 /// Sends an SSLRequest to the first configured address, and closes the connection at the answer.
+/// Where there is a health address, its `/healthz` has to answer 200.
 ///
 /// # Errors
 /// See [`Unhealthy`].
-pub(crate) fn check(config: &Config) -> Result<(), Unhealthy> {
-    let address = config
+pub(crate) fn check(reach: &Reach) -> Result<(), Unhealthy> {
+    let address = reach
         .listen
         .addresses
         .first()
         .copied()
         .ok_or(Unhealthy::NoAddress)?;
-    ask(reachable(address), &config.listen.proxy_protocol_from)
+    ask(reachable(address), &reach.listen.proxy_protocol_from)?;
+    match reach.admin.health_address {
+        Some(address) => ask_health(reachable(address)),
+        None => Ok(()),
+    }
+}
+
+/// Asks a health address for `/healthz`.
+fn ask_health(address: SocketAddr) -> Result<(), Unhealthy> {
+    let unreachable = |source| Unhealthy::Unreachable { address, source };
+    let mut answer = http::request(address, "GET", "/healthz", None, MAX_WAIT).map_err(unreachable)?;
+    if answer.status == 200 {
+        return Ok(());
+    }
+    let why = answer.line().ok().flatten().unwrap_or_default();
+    Err(Unhealthy::Sick { address, why: why.escape_debug().to_string() })
 }
 
 /// Why the health check failed.
@@ -41,20 +62,18 @@ pub(crate) enum Unhealthy {
     /// The program that listens at this address does not answer as PostgreSQL does.
     #[error("what listens at {0} does not speak PostgreSQL")]
     NotPostgres(SocketAddr),
+    /// The health address says that something is wrong.
+    #[error("{address}: {why}")]
+    Sick {
+        /// The health address.
+        address: SocketAddr,
+        /// The reason that it gives.
+        why: String,
+    },
 }
 
 /// The longest wait for the connection, and again for the answer.
 const MAX_WAIT: Duration = Duration::from_secs(3);
-
-/// The address to dial: loopback for a listener on every address.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
 
 /// The message by which a client asks for TLS.
 fn ssl_request() -> Vec<u8> {
@@ -122,17 +141,5 @@ mod tests {
         let loopback: IpNet = "127.0.0.0/8".parse().unwrap();
         assert!(ask(answering_to(&proxy_protocol::LOCAL, b"S"), &[loopback]).is_ok());
         assert!(ask(answering(b"S"), &["10.0.0.0/8".parse().unwrap()]).is_ok());
-    }
-
-    #[test]
-    fn a_listener_on_every_address_is_asked_on_loopback() {
-        for (address, want) in [
-            ("0.0.0.0:5439", "127.0.0.1:5439"),
-            ("[::]:5439", "[::1]:5439"),
-            ("10.0.0.1:1", "10.0.0.1:1"),
-            ("[::1]:1", "[::1]:1"),
-        ] {
-            assert_eq!(reachable(address.parse().unwrap()), want.parse().unwrap());
-        }
     }
 }

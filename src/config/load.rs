@@ -55,8 +55,9 @@ pub fn load_aws(
 }
 
 /// The first text of a configuration.
-struct Root<'a> {
-    text: &'a str,
+pub(super) struct Root<'a> {
+    /// The text.
+    pub(super) text: &'a str,
     /// The name of the text in messages.
     name: &'a Path,
     /// The folder in which paths of the text start.
@@ -72,7 +73,7 @@ impl<'a> Root<'a> {
     }
 
     /// Begins to read the text.
-    fn doc(&self, env: &'a dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Doc<'a> {
+    pub(super) fn doc(&self, env: &'a dyn Fn(&str) -> Option<String>, unknown_keys: UnknownKeys) -> Doc<'a> {
         let doc = Doc::new(self.name, self.folder, Some(env), unknown_keys);
         if let Some((path, mark)) = self.file {
             doc.note_file(path.to_owned(), mark);
@@ -82,9 +83,13 @@ impl<'a> Root<'a> {
 }
 
 /// Reads something out of a text.
-type Read<'a, T> = &'a dyn Fn(&Root<'_>) -> Result<T, Problems>;
+pub(super) type Read<'a, T> = &'a dyn Fn(&Root<'_>) -> Result<T, Problems>;
 
-fn read_reference<T>(
+/// Reads something out of the text that a REF names.
+///
+/// # Errors
+/// The text cannot be read, or `read` reports problems.
+pub(super) fn read_reference<T>(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
     fetch: FetchRemote<'_>,

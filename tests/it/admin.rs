@@ -2,7 +2,8 @@
 
 use crate::support::admin::{Admin, Reply};
 use crate::support::process::Proxy;
-use crate::support::{Setup, World};
+use crate::support::raw::SOON;
+use crate::support::{self, Setup, World};
 
 const TOKEN: &str = "0123456789abcdef-of-a-test";
 
@@ -101,4 +102,170 @@ async fn an_action_needs_the_token_and_a_wrong_one_is_logged() {
     let reply = right.post("/reload").await;
     assert!(matches!(reply.status, 200 | 422), "{reply:?}");
     assert!(!proxy.log().contains(TOKEN) && world.dir.path().join("token").exists());
+}
+
+/// Runs a command with a configuration: exit code, what it printed, and what it complained of.
+async fn command(world: &World, name: &str) -> (Option<i32>, String, String) {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"))
+        .arg("--config")
+        .arg(world.dir.path().join("command.toml"))
+        .arg(name)
+        .env_clear()
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(SOON, output)
+        .await
+        .expect("it ends")
+        .unwrap();
+    let [told, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), told, complained)
+}
+
+impl Running {
+    /// Writes the configuration that commands read: these addresses, and more.
+    fn write_for_commands(&self, more: &str) {
+        let text = format!(
+            "[listen]\naddress = \"127.0.0.1:{}\"\n[admin]\naddress = \"{}\"\nhealth_address = \"{}\"\n{more}\n",
+            self.proxy.port, self.admin.address, self.health.address
+        );
+        std::fs::write(self.world.dir.path().join("command.toml"), text).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn commands_tell_the_running_proxy_and_print_what_came_of_it() {
+    let mut running = Running::start().await;
+    // What is broken elsewhere does not keep a command from its work.
+    running.write_for_commands("token = \"token\"\nusers = [\"nobody\"]\n[limits]\nmax_sessions = \"x\"\n[nonsense]");
+    let (code, told, complained) = command(&running.world, "reload").await;
+    assert_eq!(code, Some(0), "{told}{complained}");
+    assert!(complained.lines().all(|line| line.starts_with("warning: ")), "{complained}");
+    assert!(told.starts_with("reloaded: configuration "), "{told}");
+    assert_eq!(command(&running.world, "healthcheck").await, (Some(0), String::new(), String::new()));
+    running
+        .world
+        .edit("[admin]", "[limits]\nmax_sessions = 0\nnone = 1\n[admin]");
+    let (code, told, complained) = command(&running.world, "reload").await;
+    assert_eq!((code, told.as_str()), (Some(1), ""));
+    let path = running.world.dir.path().join("proxy.toml");
+    let lines: Vec<_> = complained.lines().collect();
+    assert_eq!(lines.len(), 3, "{complained}");
+    assert!(lines[0].starts_with(path.to_str().unwrap()) && lines[0].ends_with("max_sessions: must be at least 1"));
+    assert!(lines[1].contains("limits.none: unknown key") && lines[2] == "nothing has changed", "{complained}");
+
+    let (code, told, complained) = command(&running.world, "drain").await;
+    assert_eq!((code, complained.as_str()), (Some(0), ""));
+    assert_eq!(told.lines().last(), Some("drained"));
+    let ready = running.health.get("/readyz").await;
+    assert_status(&ready, 503, "/readyz");
+    assert!(ready.body.contains("drained"), "{}", ready.body);
+    assert_status(&running.health.get("/healthz").await, 200, "/healthz");
+    let (code, told, _) = command(&running.world, "shutdown").await;
+    assert_eq!((code, told.lines().last()), (Some(0), Some("drained")));
+    assert_eq!(running.proxy.exit_code().await, Some(0));
+    for name in ["reload", "drain", "shutdown", "healthcheck"] {
+        let (code, told, complained) = command(&running.world, name).await;
+        assert_eq!((code, told.as_str()), (Some(1), ""), "{name}");
+        assert!(complained.contains("answer"), "{name}: {complained}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_reach_the_proxy_says_why() {
+    let running = Running::start().await;
+    for (more, code, want) in [
+        ("", 78, "admin.token is not set: nothing is done without it"),
+        ("token = \"nowhere-to-be-found\"", 78, "admin.token: no such file"),
+        ("token = \"other\"", 1, "the running proxy has another token: it reads admin.token again every two minutes"),
+    ] {
+        std::fs::write(running.world.dir.path().join("other"), "another-token-0123").unwrap();
+        running.write_for_commands(more);
+        for name in ["reload", "drain", "shutdown"] {
+            let (exit, told, complained) = command(&running.world, name).await;
+            assert_eq!((exit, told.as_str()), (Some(code), ""), "{name} {more}: {complained}");
+            assert!(complained.contains(want) && !complained.contains("nowhere-to-be"), "{name} {more}: {complained}");
+        }
+        assert_eq!(command(&running.world, "healthcheck").await.0, Some(0), "it needs no token");
+    }
+    let file = running.world.dir.path().join("command.toml");
+    for (text, want) in [
+        ("", "admin.address is not set: this command goes through it\n"),
+        ("[admin]\naddress = \"nowhere\"", "2: admin.address: "),
+        ("[admin", "1: "),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (exit, _, complained) = command(&running.world, "reload").await;
+        assert_eq!(exit, Some(78), "{text}: {complained}");
+        assert!(complained.contains(want), "{text}: {complained}");
+    }
+    // A listener that answers beside a health address that does not.
+    running.write_for_commands("token = \"token\"");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let health = running.health.address.to_string();
+    let (_socket, closed) = support::closed_port();
+    std::fs::write(&file, text.replace(&health, &format!("127.0.0.1:{closed}"))).unwrap();
+    let (exit, _, complained) = command(&running.world, "healthcheck").await;
+    assert_eq!(exit, Some(1), "{complained}");
+    assert!(complained.contains(&format!("127.0.0.1:{closed} does not answer")), "{complained}");
+}
+
+/// The token in the file is read again with a reload, and the old one is none any more.
+#[tokio::test]
+async fn a_reload_swaps_the_token() {
+    let Running { world, admin, proxy: _proxy, .. } = Running::start().await;
+    let by = |token| Admin::on(admin.address.port(), Some(token));
+    std::fs::write(world.dir.path().join("token"), "another-token-0123").unwrap();
+    assert_status(&by(TOKEN).post("/reload").await, 200, "the old token is still the one in force");
+    assert_status(&by(TOKEN).post("/reload").await, 401, "the old token");
+    assert_status(&by("another-token-0123").post("/reload").await, 200, "the new token");
+    let status = by("another-token-0123").get("/status.json").await.json();
+    let listeners = status["listeners"].as_array().unwrap();
+    let serves: Vec<_> = listeners
+        .iter()
+        .map(|listener| listener["serves"].as_str().unwrap())
+        .collect();
+    assert_eq!(serves, ["clients", "admin", "health"]);
+    assert!(!status.to_string().contains("another-token"), "{status}");
+}
+
+#[tokio::test]
+async fn an_admin_address_that_is_taken_stops_the_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for key in ["address", "health_address"] {
+        let config = format!("[admin]\n{key} = \"{address}\"\n");
+        let world = World::start(&Setup { config, ..Setup::default() }).await;
+        std::fs::write(
+            world.dir.path().join("command.toml"),
+            std::fs::read(world.dir.path().join("proxy.toml")).unwrap(),
+        )
+        .unwrap();
+        let (code, _, complained) = command(&world, "serve").await;
+        assert_eq!(code, Some(1), "{complained}");
+        assert!(complained.contains(&format!("cannot listen on {address}")), "{complained}");
+    }
+}
+
+/// Everything answers while the data path takes nobody any more, and AWS is dead.
+#[tokio::test]
+async fn a_full_proxy_answers_and_is_ready() {
+    let (_socket, dead) = support::closed_port();
+    let config = format!("{ADDRESSES}[limits]\nmax_handshakes = 4\nmax_sessions = 1\n");
+    let aws = Some(format!("http://127.0.0.1:{dead}"));
+    let world = World::start(&Setup { config, aws, ..Setup::default() }).await;
+    let Running { proxy, admin, health, .. } = Running::over(world).await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(
+            tokio::net::TcpStream::connect(("127.0.0.1", proxy.port))
+                .await
+                .unwrap(),
+        );
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_status(&health.get(path).await, 200, path);
+        assert_status(&admin.get(path).await, 200, path);
+    }
+    let status = admin.get("/status.json").await.json();
+    assert_eq!((&status["readiness"], &status["health"]), (&"ok".into(), &"ok".into()), "{status}");
 }
