@@ -13,13 +13,13 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{Level, info, warn};
 
 use self::handler::{Built, Handler};
 use self::places::Places;
 pub(crate) use self::route::Face;
 use crate::operations::SharedOperations;
-use crate::telemetry::Repeats;
+use crate::telemetry::{LineKind, Repeats, Verdict};
 
 mod action;
 mod answer;
@@ -65,7 +65,8 @@ impl Server {
             info!(address = address.to_string().as_str(), serves = face.name(), "admin address bound");
             let places = Arc::new(Places::default());
             let handler = Arc::new(Handler::new(face, Arc::clone(&server.operations), Arc::clone(repeats)));
-            let accepting = accept(listener, handler, Arc::clone(&places), server.connections.clone());
+            let (repeats, connections) = (Arc::clone(repeats), server.connections.clone());
+            let accepting = accept(listener, handler, Arc::clone(&places), connections, repeats);
             let closing = server.closing.clone();
             tokio::spawn(async move { closing.run_until_cancelled(accepting).await });
             server.addresses.push((face, address));
@@ -130,7 +131,13 @@ impl Face {
 }
 
 /// Accepts connections, and serves each in a task of its own. Never ends.
-async fn accept(listener: TcpListener, handler: Arc<Handler>, places: Arc<Places>, connections: TaskTracker) {
+async fn accept(
+    listener: TcpListener,
+    handler: Arc<Handler>,
+    places: Arc<Places>,
+    connections: TaskTracker,
+    repeats: Arc<Repeats>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -138,7 +145,22 @@ async fn accept(listener: TcpListener, handler: Arc<Handler>, places: Arc<Places
                 connections.spawn(connection::serve(stream, peer.ip(), Arc::clone(&handler), place));
             }
             Err(error) => {
-                warn!(event = "accept failed", error = error.to_string().as_str(), "accept failed at an admin address");
+                let kind = LineKind {
+                    level: Level::WARN,
+                    event: "accept failed",
+                    class: "admin",
+                    client: None,
+                    conn_id: None,
+                };
+                if let Verdict::Write(left_out) = repeats.judge(kind) {
+                    let error = error.to_string();
+                    warn!(
+                        event = "accept failed",
+                        error = error.as_str(),
+                        left_out,
+                        "accept failed at an admin address"
+                    );
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }
