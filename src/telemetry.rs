@@ -14,7 +14,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-#[allow(unused_imports, reason = "under construction: issue 13")]
 pub(crate) use self::level::{level, reset_level, set_level};
 use self::lines::{Flush, LogLines};
 pub(crate) use self::repeats::{LineKind, Repeats, Verdict};

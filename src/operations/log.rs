@@ -46,21 +46,37 @@ pub(crate) fn config_changed(reloaded: &Reloaded) {
 
 /// Logs what is odd about a configuration and no problem, a line for each.
 pub(crate) fn config_warnings(warnings: &[String]) {
-    for warning in warnings.iter().take(MAX_LINES) {
+    let (told, left_out) = told(warnings);
+    for warning in told {
         warn!(event = "config warning", "{warning}");
+    }
+    if left_out.is_some() {
+        warn!(event = "config warning", left_out, "there are more warnings: check lists them all");
     }
 }
 
 /// Logs a reload that changed nothing: a line for each problem, and one that counts them.
 pub(crate) fn reload_refused(refused: &ReloadRefused) {
-    for problem in refused.problems.iter().take(MAX_LINES) {
+    let (told, left_out) = told(&refused.problems);
+    for problem in told {
         warn!(event = "config problem", "{problem}");
+    }
+    if left_out.is_some() {
+        warn!(event = "config problem", left_out, "there are more problems: check lists them all");
     }
     warn!(
         event = "reload refused",
         problems = refused.problems.len(),
         "reload refused: the configuration stays as it was"
     );
+}
+
+/// The texts that have a line each, and how many are left out, if any are.
+fn told(texts: &[String]) -> (&[String], Option<usize>) {
+    match texts.split_at_checked(MAX_LINES) {
+        Some((told, rest)) if !rest.is_empty() => (told, Some(rest.len())),
+        _ => (texts, None),
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -75,6 +91,22 @@ impl Channel {
             Self::Console => "console",
             Self::Http => "http",
             Self::Watch => "watch",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_with_thousands_of_problems_has_a_hundred_lines_and_a_count() {
+        let texts: Vec<_> = (0..5000).map(|number| number.to_string()).collect();
+        for (problems, expected) in
+            [(0, (0, None)), (100, (100, None)), (101, (100, Some(1))), (5000, (100, Some(4900)))]
+        {
+            let (told, left_out) = told(&texts[..problems]);
+            assert_eq!((told.len(), left_out), expected);
         }
     }
 }

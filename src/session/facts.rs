@@ -142,7 +142,7 @@ impl Facts {
                 self.stage = Stage::AwaitsWarehouse;
             }
             Event::Dial(Step::Begun) => self.timings.dial(),
-            Event::Dial(Step::Connected(_)) => self.timings.enter(Some(LoginStage::Tls)),
+            Event::Dial(Step::Connected) => self.timings.enter(Some(LoginStage::Tls)),
             Event::Dial(Step::Secured) => self.timings.enter(Some(LoginStage::UpstreamAuth)),
             Event::Dial(Step::Failed(_)) => self.timings.enter(None),
             Event::Started(upstream) => {

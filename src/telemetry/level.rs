@@ -87,7 +87,6 @@ pub(crate) fn set_level(level: LogLevel) {
 }
 
 /// Sets the level of the log to that of a start with this configuration: RUST_LOG wins again.
-#[allow(dead_code, reason = "under construction: issue 13")]
 pub(crate) fn reset_level(configured: LogLevel) {
     if let Some(control) = LEVEL.get() {
         control.put(wanted(configured, &control.rust_log));

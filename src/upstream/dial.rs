@@ -26,7 +26,7 @@ impl Route {
         let deadline = self.connect_deadline();
         let addresses = self.resolve(deadline).await?;
         let (address, socket) = self.reach(&addresses, deadline).await?;
-        on_step(Step::Connected(address));
+        on_step(Step::Connected);
         let secured = self.secure(socket, address).await?;
         on_step(Step::Secured);
         Ok((address, Wire::new(secured)))

@@ -1,17 +1,14 @@
 //! How far a dial has come, for those who count and measure.
 
-use std::net::SocketAddr;
-
 use super::error::UpstreamError;
 
 /// A step of one dial, in the order in which they come.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "under construction: issue 13")]
 pub(crate) enum Step<'a> {
     /// The host is about to be looked up.
     Begun,
-    /// This address has answered by TCP.
-    Connected(SocketAddr),
+    /// An address of the host has answered by TCP.
+    Connected,
     /// The server is verified, and the login goes on inside TLS.
     Secured,
     /// The dial or the login over it has failed. Another dial may follow.
