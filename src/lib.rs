@@ -36,14 +36,12 @@ mod blocking;
 mod cache;
 mod cancel;
 mod client_auth;
-#[allow(dead_code, unused_imports, reason = "under construction: issue 13")]
 mod console;
 mod core_files;
 mod credentials;
 mod jitter;
 mod metrics;
 mod nofile;
-#[allow(dead_code, unused_imports, reason = "under construction: issue 13")]
 mod operations;
 mod references;
 mod relay;

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::panic::resume_unwind;
 use std::pin::pin;
 
-use bytes::BytesMut;
 use tokio::time::sleep;
 
 use super::SERVER_VERSION;
