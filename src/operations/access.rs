@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use aws_lc_rs::constant_time;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::config::{BadToken, Config, usable_token};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes};
 
 /// The bytes of a hash of a token.
-type Hashed = [u8; 32];
+type Hashed = SecretBytes<[u8; 32]>;
 
 /// What the configuration says of requests to the admin address. Each configuration makes one; the
 /// task that reads references renews the token in it.
@@ -77,13 +76,8 @@ impl AdminAccess {
         match (given, &*token) {
             (_, None) => TokenVerdict::Unread,
             (None, Some(_)) => TokenVerdict::Missing,
-            (Some(given), Some(token)) => {
-                let given = digest(&SHA256, given.as_bytes());
-                match constant_time::verify_slices_are_equal(given.as_ref(), &**token) {
-                    Ok(()) => TokenVerdict::Right,
-                    Err(_) => TokenVerdict::Wrong,
-                }
-            }
+            (Some(given), Some(token)) if hash(given) == **token => TokenVerdict::Right,
+            (Some(_), Some(_)) => TokenVerdict::Wrong,
         }
     }
 
@@ -95,10 +89,11 @@ impl AdminAccess {
 
 /// Hashes a token, so that a comparison does not depend on its length either.
 fn hashed(token: &Secret) -> Result<Hashed, BadToken> {
-    let hash = digest(&SHA256, usable_token(token.expose())?.as_bytes());
-    let mut hashed = Hashed::default();
-    hashed.copy_from_slice(hash.as_ref());
-    Ok(hashed)
+    Ok(hash(usable_token(token.expose())?))
+}
+
+fn hash(text: &str) -> Hashed {
+    Hashed::of(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 #[cfg(test)]
