@@ -36,6 +36,7 @@ mod blocking;
 mod cache;
 mod cancel;
 mod client_auth;
+mod coalesce;
 mod console;
 mod core_files;
 mod credentials;

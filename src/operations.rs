@@ -54,7 +54,7 @@ pub(crate) trait Operations: Send + Sync + 'static {
     fn totals(&self) -> Totals;
 
     /// All metrics, in the text format that a request asks for by its `Accept` header. The text is
-    /// made on another thread, of one scrape at a time.
+    /// made on another thread, one at a time, and shared by all who ask meanwhile.
     fn metrics<'a>(&'a self, accept: Option<&'a str>) -> BoxFuture<'a, Exposition>;
 
     /// The settings in force. Values of references are not shown, only where they are.

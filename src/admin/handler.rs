@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::ACCEPT;
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tracing::{Level, warn};
 
@@ -20,11 +22,16 @@ use super::places::Place;
 use super::progress::Progress;
 use super::route::{Face, NoRoute, Route};
 use super::status::Status;
+use crate::coalesce::Coalesced;
 use crate::operations::SharedOperations;
 use crate::telemetry::{LineKind, Repeats, Verdict};
 
 /// The most bytes of a request's body, which no route reads.
 const MAX_BODY: usize = 1024;
+
+/// The pause after the status was made, in times of how long it took: a crowd that asks for it gets
+/// a tenth of a processor at most.
+const REST: u32 = 10;
 
 /// What `/` answers.
 const INDEX: &str = "redshift-iam-proxy\n\n\
@@ -47,14 +54,14 @@ pub(super) struct Handler {
     operations: Arc<Built>,
     /// Which lines of the log stand for others of their kind.
     repeats: Arc<Repeats>,
-    /// The status is made once at a time, whoever asks for it.
-    status: Semaphore,
+    /// The status, which all who ask for it at the same time share. `None` of it: it panicked.
+    status: Coalesced<Option<Bytes>>,
 }
 
 impl Handler {
-    /// Answers for this address.
+    /// Answers for this address, on the runtime that calls this.
     pub(super) fn new(face: Face, operations: Arc<Built>, repeats: Arc<Repeats>) -> Self {
-        Self { face, operations, repeats, status: Semaphore::new(1) }
+        Self { face, operations, repeats, status: Coalesced::new(Handle::current(), REST) }
     }
 
     /// Answers one request. `progress` hears when lines of the answer are still to come.
@@ -112,8 +119,13 @@ impl Handler {
 
     async fn status(&self, operations: &SharedOperations) -> Answer {
         let operations = Arc::clone(operations);
-        let made = made(&self.status, move || Status::of(&*operations).to_json()).await;
-        made.map_or_else(failed, |status| answer::whole(StatusCode::OK, JSON, status))
+        let made = self.status.run(move || async move {
+            let made = spawn_blocking(move || Status::of(&*operations).to_json().into());
+            made.await.ok()
+        });
+        made.await
+            .flatten()
+            .map_or_else(failed, |status| answer::whole(StatusCode::OK, JSON, status))
     }
 
     /// Answers a request that is not allowed, and logs it: once a second for each address.
@@ -194,12 +206,6 @@ fn probed(probed: Result<(), String>) -> Answer {
         Ok(()) => answer::line(StatusCode::OK, "ok"),
         Err(why) => answer::line(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
-}
-
-/// Makes something large on a blocking thread, when it is its turn. `None`: it panicked.
-async fn made<T: Send + 'static>(turns: &Semaphore, make: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let _turn = turns.acquire().await.ok()?;
-    spawn_blocking(make).await.ok()
 }
 
 fn failed() -> Answer {

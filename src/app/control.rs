@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::task::spawn_blocking;
 
 pub(crate) use self::state::Control;
 use super::drain::Asked;
@@ -30,6 +32,7 @@ mod limits;
 mod listeners;
 mod references;
 mod rights;
+mod scrapes;
 mod sessions;
 mod settings;
 mod state;
@@ -64,11 +67,14 @@ impl Operations for Control {
     fn metrics<'a>(&'a self, accept: Option<&'a str>) -> BoxFuture<'a, Exposition> {
         let format = Format::wanted(accept);
         async move {
-            let _one_at_a_time = self.scrape.lock().await;
             let control = self.clone();
-            let written = tokio::task::spawn_blocking(move || control.exposition(format)).await;
+            let written = self.scrapes.of(format).run(move || async move {
+                let written = spawn_blocking(move || control.exposition(format));
+                written.await.ok()
+            });
             // It is lost if it panicked, or the process ends.
-            written.unwrap_or_else(|_lost| Exposition { content_type: format.content_type(), text: String::new() })
+            let lost = || Exposition { content_type: format.content_type(), text: Bytes::new() };
+            written.await.flatten().unwrap_or_else(lost)
         }
         .boxed()
     }

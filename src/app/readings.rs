@@ -17,7 +17,7 @@ impl Control {
     /// Writes all metrics. Files of `/proc` are read: no work for an async thread.
     pub(super) fn exposition(&self, format: Format) -> Exposition {
         let metrics = &self.shared.metrics;
-        let failed = |_never| Exposition { content_type: format.content_type(), text: String::new() };
+        let failed = |_never| Exposition { content_type: format.content_type(), text: bytes::Bytes::new() };
         metrics
             .write(format, self.readings())
             .unwrap_or_else(failed)

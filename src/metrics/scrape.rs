@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::registry::Registry;
@@ -85,8 +86,8 @@ pub(crate) struct ReferenceReading {
 pub(crate) struct Exposition {
     /// The `Content-Type` of the text.
     pub(crate) content_type: &'static str,
-    /// The text.
-    pub(crate) text: String,
+    /// The text, which all who asked for it at the same time share.
+    pub(crate) text: Bytes,
 }
 
 impl Metrics {
@@ -98,7 +99,7 @@ impl Metrics {
     /// Never: text can always be written to memory.
     pub(crate) fn write(self: &Arc<Self>, format: Format, mut readings: Readings) -> Result<Exposition, fmt::Error> {
         readings.process = self.process.read();
-        let text = format.write(write(self, readings)?);
+        let text = format.write(write(self, readings)?).into();
         Ok(Exposition { content_type: format.content_type(), text })
     }
 }

@@ -47,7 +47,8 @@ fn readings(metrics: &Metrics) -> Readings {
 }
 
 fn written(metrics: &Arc<Metrics>, format: Format) -> String {
-    metrics.write(format, readings(metrics)).unwrap().text
+    let written = metrics.write(format, readings(metrics)).unwrap();
+    String::from_utf8(written.text.to_vec()).unwrap()
 }
 
 /// The samples of a text by their names and labels.

@@ -128,7 +128,7 @@ impl Operations for Fake {
     }
 
     fn metrics<'a>(&'a self, _accept: Option<&'a str>) -> BoxFuture<'a, Exposition> {
-        let text = "# EOF\n".to_owned();
+        let text = "# EOF\n".into();
         std::future::ready(Exposition { content_type: "application/openmetrics-text", text }).boxed()
     }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::actions::Actions;
 use super::addresses::Listeners;
 use super::checks::Checks;
+use super::scrapes::Scrapes;
 use crate::app::drain::{Asked, Drain};
 use crate::app::pulse::Pulse;
 use crate::app::reload::Reloader;
@@ -36,9 +37,8 @@ pub(crate) struct Control {
     pub(in crate::app) clock: Arc<dyn Clock>,
     /// The last actions of operators.
     pub(in crate::app) actions: Arc<Actions>,
-    /// Held while the metrics are written: one scrape takes a processor at most, however many there
-    /// are.
-    pub(in crate::app) scrape: Arc<tokio::sync::Mutex<()>>,
+    /// The scrapes, which all who ask for metrics share.
+    pub(super) scrapes: Arc<Scrapes>,
     /// The addresses that are bound.
     pub(in crate::app) listeners: Arc<Listeners>,
     /// The drain, and the end of the process.
@@ -61,8 +61,9 @@ impl Control {
         pulse: Arc<Pulse>,
     ) -> Self {
         let (live, started, runtime) = (Arc::clone(reloader.live()), clock.now(), Handle::current());
-        let (actions, scrape, listeners, checks) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        Self { shared, live, reloader, started, clock, actions, scrape, listeners, drain, pulse, checks, runtime }
+        let (actions, listeners, checks) = (Arc::default(), Arc::default(), Arc::default());
+        let scrapes = Arc::new(Scrapes::new(&runtime));
+        Self { shared, live, reloader, started, clock, actions, scrapes, listeners, drain, pulse, checks, runtime }
     }
 
     /// The wall clock's time at a moment that has passed.
