@@ -1,10 +1,9 @@
 //! The last refusals and broken sessions with their whole causes: an operator finds one by the id
 //! that our messages to clients end with.
 //!
-//! What an operator must not lose is kept apart from what anybody can cause. Refusals of clients
-//! that have not proved who they are take [`MOST_UNPROVEN`] places at most, and those of one
-//! address [`MOST_OF_ADDRESS`] of these: a flood pushes out its own entries, then those of other
-//! unproven clients, and never those of users.
+//! One client pushes out its own entries first. Half of the places are for users, of whom each
+//! takes [`MOST_OF_USER`] at most, and half for clients that have not proved who they are, each
+//! address [`MOST_OF_ADDRESS`] at most. No half pushes out entries of the other.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -17,13 +16,13 @@ use crate::address::neighbourhood;
 use crate::config::ConnId;
 use crate::session_id::SessionId;
 
-/// How many errors are kept.
-const MOST: usize = 1000;
+/// How many errors are kept of users, and as many of clients that have not proved who they are.
+const MOST_OF_HALF: usize = 500;
 
-/// How many of them are of clients that have not proved who they are.
-const MOST_UNPROVEN: usize = MOST / 2;
+/// How many errors are kept of one user.
+const MOST_OF_USER: usize = 100;
 
-/// How many of these are of one address; all of an IPv6 /64 count as one.
+/// How many errors are kept of unproven clients at one address; all of an IPv6 /64 count as one.
 const MOST_OF_ADDRESS: usize = 50;
 
 /// Longest text of a cause that is kept, in bytes.
@@ -32,8 +31,8 @@ const MAX_CAUSE: usize = 4000;
 /// Longest name that is kept, in bytes.
 const MAX_NAME: usize = 250;
 
-/// The most bytes of all texts; of unproven clients half as many.
-const MAX_BYTES: usize = 2 << 20;
+/// The most bytes of the errors of a half.
+const MAX_BYTES_OF_HALF: usize = 1 << 20;
 
 /// The last refusals and broken sessions. All sessions share one. The lock is held while one is
 /// added, in O(log n), or while those that are asked for are copied; no cause is put together under
@@ -63,17 +62,27 @@ pub(crate) struct KeptError {
 #[derive(Default)]
 struct Kept {
     next: u64,
-    /// By their numbers, the oldest first.
-    of_proven: Ring,
-    of_unproven: Ring,
-    /// The numbers of those in `of_unproven`, by the client's neighbourhood, the oldest first.
-    by_address: HashMap<IpAddr, VecDeque<u64>>,
+    of_users: Half,
+    of_unproven: Half,
 }
 
+/// The errors of one kind of clients.
 #[derive(Default)]
-struct Ring {
-    by_number: BTreeMap<u64, KeptError>,
+struct Half {
+    /// By their numbers, the oldest first.
+    by_number: BTreeMap<u64, (Client, KeptError)>,
+    /// The numbers of each client's errors, the oldest first.
+    by_client: HashMap<Client, VecDeque<u64>>,
     bytes: usize,
+}
+
+/// The party whose errors are counted together.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Client {
+    /// A user, wherever it is.
+    User(Box<str>),
+    /// All unproven clients of a neighbourhood.
+    At(IpAddr),
 }
 
 impl Errors {
@@ -95,10 +104,10 @@ impl Errors {
     pub(crate) fn newest_first(&self, of: Option<&str>) -> Vec<KeptError> {
         let mut found: Vec<_> = {
             let kept = self.0.lock();
-            let rings = [&kept.of_proven, &kept.of_unproven];
-            let all = rings.into_iter().flat_map(|ring| &ring.by_number);
-            all.filter(|(_, error)| of.is_none_or(|id| error.id.as_str() == id))
-                .map(|(number, error)| (*number, error.clone()))
+            let halves = [&kept.of_users, &kept.of_unproven];
+            let all = halves.into_iter().flat_map(|half| &half.by_number);
+            all.filter(|(_, (_, error))| of.is_none_or(|id| error.id.as_str() == id))
+                .map(|(number, (_, error))| (*number, error.clone()))
                 .collect()
         };
         found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
@@ -111,68 +120,45 @@ impl Kept {
         let number = self.next;
         self.next += 1;
         if is_proven {
-            self.of_proven.push(number, error);
+            let user = Client::User(error.user.clone());
+            self.of_users.add(number, user, error, MOST_OF_USER);
         } else {
-            let of_address = self
-                .by_address
-                .entry(neighbourhood(error.client))
-                .or_default();
-            of_address.push_back(number);
-            let surplus = if of_address.len() > MOST_OF_ADDRESS { of_address.pop_front() } else { None };
-            if let Some(oldest) = surplus {
-                self.of_unproven.remove(oldest);
-            }
-            self.of_unproven.push(number, error);
-        }
-        while self.of_unproven.by_number.len() > MOST_UNPROVEN || self.of_unproven.bytes > MAX_BYTES / 2 {
-            self.drop_oldest_unproven();
-        }
-        while self.of_proven.by_number.len() + self.of_unproven.by_number.len() > MOST
-            || self.of_proven.bytes + self.of_unproven.bytes > MAX_BYTES
-        {
-            match (self.of_proven.oldest(), self.of_unproven.oldest()) {
-                (Some(proven), Some(unproven)) if unproven < proven => self.drop_oldest_unproven(),
-                (Some(proven), _) => self.of_proven.remove(proven),
-                (None, _) => break,
-            }
-        }
-    }
-
-    fn drop_oldest_unproven(&mut self) {
-        let Some((number, error)) = self.of_unproven.pop() else { return };
-        let neighbourhood = neighbourhood(error.client);
-        if let Some(of_address) = self.by_address.get_mut(&neighbourhood) {
-            // The oldest of all is the oldest of its address.
-            of_address.retain(|other| *other != number);
-            if of_address.is_empty() {
-                self.by_address.remove(&neighbourhood);
-            }
+            let place = Client::At(neighbourhood(error.client));
+            self.of_unproven.add(number, place, error, MOST_OF_ADDRESS);
         }
     }
 }
 
-impl Ring {
-    fn oldest(&self) -> Option<u64> {
-        self.by_number.keys().next().copied()
-    }
-
-    fn push(&mut self, number: u64, error: KeptError) {
+impl Half {
+    /// Adds an error of a client that has `most` places, in place of its oldest, or of the oldest.
+    fn add(&mut self, number: u64, client: Client, error: KeptError, most: usize) {
         self.bytes += error.bytes();
-        self.by_number.insert(number, error);
+        let of_client = self.by_client.entry(client.clone()).or_default();
+        of_client.push_back(number);
+        let surplus = of_client
+            .front()
+            .copied()
+            .filter(|_| of_client.len() > most);
+        self.by_number.insert(number, (client, error));
+        if let Some(oldest) = surplus {
+            self.remove(oldest);
+        }
+        while self.by_number.len() > MOST_OF_HALF || self.bytes > MAX_BYTES_OF_HALF {
+            let Some((oldest, _)) = self.by_number.first_key_value() else { break };
+            self.remove(*oldest);
+        }
     }
 
+    /// Removes an error that is the oldest of its client.
     fn remove(&mut self, number: u64) {
-        if let Some(error) = self.by_number.remove(&number) {
-            self.bytes = self.bytes.saturating_sub(error.bytes());
+        let Some((client, error)) = self.by_number.remove(&number) else { return };
+        self.bytes = self.bytes.saturating_sub(error.bytes());
+        if let Some(of_client) = self.by_client.get_mut(&client) {
+            of_client.pop_front();
+            if of_client.is_empty() {
+                self.by_client.remove(&client);
+            }
         }
-    }
-
-    fn pop(&mut self) -> Option<(u64, KeptError)> {
-        let popped = self.by_number.pop_first();
-        if let Some((_, error)) = &popped {
-            self.bytes = self.bytes.saturating_sub(error.bytes());
-        }
-        popped
     }
 }
 
@@ -200,6 +186,12 @@ mod tests {
             is_proven,
             ..Facts::new((address.parse::<IpAddr>().unwrap(), 50_000).into(), ([127, 0, 0, 1], 5439).into())
         }
+    }
+
+    fn refuse_user(errors: &Errors, user: &str, cause: &str) -> SessionId {
+        let id = SessionId::random();
+        errors.keep(id, &Facts { user: user.into(), ..facts("10.0.0.1", true) }, "42501", cause);
+        id
     }
 
     fn refuse(errors: &Errors, address: &str, is_proven: bool, cause: &str) -> SessionId {
@@ -241,28 +233,50 @@ mod tests {
         for number in 0..5000 {
             refuse(&errors, &format!("10.8.{}.{}", number / 256, number % 256), false, "wrong password");
         }
-        assert_eq!(errors.newest_first(None).len(), MOST_UNPROVEN + 1);
+        assert_eq!(errors.newest_first(None).len(), MOST_OF_HALF + 1);
         assert_eq!(errors.newest_first(Some(mistyped.as_str())).len(), 0);
         assert_eq!(errors.newest_first(Some(user.as_str())).len(), 1);
         let kept = errors.0.lock();
-        assert_eq!(kept.by_address.values().map(VecDeque::len).sum::<usize>(), MOST_UNPROVEN);
+        let numbers = kept.of_unproven.by_client.values();
+        assert_eq!(numbers.map(VecDeque::len).sum::<usize>(), MOST_OF_HALF);
+    }
+
+    /// One user cannot push out what others have caused, be they users or not, and all users
+    /// together nothing of clients that are not.
+    #[tokio::test]
+    async fn a_flood_of_users_pushes_out_their_own_entries() {
+        let errors = Errors::default();
+        let user = refuse_user(&errors, "ann", "denied");
+        let mistyped = refuse(&errors, "10.0.0.2", false, "wrong password");
+        for _ in 0..5000 {
+            refuse_user(&errors, "mallory", "denied");
+        }
+        assert_eq!(errors.newest_first(None).len(), MOST_OF_USER + 2);
+        assert_eq!(errors.newest_first(Some(user.as_str())).len(), 1);
+        for number in 0..5000 {
+            refuse_user(&errors, &format!("user{number}"), "denied");
+        }
+        assert_eq!(errors.newest_first(None).len(), MOST_OF_HALF + 1);
+        assert_eq!(errors.newest_first(Some(user.as_str())).len(), 0);
+        assert_eq!(errors.newest_first(Some(mistyped.as_str())).len(), 1);
     }
 
     #[tokio::test]
     async fn the_oldest_goes_and_texts_are_bounded() {
         let errors = Errors::default();
-        for number in 0..1500 {
-            refuse(&errors, "10.0.0.1", true, &format!("number {number}"));
+        for number in 0..700 {
+            refuse_user(&errors, &format!("user{}", number % 70), &format!("number {number}"));
         }
         let all = errors.newest_first(None);
-        assert_eq!((all.len(), &*all[0].cause, &*all[MOST - 1].cause), (MOST, "number 1499", "number 500"));
-        for _ in 0..1500 {
-            refuse(&errors, "10.0.0.1", true, &"€".repeat(10_000));
+        let causes = (all.len(), &*all[0].cause, &*all[MOST_OF_HALF - 1].cause);
+        assert_eq!(causes, (MOST_OF_HALF, "number 699", "number 200"));
+        for number in 0..700 {
+            refuse_user(&errors, &format!("user{}", number % 70), &"€".repeat(10_000));
         }
         let all = errors.newest_first(None);
         assert!(all.iter().all(|error| error.cause.len() <= MAX_CAUSE + 3));
         let bytes: usize = all.iter().map(KeptError::bytes).sum();
-        assert!(bytes <= MAX_BYTES && bytes > MAX_BYTES / 2, "{bytes}");
-        assert_eq!(errors.0.lock().of_proven.bytes, bytes);
+        assert!(bytes <= MAX_BYTES_OF_HALF && bytes > MAX_BYTES_OF_HALF / 2, "{bytes}");
+        assert_eq!(errors.0.lock().of_users.bytes, bytes);
     }
 }
