@@ -347,6 +347,8 @@ impl Login<'_> {
                         .ok_or(SessionError::Randomness)?,
                 )
             }
+        // An operator may have disabled the connection while the login waited.
+        shared.disabled.check(&spec.id)?;
             None => None,
         };
         let greeting = greeting::greeting(&upstream, &missing_timeouts, cancel.as_ref().map(Registered::key));

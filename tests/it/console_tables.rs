@@ -208,6 +208,20 @@ async fn a_disabled_connection_refuses_new_logins_until_it_is_enabled() {
     assert_eq!(actions, want.map(|(action, outcome)| (action.to_owned(), outcome.to_owned(), "ops".to_owned())));
 }
 
+/// The login is let in, and waits for its warehouse when the connection is disabled.
+#[tokio::test]
+async fn a_login_that_waits_is_refused_when_its_connection_is_disabled() {
+    let operated = Operated::with("").await;
+    let warehouse = &operated.world.sandbox.warehouse;
+    warehouse.sleep_until_woken();
+    let (refused, ()) = tokio::join!(operated.log_in(USER, PASSWORD, "sales"), async {
+        warehouse.wait_for_dials(1).await;
+        operated.rows("DISABLE sales").await;
+        warehouse.wake();
+    });
+    assert_refused(&refused.err().unwrap(), "57P03", "connection \"sales\" is disabled", None);
+}
+
 #[tokio::test]
 async fn refreshed_credentials_are_fetched_at_the_next_login() {
     let operated = Operated::with("").await;
