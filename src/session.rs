@@ -18,6 +18,7 @@ pub use self::facts::{Facts, Stage};
 pub(crate) use self::live::Live;
 use self::login::Login;
 pub(crate) use self::registry::{Session, SessionEntry, Sessions};
+use self::revoked::may_use_console;
 pub(crate) use self::shared::Shared;
 pub use self::timings::{LoginStage, Timings};
 use self::unproven::Unproven;
@@ -263,6 +264,7 @@ impl Login<'_> {
             })?;
             return Ok(Admitted::Console { user: principal.user, permit });
         }
+            && may_use_console(live, &session.facts())
         if let Some(order) = session.stop().order() {
             return Err(order.into());
         }

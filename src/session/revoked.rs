@@ -52,8 +52,9 @@ pub(crate) fn holder_on(live: &Live, facts: &Facts, conn_id: &ConnId) -> Option<
     }
 }
 
-/// Whether an operator may still use the console.
-fn may_use_console(live: &Live, facts: &Facts) -> bool {
+/// Whether a client may use the console under this configuration, as the user that it has proved to
+/// be.
+pub(super) fn may_use_console(live: &Live, facts: &Facts) -> bool {
     let admin = &live.config.admin;
     let is_listed = |names: &[String]| names.iter().any(|name| **name == *facts.user);
     let is_known = match live.accounts.standing(&facts.user) {

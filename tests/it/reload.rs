@@ -8,10 +8,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
+use crate::support::console::CONSOLE;
 use crate::support::line::Line;
 use crate::support::process::Proxy;
 use crate::support::rewrite::{self, Mounted};
-use crate::support::session::{Session, TERMINATED, log_in, query};
+use crate::support::scram::{Scram, initial_response};
+use crate::support::session::{Session, TERMINATED, log_in, messages_until, query};
 use crate::support::{PASSWORD, Setup, USER, World, connection, raw, until, verifier};
 
 /// A running proxy whose configuration is changed.
@@ -174,6 +176,27 @@ async fn sessions_without_a_right_end_within_a_second_and_no_others() {
     ] {
         assert_eq!(running.refusal(name, PASSWORD, conn_id).await, sqlstate, "{name} on {conn_id}");
     }
+}
+
+/// A reload makes an operator of a user who is in the midst of its proof, with another password.
+#[tokio::test]
+async fn a_proof_by_the_configuration_before_opens_no_console() {
+    let config = format!("{}[admin]\nusers = [] # of admin\n", user("ops", "connections = [\"*\"]"));
+    let mut running = Running::with(config).await;
+    let (scram, mut stream) = (Scram::default(), running.tls().await);
+    raw::send(&mut stream, &raw::startup(0, &[("user", "ops"), ("database", CONSOLE)])).await;
+    raw::read_message(&mut stream).await.unwrap();
+    raw::send(&mut stream, &initial_response("SCRAM-SHA-256", scram.first().as_bytes())).await;
+    let (_, challenge) = raw::read_message(&mut stream).await.unwrap();
+    let challenge = String::from_utf8(challenge[4..].to_vec()).unwrap();
+    running
+        .world
+        .edit("users = [] # of admin", "users = [\"ops\"]");
+    running.reload().await;
+    raw::send(&mut stream, &raw::message(b'p', scram.last(&challenge, PASSWORD).as_bytes())).await;
+    let messages = messages_until(&mut stream, b'E').await;
+    assert_eq!(raw::field(&messages.last().unwrap().1, b'C'), "3D000");
+    assert_eq!(running.refusal("ops", PASSWORD, CONSOLE).await, "");
 }
 
 #[tokio::test]
