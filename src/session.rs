@@ -169,8 +169,14 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
     // From here the client speaks our protocol, so it is owed one reason for a refusal, told in
     // this one place.
     let port_of = port_of.as_deref();
-    // A drain still lets operators in.
-    let phase = if login.is_for_console(&client, port_of) { Phase::ConsolesToo } else { Phase::WhenIdle };
+    let phase = if login.is_for_console(&client, port_of) {
+        // A drain still lets operators in. Anybody can name the console, so it does not wait for
+        // those who do.
+        session.set_awaited_by_drain(false);
+        Phase::ConsolesToo
+    } else {
+        Phase::WhenIdle
+    };
     let admitted = unproven.within(login.admit(&mut client, port_of));
     let opened = match login.unless_ended(phase, admitted).await {
         Ok(Admitted::Console { user, permit }) => {
@@ -181,6 +187,7 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
         }
         Ok(Admitted::Warehouse { principal, spec, permit }) => {
             drop(unproven);
+            session.set_awaited_by_drain(true);
             login.judge_again();
             login
                 .open(&mut client, &principal, &spec, permit)
@@ -254,8 +261,10 @@ impl Login<'_> {
         let asked = live
             .specs
             .asked(port_of, client.server_name(), user.conn_id(), client.startup.database());
-        // Whoever may not use the console is answered as for any other name.
+        // Whoever may not use the console is answered as for any other name. The proof counts by
+        // the configuration that it was asked for by: a right that came with another is not its.
         if asked.name() == ConnId::CONSOLE
+            && may_use_console(live, &session.facts())
             && let Some(rights) = operations.console_rights(&principal.user, client.peer.address.ip())
         {
             let permit = shared.caps.acquire_console(match rights {
@@ -264,7 +273,6 @@ impl Login<'_> {
             })?;
             return Ok(Admitted::Console { user: principal.user, permit });
         }
-            && may_use_console(live, &session.facts())
         if let Some(order) = session.stop().order() {
             return Err(order.into());
         }
@@ -339,6 +347,8 @@ impl Login<'_> {
         let notice = || notice(session.stage(), conn_id);
         let connecting = attended(&mut client.wire, live.startup_timeout, notice, connecting);
         let (route, upstream) = self.unless_ended(Phase::WhenIdle, connecting).await?;
+        // An operator may have disabled the connection while the login waited.
+        shared.disabled.check(&spec.id)?;
         let cancel = match &upstream.key {
             Some(key) => {
                 let target = CancelTarget::new(session_id, route, upstream.address, key.clone());
@@ -349,8 +359,6 @@ impl Login<'_> {
                         .ok_or(SessionError::Randomness)?,
                 )
             }
-        // An operator may have disabled the connection while the login waited.
-        shared.disabled.check(&spec.id)?;
             None => None,
         };
         let greeting = greeting::greeting(&upstream, &missing_timeouts, cancel.as_ref().map(Registered::key));

@@ -27,7 +27,8 @@ use crate::telemetry::Repeats;
 /// The acceptor registers each connection as it comes, and `App` ends them; both hold the registry
 /// through `Shared`, and every session does. The lock guards the entries and the order for new ones
 /// together, so that no connection slips in between the listing and the end of all. It is taken
-/// three times in a session's life, for a few steps of O(log n).
+/// three times in a session's life, and once or twice more for one that names the console, for a
+/// few steps of O(log n).
 pub(crate) struct Sessions {
     entries: Mutex<Entries>,
     /// Woken when no entry is left that a drain waits for.
@@ -44,7 +45,8 @@ struct Entries {
     /// The order that new sessions begin with.
     for_new_ones: Stop,
     next: u64,
-    /// How many entries a drain waits for: those that came before one, less consoles.
+    /// How many entries a drain waits for: those that came before one, less those that ask for the
+    /// console.
     served: usize,
     /// The entries by their numbers, the oldest first.
     by_number: BTreeMap<u64, Arc<SessionEntry>>,
@@ -219,11 +221,10 @@ impl Sessions {
     pub(crate) fn count_busy(&self) -> (usize, usize) {
         let served = |entry: &&Arc<SessionEntry>| entry.is_served.load(Ordering::Relaxed);
         let entries = self.list();
-        let (sessions, idle) = entries
+        entries
             .iter()
             .filter(served)
-            .fold((0, 0), |(sessions, idle), entry| (sessions + 1, idle + usize::from(entry.is_idle())));
-        (sessions, sessions - idle)
+            .fold((0, 0), |(sessions, busy), entry| (sessions + 1, busy + usize::from(entry.is_busy())))
     }
 
     /// Takes an entry out of the count of those that a drain waits for.
@@ -253,9 +254,10 @@ impl SessionEntry {
         &self.meter
     }
 
-    /// Whether the session is relayed, owes no answer and is in no transaction.
-    fn is_idle(&self) -> bool {
-        matches!(self.facts.lock().stage, Stage::Relays(_)) && self.meter.activity() == Activity::Idle
+    /// Whether the session is relayed, and owes an answer or is in a transaction. A login is not
+    /// busy: a drain refuses it.
+    fn is_busy(&self) -> bool {
+        matches!(self.facts.lock().stage, Stage::Relays(_)) && self.meter.activity() != Activity::Idle
     }
 
     /// A copy of what is known of the session now.
@@ -295,8 +297,22 @@ impl Session {
         self.entry.facts.lock().stage
     }
 
-    /// The one place that learns what happens to a session: its facts change, it is counted, the log
-    /// gets a line, and operators are shown failures.
+    /// Says whether a drain is to wait for the session. One that has begun does not begin to.
+    pub(super) fn set_awaited_by_drain(&self, is_awaited: bool) {
+        if self.entry.is_served.load(Ordering::Relaxed) == is_awaited {
+            return; // only the session itself changes it, and takes no lock for nothing
+        }
+        let mut entries = self.registry.entries.lock();
+        if !is_awaited {
+            self.registry.uncount(&mut entries, &self.entry);
+        } else if entries.for_new_ones.order().is_none() {
+            self.entry.is_served.store(true, Ordering::Relaxed);
+            entries.served += 1;
+        }
+    }
+
+    /// The one place that learns what happens to a session: its facts change, it is counted, the
+    /// log gets a line, and operators are shown failures.
     pub(super) fn happened(&self, event: &Event<'_>) {
         {
             let mut facts = self.entry.facts.lock();
@@ -306,9 +322,6 @@ impl Session {
         if matches!(event, Event::Started(_) | Event::ConsoleOpened) {
             let mut entries = self.registry.entries.lock();
             entries.logging_in.remove(&self.number);
-            if matches!(event, Event::ConsoleOpened) {
-                self.registry.uncount(&mut entries, &self.entry);
-            }
         }
         log::write(self.id(), || self.entry.facts(), event, &self.registry.repeats);
         failure::note(self.id(), || self.entry.facts(), event, &self.registry.errors, &self.registry.outcomes);
@@ -404,15 +417,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drain_waits_for_those_who_came_before_it_but_for_no_console() {
+    async fn a_drain_waits_for_those_who_came_before_it_but_for_nobody_who_names_the_console() {
         let sessions = sessions();
         let (console, early) = (register(&sessions, HERE), register(&sessions, HERE));
-        console.happened(&Event::ConsoleOpened);
+        console.set_awaited_by_drain(false);
+        early.set_awaited_by_drain(false);
+        early.set_awaited_by_drain(true);
         sessions.end_all(Order::Drain);
+        console.set_awaited_by_drain(true);
         let late = register(&sessions, HERE);
         let mut all_ended = pin!(sessions.all_ended());
         assert!(futures_util::poll!(&mut all_ended).is_pending());
-        assert_eq!((sessions.count(), sessions.count_busy(), sessions.len()), (1, (1, 1), 3));
+        assert_eq!((sessions.count(), sessions.count_busy(), sessions.len()), (1, (1, 0), 3));
         sessions.end_drained(Order::DrainNow);
         assert_eq!(
             [&console, &early, &late].map(|session| session.stop().order()),

@@ -288,6 +288,20 @@ async fn drain_is(console: &Console, state: &str) {
         .unwrap_or_else(|_| panic!("never {state}"));
 }
 
+/// Anybody can name the console, with a user who does not exist too, and then say nothing more.
+#[tokio::test]
+async fn a_drain_waits_for_nobody_who_only_names_the_console() {
+    let config = admin("") + "[limits]\nstartup_timeout = \"10m\"\ndrain_timeout = \"10m\"\n";
+    let (world, proxy) = start(Setup { config, ..Setup::default() }).await;
+    let console = Console::open(&world, proxy.port, "ops").await.unwrap();
+    let mut silent = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
+    raw::send(&mut silent, &startup(0, &[("user", "nobody"), ("database", CONSOLE)])).await;
+    raw::read_message(&mut silent).await.unwrap();
+    console.run("DRAIN").await.unwrap();
+    drain_is(&console, "drained").await;
+    assert_eq!(console.run("SHOW SESSIONS").await.unwrap().len(), 2, "it still may prove who it is");
+}
+
 #[tokio::test]
 async fn a_drain_lets_operators_in_and_ends_their_consoles_last() {
     let config = admin("") + "[limits]\ndrain_timeout = \"60s\"\n";
