@@ -1,6 +1,6 @@
-//! What is asked of clients' addresses. One in IPv4 that is mapped into IPv6 is the one in IPv4.
+//! What is asked of addresses. A client's in IPv4 that is mapped into IPv6 is the one in IPv4.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -17,6 +17,16 @@ pub(crate) fn neighbourhood(from: IpAddr) -> IpAddr {
 pub(crate) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
     let address = address.to_canonical();
     networks.iter().any(|network| network.contains(&address))
+}
+
+/// The address to dial: loopback for a listener on every address.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
@@ -39,5 +49,17 @@ mod tests {
         assert!(has("10.1.2.3") && has("::ffff:10.1.2.3") && has("2001:db8::7"));
         assert!(!has("10.2.0.1") && !has("::ffff:10.2.0.1") && !has("2001:db9::"));
         assert!(!is_in("10.1.2.3".parse().unwrap(), &[]));
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_loopback() {
+        for (address, want) in [
+            ("0.0.0.0:5439", "127.0.0.1:5439"),
+            ("[::]:5439", "[::1]:5439"),
+            ("10.0.0.1:1", "10.0.0.1:1"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(reachable(address.parse().unwrap()), want.parse().unwrap());
+        }
     }
 }

@@ -9,8 +9,10 @@ use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::info;
 
+use crate::address::{is_in, reachable};
 use crate::admin::{self, Face};
 use crate::aws::{Base, Observer, StoreReader};
+use crate::bound::Bound;
 use crate::clock::Clock;
 use crate::config::{Config, ConnId};
 use crate::credentials::Logins;
@@ -121,8 +123,8 @@ impl App {
         Box::pin(Self::start_from(network, None, config, base, workers, clock)).await
     }
 
-    /// Like [`App::start_on`], with somewhere to read the configuration from again: without it every
-    /// reload is refused.
+    /// Like [`App::start_on`], with somewhere to read the configuration from again: without it
+    /// every reload is refused.
     ///
     /// # Errors
     /// See [`AppError`]; nothing is left running.
@@ -240,6 +242,23 @@ impl App {
     #[must_use]
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.admin.address(Face::Health)
+    }
+
+    /// Tells where the proxy is bound, and whether PROXY headers are expected there now.
+    pub(crate) fn bound(&self) -> impl Fn() -> Bound + Send + use<> {
+        let listen = self
+            .addresses
+            .first()
+            .or(self.own.values().next())
+            .copied()
+            .map(reachable);
+        let [admin, health] = [self.admin_address(), self.health_address()].map(|address| address.map(reachable));
+        let live = Arc::clone(&self.acceptor.live);
+        move || {
+            // A client of this machine has the address that it connects to for its own.
+            let is_balancer = |address: SocketAddr| is_in(address.ip(), &live.load().balancers);
+            Bound { listen, takes_proxy_header: listen.is_some_and(is_balancer), admin, health }
+        }
     }
 
     /// Lets answers that are under way at the admin addresses end, and closes these: the last thing

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use self::args::{CONFIGURATION, CheckArgs, Cli, Command, FAILED, IamPolicyArgs, ImportLavaArgs, UrlArgs};
 use self::check::CheckOutcome;
 use self::running::{Running, RunningError};
-use crate::config::{Config, Reach};
+use crate::bound;
+use crate::config::Config;
 use crate::fault::chain;
 use crate::serve;
 
@@ -44,7 +45,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let hash = hash_password::HashPassword { generate: args.generate, like: args.like.clone() };
             exit_code(hash.run(&mut stdout(), &mut stderr()))
         }
-        Some(Command::Healthcheck) => within_reach(&cli, health::NEEDED, |reach| exit_code(health::check(&reach))),
+        Some(Command::Healthcheck) => healthcheck(&cli),
         Some(Command::Reload) => to_the_running(&cli, |running| running.reload(&mut stdout(), &mut stderr())),
         Some(Command::Drain) => to_the_running(&cli, |running| running.drain("/drain", &mut stdout())),
         Some(Command::Shutdown) => to_the_running(&cli, |running| running.drain("/shutdown", &mut stdout())),
@@ -53,7 +54,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs the proxy until a signal ends it.
 fn run_proxy(cli: &Cli, config: Config) -> ExitCode {
-    let command_line = serve::CommandLine { load: cli.loader(environment), env: environment };
+    let command_line =
+        serve::CommandLine { config: cli.config.clone(), load: cli.loader(environment), env: environment };
     let Err(error) = serve::serve(config, command_line) else { return ExitCode::SUCCESS };
     // Signals no longer end the process by themselves, so it must not wait for a reader of stderr.
     serve::last_words(chain(&error));
@@ -76,29 +78,51 @@ fn with_config(cli: &Cli, command: impl FnOnce(Config) -> ExitCode) -> ExitCode 
     }
 }
 
-/// Loads what is needed to reach the running proxy, and runs a command with it.
-fn within_reach(cli: &Cli, needed: &[&str], command: impl FnOnce(Reach) -> ExitCode) -> ExitCode {
-    match cli.reach(&environment, needed) {
-        Ok(reach) => command(reach),
+/// Looks once at the running proxy.
+fn healthcheck(cli: &Cli) -> ExitCode {
+    if let Some(bound) = bound::ask(&cli.config) {
+        return exit_code(health::check_bound(bound));
+    }
+    match cli.reach(&environment, health::NEEDED) {
+        Ok(reach) => exit_code(health::check_configured(&reach)),
+        // Probes know 0 and 1 alone.
         Err(problems) => {
             print(problems);
-            ExitCode::from(CONFIGURATION)
+            ExitCode::from(FAILED)
         }
     }
 }
 
 /// Runs a command that the running proxy does.
 fn to_the_running(cli: &Cli, command: impl FnOnce(&Running) -> Result<(), RunningError>) -> ExitCode {
-    within_reach(cli, running::NEEDED, |reach| {
-        let done = Running::find(&reach, &environment).and_then(|running| command(&running));
-        match done {
-            Err(error) if error.is_configuration() => {
-                print(error);
-                ExitCode::from(CONFIGURATION)
-            }
-            done => exit_code(done),
+    let bound = bound::ask(&cli.config);
+    let needed = if bound.is_some() { running::NEEDED_OF_BOUND } else { running::NEEDED };
+    let found = match cli.reach(&environment, needed) {
+        Ok(reach) => Running::find(&reach, bound, &environment),
+        Err(problems) if bound.is_none() => {
+            print(problems);
+            return ExitCode::from(CONFIGURATION);
         }
-    })
+        Err(_told_with_all_others) => Err(RunningError::NoToken),
+    };
+    match found {
+        // Whether a proxy runs is not known: the configuration alone is to blame.
+        Err(error) if bound.is_none() && error.is_configuration() => {
+            print(error);
+            ExitCode::from(CONFIGURATION)
+        }
+        Err(error @ RunningError::NoToken) => {
+            // A reload would be refused for the same.
+            match cli.load(&environment) {
+                Ok(config) => print_warnings(&config.warnings),
+                Err(problems) => print(problems),
+            }
+            let error = format_args!("{error}; SIGHUP and SIGTERM need none");
+            print(error);
+            ExitCode::from(FAILED)
+        }
+        found => exit_code(found.and_then(|running| command(&running))),
+    }
 }
 
 /// Runs `check`: live, or with `--offline`.

@@ -33,6 +33,7 @@ pub mod secret;
 mod address;
 mod admin;
 mod blocking;
+mod bound;
 mod cache;
 mod cancel;
 mod client_auth;

@@ -18,7 +18,7 @@ use crate::config::{Config, Problems};
 use crate::listener::Workers;
 use crate::network::Network;
 use crate::operations::{self, Channel, Operator, SharedOperations};
-use crate::{core_files, nofile, telemetry};
+use crate::{bound, core_files, nofile, telemetry};
 
 pub(crate) use crate::telemetry::last_words;
 
@@ -27,6 +27,8 @@ pub(crate) type Env = fn(&str) -> Option<String>;
 
 /// The configuration that the command line names, and the environment of the process.
 pub(crate) struct CommandLine {
+    /// The REF of the configuration.
+    pub(crate) config: String,
     /// Reads the configuration.
     pub(crate) load: Box<dyn Fn() -> Result<Config, Problems> + Send + Sync>,
     /// The environment.
@@ -71,6 +73,7 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
     let hangup = signal(SignalKind::hangup()).map_err(AppError::Process)?;
     aws::require_roots()?;
     let base = command_line.base(&config).await;
+    let reference = command_line.config.clone();
     let (network, origin) = (Network::default(), Arc::new(command_line));
     let starting = App::start_from(&network, Some(origin), config, base, Workers::new(workers), Arc::new(SystemClock));
     let app = tokio::select! {
@@ -81,6 +84,7 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
             return Ok(());
         }
     };
+    let _telling = AbortOnDropHandle::new(tokio::spawn(bound::tell(reference, app.bound())));
     let _reloading = AbortOnDropHandle::new(tokio::spawn(reload_on(hangup, app.operations())));
     end(&app, &mut signals).await;
     app.close_admin().await;

@@ -1,13 +1,14 @@
 //! `healthcheck`: asks the proxy of this host for TLS, as a PostgreSQL client does, and its health
-//! address whether its threads are alive.
+//! address whether its threads are alive. The proxy is looked for where it says that it is bound;
+//! the configuration is asked where it does not say.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-use super::http::{self, reachable};
+use super::http;
+use crate::address::reachable;
+use crate::bound::Bound;
 use crate::config::Reach;
 use crate::startup::proxy_protocol;
 use crate::wire::{self, SSL_REQUEST};
@@ -15,19 +16,31 @@ use crate::wire::{self, SSL_REQUEST};
 /// The keys that are needed for a look.
 pub(crate) const NEEDED: &[&str] = &["listen.address", "listen.proxy_protocol_from", "admin.health_address"];
 
-/// Sends an SSLRequest to the first configured address, and closes the connection at the answer.
-/// Where there is a health address, its `/healthz` has to answer 200.
+/// Sends an SSLRequest to the first address that the proxy is bound to, and closes the connection
+/// at the answer. Where there is a health address, its `/healthz` has to answer 200.
 ///
 /// # Errors
 /// See [`Unhealthy`].
-pub(crate) fn check(reach: &Reach) -> Result<(), Unhealthy> {
+pub(crate) fn check_bound(bound: Bound) -> Result<(), Unhealthy> {
+    let address = bound.listen.ok_or(Unhealthy::NoAddress)?;
+    ask(address, |_| bound.takes_proxy_header)?;
+    bound.health.map_or(Ok(()), ask_health)
+}
+
+/// Looks like [`check_bound`] at the addresses of the configuration, which may be others than those
+/// that are bound.
+///
+/// # Errors
+/// See [`Unhealthy`].
+pub(crate) fn check_configured(reach: &Reach) -> Result<(), Unhealthy> {
     let address = reach
         .listen
         .addresses
         .first()
         .copied()
         .ok_or(Unhealthy::NoAddress)?;
-    ask(reachable(address), &reach.listen.proxy_protocol_from)?;
+    let balancers = &reach.listen.proxy_protocol_from;
+    ask(reachable(address), |peer| proxy_protocol::is_balancer(peer, balancers))?;
     match reach.admin.health_address {
         Some(address) => ask_health(reachable(address)),
         None => Ok(()),
@@ -80,14 +93,15 @@ fn ssl_request() -> Vec<u8> {
     wire::packet(&SSL_REQUEST.to_be_bytes())
 }
 
-fn ask(address: SocketAddr, balancers: &[IpNet]) -> Result<(), Unhealthy> {
+/// Asks an address for TLS. `is_balancer` tells whether a client from here has to send a PROXY
+/// header first.
+fn ask(address: SocketAddr, is_balancer: impl Fn(SocketAddr) -> bool) -> Result<(), Unhealthy> {
     let answer = || -> io::Result<u8> {
         let mut stream = TcpStream::connect_timeout(&address, MAX_WAIT)?;
         stream.set_read_timeout(Some(MAX_WAIT))?;
         stream.set_write_timeout(Some(MAX_WAIT))?;
         // A peer among the balancers has to send their header first: LOCAL, of a health check.
-        let is_balancer = proxy_protocol::is_balancer(stream.local_addr()?, balancers);
-        let header = if is_balancer { &proxy_protocol::LOCAL[..] } else { &[] };
+        let header = if is_balancer(stream.local_addr()?) { &proxy_protocol::LOCAL[..] } else { &[] };
         stream.write_all(&[header, &ssl_request()].concat())?;
         let mut answer = [0];
         stream.read_exact(&mut answer)?;
@@ -123,23 +137,26 @@ mod tests {
         address
     }
 
+    fn no(_: SocketAddr) -> bool {
+        false
+    }
+
     #[test]
     fn only_postgresqls_answers_are_healthy() {
-        assert!(ask(answering(b"S"), &[]).is_ok());
-        assert!(ask(answering(b"N"), &[]).is_ok());
-        assert!(matches!(ask(answering(b"H"), &[]), Err(Unhealthy::NotPostgres(_))));
-        assert!(matches!(ask(answering(b""), &[]), Err(Unhealthy::Unreachable { .. })));
+        assert!(ask(answering(b"S"), no).is_ok());
+        assert!(ask(answering(b"N"), no).is_ok());
+        assert!(matches!(ask(answering(b"H"), no), Err(Unhealthy::NotPostgres(_))));
+        assert!(matches!(ask(answering(b""), no), Err(Unhealthy::Unreachable { .. })));
         let free = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap();
-        assert!(matches!(ask(free, &[]), Err(Unhealthy::Unreachable { .. })));
+        assert!(matches!(ask(free, no), Err(Unhealthy::Unreachable { .. })));
     }
 
     #[test]
     fn a_proxy_header_is_sent_where_the_listener_expects_one() {
-        let loopback: IpNet = "127.0.0.0/8".parse().unwrap();
-        assert!(ask(answering_to(&proxy_protocol::LOCAL, b"S"), &[loopback]).is_ok());
-        assert!(ask(answering(b"S"), &["10.0.0.0/8".parse().unwrap()]).is_ok());
+        assert!(ask(answering_to(&proxy_protocol::LOCAL, b"S"), |peer| peer.ip().is_loopback()).is_ok());
+        assert!(ask(answering(b"S"), no).is_ok());
     }
 }

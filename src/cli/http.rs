@@ -3,7 +3,7 @@
 //! It is made in HTTP/1.0: the answer then comes as it is, and ends with the connection.
 
 use std::io::{self, BufRead, BufReader, Read, Take, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -27,16 +27,6 @@ pub(super) struct HttpAnswer {
     /// The status code.
     pub(super) status: u16,
     body: BufReader<Take<TcpStream>>,
-}
-
-/// The address to dial: loopback for a listener on every address.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// Sends a request, and reads the head of the answer. `patience` is the longest wait for the next
@@ -154,18 +144,6 @@ mod tests {
         let many = Vec::leak([b"HTTP/1.0 200 OK\r\n".as_slice(), &b"A: b\r\n".repeat(1000)].concat());
         for answer in [b"".as_slice(), b"S", b"E\0\0\0", b"HTTP/2 200\r\n\r\n", b"HTTP/1.0 abc\r\n\r\n", long, many] {
             assert!(answered(answer, None).0.is_err(), "{:?}", answer.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn a_listener_on_every_address_is_asked_on_loopback() {
-        for (address, want) in [
-            ("0.0.0.0:5439", "127.0.0.1:5439"),
-            ("[::]:5439", "[::1]:5439"),
-            ("10.0.0.1:1", "10.0.0.1:1"),
-            ("[::1]:1", "[::1]:1"),
-        ] {
-            assert_eq!(reachable(address.parse().unwrap()), want.parse().unwrap());
         }
     }
 }

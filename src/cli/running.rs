@@ -1,5 +1,6 @@
-//! `reload`, `drain`, `shutdown`: tells the running proxy through its admin address, and prints what
-//! came of it.
+//! `reload`, `drain`, `shutdown`: tells the running proxy through its admin address, and prints
+//! what came of it. The proxy is looked for where it says that it is bound, else where the
+//! configuration says.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -9,9 +10,14 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::bootstrap;
-use super::http::{self, HttpAnswer, reachable};
+use super::http::{self, HttpAnswer};
+use crate::address::reachable;
+use crate::bound::Bound;
 use crate::config::{Reach, Reference, usable_token};
 use crate::secret::Secret;
+
+/// The keys that are needed to ask a proxy that has told where it is bound.
+pub(super) const NEEDED_OF_BOUND: &[&str] = &["admin.token"];
 
 /// The keys that are needed to reach the admin address.
 pub(super) const NEEDED: &[&str] = &["admin.address", "admin.token"];
@@ -28,6 +34,9 @@ pub(super) enum RunningError {
     /// The configuration has no admin address.
     #[error("admin.address is not set: this command goes through it")]
     NoAddress,
+    /// The proxy that runs has no admin address.
+    #[error("the running proxy has no admin.address: this command goes through it")]
+    NoneBound,
     /// The configuration has no token.
     #[error("admin.token is not set: nothing is done without it")]
     NoToken,
@@ -78,12 +87,19 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Finds the running proxy.
+    /// Finds the running proxy. `bound` are its addresses, if it has told them.
     ///
     /// # Errors
-    /// `NoAddress`, `NoToken` and `Token` of [`RunningError`].
-    pub(super) fn find(reach: &Reach, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, RunningError> {
-        let address = reachable(reach.admin.address.ok_or(RunningError::NoAddress)?);
+    /// `NoAddress`, `NoneBound`, `NoToken` and `Token` of [`RunningError`].
+    pub(super) fn find(
+        reach: &Reach,
+        bound: Option<Bound>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, RunningError> {
+        let address = match bound {
+            Some(bound) => bound.admin.ok_or(RunningError::NoneBound)?,
+            None => reachable(reach.admin.address.ok_or(RunningError::NoAddress)?),
+        };
         let token = reach.admin.token.as_ref().ok_or(RunningError::NoToken)?;
         let text = match (&token.text, &token.from) {
             (Some(text), _) => text.clone(),

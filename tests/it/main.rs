@@ -20,6 +20,7 @@ mod aws_dialect;
 mod bad_input;
 mod balancers;
 mod bans;
+mod bound;
 mod cancel;
 mod check;
 mod cli;
