@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -20,6 +21,7 @@ use self::login::Login;
 pub(crate) use self::registry::{Session, SessionEntry, Sessions};
 use self::revoked::may_use_console;
 pub(crate) use self::shared::Shared;
+use self::stalled::Stalled;
 pub use self::timings::{LoginStage, Timings};
 use self::unproven::Unproven;
 use self::waiting::{attended, notice};
@@ -57,6 +59,7 @@ mod outcomes;
 mod registry;
 pub(crate) mod revoked;
 mod shared;
+mod stalled;
 mod timings;
 mod unproven;
 mod waiting;
@@ -177,7 +180,8 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
     } else {
         Phase::WhenIdle
     };
-    let admitted = unproven.within(login.admit(&mut client, port_of));
+    let stalled = || if session.facts().is_proven { Stalled::LookUp } else { Stalled::Proof };
+    let admitted = unproven.within(stalled, login.admit(&mut client, port_of));
     let opened = match login.unless_ended(phase, admitted).await {
         Ok(Admitted::Console { user, permit }) => {
             session.happened(&Event::ConsoleOpened);
@@ -221,14 +225,20 @@ impl Login<'_> {
     ) -> Result<Accepted, SessionError> {
         let named = proxy_protocol::read_header(&mut socket, address, &self.live.balancers);
         let peer = unproven
-            .within(named)
+            .within(|| Stalled::Header, named)
             .await?
             .unwrap_or_else(|| Peer::at(address));
         self.session
             .happened(&Event::Located { address: peer.address, vpc_endpoint: peer.vpc_endpoint.as_deref() });
         unproven.moved(peer.address.ip(), &self.live.limits);
+        let spoken = AtomicBool::new(false);
+        let has_spoken = || {
+            spoken.store(true, Ordering::Relaxed);
+            unproven.has_spoken();
+        };
+        let stalled = || if spoken.load(Ordering::Relaxed) { Stalled::Startup } else { Stalled::Tls };
         unproven
-            .within(startup::accept(socket, peer, &self.live.tls, || unproven.has_spoken()))
+            .within(stalled, startup::accept(socket, peer, &self.live.tls, has_spoken))
             .await
     }
 
@@ -364,7 +374,7 @@ impl Login<'_> {
         let greeting = greeting::greeting(&upstream, &missing_timeouts, cancel.as_ref().map(Registered::key));
         let greeted = timeout(live.startup_timeout, client.wire.send_bytes(&greeting)).await;
         greeted
-            .map_err(SessionError::StartupTimeout)?
+            .map_err(|_elapsed| SessionError::StartupTimeout(Stalled::Greeting))?
             .map_err(SessionError::ClientGone)?;
         Ok((upstream, Held { cancel, _permit: permit }))
     }

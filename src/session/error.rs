@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 
+use super::stalled::Stalled;
 use crate::client_auth::AuthError;
 use crate::config::ConnId;
 use crate::credentials::CredentialError;
@@ -26,8 +27,8 @@ pub(crate) enum SessionError {
     #[error(transparent)]
     Startup(#[from] StartupError),
     /// The client took longer than `limits.startup_timeout` to log in, or to take what it was sent.
-    #[error("not logged in within the startup timeout")]
-    StartupTimeout(#[source] Elapsed),
+    #[error("not logged in within limits.startup_timeout: {0}")]
+    StartupTimeout(Stalled),
     /// The client's permit was revoked in favour of another client: too many were not logged in.
     #[error("too many clients that were not logged in yet (limits.max_handshakes, max_handshakes_per_address)")]
     CrowdedOut,

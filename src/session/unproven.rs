@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::SessionError;
+use super::stalled::Stalled;
 use crate::limits::ClientLimits;
 use crate::limits::handshakes::HandshakePermit;
 
@@ -40,15 +41,17 @@ impl Unproven {
         self.permit.revoked().await;
     }
 
-    /// Does a step, unless the deadline passes or the permit is revoked meanwhile.
+    /// Does a step, unless the deadline passes or the permit is revoked meanwhile. `stalled` is asked
+    /// at the deadline what is missing.
     pub(super) async fn within<T, E: Into<SessionError>>(
         &self,
+        stalled: impl FnOnce() -> Stalled,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, SessionError> {
         tokio::select! {
             outcome = timeout_at(self.deadline, step) => match outcome {
                 Ok(outcome) => outcome.map_err(Into::into),
-                Err(elapsed) => Err(SessionError::StartupTimeout(elapsed)),
+                Err(_elapsed) => Err(SessionError::StartupTimeout(stalled())),
             },
             () = self.permit.revoked() => Err(SessionError::CrowdedOut),
         }

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::error::SessionError;
 use super::facts::Stage;
+use super::stalled::Stalled;
 use crate::wire::Wire;
 use crate::wire::notice::Notice;
 
@@ -45,7 +46,7 @@ pub(super) async fn attended<T>(
     // Nothing else goes on meanwhile: half a notice would be taken for the beginning of whatever
     // comes next.
     let told = timeout(max_wait, client.send_bytes(&notice())).await;
-    told.map_err(SessionError::StartupTimeout)?
+    told.map_err(|_elapsed| SessionError::StartupTimeout(Stalled::Notice))?
         .map_err(SessionError::ClientGone)?;
     tokio::select! {
         biased;
@@ -121,7 +122,7 @@ mod tests {
     async fn a_client_that_reads_nothing_is_given_up() {
         let ((mut wire, theirs), began) = (client(8), Instant::now());
         let ended = attended(&mut wire, MAX_WAIT, waits_for_credential, pending::<Result<(), _>>()).await;
-        assert!(matches!(ended, Err(SessionError::StartupTimeout(_))), "{ended:?}");
+        assert!(matches!(ended, Err(SessionError::StartupTimeout(Stalled::Notice))), "{ended:?}");
         assert_eq!(began.elapsed(), NOTICE_AFTER + MAX_WAIT);
         drop(theirs);
     }
