@@ -22,6 +22,7 @@ mod secret_fields;
 mod signer;
 mod status;
 mod token;
+mod used_by;
 
 pub(crate) use self::error::CredentialError;
 pub(crate) use self::login::{DbLogin, Owner};

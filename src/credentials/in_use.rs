@@ -36,6 +36,15 @@ impl InUse {
             .insert(key.clone());
     }
 
+    /// Gives `see` each login that each connection uses.
+    pub(super) fn each(&self, mut see: impl FnMut(&ConnId, &LoginKey)) {
+        for entry in &self.by_connection {
+            for key in entry.value() {
+                see(entry.key(), key);
+            }
+        }
+    }
+
     /// Gives `keep` each login that a connection uses, and forgets those that it does not keep.
     pub(super) fn retain(&self, conn_id: &ConnId, mut keep: impl FnMut(&LoginKey) -> bool) {
         self.by_connection.remove_if_mut(conn_id, |_, keys| {

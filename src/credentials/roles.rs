@@ -62,6 +62,17 @@ impl SessionKey {
         &self.hop.role_arn
     }
 
+    /// The roles that lead from the base identity to the session, its own at the end.
+    pub(super) fn roles(&self) -> Vec<String> {
+        let hops = self.before.hops.iter().chain([&self.hop]);
+        hops.map(|hop| hop.role_arn.clone()).collect()
+    }
+
+    /// The role under whose session this one is assumed. `None`: the base identity assumes it.
+    pub(super) fn caller(&self) -> Option<&str> {
+        self.before.hops.last().map(|hop| hop.role_arn.as_str())
+    }
+
     /// The user that the session belongs to. `None`: all users share it.
     pub(crate) fn owner(&self) -> Option<&str> {
         self.hop.owner.as_deref()

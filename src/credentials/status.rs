@@ -1,12 +1,15 @@
 //! What operators are shown of the credentials that are held or being fetched: never a secret, nor
 //! a role's external id, but for where they are kept.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::login_key::{LoginCall, LoginKey};
 use super::logins::Logins;
+use super::used_by::UsedBy;
 use crate::aws::StoredAt;
 use crate::cache::Snapshot;
+use crate::config::ConnSpec;
 use crate::fault::chain;
 
 /// One credential that is held, being fetched, or was refused a short while ago.
@@ -18,6 +21,10 @@ pub(crate) struct CredentialState {
     /// The database user; of a role session, the user that it belongs to. Empty: none is known, or
     /// all users share it.
     pub(crate) user: String,
+    /// The connections that use it.
+    pub(crate) conn_ids: Vec<String>,
+    /// The role that it is fetched under. Empty: the base identity fetches it.
+    pub(crate) role: String,
     /// When it expires. `None`: never, or nothing is held.
     pub(crate) expires: Option<SystemTime>,
     /// Whether a value is held.
@@ -31,25 +38,32 @@ pub(crate) struct CredentialState {
 }
 
 impl Logins {
-    /// The credentials of all kinds, by origin, name and user.
-    pub(crate) fn states(&self) -> Vec<CredentialState> {
+    /// The credentials of all kinds, by origin, name and user. `specs` are the connections that are
+    /// known.
+    pub(crate) fn states(&self, specs: &[Arc<ConnSpec>]) -> Vec<CredentialState> {
+        let used_by = UsedBy::new(self, specs);
         let minted = self.minted.snapshots().into_iter().map(|(key, snapshot)| {
             let held = snapshot.value.as_ref().map(|login| login.user.clone());
-            state(origin(&key.call), key.call.call().on, held.unwrap_or_else(|| asked_for(&key)), &snapshot)
+            let user = held.unwrap_or_else(|| asked_for(&key));
+            let role = key.caller.hops.last().map(|hop| hop.role_arn.as_str());
+            let whose = (used_by.of_login(&key), role);
+            state(origin(&key.call), (key.call.call().on, user), whose, &snapshot)
         });
         let stored = self.stored.snapshots().into_iter().map(|(at, snapshot)| {
             let origin = match &at {
                 StoredAt::Parameter { .. } => "parameter",
                 StoredAt::Secret { .. } => "secret",
             };
-            state(origin, at.call().on, String::new(), &snapshot)
+            let whose = (used_by.of_stored(&at), None);
+            state(origin, (at.call().on, String::new()), whose, &snapshot)
         });
         let roles = self
             .sessions
             .snapshots()
             .into_iter()
             .map(|(key, snapshot)| {
-                state("role", key.role_arn().to_owned(), key.owner().unwrap_or_default().to_owned(), &snapshot)
+                let (name, user) = (key.role_arn().to_owned(), key.owner().unwrap_or_default().to_owned());
+                state("role", (name, user), (used_by.of_session(&key), key.caller()), &snapshot)
             });
         let mut all: Vec<_> = minted.chain(stored).chain(roles).collect();
         all.sort_by(|one, other| (one.origin, &one.name, &one.user).cmp(&(other.origin, &other.name, &other.user)));
@@ -59,14 +73,16 @@ impl Logins {
 
 fn state<V, E: std::error::Error>(
     origin: &'static str,
-    name: String,
-    user: String,
+    (name, user): (String, String),
+    (conn_ids, role): (Vec<String>, Option<&str>),
     snapshot: &Snapshot<V, E>,
 ) -> CredentialState {
     CredentialState {
         origin,
         name,
         user,
+        conn_ids,
+        role: role.unwrap_or_default().to_owned(),
         expires: snapshot.expires_at,
         is_held: snapshot.value.is_some(),
         is_in_flight: snapshot.is_in_flight,
