@@ -14,6 +14,7 @@ pub(crate) use self::access::{AdminAccess, TokenVerdict};
 pub(crate) use self::action::{
     ActionError, Channel, CheckedStep, DrainProgress, DrainState, Operator, ReloadRefused, Reloaded, RestartKey, Which,
 };
+pub(crate) use self::count::count_of;
 pub(crate) use self::status::{
     ActionStatus, BanStatus, CertificateStatus, ConnectionStatus, CredentialStatus, ErrorStatus, LimitStatus,
     ListenerStatus, ReferenceStatus, Rights, SessionState, SessionStatus, SettingStatus, Totals, UserStatus,
@@ -24,6 +25,7 @@ pub(crate) use crate::metrics::Exposition;
 
 mod access;
 mod action;
+mod count;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod log;

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::answer::{self, Answer, JSON};
 use super::json::ToJson;
 use super::progress::Progress;
-use crate::operations::{Channel, DrainProgress, DrainState, Operator, SharedOperations};
+use crate::operations::{Channel, DrainProgress, DrainState, Operator, SharedOperations, count_of};
 
 /// The longest time from one line about a drain to the next.
 const NEXT_LINE: Duration = Duration::from_secs(5);
@@ -94,9 +94,10 @@ fn line(progress: &DrainProgress) -> String {
     let DrainProgress { state, sessions, busy, left } = progress;
     let left = left.map(|left| format!("; all are closed in {} s", left.as_secs()));
     let left = left.unwrap_or_default();
+    let sessions = count_of(*sessions, "session");
     match state {
-        DrainState::Serving | DrainState::Delaying => format!("still accepting: {sessions} sessions{left}\n"),
-        DrainState::Draining | DrainState::Drained => format!("draining: {sessions} sessions, {busy} busy{left}\n"),
+        DrainState::Serving | DrainState::Delaying => format!("still accepting: {sessions}{left}\n"),
+        DrainState::Draining | DrainState::Drained => format!("draining: {sessions}, {busy} busy{left}\n"),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::operations::{
     ActionError, ActionStatus, AdminAccess, BanStatus, CertificateStatus, CheckedStep, ConnectionStatus,
     CredentialStatus, DrainProgress, ErrorStatus, Exposition, LimitStatus, ListenerStatus, Operations, Operator,
     ReferenceStatus, ReloadRefused, Reloaded, Rights, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
-    Which,
+    Which, count_of,
 };
 use crate::telemetry;
 
@@ -139,8 +139,8 @@ impl Operations for Control {
         async move {
             let outcome = self.reloader.reload().await;
             let told = match &outcome {
-                Ok(reloaded) => format!("{}, {} sessions ended", reloaded.hash, reloaded.ended),
-                Err(refused) => format!("refused: {} problems", refused.problems.len()),
+                Ok(reloaded) => format!("{}, {} ended", reloaded.hash, count_of(reloaded.ended, "session")),
+                Err(refused) => format!("refused: {}", count_of(refused.problems.len(), "problem")),
             };
             self.record_action(&by, "RELOAD".to_owned(), told);
             outcome

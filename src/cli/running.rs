@@ -193,7 +193,8 @@ fn reloaded(told: &Value) -> Vec<String> {
         .and_then(Value::as_u64)
         .unwrap_or_default();
     if ended > 0 {
-        lines.push(format!("ended {ended} sessions that have lost their right"));
+        let (sessions, have) = if ended == 1 { ("session", "has") } else { ("sessions", "have") };
+        lines.push(format!("ended {ended} {sessions} that {have} lost the right to be here"));
     }
     lines
 }

@@ -19,6 +19,8 @@ pub(crate) struct Rows {
     pub(crate) columns: Vec<Column>,
     /// The rows, each with a value for each column.
     pub(crate) rows: Vec<Vec<Value>>,
+    /// What an operator is told besides the table.
+    pub(crate) notices: Vec<String>,
 }
 
 /// A column of a table.
@@ -77,13 +79,31 @@ impl Value {
         at.map_or(Self::Null, Self::Time)
     }
 
+    /// A number with three decimals at most: people read it.
+    pub(super) fn rounded(number: f64) -> Self {
+        Self::Float((number * 1000.0).round() / 1000.0)
+    }
+
     /// A duration in seconds.
     pub(super) fn secs(duration: Duration) -> Self {
-        Self::Float(duration.as_secs_f64())
+        Self::rounded(duration.as_secs_f64())
     }
 
     /// A duration in seconds, or null.
     pub(super) fn secs_or_null(duration: Option<Duration>) -> Self {
         duration.map_or(Self::Null, Self::secs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_milliseconds() {
+        for (nanos, want) in [(22_568_895_495, 22.569), (1_954_590_164, 1.955), (400_000, 0.0), (5_000_000_000, 5.0)] {
+            assert_eq!(Value::secs(Duration::from_nanos(nanos)), Value::Float(want));
+        }
+        assert_eq!(Value::rounded(2.567_266_999_999_999_7), Value::Float(2.567));
     }
 }

@@ -66,6 +66,7 @@ pub(crate) enum Show {
     Credentials,
     Stats,
     Config,
+    LogLevel,
     Version,
     Bans,
     Drain,

@@ -7,7 +7,9 @@ use super::command::Command;
 use super::error::ConsoleError;
 use super::show::{self, Table, show};
 use crate::config::ConnId;
-use crate::operations::{ActionError, CheckedStep, Operator, ReloadRefused, Reloaded, SharedOperations};
+use crate::operations::{
+    ActionError, CheckedStep, Operator, ReloadRefused, Reloaded, SharedOperations, Which, count_of,
+};
 
 /// Why a command was not done.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -53,7 +55,7 @@ impl From<ExecuteError> for ConsoleError {
 pub(super) const CHECK: Table<CheckedStep> = Table(&[
     ("step", Kind::Text, |step| Value::text(&step.step)),
     ("ok", Kind::Bool, |step| Value::Bool(step.is_ok)),
-    ("ms", Kind::Float8, |step| Value::Float(step.took.as_secs_f64() * 1000.0)),
+    ("ms", Kind::Float8, |step| Value::rounded(step.took.as_secs_f64() * 1000.0)),
     ("detail", Kind::Text, |step| Value::text(&step.detail)),
 ]);
 
@@ -89,7 +91,7 @@ pub(crate) async fn execute(
 ) -> Result<Answer, ExecuteError> {
     Ok(match command {
         Command::Show(what) => Answer::Rows(show(what, &**operations)),
-        Command::Kill(which) => done(format!("KILL {}", operations.kill(by, which))),
+        Command::Kill(which) => kill(operations, by, which),
         Command::Enable(conn_id) => set_enabled(operations, by, conn_id, true)?,
         Command::Disable(conn_id) => set_enabled(operations, by, conn_id, false)?,
         Command::Check(conn_id) => Answer::Rows(CHECK.of(operations.check(by, conn_id).await?)),
@@ -112,6 +114,39 @@ pub(crate) async fn execute(
         }
         Command::Habit(habit) => habit.answer(),
     })
+}
+
+/// Ends sessions. Where there are none, it says whether the name is known: it may be mistyped.
+fn kill(operations: &SharedOperations, by: Operator, which: &Which) -> Answer {
+    let killed = operations.kill(by, which);
+    let notices = if killed == 0 { unknown(operations, which) } else { None };
+    Answer::Done { tag: format!("KILL {killed}"), notices: notices.into_iter().collect() }
+}
+
+/// What is to be said of a name that nothing has.
+fn unknown(operations: &SharedOperations, which: &Which) -> Option<String> {
+    match which {
+        Which::User(name) => {
+            // `*` stands for users by any name.
+            let is_known = operations
+                .users()
+                .iter()
+                .any(|user| user.name == *name || user.name == "*");
+            (!is_known).then(|| format!("there is no user \"{name}\": SHOW USERS lists them"))
+        }
+        Which::Connection(conn_id) => {
+            let is_known = operations
+                .connections()
+                .iter()
+                .any(|connection| connection.conn_id == *conn_id);
+            (!is_known).then(|| format!("no connection \"{conn_id}\" is known: SHOW CONNECTIONS lists them"))
+        }
+        Which::Session(id) => {
+            let hint = "SHOW SESSIONS lists those of now, and SHOW ERRORS what broke";
+            Some(format!("there is no session {id}, or it is ending: {hint}"))
+        }
+        Which::Address(_) | Which::All => None,
+    }
 }
 
 fn set_enabled(
@@ -138,7 +173,8 @@ fn reloaded(reloaded: Reloaded) -> Answer {
             .map(|key| format!("{} stays {} until a restart: the file has {}", key.key, key.old, key.new)),
     );
     if ended > 0 {
-        notices.push(format!("{ended} sessions have lost their right and end"));
+        let (have, end) = if ended == 1 { ("has", "ends") } else { ("have", "end") };
+        notices.push(format!("{} {have} lost the right to be here and {end}", count_of(ended, "session")));
     }
     notices.extend(warnings);
     Answer::Done { tag: "RELOAD".to_owned(), notices }
@@ -155,12 +191,14 @@ fn done(tag: String) -> Answer {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use super::*;
     use crate::config::LogLevel;
+    use crate::console::command::Show;
     use crate::operations::fake::Fake;
-    use crate::operations::{Channel, RestartKey, Which};
+    use crate::operations::{Channel, RestartKey};
 
     async fn answer(fake: &Arc<Fake>, command: &Command) -> Result<Answer, ExecuteError> {
         let by = Operator { name: "ops".to_owned(), from: None, channel: Channel::Console };
@@ -186,6 +224,36 @@ mod tests {
             assert_eq!(done, Answer::Done { tag: tag.to_owned(), notices: Vec::new() });
             assert_eq!(fake.actions.lock().last().unwrap(), action);
         }
+    }
+
+    #[tokio::test]
+    async fn a_kill_of_nobody_says_whether_the_name_is_known() {
+        let fake = Arc::new(Fake::of("known"));
+        fake.kills.store(0, Ordering::Relaxed);
+        let of = |which| {
+            let fake = Arc::clone(&fake);
+            async move { answer(&fake, &Command::Kill(which)).await.unwrap() }
+        };
+        let notice = |notice: &str| Answer::Done { tag: "KILL 0".to_owned(), notices: vec![notice.to_owned()] };
+        let silent = Answer::Done { tag: "KILL 0".to_owned(), notices: Vec::new() };
+        let unknown = notice("there is no user \"nobody\": SHOW USERS lists them");
+        assert_eq!(of(Which::User("nobody".to_owned())).await, unknown);
+        let unknown = notice("no connection \"nope\" is known: SHOW CONNECTIONS lists them");
+        assert_eq!(of(Which::Connection("nope".to_owned())).await, unknown);
+        for known in [Which::User("known".to_owned()), Which::Connection("known".to_owned()), Which::All] {
+            assert_eq!(of(known).await, silent);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_that_is_not_kept_is_said_to_be_in_the_log() {
+        let fake = Arc::new(Fake::of("x"));
+        let of = |id: &str| Command::Show(Show::Errors(Some(id.to_owned())));
+        let Answer::Rows(found) = answer(&fake, &of("x")).await.unwrap() else { panic!() };
+        assert_eq!((found.rows.len(), found.notices.len()), (1, 0));
+        let Answer::Rows(none) = answer(&fake, &of("y")).await.unwrap() else { panic!() };
+        assert_eq!(none.rows.len(), 0);
+        assert_eq!(none.notices, ["session y is not among the last 1,000 refusals and broken sessions: see the log"]);
     }
 
     #[tokio::test]
@@ -225,7 +293,9 @@ mod tests {
         let Answer::Done { tag, notices } = reloaded(of(vec![key], 2)) else { panic!() };
         assert_eq!((&*tag, notices.len()), ("RELOAD", 4));
         assert_eq!(notices[1], "listen.address stays a until a restart: the file has b");
-        assert_eq!(notices[2], "2 sessions have lost their right and end");
+        assert_eq!(notices[2], "2 sessions have lost the right to be here and end");
+        let Answer::Done { notices, .. } = reloaded(of(Vec::new(), 1)) else { panic!() };
+        assert_eq!(notices[1], "1 session has lost the right to be here and ends");
         let Answer::Done { notices, .. } = reloaded(of(Vec::new(), 0)) else { panic!() };
         assert_eq!(notices.len(), 2);
     }

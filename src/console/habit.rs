@@ -33,6 +33,7 @@ impl Habit {
                 return Answer::Done { tag: self.tag().to_owned(), notices: Vec::new() };
             }
         };
-        Answer::Rows(Rows { columns: self.columns().unwrap_or_default(), rows: vec![vec![value]] })
+        let columns = self.columns().unwrap_or_default();
+        Answer::Rows(Rows { columns, rows: vec![vec![value]], notices: Vec::new() })
     }
 }

@@ -19,7 +19,7 @@ const COMMANDS: [&str; 11] =
     ["SHOW", "KILL", "DISABLE", "ENABLE", "CHECK", "RELOAD", "REFRESH", "UNBAN", "DRAIN", "SHUTDOWN", "SET"];
 
 /// The tables, by the word behind SHOW.
-const SHOWS: [(&str, Show); 19] = [
+const SHOWS: [(&str, Show); 20] = [
     ("HELP", Show::Help),
     ("SESSIONS", Show::Sessions),
     ("CLIENTS", Show::Clients),
@@ -29,6 +29,7 @@ const SHOWS: [(&str, Show); 19] = [
     ("CREDENTIALS", Show::Credentials),
     ("STATS", Show::Stats),
     ("CONFIG", Show::Config),
+    ("LOG_LEVEL", Show::LogLevel),
     ("VERSION", Show::Version),
     ("BANS", Show::Bans),
     ("DRAIN", Show::Drain),
@@ -104,7 +105,7 @@ impl Statement<'_> {
             return Err(error.hint(hint).at(self.text, word.at));
         };
         Ok(Command::Show(match show {
-            Show::Errors(_) if !self.words.is_empty() => Show::Errors(Some(self.session_id()?)),
+            Show::Errors(_) if !self.words.is_empty() => Show::Errors(Some(self.session_id("")?)),
             show => show.clone(),
         }))
     }
@@ -128,28 +129,42 @@ impl Statement<'_> {
                 self.next();
                 Which::Address(self.address()?)
             }
-            _ => Which::Session(self.session_id()?),
+            _ => Which::Session(
+                self.session_id(" KILL USER, KILL CONNECTION, KILL ADDRESS and KILL ALL take other names.")?,
+            ),
         })
     }
 
-    /// The id of a session, behind SESSION or alone.
-    fn session_id(&mut self) -> Result<String, ConsoleError> {
+    /// The id of a session, alone or behind SESSION, or as the end of a message has it: `(session
+    /// abc123def456)`. `else_hint` ends the hint for what is no id.
+    fn session_id(&mut self, else_hint: &str) -> Result<String, ConsoleError> {
+        let is_pasted = self.is_symbol("(");
+        if is_pasted {
+            self.next();
+        }
         if self.words.len() > 1 && self.peek() == "SESSION" {
             self.next();
         }
         let (text, at) = (self.text, self.words.first().map(|word| word.at));
-        let id = self.name("the id of a session")?;
+        let name = self.name("the id of a session")?;
+        if is_pasted && self.is_symbol(")") {
+            self.next();
+        }
+        let id = name.trim().to_ascii_lowercase();
+        let id = id.strip_prefix("(session ").unwrap_or(&id);
+        let id = id.strip_suffix(')').unwrap_or(id);
         if id.len() == 12
             && id
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         {
-            return Ok(id);
+            return Ok(id.to_owned());
         }
-        let error = ConsoleError::value(format!("\"{}\" is not the id of a session", shown(&id)));
-        let hint = "Ids are in SHOW SESSIONS, in the log, and at the end of the proxy's messages. \
-                    KILL USER, KILL CONNECTION, KILL ADDRESS and KILL ALL take other names.";
-        Err(error.hint(hint).at(text, at.unwrap_or_default()))
+        let error = ConsoleError::value(format!("\"{}\" is not the id of a session", shown(&name)));
+        let hint = "Ids are in SHOW SESSIONS, in the log, and at the end of the proxy's messages.";
+        Err(error
+            .hint(format!("{hint}{else_hint}"))
+            .at(text, at.unwrap_or_default()))
     }
 
     /// A conn_id.

@@ -227,7 +227,10 @@ impl Console {
                 Err(error) => return Ok(Err(error)),
             };
             let (rows, done) = match answer {
-                Answer::Rows(Rows { rows, .. }) => (Progress::Rows(rows.into_iter()), None),
+                Answer::Rows(Rows { rows, notices, .. }) => {
+                    self.put_notices(&notices);
+                    (Progress::Rows(rows.into_iter()), None)
+                }
                 done @ Answer::Done { .. } => (Progress::Done, Some(done)),
             };
             // COMMIT has closed its own portal.
@@ -289,7 +292,8 @@ impl Console {
     /// Writes an answer as the simple protocol has it, all of it as text.
     async fn put_whole(&mut self, command: &Command, answer: Answer) -> Result<(), Ended> {
         match answer {
-            Answer::Rows(Rows { columns, rows }) => {
+            Answer::Rows(Rows { columns, rows, notices }) => {
+                self.put_notices(&notices);
                 message::put_row_description(&mut self.channel.out, &columns, |_| Format::Text);
                 for row in rows {
                     message::put_data_row(&mut self.channel.out, &columns, &row, |_| Format::Text);
@@ -298,13 +302,17 @@ impl Console {
                 message::put_command_complete(&mut self.channel.out, command.tag());
             }
             Answer::Done { tag, notices } => {
-                for notice in notices {
-                    message::put_notice(&mut self.channel.out, &notice);
-                }
+                self.put_notices(&notices);
                 message::put_command_complete(&mut self.channel.out, &tag);
             }
         }
         Ok(())
+    }
+
+    fn put_notices(&mut self, notices: &[String]) {
+        for notice in notices {
+            message::put_notice(&mut self.channel.out, notice);
+        }
     }
 
     /// Reports an error of the extended protocol: what comes up to the next Sync is dropped, a Flush

@@ -57,7 +57,7 @@ pub(crate) enum Which {
 impl Display for Which {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Session(id) => write!(f, "{id:?}"),
+            Self::Session(id) => f.write_str(id),
             Self::User(user) => write!(f, "USER {user:?}"),
             Self::Connection(conn_id) => write!(f, "CONNECTION {conn_id:?}"),
             Self::Address(address) => write!(f, "ADDRESS {address}"),

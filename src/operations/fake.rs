@@ -1,6 +1,7 @@
 //! A proxy that is not there, for tests of what operators are shown.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -17,12 +18,14 @@ pub(crate) struct Fake {
     pub(crate) text: String,
     /// The actions, in their order.
     pub(crate) actions: Mutex<Vec<String>>,
+    /// How many sessions each KILL ends.
+    pub(crate) kills: AtomicUsize,
 }
 
 impl Fake {
     /// A proxy whose every text is this one.
     pub(crate) fn of(text: &str) -> Self {
-        Self { text: text.to_owned(), actions: Mutex::default() }
+        Self { text: text.to_owned(), actions: Mutex::default(), kills: AtomicUsize::new(3) }
     }
 
     fn text(&self) -> String {
@@ -64,16 +67,22 @@ impl Operations for Fake {
             db_user: self.text(),
             database: self.text(),
             warehouse: Some(at()),
+            warehouse_local: Some(at()),
+            warehouse_tls: self.text(),
+            warehouse_connected: Some(moment()),
             host: self.text(),
             upstream_pid: u32::MAX,
             warehouse_session_id: self.text(),
             connected: moment(),
             ready: Some(moment()),
+            waiting: None,
             last_traffic: None,
             bytes_up: u64::MAX,
             bytes_down: 2,
         };
-        let new = SessionStatus { state: SessionState::Login, warehouse: None, ready: None, ..session.clone() };
+        let waiting = Some(Duration::from_micros(3_000_400));
+        let new =
+            SessionStatus { state: SessionState::Login, warehouse: None, ready: None, waiting, ..session.clone() };
         vec![session, new]
     }
 
@@ -115,6 +124,8 @@ impl Operations for Fake {
             source: "serverless",
             name: self.text(),
             user: self.text(),
+            conn_ids: vec![self.text(), self.text()],
+            role: self.text(),
             expires: Some(moment()),
             is_held: true,
             is_in_flight: false,
@@ -168,7 +179,10 @@ impl Operations for Fake {
         vec![CertificateStatus { which: self.text(), subject: self.text(), expires: moment() }]
     }
 
-    fn errors(&self, _of: Option<&str>) -> Vec<ErrorStatus> {
+    fn errors(&self, of: Option<&str>) -> Vec<ErrorStatus> {
+        if of.is_some_and(|id| id != self.text) {
+            return Vec::new();
+        }
         vec![ErrorStatus {
             at: moment(),
             session: self.text(),
@@ -228,7 +242,7 @@ impl Operations for Fake {
 
     fn kill(&self, _by: Operator, which: &Which) -> usize {
         self.note(format!("KILL {which:?}"));
-        3
+        self.kills.load(Ordering::Relaxed)
     }
 
     fn set_enabled(&self, _by: Operator, conn_id: &ConnId, enabled: bool) -> Result<(), ActionError> {

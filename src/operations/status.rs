@@ -68,6 +68,12 @@ pub(crate) struct SessionStatus {
     pub(crate) database: String,
     /// The address of the warehouse. `None`: it is not connected yet.
     pub(crate) warehouse: Option<SocketAddr>,
+    /// Our end of the connection to the warehouse.
+    pub(crate) warehouse_local: Option<SocketAddr>,
+    /// The TLS version and cipher towards the warehouse.
+    pub(crate) warehouse_tls: String,
+    /// When the warehouse answered by TCP. `None`: it has not.
+    pub(crate) warehouse_connected: Option<SystemTime>,
     /// The host of the warehouse by name.
     pub(crate) host: String,
     /// The warehouse's pid; 0 until it is known.
@@ -78,6 +84,8 @@ pub(crate) struct SessionStatus {
     pub(crate) connected: SystemTime,
     /// When the session was ready for queries. `None`: not yet.
     pub(crate) ready: Option<SystemTime>,
+    /// How long the client has waited to be served. `None`: it is served.
+    pub(crate) waiting: Option<Duration>,
     /// The last time that bytes were moved. `None`: none have been yet.
     pub(crate) last_traffic: Option<SystemTime>,
     /// The bytes from the client to the warehouse.
@@ -151,6 +159,10 @@ pub(crate) struct CredentialStatus {
     pub(crate) name: String,
     /// The database user, where it is one.
     pub(crate) user: String,
+    /// The connections that use it.
+    pub(crate) conn_ids: Vec<String>,
+    /// The role that it is fetched under. Empty: the base identity fetches it.
+    pub(crate) role: String,
     /// When it expires. `None`: never, or nothing is held.
     pub(crate) expires: Option<SystemTime>,
     /// Whether a value is held.

@@ -1,6 +1,7 @@
 //! What is known of a session.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -43,6 +44,8 @@ pub struct Facts {
     pub host: Box<str>,
     /// The address of the warehouse that the session is on. `None`: none yet.
     pub warehouse: Option<SocketAddr>,
+    /// Our side of the connection to the warehouse. `None`: there is none.
+    pub warehouse_side: Option<WarehouseSide>,
     /// The database at the warehouse.
     pub database: Box<str>,
     /// The `application_name` that the client sent, cut to [`MAX_TEXT`].
@@ -55,6 +58,17 @@ pub struct Facts {
     pub warehouse_session_id: Box<str>,
     /// How long each stage of the login has taken.
     pub timings: Timings,
+}
+
+/// Our side of a connection to a warehouse. Small, since every session keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct WarehouseSide {
+    /// Our address and port, as far as the system tells.
+    pub local: Option<SocketAddr>,
+    /// The TLS version and cipher. `None`: the handshake goes on.
+    pub tls: Option<Negotiated>,
+    /// The milliseconds from the session's accept until the warehouse had answered by TCP.
+    connected_after: u32,
 }
 
 /// How far a session has come.
@@ -100,12 +114,27 @@ impl Facts {
             db_user: Box::default(),
             host: Box::default(),
             warehouse: None,
+            warehouse_side: None,
             database: Box::default(),
             application_name: Box::default(),
             is_of_health_check: false,
             upstream_pid: 0,
             warehouse_session_id: Box::default(),
             timings: Timings::new(accepted),
+        }
+    }
+
+    /// When the warehouse had answered by TCP. `None`: it has not.
+    pub(crate) fn warehouse_connected(&self) -> Option<Instant> {
+        let side = self.warehouse_side?;
+        Some(self.accepted + Duration::from_millis(side.connected_after.into()))
+    }
+
+    /// How long the client has waited to be served. `None`: it is served.
+    pub(crate) fn waiting(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::LoggingIn | Stage::AwaitsCredential | Stage::AwaitsWarehouse => Some(self.accepted.elapsed()),
+            Stage::Relays(_) | Stage::Console(_) => None,
         }
     }
 
@@ -142,9 +171,22 @@ impl Facts {
                 self.stage = Stage::AwaitsWarehouse;
             }
             Event::Dial(Step::Begun) => self.timings.dial(),
-            Event::Dial(Step::Connected) => self.timings.enter(Some(LoginStage::Tls)),
-            Event::Dial(Step::Secured) => self.timings.enter(Some(LoginStage::UpstreamAuth)),
-            Event::Dial(Step::Failed(_)) => self.timings.enter(None),
+            Event::Dial(Step::Connected { local }) => {
+                let after = u32::try_from(self.accepted.elapsed().as_millis());
+                let connected_after = after.unwrap_or(u32::MAX);
+                self.warehouse_side = Some(WarehouseSide { local: *local, tls: None, connected_after });
+                self.timings.enter(Some(LoginStage::Tls));
+            }
+            Event::Dial(Step::Secured(tls)) => {
+                if let Some(side) = &mut self.warehouse_side {
+                    side.tls = Some(*tls);
+                }
+                self.timings.enter(Some(LoginStage::UpstreamAuth));
+            }
+            Event::Dial(Step::Failed(_)) => {
+                self.warehouse_side = None;
+                self.timings.enter(None);
+            }
             Event::Started(upstream) => {
                 self.upstream_pid = upstream.pid();
                 self.warehouse = Some(upstream.address);

@@ -48,7 +48,9 @@ fn refused(id: SessionId, facts: &Facts, error: &SessionError, errors: &Errors, 
     if error.kind() != Kind::Client
         && let Some(conn_id) = &facts.conn_id
     {
-        outcomes.failed(conn_id, &cause);
+        // Whoever reads it knows which connection it is about.
+        let about = format!("connection {conn_id}: ");
+        outcomes.failed(conn_id, cause.strip_prefix(&about).unwrap_or(&cause));
     }
     errors.keep(id, facts, error.sqlstate(), &cause);
 }

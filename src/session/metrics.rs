@@ -38,7 +38,7 @@ pub(super) fn record(metrics: &Metrics, facts: &Facts, event: &Event<'_>) {
         | Event::Admitted
         | Event::CredentialAwaited
         | Event::Dialled { .. }
-        | Event::Dial(Step::Begun | Step::Connected | Step::Secured)
+        | Event::Dial(Step::Begun | Step::Connected { .. } | Step::Secured(_))
         | Event::ConsoleOpened
         | Event::CredentialRefused(_)
         | Event::WarehouseMoved(_) => {}

@@ -51,6 +51,14 @@ pub struct Negotiated {
     cipher: Option<CipherSuite>,
 }
 
+impl Negotiated {
+    /// What the two sides of a session have agreed on.
+    fn of(session: &rustls::CommonState) -> Self {
+        let cipher = session.negotiated_cipher_suite();
+        Self { version: session.protocol_version(), cipher: cipher.map(|cipher| cipher.suite()) }
+    }
+}
+
 impl Display for Negotiated {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let version = match self.version {
@@ -94,8 +102,7 @@ impl ServerSide {
 
     /// The version and the cipher that were agreed on.
     pub(crate) fn negotiated(&self) -> Negotiated {
-        let cipher = self.side().negotiated_cipher_suite();
-        Negotiated { version: self.side().protocol_version(), cipher: cipher.map(|cipher| cipher.suite()) }
+        Negotiated::of(self.side())
     }
 
     /// The client's certificate, which the verifier of the configuration has accepted, and those
@@ -106,6 +113,11 @@ impl ServerSide {
 }
 
 impl ClientSide {
+    /// The version and the cipher that were agreed on.
+    pub(crate) fn negotiated(&self) -> Negotiated {
+        Negotiated::of(self.side())
+    }
+
     /// The server's certificate, in DER.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
         self.side()

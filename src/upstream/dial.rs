@@ -26,9 +26,9 @@ impl Route {
         let deadline = self.connect_deadline();
         let addresses = self.resolve(deadline).await?;
         let (address, socket) = self.reach(&addresses, deadline).await?;
-        on_step(Step::Connected);
+        on_step(Step::Connected { local: socket.local_addr().ok() });
         let secured = self.secure(socket, address).await?;
-        on_step(Step::Secured);
+        on_step(Step::Secured(secured.negotiated()));
         Ok((address, Wire::new(secured)))
     }
 

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use tokio::io::AsyncWriteExt;
 use tokio_postgres::Client;
 
 use crate::support::console::{Console, Row, psql};
 use crate::support::process::Proxy;
 use crate::support::secrets::Secrets;
-use crate::support::{PASSWORD, Setup, USER, World, assert_refused, connection, login_over, raw, refusal, verifier};
+use crate::support::{
+    PASSWORD, Setup, USER, World, assert_refused, connection, hostile, login_over, raw, refusal, verifier,
+};
 
 /// A running proxy, and the console of its operator.
 struct Operated {
@@ -81,7 +84,9 @@ async fn each_table_has_the_figures_of_what_was_done() {
         .unwrap();
     assert_eq!(refusal(&wrong).0, "28P01");
 
-    let sessions = operated.rows("SHOW SESSIONS").await;
+    let mut sessions = operated.rows("SHOW SESSIONS").await;
+    // The one that was refused may still be on its way out.
+    sessions.retain(|row| text(row, "state") != "login");
     let states: Vec<_> = sessions
         .iter()
         .map(|row| (text(row, "state"), text(row, "user"), text(row, "conn_id")))
@@ -113,6 +118,10 @@ async fn each_table_has_the_figures_of_what_was_done() {
             .all(|row| text(row, "type") == "S" && text(row, "user") == "IAMR:rs01")
     );
     assert_eq!(text(&servers[0], "remote_pid"), text(&sessions[1], "upstream_pid"));
+    assert!(text(&servers[0], "tls").starts_with("TLSv1.") && text(&servers[0], "local_addr") == "127.0.0.1");
+    assert_ne!(text(&servers[0], "local_port"), text(&servers[0], "port"));
+    let times = (text(of_idle, "connected"), text(&servers[0], "connect_time"), text(of_idle, "ready"));
+    assert!(times.0 <= times.1 && times.1 <= times.2, "{times:?}");
 
     let sales = operated.row("SHOW CONNECTIONS", "conn_id", "sales").await;
     assert_eq!((text(&sales, "sessions"), text(&sales, "enabled"), text(&sales, "origin")), ("2", "t", "file"));
@@ -126,9 +135,15 @@ async fn each_table_has_the_figures_of_what_was_done() {
         .row("SHOW CREDENTIALS", "source", "serverless")
         .await;
     assert_eq!((text(&login, "name"), text(&login, "user"), text(&login, "held")), ("analytics", "IAMR:rs01", "t"));
+    assert_eq!(
+        (text(&login, "conn_ids"), text(&login, "role")),
+        ("sales", "arn:aws:iam::123456789012:role/rs01"),
+        "other was never opened"
+    );
     assert!(!text(&login, "expires").is_empty() && text(&login, "in_flight") == "f");
     let role = operated.row("SHOW CREDENTIALS", "source", "role").await;
     assert_eq!(text(&role, "name"), "arn:aws:iam::123456789012:role/rs01");
+    assert_eq!((text(&role, "conn_ids"), text(&role, "role")), ("other, sales", ""));
 
     let cap = operated.row("SHOW LIMITS", "name", "max_sessions").await;
     assert_eq!(text(&cap, "used"), "2");
@@ -301,6 +316,7 @@ async fn the_level_of_the_log_is_set_until_the_next_reload() {
     assert_eq!(text(&operated.row("SHOW CONFIG", "key", "log.level").await, "value"), "info");
     operated.rows("SET log_level = debug").await;
     assert_eq!(text(&operated.row("SHOW CONFIG", "key", "log.level").await, "value"), "debug");
+    assert_eq!(text(&operated.rows("SHOW log_level").await[0], "log_level"), "debug");
     operated.session("sales").await;
     operated.proxy.wait_for_log("\"level\":\"DEBUG\"").await;
     let line = operated.proxy.wait_for_log("SET log_level = debug").await;
@@ -330,7 +346,36 @@ async fn an_error_is_found_by_the_id_that_psql_shows() {
     assert!(text(error, "cause").contains("GetCredentials"), "{error:?}");
     assert!(operated.rows("SHOW ERRORS nosuchid0000").await.is_empty());
     let shown = operated.row("SHOW CONNECTIONS", "conn_id", "denied").await;
+    assert!(text(&shown, "last_error").starts_with("no credential: "), "{shown:?}");
     assert!(text(&shown, "last_error").contains("GetCredentials") && !text(&shown, "last_error_at").is_empty());
+}
+
+/// Whoever looks for the reason of a client that times out is told how far it came, and by which
+/// limit.
+#[tokio::test]
+async fn clients_that_time_out_are_shown_with_how_far_they_came() {
+    let operated = Operated::with("[limits]\nstartup_timeout = \"3s\"\n").await;
+    let port = operated.proxy.port;
+    let ca = operated.world.sandbox.ca.pem();
+    let (mut silent, mut secured, mut asked) =
+        (raw::tcp(port).await, raw::tls(port, ca).await, raw::tls(port, ca).await);
+    asked.write_all(&hostile::demo()).await.unwrap();
+    raw::until_closed(&mut silent).await;
+    raw::until_closed(&mut secured).await;
+    raw::until_closed(&mut asked).await;
+    let mut causes: Vec<_> = operated
+        .rows("SHOW ERRORS")
+        .await
+        .iter()
+        .map(|row| text(row, "cause").to_owned())
+        .collect();
+    causes.sort();
+    let stalled = [
+        "TLS was there, and no startup message had come",
+        "the TLS handshake, or the startup message in clear, was not there or not whole",
+        "the client had not proved who it is",
+    ];
+    assert_eq!(causes, stalled.map(|stalled| format!("not logged in within limits.startup_timeout: {stalled}")));
 }
 
 /// What a client says of itself is harmless on the operator's terminal.
@@ -423,6 +468,10 @@ async fn kills_and_drains_are_answered_at_once_and_shown() {
     let mut operated = Operated::with("").await;
     let sessions = (operated.session("sales").await, operated.session("sales").await);
     assert_eq!(said(&operated, "KILL CONNECTION sales").await, "KILL 2\n");
+    let told = said(&operated, "KILL USER nobody").await;
+    assert!(told.contains("KILL 0\n") && told.contains("NOTICE:  there is no user \"nobody\""), "{told}");
+    let told = said(&operated, "SHOW ERRORS (session NOSUCHID0000)").await;
+    assert!(told.contains("NOTICE:  session nosuchid0000 is not among"), "{told}");
     assert!(sessions.0.simple_query("select 1").await.is_err() && sessions.1.simple_query("select 1").await.is_err());
     let killed = operated.row("SHOW ERRORS", "sqlstate", "57P01").await;
     assert_eq!((text(&killed, "user"), text(&killed, "cause")), (USER, "an operator ended the session"));

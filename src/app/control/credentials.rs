@@ -8,14 +8,20 @@ use crate::operations::{ActionError, CredentialStatus, Operator};
 
 /// Lists the credentials, without their secrets.
 pub(super) fn all(control: &Control) -> Vec<CredentialStatus> {
-    let states = control.logins().states().into_iter();
-    states
+    let live = control.live.load_full();
+    let mut specs: Vec<_> = live.config.connections.values().cloned().collect();
+    specs.extend(live.specs.held());
+    live.logins
+        .states(&specs)
+        .into_iter()
         .map(|of| {
             let source = of.origin;
             CredentialStatus {
                 source,
                 name: of.name,
                 user: of.user,
+                conn_ids: of.conn_ids,
+                role: of.role,
                 expires: of.expires,
                 is_held: of.is_held,
                 is_in_flight: of.is_in_flight,

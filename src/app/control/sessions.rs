@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Control;
 use crate::config::ConnId;
-use crate::operations::{Operator, SessionState, SessionStatus, Which};
+use crate::operations::{Operator, SessionState, SessionStatus, Which, count_of};
 use crate::relay::Activity;
 use crate::session::{SessionEntry, Stage};
 use crate::stop::Order;
@@ -18,7 +18,7 @@ pub(super) fn all(control: &Control) -> Vec<SessionStatus> {
 /// Ends the sessions that an operator names at once, and returns how many there were.
 pub(super) fn kill(control: &Control, by: &Operator, which: &Which) -> usize {
     let ended = control.shared.sessions.end(which, Order::Kill);
-    control.record_action(by, format!("KILL {which}"), format!("{ended} ended"));
+    control.record_action(by, format!("KILL {which}"), format!("{} ended", count_of(ended, "session")));
     ended
 }
 
@@ -39,6 +39,13 @@ fn status(control: &Control, entry: &SessionEntry) -> SessionStatus {
             .tls
             .map_or_else(String::new, |negotiated| negotiated.to_string()),
         warehouse: facts.warehouse,
+        warehouse_local: facts.warehouse_side.and_then(|side| side.local),
+        warehouse_tls: facts
+            .warehouse_side
+            .and_then(|side| side.tls)
+            .map_or_else(String::new, |negotiated| negotiated.to_string()),
+        warehouse_connected: facts.warehouse_connected().map(wall),
+        waiting: facts.waiting(),
         upstream_pid: facts.upstream_pid,
         connected: wall(facts.accepted),
         ready: facts.stage.ready_since().map(wall),

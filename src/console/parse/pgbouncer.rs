@@ -12,7 +12,7 @@ pub(super) fn show_instead(name: &str) -> Option<&'static str> {
         "DNS_HOSTS" | "DNS_ZONES" => "CHECK <conn_id> resolves the host of a connection and tells what it finds.",
         "PEERS" | "PEER_POOLS" => "Replicas are in SHOW FLEET.",
         "STATE" => "What the proxy is at is in SHOW DRAIN.",
-        "ALL" | "SETTINGS" | "LOG_LEVEL" => "Settings are in SHOW CONFIG.",
+        "ALL" | "SETTINGS" => "Settings are in SHOW CONFIG.",
         _ => return None,
     })
 }

@@ -21,6 +21,9 @@ fn every_command_is_read() {
     for (text, want) in [
         ("KILL 0a1b2c3d4e5f", Command::Kill(session())),
         ("kill session '0a1b2c3d4e5f'", Command::Kill(session())),
+        ("KILL 0A1B2C3D4E5F", Command::Kill(session())),
+        ("KILL (session 0a1b2c3d4e5f)", Command::Kill(session())),
+        ("KILL '(session 0a1b2c3d4e5f)'", Command::Kill(session())),
         ("KILL USER ann", Command::Kill(Which::User("ann".to_owned()))),
         ("KILL USER \"Ann O'Hara\"", Command::Kill(Which::User("Ann O'Hara".to_owned()))),
         ("KILL USER all", Command::Kill(Which::User("all".to_owned()))),
@@ -41,6 +44,7 @@ fn every_command_is_read() {
         ("SET log_level = debug", Command::SetLogLevel(LogLevel::Debug)),
         ("set LOG_LEVEL to 'TRACE'", Command::SetLogLevel(LogLevel::Trace)),
         ("SHOW ERRORS 0a1b2c3d4e5f", Command::Show(Show::Errors(Some("0a1b2c3d4e5f".to_owned())))),
+        ("SHOW ERRORS (session 0A1B2C3D4E5F)", Command::Show(Show::Errors(Some("0a1b2c3d4e5f".to_owned())))),
         ("SHOW ERRORS SESSION 0a1b2c3d4e5f", Command::Show(Show::Errors(Some("0a1b2c3d4e5f".to_owned())))),
     ] {
         assert_eq!(one(text), want, "{text}");
@@ -111,7 +115,8 @@ fn an_error_names_the_place_and_the_way_on() {
         ("SHOW ERRORS $1", "0A000", "Write the value into the command."),
         ("KILL", "42601", "Expected the id of a session. SHOW HELP lists the commands."),
         ("KILL ''", "42601", "Expected the id of a session. SHOW HELP lists the commands."),
-        ("KILL sales", "22023", ""),
+        ("KILL sales", "22023", "Ids are in SHOW SESSIONS, in the log, and at the end of the proxy's messages. KILL"),
+        ("SHOW ERRORS (session 0a1b2c3d4e5f) x", "42601", HELP),
         ("KILL USER", "42601", "Expected a user. SHOW HELP lists the commands."),
         ("KILL ALL ALL", "42601", HELP),
         ("KILL ADDRESS sales", "22023", ""),
@@ -134,6 +139,9 @@ fn an_error_names_the_place_and_the_way_on() {
         assert_eq!(error.sqlstate(), sqlstate, "{text}: {error:?}");
         assert!(error.hint_text().starts_with(hint), "{text}: {error:?}");
     }
+    let error = parse("SHOW ERRORS sales").unwrap_err();
+    assert_eq!(error.sqlstate(), "22023");
+    assert!(!error.hint_text().contains("KILL"), "{error:?}");
     let long = format!("KILL USER {}", "x".repeat(MAX_NAME + 1));
     assert_eq!(parse(&long).unwrap_err().sqlstate(), "22023");
     assert_eq!(parse(" ; -- nothing").unwrap(), []);

@@ -1,4 +1,4 @@
-//! `SHOW CONFIG`
+//! `SHOW CONFIG`, and `SHOW LOG_LEVEL`.
 
 use crate::console::answer::{Kind, Value};
 use crate::console::show::Table;
@@ -12,3 +12,13 @@ pub(super) const CONFIG: Table<SettingStatus> = Table(&[
     ("changeable", Kind::Text, |setting| Value::text(if setting.reloads { "yes" } else { "no" })),
     ("at_restart", Kind::Text, |setting| Value::text_or_null(setting.at_restart.as_ref())),
 ]);
+
+/// The level of the log, which SET changes.
+pub(super) const LOG_LEVEL: Table<String> = Table(&[("log_level", Kind::Text, |level| Value::text(level))]);
+
+/// The level in force, out of all settings.
+pub(super) fn log_level(settings: Vec<SettingStatus>) -> String {
+    let mut settings = settings.into_iter();
+    let level = settings.find(|setting| setting.key == "log.level");
+    level.map(|level| level.value).unwrap_or_default()
+}

@@ -17,8 +17,8 @@ pub(super) const CONNECTIONS: Table<ConnectionStatus> = Table(&[
     ("identity", Kind::Text, |of| Value::text(of.identity)),
     ("sessions", Kind::Int8, |of| Value::count(of.sessions)),
     ("max_sessions", Kind::Int8, |of| Value::count(of.max_sessions)),
+    ("description", Kind::Text, |of| Value::text(&of.description)),
     ("last_login", Kind::Timestamptz, |of| Value::time_or_null(of.last_login)),
     ("last_error_at", Kind::Timestamptz, |of| Value::time_or_null(of.last_error.as_ref().map(|(at, _)| *at))),
     ("last_error", Kind::Text, |of| Value::text_or_null(of.last_error.as_ref().map(|(_, why)| why))),
-    ("description", Kind::Text, |of| Value::text(&of.description)),
 ]);

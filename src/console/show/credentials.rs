@@ -9,6 +9,8 @@ pub(super) const CREDENTIALS: Table<CredentialStatus> = Table(&[
     ("source", Kind::Text, |of| Value::text(of.source)),
     ("name", Kind::Text, |of| Value::text(&of.name)),
     ("user", Kind::Text, |of| Value::text(&of.user)),
+    ("conn_ids", Kind::Text, |of| Value::text(of.conn_ids.join(", "))),
+    ("role", Kind::Text, |of| Value::text(&of.role)),
     ("held", Kind::Bool, |of| Value::Bool(of.is_held)),
     ("expires", Kind::Timestamptz, |of| Value::time_or_null(of.expires)),
     ("in_flight", Kind::Bool, |of| Value::Bool(of.is_in_flight)),

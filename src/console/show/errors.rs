@@ -1,6 +1,6 @@
 //! `SHOW ERRORS` and `ACTIONS`: what happened last, the newest first.
 
-use crate::console::answer::{Kind, Value};
+use crate::console::answer::{Kind, Rows, Value};
 use crate::console::show::Table;
 use crate::operations::{ActionStatus, ErrorStatus};
 
@@ -14,6 +14,17 @@ pub(super) const ERRORS: Table<ErrorStatus> = Table(&[
     ("sqlstate", Kind::Text, |error| Value::text(&error.sqlstate)),
     ("cause", Kind::Text, |error| Value::text(&error.cause)),
 ]);
+
+/// The rows of `SHOW ERRORS`; `of` is the session that was asked for. Where none is kept of it, that
+/// says little: there may have been a thousand since, or the session ended without a fault.
+pub(super) fn rows(errors: Vec<ErrorStatus>, of: Option<&str>) -> Rows {
+    let mut rows = ERRORS.of(errors);
+    if let Some(id) = of.filter(|_| rows.rows.is_empty()) {
+        let told = format!("session {id} is not among the last 1,000 refusals and broken sessions: see the log");
+        rows.notices.push(told);
+    }
+    rows
+}
 
 /// `SHOW ACTIONS`: what operators did.
 pub(super) const ACTIONS: Table<ActionStatus> = Table(&[

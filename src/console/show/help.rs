@@ -27,6 +27,7 @@ const COMMANDS: &[Help] = &[
     ("SHOW CREDENTIALS", "the credentials that are held or being fetched"),
     ("SHOW STATS", "sums since the start"),
     ("SHOW CONFIG", "the settings in force"),
+    ("SHOW LOG_LEVEL", "the level of the log in force"),
     ("SHOW VERSION", "the version, the start and the configuration's hash"),
     ("SHOW BANS", "who is kept away for wrong passwords"),
     ("SHOW DRAIN", "how far a drain has come"),

@@ -40,6 +40,8 @@ pub(super) const CLIENTS: Table<SessionStatus> = Table(&[
     ("local_addr", Kind::Text, |session| Value::text(session.listener.ip())),
     ("local_port", Kind::Int8, |session| Value::int(session.listener.port())),
     ("connect_time", Kind::Timestamptz, |session| Value::Time(session.connected)),
+    ("wait", Kind::Int8, |session| Value::int(session.waiting.unwrap_or_default().as_secs())),
+    ("wait_us", Kind::Int8, |session| Value::int(session.waiting.unwrap_or_default().subsec_micros())),
     ("ptr", Kind::Text, |session| Value::text(&session.id)),
     ("link", Kind::Text, |session| match session.warehouse {
         Some(_) => Value::text(&session.id),
@@ -66,9 +68,17 @@ pub(super) const SERVERS: Table<SessionStatus> = Table(&[
             .warehouse
             .map_or(Value::Null, |at| Value::int(at.port()))
     }),
+    ("local_addr", Kind::Text, |session| Value::text_or_null(session.warehouse_local.map(|at| at.ip()))),
+    ("local_port", Kind::Int8, |session| {
+        session
+            .warehouse_local
+            .map_or(Value::Null, |at| Value::int(at.port()))
+    }),
+    ("connect_time", Kind::Timestamptz, |session| Value::time_or_null(session.warehouse_connected)),
     ("ptr", Kind::Text, |session| Value::text(&session.id)),
     ("link", Kind::Text, |session| Value::text(&session.id)),
     ("remote_pid", Kind::Int8, |session| Value::int(session.upstream_pid)),
+    ("tls", Kind::Text, |session| Value::text(&session.warehouse_tls)),
     ("application_name", Kind::Text, |session| Value::text(&session.application_name)),
     ("session", Kind::Text, |session| Value::text(&session.id)),
     ("session_state", Kind::Text, |session| Value::text(state(session))),

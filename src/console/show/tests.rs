@@ -14,6 +14,7 @@ pub(in crate::console) fn tables() -> Vec<(&'static str, Show)> {
         ("CREDENTIALS", Show::Credentials),
         ("STATS", Show::Stats),
         ("CONFIG", Show::Config),
+        ("LOG_LEVEL", Show::LogLevel),
         ("VERSION", Show::Version),
         ("BANS", Show::Bans),
         ("DRAIN", Show::Drain),
@@ -76,6 +77,9 @@ fn the_two_sides_of_a_session_are_joined_by_ptr_and_link() {
     assert_eq!(value(&clients, 1, "link"), Value::text(""));
     assert_eq!(value(&clients, 0, "state"), Value::text("active"));
     assert_eq!(value(&clients, 1, "state"), Value::text("waiting"));
+    let waits = |row| (value(&clients, row, "wait"), value(&clients, row, "wait_us"));
+    assert_eq!((waits(0), waits(1)), ((Value::Int(0), Value::Int(0)), (Value::Int(3), Value::Int(400))));
+    assert_eq!(value(&servers, 0, "local_port"), Value::Int(5439));
     assert_eq!(value(&servers, 0, "remote_pid"), Value::Int(4_294_967_295));
     assert_eq!(value(&clients, 0, "bytes_up"), Value::Int(i64::MAX));
 }
