@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, interval, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -41,8 +41,8 @@ pub(super) enum Asked {
 enum Stage {
     /// Clients are served.
     Serving,
-    /// Readiness is off, and clients are still served.
-    Delaying,
+    /// Readiness is off, and clients are still served, until `until`.
+    Delaying { until: Instant },
     /// New clients are refused, and sessions end as they fall idle; all of them at `until`.
     Draining { until: Instant },
     /// No session is left but consoles.
@@ -109,10 +109,11 @@ impl Drain {
     pub(super) fn progress(&self) -> DrainProgress {
         let (state, left) = match self.stage() {
             Stage::Serving => (DrainState::Serving, None),
-            Stage::Delaying => (DrainState::Delaying, None),
-            Stage::Draining { until } => (DrainState::Draining, Some(until.saturating_duration_since(Instant::now()))),
+            Stage::Delaying { until } => (DrainState::Delaying, Some(until + self.live.load().drain_timeout)),
+            Stage::Draining { until } => (DrainState::Draining, Some(until)),
             Stage::Drained | Stage::Over => (DrainState::Drained, None),
         };
+        let left = left.map(|until| until.saturating_duration_since(Instant::now()));
         let (sessions, busy) = self.shared.sessions.count_busy();
         DrainProgress { state, sessions, busy, left }
     }
@@ -124,7 +125,9 @@ impl Drain {
     pub(super) fn readiness(&self) -> Result<(), String> {
         match self.stage() {
             Stage::Serving => Ok(()),
-            Stage::Delaying => Err("draining: clients are served for a little longer (limits.drain_delay)".to_owned()),
+            Stage::Delaying { .. } => {
+                Err("draining: clients are served for a little longer (limits.drain_delay)".to_owned())
+            }
             Stage::Draining { .. } => Err("draining: new clients are refused".to_owned()),
             Stage::Drained | Stage::Over => Err("drained: no client is served".to_owned()),
         }
@@ -133,11 +136,18 @@ impl Drain {
     /// Goes through the stages as they are asked for. The one task of the drain runs this.
     pub(super) async fn run(&self) {
         self.asked(Asked::Drain).await;
-        self.enter(Stage::Delaying);
         let sessions = &self.shared.sessions;
         let Live { drain_delay, .. } = **self.live.load();
+        let until = Instant::now() + drain_delay;
+        self.enter(Stage::Delaying { until });
         info!(sessions = sessions.count(), drain_delay_ms = millis(drain_delay), "draining");
-        self.unless_aborted(sleep(drain_delay)).await;
+        let delayed = async {
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = self.report() => {}
+            }
+        };
+        self.unless_aborted(delayed).await;
         if *self.asked.borrow() >= Asked::Shutdown {
             self.close().await;
         }
@@ -210,7 +220,10 @@ impl Drain {
     fn stage(&self) -> Stage {
         let stage = *self.stage.borrow();
         let is_asked_for = *self.asked.borrow() > Asked::Nothing;
-        if is_asked_for { stage.max(Stage::Delaying) } else { stage }
+        match stage {
+            Stage::Serving if is_asked_for => Stage::Delaying { until: Instant::now() + self.live.load().drain_delay },
+            stage => stage,
+        }
     }
 
     fn enter(&self, stage: Stage) {

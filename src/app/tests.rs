@@ -1,5 +1,7 @@
 //! A configuration that is swapped while clients connect, and their sessions from outside.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use parking_lot::Mutex;
@@ -424,6 +426,13 @@ async fn a_drain_goes_on_without_who_asked_and_serves_clients_for_its_delay() {
     assert_eq!(admitted, Answer::Admitted);
     let progress = operations.drain_progress();
     assert_eq!((progress.state, progress.sessions, progress.busy), (DrainState::Delaying, 1, 1));
+    // The delay, and drain_timeout after it.
+    assert!(
+        progress
+            .left
+            .is_some_and(|left| left > Duration::from_secs(3600)),
+        "{progress:?}"
+    );
     assert!(operations.drain(ops()).now_or_never().is_none());
     rig.end().await;
 }

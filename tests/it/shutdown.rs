@@ -152,10 +152,15 @@ async fn a_connection_that_says_nothing_does_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn the_drain_delay_still_lets_clients_in() {
-    let (world, mut proxy) = start("[limits]\ndrain_delay = \"5s\"\n").await;
+    let (world, mut proxy) = start("[limits]\ndrain_delay = \"7s\"\n").await;
     proxy.signal("TERM").await;
     proxy.wait_for_log("\"draining\"").await;
     session(&world, &proxy).await;
+    let line = proxy.wait_for_log("\"still draining\"").await;
+    let (_, left) = line.split_once("\"left_ms\":").unwrap();
+    let left = left.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    let left: u64 = left.parse().unwrap();
+    assert!((20_000..27_500).contains(&left), "of the delay 2 s at most, and all of drain_timeout: {line}");
     assert_eq!(proxy.exit_code().await, Some(0));
 }
 
