@@ -47,6 +47,46 @@ pub(crate) trait Observer: Send + Sync {
     fn clock_is_off(&self, _what: &str) {}
 }
 
+/// Two observers of the same calls.
+struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn calling(&self, call: &Call) {
+        self.0.calling(call);
+        self.1.calling(call);
+    }
+
+    fn failing(&self, call: &Call, error: &AwsError) {
+        self.0.failing(call, error);
+        self.1.failing(call, error);
+    }
+
+    fn called(&self, call: &Call, took: Duration, outcome: Result<(), &AwsError>) {
+        self.0.called(call, took, outcome);
+        self.1.called(call, took, outcome);
+    }
+
+    fn cut_off(&self, call: &Call) {
+        self.0.cut_off(call);
+        self.1.cut_off(call);
+    }
+
+    fn noted(&self, call: &Call, what: &str) {
+        self.0.noted(call, what);
+        self.1.noted(call, what);
+    }
+
+    fn token_read(&self, file: &Path, took: Duration, outcome: Result<(), &io::Error>) {
+        self.0.token_read(file, took, outcome);
+        self.1.token_read(file, took, outcome);
+    }
+
+    fn clock_is_off(&self, what: &str) {
+        self.0.clock_is_off(what);
+        self.1.clock_is_off(what);
+    }
+}
+
 /// Makes every call to AWS: bounded in number and time, tried again where that helps, and reported
 /// to an observer. All who call share it.
 pub(crate) struct Calls {
@@ -99,8 +139,12 @@ impl Calls {
     }
 
     /// Makes calls by the same base, with a gate of their own and `flight` as the deadline, and
-    /// reports them to this observer instead.
+    /// reports them to this observer too.
     pub(crate) fn observed_by(&self, flight: Duration, observer: Arc<dyn Observer>) -> Self {
+        let observer: Arc<dyn Observer> = match &self.observer {
+            Some(first) => Arc::new(Both(Arc::clone(first), observer)),
+            None => observer,
+        };
         Self { observer: Some(observer), ..self.with_own_gate(flight) }
     }
 

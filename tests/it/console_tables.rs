@@ -285,6 +285,10 @@ async fn check_proves_the_steps_and_names_the_first_that_fails() {
     assert!(steps.iter().all(|step| text(step, "ok") == "t"), "{steps:?}");
     let names: Vec<_> = steps.iter().map(|step| text(step, "step")).collect();
     assert_eq!((names[0], names.last().unwrap()), ("config", &"login dev"));
+    let calls = |stats: &[Row]| -> u64 { text(&stats[0], "aws_calls").parse().unwrap() };
+    let before = calls(&operated.rows("SHOW STATS").await);
+    operated.rows("CHECK sales").await;
+    assert!(calls(&operated.rows("SHOW STATS").await) > before, "its calls to AWS are counted");
     let steps = operated.rows("CHECK broken").await;
     let failed = steps.last().unwrap();
     assert_eq!(text(failed, "ok"), "f");
@@ -299,7 +303,7 @@ async fn check_proves_the_steps_and_names_the_first_that_fails() {
         .iter()
         .map(|row| text(row, "outcome").to_owned())
         .collect();
-    assert_eq!(outcomes[2], "ok");
+    assert_eq!(outcomes[2..4], ["ok", "ok"]);
     assert!(outcomes[1].starts_with("failed at GetCredentials"), "{outcomes:?}");
     assert!(
         !operated
