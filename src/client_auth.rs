@@ -52,7 +52,9 @@ pub(crate) async fn verify(
     };
     let verification = verify_password(client, accounts, &account, attempt).await?;
     let principal = conclude(user, account, verification)?;
-    debug!(user = principal.user.as_str(), slot = principal.verifier_index, "proved");
+    // From 1, as the metric counts them.
+    let slot = principal.verifier_index.map(|index| index + 1);
+    debug!(user = principal.user.as_str(), slot, "proved");
     Ok(principal)
 }
 

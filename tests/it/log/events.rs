@@ -257,8 +257,20 @@ async fn real_lines_are_as_they_are_documented_and_the_examples_are_like_them() 
     assert_eq!((&started["log_level"], &started["max_handshakes"]), (&"info".into(), &100.into()));
     let certificates = started["certificates"].as_str().unwrap();
     assert!(certificates.starts_with("listener \"") && certificates.contains("\" ends "), "{started}");
-    for number in ["pid", "connections", "users", "max_sessions", "open_files", "open_files_hard", "drain_timeout_ms"] {
+    for number in [
+        "pid",
+        "connections",
+        "users",
+        "max_sessions",
+        "open_files",
+        "open_files_hard",
+        "drain_timeout_ms",
+        "ban_time_ms",
+    ] {
         assert!(started[number].as_u64().is_some_and(|number| number > 0), "{number}: {started}");
+    }
+    for number in ["drain_delay_ms", "ban_after", "ban_window_ms"] {
+        assert!(started[number].is_u64(), "{number}: {started}");
     }
     assert!(of(&events, "stopped")["secs"].is_u64());
     let totals = of(&events, "totals");
