@@ -23,7 +23,7 @@ const ABSENT: &str =
 /// The keys of `[admin]`: the HTTP addresses, and who may use the console.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// The address of the status page, `/status.json`, `/metrics`, the probes and the actions.
+    /// The address of `/status.json`, `/metrics`, the probes and the actions.
     /// `None`: off.
     pub address: Option<SocketAddr>,
     /// The address of the probes and `/metrics` alone, without a token. `None`: off.
