@@ -425,7 +425,7 @@ async fn a_drain_goes_on_without_who_asked_and_serves_clients_for_its_delay() {
     let (_client, admitted) = rig.log_in("pw").await;
     assert_eq!(admitted, Answer::Admitted);
     let progress = operations.drain_progress();
-    assert_eq!((progress.state, progress.sessions, progress.busy), (DrainState::Delaying, 1, 1));
+    assert_eq!((progress.state, progress.sessions, progress.busy), (DrainState::Delaying, 1, 0));
     // The delay, and drain_timeout after it.
     assert!(
         progress
