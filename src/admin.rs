@@ -143,6 +143,9 @@ async fn accept(
             Ok((stream, peer)) => {
                 let place = places.take(peer.ip());
                 connections.spawn(connection::serve(stream, peer.ip(), Arc::clone(&handler), place));
+                // The connection that made room for it is closed before the next one is accepted:
+                // a storm of connections takes no more descriptors than there are places.
+                places.room().await;
             }
             Err(error) => {
                 let kind = LineKind {

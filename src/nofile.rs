@@ -5,8 +5,9 @@ use tracing::{info, warn};
 use crate::config::Limits;
 
 /// The files that are open besides sessions and handshakes: listeners, epoll, AWS connections, log,
-/// cancel requests; and those of consoles and of the handshakes that are kept for them, 16 each.
-const RESERVE: u64 = 256 + 32;
+/// cancel requests; those of consoles and of the handshakes that are kept for them, 16 each; and the
+/// connections to the two admin addresses, 64 places each and one that makes room.
+const RESERVE: u64 = 256 + 32 + 130;
 
 /// The files that a session needs: two sockets.
 const FILES_PER_SESSION: u64 = 2;
@@ -63,10 +64,10 @@ mod tests {
     #[test]
     fn two_files_a_session_and_some_to_spare() {
         for (limit, max_handshakes, expected) in [
-            (1024, 2000, (342, 51)),
-            (20_000, 2000, (9356, 1000)),
-            (20_000, 10, (9851, 10)),
-            (1 << 20, 2000, (523_144, 2000)),
+            (1024, 2000, (277, 51)),
+            (20_000, 2000, (9291, 1000)),
+            (20_000, 10, (9786, 10)),
+            (1 << 20, 2000, (523_079, 2000)),
             (10, 2000, (1, 1)),
         ] {
             assert_eq!(fitting(limit, max_handshakes), expected, "{limit}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::answer::{self, Answer, JSON};
 use super::json::ToJson;
@@ -16,6 +16,10 @@ use crate::operations::{Channel, DrainProgress, DrainState, Operator, SharedOper
 
 /// The longest time from one line about a drain to the next.
 const NEXT_LINE: Duration = Duration::from_secs(5);
+
+/// The longest wait for a reload, which may wait for the one before it. The command `reload` waits
+/// for 300 s.
+const LONGEST_RELOAD: Duration = Duration::from_secs(280);
 
 /// How often is looked whether there is something new to tell about a drain; a look walks all
 /// sessions.
@@ -30,18 +34,21 @@ pub(super) enum Ending {
     Shutdown,
 }
 
-/// Reloads, and answers what came of it. A client that leaves does not stop it. It takes as long as
-/// it takes: values may be waited for.
+/// Reloads, and answers what came of it. A client that leaves does not stop it. Values may be waited
+/// for, and so may the reload before it.
 pub(super) async fn reload(operations: &SharedOperations, from: IpAddr, progress: &watch::Sender<Progress>) -> Answer {
     progress.send_replace(Progress::Action);
     let (operations, by) = (Arc::clone(operations), operator(from));
     let reloading = tokio::spawn(async move { operations.reload(by).await });
-    let reloaded = reloading.await;
+    let reloaded = timeout(LONGEST_RELOAD, reloading).await;
     progress.send_replace(Progress::Answer);
     match reloaded {
-        Ok(Ok(reloaded)) => answer::whole(StatusCode::OK, JSON, reloaded.to_json()),
-        Ok(Err(refused)) => answer::whole(StatusCode::UNPROCESSABLE_ENTITY, JSON, refused.to_json()),
-        Err(_panicked) => answer::line(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+        Ok(Ok(Ok(reloaded))) => answer::whole(StatusCode::OK, JSON, reloaded.to_json()),
+        Ok(Ok(Err(refused))) => answer::whole(StatusCode::UNPROCESSABLE_ENTITY, JSON, refused.to_json()),
+        Ok(Err(_panicked)) => answer::line(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+        Err(_elapsed) => {
+            answer::line(StatusCode::GATEWAY_TIMEOUT, "the reload goes on: the log tells what comes of it")
+        }
     }
 }
 

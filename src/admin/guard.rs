@@ -28,11 +28,26 @@ pub(super) enum Denied {
     TokenWrong,
 }
 
+/// What a request that is allowed has shown of who sends it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Caller {
+    /// The request has no token, or may have had a wrong one that it does not need.
+    Unproven,
+    /// The request has the token.
+    Proven,
+}
+
 /// Decides about a request that comes from this address.
 ///
 /// # Errors
 /// See [`Denied`].
-pub(super) fn check(face: Face, needs: Needs, head: &Parts, from: IpAddr, access: &AdminAccess) -> Result<(), Denied> {
+pub(super) fn check(
+    face: Face,
+    needs: Needs,
+    head: &Parts,
+    from: IpAddr,
+    access: &AdminAccess,
+) -> Result<Caller, Denied> {
     let meant = match meant(head) {
         Ok(meant) => meant,
         Err(BadHost::Origin) => return Err(Denied::Origin),
@@ -49,10 +64,11 @@ pub(super) fn check(face: Face, needs: Needs, head: &Parts, from: IpAddr, access
         Meant::Name(_) | Meant::Address => {}
     }
     match (needs, verdict) {
-        (Needs::Nothing, _) | (_, TokenVerdict::Right) => Ok(()),
+        (_, TokenVerdict::Right) => Ok(Caller::Proven),
+        (Needs::Nothing, _) => Ok(Caller::Unproven),
         // A token that is sent has to be right, wherever it comes from.
         (_, TokenVerdict::Wrong) => Err(Denied::TokenWrong),
-        (Needs::TokenOffLoopback, _) if is_of_this_host(from, &head.headers) => Ok(()),
+        (Needs::TokenOffLoopback, _) if is_of_this_host(from, &head.headers) => Ok(Caller::Unproven),
         (_, TokenVerdict::Missing) => Err(Denied::TokenMissing),
         (_, TokenVerdict::NotConfigured) => Err(Denied::NoTokenConfigured),
         (_, TokenVerdict::Unread) => Err(Denied::TokenUnread),
@@ -113,7 +129,7 @@ mod tests {
         from: &str,
         headers: &[(&str, &str)],
     ) -> Result<(), Denied> {
-        check(face, needs, &head(headers), from.parse().unwrap(), access)
+        check(face, needs, &head(headers), from.parse().unwrap(), access).map(drop)
     }
 
     #[test]

@@ -80,15 +80,16 @@ impl Handler {
         let Some(operations) = self.operations.get() else { return while_starting(route) };
         // Before the route is judged: a page of another site learns nothing at all.
         let needs = route.map_or(super::route::Needs::Nothing, |route| route.needs(self.face));
-        if let Err(denied) = guard::check(self.face, needs, &head, from, &operations.admin_access()) {
-            return self.refuse(denied, from);
-        }
+        let caller = match guard::check(self.face, needs, &head, from, &operations.admin_access()) {
+            Ok(caller) => caller,
+            Err(denied) => return self.refuse(denied, from),
+        };
         let route = match route {
             Ok(route) => route,
             Err(NoRoute::NotFound) => return answer::line(StatusCode::NOT_FOUND, "not found"),
             Err(NoRoute::Method(allowed)) => return answer::not_allowed(allowed),
         };
-        if route.is_heavy() && !place.keep() {
+        if route.is_heavy() && !place.keep(caller) {
             return answer::busy("too many requests at once");
         }
         match route {

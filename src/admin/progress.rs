@@ -5,8 +5,10 @@
 pub(super) enum Progress {
     /// The head has not been read. hyper watches the time.
     Head,
-    /// The answer is being made or sent.
+    /// The answer is being made, or its last line is being sent.
     Answer,
-    /// What was asked for is being done, and takes as long as it takes.
+    /// An answer of so many bytes is being sent.
+    Sending(u64),
+    /// What was asked for is being done, within a time of its own.
     Action,
 }

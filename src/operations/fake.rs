@@ -40,6 +40,9 @@ impl Fake {
 /// The token of its admin address.
 pub(crate) const TOKEN: &str = "a-token-of-a-fake";
 
+/// The text of a proxy whose reloads do not end.
+pub(crate) const HANGS: &str = "hangs";
+
 /// A moment, 2001-09-09 01:46:40 UTC.
 pub(crate) fn moment() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)
@@ -226,6 +229,9 @@ impl Operations for Fake {
 
     fn reload(&self, _by: Operator) -> BoxFuture<'_, Result<Reloaded, ReloadRefused>> {
         self.note("RELOAD".to_owned());
+        if self.text == HANGS {
+            return std::future::pending().boxed();
+        }
         let problems = vec!["p:1: k: one".to_owned(), "p:2: k: other".to_owned()];
         std::future::ready(Err(ReloadRefused { problems })).boxed()
     }
