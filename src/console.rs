@@ -5,6 +5,7 @@
 //! session's.
 
 pub(crate) use self::serve::Console;
+pub(crate) use self::tables::Tables;
 
 mod answer;
 mod channel;
@@ -18,6 +19,7 @@ mod prepared;
 mod role;
 mod serve;
 mod show;
+mod tables;
 mod text;
 mod token;
 mod value;

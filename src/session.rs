@@ -186,7 +186,8 @@ async fn log_in(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Bo
         Ok(Admitted::Console { user, permit }) => {
             session.happened(&Event::ConsoleOpened);
             login.judge_again();
-            let console = Console::new(client.wire, user, client.peer.address.ip(), Arc::clone(&operations));
+            let (address, tables) = (client.peer.address.ip(), Arc::clone(&shared.tables));
+            let console = Console::new(client.wire, &user, address, Arc::clone(&operations), tables);
             return Some(Ready::Console { console: Box::new(console), permit });
         }
         Ok(Admitted::Warehouse { principal, spec, permit }) => {

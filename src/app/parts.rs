@@ -49,6 +49,7 @@ pub(super) fn shared(
         disabled: Disabled::default(),
         outcomes,
         errors,
+        tables: Arc::default(),
         cancels: Arc::default(),
         paths: Paths::new(Arc::clone(&network.look_up)),
         repeats: Arc::clone(repeats),

@@ -21,6 +21,8 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Vec<Value>>,
     /// What an operator is told besides the table.
     pub(crate) notices: Vec<String>,
+    /// About how many bytes the rows take.
+    pub(crate) bytes: usize,
 }
 
 /// A column of a table.
@@ -30,6 +32,15 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     /// The type of its values.
     pub(crate) kind: Kind,
+}
+
+impl Rows {
+    /// A table of these rows, each with a value for each column, and no notices.
+    pub(super) fn new(columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Self {
+        let values = rows.iter().flatten().map(Value::bytes).sum::<usize>();
+        let bytes = values + rows.len() * size_of::<Vec<Value>>();
+        Self { columns, rows, notices: Vec::new(), bytes }
+    }
 }
 
 /// The type of a column, by PostgreSQL's names.
@@ -57,6 +68,15 @@ impl Value {
     /// A text.
     pub(super) fn text(text: impl Display) -> Self {
         Self::Text(text.to_string())
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Text(text) => text.len(),
+                Self::Null | Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::Time(_) => 0,
+            }
     }
 
     /// A text, or null.

@@ -1,11 +1,14 @@
 //! Does what a command says, and makes its answer.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::answer::{Answer, Column, Kind, Value};
 use super::command::Command;
 use super::error::ConsoleError;
-use super::show::{self, Table, show};
+use super::show::{self, Table};
+use super::tables::Tables;
 use crate::config::ConnId;
 use crate::operations::{
     ActionError, CheckedStep, Operator, ReloadRefused, Reloaded, SharedOperations, Which, count_of,
@@ -20,6 +23,9 @@ pub(crate) enum ExecuteError {
     /// The configuration has problems, and the one in force stays.
     #[error("the configuration is not usable, and nothing has changed")]
     Reload(ReloadRefused),
+    /// The table was not made: the system gave no thread, or making it has failed.
+    #[error("internal error")]
+    NotMade,
 }
 
 impl ExecuteError {
@@ -29,13 +35,14 @@ impl ExecuteError {
             Self::Action(ActionError::NoSuchConnection(_)) => "42704",
             Self::Action(ActionError::UnderWay(_)) => "55006",
             Self::Reload(_) => "F0000",
+            Self::NotMade => "XX000",
         }
     }
 
     /// The DETAIL of the error: each problem of a configuration in a line of its own.
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
-            Self::Action(_) => None,
+            Self::Action(_) | Self::NotMade => None,
             Self::Reload(refused) => Some(refused.problems.join("\n")),
         }
     }
@@ -78,19 +85,22 @@ pub(super) fn columns(command: &Command) -> Option<Vec<Column>> {
     }
 }
 
-/// Does what a command says.
+/// Does what a command says. A table is made when it is the turn of this operator's.
 ///
 /// A drain is begun, not waited for: the console stays, and `SHOW DRAIN` tells how far it has come.
 ///
 /// # Errors
 /// See [`ExecuteError`].
 pub(crate) async fn execute(
-    operations: &SharedOperations,
+    (operations, tables): (&SharedOperations, &Tables),
     by: Operator,
     command: &Command,
 ) -> Result<Answer, ExecuteError> {
     Ok(match command {
-        Command::Show(what) => Answer::Rows(show(what, &**operations)),
+        Command::Show(what) => {
+            let made = tables.make(&Arc::from(by.name), what, operations).await;
+            Answer::Rows(made.map_err(|_unfinished| ExecuteError::NotMade)?)
+        }
         Command::Kill(which) => kill(operations, by, which),
         Command::Enable(conn_id) => set_enabled(operations, by, conn_id, true)?,
         Command::Disable(conn_id) => set_enabled(operations, by, conn_id, false)?,
@@ -190,7 +200,6 @@ fn done(tag: String) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
@@ -203,7 +212,7 @@ mod tests {
     async fn answer(fake: &Arc<Fake>, command: &Command) -> Result<Answer, ExecuteError> {
         let by = Operator { name: "ops".to_owned(), from: None, channel: Channel::Console };
         let operations: SharedOperations = Arc::<Fake>::clone(fake);
-        tokio::time::timeout(Duration::from_secs(5), execute(&operations, by, command))
+        tokio::time::timeout(Duration::from_secs(5), execute((&operations, &Tables::default()), by, command))
             .await
             .unwrap()
     }

@@ -33,7 +33,6 @@ impl Habit {
                 return Answer::Done { tag: self.tag().to_owned(), notices: Vec::new() };
             }
         };
-        let columns = self.columns().unwrap_or_default();
-        Answer::Rows(Rows { columns, rows: vec![vec![value]], notices: Vec::new() })
+        Answer::Rows(Rows::new(self.columns().unwrap_or_default(), vec![vec![value]]))
     }
 }

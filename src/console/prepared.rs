@@ -9,12 +9,13 @@ use super::error::ConsoleError;
 use super::execute::columns;
 use super::message::Object;
 use super::parse::parse;
+use super::tables::Room;
 use super::value::Format;
 
 /// Most prepared statements of one client; drivers keep about a hundred.
 const MAX_STATEMENTS: usize = 256;
 
-/// Most portals of one client, since each may hold a table of thousands of rows.
+/// Most portals of one client. Each may hold a table, which takes its room of all consoles'.
 const MAX_PORTALS: usize = 4;
 
 /// Longest name of a statement or portal, in bytes.
@@ -32,7 +33,6 @@ pub(super) struct Prepared {
 }
 
 /// A statement that is about to be done, is being done or has been done.
-#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Portal {
     /// The command; `None`: the text was empty.
     pub(super) command: Option<Command>,
@@ -43,13 +43,13 @@ pub(super) struct Portal {
 }
 
 /// How far a portal has come.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(super) enum Progress {
     /// Nothing has been done.
     #[default]
     New,
     /// The command is done, and these rows are yet to be sent.
-    Rows(vec::IntoIter<Vec<Value>>),
+    Rows { rows: vec::IntoIter<Vec<Value>>, _room: Room },
     /// The command is done, and its answer is sent.
     Done,
 }
@@ -188,17 +188,6 @@ impl Portal {
             [] => Format::Text,
             [all] => all,
             _ => self.formats.get(column).copied().unwrap_or_default(),
-        }
-    }
-}
-
-/// Whether two portals have come as far; for tests.
-impl PartialEq for Progress {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::New, Self::New) | (Self::Done, Self::Done) => true,
-            (Self::Rows(these), Self::Rows(those)) => these.as_slice() == those.as_slice(),
-            _ => false,
         }
     }
 }

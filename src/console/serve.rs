@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::panic::resume_unwind;
 use std::pin::pin;
+use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::time::sleep;
 
 use super::SERVER_VERSION;
@@ -16,6 +18,7 @@ use super::message::{self, Asked, Object};
 use super::parse::parse;
 use super::prepared::{Prepared, Progress};
 use super::role::permit;
+use super::tables::{Room, Tables};
 use super::value::Format;
 use crate::operations::{Channel as Way, Operator, SharedOperations};
 use crate::relay::{Activity, Meter, Relayed, SessionLimits};
@@ -29,17 +32,24 @@ pub(crate) struct Console {
     prepared: Prepared,
     /// A message has failed: what comes up to the next Sync is dropped.
     is_skipping: bool,
-    user: String,
+    user: Arc<str>,
     address: IpAddr,
     operations: SharedOperations,
+    tables: Arc<Tables>,
 }
 
 impl Console {
     /// Makes a console of a client that has proved to be `user`, who may use it from there. The
     /// client is yet to be greeted.
-    pub(crate) fn new(wire: Wire, user: String, address: IpAddr, operations: SharedOperations) -> Self {
-        let channel = Channel::new(wire);
-        Self { channel, prepared: Prepared::default(), is_skipping: false, user, address, operations }
+    pub(crate) fn new(
+        wire: Wire,
+        user: &str,
+        address: IpAddr,
+        operations: SharedOperations,
+        tables: Arc<Tables>,
+    ) -> Self {
+        let (channel, prepared, user) = (Channel::new(wire), Prepared::default(), user.into());
+        Self { channel, prepared, is_skipping: false, user, address, operations, tables }
     }
 
     /// Serves the client until it leaves, or has to. `id` is the session's, for the last message.
@@ -158,7 +168,7 @@ impl Console {
                 for command in commands {
                     let answer = self.perform(&command).await?;
                     match answer {
-                        Ok(answer) => self.put_whole(&command, answer).await?,
+                        Ok((answer, _room)) => self.put_whole(&command, answer).await?,
                         Err(error) => {
                             self.channel.put_error(&error);
                             break;
@@ -227,11 +237,11 @@ impl Console {
                 Err(error) => return Ok(Err(error)),
             };
             let (rows, done) = match answer {
-                Answer::Rows(Rows { rows, notices, .. }) => {
+                (Answer::Rows(Rows { rows, notices, .. }), Some(room)) => {
                     self.put_notices(&notices);
-                    (Progress::Rows(rows.into_iter()), None)
+                    (Progress::Rows { rows: rows.into_iter(), _room: room }, None)
                 }
-                done @ Answer::Done { .. } => (Progress::Done, Some(done)),
+                (done, _) => (Progress::Done, Some(done)),
             };
             // COMMIT has closed its own portal.
             if let Ok(portal) = self.prepared.portal(name) {
@@ -246,7 +256,7 @@ impl Console {
         let columns = portal.columns().unwrap_or_default();
         let mut sent = 0;
         while let Ok(portal) = self.prepared.portal(name) {
-            let Progress::Rows(rows) = &mut portal.progress else {
+            let Progress::Rows { rows, .. } = &mut portal.progress else {
                 return Ok(Err(ConsoleError::new("55000", format!("portal \"{name}\" cannot be run anymore"))));
             };
             if max_rows > 0 && sent == max_rows && !rows.as_slice().is_empty() {
@@ -263,8 +273,8 @@ impl Console {
     }
 
     /// Has a command done, if the user still may. The client is watched for leaving meanwhile; what
-    /// has begun goes on without it.
-    async fn perform(&mut self, command: &Command) -> Result<Result<Answer, ConsoleError>, Ended> {
+    /// has begun goes on without it. A table comes with its room.
+    async fn perform(&mut self, command: &Command) -> Result<Result<(Answer, Option<Room>), ConsoleError>, Ended> {
         // Asked each time: a reload may have taken the right, and need not know of consoles.
         let rights = self.operations.console_rights(&self.user, self.address);
         let rights = rights.ok_or_else(Ended::revoked)?;
@@ -276,23 +286,33 @@ impl Console {
         {
             return Ok(Err(error));
         }
-        let by = Operator { name: self.user.clone(), from: Some(self.address), channel: Way::Console };
-        let (command, operations) = (command.clone(), self.operations.clone());
-        let doing = tokio::spawn(async move { execute(&operations, by, &command).await });
-        tokio::select! {
+        let by = Operator { name: self.user.to_string(), from: Some(self.address), channel: Way::Console };
+        let is_question = matches!(command, Command::Show(_));
+        let (command, operations, tables) = (command.clone(), self.operations.clone(), Arc::clone(&self.tables));
+        let doing = async move { execute((&operations, &tables), by, &command).await };
+        // A question is given up with its client, for it would go on waiting for its turn.
+        let doing = if is_question { doing.map(Ok).left_future() } else { tokio::spawn(doing).right_future() };
+        let answer = tokio::select! {
             done = doing => match done.map_err(tokio::task::JoinError::try_into_panic) {
-                Ok(answer) => Ok(answer.map_err(ConsoleError::from)),
+                Ok(answer) => answer.map_err(ConsoleError::from),
                 Err(Ok(panic)) => resume_unwind(panic),
-                Err(Err(_cancelled)) => Ok(Err(ConsoleError::internal())),
+                Err(Err(_cancelled)) => Err(ConsoleError::internal()),
             },
-            gone = self.channel.gone() => Err(gone),
-        }
+            gone = self.channel.gone() => return Err(gone),
+        };
+        Ok(answer.and_then(|answer| {
+            let room = match &answer {
+                Answer::Rows(rows) => Some(self.tables.hold(&self.user, rows)?),
+                Answer::Done { .. } => None,
+            };
+            Ok((answer, room))
+        }))
     }
 
     /// Writes an answer as the simple protocol has it, all of it as text.
     async fn put_whole(&mut self, command: &Command, answer: Answer) -> Result<(), Ended> {
         match answer {
-            Answer::Rows(Rows { columns, rows, notices }) => {
+            Answer::Rows(Rows { columns, rows, notices, .. }) => {
                 self.put_notices(&notices);
                 message::put_row_description(&mut self.channel.out, &columns, |_| Format::Text);
                 for row in rows {

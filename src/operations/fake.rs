@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -20,12 +21,15 @@ pub(crate) struct Fake {
     pub(crate) actions: Mutex<Vec<String>>,
     /// How many sessions each KILL ends.
     pub(crate) kills: AtomicUsize,
+    /// The threads that asked for the version.
+    pub(crate) asked_by: Mutex<Vec<ThreadId>>,
 }
 
 impl Fake {
     /// A proxy whose every text is this one.
     pub(crate) fn of(text: &str) -> Self {
-        Self { text: text.to_owned(), actions: Mutex::default(), kills: AtomicUsize::new(3) }
+        let (text, kills) = (text.to_owned(), AtomicUsize::new(3));
+        Self { text, actions: Mutex::default(), kills, asked_by: Mutex::default() }
     }
 
     fn text(&self) -> String {
@@ -54,6 +58,7 @@ fn at() -> SocketAddr {
 
 impl Operations for Fake {
     fn version(&self) -> VersionStatus {
+        self.asked_by.lock().push(thread::current().id());
         VersionStatus { version: "0.0.0", started: moment(), config_hash: self.text() }
     }
 

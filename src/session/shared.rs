@@ -8,6 +8,7 @@ use super::errors::Errors;
 use super::outcomes::Outcomes;
 use super::registry::Sessions;
 use crate::cancel::CancelKeys;
+use crate::console::Tables;
 use crate::limits::bans::Bans;
 use crate::limits::caps::Caps;
 use crate::limits::handshakes::Handshakes;
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) outcomes: Arc<Outcomes>,
     /// The last refusals and broken sessions; the registry keeps them.
     pub(crate) errors: Arc<Errors>,
+    /// The turns and the room of the tables that consoles ask for.
+    pub(crate) tables: Arc<Tables>,
     /// The keys of live sessions, and counts of wrong ones; a session's key is forgotten when it is
     /// dropped.
     pub(crate) cancels: Arc<CancelKeys>,

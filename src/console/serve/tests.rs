@@ -22,6 +22,7 @@ struct Client {
     stop: Arc<Stop>,
     served: JoinHandle<Relayed>,
     fake: Arc<Fake>,
+    tables: Arc<Tables>,
 }
 
 /// A message of the console's: its type and body.
@@ -33,7 +34,8 @@ impl Client {
         let (stream, theirs) = tokio::io::duplex(holds);
         let (stop, fake) = (Arc::<Stop>::default(), Arc::new(Fake::of("x\x1b[2J")));
         let operations: SharedOperations = Arc::<Fake>::clone(&fake);
-        let console = Console::new(Wire::new(Box::new(Io(theirs))), "ops".to_owned(), ADDRESS, operations);
+        let tables = Arc::<Tables>::default();
+        let console = Console::new(Wire::new(Box::new(Io(theirs))), "ops", ADDRESS, operations, Arc::clone(&tables));
         let heard = Arc::clone(&stop);
         let served = tokio::spawn(async move {
             let meter = Meter::new(tokio::time::Instant::now());
@@ -41,7 +43,7 @@ impl Client {
                 .run((&heard, &meter), &limits, SessionId::random())
                 .await
         });
-        let mut client = Self { stream, stop, served, fake };
+        let mut client = Self { stream, stop, served, fake, tables };
         let greeting = client.until(b'Z').await;
         let tags: Vec<u8> = greeting.iter().map(|(tag, _)| *tag).collect();
         assert!(tags.starts_with(b"RS") && tags.ends_with(b"SKZ"), "{tags:?}");
@@ -285,6 +287,53 @@ async fn statements_and_portals_are_bounded() {
     assert_eq!(sqlstate(&client.sync(&[(b'P', &long)]).await), "42601");
     let long = ["x".repeat(300).as_bytes(), b"\0SHOW HELP\0\0\0"].concat();
     assert_eq!(sqlstate(&client.sync(&[(b'P', &long)]).await), "22023");
+}
+
+/// All of the room is another table's, which the same user has not read.
+#[tokio::test]
+async fn a_table_without_room_is_an_error_and_a_portal_keeps_its_room_until_it_is_closed() {
+    let mut client = Client::usual().await;
+    let ops: Arc<str> = "ops".into();
+    let mut rows = Rows::new(Vec::new(), Vec::new());
+    rows.bytes = usize::MAX / 4;
+    let room = client.tables.hold(&ops, &rows).unwrap();
+    let told = client.query("SHOW HELP").await;
+    assert_eq!((tags(&told), &*sqlstate(&told)), ("EZ".to_owned(), "54000"));
+    drop(room);
+    client.query("BEGIN").await;
+    let told = client
+        .sync(&[(b'P', b"\0SHOW HELP\0\0\0"), (b'B', b"c\0\0\0\0\0\0\0\0"), (b'E', b"c\0\0\0\0\x01")])
+        .await;
+    assert_eq!(tags(&told), "12DsZ");
+    assert!(client.tables.hold(&ops, &rows).is_err());
+    client.query("COMMIT").await;
+    assert!(client.tables.hold(&ops, &rows).is_ok());
+}
+
+/// The client's thread and the tables' own go on meanwhile.
+#[tokio::test]
+async fn a_table_is_made_by_a_thread_of_its_own() {
+    let mut client = Client::usual().await;
+    let turn = client.tables.turn("other").await;
+    client.send(&[(b'Q', b"SHOW VERSION\0")]).await;
+    {
+        let mut waiting = Box::pin(client.until(b'Z'));
+        for _ in 0..100 {
+            assert!(futures_util::poll!(&mut waiting).is_pending(), "there is one turn for all");
+            tokio::task::yield_now().await;
+        }
+        drop(turn);
+        assert!(tags(&waiting.await).starts_with("TD"));
+    }
+    let here = std::thread::current().id();
+    assert!(
+        client
+            .fake
+            .asked_by
+            .lock()
+            .iter()
+            .all(|thread| *thread != here)
+    );
 }
 
 #[tokio::test]

@@ -18,6 +18,6 @@ impl<T> Table<T> {
     /// Makes a row of each status.
     pub(in crate::console) fn of(&self, statuses: impl IntoIterator<Item = T>) -> Rows {
         let row = |status: T| self.0.iter().map(|(_, _, value)| value(&status)).collect();
-        Rows { columns: self.columns(), rows: statuses.into_iter().map(row).collect(), notices: Vec::new() }
+        Rows::new(self.columns(), statuses.into_iter().map(row).collect())
     }
 }
