@@ -97,7 +97,7 @@ pub(super) async fn live(
         balancers: config.listen.proxy_protocol_from.clone(),
         accounts,
         specs: specs(&config, &logins, clock, control, before),
-        routes: routes_over(&config, *probes, &shared.paths)?,
+        routes: routes_over(&config, *probes, &shared.paths, before)?,
         limits: ClientLimits::new(&config.limits, &config.admin),
         relay: Arc::new(relay),
         startup_timeout: config.limits.startup_timeout,
@@ -209,20 +209,21 @@ fn admin_access(config: &Config, before: Option<&Live>) -> AdminAccess {
 /// # Errors
 /// `ClientTls` of [`AppError`].
 pub(crate) fn routes(config: &Config, network: &Network) -> Result<Routes, AppError> {
-    routes_over(config, network.probes, &Paths::new(Arc::clone(&network.look_up)))
+    routes_over(config, network.probes, &Paths::new(Arc::clone(&network.look_up)), None)
 }
 
 /// How warehouses are reached, whichever connection they belong to. `paths` is what is known of the
-/// ways to them already.
+/// ways to them already; TLS goes on as it was `before` where it trusts the same roots.
 ///
 /// # Errors
 /// `ClientTls` of [`AppError`].
-fn routes_over(config: &Config, probes: Probes, paths: &Arc<Paths>) -> Result<Routes, AppError> {
+fn routes_over(config: &Config, probes: Probes, paths: &Arc<Paths>, before: Option<&Live>) -> Result<Routes, AppError> {
     let of_their_own = config
         .connections
         .values()
         .filter_map(|spec| spec.ca.as_ref());
-    let tls = ClientTls::new(of_their_own.chain([&config.upstream.ca]))?;
+    let known = before.map(|before| &before.routes.tls);
+    let tls = ClientTls::new(of_their_own.chain([&config.upstream.ca]), known)?;
     let timeouts = Arc::new(Timeouts {
         connect: config.upstream.connect_timeout,
         tls: config.upstream.tls_timeout,

@@ -290,8 +290,16 @@ async fn a_refused_reload_tells_every_problem_and_changes_nothing() {
     let refused = rig.reload(&text).await.unwrap_err();
     assert_eq!(refused.problems.len(), 2, "{refused}");
     assert!(refused.problems[0].starts_with("proxy.toml:"), "{refused}");
-    let empty = rig.reload("").await.unwrap_err();
-    assert_eq!(empty.problems, ["there are no connections and no users: taken for a file that is not yet written"]);
+    // Files that are cut off: at their beginning, and between two tables.
+    let whole = rig.text("[aws]", "[aws]");
+    let (no_users, _) = whole.split_once("[users.ann]").unwrap();
+    let no_connections = whole.split_once("[connections").unwrap().0.to_owned()
+        + "[users.ann]\npassword = \"env:PW\"\nconnections = []\n";
+    for (cut, lost) in [("", "users"), (no_users, "users"), (&no_connections, "connections")] {
+        let empty = rig.reload(cut).await.unwrap_err();
+        let told = format!("there are no {lost} any more: taken for a file that is not yet written");
+        assert_eq!(empty.problems, [told]);
+    }
     assert!(Arc::ptr_eq(&before, &rig.app.acceptor.live.load_full()));
     assert_eq!(rig.log_in("pw").await.1, Answer::Admitted);
     rig.end().await;

@@ -190,16 +190,15 @@ impl Accounts {
     }
 
     /// Replaces all users below the path of `users."*"` by those of a new listing, and gives back
-    /// the names that have another password than before, or are new.
+    /// the names that have another password than before, or are new. Names with an entry of their
+    /// own are kept too: the next configuration may take that entry away.
     ///
     /// # Errors
     /// See [`AccountsError`]; then the users of before stay.
     pub(crate) async fn relist(&self, listing: Listing) -> Result<Vec<String>, AccountsError> {
         let Some(listed) = self.listed() else { return Ok(Vec::new()) };
-        let others = listing
-            .into_iter()
-            .filter(|(name, _)| !self.own.contains_key(name));
-        let renewed = listed.renew(others, &self.derivations).await?;
+        let mut renewed = listed.renew(listing, &self.derivations).await?;
+        renewed.retain(|name| !self.own.contains_key(name));
         self.recount();
         Ok(renewed)
     }
@@ -221,8 +220,9 @@ impl Accounts {
             }
         }
         let Some(listed) = self.listed() else { return };
-        let odd = listed
-            .all()
+        let odd = self
+            .verifiers_of_listed(listed)
+            .iter()
             .filter(|verifiers| self.oddity(verifiers, listed.any.rights.method).is_some())
             .count();
         if odd > 0 {
@@ -385,10 +385,16 @@ impl Accounts {
                     None => seen.is_any_unread = true,
                 }
             }
-            let listed = self.listed().into_iter().flat_map(Listed::all);
+            let listed = self.listed().into_iter();
+            let listed = listed.flat_map(|listed| self.verifiers_of_listed(listed));
             seen.iterations
                 .extend(listed.map(|verifiers| verifiers.iterations));
             seen
         });
+    }
+
+    /// The verifiers of those below the path whom no entry of their own hides.
+    fn verifiers_of_listed(&self, listed: &Listed) -> Vec<Arc<Verifiers>> {
+        listed.verifiers(|name| !self.own.contains_key(name))
     }
 }

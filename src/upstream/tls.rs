@@ -18,7 +18,14 @@ const AWS_ROOTS: &str = include_str!("../../certs/aws-roots.pem");
 
 /// The TLS configurations of warehouses: one, and with it one store of TLS sessions, for each set
 /// of roots.
-pub(crate) struct ClientTls(HashMap<Ca, Arc<ClientConfig>>);
+pub(crate) struct ClientTls(HashMap<Ca, Trusted>);
+
+/// A set of roots, and the TLS configuration that trusts it.
+#[derive(Clone)]
+struct Trusted {
+    roots: Arc<RootCertStore>,
+    config: Arc<ClientConfig>,
+}
 
 /// The ways in which roots cannot be used.
 #[derive(Debug, Error)]
@@ -40,27 +47,47 @@ pub enum ClientTlsError {
 }
 
 impl ClientTls {
-    /// Loads every set of roots in `wanted`.
+    /// Loads every set of roots in `wanted`. One that is as it was `before` keeps its TLS sessions.
     ///
     /// # Errors
     /// See [`ClientTlsError`].
-    pub(crate) fn new<'a>(wanted: impl Iterator<Item = &'a Ca>) -> Result<Self, ClientTlsError> {
-        let mut configs = HashMap::new();
+    pub(crate) fn new<'a>(wanted: impl Iterator<Item = &'a Ca>, before: Option<&Self>) -> Result<Self, ClientTlsError> {
+        let mut all = HashMap::new();
         for ca in wanted {
-            if !configs.contains_key(ca) {
-                configs.insert(ca.clone(), Arc::new(config(roots(ca)?)?));
+            if !all.contains_key(ca) {
+                let known = before.and_then(|before| before.0.get(ca));
+                all.insert(ca.clone(), Trusted::new(ca, known)?);
             }
         }
-        Ok(Self(configs))
+        Ok(Self(all))
     }
 
     /// The configuration for a set of roots. `None`: it was not among those that were loaded.
     pub(crate) fn get(&self, ca: &Ca) -> Option<Arc<ClientConfig>> {
-        self.0.get(ca).cloned()
+        self.0.get(ca).map(|trusted| Arc::clone(&trusted.config))
     }
 }
 
-fn config(roots: RootCertStore) -> Result<ClientConfig, ClientTlsError> {
+impl Trusted {
+    /// Loads a set of roots, or goes on with `known`, which was loaded from the same place, if it
+    /// is still the same.
+    fn new(ca: &Ca, known: Option<&Self>) -> Result<Self, ClientTlsError> {
+        match (ca, known) {
+            // The text of a file is part of its `Ca`.
+            (Ca::Aws | Ca::File { .. }, Some(known)) => Ok(known.clone()),
+            _ => {
+                let roots = roots(ca)?;
+                if let Some(known) = known.filter(|known| known.roots.roots == roots.roots) {
+                    return Ok(known.clone());
+                }
+                let roots = Arc::new(roots);
+                Ok(Self { config: Arc::new(config(Arc::clone(&roots))?), roots })
+            }
+        }
+    }
+}
+
+fn config(roots: Arc<RootCertStore>) -> Result<ClientConfig, ClientTlsError> {
     Ok(ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()
         .map_err(ClientTlsError::Settings)?
@@ -132,8 +159,27 @@ mod tests {
 
     #[test]
     fn one_configuration_serves_all_connections_with_the_same_roots() {
-        let tls = ClientTls::new([&Ca::Aws, &Ca::Aws].into_iter()).unwrap();
+        let tls = ClientTls::new([&Ca::Aws, &Ca::Aws].into_iter(), None).unwrap();
         assert!(Arc::ptr_eq(&tls.get(&Ca::Aws).unwrap(), &tls.get(&Ca::Aws).unwrap()));
         assert!(tls.get(&Ca::System).is_none());
+    }
+
+    /// Reviewed in issue 13: each reload began with new stores, so that no TLS session was resumed
+    /// and old roots lived as long as the sessions that were made with them.
+    #[test]
+    fn a_reload_goes_on_with_roots_that_are_the_same() {
+        let pem = |certificates: usize| {
+            let all: Vec<_> = AWS_ROOTS
+                .split_inclusive("-----END CERTIFICATE-----\n")
+                .collect();
+            Ca::File { path: "ca.pem".into(), pem: all[..certificates].concat().into() }
+        };
+        let (kept, changed) = (pem(1), pem(2));
+        let before = ClientTls::new([&Ca::Aws, &Ca::System, &kept].into_iter(), None).unwrap();
+        let after = ClientTls::new([&Ca::Aws, &Ca::System, &kept, &changed].into_iter(), Some(&before)).unwrap();
+        for ca in [&Ca::Aws, &Ca::System, &kept] {
+            assert!(Arc::ptr_eq(&before.get(ca).unwrap(), &after.get(ca).unwrap()), "{ca:?}");
+        }
+        assert!(!Arc::ptr_eq(&before.get(&kept).unwrap(), &after.get(&changed).unwrap()));
     }
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use redshift_sandbox::aws::{Fault, Times};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
@@ -438,26 +439,36 @@ async fn the_level_of_the_log_follows_the_configuration() {
     running.proxy.wait_for_log("\"opening\"").await;
 }
 
-#[tokio::test]
-async fn sessions_on_items_that_are_gone_end_within_the_refresh() {
-    const TABLE: &str = "lava.demo.connections";
+const TABLE: &str = "lava.demo.connections";
+
+/// A world with lava's table, which is still empty.
+async fn with_table() -> World {
     let config = format!(
         "[specs]\ndynamodb_table = \"{TABLE}\"\nrefresh = \"2s\"\nconn_ids = [\"bi-*\"]\n\
          roles = [\"arn:aws:iam::123456789012:role/rs*\"]\nparameter_prefix = \"/lava/demo/\"\n\
          hosts = [\"localhost\"]\n"
     );
     let world = World::start(&Setup { config, ..Setup::default() }).await;
+    world.sandbox.aws.put_table(TABLE);
+    world
+}
+
+/// An item for the warehouse at this port, opened by this role.
+fn item(conn_id: &str, port: u16, enabled: bool, role: &str) -> serde_json::Value {
+    serde_json::json!({
+        "conn_id": {"S": conn_id}, "type": {"S": "redshift-serverless"}, "enabled": {"BOOL": enabled},
+        "host": {"S": "localhost"}, "port": {"N": port.to_string()}, "database": {"S": "dev"},
+        "workgroup": {"S": "analytics"}, "role_arn": {"S": format!("arn:aws:iam::123456789012:role/{role}")},
+        "external_id": {"S": "/lava/demo/rs01-external-id"},
+    })
+}
+
+#[tokio::test]
+async fn sessions_on_items_that_are_gone_end_within_the_refresh() {
+    let world = with_table().await;
     let port = world.sandbox.warehouse.address().port();
-    let item = |conn_id: &str, enabled: bool, role: &str| {
-        serde_json::json!({
-            "conn_id": {"S": conn_id}, "type": {"S": "redshift-serverless"}, "enabled": {"BOOL": enabled},
-            "host": {"S": "localhost"}, "port": {"N": port.to_string()}, "database": {"S": "dev"},
-            "workgroup": {"S": "analytics"}, "role_arn": {"S": format!("arn:aws:iam::123456789012:role/{role}")},
-            "external_id": {"S": "/lava/demo/rs01-external-id"},
-        })
-    };
+    let item = |conn_id: &str, enabled: bool, role: &str| item(conn_id, port, enabled, role);
     let aws = &world.sandbox.aws;
-    aws.put_table(TABLE);
     for conn_id in ["bi-deleted", "bi-off", "bi-moved", "bi-kept"] {
         aws.put_item(TABLE, item(conn_id, true, "rs01"));
     }
@@ -478,4 +489,37 @@ async fn sessions_on_items_that_are_gone_end_within_the_refresh() {
     let took = since.elapsed();
     assert!(took < Duration::from_secs(3), "{took:?}");
     assert_eq!(query(&mut kept.stream, "select 'here'").await, "here");
+}
+
+/// Reviewed in issue 13: a look at a table that answers slowly went on by the configuration of its
+/// start, and ended sessions that a reload had given a right of the file.
+#[tokio::test]
+async fn a_look_at_the_table_that_a_reload_overtakes_ends_no_session() {
+    let world = with_table().await;
+    let port = world.sandbox.warehouse.address().port();
+    for conn_id in ["bi-moved", "bi-left"] {
+        world
+            .sandbox
+            .aws
+            .put_item(TABLE, item(conn_id, port, true, "rs01"));
+    }
+    let mut running = Running::over(world).await;
+    let mut moved = running.session(USER, "bi-moved").await;
+    let mut left = running.session(USER, "bi-left").await;
+    let aws = &running.world.sandbox.aws;
+    aws.fault("GetItem", Fault::Hang, Times::Always);
+    aws.wait_for_calls("GetItem", aws.calls("GetItem") + 2)
+        .await;
+    aws.delete_item(TABLE, "bi-moved");
+    let of_the_file = connection("bi-moved", &[]).replace("{port}", &port.to_string());
+    running
+        .world
+        .edit("[aws]\n", &format!("{of_the_file}[aws]\n"));
+    running.reload().await;
+    let aws = &running.world.sandbox.aws;
+    aws.clear_faults();
+    // The next look comes behind the answers to the one before.
+    aws.delete_item(TABLE, "bi-left");
+    left.assert_told(TERMINATED).await;
+    assert_eq!(query(&mut moved.stream, "select 'here'").await, "here");
 }

@@ -180,8 +180,8 @@ impl Reloader {
         };
         let before = self.live.load_full();
         let config = Arc::new(self.load(&**origin)?);
-        if is_empty(&config) && !is_empty(&before.config) {
-            return Err(refused("there are no connections and no users: taken for a file that is not yet written"));
+        if let Some(lost) = lost_all(&before.config, &config) {
+            return Err(refused(&format!("there are no {lost} any more: taken for a file that is not yet written")));
         }
         // Timers and sockets are the control runtime's, which goes on meanwhile.
         self.around
@@ -317,9 +317,15 @@ async fn pem(before: &Live, config: &Config, references: &References) -> Result<
     .await
 }
 
-/// Whether nobody could log in.
-fn is_empty(config: &Config) -> bool {
-    config.connections.is_empty() && config.specs.is_none() && config.users.is_empty() && config.any_user.is_none()
+/// What a configuration has none of any more, so that nobody could log in and every session would
+/// end: as of a file that is cut off between two tables.
+fn lost_all(before: &Config, now: &Config) -> Option<&'static str> {
+    let has_users = |config: &Config| !config.users.is_empty() || config.any_user.is_some();
+    let has_connections = |config: &Config| !config.connections.is_empty() || config.specs.is_some();
+    if has_users(before) && !has_users(now) {
+        return Some("users");
+    }
+    (has_connections(before) && !has_connections(now)).then_some("connections")
 }
 
 fn refused(problem: &str) -> ReloadRefused {

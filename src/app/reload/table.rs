@@ -32,12 +32,15 @@ impl Reloader {
             let live = self.live.load_full();
             // Half of the time for an item that was just read, the other half until the next look.
             let half = live.config.specs.as_ref().map(|specs| specs.refresh / 2);
-            if let Some(half) = half {
-                self.end_gone(&live, half).await;
-            }
-            drop(live);
+            let look = async {
+                if let Some(half) = half {
+                    self.end_gone(&live, half).await;
+                }
+                sleep(half.unwrap_or(NO_TABLE)).await;
+            };
+            // A look that another configuration overtakes has no say over the rights of that.
             tokio::select! {
-                () = sleep(half.unwrap_or(NO_TABLE)) => {}
+                () = look => {}
                 () = swapped => {}
             }
         }
@@ -57,11 +60,14 @@ impl Reloader {
             .await;
     }
 
-    /// Reads one item. One that cannot be read ends no session.
-    async fn end_if_gone(&self, live: &Live, conn_id: ConnId, max_age: Duration) {
+    /// Reads one item. One that cannot be read ends no session, nor does one by which a session's
+    /// right no longer goes.
+    async fn end_if_gone(&self, live: &Arc<Live>, conn_id: ConnId, max_age: Duration) {
         let Some(Ok(found)) = live.specs.read_again(&conn_id, max_age).await else { return };
         let ended = self.shared.sessions.end_where(Order::Revoke, |facts| {
             holder_on(live, facts, &conn_id).is_some_and(|holder| found.permission(&holder) == Permission::Lost)
+                && permission(live, facts) == Permission::InTable
+                && Arc::ptr_eq(&self.live.load(), live)
         });
         if ended > 0 {
             info!(

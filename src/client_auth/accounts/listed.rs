@@ -10,6 +10,7 @@ use tracing::warn;
 use super::derive::{AccountsError, Derivations};
 use crate::client_auth::verifiers::Verifiers;
 use crate::config::{AnyUser, BEFORE_CONN_ID, Password};
+use crate::references::Listing;
 use crate::secret::Secret;
 
 /// Longest name that is looked up, in bytes; PostgreSQL's own bound (NAMEDATALEN).
@@ -67,14 +68,13 @@ impl Listed {
         self.by_name.load().is_some()
     }
 
-    /// Iterates over the verifiers of all users that have any.
-    pub(super) fn all(&self) -> impl Iterator<Item = Arc<Verifiers>> + use<> {
-        let all: Vec<_> = self
-            .now()
-            .values()
-            .filter_map(|parameter| parameter.verifiers.clone())
-            .collect();
-        all.into_iter()
+    /// The verifiers of the users of these names that have any.
+    pub(super) fn verifiers(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Arc<Verifiers>> {
+        let now = self.now();
+        let meant = now.iter().filter(|(name, _)| is_meant(name));
+        meant
+            .filter_map(|(_, parameter)| parameter.verifiers.clone())
+            .collect()
     }
 
     /// Replaces the users by those of a new listing, and gives back the names that have another
@@ -82,12 +82,12 @@ impl Listed {
     /// is no usable password leaves the last good one.
     pub(super) async fn renew(
         &self,
-        listing: impl Iterator<Item = (String, Secret)>,
+        listing: Listing,
         derivations: &Derivations,
     ) -> Result<Vec<String>, AccountsError> {
         let before = self.now();
         let (mut by_name, mut renewed) = (HashMap::new(), Vec::new());
-        for (name, text) in listing.filter(|(name, _)| may_be_a_name(name)) {
+        for (name, text) in listing.into_iter().filter(|(name, _)| may_be_a_name(name)) {
             let known = before.get(&name).filter(|known| known.text == text);
             let verifiers = match (known, Password::from_stored(&text)) {
                 (Some(known), _) => known.verifiers.clone(),

@@ -293,3 +293,23 @@ async fn unknown_users_are_challenged_like_those_below_the_path() {
         .unwrap();
     assert_eq!(account_of(&accounts, "nobody").method, Method::Cleartext);
 }
+
+/// Reviewed in issue 13: a name with an entry of its own was left out of the listing, so that
+/// whoever moved a user to the path refused it until the next one.
+#[tokio::test]
+async fn a_user_that_is_moved_to_the_path_is_known_there_at_once() {
+    let before = with_path([("ann", user(&[verifier("old", SALT, 4096)]))]).await;
+    let renewed = before
+        .relist(listing([("ann", "moved to"), ("bob", "his")]))
+        .await
+        .unwrap();
+    assert_eq!(renewed, ["bob"], "the own entry counts");
+    assert_eq!(shown(&before, "ann", "old").await, Ok(0));
+    assert_eq!(shown(&before, "ann", "moved to").await, Err(Reason::WrongPassword));
+    let any = below_a_path(rights());
+    let after = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock), Some(&before))
+        .await
+        .unwrap();
+    assert!(matches!(after.standing("ann"), Standing::Known(Holder::Any(_))));
+    assert_eq!(shown(&after, "ann", "moved to").await, Ok(0));
+}
