@@ -10,8 +10,8 @@ use crate::config::{ConnId, ConnSpec};
 impl Logins {
     /// Forgets the logins of a connection, of all its users, with the stored values, role sessions
     /// and endpoints that they stand on. `spec` is the connection's, if it is known. Sessions that
-    /// share any of these with other connections fetch it once more. Returns how many logins and
-    /// stored values were held.
+    /// share any of these with other connections fetch it once more. Returns how many logins, role
+    /// sessions and stored values were held.
     pub(crate) fn forget(&self, conn_id: &ConnId, spec: Option<&ConnSpec>) -> usize {
         let mut keys = Vec::new();
         self.in_use.retain(conn_id, |key| {
@@ -25,7 +25,7 @@ impl Logins {
             let mut chain: Option<Chain> = Some(key.caller);
             while let Some(hops) = chain {
                 if let Some(session) = SessionKey::of(&hops, home) {
-                    self.sessions.forget(&session);
+                    held += usize::from(self.sessions.forget(&session));
                 }
                 chain = hops.last().map(|(_, before)| before);
             }
@@ -33,8 +33,8 @@ impl Logins {
         held + spec.map_or(0, |spec| self.forget_stored(spec))
     }
 
-    /// Forgets the stored values of a spec, and its endpoint. Returns how many values were held; an
-    /// external id is no credential.
+    /// Forgets the stored values of a spec, external ids among them, and its endpoint. Returns how many
+    /// values were held.
     fn forget_stored(&self, spec: &ConnSpec) -> usize {
         let home = self.calls.home(spec.region.as_deref());
         let password = spec
@@ -42,9 +42,16 @@ impl Logins {
             .parameter()
             .map(|name| StoredAt::parameter(name, home));
         let secret = spec.login.secret_id().map(|id| StoredAt::secret(id, home));
+        let external_ids = spec
+            .roles
+            .hops
+            .iter()
+            .filter_map(|hop| hop.external_id.as_ref())
+            .map(|name| StoredAt::parameter(name, home));
         let held = [password, secret]
             .into_iter()
             .flatten()
+            .chain(external_ids)
             .filter(|at| self.stored.forget(at))
             .count();
         let roles: Vec<_> = spec
@@ -53,11 +60,6 @@ impl Logins {
             .iter()
             .map(|hop| hop.role_arn.as_str())
             .collect();
-        for hop in &spec.roles.hops {
-            if let Some(name) = &hop.external_id {
-                self.stored.forget(&StoredAt::parameter(name, home));
-            }
-        }
         for (key, _) in self.endpoints.snapshots() {
             if key
                 .caller
