@@ -41,6 +41,7 @@ pub(crate) fn fit(limits: &mut Limits) {
                 open_files = limit,
                 "{key} is cut to what the limit on open files allows"
             );
+            limits.cut.push((key, *wanted));
             *wanted = fitting;
         }
     }

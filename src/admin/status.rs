@@ -178,7 +178,7 @@ object!(CredentialStatus {
     last_error,
 });
 object!(Totals { accepted, logins, refusals, ended, cancels, bytes_up, bytes_down, aws_calls, aws_errors });
-object!(SettingStatus { key, value, default, reloads, at_restart });
+object!(SettingStatus { key, value, default, reloads, at_restart, in_file });
 object!(BanStatus { address, user, left => "left_seconds" });
 object!(LimitStatus { name, used, limit });
 object!(ListenerStatus { address, serves, conn_id, connections });

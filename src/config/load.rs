@@ -184,7 +184,17 @@ fn whole(path: &Path, message: String) -> Problems {
 
 fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     let mut root = Table::root(doc, root);
-    let _gathered = root.take("include");
+    // The files were read before, and what is wrong with the patterns is reported.
+    let include = root
+        .take("include")
+        .and_then(|include| include.list())
+        .map(|patterns| {
+            patterns
+                .iter()
+                .filter_map(|pattern| pattern.text().map(|text| text.to_string()))
+                .collect()
+        })
+        .unwrap_or_default();
     let (credentials, password_duration) = sections::credentials(root.table("credentials"));
     let entries = root.table("connections").names();
     let user_entries = root.table("users").names();
@@ -222,6 +232,7 @@ fn read<'a>(doc: &'a Doc<'a>, root: &'a Node) -> Config {
     users::check_per_user(&users, any_user.as_ref(), &user_entries, &connections, &entries);
     let admin = sections::admin(root.table("admin"), |name| users.contains_key(name));
     let config = Config {
+        include,
         admin,
         users,
         any_user,

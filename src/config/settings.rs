@@ -13,6 +13,8 @@ use super::value::BEFORE_CONN_ID;
 /// The configuration as proxy.toml says it: every value typed, defaults applied, cross-checks done.
 #[derive(Debug)]
 pub struct Config {
+    /// `include`: the patterns of the files that are read besides, as they are written.
+    pub include: Vec<String>,
     /// The section `[listen]`.
     pub listen: Listen,
     /// The section `[admin]`.

@@ -18,6 +18,9 @@ use super::value::PublicName;
 const AT_START: [&str; 5] =
     ["listen.address", "listen.reuse_port", "admin.address", "admin.health_address", "log.format"];
 
+/// The keys of sections that may be left out, which have no defaults.
+const REQUIRED: [&str; 4] = ["specs.dynamodb_table", "specs.conn_ids", "specs.roles", "specs.parameter_prefix"];
+
 /// One setting, as it is shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Shown {
@@ -41,7 +44,8 @@ impl Config {
     #[must_use]
     pub fn shown(&self) -> Vec<Shown> {
         let (log, aws, upstream, credentials) = (&self.log, &self.aws, &self.upstream, &self.credentials);
-        let mut all = listen(&self.listen);
+        let mut all = vec![shown("include", list(&self.include))];
+        all.extend(listen(&self.listen));
         all.extend(admin(&self.admin));
         all.extend([
             shown("log.format", log.format.name()),
@@ -61,16 +65,30 @@ impl Config {
             shown("credentials.negative_ttl", time(credentials.negative_ttl)),
             shown("credentials.timeout", time(credentials.timeout)),
         ]);
-        all.extend(self.specs.as_ref().map(specs).unwrap_or_default());
+        all.extend(specs(self.specs.as_ref()));
         all
     }
 
-    /// The settings of an empty file: the defaults. Empty if the program's own defaults are faulty,
+    /// The values that the file says, where others are in force: by dotted key.
+    #[must_use]
+    pub fn cut(&self) -> Vec<Shown> {
+        let cut = self.limits.cut.iter();
+        cut.map(|(key, wanted)| shown(key, *wanted)).collect()
+    }
+
+    /// The settings of a file that says no more than it has to: the defaults. Empty if the program's own defaults are faulty,
     /// which a test rules out.
     #[must_use]
     pub fn defaults() -> Vec<Shown> {
-        let empty = parse("", Path::new("defaults"), &|_| None, UnknownKeys::Refuse);
-        empty.map(|config| config.shown()).unwrap_or_default()
+        let least = "[specs]\ndynamodb_table = \"t00\"\nconn_ids = []\nroles = []\nparameter_prefix = \"/\"\n";
+        let least = parse(least, Path::new("defaults"), &|_| None, UnknownKeys::Refuse);
+        let mut defaults = least.map(|config| config.shown()).unwrap_or_default();
+        for shown in &mut defaults {
+            if REQUIRED.contains(&shown.key) {
+                shown.value.clear();
+            }
+        }
+        defaults
     }
 }
 
@@ -121,16 +139,17 @@ fn limits(limits: &Limits) -> Vec<Shown> {
     ]
 }
 
-fn specs(specs: &SpecsTable) -> Vec<Shown> {
-    let bounds = &specs.bounds;
+/// `[specs]`; empty values where there is none, since no default is in force then.
+fn specs(specs: Option<&SpecsTable>) -> Vec<Shown> {
+    let bounds = specs.map(|specs| &*specs.bounds);
     vec![
-        shown("specs.dynamodb_table", &specs.dynamodb_table),
-        shown("specs.refresh", time(specs.refresh)),
-        shown("specs.conn_ids", list(&bounds.conn_ids)),
-        shown("specs.roles", list(&bounds.roles)),
-        shown("specs.parameter_prefix", &bounds.parameter_prefix),
-        shown("specs.hosts", list(&bounds.hosts)),
-        shown("specs.base_identity", bounds.base_identity),
+        shown("specs.dynamodb_table", or_empty(specs.map(|specs| &specs.dynamodb_table))),
+        shown("specs.refresh", or_empty(specs.map(|specs| time(specs.refresh)))),
+        shown("specs.conn_ids", or_empty(bounds.map(|bounds| list(&bounds.conn_ids)))),
+        shown("specs.roles", or_empty(bounds.map(|bounds| list(&bounds.roles)))),
+        shown("specs.parameter_prefix", or_empty(bounds.map(|bounds| &bounds.parameter_prefix))),
+        shown("specs.hosts", or_empty(bounds.map(|bounds| list(&bounds.hosts)))),
+        shown("specs.base_identity", or_empty(bounds.map(|bounds| bounds.base_identity))),
     ]
 }
 
@@ -268,8 +287,15 @@ mod tests {
         let documented: BTreeSet<_> = sections
             .iter()
             .flat_map(|section| documented(section))
+            .chain(["include".to_owned()])
             .collect();
         assert_eq!(shown, documented);
+        let without: BTreeSet<_> = read("")
+            .shown()
+            .iter()
+            .map(|shown| shown.key.to_owned())
+            .collect();
+        assert_eq!(without, documented, "a section that is left out is shown too");
         for key in AT_START {
             assert!(shown.contains(key), "{key}");
         }
@@ -303,6 +329,14 @@ mod tests {
         let defaults = Config::defaults();
         assert!(defaults.contains(&shown("limits.max_sessions", 10_000)));
         assert!(defaults.contains(&shown("listen.address", "127.0.0.1:5439")));
+        for (key, value) in [("specs.refresh", "1m"), ("specs.base_identity", "false"), ("specs.conn_ids", "")] {
+            assert!(defaults.contains(&shown(key, value)), "{key}: {defaults:?}");
+        }
+        let hosts = defaults
+            .iter()
+            .find(|shown| shown.key == "specs.hosts")
+            .unwrap();
+        assert!(hosts.value.contains("*.redshift.amazonaws.com"), "{hosts:?}");
         assert!(!shown("log.format", "").reloads() && shown("log.level", "").reloads());
     }
 }

@@ -158,6 +158,7 @@ impl Operations for Fake {
             default: self.text(),
             reloads: true,
             at_restart: Some(self.text()),
+            in_file: Some(self.text()),
         }]
     }
 

@@ -211,6 +211,9 @@ pub(crate) struct SettingStatus {
     pub(crate) reloads: bool,
     /// The value of the file, where it takes effect at the next start only.
     pub(crate) at_restart: Option<String>,
+    /// The value that the file says, where another is in force: it was cut to what fits, an operator
+    /// has set another, or a restart is needed.
+    pub(crate) in_file: Option<String>,
 }
 
 /// One ban.

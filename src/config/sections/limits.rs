@@ -29,6 +29,8 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// The bans on clients that guess passwords.
     pub bans: BanLimits,
+    /// The keys that were cut to what the limit on open files allows, with the file's values.
+    pub cut: Vec<(&'static str, usize)>,
 }
 
 /// `limits.ban_*`: the bans on clients that guess passwords.
@@ -66,6 +68,7 @@ pub(in crate::config) fn limits(mut table: Table<'_>) -> Limits {
                 .map(|list| list.texts(value::network))
                 .unwrap_or_default(),
         },
+        cut: Vec::new(),
     };
     table.finish();
     limits

@@ -11,6 +11,7 @@ pub(super) const CONFIG: Table<SettingStatus> = Table(&[
     ("default", Kind::Text, |setting| Value::text(&setting.default)),
     ("changeable", Kind::Text, |setting| Value::text(if setting.reloads { "yes" } else { "no" })),
     ("at_restart", Kind::Text, |setting| Value::text_or_null(setting.at_restart.as_ref())),
+    ("in_file", Kind::Text, |setting| Value::text_or_null(setting.in_file.as_ref())),
 ]);
 
 /// The level of the log, which SET changes.
