@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-pub(crate) use self::level::{level, reset_level, set_level};
+pub(crate) use self::level::{AUDIT, level, reset_level, set_level};
 use self::lines::{Flush, LogLines};
 pub(crate) use self::repeats::{LineKind, Repeats, Verdict};
 use self::stamp::Stamped;

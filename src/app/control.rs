@@ -182,17 +182,7 @@ impl Operations for Control {
     }
 
     fn set_log_level(&self, by: Operator, level: LogLevel) {
-        let record = || self.record_action(&by, format!("SET log_level = {}", level.name()), "ok".to_owned());
-        // The line is at `info`: it is written while such lines are shown.
-        match level {
-            LogLevel::Error | LogLevel::Warn => {
-                record();
-                telemetry::set_level(level);
-            }
-            LogLevel::Info | LogLevel::Debug | LogLevel::Trace => {
-                telemetry::set_level(level);
-                record();
-            }
-        }
+        telemetry::set_level(level);
+        self.record_action(&by, format!("SET log_level = {}", level.name()), "ok".to_owned());
     }
 }

@@ -1,9 +1,11 @@
 //! The lines about operators and the configuration: `admin action`, `config changed`, `reload
-//! refused`. Whoever does such a thing writes its line here, so that all of a kind are alike.
+//! refused`. Whoever does such a thing writes its line here, so that all of a kind are alike. They
+//! are of [`AUDIT`], and so written at every level.
 
 use tracing::{info, warn};
 
 use super::action::{Channel, Operator, ReloadRefused, Reloaded};
+use crate::telemetry::AUDIT;
 
 /// The longest text that a line takes over from an operator, in characters.
 const MAX_TEXT: usize = 1000;
@@ -16,6 +18,7 @@ const MAX_LINES: usize = 100;
 /// error.
 pub(crate) fn admin_action(by: &Operator, action: &str, outcome: &str) {
     info!(
+        target: AUDIT,
         user = by.name.as_str(),
         client_addr = by.from.map(|from| from.to_canonical().to_string()),
         channel = by.channel.name(),
@@ -33,6 +36,7 @@ pub(crate) fn config_changed(reloaded: &Reloaded) {
         .map(|key| format!("{}: {} -> {}", key.key, key.old, key.new))
         .collect();
     info!(
+        target: AUDIT,
         file = "proxy.toml",
         hash_before = hash_before.as_str(),
         hash = hash.as_str(),
@@ -65,6 +69,7 @@ pub(crate) fn reload_refused(refused: &ReloadRefused) {
         warn!(event = "config problem", left_out, "there are more problems: check lists them all");
     }
     warn!(
+        target: AUDIT,
         event = "reload refused",
         problems = refused.problems.len(),
         "reload refused: the configuration stays as it was"

@@ -22,6 +22,7 @@ use crate::cache::{Cache, Fetch, Policy, Refresh};
 use crate::clock::Clock;
 use crate::config::{Bounds, ConnId, ConnSpec, ItemValue, SpecsTable};
 use crate::jitter::Jitter;
+use crate::telemetry::AUDIT;
 
 /// How long an item may still be used while the table cannot be read.
 const STALE_FOR: Duration = Duration::from_secs(900);
@@ -241,6 +242,7 @@ impl Reader {
             && last != read
         {
             info!(
+                target: AUDIT,
                 table,
                 conn_id = conn_id.as_str(),
                 hash_before = shown(last).as_str(),

@@ -11,6 +11,10 @@ use tracing_subscriber::reload;
 
 use crate::config::LogLevel;
 
+/// The target of the events that tell what operators do: they are written at every level, so that
+/// whoever sets the level cannot hide what is done next.
+pub(crate) const AUDIT: &str = "redshift_iam_proxy::audit";
+
 /// Libraries that print requests, tokens and headers below this level. No setting lifts it.
 const QUIET: &[&str] = &["aws_", "hyper", "h2", "rustls", "tokio_rustls"];
 const QUIET_LEVEL: Level = Level::INFO;
@@ -51,9 +55,9 @@ struct Control {
 /// the process.
 pub(super) struct Starting(Control);
 
-/// The filter that lets lines of `level` through, or those that RUST_LOG asks for: it wins. The
-/// directives of RUST_LOG that are invalid are returned too, for the parser would write about them
-/// to stderr itself, which may be full.
+/// The filter that lets lines of `level` through, or those that RUST_LOG asks for: it wins. Those
+/// of [`AUDIT`] pass whatever either says. The directives of RUST_LOG that are invalid are returned
+/// too, for the parser would write about them to stderr itself, which may be full.
 pub(super) fn filter<S>(level: LogLevel, rust_log: &str) -> (impl Filter<S> + use<S>, Starting, Vec<String>)
 where
     S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
@@ -68,7 +72,10 @@ where
     let replace = Box::new(move |filter| drop(handle.reload(filter)));
     let control = Control { rust_log, replace, shown: Mutex::new(shown) };
     let shown = filter_fn(|metadata: &Metadata<'_>| is_shown(metadata.target(), *metadata.level()));
-    (wanted.and(shown), Starting(control), ignored.into_iter().map(str::to_owned).collect())
+    // The hint keeps what is below the level as cheap as it is without this.
+    let is_audit = filter_fn(|metadata: &Metadata<'_>| metadata.target() == AUDIT && *metadata.level() <= Level::INFO)
+        .with_max_level_hint(LevelFilter::INFO);
+    (wanted.or(is_audit).and(shown), Starting(control), ignored.into_iter().map(str::to_owned).collect())
 }
 
 impl Starting {
@@ -169,6 +176,7 @@ mod tests {
         level!(INFO);
         level!(DEBUG);
         level!(TRACE);
+        assert!(tracing::enabled!(target: AUDIT, Level::INFO), "what operators do is written at every level");
         (own, tracing::enabled!(target: "hyper::proto", Level::DEBUG))
     }
 

@@ -329,6 +329,25 @@ async fn the_level_of_the_log_is_set_until_the_next_reload() {
     assert!(line.contains("admin action"), "{line}");
 }
 
+/// Review of issue 13: whoever set the level to `error` left no trace of what was done next.
+#[tokio::test]
+async fn what_operators_do_is_logged_at_every_level() {
+    let mut operated = Operated::with("").await;
+    operated.rows("SET log_level = error").await;
+    operated.rows("UNBAN 10.1.2.3").await;
+    operated.rows("KILL USER nobody").await;
+    operated.rows("RELOAD").await;
+    operated.rows("SET log_level = error").await;
+    operated.rows("KILL USER last").await;
+    operated.proxy.wait_for_log("KILL USER \\\"last").await;
+    let log = operated.proxy.log();
+    for action in
+        ["SET log_level = error", "UNBAN 10.1.2.3", "KILL USER \\\"nobody", "\"RELOAD\"", "\"config changed\""]
+    {
+        assert!(log.contains(action), "{action}: {log}");
+    }
+}
+
 /// A user reads out the end of a message: the operator finds the whole cause by it.
 #[tokio::test]
 async fn an_error_is_found_by_the_id_that_psql_shows() {
