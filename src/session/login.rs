@@ -1,6 +1,5 @@
 //! What the steps of a login work with.
 
-use std::ptr;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -35,12 +34,12 @@ pub(super) struct Login<'s> {
 }
 
 impl Login<'_> {
-    /// Tells the session to end, if another configuration has been swapped in since the client
-    /// connected, and gives it no right. A reload itself ends those sessions alone that have come
-    /// as far as a connection or a console, so that this is asked once they have.
+    /// Tells the session to end, if the configuration of now, or the users that are listed now,
+    /// give it no right. A reload and a new list end those sessions themselves that have come as
+    /// far as a connection or a console, so that this is asked once they have. A list is renewed
+    /// within the same configuration, so that it is asked under that too.
     pub(super) fn judge_again(&self) {
-        let current = self.current.load();
-        if !ptr::eq(&raw const **current, self.live) && has_lost_right(&current, &self.session.facts()) {
+        if has_lost_right(&self.current.load(), &self.session.facts()) {
             self.session.stop().give(Order::Revoke);
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::support;
 use crate::support::{Rig, Setup, assert_refused, raw};
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use redshift_sandbox::aws::{Fault, Parameter, ParameterKind, SecretValue, Times};
 
 /// A user whose password is read from `from`.
@@ -177,6 +178,41 @@ async fn users_below_the_path_are_let_in_until_removed_from_it() {
     aws.clear_faults();
     rig.app.read_references().await;
     assert!(!is_let_in(&rig, "bob", "new").await);
+}
+
+/// Review of issue 13: the list of users is renewed within one configuration, so that the login was
+/// not judged again.
+#[tokio::test]
+async fn a_user_that_leaves_the_path_in_the_middle_of_a_login_gets_no_session() {
+    let world = support::World::start(&any_user("")).await;
+    world.sandbox.aws.put_parameter("/users/ann", "anns");
+    world.sandbox.aws.put_parameter("/users/bob", "bobs");
+    let rig = Rig::over(world).await;
+    let mut logins = Vec::new();
+    for (user, password) in [("ann", "anns"), ("bob", "bobs")] {
+        let mut stream = raw::open(rig.port(), Some(rig.sandbox().ca.pem())).await;
+        raw::send(&mut stream, &raw::startup(0, &[("user", user), ("database", "sales")])).await;
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        raw::read_message(&mut stream).await.unwrap();
+        let length = u32::try_from(scram.message().len()).unwrap().to_be_bytes();
+        let first = [SCRAM_SHA_256.as_bytes(), b"\0", &length, scram.message()].concat();
+        raw::send(&mut stream, &raw::message(b'p', &first)).await;
+        let (_, challenge) = raw::read_message(&mut stream).await.unwrap();
+        scram.update(&challenge[4..]).unwrap();
+        logins.push((stream, scram));
+    }
+    rig.sandbox().aws.remove_parameter("/users/ann");
+    rig.app.read_references().await;
+    for ((mut stream, scram), end) in logins.into_iter().zip([b'E', b'Z']) {
+        raw::send(&mut stream, &raw::message(b'p', scram.message())).await;
+        let last = loop {
+            let (tag, body) = raw::read_message(&mut stream).await.unwrap();
+            if matches!(tag, b'E' | b'Z') {
+                break (tag, body);
+            }
+        };
+        assert_eq!(last.0, end, "{}", last.1.escape_ascii());
+    }
 }
 
 #[tokio::test]
