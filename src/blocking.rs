@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread;
 
@@ -79,6 +80,27 @@ impl<K: Clone + Eq + Hash + Send + 'static> Lanes<K> {
         told.await.map_err(|_closed| Unfinished::Panicked)
     }
 
+    /// Does work that must not be left undone: as [`Self::run`] does, and where that has no result,
+    /// once more on the thread of the caller, which it blocks. Tells what went wrong the first
+    /// time.
+    ///
+    /// # Errors
+    /// [`Unfinished::Panicked`]: it panicked here too.
+    pub(crate) async fn run_or_here<T: Send + 'static>(
+        &self,
+        key: K,
+        work: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Result<(T, Option<Unfinished>), Unfinished> {
+        let work = Arc::new(work);
+        let on_a_thread = Arc::clone(&work);
+        match self.run(key, move || on_a_thread()).await {
+            Ok(done) => Ok((done, None)),
+            Err(unfinished) => panic::catch_unwind(AssertUnwindSafe(|| work()))
+                .map(|done| (done, Some(unfinished)))
+                .map_err(|_panic| Unfinished::Panicked),
+        }
+    }
+
     /// Waits for a turn, for work that the caller does elsewhere.
     pub(crate) async fn turn(&self, key: K) -> Turn<K> {
         let of_this = {
@@ -147,6 +169,27 @@ mod tests {
         assert!(matches!(broken, Err(Unfinished::Panicked)));
         assert_eq!(lanes.run(1, || 7).await.unwrap(), 7);
         assert!(lanes.of_key.lock().is_empty());
+    }
+
+    /// Review of issue 13: where a reload had no thread, no session lost its right.
+    #[tokio::test]
+    async fn work_that_must_be_done_is_done_here_where_a_thread_does_not_do_it() {
+        let lanes = Lanes::new("test", 1, 1);
+        let here = thread::current().id();
+        let (done, failed) = lanes
+            .run_or_here(1, move || thread::current().id() != here)
+            .await
+            .unwrap();
+        assert!(done && failed.is_none());
+        let here_only = move || {
+            assert_eq!(thread::current().id(), here, "broken");
+            7
+        };
+        let (done, failed) = lanes.run_or_here(1, here_only).await.unwrap();
+        assert!(done == 7 && matches!(failed, Some(Unfinished::Panicked)));
+        let broken: Result<((), _), _> = lanes.run_or_here(1, || panic!("broken")).await;
+        assert!(matches!(broken, Err(Unfinished::Panicked)));
+        assert_eq!(lanes.run(1, || 7).await.unwrap(), 7);
     }
 
     /// Issue 11, A3 and A4: a crowd of one key filled the queue that all share.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as Turn, Notify, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::error;
 
 use super::bound::BoundKeys;
 use super::retired;
@@ -20,7 +21,7 @@ use crate::app::origin::Origin;
 use crate::app::parts::{self, Surroundings};
 use crate::app::watched::{all as all_watched, forgive};
 use crate::aws::{Observer, StoreReader};
-use crate::blocking::Lanes;
+use crate::blocking::{Lanes, Unfinished};
 use crate::config::{Config, Material, Problem, Sources};
 use crate::credentials::Logins;
 use crate::fault::chain;
@@ -254,15 +255,17 @@ impl Reloader {
         self.swapped.notify_waiters();
         let (shared, old) = (Arc::clone(&self.shared), Arc::clone(&before));
         // All sessions, users and connections are looked at.
-        let judging = self.threads.run((), move || {
+        let judging = self.threads.run_or_here((), move || {
+            // First what must not be left out.
+            let ended = revoke(&shared.sessions, &live);
             let renewed = live.accounts.renewed_since(&old.accounts);
             if !renewed.is_empty() {
                 forgive(&live, &shared, &renewed);
             }
             count_connections(&shared.metrics, &live.config);
-            revoke(&shared.sessions, &live)
+            ended
         });
-        let ended = judging.await.unwrap_or_default();
+        let (ended, unjudged) = judged(judging.await);
         let hash_before = before.config.hash.clone();
         let retired = retired::drop_in_time(before, watch_before);
         self.around.control.spawn(retired);
@@ -271,7 +274,27 @@ impl Reloader {
             hash: config.hash.clone(),
             needs_restart: self.needs_restart(&config),
             ended,
-            warnings: config.warnings.clone(),
+            warnings: config.warnings.iter().cloned().chain(unjudged).collect(),
+        }
+    }
+}
+
+/// The number of sessions that were ended for they had lost their right, and a warning if it is not
+/// certain that these were all. Either way it is logged what went wrong.
+fn judged(judged: Result<(usize, Option<Unfinished>), Unfinished>) -> (usize, Option<String>) {
+    match judged {
+        Ok((ended, None)) => (ended, None),
+        Ok((ended, Some(failed))) => {
+            let error = chain(&failed);
+            error!(event = "sessions not judged", error, ended, "sessions were judged at the second try only");
+            (ended, None)
+        }
+        Err(failed) => {
+            let error = chain(&failed);
+            error!(event = "sessions not judged", error, "sessions that have lost their right may live on");
+            let warning = "sessions that have lost their right may live on, for they could not be judged \
+                           (internal error): end them with KILL, or restart the proxy";
+            (0, Some(warning.to_owned()))
         }
     }
 }
