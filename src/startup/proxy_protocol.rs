@@ -59,7 +59,7 @@ pub(crate) async fn read_header(
         match parse(&header)? {
             Progress::Complete(peer) => {
                 trace!(bytes = header.len(), "PROXY header");
-                return Ok(peer);
+                return Ok(peer.map(|peer| of_elsewhere(peer, address)).transpose()?);
             }
             Progress::Incomplete(more) => {
                 let held = header.len();
@@ -76,6 +76,20 @@ pub(crate) async fn read_header(
             }
         }
     }
+}
+
+/// Refuses a client that no balancer can have: on this machine itself, which only a balancer on
+/// this machine sees, or at no address of one host. Whoever may send a header could pass for a
+/// client of this machine's otherwise, for which much is allowed (`admin.console_from`).
+fn of_elsewhere(peer: Peer, balancer: SocketAddr) -> Result<Peer, ProxyError> {
+    let client = peer.address.ip();
+    if client.is_unspecified() || client.is_multicast() {
+        return Err(ProxyError::Malformed("a client at an address of no host"));
+    }
+    if client.is_loopback() && !balancer.ip().to_canonical().is_loopback() {
+        return Err(ProxyError::Malformed("a client at a loopback address, from a balancer elsewhere"));
+    }
+    Ok(peer)
 }
 
 /// Reads a header of either version: the first byte tells them apart.

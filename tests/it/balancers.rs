@@ -126,6 +126,7 @@ async fn psql_behind_a_balancer_is_known_by_its_own_address() {
         support::until("the session's line", started, |lines| lines.len() == count + 1).await;
         let line = started().pop().unwrap();
         assert!(line.contains(&format!("\"client_addr\":\"{address}\"")), "{address}: {line}");
+        assert!(!line.contains("client_net"), "of refusals alone: {line}");
     }
     // Who is refused is named too.
     let port = balancer(proxy.port, of_aws()).await;
@@ -314,6 +315,8 @@ async fn malformed_headers_are_closed_without_words() {
     for header in [
         b"PROXY TCP4 10.1.2.3 10.0.0.1 54321\r\n".to_vec(),
         b"PROXY TCP4 10.1.2.3 10.0.0.1 54321 65536\r\n".to_vec(),
+        b"PROXY TCP4 0.0.0.0 10.0.0.1 54321 5439\r\n".to_vec(),
+        v2_from([224, 0, 0, 1], b""),
         b"PROXY TCP4 2001:db8::7 ::1 54321 5439\r\n".to_vec(),
         b"PROXY TCP4 10.1.2.3 10.0.0.1 54321 5439\n".to_vec(),
         b"PROXY UDP4 10.1.2.3 10.0.0.1 54321 5439\r\n".to_vec(),

@@ -78,6 +78,33 @@ fn a_malformed_header_is_recognised_at_its_first_wrong_byte() {
 }
 
 #[test]
+fn a_client_is_at_no_address_that_only_this_machine_has() {
+    let taken = |client: &str, balancer: &str| {
+        let socket = SocketAddr::new(balancer.parse().unwrap(), 1);
+        of_elsewhere(Peer::at(SocketAddr::new(client.parse().unwrap(), 2)), socket).is_ok()
+    };
+    for (client, from_elsewhere, from_here) in [
+        ("10.1.2.3", true, true),
+        ("2001:db8::7", true, true),
+        ("127.0.0.1", false, true),
+        ("127.9.9.9", false, true),
+        ("::1", false, true),
+        ("::ffff:127.0.0.1", false, true),
+        ("0.0.0.0", false, false),
+        ("::", false, false),
+        ("224.0.0.1", false, false),
+        ("ff02::1", false, false),
+    ] {
+        for balancer in ["10.0.0.7", "::ffff:10.0.0.7", "2001:db8::1"] {
+            assert_eq!(taken(client, balancer), from_elsewhere, "{client} from {balancer}");
+        }
+        for balancer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(taken(client, balancer), from_here, "{client} from {balancer}");
+        }
+    }
+}
+
+#[test]
 fn the_checksum_is_checked_where_there_is_one() {
     let with = |checksum: [u8; 4]| header(0x21, 0x11, &[&V4[..], b"\x04\0\x01x\x03\0\x04", &checksum].concat());
     let right = v2::crc32c(&with([0; 4])).to_be_bytes();
