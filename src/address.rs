@@ -13,6 +13,23 @@ pub(crate) fn neighbourhood(from: IpAddr) -> IpAddr {
     }
 }
 
+/// The network that holds the address and its [`neighbourhood`], in IPv6: what the log shows of a
+/// client beside its address.
+pub(crate) fn network(from: IpAddr) -> Option<String> {
+    match neighbourhood(from) {
+        IpAddr::V4(_) => None,
+        network @ IpAddr::V6(_) => Some(format!("{network}/64")),
+    }
+}
+
+/// The first address of a wider network: a site's /48 in IPv6, a /24 in IPv4.
+pub(crate) fn wider(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() >> 8 << 8).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
+    }
+}
+
 /// Whether it is in one of these networks.
 pub(crate) fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
     let address = address.to_canonical();
@@ -40,6 +57,11 @@ mod tests {
         assert_eq!(of("::ffff:10.1.2.3"), "10.1.2.3");
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_ne!(of("2001:db8:1:3::"), of("2001:db8:1:2::"));
+        let of = |text: &str| wider(text.parse().unwrap()).to_string();
+        assert_eq!((&*of("10.1.2.3"), &*of("2001:db8:1:2:3:4:5:6")), ("10.1.2.0", "2001:db8:1::"));
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!((of("10.1.2.3"), of("::ffff:10.1.2.3")), (None, None));
+        assert_eq!(of("2001:db8:1:2:3:4:5:6").as_deref(), Some("2001:db8:1:2::/64"));
     }
 
     #[test]

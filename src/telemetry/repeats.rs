@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 use tracing::{Level, error, info, warn};
 
-use crate::address::neighbourhood;
+use crate::address::{neighbourhood, wider};
 use crate::config::ConnId;
 
 /// The time within which one line stands for all others of its kind.
@@ -23,8 +23,13 @@ const SPAN: Duration = Duration::from_secs(1);
 /// How many lines of one kind about proven clients are written within [`SPAN`].
 const OF_PROVEN: u32 = 10;
 
-/// The most kinds that are remembered, in some 150 bytes each. Beyond them new addresses share one.
-const MAX_KINDS: usize = 4096;
+/// The most kinds of one [`Share`] that are remembered, in some 150 bytes each. Beyond them, new
+/// addresses count by wider networks.
+const MAX_KINDS: usize = 2048;
+
+/// The most wider networks of one [`Share`] that are remembered beside its kinds. Beyond them, new
+/// addresses share one kind.
+const MAX_NETWORKS: usize = 512;
 
 /// The kind of a line: lines of one kind stand for each other.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -56,7 +61,15 @@ pub(crate) enum Verdict {
 /// The lines of the last second, by kind. All threads that log about unproven clients share one;
 /// its lock guards the map, and no line is written under it.
 #[derive(Default)]
-pub(crate) struct Repeats(Mutex<HashMap<LineKind, Seen>>);
+pub(crate) struct Repeats(Mutex<Seens>);
+
+/// The kinds that are remembered, by the room that they share.
+type Seens = HashMap<Share, HashMap<LineKind, Seen>>;
+
+/// What has room of its own: the event and class of a line, and whether its address is in IPv6, of
+/// which one client may have any number. Many addresses that do one thing hide nobody who does
+/// another. All parts are ours to choose, so that there are few.
+type Share = (&'static str, &'static str, bool);
 
 struct Seen {
     /// The time at which the first line of the last second was written.
@@ -67,6 +80,10 @@ struct Seen {
 }
 
 impl LineKind {
+    fn share(&self) -> Share {
+        (self.event, self.class, self.client.is_some_and(|client| client.is_ipv6()))
+    }
+
     fn most(&self) -> u32 {
         if self.conn_id.is_some() { OF_PROVEN } else { 1 }
     }
@@ -77,9 +94,13 @@ impl Repeats {
     pub(crate) fn judge(&self, mut kind: LineKind) -> Verdict {
         kind.client = kind.client.map(neighbourhood);
         let now = Instant::now();
-        let mut seen = self.seen();
+        let mut shares = self.seen();
+        let seen = shares.entry(kind.share()).or_default();
         if seen.len() >= MAX_KINDS && !seen.contains_key(&kind) {
-            (kind.client, kind.conn_id) = (None, None);
+            (kind.client, kind.conn_id) = (kind.client.map(wider), None);
+            if seen.len() >= MAX_KINDS + MAX_NETWORKS && !seen.contains_key(&kind) {
+                kind.client = None;
+            }
         }
         let most = kind.most();
         let last = seen
@@ -117,14 +138,19 @@ impl Repeats {
         let now = Instant::now();
         let is_over =
             |_: &LineKind, seen: &mut Seen| now - seen.since >= if seen.left_out > 0 { age } else { age.min(SPAN) };
-        let over: Vec<_> = self.seen().extract_if(is_over).collect();
+        let mut shares = self.seen();
+        let over: Vec<_> = shares
+            .values_mut()
+            .flat_map(|seen| seen.extract_if(is_over))
+            .collect();
+        drop(shares);
         over.into_iter()
             .map(|(kind, seen)| (kind, seen.left_out))
             .filter(|(_, left_out)| *left_out > 0)
             .collect()
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<LineKind, Seen>> {
+    fn seen(&self) -> MutexGuard<'_, Seens> {
         self.0.lock()
     }
 }
@@ -156,6 +182,10 @@ mod tests {
     fn kind(class: &'static str, client: &str) -> LineKind {
         let client = Some(client.parse().unwrap());
         LineKind { level: Level::INFO, event: "login refused", class, client, conn_id: None }
+    }
+
+    fn remembered(repeats: &Repeats) -> usize {
+        repeats.seen().values().map(HashMap::len).sum()
     }
 
     #[tokio::test(start_paused = true)]
@@ -221,35 +251,55 @@ mod tests {
         repeats.judge(other);
         advance(SPAN).await;
         assert_eq!(repeats.quiet_for(2 * SPAN), [], "the next line may still tell of it");
-        assert_eq!(repeats.seen().len(), 1, "one that has left nothing out is forgotten");
+        assert_eq!(remembered(&repeats), 1, "one that has left nothing out is forgotten");
         advance(SPAN).await;
         assert_eq!(repeats.quiet_for(2 * SPAN), [(one.clone(), 2)]);
-        assert_eq!(repeats.seen().len(), 0);
+        assert_eq!(remembered(&repeats), 0);
         repeats.judge(one.clone());
         repeats.judge(one.clone());
         assert_eq!(repeats.quiet_for(Duration::ZERO), [(one, 1)], "at the end all is told");
     }
 
+    /// Review of issue 13: whoever had 4,096 networks hid all others.
     #[tokio::test(start_paused = true)]
-    async fn beyond_the_bound_new_addresses_share_a_line() {
+    async fn a_crowd_of_addresses_hides_neither_other_networks_nor_other_reasons() {
         let repeats = Repeats::default();
-        let of = |number: usize| kind("28P01", &format!("10.0.{}.{}", number / 256, number % 256));
+        let of = |number: usize| kind("28P01", &format!("2001:db8:1:{number:x}::1"));
         for number in 0..MAX_KINDS {
             assert_eq!(repeats.judge(of(number)), Verdict::Write(None));
         }
-        assert_eq!(repeats.judge(of(MAX_KINDS)), Verdict::Write(None));
-        assert_eq!(repeats.judge(of(MAX_KINDS + 1)), Verdict::LeaveOut);
-        assert_eq!(repeats.judge(of(0)), Verdict::LeaveOut, "who is known is still told apart");
-        assert_eq!(repeats.seen().len(), MAX_KINDS + 1);
+        assert_eq!(repeats.judge(of(MAX_KINDS)), Verdict::LeaveOut, "its /48 has a line by now");
+        assert_eq!(repeats.judge(of(1)), Verdict::LeaveOut, "who is known is still told apart");
+        for other in [
+            kind("28P01", "2001:db8:2::1"),
+            kind("28P01", "10.0.0.1"),
+            kind("unknown user", "2001:db8:1:ffff::1"),
+            LineKind { event: "cancel limited", ..kind("28P01", "2001:db8:1:ffff::1") },
+        ] {
+            assert_eq!(repeats.judge(other.clone()), Verdict::Write(None), "{other:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beyond_both_bounds_new_addresses_share_a_line() {
+        let repeats = Repeats::default();
+        let of = |number: usize| kind("28P01", &format!("2001:{number:x}::1"));
+        let most = MAX_KINDS + MAX_NETWORKS;
+        for number in 0..=most {
+            assert_eq!(repeats.judge(of(number)), Verdict::Write(None));
+        }
+        for number in 0..1000 {
+            assert_eq!(repeats.judge(of(most + 1 + number)), Verdict::LeaveOut);
+        }
+        assert_eq!(remembered(&repeats), most + 1);
         advance(2 * SPAN).await;
         let over = repeats.quiet_for(2 * SPAN);
         assert_eq!(
             over.iter()
                 .map(|(kind, left_out)| (kind.client, *left_out))
-                .collect::<Vec<_>>()
-                .len(),
-            2
+                .collect::<Vec<_>>(),
+            [(None, 1000)]
         );
-        assert_eq!(repeats.judge(of(MAX_KINDS)), Verdict::Write(None));
+        assert_eq!(remembered(&repeats), 0);
     }
 }
