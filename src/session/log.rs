@@ -14,6 +14,7 @@ use super::error::SessionError;
 use super::event::{CancelCause, Event};
 use super::facts::Facts;
 use super::timings::LoginStage;
+use crate::address::network;
 use crate::cancel::Cancelled;
 use crate::config::ConnId;
 use crate::fault::{Fault, Kind, chain};
@@ -75,9 +76,10 @@ fn refused(id: SessionId, facts: &Facts, error: &SessionError, repeats: &Repeats
         Level::DEBUG => (level, None),
         _ => judged(repeats, facts.line_kind(level, EVENT, error.class())),
     };
+    let client_net = network(facts.client);
     with_all(id, facts, |line| {
-        let class = Some(error.class());
-        Line { class, reason: Some(&reason), left_out, ..line.timed(facts) }.write(level, EVENT);
+        let (class, client_net) = (Some(error.class()), client_net.as_deref());
+        Line { client_net, class, reason: Some(&reason), left_out, ..line.timed(facts) }.write(level, EVENT);
     });
 }
 
@@ -226,6 +228,7 @@ fn with_all(id: SessionId, facts: &Facts, write: impl FnOnce(Line<'_>)) {
 struct Line<'a> {
     session: Option<&'a str>,
     client_addr: Option<&'a str>,
+    client_net: Option<&'a str>,
     class: Option<&'a str>,
     user: Option<&'a str>,
     conn_id: Option<&'a str>,
@@ -277,6 +280,7 @@ impl Line<'_> {
                 tracing::$level!(
                     session = self.session,
                     client_addr = self.client_addr,
+                    client_net = self.client_net,
                     class = self.class,
                     user = self.user,
                     conn_id = self.conn_id,

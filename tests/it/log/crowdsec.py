@@ -1,5 +1,5 @@
 """What CrowdSec would make of a log by the files of deploy/crowdsec/: the address of each event that
-its scenario counts, a line each. CrowdSec itself is no program of Debian's, so its patterns are written
+its scenarios count, or the network in IPv6, a line each. CrowdSec itself is no program of Debian's, so its patterns are written
 out here (grok: %{NAME:field} is a named group) and matched by Python's re, whose syntax they share with
 RE2, and the scenario's filter, of two comparisons, is read by a regular expression.
 
@@ -23,6 +23,7 @@ def load(path):
 acquis = load("acquis.d/redshift-iam-proxy.yaml")
 parser = load("parsers/s01-parse/redshift-iam-proxy.yaml")
 scenario = load("scenarios/redshift-iam-proxy-bf.yaml")
+of_networks = load("scenarios/redshift-iam-proxy-bf6.yaml")
 
 assert acquis["labels"]["type"] in parser["filter"]
 assert parser["onsuccess"] == "next_stage" and scenario["type"] == "leaky"
@@ -49,10 +50,13 @@ assert log_type == statics["log_type"]["value"]
 assert statics["source_ip"]["expression"] == "evt.Parsed.source_ip"
 assert statics["class"]["expression"] == "evt.Parsed.class"
 assert scenario["groupby"] == "evt.Meta.source_ip"
+assert statics["client_net"]["expression"] == "evt.Parsed.client_net"
+assert of_networks["groupby"] == of_networks["scope"]["expression"] == "evt.Meta.client_net"
+assert of_networks["filter"].replace("evt.Meta.client_net != '' && ", "") == scenario["filter"]
 classes = ast.literal_eval(classes)
 
 # Only a line feed ends a line, as for whoever tails a file.
 for line in log.read_text(encoding="utf-8").split("\n"):
     found = next(filter(None, (pattern.match(line) for pattern in patterns)), None)
     if found and found["class"] in classes:
-        print(found["source_ip"])
+        print(found["client_net"] or found["source_ip"])

@@ -87,6 +87,31 @@ async fn assert_found(format: &str, env: &[(&str, &str)]) {
     let said = run("python3", &[check, &deploy("crowdsec"), &file]).await;
     let by_crowdsec: Vec<_> = said.lines().collect();
     assert_eq!(by_crowdsec, by_fail2ban, "{log}");
+    assert_networks(&log, &filter, check).await;
+}
+
+/// Both filters take the addresses of one IPv6 /64 for one, whose line is at most one a second.
+async fn assert_networks(log: &str, filter: &str, check: &str) {
+    let net = "2001:db8:1:2::/64";
+    let mut number = 0;
+    let lines = log.lines().map(|line| {
+        number += 1;
+        let json = format!(r#""client_addr":"2001:db8:1:2::{number:x}","client_net":"{net}","class""#);
+        let text = format!(r#" client_addr="2001:db8:1:2::{number:x}" client_net="{net}" class"#);
+        line.replace(r#""client_addr":"127.0.0.1","class""#, &json)
+            .replace(r#" client_addr="127.0.0.1" class"#, &text)
+            + "\n"
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("proxy.log");
+    std::fs::write(&file, lines.collect::<String>()).unwrap();
+    let file = file.display().to_string();
+    for said in [
+        run("fail2ban-regex", &["-o", "<ip>", &file, filter]).await,
+        run("python3", &[check, &deploy("crowdsec"), &file]).await,
+    ] {
+        assert!(said.lines().count() >= 2 && said.lines().all(|found| found == net), "{said}");
+    }
 }
 
 #[tokio::test]
