@@ -298,15 +298,16 @@ impl Login<'_> {
                 live.specs.look_up(&principal, look_up).await?
             }
         };
-        session
-            .meter()
-            .add_to(Arc::clone(&metrics::of_spec(&shared.metrics, &spec).bytes));
         session.happened(&Event::Permitted(&spec.id));
         let permit = shared
             .caps
             .acquire(&spec, &principal.user, max_of_user, live.limits.max_sessions)?;
         spec::check_enabled(&spec)?;
         shared.disabled.check(&spec.id)?;
+        // Not before: of lava's table, there is room for the metrics of some connections only.
+        session
+            .meter()
+            .add_to(Arc::clone(&metrics::of_spec(&shared.metrics, &spec).bytes));
         client
             .wire
             .send_bytes(greeting::AUTHENTICATION_OK)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
 use super::counts::Counts;
@@ -22,8 +22,8 @@ pub(crate) const MAX_CONNECTIONS: usize = 1_000;
 /// login: it has 75 lines for each.
 pub(crate) const MAX_HISTOGRAMS: usize = 100;
 
-/// How long the metrics of a connection stay that a reload has removed: the last counts are to be
-/// scraped once more.
+/// How long the metrics of a connection stay that a reload has removed, or of one of lava's table
+/// that nobody logs in to: the last counts are to be scraped once more.
 const GONE_FOR: Duration = Duration::from_secs(600);
 
 /// The metrics of one connection, or of all that have none of their own. Recording takes no lock.
@@ -61,6 +61,9 @@ struct Entry {
     origin: Origin,
     /// When a reload removed the connection.
     gone: Option<Instant>,
+    /// When the last login came as far as to the connection. The lock is held for one look or one
+    /// change.
+    used: Mutex<Instant>,
 }
 
 /// Where a connection is configured.
@@ -70,6 +73,12 @@ pub(crate) enum Origin {
     File,
     /// In lava's table.
     Table,
+}
+
+impl Entry {
+    fn new(of: Arc<OfConnection>, origin: Origin) -> Self {
+        Self { of, origin, gone: None, used: Mutex::new(Instant::now()) }
+    }
 }
 
 impl OfConnection {
@@ -137,7 +146,7 @@ impl Connections {
             } else if room > 0 {
                 let of = Arc::new(OfConnection::default());
                 of.set_limit(limit);
-                by_id.insert(conn_id.clone(), Entry { of, origin: Origin::File, gone: None });
+                by_id.insert(conn_id.clone(), Entry::new(of, Origin::File));
             }
             room = room.saturating_sub(1);
             if shows_stages && let Some(entry) = by_id.get(conn_id) {
@@ -146,11 +155,11 @@ impl Connections {
         }
     }
 
-    /// The metrics of a connection that exists, made at its first login. `limit` is the most
+    /// The metrics of a connection that exists, made when a login comes as far. `limit` is the most
     /// sessions that it may have.
     pub(crate) fn of(&self, conn_id: &ConnId, origin: Origin, limit: usize) -> Arc<OfConnection> {
         let found = self
-            .get(conn_id)
+            .used(conn_id)
             .unwrap_or_else(|| self.add(conn_id, origin));
         if !Arc::ptr_eq(&found, &self.other) {
             found.set_limit(limit);
@@ -174,10 +183,17 @@ impl Connections {
             .collect()
     }
 
-    /// Forgets connections that a reload removed some time ago, but not those with sessions.
+    /// Forgets connections that a reload removed some time ago, and those of lava's table that
+    /// nobody has logged in to for so long, which may be there no more. Those with sessions stay.
     pub(crate) fn forget_gone(&self, has_sessions: impl Fn(&ConnId) -> bool) {
         let now = Instant::now();
-        let is_gone = |entry: &Entry| entry.gone.is_some_and(|since| now - since >= GONE_FOR);
+        let is_gone = |entry: &Entry| {
+            let since = match entry.origin {
+                Origin::File => entry.gone,
+                Origin::Table => Some(*entry.used.lock()),
+            };
+            since.is_some_and(|since| now - since >= GONE_FOR)
+        };
         if !self.by_id.read().values().any(is_gone) {
             return;
         }
@@ -200,6 +216,14 @@ impl Connections {
         live + of(&self.other) + of(&self.past)
     }
 
+    /// Notes that a login has come as far as to this connection.
+    fn used(&self, conn_id: &ConnId) -> Option<Arc<OfConnection>> {
+        self.by_id.read().get(conn_id).map(|entry| {
+            *entry.used.lock() = Instant::now();
+            Arc::clone(&entry.of)
+        })
+    }
+
     fn get(&self, conn_id: &ConnId) -> Option<Arc<OfConnection>> {
         self.by_id
             .read()
@@ -218,7 +242,7 @@ impl Connections {
             return Arc::clone(&self.other);
         }
         let of = Arc::new(OfConnection::default());
-        by_id.insert(conn_id.clone(), Entry { of: Arc::clone(&of), origin, gone: None });
+        by_id.insert(conn_id.clone(), Entry::new(Arc::clone(&of), origin));
         of
     }
 }

@@ -199,6 +199,33 @@ fn connections_of_the_table_beyond_a_thousand_are_other() {
     assert_eq!(metrics.connections.sum(|of| of.logins.sum()), 1005);
 }
 
+/// Review of issue 13: whoever wrote a thousand items into the table, and opened each, took the room
+/// for good.
+#[tokio::test(start_paused = true)]
+async fn connections_of_the_table_go_after_ten_minutes_without_logins_and_sessions() {
+    let connections = &metrics().connections;
+    let all = many(connections::MAX_CONNECTIONS);
+    for conn_id in &all {
+        connections
+            .of(conn_id, Origin::Table, 1)
+            .logins
+            .count(Outcome::Ok);
+    }
+    tokio::time::advance(Duration::from_secs(599)).await;
+    connections.of(&all[1], Origin::Table, 1);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    connections.forget_gone(|conn_id| *conn_id == all[0]);
+    let names: Vec<_> = connections
+        .list()
+        .into_iter()
+        .map(|(conn_id, _)| conn_id)
+        .collect();
+    assert_eq!(names, all[..2], "one has a session, the other had a login");
+    let late = connections.of(&id("late"), Origin::Table, 1);
+    assert!(!Arc::ptr_eq(&late, &connections.other));
+    assert_eq!(connections.sum(|of| of.logins.sum()), 1000, "sums keep them");
+}
+
 #[test]
 fn a_great_configuration_shows_some_metrics_at_the_first_login() {
     let metrics = metrics();

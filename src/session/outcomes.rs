@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::config::ConnId;
 
-/// The most connections that are remembered. Beyond them, new ones of lava's table are not.
+/// The most connections that are remembered. For more, the half whose last login is longest ago is
+/// forgotten.
 const MOST: usize = 10_000;
 
 /// Longest reason that is kept, in characters.
@@ -49,11 +50,47 @@ impl Outcomes {
 
     fn change(&self, conn_id: &ConnId, change: impl FnOnce(&mut LastLogins)) {
         let mut by_connection = self.0.lock();
-        let has_room = by_connection.len() < MOST;
-        match by_connection.get_mut(conn_id) {
-            Some(logins) => change(logins),
-            None if has_room => change(by_connection.entry(conn_id.clone()).or_default()),
-            None => {}
+        if by_connection.len() >= MOST && !by_connection.contains_key(conn_id) {
+            let mut ages: Vec<_> = by_connection.values().map(LastLogins::last).collect();
+            let (_, median, _) = ages.select_nth_unstable(MOST / 2);
+            let median = *median;
+            by_connection.retain(|_, logins| logins.last() > median);
         }
+        change(by_connection.entry(conn_id.clone()).or_default());
+    }
+}
+
+impl LastLogins {
+    /// When the last login ended, well or not.
+    fn last(&self) -> Option<Instant> {
+        self.last_login
+            .max(self.last_error.as_ref().map(|(at, _)| *at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// Review of issue 13: the first ten thousand names were remembered for good.
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_connections_the_latest_are_remembered() {
+        let outcomes = Outcomes::default();
+        let id = |number: usize| ConnId::new(&format!("c{number}")).unwrap();
+        for number in 0..MOST {
+            outcomes.succeeded(&id(number));
+            advance(Duration::from_millis(1)).await;
+        }
+        outcomes.failed(&id(0), "again");
+        outcomes.failed(&id(MOST), "late");
+        for (number, is_there) in [(0, true), (1, false), (MOST - 1, true), (MOST, true)] {
+            let logins = outcomes.of(&id(number));
+            assert_eq!(logins.last().is_some(), is_there, "{number}");
+        }
+        assert!(outcomes.0.lock().len() <= MOST / 2 + 1);
     }
 }
