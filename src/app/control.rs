@@ -139,7 +139,7 @@ impl Operations for Control {
         async move {
             let outcome = self.reloader.reload().await;
             let told = match &outcome {
-                Ok(reloaded) => format!("{}, {} ended", reloaded.hash, count_of(reloaded.ended, "session")),
+                Ok(reloaded) => format!("{}, ended {}", reloaded.hash, count_of(reloaded.ended, "session")),
                 Err(refused) => format!("refused: {}", count_of(refused.problems.len(), "problem")),
             };
             self.record_action(&by, "RELOAD".to_owned(), told);

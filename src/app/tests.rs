@@ -454,6 +454,6 @@ async fn a_killed_login_is_told_57p01() {
     assert_eq!((operations.kill(ops(), &which), operations.kill(ops(), &which)), (1, 0));
     assert_eq!(sqlstate(&read(&mut client).await.1), "57P01");
     let actions = operations.actions();
-    assert_eq!((&*actions[1].action, &*actions[1].outcome), ("KILL USER \"ann\"", "1 session ended"));
+    assert_eq!((&*actions[1].action, &*actions[1].outcome), ("KILL USER \"ann\"", "1 ended"));
     rig.end().await;
 }

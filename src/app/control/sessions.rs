@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Control;
 use crate::config::ConnId;
-use crate::operations::{Operator, SessionState, SessionStatus, Which, count_of};
+use crate::operations::{Operator, SessionState, SessionStatus, Which};
 use crate::relay::Activity;
 use crate::session::{SessionEntry, Stage};
 use crate::stop::Order;
@@ -18,7 +18,7 @@ pub(super) fn all(control: &Control) -> Vec<SessionStatus> {
 /// Ends the sessions that an operator names at once, and returns how many there were.
 pub(super) fn kill(control: &Control, by: &Operator, which: &Which) -> usize {
     let ended = control.shared.sessions.end(which, Order::Kill);
-    control.record_action(by, format!("KILL {which}"), format!("{} ended", count_of(ended, "session")));
+    control.record_action(by, format!("KILL {which}"), format!("{ended} ended"));
     ended
 }
 
