@@ -72,17 +72,25 @@ impl Bound {
     }
 }
 
+/// Takes the name for the proxy of this REF. It is taken before anything else is bound, so that a
+/// proxy that listens has all its sockets.
+pub(crate) fn bind(config: &str) -> io::Result<UnixListener> {
+    name(config).and_then(UnixListener::bind)
+}
+
 /// Tells each who connects where the proxy that was started with this REF is bound. Never ends:
 /// while another process has the name, such as the one that this one takes over from, it is tried
 /// again.
-pub(crate) async fn tell(config: String, bound: impl Fn() -> Bound) {
+pub(crate) async fn tell(config: String, taken: io::Result<UnixListener>, bound: impl Fn() -> Bound) {
+    let mut taken = taken;
     let listener = loop {
-        match name(&config).and_then(UnixListener::bind) {
+        match taken {
             Ok(listener) => break listener,
             Err(error) => {
                 let error = error.to_string();
                 debug!(event = "bound addresses untold", error = error.as_str(), "commands find the proxy by the file");
                 sleep(TAKEN_PAUSE).await;
+                taken = bind(&config);
             }
         }
     };
@@ -201,13 +209,13 @@ mod tests {
             admin: None,
             health: None,
         };
-        let first = tokio::spawn(tell(config.clone(), move || at(1)));
+        let first = tokio::spawn(tell(config.clone(), bind(&config), move || at(1)));
         let name = name(&config).unwrap();
         while UnixStream::connect(&name).await.is_err() {
             tokio::task::yield_now().await;
         }
         tokio::time::pause();
-        let _second = tokio::spawn(tell(config, move || at(2)));
+        let _second = tokio::spawn(tell(config.clone(), bind(&config), move || at(2)));
         assert_eq!(ask_at(&name).await.unwrap(), Some(at(1)));
         first.abort();
         assert!(first.await.unwrap_err().is_cancelled());

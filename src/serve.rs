@@ -74,6 +74,7 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
     aws::require_roots()?;
     let base = command_line.base(&config).await;
     let reference = command_line.config.clone();
+    let taken = bound::bind(&reference);
     let (network, origin) = (Network::default(), Arc::new(command_line));
     let starting = App::start_from(&network, Some(origin), config, base, Workers::new(workers), Arc::new(SystemClock));
     let app = tokio::select! {
@@ -84,7 +85,7 @@ async fn run(config: Config, command_line: CommandLine, workers: Vec<Handle>) ->
             return Ok(());
         }
     };
-    let _telling = AbortOnDropHandle::new(tokio::spawn(bound::tell(reference, app.bound())));
+    let _telling = AbortOnDropHandle::new(tokio::spawn(bound::tell(reference, taken, app.bound())));
     let _reloading = AbortOnDropHandle::new(tokio::spawn(reload_on(hangup, app.operations())));
     end(&app, &mut signals).await;
     app.close_admin().await;
