@@ -278,10 +278,11 @@ impl Login<'_> {
             && may_use_console(live, &session.facts())
             && let Some(rights) = operations.console_rights(&principal.user, client.peer.address.ip())
         {
-            let permit = shared.caps.acquire_console(match rights {
+            let kind = match rights {
                 Rights::All => ConsoleUser::Admin,
                 Rights::Show => ConsoleUser::Stats,
-            })?;
+            };
+            let permit = shared.caps.acquire_console(kind, &principal.user)?;
             return Ok(Admitted::Console { user: principal.user, permit });
         }
         if let Some(order) = session.stop().order() {

@@ -56,14 +56,9 @@ impl Channel {
     }
 
     /// Reads the next message; `idle` is how long the client may be silent before it. Cancel safe.
-    pub(super) async fn next(&mut self, idle: Option<Duration>) -> Result<Frame, Ended> {
-        let more = self.wire.more();
-        match idle {
-            Some(idle) => timeout(idle, more)
-                .await
-                .map_err(|_elapsed| Ended::idle())?,
-            None => more.await,
-        }?;
+    pub(super) async fn next(&mut self, idle: Duration) -> Result<Frame, Ended> {
+        let more = timeout(idle, self.wire.more()).await;
+        more.map_err(|_elapsed| Ended::idle())??;
         let frame = timeout(MESSAGE_TIME, self.wire.frame(MAX_MESSAGE)).await;
         let frame = frame.map_err(|_elapsed| Ended::failed(ErrorKind::TimedOut.into()))??;
         self.bytes_up += frame.bytes().len() as u64;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::sleep;
@@ -25,6 +26,9 @@ use crate::relay::{Activity, Meter, Relayed, SessionLimits};
 use crate::session_id::SessionId;
 use crate::stop::{Phase, Stop};
 use crate::wire::Wire;
+
+/// How long a console may be silent where `limits.idle_timeout` is off: its place is one of few.
+const MAX_IDLE: Duration = Duration::from_secs(60 * 60);
 
 /// An operator's session on the console.
 pub(crate) struct Console {
@@ -81,7 +85,7 @@ impl Console {
                 biased;
                 order = stop.reached(Phase::ConsolesToo) => return Err(order.into()),
                 () = &mut over => return Err(Ended::lifetime()),
-                frame = self.channel.next(limits.idle_timeout) => frame?,
+                frame = self.channel.next(limits.idle_timeout.unwrap_or(MAX_IDLE)) => frame?,
             };
             meter.note(self.channel.bytes_up, self.channel.bytes_down, Activity::Idle);
             let asked = Asked::read(&frame).ok_or_else(|| Ended::protocol("a query"))?;

@@ -18,6 +18,9 @@ pub(crate) const MAX_CONSOLES: usize = 16;
 /// leaves its connections open does not keep an operator out.
 const MAX_CONSOLES_OF_STATS: usize = 12;
 
+/// Most of [`MAX_CONSOLES`] that one user may take, so that another finds one.
+const MAX_CONSOLES_OF_USER: usize = 4;
+
 /// The counts of live sessions. One is shared by all sessions; each holds a [`SessionPermit`] from
 /// its login to its end. The caps come with each request: where one is lower than before, nobody is
 /// admitted until the sessions fit.
@@ -37,6 +40,7 @@ struct Counts {
     consoles: usize,
     /// Those of `consoles` whose users are of `admin.stats_users` alone.
     consoles_of_stats: usize,
+    consoles_by_user: HashMap<Arc<str>, usize>,
 }
 
 /// The right of one session to be there. Dropping it makes room for another.
@@ -49,7 +53,8 @@ pub(crate) struct SessionPermit {
 /// The right of one operator to be on the console. Dropping it makes room for another.
 pub(crate) struct ConsolePermit {
     caps: Arc<Caps>,
-    user: ConsoleUser,
+    kind: ConsoleUser,
+    user: Arc<str>,
 }
 
 /// A kind of users of the console, for which places are kept.
@@ -79,6 +84,9 @@ pub(crate) enum CapError {
     /// There are as many consoles of `admin.stats_users` as may be.
     #[error("{0} consoles of users of admin.stats_users, as many as there are places for")]
     ConsolesOfStats(usize),
+    /// The user has as many consoles as one user may have.
+    #[error("{max} consoles of this user, as many as one user may have")]
+    ConsolesOfUser { user: String, max: usize },
 }
 
 impl Caps {
@@ -132,13 +140,13 @@ impl Caps {
         counts.by_connection.get(conn_id).copied().unwrap_or(0)
     }
 
-    /// Permits one more console to an operator of this kind. Consoles are not sessions: no cap
-    /// of theirs keeps an operator out.
+    /// Permits one more console to `user`, who is an operator of this kind. Consoles are not
+    /// sessions: no cap of theirs keeps an operator out.
     ///
     /// # Errors
-    /// `Consoles` and `ConsolesOfStats` of [`CapError`].
-    pub(crate) fn acquire_console(self: &Arc<Self>, user: ConsoleUser) -> Result<ConsolePermit, CapError> {
-        let is_of_stats = user == ConsoleUser::Stats;
+    /// `Consoles`, `ConsolesOfStats` and `ConsolesOfUser` of [`CapError`].
+    pub(crate) fn acquire_console(self: &Arc<Self>, kind: ConsoleUser, user: &str) -> Result<ConsolePermit, CapError> {
+        let is_of_stats = kind == ConsoleUser::Stats;
         let mut counts = self.counts.lock();
         if counts.consoles >= MAX_CONSOLES {
             return Err(CapError::Consoles(MAX_CONSOLES));
@@ -146,9 +154,21 @@ impl Caps {
         if is_of_stats && counts.consoles_of_stats >= MAX_CONSOLES_OF_STATS {
             return Err(CapError::ConsolesOfStats(MAX_CONSOLES_OF_STATS));
         }
+        if counts
+            .consoles_by_user
+            .get(user)
+            .is_some_and(|own| *own >= MAX_CONSOLES_OF_USER)
+        {
+            return Err(CapError::ConsolesOfUser { user: user.to_owned(), max: MAX_CONSOLES_OF_USER });
+        }
+        let user: Arc<str> = user.into();
         counts.consoles += 1;
         counts.consoles_of_stats += usize::from(is_of_stats);
-        Ok(ConsolePermit { caps: Arc::clone(self), user })
+        *counts
+            .consoles_by_user
+            .entry(Arc::clone(&user))
+            .or_default() += 1;
+        Ok(ConsolePermit { caps: Arc::clone(self), kind, user })
     }
 
     /// Counts the consoles that hold a permit now.
@@ -196,7 +216,8 @@ impl Drop for ConsolePermit {
     fn drop(&mut self) {
         let mut counts = self.caps.counts.lock();
         counts.consoles = counts.consoles.saturating_sub(1);
-        if self.user == ConsoleUser::Stats {
+        count_down(&mut counts.consoles_by_user, &self.user);
+        if self.kind == ConsoleUser::Stats {
             counts.consoles_of_stats = counts.consoles_of_stats.saturating_sub(1);
         }
     }
@@ -224,7 +245,34 @@ impl Fault for CapError {
             Self::Connection { conn_id, max } => format!("Connection \"{conn_id}\" has at most {max} sessions."),
             Self::Consoles(max) => format!("The console serves at most {max} clients."),
             Self::ConsolesOfStats(max) => format!("The console serves at most {max} clients of admin.stats_users."),
+            Self::ConsolesOfUser { user, max } => format!("User \"{user}\" has at most {max} consoles."),
             Self::User { user, max } => format!("User \"{user}\" has at most {max} sessions."),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_user_takes_all_places_of_consoles() {
+        let caps = Arc::new(Caps::default());
+        let acquire = |kind, user: &str| caps.acquire_console(kind, user);
+        let of_monitors = ["m1", "m2", "m3"].map(|user| {
+            let own = [(); MAX_CONSOLES_OF_USER].map(|()| acquire(ConsoleUser::Stats, user).unwrap());
+            assert!(acquire(ConsoleUser::Stats, user).is_err());
+            own
+        });
+        assert!(matches!(acquire(ConsoleUser::Stats, "m4"), Err(CapError::ConsolesOfStats(12))));
+        let of_ann = [(); 3].map(|()| acquire(ConsoleUser::Admin, "ann").unwrap());
+        let of_bob = acquire(ConsoleUser::Admin, "bob").unwrap();
+        assert!(matches!(acquire(ConsoleUser::Admin, "bob"), Err(CapError::Consoles(16))));
+        drop(of_monitors);
+        let fourth = acquire(ConsoleUser::Admin, "ann").unwrap();
+        assert!(matches!(acquire(ConsoleUser::Admin, "ann"), Err(CapError::ConsolesOfUser { max: 4, .. })));
+        drop((of_ann, of_bob, fourth));
+        let counts = caps.counts.lock();
+        assert_eq!((counts.consoles, counts.consoles_of_stats, counts.consoles_by_user.len()), (0, 0, 0));
     }
 }

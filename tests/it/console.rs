@@ -21,8 +21,12 @@ use crate::support::{
 /// An operator, a user who may look, and a person who is both.
 fn admin(more: &str) -> String {
     let user = |name: &str| format!("[users.{name}]\npassword = \"{}\"\nconnections = [\"*\"]\n", verifier());
-    let users = ["ops", "monitor", "both"].map(user).concat();
-    format!("{users}[admin]\nusers = [\"ops\", \"both\"]\nstats_users = [\"monitor\", \"both\"]\n{more}")
+    let users = ["ops", "monitor", "monitor2", "monitor3", "both"]
+        .map(user)
+        .concat();
+    format!(
+        "{users}[admin]\nusers = [\"ops\", \"both\"]\nstats_users = [\"monitor\", \"monitor2\", \"monitor3\", \"both\"]\n{more}"
+    )
 }
 
 async fn start(setup: Setup) -> (World, Proxy) {
@@ -213,23 +217,24 @@ async fn places_are_kept_for_the_console() {
         flood.push(raw::tcp_from(from, proxy.port).await.unwrap());
     }
     let mut consoles = Vec::new();
-    for _ in 0..12 {
-        consoles.push(Console::open(&world, proxy.port, "monitor").await.unwrap());
+    let refused = async |user| {
+        let console = Console::open(&world, proxy.port, user).await;
+        let refused = console.err().unwrap();
+        assert_eq!(refusal(&refused).0, "53300");
+        refused.as_db_error().unwrap().detail().unwrap().to_owned()
+    };
+    for user in ["monitor", "monitor2"] {
+        for _ in 0..4 {
+            consoles.push(Console::open(&world, proxy.port, user).await.unwrap());
+        }
     }
-    let refused = Console::open(&world, proxy.port, "monitor")
-        .await
-        .err()
-        .unwrap();
-    assert_eq!(refusal(&refused).0, "53300");
-    for _ in 12..16 {
-        consoles.push(Console::open(&world, proxy.port, "ops").await.unwrap());
+    assert_eq!(refused("monitor").await, "User \"monitor\" has at most 4 consoles.");
+    for user in ["monitor3", "ops"] {
+        for _ in 0..4 {
+            consoles.push(Console::open(&world, proxy.port, user).await.unwrap());
+        }
     }
-    let refused = Console::open(&world, proxy.port, "ops")
-        .await
-        .err()
-        .unwrap();
-    let refused = refused.as_db_error().unwrap().detail().unwrap().to_owned();
-    assert_eq!(refused, "The console serves at most 16 clients.");
+    assert_eq!(refused("both").await, "The console serves at most 16 clients.");
     let sessions = consoles[15].run("SHOW SESSIONS").await.unwrap();
     let are_consoles = sessions
         .iter()

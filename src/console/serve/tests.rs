@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
@@ -372,10 +371,14 @@ async fn a_client_that_stops_in_mid_message_or_does_not_read_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_timeout_lifetime_and_orders_end_a_console_with_a_reason() {
-    let idle = SessionLimits { idle_timeout: Some(Duration::from_secs(60)), ..SessionLimits::default() };
-    let (relayed, last) = Client::open(1 << 20, idle).await.end().await;
-    assert_eq!(relayed.end, End::Idle);
-    assert!(last.windows(5).any(|part| part == b"57P05"), "{last:?}");
+    for (idle_timeout, seconds) in [(Some(Duration::from_secs(60)), 60), (None, 3600)] {
+        let idle = SessionLimits { idle_timeout, ..SessionLimits::default() };
+        let client = Client::open(1 << 20, idle).await;
+        let since = tokio::time::Instant::now();
+        let (relayed, last) = client.end().await;
+        assert_eq!((relayed.end, since.elapsed().as_secs()), (End::Idle, seconds));
+        assert!(last.windows(5).any(|part| part == b"57P05"), "{last:?}");
+    }
     let aged = SessionLimits { session_lifetime: Some(Duration::from_secs(60)), ..SessionLimits::default() };
     let (relayed, last) = Client::open(1 << 20, aged).await.end().await;
     assert_eq!(relayed.end, End::Lifetime);
