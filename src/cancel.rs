@@ -9,10 +9,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use self::ended::EndedKeys;
 use self::misses::{Miss, Misses};
@@ -22,6 +24,14 @@ use crate::wire::cancel_key::CancelKey;
 
 mod ended;
 mod misses;
+
+/// How many queries without a client are cancelled at once, over all sessions: each takes a
+/// connection to a warehouse, and an operator may end thousands of sessions at once.
+const MAX_ABANDONED: usize = 64;
+
+/// How long a session waits for its turn to cancel such a query. Behind a warehouse that answers
+/// the turn comes sooner, even if thousands of sessions end at once.
+const TURN_WAIT: Duration = Duration::from_secs(5);
 
 /// The warehouse that a session is on, by the address that it was reached at, and the session's own
 /// key there: where its cancel requests go. The live key and its [`Registered`] share one.
@@ -68,6 +78,8 @@ pub(crate) enum Cancelled {
     Limited,
     /// The proxy ended before the warehouse had the request.
     CutOff,
+    /// Too many queries without a client were being cancelled: this session's request was dropped.
+    Crowded(SessionId),
     /// The warehouse of this session could not be reached.
     Failed(SessionId, UpstreamError),
 }
@@ -81,6 +93,24 @@ pub(crate) struct CancelKeys {
     by_pid: DashMap<u32, Vec<(CancelKey, Arc<CancelTarget>)>>,
     ended: EndedKeys,
     misses: Misses,
+    abandoned: Turns,
+}
+
+/// The turns of sessions whose query has no client any more.
+struct Turns(Semaphore);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Semaphore::new(MAX_ABANDONED))
+    }
+}
+
+impl Turns {
+    /// Runs a cancel when its turn comes. `None`: it did not come in time.
+    async fn run<T>(&self, cancel: impl Future<Output = T>) -> Option<T> {
+        let _turn = timeout(TURN_WAIT, self.0.acquire()).await.ok()?.ok()?;
+        Some(cancel.await)
+    }
 }
 
 /// A session's key, which cancel requests are served by as long as this value lives. Dropping it
@@ -153,9 +183,15 @@ impl Registered {
         &self.key
     }
 
-    /// Cancels the query that the session's warehouse is running, as a request of its client would.
-    pub(crate) async fn cancel(&self) -> Cancelled {
-        self.target.cancel().await
+    /// Cancels the query that the session's warehouse is running, as a request of its client would,
+    /// when it is the session's turn: only so many sessions do this at once.
+    pub(crate) async fn cancel_abandoned(&self) -> Cancelled {
+        let crowded = || Cancelled::Crowded(self.target.session);
+        self.keys
+            .abandoned
+            .run(self.target.cancel())
+            .await
+            .unwrap_or_else(crowded)
     }
 }
 
@@ -169,5 +205,38 @@ impl Drop for Registered {
                 of_pid.remove();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn queries_without_clients_are_cancelled_a_few_at_a_time_and_the_others_are_given_up() {
+        let turns = Turns::default();
+        let mut hung: Vec<_> = (0..MAX_ABANDONED)
+            .map(|_| Box::pin(turns.run(pending::<()>())))
+            .collect();
+        for cancel in &mut hung {
+            assert!(cancel.now_or_never().is_none());
+        }
+        let begun = Instant::now();
+        let late = join_all((0..2_000).map(|_| turns.run(async {}))).await;
+        assert!(late.iter().all(Option::is_none));
+        assert_eq!(begun.elapsed(), TURN_WAIT);
+        hung.pop();
+        assert!(
+            join_all((0..2_000).map(|_| turns.run(async {})))
+                .await
+                .iter()
+                .all(Option::is_some)
+        );
     }
 }

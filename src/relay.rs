@@ -36,14 +36,15 @@ mod scanner;
 mod watch;
 
 /// Relays until the session ends; `meter` shows how it goes. `refuse` encodes the last message to
-/// the client. `cancel` cancels a query that still runs when its client has vanished or an operator
-/// has ended the session.
+/// the client. `over` is called once nothing is relayed any more, ahead of the last words; it is
+/// told whether a query still runs whose client has vanished, or whose session an operator has
+/// ended, and gives the future that cancels it.
 pub(crate) fn run<C: Future<Output = ()>>(
     legs: Legs,
     (stop, meter): (&Stop, &Meter),
     limits: &SessionLimits,
     refuse: impl Fn(&Refusal) -> BytesMut,
-    cancel: impl FnOnce() -> C,
+    over: impl FnOnce(bool) -> Option<C>,
 ) -> impl Future<Output = Relayed> {
     let (mut client, mut upstream, mut flow) = Flow::begin(legs);
     if flow.bytes() > 0 {
@@ -96,7 +97,7 @@ pub(crate) fn run<C: Future<Output = ()>>(
         let last_word = last_word.filter(|_| dialogue.is_between_messages_to_client() && down.is_empty());
         let is_abandoned = matches!(end, End::Client | End::Killed | End::Revoked);
         let runs_on = !dialogue.is_answered() && !down.is_read_to_end();
-        let cancel = (is_abandoned && runs_on).then_some(cancel);
+        let cancel = over(is_abandoned && runs_on);
         // Boxed, since a session is not to carry the room for its end through its life.
         Box::pin(part(client, upstream, last_word.map(|word| refuse(&word)), cancel)).await;
         Relayed { end, bytes_up: up.bytes(), bytes_down: down.bytes(), error }
@@ -111,12 +112,13 @@ async fn part<C: Future<Output = ()>>(
     mut client: Leg,
     mut upstream: Leg,
     last_word: Option<BytesMut>,
-    cancel: Option<impl FnOnce() -> C>,
+    cancel: Option<C>,
 ) {
-    let goodbye = stream::farewell(&mut client, last_word.as_deref().unwrap_or_default());
+    // It takes the leg with it: the client's socket is not kept for as long as the warehouse takes.
+    let goodbye = async move { stream::farewell(&mut client, last_word.as_deref().unwrap_or_default()).await };
     let close = async {
         if let Some(cancel) = cancel {
-            cancel().await;
+            cancel.await;
         }
         let _ = timeout(LAST_WORDS, stream::close(&mut upstream)).await;
     };

@@ -98,7 +98,7 @@ enum Ready {
 /// The things that a session gives back by drop when it ends, on whatever path.
 struct Held {
     cancel: Option<Registered>,
-    _permit: SessionPermit,
+    permit: SessionPermit,
 }
 
 /// Serves one client from accept to close. `live` is the configuration at its arrival, which is
@@ -129,10 +129,16 @@ async fn serve(shared: &Shared, live: Arc<Live>, session: &Session, arrival: Box
         }
         None => return,
     };
-    let cancel = || cancel_abandoned(held.cancel.as_ref(), session);
+    let Held { cancel, permit } = held;
+    // The session's place is another's as soon as the relay is over: the warehouse may keep the
+    // cancel waiting, and the client the last word.
+    let over = |is_abandoned: bool| {
+        drop(permit);
+        is_abandoned.then(|| cancel_abandoned(cancel.as_ref(), session))
+    };
     let watched = (session.stop(), session.meter());
-    let relayed = relay::run(legs, watched, &limits, |word| word.encode(session.id()), cancel).await;
-    drop(held);
+    let relayed = relay::run(legs, watched, &limits, |word| word.encode(session.id()), over).await;
+    drop(cancel);
     session.happened(&Event::Ended(&relayed));
 }
 
@@ -379,7 +385,7 @@ impl Login<'_> {
         greeted
             .map_err(|_elapsed| SessionError::StartupTimeout(Stalled::Greeting))?
             .map_err(SessionError::ClientGone)?;
-        Ok((upstream, Held { cancel, _permit: permit }))
+        Ok((upstream, Held { cancel, permit }))
     }
 }
 

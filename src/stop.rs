@@ -9,8 +9,6 @@ use tokio::sync::futures::Notified;
 /// How soon a session has to end.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Phase {
-    /// The session goes on.
-    Serving,
     /// The session ends as soon as it is idle, and a login is broken off; consoles go on.
     WhenIdle,
     /// Like [`Phase::WhenIdle`], for consoles too.
@@ -47,38 +45,42 @@ impl Order {
     }
 }
 
+/// Marks that [`Order::DrainNow`] was given, maybe behind another order that ends the session at
+/// once.
+const CUT_SHORT: u8 = 0x80;
+
 /// The order that one session was given. Its registry entry holds it; whoever ends the session
 /// gives an order, and the session waits for it. Asking for the order takes no lock: the session
 /// does each time it moves bytes.
 #[derive(Default)]
 pub(crate) struct Stop {
-    /// 0, or one more than the index of an [`Order`] in [`Order::ALL`].
+    /// 0, or one more than the index of an [`Order`] in [`Order::ALL`]; and perhaps [`CUT_SHORT`].
     order: AtomicU8,
     changed: Notify,
 }
 
 impl Stop {
     /// Gives an order, and returns whether the session had to be told: an order that does not end
-    /// it sooner than an earlier one changes nothing.
+    /// it sooner than an earlier one changes nothing, but for [`Order::DrainNow`], which cuts the
+    /// end of a session short that an earlier order has begun.
     pub(crate) fn give(&self, order: Order) -> bool {
         let is_sooner = |now: u8| Self::decode(now).is_none_or(|given| given.phase() < order.phase());
+        let cut = if order == Order::DrainNow { CUT_SHORT } else { 0 };
         let given = self
             .order
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| is_sooner(now).then_some(order as u8 + 1));
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+                let next = if is_sooner(now) { order as u8 + 1 | now & CUT_SHORT } else { now } | cut;
+                (next != now).then_some(next)
+            });
         if given.is_ok() {
             self.changed.notify_waiters();
         }
-        given.is_ok()
+        given.is_ok_and(is_sooner)
     }
 
     /// The order that is in force. Takes no lock.
     pub(crate) fn order(&self) -> Option<Order> {
         Self::decode(self.order.load(Ordering::Acquire))
-    }
-
-    /// How soon the session has to end. Takes no lock.
-    pub(crate) fn phase(&self) -> Phase {
-        self.order().map_or(Phase::Serving, Order::phase)
     }
 
     /// Ready at the next change, counted from this call.
@@ -98,8 +100,18 @@ impl Stop {
         }
     }
 
+    /// Waits until the proxy waits no longer for the session to end, whatever its reason.
+    pub(crate) async fn cut_short(&self) {
+        let mut changed = pin!(self.changed());
+        while self.order.load(Ordering::Acquire) & CUT_SHORT == 0 {
+            changed.as_mut().await;
+            changed.set(self.changed());
+        }
+    }
+
     fn decode(order: u8) -> Option<Order> {
-        Order::ALL.get(usize::from(order.checked_sub(1)?)).copied()
+        let index = (order & !CUT_SHORT).checked_sub(1)?;
+        Order::ALL.get(usize::from(index)).copied()
     }
 }
 
@@ -118,16 +130,29 @@ mod tests {
         assert!(stop.give(Order::DrainNow));
         assert!(!stop.give(Order::Drain), "it does not go back");
         assert!(futures_util::poll!(&mut now).is_ready());
-        assert_eq!(stop.phase(), Phase::Now);
+        assert_eq!(stop.order(), Some(Order::DrainNow));
     }
 
     #[test]
     fn the_first_order_to_end_at_once_is_the_reason() {
         let stop = Stop::default();
-        assert_eq!((stop.order(), stop.phase()), (None, Phase::Serving));
+        assert_eq!(stop.order(), None);
         assert!(stop.give(Order::Drain) && stop.give(Order::DrainConsoles) && stop.give(Order::Kill));
         assert!(!stop.give(Order::Revoke) && !stop.give(Order::DrainNow));
         assert_eq!(stop.order(), Some(Order::Kill));
+    }
+
+    #[tokio::test]
+    async fn an_end_that_takes_long_is_cut_short_by_the_end_of_all_and_keeps_its_reason() {
+        let stop = Stop::default();
+        let mut cut_short = pin!(stop.cut_short());
+        assert!(stop.give(Order::Kill) && futures_util::poll!(&mut cut_short).is_pending());
+        assert!(!stop.give(Order::DrainNow), "it ends already");
+        assert!(futures_util::poll!(&mut cut_short).is_ready());
+        assert_eq!(stop.order(), Some(Order::Kill));
+        let another = Stop::default();
+        another.give(Order::DrainNow);
+        assert!(futures_util::poll!(&mut pin!(another.cut_short())).is_ready());
     }
 
     #[test]

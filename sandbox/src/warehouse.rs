@@ -133,7 +133,8 @@ impl Warehouse {
         self.shared.orders().wake_delay = delay;
     }
 
-    /// Logins wait before the authentication request until [`Warehouse::wake`].
+    /// Logins wait before the authentication request, and cancel requests are not dealt with, until
+    /// [`Warehouse::wake`].
     pub fn sleep_until_woken(&self) {
         self.shared.awake.send_replace(false);
     }

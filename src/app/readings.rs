@@ -48,7 +48,7 @@ impl Control {
             .map(|connection| connection.sessions)
             .sum();
         Readings {
-            handshakes: shared.handshakes.count(),
+            handshakes: shared.handshakes.count_common(),
             handshake_limit: live.limits.handshakes.max,
             login_oldest: shared.sessions.oldest_login(),
             bans: shared.bans.count(&live.limits.bans),
@@ -105,24 +105,21 @@ impl Control {
     pub(super) fn totals_since_start(&self) -> Totals {
         let metrics = &self.shared.metrics;
         let connections = &metrics.connections;
-        let calls = |of: Option<Outcome>| {
-            let each = metrics
-                .calls()
-                .map(|(_, counts)| of.map_or_else(|| counts.sum(), |of| counts.of(of)));
-            each.sum::<u64>()
-        };
         let logins = connections.sum(|of| of.logins.of(Outcome::Ok));
-        let ends = connections.sum(|of| of.ends.sum() - of.ends.of(End::Refused));
+        let ends = connections.sum(|of| of.ends.sum_but(End::Refused));
         Totals {
             accepted: metrics.accepted(),
             logins,
-            refusals: connections.sum(|of| of.logins.sum() - of.logins.of(Outcome::Ok)),
+            refusals: connections.sum(|of| of.logins.sum_but(Outcome::Ok)),
             ended: ends,
             cancels: metrics.cancels.sum(),
             bytes_up: connections.sum(|of| of.bytes.up()),
             bytes_down: connections.sum(|of| of.bytes.down()),
-            aws_calls: calls(None),
-            aws_errors: calls(None) - calls(Some(Outcome::Ok)),
+            aws_calls: metrics.calls().map(|(_, counts)| counts.sum()).sum(),
+            aws_errors: metrics
+                .calls()
+                .map(|(_, counts)| counts.sum_but(Outcome::Ok))
+                .sum(),
         }
     }
 }

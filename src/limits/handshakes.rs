@@ -147,10 +147,7 @@ impl Handshakes {
         permits.enforce_cap_of_address(max_per_address, address, number);
         drop(permits);
         if is_warning_due {
-            warn!(
-                event = "handshake limit",
-                max, "limits.max_handshakes is reached: clients that are not logged in make room"
-            );
+            warn_of_limit(max);
         }
         HandshakePermit { handshakes: Arc::clone(self), number, revoked }
     }
@@ -159,6 +156,16 @@ impl Handshakes {
     pub(crate) fn count(&self) -> usize {
         self.permits.lock().holders.len()
     }
+
+    /// Counts the connections that have a common permit now: those that the limit is for.
+    pub(crate) fn count_common(&self) -> usize {
+        self.permits.lock().common.all.len()
+    }
+}
+
+/// Logs that all common permits are taken.
+fn warn_of_limit(max: usize) {
+    warn!(event = "handshake limit", max, "limits.max_handshakes is reached: clients that are not logged in make room");
 }
 
 /// Whether a connection has finished its TLS handshake, or sent a startup message in clear.
@@ -271,15 +278,18 @@ impl Permits {
     }
 
     /// Counts a connection with a common permit for another address, with the age and progress that
-    /// it has.
-    fn count_for(&mut self, number: u64, address: AddressKey, place: Place, max: usize) {
-        let Some(voice) = self.common.remove(number) else { return };
+    /// it has. Returns whether a warning is due that all common ones are taken.
+    fn count_for(&mut self, number: u64, address: AddressKey, place: Place, max: usize) -> bool {
+        let Some(voice) = self.common.remove(number) else { return false };
         if let Some(permit) = self.holders.get_mut(&number) {
             permit.counted_for = address;
         }
         match place {
-            Place::Common => self.common.add(number, address, voice),
-            Place::Reserved => drop(self.add_reserved(number, address, voice, max)),
+            Place::Common => {
+                self.common.add(number, address, voice);
+                false
+            }
+            Place::Reserved => self.add_reserved(number, address, voice, max),
         }
     }
 }
@@ -304,8 +314,12 @@ impl HandshakePermit {
         {
             return;
         }
-        permits.count_for(self.number, address, place, limits.max);
+        let is_warning_due = permits.count_for(self.number, address, place, limits.max);
         permits.enforce_cap_of_address(limits.max_per_address, address, self.number);
+        drop(permits);
+        if is_warning_due {
+            warn_of_limit(limits.max);
+        }
     }
 
     /// Marks that the client has finished its TLS handshake, or has sent a whole startup message in

@@ -156,15 +156,16 @@ impl Connections {
     }
 
     /// The metrics of a connection that exists, made when a login comes as far. `limit` is the most
-    /// sessions that it may have.
+    /// sessions that it may have, as the login knows it: of a connection of the configuration a
+    /// later one may tell otherwise by now.
     pub(crate) fn of(&self, conn_id: &ConnId, origin: Origin, limit: usize) -> Arc<OfConnection> {
-        let found = self
-            .used(conn_id)
-            .unwrap_or_else(|| self.add(conn_id, origin));
-        if !Arc::ptr_eq(&found, &self.other) {
-            found.set_limit(limit);
+        let known = self.used(conn_id);
+        let is_news = known.is_none() || origin == Origin::Table;
+        let of = known.unwrap_or_else(|| self.add(conn_id, origin));
+        if is_news && !Arc::ptr_eq(&of, &self.other) {
+            of.set_limit(limit);
         }
-        found
+        of
     }
 
     /// The metrics of a connection that has some, or else those of all others.

@@ -48,6 +48,13 @@ impl<L: Label> Counts<L> {
         self.rows().map(|(_, count)| count).sum()
     }
 
+    /// The sum of all counts but one. The difference of the two would be below 0 if that one were
+    /// counted between the two reads.
+    pub(crate) fn sum_but(&self, value: L) -> u64 {
+        let others = self.rows().filter(|(of, _)| of.index() != value.index());
+        others.map(|(_, count)| count).sum()
+    }
+
     /// The counts of all values, in the order of [`Label::ALL`].
     pub(crate) fn rows(&self) -> impl Iterator<Item = (L, u64)> + '_ {
         L::ALL.iter().map(|value| (*value, self.of(*value)))

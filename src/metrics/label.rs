@@ -55,7 +55,8 @@ labels! {
         Forwarded = "forwarded",
         /// No session has the key.
         Missed = "missed",
-        /// The address has sent too many wrong keys.
+        /// The address has sent too many wrong keys, or too many queries without a client were
+        /// being cancelled.
         Limited = "limited",
         /// The warehouse of the session could not be reached.
         Unreachable = "unreachable",

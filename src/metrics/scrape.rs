@@ -30,7 +30,7 @@ pub(crate) const OTHER: &str = "other";
 /// What is not counted but read for a scrape.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {
-    /// Clients that are not authenticated yet.
+    /// Clients that are not authenticated yet, less those with a place kept for the console.
     pub(crate) handshakes: usize,
     /// The most clients that may be unauthenticated.
     pub(crate) handshake_limit: usize,
@@ -207,7 +207,7 @@ fn of_connections(page: &mut Page<'_>, metrics: &Metrics, readings: &Readings) -
         [([conn_id, Direction::Up.text()], of.bytes.up()), ([conn_id, Direction::Down.text()], of.bytes.down())]
     });
     page.counters(&BYTES, bytes)?;
-    page.counters(&DIAL_ATTEMPTS, listed().flat_map(|of| rows(&of.conn_id, &of.of.dials)))?;
+    page.counters(&DIAL_ATTEMPTS, all().flat_map(|(conn_id, of)| rows(conn_id, &of.dials)))?;
     page.gauges(&LAST_LOGIN, all().map(|(conn_id, of)| ([conn_id], of.last_login_secs())))?;
     let credentials = listed().filter_map(|of| Some(([of.conn_id.as_str()], of.credential?)));
     page.gauges(&CREDENTIAL_EXPIRES, credentials)?;

@@ -87,6 +87,37 @@ fn all() -> impl Iterator<Item = (&'static Family, String)> {
 }
 
 #[test]
+fn dials_of_connections_without_metrics_of_their_own_are_counted_too() {
+    let metrics = metrics();
+    metrics
+        .connections
+        .of_known(None)
+        .dials
+        .count(Outcome::Denied);
+    let text = written(&metrics, Format::Text);
+    assert_eq!(sample(&text, "dial_attempts_total{conn_id=\"other\",outcome=\"denied\"}"), 1.0);
+}
+
+#[test]
+fn a_login_that_began_before_a_reload_does_not_put_the_limit_back() {
+    let metrics = metrics();
+    let (file, table) = (id("sales"), id("lava"));
+    configure(&metrics, std::slice::from_ref(&file));
+    let limit = |conn_id: &ConnId, origin, max| metrics.connections.of(conn_id, origin, max).limit();
+    assert_eq!(limit(&file, Origin::File, 5), Some(7));
+    assert_eq!([3, 4].map(|max| limit(&table, Origin::Table, max)), [Some(3), Some(4)]);
+    assert_eq!(limit(&id("later"), Origin::File, 5), Some(5), "it is not known otherwise");
+}
+
+#[test]
+fn a_sum_of_some_counts_leaves_out_one() {
+    let counts = counts::Counts::<Outcome>::default();
+    counts.add(Outcome::Ok, 5);
+    counts.add(Outcome::Error, 2);
+    assert_eq!((counts.sum(), counts.sum_but(Outcome::Ok)), (7, 2));
+}
+
+#[test]
 fn every_metric_is_there_from_the_start_with_its_labels() {
     let metrics = metrics();
     configure(&metrics, &[id("sales")]);
@@ -154,7 +185,7 @@ fn what_is_counted_is_shown() {
     let text = written(&metrics, Format::OpenMetrics);
     for (name, value) in [
         ("sessions_active{conn_id=\"sales\"}", 3.0),
-        ("session_limit{conn_id=\"sales\"}", 9.0),
+        ("session_limit{conn_id=\"sales\"}", 7.0),
         ("logins_total{conn_id=\"sales\",outcome=\"ok\"}", 1.0),
         ("logins_total{conn_id=\"sales\",outcome=\"denied\"}", 1.0),
         ("logins_total{conn_id=\"other\",outcome=\"denied\"}", 0.0),

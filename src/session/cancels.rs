@@ -26,15 +26,13 @@ pub(super) async fn cancel(login: &Login<'_>, mut wire: Wire, key: &CancelKey) {
 }
 
 /// Cancels the query that a session has left running, whose client has vanished or which was ended:
-/// the warehouse would go on for nobody. The dial's own time-outs bound this; a shutdown that waits
-/// no longer cuts it off.
+/// the warehouse would go on for nobody. A bounded wait for its turn and the dial's own time-outs
+/// bound this; a shutdown that waits no longer cuts it off.
 pub(super) async fn cancel_abandoned(registered: Option<&Registered>, session: &Session) {
     let Some(registered) = registered else { return };
-    let stop = session.stop();
-    let was_ended = stop.phase() == Phase::Now;
     let outcome = tokio::select! {
-        outcome = registered.cancel() => outcome,
-        _ = stop.reached(Phase::Now), if !was_ended => Cancelled::CutOff,
+        outcome = registered.cancel_abandoned() => outcome,
+        () = session.stop().cut_short() => Cancelled::CutOff,
     };
     let pid = registered.key().pid;
     session.happened(&Event::Cancelled { cause: CancelCause::Abandoned, pid, outcome: &outcome });

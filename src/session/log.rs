@@ -138,6 +138,12 @@ fn cancelled(facts: &Facts, cause: CancelCause, (pid, outcome): (u32, &Cancelled
         Cancelled::Unknown => ignored("unknown"),
         Cancelled::Missed => ignored("missed"),
         Cancelled::CutOff => ignored("cut off"),
+        Cancelled::Crowded(session) => {
+            let reason = "too many queries without a client were being cancelled: the warehouse may run it to its end";
+            let (level, left_out) = judge(Level::WARN, "cancel dropped");
+            Line { session: Some(session.as_str()), reason: Some(reason), left_out, ..line }
+                .write(level, "cancel dropped");
+        }
         Cancelled::Limited => {
             let reason = "more than 20 wrong keys a minute for the pid of a live session: somebody may be guessing";
             let (level, left_out) = judge(Level::WARN, "cancel limited");

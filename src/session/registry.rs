@@ -348,7 +348,6 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::ConnId;
-    use crate::stop::Phase;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -389,11 +388,11 @@ mod tests {
         let early = register(&sessions, HERE);
         sessions.end_all(Order::Drain);
         let late = register(&sessions, HERE);
-        assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::WhenIdle; 2]);
+        assert_eq!([early.stop().order(), late.stop().order()], [Some(Order::Drain); 2]);
         sessions.end_all(Order::DrainNow);
         sessions.end_all(Order::Drain);
-        assert_eq!([early.stop().phase(), late.stop().phase()], [Phase::Now; 2]);
-        assert_eq!(register(&sessions, HERE).stop().phase(), Phase::Now);
+        assert_eq!([early.stop().order(), late.stop().order()], [Some(Order::DrainNow); 2]);
+        assert_eq!(register(&sessions, HERE).stop().order(), Some(Order::DrainNow));
     }
 
     #[tokio::test]

@@ -157,3 +157,24 @@ async fn a_killed_session_is_told_at_once_and_its_query_is_cancelled() {
     rig.sandbox().warehouse.wait_for_cancels(1).await;
     run(&mut other, "select 1").await;
 }
+
+/// The warehouse may keep a cancel waiting for half a minute: the next session has the killed one's
+/// place meanwhile, and the end of the process does not wait.
+#[tokio::test]
+async fn a_killed_session_keeps_no_place_for_its_cancel_and_an_abort_cuts_that_off() {
+    let rig = rig("max_sessions = 1").await;
+    let activity = Activity::of(rig.sandbox()).await;
+    let mut busy = rig.session().await;
+    busy.query("select pg_sleep(600)").await;
+    activity.wait_for("PgSleep").await;
+    rig.sandbox().warehouse.sleep_until_woken();
+    let sessions = rig.app.sessions();
+    assert!(rig.app.end_session(sessions[0].0.as_str()));
+    busy.assert_told(TERMINATED).await;
+    rig.sandbox().warehouse.wait_for_cancels(1).await;
+    let counts = rig.app.counts();
+    assert_eq!((counts.sessions, counts.tasks), (0, 1));
+    let aborted = tokio::time::timeout(Duration::from_secs(4), rig.app.abort()).await;
+    aborted.expect("the cancel is cut off");
+    assert_eq!(rig.app.counts().tasks, 0);
+}

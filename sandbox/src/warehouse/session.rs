@@ -86,6 +86,7 @@ impl Shared {
         self.tally.not_a_dial();
         // First, so that whoever sees its effect also finds it noted.
         self.tally.cancelled(Cancel { inside_tls, pid });
+        let _ = self.awake.subscribe().wait_for(|awake| *awake).await;
         backend::cancel(&self.socket, pid, key).await
     }
 

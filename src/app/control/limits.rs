@@ -14,7 +14,7 @@ pub(super) fn all(control: &Control) -> Vec<LimitStatus> {
     vec![
         of("max_sessions", control.shared.caps.sessions(), Some(limits.max_sessions)),
         of("consoles", control.shared.caps.consoles(), Some(MAX_CONSOLES)),
-        of("max_handshakes", control.shared.handshakes.count(), Some(limits.handshakes.max)),
+        of("max_handshakes", control.shared.handshakes.count_common(), Some(limits.handshakes.max)),
         LimitStatus {
             name: "open_files",
             used: open_files(),

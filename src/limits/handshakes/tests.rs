@@ -273,3 +273,25 @@ fn behind_a_balancer_the_reserve_is_for_the_clients_address() {
     drop((operator, crowd));
     assert_empty(&rig);
 }
+
+#[test]
+fn those_that_are_kept_for_the_console_do_not_count_against_the_limit() {
+    let rig = Rig::with(4, None);
+    let _permits = [rig.acquire_reserved(QUIET), rig.acquire(BUSY)];
+    assert_eq!((rig.count(), rig.handshakes.count_common()), (2, 1));
+}
+
+#[test]
+fn a_full_house_is_told_of_whoever_makes_it_full() {
+    let rig = Rig::with(1, None);
+    let _reserved: Vec<_> = (0..RESERVED).map(|_| rig.acquire_reserved(QUIET)).collect();
+    let operator = rig.acquire_behind_balancer(IpAddr::from([10, 0, 0, 3]));
+    let mut permits = rig.handshakes.permits.lock();
+    // Its common permit goes to the oldest of the reserve; and then it is another's already.
+    let address = AddressKey::Client(QUIET);
+    assert!(!permits.count_for(operator.number, address, Place::Reserved, 1));
+    permits.common.add(99, address, Voice::Silent);
+    let number = permits.common.all.oldest().unwrap();
+    assert!(permits.count_for(number, address, Place::Reserved, 1));
+    drop(permits);
+}

@@ -3,14 +3,7 @@
 use super::*;
 
 async fn relay(legs: Legs) -> Relayed {
-    run(
-        legs,
-        (&Stop::default(), &meter()),
-        &SessionLimits::default(),
-        |_| LAST_WORD.into(),
-        || async { panic!("nothing runs") },
-    )
-    .await
+    run(legs, (&Stop::default(), &meter()), &SessionLimits::default(), |_| LAST_WORD.into(), nothing_runs).await
 }
 
 /// A record of application data that nobody has encrypted.

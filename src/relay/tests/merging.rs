@@ -36,8 +36,7 @@ async fn records_that_come_together_go_on_as_one() {
     let (stop, meter, limits) = (Stop::default(), meter(), SessionLimits::default());
     let mut arrived = Vec::new();
     let read = client_socket.read_to_end(&mut arrived);
-    let relay =
-        run(legs, (&stop, &meter), &limits, |_| panic!("nothing to refuse"), || async { panic!("nothing runs") });
+    let relay = run(legs, (&stop, &meter), &limits, |_| panic!("nothing to refuse"), nothing_runs);
     let (relayed, read) = tokio::join!(relay, read);
     read.unwrap();
     assert_eq!((relayed.end, relayed.bytes_down), (End::Upstream, (RECORDS * RECORD.len()) as u64));

@@ -36,7 +36,7 @@ async fn peers_that_read_nothing_for_longer_than_the_limit_get_all_of_it_later()
     let ((client_leg, mut client), (upstream_leg, mut upstream)) = tokio::join!(leg(keepalive), leg(keepalive));
     let (stop, meter, limits) = (Stop::default(), meter(), SessionLimits { keepalive, ..SessionLimits::default() });
     let legs = Legs { client: client_leg, upstream: upstream_leg };
-    let relaying = run(legs, (&stop, &meter), &limits, |_| LAST_WORD.into(), || async {});
+    let relaying = run(legs, (&stop, &meter), &limits, |_| LAST_WORD.into(), |_| None::<Ready<()>>);
     let peers = async {
         let (query, row) = (long(b'Q'), long(b'D'));
         // Neither waits for the other to read.

@@ -26,8 +26,10 @@ struct Outcome {
 /// Relays to the end.
 async fn relay(legs: Legs) -> Outcome {
     let (cancels, began, stop) = (AtomicUsize::new(0), Instant::now(), Stop::default());
-    let cancel = || async {
-        cancels.fetch_add(1, Ordering::Relaxed);
+    let cancel = |is_abandoned: bool| {
+        is_abandoned.then(|| async {
+            cancels.fetch_add(1, Ordering::Relaxed);
+        })
     };
     let relayed = run(legs, (&stop, &meter()), &SessionLimits::default(), |_| LAST_WORD.into(), cancel).await;
     Outcome { relayed, cancels: cancels.load(Ordering::Relaxed), after: began.elapsed() }

@@ -81,7 +81,7 @@ pub(super) fn of_cancel(outcome: &Cancelled) -> CancelOutcome {
         Cancelled::Forwarded(_) | Cancelled::Already(_) => CancelOutcome::Ok,
         Cancelled::TooLate | Cancelled::Unknown | Cancelled::Missed => CancelOutcome::Missed,
         Cancelled::CutOff => CancelOutcome::Error,
-        Cancelled::Limited => CancelOutcome::Limited,
+        Cancelled::Limited | Cancelled::Crowded(_) => CancelOutcome::Limited,
         Cancelled::Failed(_, error) => match error {
             UpstreamError::Resolve { .. } | UpstreamError::Connect { .. } | UpstreamError::Tls { .. } => {
                 CancelOutcome::Unreachable
