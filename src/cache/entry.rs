@@ -187,12 +187,9 @@ impl<V, E: FetchError> Entry<V, E> {
         true
     }
 
-    /// Forgets everything but a flight. Returns whether nothing is left.
-    pub(super) fn forget(&mut self) -> bool {
-        let (flight, landing) = (self.flight.take(), std::mem::take(&mut self.landing));
-        let is_empty = flight.is_none();
-        *self = Self { flight, landing, ..Self::default() };
-        is_empty
+    /// Whether this is the entry's flight. It is not if the key has been forgotten since it began.
+    pub(super) fn awaits(&self, landing: &Arc<Landing<V, E>>) -> bool {
+        std::ptr::eq(self.landing.as_ptr(), Arc::as_ptr(landing))
     }
 
     /// Decides what upkeep does.

@@ -43,12 +43,18 @@ impl<S: Fetch> Cache<S> {
         };
         // First the entry, then the waiters: whoever comes in between finds the outcome, not a
         // flight that is over.
-        let outcome = self.land(&key, outcome);
+        let outcome = self.land(&key, outcome, &waiters);
         waiters.send_replace(Some(outcome));
     }
 
-    /// Puts the outcome of a flight into its entry. Returns what its waiters are given.
-    fn land(self: &Arc<Self>, key: &S::Key, fetched: Result<S::Value, S::Error>) -> OutcomeOf<S> {
+    /// Puts the outcome of a flight into its entry, unless that has been forgotten since. Returns
+    /// what its waiters are given.
+    fn land(
+        self: &Arc<Self>,
+        key: &S::Key,
+        fetched: Result<S::Value, S::Error>,
+        waiters: &Arc<LandingOf<S>>,
+    ) -> OutcomeOf<S> {
         let now = self.now();
         let fetched = match fetched {
             Ok(value) => {
@@ -71,7 +77,11 @@ impl<S: Fetch> Cache<S> {
         // Nothing is logged before the lock of the entry is released: others of its shard wait for
         // it.
         let (outcome, change) = {
-            let mut entry = self.entries.entry(key.clone()).or_default();
+            let entry = self
+                .entries
+                .get_mut(key)
+                .filter(|entry| entry.awaits(waiters));
+            let Some(mut entry) = entry else { return fetched.map(|(value, _)| value) };
             // Those who waited have just used the entry, which counts when room is made; behind a
             // refresh nobody did. The value does not count as handed out by that.
             if entry.held.is_none() {

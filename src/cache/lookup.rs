@@ -52,8 +52,9 @@ impl<S: Fetch> Cache<S> {
     ///
     /// # Errors
     /// The error that ended the flight, shared by all who waited, or one that is still remembered.
-    pub(crate) async fn get(self: &Arc<Self>, key: &S::Key) -> OutcomeOf<S> {
-        self.look_up(key).outcome().await
+    pub(crate) fn get(self: &Arc<Self>, key: &S::Key) -> impl Future<Output = OutcomeOf<S>> + use<S> {
+        // Begun here rather than at the first poll, so that the cache knows the key from now on.
+        self.look_up(key).outcome()
     }
 
     /// A value that was fetched within `max_age`, fetched anew if need be; where that fails, what
@@ -95,14 +96,24 @@ impl<S: Fetch> Cache<S> {
         is_worth_another
     }
 
-    /// Forgets everything about a key; a flight goes on. Returns whether a value was held.
+    /// Forgets everything about a key. A flight goes on for those who wait for it, and what it
+    /// brings is not kept: it was begun before. Returns whether a value was held.
     pub(crate) fn forget(&self, key: &S::Key) -> bool {
-        let mut was_held = false;
-        self.entries.remove_if_mut(key, |_, entry| {
-            was_held = entry.held.is_some();
-            entry.forget()
-        });
-        was_held
+        self.entries
+            .remove(key)
+            .is_some_and(|(_, entry)| entry.held.is_some())
+    }
+
+    /// Whether there is an entry for a key, with a value or without. Does not count as a use.
+    pub(crate) fn knows(&self, key: &S::Key) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// When the value expires that is held for a key. `None`: never, or there is none. Does not
+    /// count as a use.
+    pub(crate) fn expires_at(&self, key: &S::Key) -> Option<SystemTime> {
+        let entry = self.entries.get(key)?;
+        entry.held.as_ref()?.value.expires_at()
     }
 
     /// The number of entries, those without a value included.
@@ -112,6 +123,7 @@ impl<S: Fetch> Cache<S> {
     }
 
     /// The state of one entry, if there is one. Does not count as a use.
+    #[cfg(test)]
     pub(crate) fn snapshot(&self, key: &S::Key) -> Option<SnapshotOf<S>> {
         self.entries.get(key).map(|entry| Snapshot::of(&entry))
     }

@@ -72,6 +72,8 @@ struct Fake {
     usual: Mutex<Plan>,
     calls: AtomicU64,
     flying: Mutex<HashSet<u32>>,
+    /// Keys whose flights were disowned: they may have another.
+    forgotten: Mutex<HashSet<u32>>,
     /// Flights for a key that had one.
     doubled: AtomicU64,
     clock: Arc<TokioClock>,
@@ -103,7 +105,7 @@ impl Fetch for Fake {
 
     fn fetch<'a>(&'a self, key: &'a u32, _cache: &'a Arc<Cache<Self>>) -> BoxFuture<'a, Result<Value, Refused>> {
         async move {
-            if !self.flying.lock().unwrap().insert(*key) {
+            if !self.flying.lock().unwrap().insert(*key) && !self.forgotten.lock().unwrap().contains(key) {
                 self.doubled.fetch_add(1, Ordering::Relaxed);
             }
             // At the deadline as well.
@@ -196,6 +198,7 @@ fn rig(policy: Policy, plans: impl IntoIterator<Item = Plan>) -> Rig {
         usual: Mutex::new(Plan::Life(900)),
         calls: AtomicU64::new(0),
         flying: Mutex::default(),
+        forgotten: Mutex::default(),
         doubled: AtomicU64::new(0),
         clock: Arc::clone(&clock),
     });
@@ -210,6 +213,11 @@ impl Rig {
 
     fn usually(&self, plan: Plan) {
         *self.fake.usual.lock().unwrap() = plan;
+    }
+
+    fn forget(&self, key: u32) -> bool {
+        self.fake.forgotten.lock().unwrap().insert(key);
+        self.cache.forget(&key)
     }
 
     async fn get(&self) -> Outcome<Value, Refused> {

@@ -159,15 +159,15 @@ impl Logins {
                 (Arc::new(DbLogin { user, password, expires_at: None }), LoginSource::Stored(stored_at, stored))
             }
             LoginPlan::Minted(key) => {
-                self.in_use.note(&spec.id, &key);
-                let login = self
-                    .minted
-                    .get(&key)
-                    .await
-                    .map_err(|error| match spec.login.secret_id() {
-                        Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
-                        None => error,
-                    })?;
+                let login = self.minted.get(&key);
+                // The cache knows the key by now, and a flight that it has begun goes on without
+                // us.
+                self.in_use
+                    .note(&spec.id, &key, |key| self.minted.knows(key));
+                let login = login.await.map_err(|error| match spec.login.secret_id() {
+                    Some(id) => error.of(format!("the secret {id} has no password, so that IAM is asked")),
+                    None => error,
+                })?;
                 (login, LoginSource::Minted(key))
             }
         };
@@ -190,13 +190,11 @@ impl Logins {
     /// or its password is a stored one.
     pub(crate) fn expires(&self, conn_id: &ConnId) -> Option<SystemTime> {
         let mut first: Option<SystemTime> = None;
-        self.in_use.retain(conn_id, |key| {
-            let Some(held) = self.minted.snapshot(key) else { return false };
-            first = match (first, held.expires_at) {
+        self.in_use.each_of(conn_id, |key| {
+            first = match (first, self.minted.expires_at(key)) {
                 (Some(first), Some(at)) => Some(first.min(at)),
                 (first, at) => first.or(at),
             };
-            true
         });
         first
     }

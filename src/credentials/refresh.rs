@@ -1,7 +1,7 @@
 //! Forgets what the logins of a connection were made of, at an operator's word: the next login
 //! fetches all of it anew, past errors that are still remembered.
 
-use super::chain::Chain;
+use super::login_key::LoginKey;
 use super::logins::Logins;
 use super::roles::SessionKey;
 use crate::aws::StoredAt;
@@ -12,25 +12,30 @@ impl Logins {
     /// and endpoints that they stand on. `spec` is the connection's, if it is known. Sessions that
     /// share any of these with other connections fetch it once more. Returns how many logins, role
     /// sessions and stored values were held.
+    ///
+    /// What others are made of goes first: a login in between makes nothing of what is about to go
+    /// that is not forgotten itself. What is on its way already serves those who wait for it.
     pub(crate) fn forget(&self, conn_id: &ConnId, spec: Option<&ConnSpec>) -> usize {
-        let mut keys = Vec::new();
-        self.in_use.retain(conn_id, |key| {
-            keys.push(key.clone());
-            false
-        });
-        let mut held = 0;
-        for key in keys {
-            held += usize::from(self.minted.forget(&key));
-            let home = self.calls.home(key.region.as_deref());
-            let mut chain: Option<Chain> = Some(key.caller);
-            while let Some(hops) = chain {
-                if let Some(session) = SessionKey::of(&hops, home) {
-                    held += usize::from(self.sessions.forget(&session));
-                }
-                chain = hops.last().map(|(_, before)| before);
-            }
-        }
-        held + spec.map_or(0, |spec| self.forget_stored(spec))
+        let stored = spec.map_or(0, |spec| self.forget_stored(spec));
+        let keys = self.in_use.take(conn_id);
+        let sessions: usize = keys.iter().map(|key| self.forget_sessions(key)).sum();
+        let minted = keys.iter().filter(|key| self.minted.forget(key));
+        stored + sessions + minted.count()
+    }
+
+    /// Forgets the role sessions that a login stands on, the first of the chain first. Returns how
+    /// many were held.
+    fn forget_sessions(&self, key: &LoginKey) -> usize {
+        let home = self.calls.home(key.region.as_deref());
+        let chains = std::iter::successors(Some(key.caller.clone()), |chain| chain.last().map(|(_, before)| before));
+        let sessions: Vec<_> = chains
+            .filter_map(|chain| SessionKey::of(&chain, home))
+            .collect();
+        let held = sessions
+            .iter()
+            .rev()
+            .filter(|session| self.sessions.forget(session));
+        held.count()
     }
 
     /// Forgets the stored values of a spec, external ids among them, and its endpoint. Returns how many

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use redshift_sandbox::aws::{Fault, Times};
 use tokio::io::AsyncWriteExt;
 use tokio_postgres::Client;
 
@@ -255,6 +256,22 @@ async fn refreshed_credentials_are_fetched_at_the_next_login() {
         .await;
     assert_eq!(text(&action, "outcome"), "3 forgotten");
     assert_eq!(refusal(&operated.console.run("REFRESH nosuch").await.unwrap_err()).0, "42704");
+}
+
+/// What is on its way at a REFRESH was asked for with what the operator wants to be rid of.
+#[tokio::test]
+async fn a_login_that_is_on_its_way_is_not_kept_after_a_refresh() {
+    let operated = Operated::with("").await;
+    let aws = &operated.world.sandbox.aws;
+    aws.fault("GetCredentials", Fault::Hang, Times::Always);
+    let (session, ()) = tokio::join!(operated.session("sales"), async {
+        aws.wait_for_calls("GetCredentials", 1).await;
+        operated.rows("REFRESH sales").await;
+        aws.clear_faults();
+    });
+    operated.session("sales").await;
+    assert_eq!((aws.calls("AssumeRole"), aws.calls("GetCredentials")), (2, 2));
+    drop(session);
 }
 
 #[tokio::test]

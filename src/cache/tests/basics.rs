@@ -96,15 +96,21 @@ async fn a_fetched_value_with_too_short_a_life_serves_its_waiters_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_key_is_fetched_again_and_its_flight_goes_on() {
+async fn a_forgotten_key_is_fetched_again_and_its_flight_is_for_its_waiters_alone() {
     let rig = rig(AHEAD, []);
     assert_eq!(rig.serial().await, 1);
-    assert!(rig.cache.forget(&1) && !rig.cache.forget(&1));
+    assert!(rig.forget(1) && !rig.forget(1));
     assert_eq!(rig.cache.len(), 0);
-    let (serial, ()) = tokio::join!(rig.serial(), async {
-        rig.cache.forget(&1);
+    let (early, late) = tokio::join!(rig.serial(), async {
+        rig.forget(1);
+        pass(Duration::from_millis(500)).await;
+        rig.serial().await
     });
-    assert_eq!((serial, rig.serial().await, rig.calls()), (2, 2, 2));
+    assert_eq!((early, late, rig.serial().await, rig.calls()), (2, 3, 3, 3));
+    // Nothing asks meanwhile: what the flight brings is not kept.
+    rig.forget(1);
+    let (serial, _) = tokio::join!(rig.serial(), async { rig.forget(1) });
+    assert_eq!((serial, rig.cache.len()), (4, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,6 +48,8 @@ struct Seen {
     last: HashMap<u32, Arc<Value>>,
     /// Until then whoever asks must be served at once.
     promised: HashMap<u32, SystemTime>,
+    /// How often each was forgotten: a flight of before promises nothing.
+    forgotten: HashMap<u32, u32>,
 }
 
 struct World {
@@ -62,6 +64,7 @@ impl World {
         let (cache, clock) = (Arc::clone(&self.rig.cache), Arc::clone(&self.rig.fake.clock));
         let (seen, policy) = (Arc::clone(&self.seen), self.policy);
         let promised = seen.lock().unwrap().promised.get(&key).copied();
+        let forgotten = seen.lock().unwrap().forgotten.get(&key).copied();
         self.gets.spawn(async move {
             let (began, asked_at) = (Instant::now(), clock.now());
             let outcome = cache.get(&key).await;
@@ -86,7 +89,8 @@ impl World {
                 assert!(is_fresh || age < max_age + stale_if_error, "{age:?}");
             }
             let mut seen = seen.lock().unwrap();
-            if granted > policy.min_life && matches!(policy.refresh, Refresh::Ahead) {
+            let is_kept = seen.forgotten.get(&key).copied() == forgotten;
+            if is_kept && granted > policy.min_life && matches!(policy.refresh, Refresh::Ahead) {
                 let until = seen.promised.entry(key).or_insert(end);
                 *until = end.max(*until);
             }
@@ -112,8 +116,10 @@ impl World {
                 }
             }
             Op::Forget(key) => {
-                self.rig.cache.forget(&key);
-                self.seen.lock().unwrap().promised.remove(&key);
+                self.rig.forget(key);
+                let mut seen = self.seen.lock().unwrap();
+                seen.promised.remove(&key);
+                *seen.forgotten.entry(key).or_default() += 1;
             }
         }
         // Whoever was woken runs before the next.
