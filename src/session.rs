@@ -27,7 +27,7 @@ use self::unproven::Unproven;
 use self::waiting::{attended, notice};
 use crate::cancel::{CancelTarget, Registered};
 use crate::client_auth::{self, AuthError, Principal};
-use crate::config::{ConnId, ConnSpec};
+use crate::config::{ConnId, ConnSpec, Holder};
 use crate::console::Console;
 use crate::limits::bans::Outcome;
 use crate::limits::caps::{ConsolePermit, ConsoleUser, SessionPermit};
@@ -270,7 +270,8 @@ impl Login<'_> {
                 .map_err(SessionError::ClientGone)?;
         }
         let principal = self.prove(client, &user, &known_as).await?;
-        session.happened(&Event::Proved(&principal.user));
+        let has_own_entry = matches!(principal.holder, Holder::Own(_));
+        session.happened(&Event::Proved { user: &principal.user, has_own_entry });
         metrics::proved(&shared.metrics, principal.verifier_index);
         if parameters::asks_for_replication(&client.startup) {
             return Err(SessionError::Replication);

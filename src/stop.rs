@@ -69,7 +69,7 @@ impl Stop {
         let given = self
             .order
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-                let next = if is_sooner(now) { order as u8 + 1 | now & CUT_SHORT } else { now } | cut;
+                let next = if is_sooner(now) { (order as u8 + 1) | (now & CUT_SHORT) } else { now } | cut;
                 (next != now).then_some(next)
             });
         if given.is_ok() {

@@ -29,10 +29,17 @@ fn text(tls: &str, limits: &str, aws: SocketAddr) -> String {
 
 /// A configuration that tests set.
 #[derive(Default)]
-struct Written(Mutex<String>);
+struct Written(Mutex<String>, Mutex<Option<Hang>>);
+
+/// Keeps one load until the other end is dropped.
+type Hang = std::sync::mpsc::Receiver<()>;
 
 impl Origin for Written {
     fn load(&self) -> Result<Config, Problems> {
+        let hang = self.1.lock().take();
+        if let Some(hang) = hang {
+            let _dropped = hang.recv();
+        }
         let env = |name: &str| (name == "PW").then(|| "pw".to_owned());
         parse(&self.0.lock(), "proxy.toml".as_ref(), &env, UnknownKeys::Refuse)
     }
@@ -302,6 +309,25 @@ async fn a_refused_reload_tells_every_problem_and_changes_nothing() {
     }
     assert!(Arc::ptr_eq(&before, &rig.app.acceptor.live.load_full()));
     assert_eq!(rig.log_in("pw").await.1, Answer::Admitted);
+    rig.end().await;
+}
+
+/// Reviewed in issue 13: it kept the one thread of reloads until a restart.
+#[tokio::test]
+async fn a_load_that_hangs_keeps_no_later_reload_waiting() {
+    let rig = Rig::start("prefer", "").await;
+    let text = rig.text("[aws]", "[aws]");
+    let (until, hang) = std::sync::mpsc::channel();
+    *rig.written.1.lock() = Some(hang);
+    tokio::time::pause();
+    let refused = rig.reload(&text).await.unwrap_err();
+    tokio::time::resume();
+    assert_eq!(refused.problems, ["not read within 120 s"]);
+    while rig.written.1.lock().is_some() {
+        tokio::task::yield_now().await;
+    }
+    rig.reload(&text).await.unwrap();
+    drop(until);
     rig.end().await;
 }
 

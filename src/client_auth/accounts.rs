@@ -173,9 +173,11 @@ impl Accounts {
     }
 
     /// Who a user is now that has proved its name before, under this configuration or an earlier
-    /// one.
-    pub(crate) fn standing(&self, name: &str) -> Standing {
+    /// one. Whoever did so by an entry of its own (`has_own_entry`), which is gone now, has shown
+    /// nothing that `users."*"` by certificate knows.
+    pub(crate) fn standing(&self, name: &str, has_own_entry: bool) -> Standing {
         match self.look_up(name) {
+            Found::Certificate(Holder::Any(_)) if has_own_entry => Standing::Nobody,
             Found::Password(holder, _) | Found::Certificate(holder) => Standing::Known(holder),
             Found::Nobody if self.listed().is_some_and(|listed| !listed.is_read()) => Standing::Unread,
             Found::Nobody => Standing::Nobody,

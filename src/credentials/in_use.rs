@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn id(number: usize) -> ConnId {
-        ConnId::new(format!("c{number}")).unwrap()
+        ConnId::new(&format!("c{number}")).unwrap()
     }
 
     #[test]

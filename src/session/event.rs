@@ -25,8 +25,8 @@ pub(super) enum Event<'a> {
     /// The client has sent its startup message. `known_as` is the user's name, or what stands for a
     /// name that nobody has: people type passwords there. `tls`: `None` in clear.
     Asked { known_as: &'a str, startup: &'a StartupParams, tls: Option<Negotiated> },
-    /// The client has proved to be this user.
-    Proved(&'a str),
+    /// The client has proved to be this user, by an entry of its own or by `users."*"`.
+    Proved { user: &'a str, has_own_entry: bool },
     /// The user may open this connection.
     Permitted(&'a ConnId),
     /// There is room for the session, and AuthenticationOk has been sent.

@@ -36,6 +36,8 @@ pub struct Facts {
     pub user: Box<str>,
     /// Whether the client has proved to be this user.
     pub is_proven: bool,
+    /// Whether that was by an entry of the user's own, rather than by `users."*"`.
+    pub has_own_entry: bool,
     /// The connection, once the user is known to have a right to it.
     pub conn_id: Option<ConnId>,
     /// The user that the session has at the warehouse.
@@ -110,6 +112,7 @@ impl Facts {
             stage: Stage::LoggingIn,
             user: Box::default(),
             is_proven: false,
+            has_own_entry: false,
             conn_id: None,
             db_user: Box::default(),
             host: Box::default(),
@@ -158,7 +161,9 @@ impl Facts {
                 self.is_of_health_check = startup.is_of_health_check();
             }
             // The name may have been unknown until a certificate in it was shown.
-            Event::Proved(user) => (self.user, self.is_proven) = ((*user).into(), true),
+            Event::Proved { user, has_own_entry } => {
+                (self.user, self.is_proven, self.has_own_entry) = ((*user).into(), true, *has_own_entry);
+            }
             Event::Permitted(conn_id) => self.conn_id = Some((*conn_id).clone()),
             Event::Admitted => self.timings.enter(None),
             Event::CredentialAwaited => {

@@ -27,7 +27,7 @@ pub(super) fn note(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>, 
         Event::Accepted
         | Event::Located { .. }
         | Event::Asked { .. }
-        | Event::Proved(_)
+        | Event::Proved { .. }
         | Event::Permitted(_)
         | Event::Admitted
         | Event::CredentialAwaited

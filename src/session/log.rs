@@ -29,7 +29,7 @@ pub(super) fn write(id: SessionId, facts: impl Fn() -> Facts, event: &Event<'_>,
         Event::Accepted
         | Event::Located { .. }
         | Event::Asked { .. }
-        | Event::Proved(_)
+        | Event::Proved { .. }
         | Event::Permitted(_)
         | Event::CredentialAwaited
         | Event::Dialled { .. }

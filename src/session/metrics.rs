@@ -33,7 +33,7 @@ pub(super) fn record(metrics: &Metrics, facts: &Facts, event: &Event<'_>) {
         Event::Lost(_)
         | Event::Located { .. }
         | Event::Asked { .. }
-        | Event::Proved(_)
+        | Event::Proved { .. }
         | Event::Permitted(_)
         | Event::Admitted
         | Event::CredentialAwaited

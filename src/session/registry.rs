@@ -365,7 +365,7 @@ mod tests {
     async fn sessions_are_listed_with_their_facts_from_accept_to_close() {
         let sessions = sessions();
         let (one, other) = (register(&sessions, HERE), register(&sessions, HERE));
-        other.happened(&Event::Proved("ann"));
+        other.happened(&Event::Proved { user: "ann", has_own_entry: true });
         other.happened(&Event::Dialled { db_user: "IAM:ann", host: "sales.example", database: "dev" });
         let listed: Vec<_> = sessions
             .list()
@@ -401,8 +401,8 @@ mod tests {
         let all = [register(&sessions, HERE), register(&sessions, HERE), register(&sessions, THERE)];
         let [ann, bob, other] = &all;
         let sales = ConnId::new("sales").unwrap();
-        ann.happened(&Event::Proved("ann"));
-        bob.happened(&Event::Proved("bob"));
+        ann.happened(&Event::Proved { user: "ann", has_own_entry: true });
+        bob.happened(&Event::Proved { user: "bob", has_own_entry: true });
         for session in [bob, other] {
             session.happened(&Event::Permitted(&sales));
         }

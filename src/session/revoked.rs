@@ -33,7 +33,7 @@ pub(crate) fn permission(live: &Live, facts: &Facts) -> Permission {
     let Some(conn_id) = facts.conn_id.as_ref().filter(|_| facts.is_proven) else {
         return Permission::Granted;
     };
-    match live.accounts.standing(&facts.user) {
+    match live.accounts.standing(&facts.user, facts.has_own_entry) {
         Standing::Unread => Permission::Granted,
         Standing::Known(holder) if may_be_there(&holder, facts) => live.specs.permission(&holder, conn_id),
         Standing::Known(_) | Standing::Nobody => Permission::Lost,
@@ -46,7 +46,7 @@ pub(crate) fn holder_on(live: &Live, facts: &Facts, conn_id: &ConnId) -> Option<
     if facts.conn_id.as_ref() != Some(conn_id) || !facts.is_proven {
         return None;
     }
-    match live.accounts.standing(&facts.user) {
+    match live.accounts.standing(&facts.user, facts.has_own_entry) {
         Standing::Known(holder) => Some(holder),
         Standing::Unread | Standing::Nobody => None,
     }
@@ -57,7 +57,7 @@ pub(crate) fn holder_on(live: &Live, facts: &Facts, conn_id: &ConnId) -> Option<
 pub(super) fn may_use_console(live: &Live, facts: &Facts) -> bool {
     let admin = &live.config.admin;
     let is_listed = |names: &[String]| names.iter().any(|name| **name == *facts.user);
-    let is_known = match live.accounts.standing(&facts.user) {
+    let is_known = match live.accounts.standing(&facts.user, facts.has_own_entry) {
         Standing::Known(holder) => may_be_there(&holder, facts),
         Standing::Unread | Standing::Nobody => false,
     };

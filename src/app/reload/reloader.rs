@@ -37,6 +37,10 @@ use crate::telemetry;
 /// The longest that a configuration may take to be read and built: a mount or AWS may hang.
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// The most threads of reloads: one that hangs beyond its deadline keeps its thread, and the next
+/// reload has another.
+const LOADS: usize = 4;
+
 /// How long the files have to stay as they were read before they count as written to their end.
 const SETTLED: Duration = Duration::from_millis(50);
 
@@ -61,7 +65,7 @@ pub(in crate::app) struct Reloader {
     pub(super) sources: Mutex<Sources>,
     /// Held for the time of a reload.
     turn: Turn<()>,
-    /// The threads of reloads: one, and a load that hangs keeps it.
+    /// The threads of reloads. A load that hangs keeps its own.
     threads: Lanes<()>,
     /// Wakes those who wait for another configuration.
     pub(super) swapped: Notify,
@@ -123,7 +127,7 @@ impl Reloader {
             live: Arc::new(ArcSwap::new(live)),
             reading: Mutex::new(reading),
             turn: Turn::new(()),
-            threads: Lanes::new("reload", 1, 1),
+            threads: Lanes::new("reload", LOADS, LOADS),
             swapped: Notify::new(),
         };
         Started { reloader: Arc::new(reloader), is_read }
@@ -200,7 +204,7 @@ impl Reloader {
                 Err(problems) => problems.sources(),
             };
             std::thread::sleep(SETTLED);
-            let is_of_one_piece = sources.now() == *sources;
+            let is_of_one_piece = sources.are_unchanged().map_err(|hangs| refused(&hangs))?;
             *self.sources.lock() = sources.clone();
             if is_of_one_piece {
                 return loaded

@@ -310,6 +310,18 @@ async fn a_user_that_is_moved_to_the_path_is_known_there_at_once() {
     let after = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock), Some(&before))
         .await
         .unwrap();
-    assert!(matches!(after.standing("ann"), Standing::Known(Holder::Any(_))));
+    assert!(matches!(after.standing("ann", true), Standing::Known(Holder::Any(_))));
     assert_eq!(shown(&after, "ann", "moved to").await, Ok(0));
+}
+
+/// Reviewed in issue 13: any name is known where `users."*"` is by certificate, so that a deleted
+/// user kept its sessions.
+#[tokio::test]
+async fn who_was_let_in_by_an_own_entry_is_nobody_without_it_where_any_certificate_counts() {
+    let any = Arc::new(AnyUser { rights: rights(), proof: AnyProof::Certificate });
+    let accounts = Accounts::new(&Users::new(), Some(&any), key(), Arc::new(SystemClock), None)
+        .await
+        .unwrap();
+    assert!(matches!(accounts.standing("ann", true), Standing::Nobody));
+    assert!(matches!(accounts.standing("ann", false), Standing::Known(Holder::Any(_))));
 }
