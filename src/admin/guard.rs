@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hyper::header::{AUTHORIZATION, FORWARDED, HeaderMap, HeaderName, VIA};
+use hyper::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 
 use super::host::{BadHost, Meant, meant};
@@ -18,6 +18,8 @@ pub(super) enum Denied {
     OtherHost,
     /// A page of another site sent the request.
     Origin,
+    /// A browser says that a page of another site had the request sent.
+    CrossSite,
     /// The configuration has no token, without which this is not allowed.
     NoTokenConfigured,
     /// The token has not been read yet.
@@ -37,17 +39,21 @@ pub(super) enum Caller {
     Proven,
 }
 
-/// Decides about a request that comes from this address.
+/// Decides about a request that comes from this address. `is_data`: a page of another site must not
+/// read the answer, though the request may need no token.
 ///
 /// # Errors
 /// See [`Denied`].
 pub(super) fn check(
     face: Face,
-    needs: Needs,
+    (needs, is_data): (Needs, bool),
     head: &Parts,
     from: IpAddr,
     access: &AdminAccess,
 ) -> Result<Caller, Denied> {
+    if is_cross_site(&head.headers) {
+        return Err(Denied::CrossSite);
+    }
     let meant = match meant(head) {
         Ok(meant) => meant,
         Err(BadHost::Origin) => return Err(Denied::Origin),
@@ -60,6 +66,10 @@ pub(super) fn check(
         // A page that has led its own name here does not know the token.
         Meant::Name(name) if face == Face::Full && !access.is_ours(&name) && verdict != TokenVerdict::Right => {
             return Err(if verdict == TokenVerdict::Wrong { Denied::TokenWrong } else { Denied::OtherHost });
+        }
+        // Scrapers come by whatever name a service has, and browsers by one that was led here.
+        Meant::Name(name) if is_data && !access.is_ours(&name) && is_of_browser(&head.headers) => {
+            return Err(Denied::OtherHost);
         }
         Meant::Name(_) | Meant::Address => {}
     }
@@ -88,12 +98,31 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Whether a request was made on this host. One that came by way of another server was not, though
 /// that server is on this host.
 fn is_of_this_host(from: IpAddr, headers: &HeaderMap) -> bool {
-    const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-    const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-    let is_forwarded = [FORWARDED, VIA, X_FORWARDED_FOR, X_REAL_IP]
+    from.to_canonical().is_loopback() && !headers.keys().any(is_of_forwarder)
+}
+
+/// Whether servers that forward requests add a header of this name.
+fn is_of_forwarder(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let begins = ["x-forwarded", "x-envoy-", "cf-"]
         .iter()
-        .any(|name| headers.contains_key(name));
-    from.to_canonical().is_loopback() && !is_forwarded
+        .any(|start| name.starts_with(start));
+    let names = ["forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip"];
+    begins || names.contains(&name)
+}
+
+/// Whether a browser says that a page of another site, or of another port, had the request sent. A
+/// page cannot change what it says.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    sites.any(|site| site != "none" && site != "same-origin")
+}
+
+/// Whether a browser sent the request. It says `Accept-Language` also where it says nothing else,
+/// over plain HTTP, and a page cannot leave it out.
+fn is_of_browser(headers: &HeaderMap) -> bool {
+    let is_sign = |name: &HeaderName| name == ACCEPT_LANGUAGE || name.as_str().starts_with("sec-fetch-");
+    headers.keys().any(is_sign)
 }
 
 #[cfg(test)]
@@ -129,7 +158,7 @@ mod tests {
         from: &str,
         headers: &[(&str, &str)],
     ) -> Result<(), Denied> {
-        check(face, needs, &head(headers), from.parse().unwrap(), access).map(drop)
+        check(face, (needs, true), &head(headers), from.parse().unwrap(), access).map(drop)
     }
 
     #[test]
@@ -235,10 +264,48 @@ mod tests {
     #[test]
     fn a_server_on_this_host_that_forwards_is_not_this_host() {
         let access = access("token = \"env:TOKEN\"");
-        for name in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "forwarded",
+            "via",
+            "x-real-ip",
+            "x-client-ip",
+            "x-envoy-external-address",
+            "cf-connecting-ip",
+            "true-client-ip",
+        ] {
             let headers = [("host", "localhost"), (name, "10.0.0.1")];
             let judged = judged(&access, Face::Full, Needs::TokenOffLoopback, "127.0.0.1", &headers);
             assert_eq!(judged, Err(Denied::TokenMissing), "{name}");
         }
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_refused_by_what_its_browser_says() {
+        let access = access("token = \"env:TOKEN\"");
+        for face in [Face::Full, Face::Health] {
+            let asked = |headers: &[(&str, &str)]| judged(&access, face, Needs::Nothing, "127.0.0.1", headers);
+            for (site, want) in [
+                ("none", Ok(())),
+                ("same-origin", Ok(())),
+                ("same-site", Err(Denied::CrossSite)),
+                ("cross-site", Err(Denied::CrossSite)),
+                ("", Err(Denied::CrossSite)),
+            ] {
+                let headers = [("host", "127.0.0.1"), ("sec-fetch-site", site), ("authorization", RIGHT)];
+                assert_eq!(asked(&headers), want, "{site}");
+            }
+        }
+        let asked = |host: &str, more: (&str, &str)| {
+            judged(&access, Face::Health, Needs::Nothing, "127.0.0.1", &[("host", host), more])
+        };
+        for browser in [("accept-language", "de"), ("accept-language", ""), ("sec-fetch-mode", "cors")] {
+            assert_eq!(asked("evil.example:9440", browser), Err(Denied::OtherHost), "{browser:?}");
+            for ours in ["10.0.0.7:9440", "[::1]:9440", "localhost:9440", "dw.example.com"] {
+                assert_eq!(asked(ours, browser), Ok(()), "{ours}");
+            }
+        }
+        assert_eq!(asked("proxy.monitoring.svc:9440", ("user-agent", "Prometheus/3.5.0")), Ok(()));
     }
 }

@@ -80,7 +80,13 @@ impl Handler {
         let Some(operations) = self.operations.get() else { return while_starting(route) };
         // Before the route is judged: a page of another site learns nothing at all.
         let needs = route.map_or(super::route::Needs::Nothing, |route| route.needs(self.face));
-        let caller = match guard::check(self.face, needs, &head, from, &operations.admin_access()) {
+        let caller = match guard::check(
+            self.face,
+            (needs, route == Ok(Route::Metrics)),
+            &head,
+            from,
+            &operations.admin_access(),
+        ) {
             Ok(caller) => caller,
             Err(denied) => return self.refuse(denied, from),
         };
@@ -141,7 +147,9 @@ impl Handler {
         let text = denied.text();
         match denied {
             Denied::BadHost => answer::line(StatusCode::BAD_REQUEST, text),
-            Denied::OtherHost | Denied::Origin | Denied::NoTokenConfigured => answer::line(StatusCode::FORBIDDEN, text),
+            Denied::OtherHost | Denied::Origin | Denied::CrossSite | Denied::NoTokenConfigured => {
+                answer::line(StatusCode::FORBIDDEN, text)
+            }
             Denied::TokenUnread => answer::busy(text),
             Denied::TokenMissing | Denied::TokenWrong => answer::unauthorized(text),
         }
@@ -155,6 +163,7 @@ impl Denied {
             Self::BadHost => "bad_host",
             Self::OtherHost => "other_host",
             Self::Origin => "origin",
+            Self::CrossSite => "cross_site",
             Self::NoTokenConfigured => "no_token_configured",
             Self::TokenUnread => "token_unread",
             Self::TokenMissing => "token_missing",
@@ -167,7 +176,7 @@ impl Denied {
         match self {
             Self::BadHost => "the request needs one Host header",
             Self::OtherHost => "the Host is not this proxy's: use its IP address, localhost or listen.public_name",
-            Self::Origin => "a page of another site sent the request",
+            Self::Origin | Self::CrossSite => "a page of another site sent the request",
             Self::NoTokenConfigured => "this needs admin.token, and none is configured",
             Self::TokenUnread => "admin.token has not been read yet",
             Self::TokenMissing => "this needs admin.token: Authorization: Bearer TOKEN",

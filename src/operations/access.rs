@@ -137,6 +137,8 @@ mod tests {
         renewed.renew(&token("another-token-0123\n")).unwrap();
         assert_eq!(renewed.judge(Some("another-token-0123")), TokenVerdict::Right);
         assert!(renewed.renew(&token("short")).is_err());
+        assert_eq!(renewed.renew(&token("aaaaaaaaaaaaaaaaaaaaaaaa")), Err(BadToken::Repetitive));
+        assert_eq!(renewed.renew(&token("abcdabcdabcdabcdabcdabcd")), Err(BadToken::Repetitive));
         assert_eq!(renewed.judge(Some("another-token-0123")), TokenVerdict::Right);
         assert_eq!(renewed.judge(Some("short")), TokenVerdict::Wrong);
     }

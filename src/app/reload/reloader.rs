@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as Turn, Notify, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
@@ -22,6 +22,7 @@ use crate::app::parts::{self, Surroundings};
 use crate::app::watched::{all as all_watched, forgive};
 use crate::aws::{Observer, StoreReader};
 use crate::blocking::{Lanes, Unfinished};
+use crate::coalesce::Coalesced;
 use crate::config::{Config, Material, Problem, Sources};
 use crate::credentials::Logins;
 use crate::fault::chain;
@@ -63,8 +64,8 @@ pub(in crate::app) struct Reloader {
     reading: Mutex<Reading>,
     /// The files that the last load has read, be it refused or not. The lock is held for a copy.
     pub(super) sources: Mutex<Sources>,
-    /// Held for the time of a reload.
-    turn: Turn<()>,
+    /// One reload goes on, and one more is waited for, which all who ask meanwhile share.
+    reloads: Coalesced<Result<Reloaded, ReloadRefused>>,
     /// The threads of reloads. A load that hangs keeps its own.
     threads: Lanes<()>,
     /// Wakes those who wait for another configuration.
@@ -118,15 +119,16 @@ impl Reloader {
         let live = Arc::new(live);
         let watch = Watch::new(references.clone(), all_watched(pem, &live, &shared));
         let (reading, is_read) = Reading::start(&around, references, watch);
+        let reloads = Coalesced::new(around.control.clone(), 0);
         let reloader = Self {
             origin,
             around,
+            reloads,
             shared,
             bound: BoundKeys::of(&live.config),
             sources: Mutex::new(live.config.sources.clone()),
             live: Arc::new(ArcSwap::new(live)),
             reading: Mutex::new(reading),
-            turn: Turn::new(()),
             threads: Lanes::new("reload", LOADS, LOADS),
             swapped: Notify::new(),
         };
@@ -150,21 +152,20 @@ impl Reloader {
     }
 
     /// Reads the configuration again, and puts it in force if nothing is wrong with it. One reload
-    /// waits for another. Cancel safe: a reload that has begun goes on to its end.
+    /// waits for another, and all who ask meanwhile share the next. Cancel safe: a reload that has begun goes on to its end.
     ///
     /// # Errors
     /// Everything that is wrong with the configuration. Nothing has changed then.
     pub(in crate::app) async fn reload(self: &Arc<Self>) -> Result<Reloaded, ReloadRefused> {
         let reloader = Arc::clone(self);
-        let reloading = self.around.control.spawn(async move {
-            let _turn = reloader.turn.lock().await;
+        let reloading = self.reloads.run(move || async move {
             let outcome = reloader.reload_once().await;
             report(&reloader.shared, &outcome);
             outcome
         });
         reloading
             .await
-            .unwrap_or_else(|_panicked| Err(refused("the reload was broken off")))
+            .unwrap_or_else(|| Err(refused("the reload was broken off")))
     }
 
     async fn reload_once(self: &Arc<Self>) -> Result<Reloaded, ReloadRefused> {

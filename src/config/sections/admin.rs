@@ -1,5 +1,6 @@
 //! `[admin]`
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
@@ -12,6 +13,10 @@ use crate::config::value::{self, Parsed};
 
 /// The fewest characters of `admin.token`: what a generator gives for 96 bits in base64.
 const SHORTEST_TOKEN: usize = 16;
+
+/// The fewest different characters of `admin.token`. Of ten thousand random tokens of 16 digits, less
+/// than one has fewer.
+const FEWEST_DIFFERENT: usize = 5;
 
 /// The most characters of `admin.token`: more of them would crowd out the rest of a request's head.
 const LONGEST_TOKEN: usize = 1024;
@@ -55,8 +60,18 @@ pub(in crate::config) fn admin(mut table: Table<'_>, has_user: impl Fn(&str) -> 
     let token = table
         .take("token")
         .map(|token| token.secretly_referenced(ABSENT, usable));
-    if token.is_none() && address.is_some_and(|address| !address.ip().is_loopback()) {
-        table.warn("token", "is missing, and address is not loopback: no data is served there, and no action is taken");
+    match address.filter(|address| !address.ip().is_loopback()) {
+        Some(_) if token.is_none() => {
+            table.warn(
+                "token",
+                "is missing, and address is not loopback: no data is served there, and no action is taken",
+            );
+        }
+        Some(_) => table.warn(
+            "address",
+            "is not loopback, and the token crosses the network in clear text: put TLS or a tunnel in front",
+        ),
+        None => {}
     }
     let mut names = |key| users(table.take(key).as_ref(), &has_user);
     let (users, stats_users) = (names("users"), names("stats_users"));
@@ -83,6 +98,9 @@ pub enum BadToken {
     /// The token is so short that it can be guessed.
     #[error("must be at least {SHORTEST_TOKEN} characters, such as those of `openssl rand -base64 24`")]
     Short,
+    /// The token repeats so few characters that it can be guessed.
+    #[error("must have at least {FEWEST_DIFFERENT} different characters, as those of `openssl rand -base64 24` do")]
+    Repetitive,
     /// The token is longer than a request's head has room for.
     #[error("must be at most {LONGEST_TOKEN} characters")]
     Long,
@@ -104,6 +122,8 @@ pub(crate) fn usable_token(text: &str) -> Result<&str, BadToken> {
         Err(BadToken::Long)
     } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         Err(BadToken::Invisible)
+    } else if token.bytes().collect::<HashSet<_>>().len() < FEWEST_DIFFERENT {
+        Err(BadToken::Repetitive)
     } else {
         Ok(token)
     }
