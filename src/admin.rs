@@ -154,6 +154,7 @@ async fn accept(
                     class: "admin",
                     client: None,
                     conn_id: None,
+                    is_proven: false,
                 };
                 if let Verdict::Write(left_out) = repeats.judge(kind) {
                     let error = error.to_string();

@@ -193,7 +193,7 @@ impl Acceptor {
 
 fn warn_of(repeats: &Repeats, error: &io::Error) {
     const EVENT: &str = "accept failed";
-    let kind = LineKind { level: Level::WARN, event: EVENT, class: "", client: None, conn_id: None };
+    let kind = LineKind { level: Level::WARN, event: EVENT, class: "", client: None, conn_id: None, is_proven: false };
     if let Verdict::Write(left_out) = repeats.judge(kind) {
         warn!(error = error.to_string().as_str(), left_out, "{EVENT}");
     }

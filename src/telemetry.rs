@@ -89,7 +89,7 @@ pub(crate) fn lines_dropped() -> u64 {
 /// put together while the program ran is left out: it may quote a secret.
 fn log_panic(panic: &PanicHookInfo<'_>, repeats: &Repeats) {
     const EVENT: &str = "internal error: a panic";
-    let kind = LineKind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: None };
+    let kind = LineKind { level: Level::ERROR, event: EVENT, class: "", client: None, conn_id: None, is_proven: false };
     let Verdict::Write(left_out) = repeats.judge(kind) else { return };
     let place = panic
         .location()

@@ -138,8 +138,14 @@ impl Handler {
     /// Answers a request that is not allowed, and logs it: once a second for each address.
     fn refuse(&self, denied: Denied, from: IpAddr) -> Answer {
         const EVENT: &str = "admin request refused";
-        let kind =
-            LineKind { level: Level::WARN, event: EVENT, class: denied.class(), client: Some(from), conn_id: None };
+        let kind = LineKind {
+            level: Level::WARN,
+            event: EVENT,
+            class: denied.class(),
+            client: Some(from),
+            conn_id: None,
+            is_proven: false,
+        };
         if let Verdict::Write(left_out) = self.repeats.judge(kind) {
             let client_addr = from.to_string();
             warn!(client_addr = client_addr.as_str(), reason = denied.class(), left_out, "{EVENT}");

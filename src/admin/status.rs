@@ -187,7 +187,7 @@ object!(CertificateStatus { which, subject, expires });
 object!(ErrorStatus { at, session, client, user, conn_id, sqlstate, cause });
 object!(ActionStatus { at, by, from, action, outcome });
 object!(DrainProgress { state, sessions, busy, left => "left_seconds" });
-object!(Reloaded { hash_before, hash, needs_restart, ended, warnings });
+object!(Reloaded { hash_before, hash, changed, needs_restart, ended, warnings });
 object!(RestartKey { key, old, new });
 object!(ReloadRefused { problems });
 

@@ -179,6 +179,7 @@ fn reloaded(told: &Value) -> Vec<String> {
     };
     let mut lines =
         vec![format!("reloaded: configuration {}, before {}", text(told, "hash"), text(told, "hash_before"))];
+    lines.extend(texts(told, "changed").map(|key| format!("a new value: {key}")));
     let needs_restart = told.get("needs_restart").and_then(Value::as_array);
     lines.extend(needs_restart.into_iter().flatten().map(|key| {
         format!(
@@ -229,6 +230,7 @@ mod tests {
     fn a_reload_is_told_in_lines() {
         let told = serde_json::json!({
             "hash_before": "aaaa", "hash": "bbbb", "ended": 3, "warnings": ["p:1: k: odd"],
+            "changed": ["listen.tls", "users.ann.password"],
             "needs_restart": [{ "key": "listen.address", "old": "127.0.0.1:1", "new": "127.0.0.1:\u{1b}2" }],
         });
         let mut out = Vec::new();
@@ -236,6 +238,8 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "reloaded: configuration bbbb, before aaaa\n\
+             a new value: listen.tls\n\
+             a new value: users.ann.password\n\
              needs a restart: listen.address: 127.0.0.1:1 in force, 127.0.0.1:\u{fffd}2 in the file\n\
              ended 3 sessions that have lost their right\n"
         );

@@ -171,12 +171,13 @@ fn set_enabled(
 
 /// What a reload did, with a notice for each thing that an operator may have overlooked.
 fn reloaded(reloaded: Reloaded) -> Answer {
-    let Reloaded { hash_before, hash, needs_restart, ended, warnings } = reloaded;
+    let Reloaded { hash_before, hash, changed, needs_restart, ended, warnings } = reloaded;
     let mut notices = Vec::new();
     notices.push(match hash == hash_before {
         true => format!("the configuration is the same as before ({hash})"),
         false => format!("the configuration in force has the hash {hash}, the one before had {hash_before}"),
     });
+    notices.extend(changed.iter().map(|key| format!("{key} has a new value")));
     notices.extend(
         needs_restart
             .iter()
@@ -295,17 +296,19 @@ mod tests {
         let of = |needs_restart, ended| Reloaded {
             hash_before: "1".to_owned(),
             hash: "2".to_owned(),
+            changed: vec!["listen.tls".to_owned()],
             needs_restart,
             ended,
             warnings: vec!["p:1: k: odd".to_owned()],
         };
         let Answer::Done { tag, notices } = reloaded(of(vec![key], 2)) else { panic!() };
-        assert_eq!((&*tag, notices.len()), ("RELOAD", 4));
-        assert_eq!(notices[1], "listen.address stays a until a restart: the file has b");
-        assert_eq!(notices[2], "2 sessions have lost the right to be here and end");
+        assert_eq!((&*tag, notices.len()), ("RELOAD", 5));
+        assert_eq!(notices[1], "listen.tls has a new value");
+        assert_eq!(notices[2], "listen.address stays a until a restart: the file has b");
+        assert_eq!(notices[3], "2 sessions have lost the right to be here and end");
         let Answer::Done { notices, .. } = reloaded(of(Vec::new(), 1)) else { panic!() };
-        assert_eq!(notices[1], "1 session has lost the right to be here and ends");
+        assert_eq!(notices[2], "1 session has lost the right to be here and ends");
         let Answer::Done { notices, .. } = reloaded(of(Vec::new(), 0)) else { panic!() };
-        assert_eq!(notices.len(), 2);
+        assert_eq!(notices.len(), 3);
     }
 }

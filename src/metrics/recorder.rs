@@ -23,7 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) refusals: Counts<Sqlstate>,
     /// Logins by the entry of the user's `password` that was used.
     pub(crate) password_uses: Counts<Slot>,
-    /// CancelRequests.
+    /// CancelRequests, and cancels of sessions that ended while their query ran.
     pub(crate) cancels: Counts<CancelOutcome>,
     /// Reloads of the configuration.
     pub(crate) reloads: Counts<ReloadOutcome>,

@@ -67,6 +67,14 @@ impl AdminAccess {
         Ok(())
     }
 
+    /// Whether the token is another than in an earlier configuration.
+    pub(crate) fn is_renewed_since(&self, before: &Self) -> bool {
+        match (&*self.token.load(), &*before.token.load()) {
+            (Some(now), Some(then)) => **now != **then,
+            (now, then) => now.is_some() != then.is_some(),
+        }
+    }
+
     /// Compares the token of a request, in a time that tells nothing of ours.
     pub(crate) fn judge(&self, given: Option<&str>) -> TokenVerdict {
         if !self.is_token_configured {

@@ -73,12 +73,22 @@ pub(crate) struct Reloaded {
     pub(crate) hash_before: String,
     /// The hash of the configuration that is in force now.
     pub(crate) hash: String,
+    /// The passwords, certificates, CAs and tokens that are others than before, by their keys. They may
+    /// change while the configuration, and so its hash, stays the same.
+    pub(crate) changed: Vec<String>,
     /// The keys that take effect at the next start only.
     pub(crate) needs_restart: Vec<RestartKey>,
     /// The sessions that were ended, since they have lost their right.
     pub(crate) ended: usize,
     /// Oddities of the configuration that are no problems, each as `FILE:LINE: KEY: what`.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Reloaded {
+    /// Whether anything is another than before.
+    pub(crate) fn is_of_change(&self) -> bool {
+        self.hash_before != self.hash || !self.changed.is_empty() || self.ended > 0
+    }
 }
 
 /// A key that a reload does not change.

@@ -28,23 +28,27 @@ pub(crate) fn admin_action(by: &Operator, action: &str, outcome: &str) {
     );
 }
 
-/// Logs a configuration that was put in force, and what is odd about it.
+/// Logs a configuration that was put in force, if it differs from the one before, and what is odd
+/// about it.
 pub(crate) fn config_changed(reloaded: &Reloaded) {
-    let Reloaded { hash_before, hash, needs_restart, ended, warnings } = reloaded;
+    let Reloaded { hash_before, hash, changed, needs_restart, ended, warnings } = reloaded;
     let needs_restart: Vec<_> = needs_restart
         .iter()
         .map(|key| format!("{}: {} -> {}", key.key, key.old, key.new))
         .collect();
-    info!(
-        target: AUDIT,
-        file = "proxy.toml",
-        hash_before = hash_before.as_str(),
-        hash = hash.as_str(),
-        needs_restart = needs_restart.join("; ").as_str(),
-        ended,
-        warnings = warnings.len(),
-        "config changed"
-    );
+    if reloaded.is_of_change() {
+        info!(
+            target: AUDIT,
+            file = "proxy.toml",
+            hash_before = hash_before.as_str(),
+            hash = hash.as_str(),
+            changed = shortened(changed).as_str(),
+            needs_restart = needs_restart.join("; ").as_str(),
+            ended,
+            warnings = warnings.len(),
+            "config changed"
+        );
+    }
     config_warnings(warnings);
 }
 
@@ -74,6 +78,14 @@ pub(crate) fn reload_refused(refused: &ReloadRefused) {
         problems = refused.problems.len(),
         "reload refused: the configuration stays as it was"
     );
+}
+
+/// These keys in one text, the first hundred of them.
+fn shortened(keys: &[String]) -> String {
+    match told(keys) {
+        (told, None) => told.join(", "),
+        (told, Some(left_out)) => format!("{} and {left_out} more", told.join(", ")),
+    }
 }
 
 /// The texts that have a line each, and how many are left out, if any are.

@@ -5,7 +5,7 @@ use super::error::SessionError;
 use super::errors::Errors;
 use super::event::Event;
 use super::facts::Facts;
-use super::log::concerns_nobody;
+use super::log::{WAREHOUSE_CLOSED, concerns_nobody};
 use super::outcomes::Outcomes;
 use crate::fault::{Fault, Kind, chain};
 use crate::relay::{End, Relayed};
@@ -59,7 +59,7 @@ fn ended(id: SessionId, facts: impl Fn() -> Facts, relayed: &Relayed, errors: &E
     match (&relayed.error, relayed.end) {
         (Some(error), End::Upstream) => errors.keep(id, &facts(), "08006", &chain(error)),
         (Some(error), _) => errors.keep(id, &facts(), "", &chain(error)),
-        (None, End::Upstream) => errors.keep(id, &facts(), "08006", "the warehouse closed the connection"),
+        (None, End::Upstream) => errors.keep(id, &facts(), "08006", WAREHOUSE_CLOSED),
         (None, End::Killed) => errors.keep(id, &facts(), "57P01", "an operator ended the session"),
         (None, End::Revoked) => {
             errors.keep(id, &facts(), "57P01", "its user, its connection, or the right to it is gone or disabled")

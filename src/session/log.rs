@@ -18,9 +18,12 @@ use crate::address::network;
 use crate::cancel::Cancelled;
 use crate::config::ConnId;
 use crate::fault::{Fault, Kind, chain};
-use crate::relay::{End, RelayError, Relayed};
+use crate::relay::{End, Relayed};
 use crate::session_id::SessionId;
 use crate::telemetry::{LineKind, Repeats, Verdict};
+
+/// The cause of a session's end that the warehouse has made, between two messages.
+pub(super) const WAREHOUSE_CLOSED: &str = "the warehouse closed the connection";
 
 /// Writes the line that an event makes, if it makes one. `facts` copies what is known of the
 /// session now; `repeats` decides which lines of unproven clients are left out.
@@ -95,15 +98,13 @@ fn ended(id: SessionId, facts: &Facts, relayed: &Relayed) {
         (End::Lifetime, None) => "lifetime",
         (End::Idle, None) => "idle",
     };
-    let error = relayed
-        .error
-        .as_ref()
-        .map(|error| chain(error))
-        .unwrap_or_default();
-    let level = match relayed.error {
-        Some(RelayError::Upstream(_)) => Level::WARN,
-        Some(RelayError::Client(_)) | None => Level::INFO,
+    let error = match (&relayed.error, relayed.end) {
+        (Some(error), _) => chain(error),
+        (None, End::Upstream) => WAREHOUSE_CLOSED.to_owned(),
+        (None, _) => String::new(),
     };
+    // The client had not ended the session, nor had the proxy.
+    let level = if relayed.end == End::Upstream { Level::WARN } else { Level::INFO };
     let (bytes_up, bytes_down) = (Some(relayed.bytes_up), Some(relayed.bytes_down));
     let duration_ms = facts.stage.ready_since().map(millis);
     with_all(id, facts, |line| {
@@ -165,7 +166,7 @@ fn lost(facts: &Facts, error: &io::Error, repeats: &Repeats) {
 fn panicked(id: SessionId, facts: &Facts, repeats: &Repeats) {
     const EVENT: &str = "internal error: a session panicked";
     let client_addr = facts.client.to_string();
-    let kind = LineKind { conn_id: None, ..facts.line_kind(Level::ERROR, EVENT, "") };
+    let kind = LineKind { conn_id: None, is_proven: false, ..facts.line_kind(Level::ERROR, EVENT, "") };
     if let Verdict::Write(left_out) = repeats.judge(kind) {
         Line { session: Some(id.as_str()), client_addr: Some(&client_addr), left_out, ..Line::default() }
             .write(Level::ERROR, EVENT);
@@ -208,7 +209,14 @@ impl Facts {
     }
 
     fn line_kind(&self, level: Level, event: &'static str, class: &'static str) -> LineKind {
-        LineKind { level, event, class, client: Some(self.client), conn_id: self.conn_id.clone() }
+        LineKind {
+            level,
+            event,
+            class,
+            client: Some(self.client),
+            conn_id: self.conn_id.clone(),
+            is_proven: self.is_proven,
+        }
     }
 }
 

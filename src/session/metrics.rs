@@ -5,7 +5,7 @@ use std::sync::Arc;
 use self::class::{auth_reason, client_tls, of_cancel, of_login, of_upstream, sqlstate, upstream_tls};
 use super::error::SessionError;
 use super::event::Event;
-use super::facts::Facts;
+use super::facts::{Facts, Stage};
 use super::log::concerns_nobody;
 use super::timings;
 use crate::client_auth::AuthError;
@@ -17,9 +17,11 @@ use crate::upstream::{Step, UpstreamError};
 
 mod class;
 
-/// Counts an event. `facts` are those of the session, the event's own included.
+/// Counts an event. `facts` are those of the session, the event's own included. A console counts as
+/// no session: it begins without being counted, and so it ends.
 pub(super) fn record(metrics: &Metrics, facts: &Facts, event: &Event<'_>) {
     match event {
+        Event::Ended(_) | Event::Panicked if is_console(facts) => {}
         Event::Accepted => metrics.count_accepted(),
         Event::Dial(Step::Failed(error)) => dial_failed(metrics, facts, error),
         Event::Started(_) => started(metrics, facts),
@@ -43,6 +45,10 @@ pub(super) fn record(metrics: &Metrics, facts: &Facts, event: &Event<'_>) {
         | Event::CredentialRefused(_)
         | Event::WarehouseMoved(_) => {}
     }
+}
+
+fn is_console(facts: &Facts) -> bool {
+    matches!(facts.stage, Stage::Console(_))
 }
 
 /// Counts a login that this password of the user's list, or a certificate, has proved.
@@ -90,17 +96,17 @@ fn of_stage(stage: timings::LoginStage) -> LoginStage {
 }
 
 /// Counts a login that came to nothing, unless the client left by itself at the request for its
-/// password, or is a health check.
+/// password, or is a health check: that is in no figure.
 fn refused(metrics: &Metrics, facts: &Facts, error: &SessionError) {
+    let has_left = matches!(error, SessionError::Auth(AuthError::LeftAtSasl(_)));
+    if has_left || error.kind() == Kind::Client && concerns_nobody(facts, error) {
+        return;
+    }
     if let Some(reason) = client_tls(error) {
         metrics.tls_failures(Side::Client).count(reason);
     }
     if let Some(reason) = auth_reason(error) {
         metrics.auth_failures.count(reason);
-    }
-    let has_left = matches!(error, SessionError::Auth(AuthError::LeftAtSasl(_)));
-    if has_left || error.kind() == Kind::Client && concerns_nobody(facts, error) {
-        return;
     }
     if let Some(sqlstate) = sqlstate(error) {
         metrics.refusals.count(sqlstate);

@@ -46,6 +46,8 @@ pub(crate) struct LineKind {
     /// The connection that a proven client asked for and may open. `None`: it is not known yet, or
     /// the line is about no connection.
     pub(crate) conn_id: Option<ConnId>,
+    /// Whether the line is about a client that has proved who it is.
+    pub(crate) is_proven: bool,
 }
 
 /// Whether a line is written.
@@ -85,7 +87,7 @@ impl LineKind {
     }
 
     fn most(&self) -> u32 {
-        if self.conn_id.is_some() { OF_PROVEN } else { 1 }
+        if self.is_proven { OF_PROVEN } else { 1 }
     }
 }
 
@@ -181,7 +183,7 @@ mod tests {
 
     fn kind(class: &'static str, client: &str) -> LineKind {
         let client = Some(client.parse().unwrap());
-        LineKind { level: Level::INFO, event: "login refused", class, client, conn_id: None }
+        LineKind { level: Level::INFO, event: "login refused", class, client, conn_id: None, is_proven: false }
     }
 
     fn remembered(repeats: &Repeats) -> usize {
@@ -210,7 +212,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ten_lines_a_second_about_proven_clients_are_written() {
         let repeats = Repeats::default();
-        let judge = || repeats.judge(LineKind { conn_id: ConnId::new("sales").ok(), ..kind("08004", "10.0.0.1") });
+        let judge = || repeats.judge(LineKind { is_proven: true, ..kind("3D000", "10.0.0.1") });
         for _ in 0..OF_PROVEN {
             assert_eq!(judge(), Verdict::Write(None));
         }
@@ -225,6 +227,7 @@ mod tests {
         let level = LineKind { level: Level::WARN, ..kind("28P01", "10.0.0.1") };
         let event = LineKind { event: "cancel forwarded", ..kind("28P01", "10.0.0.1") };
         let conn_id = LineKind { conn_id: ConnId::new("sales").ok(), ..kind("28P01", "10.0.0.1") };
+        let proven = LineKind { is_proven: true, ..kind("28P01", "10.0.0.1") };
         for other in [
             kind("28P01", "10.0.0.1"),
             kind("28000", "10.0.0.1"),
@@ -234,6 +237,7 @@ mod tests {
             level,
             event,
             conn_id,
+            proven,
         ] {
             assert_eq!(repeats.judge(other.clone()), Verdict::Write(None), "{other:?}");
         }

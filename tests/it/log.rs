@@ -112,7 +112,9 @@ async fn session_events_hold_user_addresses_and_byte_counts() {
 
     let _second = open(proxy.port).await;
     world.sandbox.warehouse.close_sessions();
-    proxy.wait_for_log("\"end\":\"upstream\"").await;
+    let line = proxy.wait_for_log("\"end\":\"upstream\"").await;
+    assert!(line.contains("\"level\":\"WARN\""), "{line}");
+    assert!(line.contains("\"error\":\"the warehouse closed the connection\""), "{line}");
     let _third = open(proxy.port).await;
     proxy.signal("TERM").await;
     proxy.wait_for_log("\"end\":\"drain\"").await;

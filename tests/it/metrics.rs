@@ -5,11 +5,13 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use redshift_sandbox::aws::{Fault, Times};
+use tokio::io::AsyncReadExt;
 
 use crate::support::admin::{Admin, metric, promtool};
+use crate::support::operated;
 use crate::support::process::Proxy;
 use crate::support::prometheus::{Prometheus, read_open_metrics};
-use crate::support::raw::{self, message, read_message, send, send_and_wait, try_encrypt, until_closed};
+use crate::support::raw::{self, SSL_REQUEST, message, read_message, send, send_and_wait, try_encrypt, until_closed};
 use crate::support::session::Session;
 use crate::support::{PASSWORD, Setup, USER, World, closed_port, connection, login_over};
 
@@ -267,6 +269,42 @@ async fn the_figures_are_those_that_were_counted_and_prometheus_has_them() {
     let within = "histogram_quantile(0.9, redshift_iam_proxy_login_seconds_bucket{conn_id=\"sales\",stage=\"tls\"})";
     assert!(prometheus.value(within).await.unwrap() > 0.0);
     drop(stays);
+}
+
+/// Neither counts as a session or as a failure, whose rates somebody is called for.
+#[tokio::test]
+async fn consoles_and_health_checks_are_in_no_figure_of_sessions() {
+    let mut operated = operated::Operated::start_with(Setup::default(), &[("RUST_LOG", "debug")]).await;
+    let console = operated.console().await;
+    drop(console);
+    operated
+        .proxy
+        .wait_for_log("\"event\":\"session ended\"")
+        .await;
+    let mut check = raw::tcp(operated.proxy.port).await;
+    send(&mut check, SSL_REQUEST).await;
+    let mut answer = [0];
+    check.read_exact(&mut answer).await.unwrap();
+    drop(check);
+    let line = operated
+        .proxy
+        .wait_for_log("\"event\":\"login refused\"")
+        .await;
+    assert!(line.contains("\"level\":\"DEBUG\""), "{line}");
+    let text = operated.admin.get("/metrics").await.body;
+    for line in text.lines() {
+        let series = line.trim_start_matches("redshift_iam_proxy_");
+        let of_sessions = ["sessions_total{", "logins_total{", "refusals_total{", "tls_failures_total{"];
+        if of_sessions.iter().any(|name| series.starts_with(name)) {
+            assert!(line.ends_with(" 0"), "{line}");
+        }
+    }
+    // The operator's password is one of a rotation too.
+    assert_eq!(metric(&text, "redshift_iam_proxy_user_password_uses_total{slot=\"1\"}"), Some(1.0));
+    let stats = operated.console().await.run("SHOW STATS").await.unwrap();
+    for name in ["logins", "refusals", "sessions_ended"] {
+        assert_eq!(stats[0][name].as_deref(), Some("0"), "{name}");
+    }
 }
 
 /// The workgroup of a connection is its name, and AWS answers for each in its own way.

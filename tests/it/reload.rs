@@ -39,13 +39,15 @@ impl Running {
         self.world.dir.path().join("proxy.toml")
     }
 
-    /// How many reloads there were, and how many of them were refused.
+    /// How many reloads have put a configuration in force, and how many were refused.
     fn reloads(&self) -> (usize, usize) {
         let log = self.proxy.log();
-        (log.matches("\"event\":\"config changed\"").count(), log.matches("\"event\":\"reload refused\"").count())
+        let asked = log.matches("\"action\":\"RELOAD\"").count();
+        let not_done = log.matches("\"outcome\":\"refused: ").count();
+        (asked - not_done, log.matches("\"event\":\"reload refused\"").count())
     }
 
-    /// Sends SIGHUP, and waits until the configuration is in force.
+    /// Sends SIGHUP, and waits until the configuration is in force: the last line about a change.
     async fn reload(&mut self) -> String {
         let (before, refused) = self.reloads();
         self.proxy.signal("HUP").await;
@@ -55,7 +57,7 @@ impl Running {
         let line = log
             .lines()
             .rfind(|line| line.contains("\"event\":\"config changed\""));
-        line.unwrap().to_owned()
+        line.unwrap_or_default().to_owned()
     }
 
     /// Sends SIGHUP, and waits until the reload has been refused: the lines about its problems.
@@ -267,8 +269,15 @@ async fn a_certificate_and_its_key_are_taken_together_or_not_at_all() {
     assert!(told.iter().any(|line| line.contains("listen.tls.key")), "{told:?}");
     assert_eq!(running.certificate().await, before);
     std::fs::write(folder.join("server.key"), &leaf.key_pem).unwrap();
-    running.reload().await;
+    let line = running.reload().await;
     assert_ne!(running.certificate().await, before);
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["changed"], &line["hash"]), (&"listen.tls".into(), &line["hash_before"]), "{line}");
+    // And nothing of a reload that finds all as it was.
+    let lines = |running: &Running| running.proxy.log().matches("config changed").count();
+    let before = lines(&running);
+    running.reload().await;
+    assert_eq!(lines(&running), before, "{}", running.proxy.log());
 }
 
 #[tokio::test]

@@ -93,7 +93,10 @@ async fn a_hangup_ends_nothing() {
     let (world, mut proxy) = start("").await;
     let mut idle = session(&world, &proxy).await;
     proxy.signal("HUP").await;
-    proxy.wait_for_log("config changed").await;
+    let done = proxy.wait_for_log("\"action\":\"RELOAD\"").await;
+    assert!(done.contains("\"user\":\"SIGHUP\""), "{done}");
+    // Nothing has changed.
+    assert!(!proxy.log().contains("config changed"), "{}", proxy.log());
     idle.query("select 1").await;
     assert!(idle.until(b'Z').await.iter().any(|(tag, _)| *tag == b'D'));
 }

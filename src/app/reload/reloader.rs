@@ -268,15 +268,16 @@ impl Reloader {
                 forgive(&live, &shared, &renewed);
             }
             count_connections(&shared.metrics, &live.config);
-            ended
+            Judged { ended, changed: changed(&live, &old, &renewed) }
         });
-        let (ended, unjudged) = judged(judging.await);
+        let (Judged { ended, changed }, unjudged) = judged(judging.await);
         let hash_before = before.config.hash.clone();
         let retired = retired::drop_in_time(before, watch_before);
         self.around.control.spawn(retired);
         Reloaded {
             hash_before,
             hash: config.hash.clone(),
+            changed,
             needs_restart: self.needs_restart(&config),
             ended,
             warnings: config.warnings.iter().cloned().chain(unjudged).collect(),
@@ -284,24 +285,58 @@ impl Reloader {
     }
 }
 
-/// The number of sessions that were ended for they had lost their right, and a warning if it is not
-/// certain that these were all. Either way it is logged what went wrong.
-fn judged(judged: Result<(usize, Option<Unfinished>), Unfinished>) -> (usize, Option<String>) {
+/// The outcome of a look at everything that another configuration concerns.
+#[derive(Default)]
+struct Judged {
+    /// The number of sessions that were ended, since they have lost their right.
+    ended: usize,
+    /// The keys whose values are others than before.
+    changed: Vec<String>,
+}
+
+/// The outcome of a judging, and a warning if it may not be whole. Either way a failure is logged.
+fn judged(judged: Result<(Judged, Option<Unfinished>), Unfinished>) -> (Judged, Option<String>) {
     match judged {
-        Ok((ended, None)) => (ended, None),
-        Ok((ended, Some(failed))) => {
-            let error = chain(&failed);
+        Ok((judged, None)) => (judged, None),
+        Ok((judged, Some(failed))) => {
+            let (error, ended) = (chain(&failed), judged.ended);
             error!(event = "sessions not judged", error, ended, "sessions were judged at the second try only");
-            (ended, None)
+            (judged, None)
         }
         Err(failed) => {
             let error = chain(&failed);
             error!(event = "sessions not judged", error, "sessions that have lost their right may live on");
             let warning = "sessions that have lost their right may live on, for they could not be judged \
                            (internal error): end them with KILL, or restart the proxy";
-            (0, Some(warning.to_owned()))
+            (Judged::default(), Some(warning.to_owned()))
         }
     }
+}
+
+/// The keys of what has another value than before. `renewed` are the users with another password.
+fn changed(live: &Live, before: &Live, renewed: &[String]) -> Vec<String> {
+    let listener = live.tls.pem().changed_since(&before.tls.pem());
+    let token = live.admin.is_renewed_since(&before.admin);
+    let users = renewed
+        .iter()
+        .filter(|user| before.config.users.contains_key(*user))
+        .map(|user| format!("users.{user}.password"));
+    let upstream = live.config.upstream.ca != before.config.upstream.ca;
+    let cas = live
+        .config
+        .connections
+        .iter()
+        .filter_map(|(conn_id, spec)| {
+            let is_another = before.config.connections.get(conn_id)?.ca != spec.ca;
+            is_another.then(|| format!("connections.{conn_id}.ca"))
+        });
+    let listener = listener.into_iter().map(str::to_owned);
+    listener
+        .chain(token.then(|| "admin.token".to_owned()))
+        .chain(users)
+        .chain(upstream.then(|| "upstream.ca".to_owned()))
+        .chain(cas)
+        .collect()
 }
 
 /// Whether AWS is called by the same identity, at the same places, and in a Region that is known if

@@ -27,7 +27,7 @@ struct Outcome {
 async fn relay(legs: Legs) -> Outcome {
     let (cancels, began, stop) = (AtomicUsize::new(0), Instant::now(), Stop::default());
     let cancel = |is_abandoned: bool| {
-        is_abandoned.then(|| async {
+        is_abandoned.then_some(async {
             cancels.fetch_add(1, Ordering::Relaxed);
         })
     };

@@ -33,7 +33,11 @@ pub(super) fn of_login(error: &SessionError) -> Outcome {
         | SessionError::Banned(_)
         | SessionError::Address(_)
         | SessionError::Replication
-        | SessionError::Cap(_) => Outcome::Denied,
+        | SessionError::Cap(_)
+        // What operators want is no fault.
+        | SessionError::ShuttingDown
+        | SessionError::Killed
+        | SessionError::Revoked => Outcome::Denied,
         SessionError::Spec(error) => match error.of_aws() {
             Some(error) => Outcome::of_call(error),
             None => Outcome::Denied,
@@ -43,9 +47,6 @@ pub(super) fn of_login(error: &SessionError) -> Outcome {
         SessionError::StartupTimeout(_) | SessionError::LoginTimeout { .. } => Outcome::Timeout,
         SessionError::CrowdedOut
         | SessionError::ClientGone(_)
-        | SessionError::ShuttingDown
-        | SessionError::Killed
-        | SessionError::Revoked
         | SessionError::Randomness => Outcome::Error,
     }
 }
@@ -154,5 +155,19 @@ fn of_handshake(error: &io::Error) -> TlsReason {
             ErrorKind::InvalidData => TlsReason::Protocol,
             _ => TlsReason::Closed,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A rolling restart raises no alarm.
+    #[test]
+    fn a_login_that_an_operator_ends_is_denied_and_no_error() {
+        for error in [SessionError::ShuttingDown, SessionError::Killed, SessionError::Revoked] {
+            assert_eq!(of_login(&error), Outcome::Denied, "{error}");
+        }
+        assert_eq!(of_login(&SessionError::Randomness), Outcome::Error);
     }
 }

@@ -32,6 +32,25 @@ pub(crate) struct ClientCaPem {
 }
 
 impl ListenerPem {
+    /// The keys whose texts are others than in `before`, as they are named where they are read again.
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let identity = |pem: &Self| {
+            pem.identity
+                .as_ref()
+                .map(|pem| (pem.cert.clone(), pem.key.clone()))
+        };
+        let ca = |pem: &Self| pem.clients.as_ref().map(|clients| clients.ca.clone());
+        let crl = |pem: &Self| pem.clients.as_ref().and_then(|clients| clients.crl.clone());
+        [
+            ("listen.tls", identity(self) != identity(before)),
+            ("listen.tls.client_ca", ca(self) != ca(before)),
+            ("listen.tls.client_crl", crl(self) != crl(before)),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_another)| is_another.then_some(key))
+        .collect()
+    }
+
     /// Collects the texts. `read` is asked for each in turn, with its key in the configuration.
     ///
     /// # Errors

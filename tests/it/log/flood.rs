@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use crate::support::process::Proxy;
 use crate::support::raw::{self, SSL_REQUEST, say, startup, tcp, tls_config, until_closed};
 use crate::support::session::Session;
-use crate::support::{Setup, World, until};
+use crate::support::{PASSWORD, Setup, USER, World, login_over, until};
 
 /// What is told of these refusals: lines at `info`, and how many in all, those counted that were
 /// left out.
@@ -50,6 +50,18 @@ async fn a_flood_of_refused_clients_writes_a_line_a_second_and_all_are_counted()
     until("all to be told", || told(&proxy, "login refused").1, |all| *all == CLIENTS).await;
     let (written, _) = told(&proxy, "login refused");
     assert!((1..=most).contains(&written), "{written} of {most}: {}", proxy.log());
+}
+
+/// An operator looks for the id that a user was told.
+#[tokio::test]
+async fn each_of_a_few_refusals_of_a_user_has_its_line() {
+    let world = World::start(&Setup::default()).await;
+    let proxy = Proxy::start(&world, &[]).await;
+    for _ in 0..5 {
+        let stream = raw::tls(proxy.port, world.sandbox.ca.pem()).await;
+        assert!(login_over(stream, USER, PASSWORD, "nowhere").await.is_err());
+    }
+    until("all to be told", || told(&proxy, "login refused"), |told| *told == (5, 5)).await;
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn actions_reloads_and_refused_reloads_are_told_with_who_asked() {
         "[log]\nformat = \"json\"\n[admin]\nusers = [\"ops\"]\n[users.ops]\npassword = \"{}\"\nconnections = []\n",
         verifier()
     );
-    let world = World::start(&Setup { config, ..Setup::default() }).await;
+    let mut world = World::start(&Setup { config, ..Setup::default() }).await;
     let mut proxy = Proxy::start(&world, &[]).await;
     let console = Console::open(&world, proxy.port, "ops").await.unwrap();
     console.run("KILL CONNECTION sales").await.unwrap();
@@ -33,6 +33,7 @@ async fn actions_reloads_and_refused_reloads_are_told_with_who_asked() {
     // Whether such a name is taken or refused is the console's matter.
     let is_taken = console.run(&hostile).await.is_ok();
 
+    world.edit("[listen]\n", "[limits]\nmax_sessions = 9\n[listen]\n");
     proxy.signal("HUP").await;
     proxy.wait_for_log("\"event\":\"config changed\"").await;
     std::fs::write(world.dir.path().join("proxy.toml"), "[listen]\nadresses = []\n[limits]\nmax_sessions = 0\n")
