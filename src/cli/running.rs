@@ -241,7 +241,7 @@ mod tests {
              a new value: listen.tls\n\
              a new value: users.ann.password\n\
              needs a restart: listen.address: 127.0.0.1:1 in force, 127.0.0.1:\u{fffd}2 in the file\n\
-             ended 3 sessions that have lost their right\n"
+             ended 3 sessions that have lost the right to be here\n"
         );
         assert_eq!(texts(&told, "warnings").collect::<Vec<_>>(), ["p:1: k: odd"]);
         assert_eq!(reloaded(&serde_json::json!([])).len(), 1, "whatever answers");

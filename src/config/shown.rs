@@ -249,7 +249,13 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Config {
-        parse(text, Path::new("p"), &|name| (name == "TOKEN").then(|| "a".repeat(32)), UnknownKeys::Refuse).unwrap()
+        parse(
+            text,
+            Path::new("p"),
+            &|name| (name == "TOKEN").then(|| "0123456789abcdef".to_owned()),
+            UnknownKeys::Refuse,
+        )
+        .unwrap()
     }
 
     /// The keys of a section in docs/settings.md, with their dotted names.
