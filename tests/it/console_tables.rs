@@ -353,6 +353,9 @@ async fn what_operators_do_is_logged_at_every_level() {
     operated.rows("SET log_level = error").await;
     operated.rows("UNBAN 10.1.2.3").await;
     operated.rows("KILL USER nobody").await;
+    let file = operated.world.dir.path().join("proxy.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    crate::support::rewrite::atomically(&file, &format!("{text}# other\n"));
     operated.rows("RELOAD").await;
     operated.rows("SET log_level = error").await;
     operated.rows("KILL USER last").await;
