@@ -207,7 +207,7 @@ async fn a_connection_has_a_cap_of_its_own() {
 #[tokio::test]
 async fn as_many_sessions_as_the_limit_on_open_files_allows() {
     let world = World::start(&Setup::default()).await;
-    let mut proxy = Proxy::start_with_files(&world, 308).await;
+    let mut proxy = Proxy::start_with_files(&world, 444).await;
     let warning = proxy.wait_for_log("limits.max_sessions is cut").await;
     assert!(warning.contains("\"fitting\":2"), "{warning}");
     let connect = async || {
