@@ -29,6 +29,7 @@ pub(crate) use self::login::{DbLogin, Owner};
 pub(crate) use self::logins::Logins;
 pub(crate) use self::opening::{Opening, WarehouseAddr};
 pub(crate) use self::plan::DB_ROLES;
+pub(crate) use self::status::CredentialStatus;
 
 /// Redshift's port, where neither spec nor secret sets another.
 pub(crate) const DEFAULT_PORT: u16 = 5439;

@@ -16,11 +16,11 @@ pub(crate) use self::action::{
 };
 pub(crate) use self::count::count_of;
 pub(crate) use self::status::{
-    ActionStatus, BanStatus, CertificateStatus, ConnectionStatus, CredentialStatus, ErrorStatus, LimitStatus,
-    ListenerStatus, ReferenceStatus, Rights, SessionState, SessionStatus, SettingStatus, Totals, UserStatus,
-    VersionStatus,
+    ActionStatus, BanStatus, CertificateStatus, ConnectionStatus, ErrorStatus, LimitStatus, ListenerStatus,
+    ReferenceStatus, Rights, SessionState, SessionStatus, SettingStatus, Totals, UserStatus, VersionStatus,
 };
 use crate::config::{ConnId, LogLevel};
+pub(crate) use crate::credentials::CredentialStatus;
 pub(crate) use crate::metrics::Exposition;
 
 mod access;

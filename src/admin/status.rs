@@ -166,7 +166,7 @@ object!(UserStatus {
     max_sessions,
 });
 object!(CredentialStatus {
-    source,
+    origin => "source",
     name,
     user,
     conn_ids,

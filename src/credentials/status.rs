@@ -13,7 +13,8 @@ use crate::config::ConnSpec;
 use crate::fault::chain;
 
 /// One credential that is held, being fetched, or was refused a short while ago.
-pub(crate) struct CredentialState {
+#[derive(Clone, Debug)]
+pub(crate) struct CredentialStatus {
     /// Where it comes from: `serverless`, `provisioned`, `parameter`, `secret` or `role`.
     pub(crate) origin: &'static str,
     /// What it is for: a workgroup, a cluster or a role; or the name of the stored value.
@@ -40,7 +41,7 @@ pub(crate) struct CredentialState {
 impl Logins {
     /// The credentials of all kinds, by origin, name and user. `specs` are the connections that are
     /// known.
-    pub(crate) fn states(&self, specs: &[Arc<ConnSpec>]) -> Vec<CredentialState> {
+    pub(crate) fn states(&self, specs: &[Arc<ConnSpec>]) -> Vec<CredentialStatus> {
         let used_by = UsedBy::new(self, specs);
         let minted = self.minted.snapshots().into_iter().map(|(key, snapshot)| {
             let held = snapshot.value.as_ref().map(|login| login.user.clone());
@@ -76,8 +77,8 @@ fn state<V, E: std::error::Error>(
     (name, user): (String, String),
     (conn_ids, role): (Vec<String>, Option<&str>),
     snapshot: &Snapshot<V, E>,
-) -> CredentialState {
-    CredentialState {
+) -> CredentialStatus {
+    CredentialStatus {
         origin,
         name,
         user,

@@ -129,7 +129,7 @@ impl Operations for Fake {
 
     fn credentials(&self) -> Vec<CredentialStatus> {
         vec![CredentialStatus {
-            source: "serverless",
+            origin: "serverless",
             name: self.text(),
             user: self.text(),
             conn_ids: vec![self.text(), self.text()],

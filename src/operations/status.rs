@@ -150,31 +150,6 @@ pub(crate) struct UserStatus {
     pub(crate) max_sessions: Option<usize>,
 }
 
-/// A credential that is held, or being fetched.
-#[derive(Clone, Debug)]
-pub(crate) struct CredentialStatus {
-    /// Where it comes from: `serverless`, `provisioned`, `parameter`, `secret`, `role`.
-    pub(crate) source: &'static str,
-    /// What it is for, without secrets: workgroup, cluster, role, or the name of the stored value.
-    pub(crate) name: String,
-    /// The database user, where it is one.
-    pub(crate) user: String,
-    /// The connections that use it.
-    pub(crate) conn_ids: Vec<String>,
-    /// The role that it is fetched under. Empty: the base identity fetches it.
-    pub(crate) role: String,
-    /// When it expires. `None`: never, or nothing is held.
-    pub(crate) expires: Option<SystemTime>,
-    /// Whether a value is held.
-    pub(crate) is_held: bool,
-    /// Whether it is being fetched.
-    pub(crate) is_in_flight: bool,
-    /// How many logins wait for it.
-    pub(crate) waiters: usize,
-    /// The error of the last fetch. `None`: it brought a value.
-    pub(crate) last_error: Option<String>,
-}
-
 /// What has happened since the start, in sums.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {

@@ -11,25 +11,7 @@ pub(super) fn all(control: &Control) -> Vec<CredentialStatus> {
     let live = control.live.load_full();
     let mut specs: Vec<_> = live.config.connections.values().cloned().collect();
     specs.extend(live.specs.held());
-    live.logins
-        .states(&specs)
-        .into_iter()
-        .map(|of| {
-            let source = of.origin;
-            CredentialStatus {
-                source,
-                name: of.name,
-                user: of.user,
-                conn_ids: of.conn_ids,
-                role: of.role,
-                expires: of.expires,
-                is_held: of.is_held,
-                is_in_flight: of.is_in_flight,
-                waiters: of.waiters,
-                last_error: of.last_error,
-            }
-        })
-        .collect()
+    live.logins.states(&specs)
 }
 
 /// Forgets the credentials of a connection.

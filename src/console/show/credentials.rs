@@ -6,7 +6,7 @@ use crate::operations::CredentialStatus;
 
 /// The credentials that are held or being fetched, without their secrets.
 pub(super) const CREDENTIALS: Table<CredentialStatus> = Table(&[
-    ("source", Kind::Text, |of| Value::text(of.source)),
+    ("source", Kind::Text, |of| Value::text(of.origin)),
     ("name", Kind::Text, |of| Value::text(&of.name)),
     ("user", Kind::Text, |of| Value::text(&of.user)),
     ("conn_ids", Kind::Text, |of| Value::text(of.conn_ids.join(", "))),
