@@ -19,7 +19,7 @@ const COMMANDS: [&str; 11] =
     ["SHOW", "KILL", "DISABLE", "ENABLE", "CHECK", "RELOAD", "REFRESH", "UNBAN", "DRAIN", "SHUTDOWN", "SET"];
 
 /// The tables, by the word behind SHOW.
-const SHOWS: [(&str, Show); 20] = [
+pub(super) const SHOWS: [(&str, Show); 20] = [
     ("HELP", Show::Help),
     ("SESSIONS", Show::Sessions),
     ("CLIENTS", Show::Clients),

@@ -149,7 +149,7 @@ async fn what_drivers_send_by_habit_is_answered() {
 #[tokio::test]
 async fn text_of_others_is_harmless_to_a_terminal() {
     let mut client = Client::usual().await;
-    for (name, _) in crate::console::show::tests::tables() {
+    for (name, _) in crate::console::parse::SHOWS {
         let told = client.query(&format!("SHOW {name}")).await;
         assert!(tags(&told).starts_with("TD"), "{name}");
         let bytes: Vec<u8> = told

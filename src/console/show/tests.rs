@@ -1,32 +1,7 @@
 use super::*;
 use crate::console::answer::{Kind, Value};
+use crate::console::parse::SHOWS;
 use crate::operations::fake::Fake;
-
-/// Every table, by the word behind SHOW.
-pub(in crate::console) fn tables() -> Vec<(&'static str, Show)> {
-    vec![
-        ("HELP", Show::Help),
-        ("SESSIONS", Show::Sessions),
-        ("CLIENTS", Show::Clients),
-        ("SERVERS", Show::Servers),
-        ("CONNECTIONS", Show::Connections),
-        ("USERS", Show::Users),
-        ("CREDENTIALS", Show::Credentials),
-        ("STATS", Show::Stats),
-        ("CONFIG", Show::Config),
-        ("LOG_LEVEL", Show::LogLevel),
-        ("VERSION", Show::Version),
-        ("BANS", Show::Bans),
-        ("DRAIN", Show::Drain),
-        ("LIMITS", Show::Limits),
-        ("LISTENERS", Show::Listeners),
-        ("REFERENCES", Show::References),
-        ("CERTIFICATES", Show::Certificates),
-        ("ERRORS", Show::Errors(None)),
-        ("ACTIONS", Show::Actions),
-        ("FLEET", Show::Fleet),
-    ]
-}
 
 fn is_of(kind: Kind, value: &Value) -> bool {
     matches!(
@@ -43,7 +18,7 @@ fn is_of(kind: Kind, value: &Value) -> bool {
 #[test]
 fn every_value_is_of_its_columns_type_and_columns_have_names_of_their_own() {
     let fake = Fake::of("x");
-    for (name, table) in tables() {
+    for (name, table) in SHOWS {
         let rows = show(&table, &fake);
         assert!(!rows.rows.is_empty(), "{name}");
         assert_eq!(rows.columns, columns(&table), "{name}");
@@ -114,7 +89,7 @@ fn name_of(kind: Kind) -> &'static str {
 #[test]
 fn the_page_has_every_command_and_every_column_with_its_type() {
     let fake = Fake::of("x");
-    let shown = tables()
+    let shown = SHOWS
         .into_iter()
         .map(|(name, table)| (format!("### SHOW {name}"), show(&table, &fake).columns));
     let check = crate::console::execute::CHECK.of([]).columns;
