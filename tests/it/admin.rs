@@ -1,8 +1,7 @@
 //! The admin addresses of a running proxy: what they answer, to whom, and what they withstand.
 
 use crate::support::admin::{Admin, Reply};
-use crate::support::process::Proxy;
-use crate::support::raw::SOON;
+use crate::support::process::{Proxy, run_command};
 use crate::support::{self, Setup, World};
 
 const TOKEN: &str = "0123456789abcdef-of-a-test";
@@ -104,23 +103,6 @@ async fn an_action_needs_the_token_and_a_wrong_one_is_logged() {
     assert!(!proxy.log().contains(TOKEN) && world.dir.path().join("token").exists());
 }
 
-/// Runs a command with a configuration: exit code, what it printed, and what it complained of.
-async fn command(world: &World, name: &str) -> (Option<i32>, String, String) {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"))
-        .arg("--config")
-        .arg(world.dir.path().join("command.toml"))
-        .arg(name)
-        .env_clear()
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(SOON, output)
-        .await
-        .expect("it ends")
-        .unwrap();
-    let [told, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    (output.status.code(), told, complained)
-}
-
 impl Running {
     /// Writes the configuration that commands read: these addresses, and more.
     fn write_for_commands(&self, more: &str) {
@@ -137,15 +119,18 @@ async fn commands_tell_the_running_proxy_and_print_what_came_of_it() {
     let mut running = Running::start().await;
     // What is broken elsewhere does not keep a command from its work.
     running.write_for_commands("token = \"token\"\nusers = [\"nobody\"]\n[limits]\nmax_sessions = \"x\"\n[nonsense]");
-    let (code, told, complained) = command(&running.world, "reload").await;
+    let (code, told, complained) = run_command(&running.world, "command.toml", "reload").await;
     assert_eq!(code, Some(0), "{told}{complained}");
     assert!(complained.lines().all(|line| line.starts_with("warning: ")), "{complained}");
     assert!(told.starts_with("reloaded: configuration "), "{told}");
-    assert_eq!(command(&running.world, "healthcheck").await, (Some(0), String::new(), String::new()));
+    assert_eq!(
+        run_command(&running.world, "command.toml", "healthcheck").await,
+        (Some(0), String::new(), String::new())
+    );
     running
         .world
         .edit("[admin]", "[limits]\nmax_sessions = 0\nnone = 1\n[admin]");
-    let (code, told, complained) = command(&running.world, "reload").await;
+    let (code, told, complained) = run_command(&running.world, "command.toml", "reload").await;
     assert_eq!((code, told.as_str()), (Some(1), ""));
     let path = running.world.dir.path().join("proxy.toml");
     let lines: Vec<_> = complained.lines().collect();
@@ -153,18 +138,18 @@ async fn commands_tell_the_running_proxy_and_print_what_came_of_it() {
     assert!(lines[0].starts_with(path.to_str().unwrap()) && lines[0].ends_with("max_sessions: must be at least 1"));
     assert!(lines[1].contains("limits.none: unknown key") && lines[2] == "nothing has changed", "{complained}");
 
-    let (code, told, complained) = command(&running.world, "drain").await;
+    let (code, told, complained) = run_command(&running.world, "command.toml", "drain").await;
     assert_eq!((code, complained.as_str()), (Some(0), ""));
     assert_eq!(told.lines().last(), Some("drained"));
     let ready = running.health.get("/readyz").await;
     assert_status(&ready, 503, "/readyz");
     assert!(ready.body.contains("drained"), "{}", ready.body);
     assert_status(&running.health.get("/healthz").await, 200, "/healthz");
-    let (code, told, _) = command(&running.world, "shutdown").await;
+    let (code, told, _) = run_command(&running.world, "command.toml", "shutdown").await;
     assert_eq!((code, told.lines().last()), (Some(0), Some("drained")));
     assert_eq!(running.proxy.exit_code().await, Some(0));
     for name in ["reload", "drain", "shutdown", "healthcheck"] {
-        let (code, told, complained) = command(&running.world, name).await;
+        let (code, told, complained) = run_command(&running.world, "command.toml", name).await;
         assert_eq!((code, told.as_str()), (Some(1), ""), "{name}");
         assert!(complained.contains("answer"), "{name}: {complained}");
     }
@@ -181,11 +166,17 @@ async fn a_command_that_cannot_reach_the_proxy_says_why() {
         std::fs::write(running.world.dir.path().join("other"), "another-token-0123").unwrap();
         running.write_for_commands(more);
         for name in ["reload", "drain", "shutdown"] {
-            let (exit, told, complained) = command(&running.world, name).await;
+            let (exit, told, complained) = run_command(&running.world, "command.toml", name).await;
             assert_eq!((exit, told.as_str()), (Some(code), ""), "{name} {more}: {complained}");
             assert!(complained.contains(want) && !complained.contains("nowhere-to-be"), "{name} {more}: {complained}");
         }
-        assert_eq!(command(&running.world, "healthcheck").await.0, Some(0), "it needs no token");
+        assert_eq!(
+            run_command(&running.world, "command.toml", "healthcheck")
+                .await
+                .0,
+            Some(0),
+            "it needs no token"
+        );
     }
     let file = running.world.dir.path().join("command.toml");
     for (text, want) in [
@@ -194,7 +185,7 @@ async fn a_command_that_cannot_reach_the_proxy_says_why() {
         ("[admin", "1: "),
     ] {
         std::fs::write(&file, text).unwrap();
-        let (exit, _, complained) = command(&running.world, "reload").await;
+        let (exit, _, complained) = run_command(&running.world, "command.toml", "reload").await;
         assert_eq!(exit, Some(78), "{text}: {complained}");
         assert!(complained.contains(want), "{text}: {complained}");
     }
@@ -204,7 +195,7 @@ async fn a_command_that_cannot_reach_the_proxy_says_why() {
     let health = running.health.address.to_string();
     let (_socket, closed) = support::closed_port();
     std::fs::write(&file, text.replace(&health, &format!("127.0.0.1:{closed}"))).unwrap();
-    let (exit, _, complained) = command(&running.world, "healthcheck").await;
+    let (exit, _, complained) = run_command(&running.world, "command.toml", "healthcheck").await;
     assert_eq!(exit, Some(1), "{complained}");
     assert!(complained.contains(&format!("127.0.0.1:{closed} does not answer")), "{complained}");
 }
@@ -240,7 +231,7 @@ async fn an_admin_address_that_is_taken_stops_the_start() {
             std::fs::read(world.dir.path().join("proxy.toml")).unwrap(),
         )
         .unwrap();
-        let (code, _, complained) = command(&world, "serve").await;
+        let (code, _, complained) = run_command(&world, "command.toml", "serve").await;
         assert_eq!(code, Some(1), "{complained}");
         assert!(complained.contains(&format!("cannot listen on {address}")), "{complained}");
     }

@@ -1,7 +1,7 @@
 //! Commands find the proxy that runs, whatever has become of its file since.
 
 use crate::support::admin::Admin;
-use crate::support::process::Proxy;
+use crate::support::process::{Proxy, run_command};
 use crate::support::raw::SOON;
 use crate::support::{Setup, World};
 
@@ -33,19 +33,7 @@ impl Running {
     /// Runs a command with the configuration of the proxy: exit code, what it printed, and what it
     /// complained of.
     async fn command(&self, name: &str) -> (Option<i32>, String, String) {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_redshift-iam-proxy"))
-            .arg("--config")
-            .arg(self.world.dir.path().join("proxy.toml"))
-            .arg(name)
-            .env_clear()
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(SOON, output)
-            .await
-            .expect("it ends")
-            .unwrap();
-        let [told, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        (output.status.code(), told, complained)
+        run_command(&self.world, "proxy.toml", name).await
     }
 
     /// Breaks the file: `None` removes it.

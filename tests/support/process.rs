@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
 use super::World;
+use super::raw::SOON;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_redshift-iam-proxy");
 
@@ -29,6 +30,24 @@ fn serving(mut command: Command, world: &World, env: &[(&str, &str)]) -> Command
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(env.iter().copied());
     command
+}
+
+/// Runs a command with this file of the world as its configuration: exit code, output, and
+/// complaints.
+pub(crate) async fn run_command(world: &World, config: &str, name: &str) -> (Option<i32>, String, String) {
+    let output = Command::new(BINARY)
+        .arg("--config")
+        .arg(world.dir.path().join(config))
+        .arg(name)
+        .env_clear()
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(SOON, output)
+        .await
+        .expect("it ends")
+        .unwrap();
+    let [told, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), told, complained)
 }
 
 /// What a line of the log begins with that is not as every line has to be.
