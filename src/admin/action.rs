@@ -34,8 +34,8 @@ pub(super) enum Ending {
     Shutdown,
 }
 
-/// Reloads, and answers what came of it. A client that leaves does not stop it. Values may be waited
-/// for, and so may the reload before it.
+/// Reloads, and answers what came of it. A client that leaves does not stop it. Values may be
+/// waited for, and so may the reload before it.
 pub(super) async fn reload(operations: &SharedOperations, from: IpAddr, progress: &watch::Sender<Progress>) -> Answer {
     progress.send_replace(Progress::Action);
     let (operations, by) = (Arc::clone(operations), operator(from));
@@ -83,7 +83,8 @@ pub(super) fn drain(
                     looked += 1;
                     let news = (now.state, now.sessions, now.busy);
                     if told != Some(news) || LOOK * looked >= NEXT_LINE {
-                        // A client that does not read misses lines, and one that is gone misses all.
+                        // A client that does not read misses lines, and one that is gone misses
+                        // all.
                         let _unread = lines.try_send(Bytes::from(line(&now)));
                         (told, looked) = (Some(news), 0);
                     }
@@ -108,7 +109,7 @@ fn line(progress: &DrainProgress) -> String {
     }
 }
 
-/// Who asks: whoever has the token.
+/// The operator behind a request from this address: all that is known is that it has the token.
 fn operator(from: IpAddr) -> Operator {
     Operator { name: "token".to_owned(), from: Some(from.to_canonical()), channel: Channel::Http }
 }

@@ -30,7 +30,7 @@ pub(super) enum Denied {
     TokenWrong,
 }
 
-/// What a request that is allowed has shown of who sends it.
+/// The proof of its sender that an allowed request has brought.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Caller {
     /// The request has no token, or may have had a wrong one that it does not need.
@@ -95,13 +95,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then(|| token.trim_start_matches(' '))
 }
 
-/// Whether a request was made on this host. One that came by way of another server was not, though
-/// that server is on this host.
+/// Tells whether a request was made on this host. A request that another server has passed on was
+/// not, even if that server is on this host.
 fn is_of_this_host(from: IpAddr, headers: &HeaderMap) -> bool {
     from.to_canonical().is_loopback() && !headers.keys().any(is_of_forwarder)
 }
 
-/// Whether servers that forward requests add a header of this name.
+/// Tells whether a header of this name is one that proxies add to the requests that they forward.
 fn is_of_forwarder(name: &HeaderName) -> bool {
     let name = name.as_str();
     let begins = ["x-forwarded", "x-envoy-", "cf-"]

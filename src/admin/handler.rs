@@ -33,7 +33,7 @@ const MAX_BODY: usize = 1024;
 /// a tenth of a processor at most.
 const REST: u32 = 10;
 
-/// What `/` answers.
+/// The body of the answer to `GET /`: the list of routes.
 const INDEX: &str = "redshift-iam-proxy\n\n\
     GET  /healthz      whether every thread is alive\n\
     GET  /readyz       whether new clients are welcome\n\

@@ -85,7 +85,7 @@ fn host(authority: &Authority) -> String {
     host.strip_suffix('.').map(str::to_owned).unwrap_or(host)
 }
 
-/// Whether a page's origin is the host and port that its request was meant for.
+/// Tells whether the `Origin` of a page names the same host and port as its request was sent to.
 fn is_same(origin: &HeaderValue, meant: &Authority) -> bool {
     let origin = origin
         .to_str()
