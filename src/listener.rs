@@ -70,7 +70,7 @@ pub(crate) struct Acceptor {
     /// The current configuration. Each connection is given the value of its arrival; a reload swaps
     /// it without a lock.
     pub(crate) live: Arc<ArcSwap<Live>>,
-    /// What a console may ask and do.
+    /// The operations that a console may ask for.
     pub(crate) operations: SharedOperations,
     /// The task of every connection, so that a shutdown can wait for them.
     pub(crate) tasks: TaskTracker,
@@ -90,7 +90,7 @@ pub(crate) enum Ports {
 pub(crate) struct Bound {
     /// The socket, bound and listening.
     pub(crate) listener: TcpListener,
-    /// What the socket is bound to and for.
+    /// The address of the socket, and the connection that it serves.
     pub(crate) entrance: Entrance,
 }
 

@@ -52,7 +52,7 @@ pub(crate) trait Operations: Send + Sync + 'static {
     /// The credentials that are held or being fetched.
     fn credentials(&self) -> Vec<CredentialStatus>;
 
-    /// What has happened since the start, in sums.
+    /// The sums of all events since the start.
     fn totals(&self) -> Totals;
 
     /// All metrics, in the text format that a request asks for by its `Accept` header. The text is
@@ -65,7 +65,7 @@ pub(crate) trait Operations: Send + Sync + 'static {
     /// The bans in force, in the order in which they end.
     fn bans(&self) -> Vec<BanStatus>;
 
-    /// What may be used up, and how much of it is.
+    /// Each limit, and how much of it is used.
     fn limits(&self) -> Vec<LimitStatus>;
 
     /// The addresses that are bound.
@@ -90,7 +90,7 @@ pub(crate) trait Operations: Send + Sync + 'static {
     /// Whether this user may use the console from this address, and how much of it.
     fn console_rights(&self, user: &str, from: IpAddr) -> Option<Rights>;
 
-    /// Who may use the admin address, by the configuration in force.
+    /// The rules of access to the admin address, by the configuration in force.
     fn admin_access(&self) -> Arc<AdminAccess>;
 
     /// Whether every runtime thread is alive.

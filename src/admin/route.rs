@@ -18,7 +18,7 @@ pub(super) enum Route {
     Index,
     /// All that can be told of the proxy, as JSON.
     Status,
-    /// What Prometheus scrapes.
+    /// The metrics, for Prometheus to scrape.
     Metrics,
     /// Whether the process is alive.
     Health,
@@ -43,7 +43,7 @@ pub(super) enum NoRoute {
     Method(&'static str),
 }
 
-/// What a request needs to be allowed.
+/// The proof that a route asks of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Needs {
     /// The answer is no secret.
@@ -79,7 +79,7 @@ impl Route {
         if is_allowed { Ok(route) } else { Err(NoRoute::Method(allowed)) }
     }
 
-    /// What the route needs at this address.
+    /// The proof that the route asks of a request at this address.
     pub(super) fn needs(self, face: Face) -> Needs {
         match self {
             Self::Index | Self::Health | Self::Ready => Needs::Nothing,

@@ -57,7 +57,7 @@ fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a certificate is and the day on which it ends.
+/// The use of a certificate, and the day on which it ends.
 fn shown(certificate: &CertificateStatus) -> String {
     let CertificateStatus { which, subject, expires } = certificate;
     format!("{which} {subject:?} ends {}", OffsetDateTime::from(*expires).date())

@@ -101,7 +101,7 @@ impl Control {
         Reading { totals: self.totals_since_start(), lines_dropped: crate::telemetry::lines_dropped(), gauges }
     }
 
-    /// What has happened since the start, in sums.
+    /// The sums of all events since the start.
     pub(super) fn totals_since_start(&self) -> Totals {
         let metrics = &self.shared.metrics;
         let connections = &metrics.connections;

@@ -19,7 +19,7 @@ pub(crate) struct Rows {
     pub(crate) columns: Vec<Column>,
     /// The rows, each with a value for each column.
     pub(crate) rows: Vec<Vec<Value>>,
-    /// What an operator is told besides the table.
+    /// The notices that an operator gets besides the table.
     pub(crate) notices: Vec<String>,
     /// About how many bytes the rows take.
     pub(crate) bytes: usize,

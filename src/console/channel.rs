@@ -45,7 +45,7 @@ pub(super) struct Ended {
     pub(super) end: End,
     /// How the client's connection failed, if it did.
     pub(super) error: Option<RelayError>,
-    /// What the client is told last.
+    /// The last words to the client.
     pub(super) word: Option<Refusal>,
 }
 

@@ -17,7 +17,7 @@ use crate::operations::SharedOperations;
 /// sessions of a large proxy are 10 MB.
 const MAX_BYTES: usize = 64 << 20;
 
-/// What all consoles share. Every session holds it through `Shared`.
+/// The state that all consoles share. Every session holds it through `Shared`.
 pub(crate) struct Tables {
     /// One table is made at a time, so that consoles take one processor at most; of one user one at
     /// a time waits for that, so that the others come next.

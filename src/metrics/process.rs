@@ -91,7 +91,7 @@ impl Process {
     }
 }
 
-/// What is used of `/proc/self/stat`, in seconds.
+/// The values of `/proc/self/stat` that are used, in seconds.
 #[derive(Clone, Copy)]
 struct Stat {
     cpu: f64,

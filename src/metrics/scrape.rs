@@ -27,7 +27,7 @@ use super::recorder::Metrics;
 /// The name that stands for all connections without metrics of their own.
 pub(crate) const OTHER: &str = "other";
 
-/// What is not counted but read for a scrape.
+/// The values that are not counted but read for a scrape.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {
     /// Clients that are not authenticated yet, less those with a place kept for the console.

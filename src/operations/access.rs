@@ -21,7 +21,7 @@ pub(crate) struct AdminAccess {
     public_host: Option<String>,
 }
 
-/// What a request's token is worth.
+/// The verdict on a request's token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TokenVerdict {
     /// The request has the token.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::config::ConnId;
 
-/// Who asks for an action, for the log.
+/// The operator who asks for an action, as the log names one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Operator {
     /// The user of the console, or what stands for nobody's name: `SIGHUP`, `token`, `watch`.
@@ -66,15 +66,15 @@ impl Display for Which {
     }
 }
 
-/// What a reload did.
+/// The effects of a reload that was accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Reloaded {
     /// The hash of the configuration that was in force before.
     pub(crate) hash_before: String,
     /// The hash of the configuration that is in force now.
     pub(crate) hash: String,
-    /// The passwords, certificates, CAs and tokens that are others than before, by their keys. They may
-    /// change while the configuration, and so its hash, stays the same.
+    /// The passwords, certificates, CAs and tokens that are others than before, by their keys. They
+    /// may change while the configuration, and so its hash, stays the same.
     pub(crate) changed: Vec<String>,
     /// The keys that take effect at the next start only.
     pub(crate) needs_restart: Vec<RestartKey>,
@@ -113,7 +113,7 @@ pub(crate) struct ReloadRefused {
 /// How far a drain has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct DrainProgress {
-    /// What is going on.
+    /// The present stage of the drain.
     pub(crate) state: DrainState,
     /// The sessions and logins that are left, consoles not counted.
     pub(crate) sessions: usize,
@@ -123,7 +123,7 @@ pub(crate) struct DrainProgress {
     pub(crate) left: Option<Duration>,
 }
 
-/// What a drain is at.
+/// The stage of a drain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum DrainState {
     /// Clients are served.
@@ -145,7 +145,7 @@ pub(crate) struct CheckedStep {
     pub(crate) is_ok: bool,
     /// How long it took.
     pub(crate) took: Duration,
-    /// What was found, or what is wrong and how it is fixed.
+    /// The finding of the step, or its error and how that is fixed.
     pub(crate) detail: String,
 }
 

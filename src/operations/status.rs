@@ -48,7 +48,7 @@ pub(crate) enum SessionState {
 pub(crate) struct SessionStatus {
     /// The id of the session, which the log and messages to the client have too.
     pub(crate) id: String,
-    /// What the session is at.
+    /// The present state of the session.
     pub(crate) state: SessionState,
     /// The user, or what stands for a name that nobody has.
     pub(crate) user: String,
@@ -150,7 +150,7 @@ pub(crate) struct UserStatus {
     pub(crate) max_sessions: Option<usize>,
 }
 
-/// What has happened since the start, in sums.
+/// The sums of all events since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     /// Connections that were accepted.
@@ -186,8 +186,8 @@ pub(crate) struct SettingStatus {
     pub(crate) reloads: bool,
     /// The value of the file, where it takes effect at the next start only.
     pub(crate) at_restart: Option<String>,
-    /// The value that the file says, where another is in force: it was cut to what fits, an operator
-    /// has set another, or a restart is needed.
+    /// The value that the file says, where another is in force: it was cut to what fits, an
+    /// operator has set another, or a restart is needed.
     pub(crate) in_file: Option<String>,
 }
 
@@ -218,7 +218,7 @@ pub(crate) struct LimitStatus {
 pub(crate) struct ListenerStatus {
     /// The address.
     pub(crate) address: SocketAddr,
-    /// What it serves: `clients`, `admin`, `health`.
+    /// The use of the address: `clients`, `admin` or `health`.
     pub(crate) serves: &'static str,
     /// The connection that has the port to itself.
     pub(crate) conn_id: Option<String>,
@@ -244,7 +244,7 @@ pub(crate) struct ReferenceStatus {
 /// One certificate in use.
 #[derive(Clone, Debug)]
 pub(crate) struct CertificateStatus {
-    /// What it is: `listener`, `client_ca`, `client_crl`, …
+    /// The use of the certificate: `listener`, `client_ca`, `client_crl`, …
     pub(crate) which: String,
     /// Its subject.
     pub(crate) subject: String,
@@ -276,12 +276,12 @@ pub(crate) struct ErrorStatus {
 pub(crate) struct ActionStatus {
     /// When it was asked for.
     pub(crate) at: SystemTime,
-    /// Who asked.
+    /// The name of the operator.
     pub(crate) by: String,
     /// The address that the request came from.
     pub(crate) from: Option<IpAddr>,
     /// The action, such as `KILL USER "ann"`.
     pub(crate) action: String,
-    /// What came of it.
+    /// The outcome of the action.
     pub(crate) outcome: String,
 }

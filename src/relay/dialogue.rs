@@ -117,7 +117,7 @@ impl Dialogue {
         self.is_answered() && self.status == b'I' && self.client.is_between()
     }
 
-    /// What the session is at.
+    /// The present state of the session.
     pub(super) fn activity(&self) -> Activity {
         match (self.is_answered(), self.status) {
             (false, _) => Activity::Active,

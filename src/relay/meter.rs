@@ -52,7 +52,7 @@ impl Meter {
         &self.moved
     }
 
-    /// What the session is at.
+    /// The present state of the session.
     pub(crate) fn activity(&self) -> Activity {
         match self.activity.load(Ordering::Relaxed) {
             0 => Activity::Idle,

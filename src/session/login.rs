@@ -29,7 +29,7 @@ pub(super) struct Login<'s> {
     pub(super) current: &'s ArcSwap<Live>,
     /// The session that the login is to lead to.
     pub(super) session: &'s Session,
-    /// What a console may ask and do.
+    /// The operations that a console may ask for.
     pub(super) operations: &'s SharedOperations,
 }
 

@@ -54,7 +54,7 @@ pub(in crate::app) struct Reloader {
     /// `None`: the configuration came from nowhere that it could be read from again.
     origin: Option<Arc<dyn Origin>>,
     around: Surroundings,
-    /// What lives on beside every configuration.
+    /// The parts that outlive every configuration.
     pub(super) shared: Arc<Shared>,
     /// The configuration in force.
     pub(super) live: Arc<ArcSwap<Live>>,
@@ -152,7 +152,8 @@ impl Reloader {
     }
 
     /// Reads the configuration again, and puts it in force if nothing is wrong with it. One reload
-    /// waits for another, and all who ask meanwhile share the next. Cancel safe: a reload that has begun goes on to its end.
+    /// waits for another, and all who ask meanwhile share the next. Cancel safe: a reload that has
+    /// begun goes on to its end.
     ///
     /// # Errors
     /// Everything that is wrong with the configuration. Nothing has changed then.

@@ -1,6 +1,6 @@
 //! What operators of PgBouncer type by habit and this console has under another name.
 
-/// What to type instead of a `SHOW` of PgBouncer's.
+/// The command of this console that stands for a `SHOW` of PgBouncer's.
 pub(super) fn show_instead(name: &str) -> Option<&'static str> {
     Some(match name {
         "POOLS" | "DATABASES" => "Connections and their sessions are in SHOW CONNECTIONS.",
@@ -17,7 +17,7 @@ pub(super) fn show_instead(name: &str) -> Option<&'static str> {
     })
 }
 
-/// What to type instead of a command of PgBouncer's.
+/// The command of this console that stands for a command of PgBouncer's.
 pub(super) fn instead(keyword: &str) -> Option<&'static str> {
     Some(match keyword {
         "PAUSE" => "DISABLE <conn_id> keeps new logins away from a connection.",
